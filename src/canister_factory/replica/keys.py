@@ -1,0 +1,145 @@
+"""The keys of an embedded replica: root (BLS), subnet (BLS) and node (Ed25519), made once per state directory.
+
+Owns making, storing and using the private keys; nothing outside this module sees one, and no `repr` shows one.
+Does not own what is signed (`certification`, `http_api`).
+
+Sources: interface specification, "Signatures" (BLS12-381 with signatures in G1 and public keys in G2, DER prefix and
+domain separators) and "Special forms of principals" (self-authenticating ids).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyblst
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = ["KeyFileError", "ReplicaKeys"]
+
+_FILE_NAME: Final = "keys.json"
+_BLS_TAG: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
+_BLS_ORDER: Final = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+_BLS_DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
+# The standard generator of G2 in compressed form (draft-irtf-cfrg-pairing-friendly-curves, section 4.2.1).
+_G2_GENERATOR: Final = bytes.fromhex(
+    "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
+    "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
+)
+
+
+class KeyFileError(Exception):
+    """The key file of a state directory can't be used; the message names the file and what to do."""
+
+
+def _self_authenticating(public_key_der: bytes) -> bytes:
+    return hashlib.sha224(public_key_der).digest() + b"\x02"
+
+
+class BlsKey:
+    """A BLS12-381 key pair. `public_key` is its DER form (133 bytes), `principal` the id derived from it."""
+
+    __slots__ = ("_secret", "principal", "public_key")
+
+    def __init__(self, secret: int) -> None:
+        self._secret = secret
+        point = pyblst.BlstP2Element().uncompress(_G2_GENERATOR).scalar_mul(secret)
+        self.public_key = _BLS_DER_PREFIX + bytes(point.compress())
+        self.principal = _self_authenticating(self.public_key)
+
+    def __repr__(self) -> str:
+        return f"<BlsKey principal={self.principal.hex()}>"
+
+    def sign_state_root(self, root_digest: bytes) -> bytes:
+        """Sign the digest of a state tree; the 48-byte signature of a certificate."""
+        point = pyblst.BlstP1Element.hash_to_group(b"\x0dic-state-root" + root_digest, _BLS_TAG)
+        return bytes(point.scalar_mul(self._secret).compress())
+
+
+class NodeKey:
+    """The Ed25519 key pair of the one node. `public_key` is its DER form, `principal` the node id."""
+
+    __slots__ = ("_secret", "principal", "public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        self._secret = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public_key = self._secret.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self.principal = _self_authenticating(self.public_key)
+
+    def __repr__(self) -> str:
+        return f"<NodeKey principal={self.principal.hex()}>"
+
+    def sign_response(self, response_hash: bytes) -> bytes:
+        """Sign the hash of a query response (interface specification, "Request: Query call"); 64 bytes."""
+        return self._secret.sign(b"\x0bic-response" + response_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaKeys:
+    """The three key pairs. The root key signs the subnet's delegation, the subnet key certifies state, the node key
+    signs query responses."""
+
+    root: BlsKey
+    subnet: BlsKey
+    node: NodeKey
+
+    @classmethod
+    def generate(cls) -> ReplicaKeys:
+        """New keys that live as long as the process."""
+        return cls._from_secrets(_new_secrets())
+
+    @classmethod
+    def load_or_create(cls, state_dir: Path) -> ReplicaKeys:
+        """The keys of a state directory; made on first use, in a file that only its owner can read.
+
+        Raises:
+            KeyFileError: the file is damaged. It is kept, since a new root key would orphan whoever trusts the old one.
+        """
+        path = state_dir / _FILE_NAME
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            fresh = _new_secrets()
+            _write_private(path, json.dumps(fresh) + "\n")
+            return cls._from_secrets(fresh)
+        try:
+            return cls._from_secrets(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # The cause is cut off on purpose: its message could quote the file's content.
+            raise KeyFileError(
+                f"The key file {path} is damaged. Restore it, or use another --state-dir for a new network."
+            ) from None
+
+    @classmethod
+    def _from_secrets(cls, secrets_hex: dict[str, str]) -> ReplicaKeys:
+        root, subnet = (int(secrets_hex[name], 16) for name in ("root", "subnet"))
+        if not (0 < root < _BLS_ORDER and 0 < subnet < _BLS_ORDER):
+            raise ValueError("scalar out of range")
+        return cls(BlsKey(root), BlsKey(subnet), NodeKey(bytes.fromhex(secrets_hex["node"])))
+
+
+def _new_secrets() -> dict[str, str]:
+    def scalar() -> str:
+        return f"{1 + secrets.randbelow(_BLS_ORDER - 1):064x}"
+
+    return {"root": scalar(), "subnet": scalar(), "node": secrets.token_hex(32)}
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 that is there completely or not at all."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
