@@ -1,0 +1,93 @@
+"""CBOR as the HTTP interface uses it: a one-copy encoder, a decoder whose failures are typed, checks of shapes.
+
+Owns the bytes' form only. Does not own: what the messages mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import cbor2
+
+from canister_factory.ic.errors import MalformedCborError
+
+SELF_DESCRIBE = b"\xd9\xd9\xf7"
+"""Tag 55799, which opens every message (interface specification, "CBOR encoding of requests and responses")."""
+
+
+def head(major: int, value: int) -> bytes:
+    """The initial bytes of a data item: major type 0..7 and its argument below 2**64, in the shortest form."""
+    if value < 24:
+        return bytes((major << 5 | value,))
+    if value < 1 << 8:
+        return bytes((major << 5 | 24, value))
+    if value < 1 << 16:
+        return bytes((major << 5 | 25,)) + value.to_bytes(2, "big")
+    if value < 1 << 32:
+        return bytes((major << 5 | 26,)) + value.to_bytes(4, "big")
+    return bytes((major << 5 | 27,)) + value.to_bytes(8, "big")
+
+
+def dumps(value: Any) -> bytes:
+    """Encodes `value` (dict, list, tuple, str, bytes, int below 2**64, bool, None) behind the self-describe tag.
+
+    Parts are joined once, so a large blob is copied once. Raises `TypeError` or `OverflowError` for other values.
+    """
+    parts = [SELF_DESCRIBE]
+    _encode(value, parts)
+    return b"".join(parts)
+
+
+def _encode(value: Any, parts: list[bytes]) -> None:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        parts.append(head(2, len(value)))
+        parts.append(value if isinstance(value, bytes) else bytes(value))
+    elif isinstance(value, str):
+        text = value.encode()
+        parts.append(head(3, len(text)) + text)
+    elif value is None:
+        parts.append(b"\xf6")
+    elif isinstance(value, bool):
+        parts.append(b"\xf5" if value else b"\xf4")
+    elif isinstance(value, int):
+        parts.append(head(0, value) if value >= 0 else head(1, -1 - value))
+    elif isinstance(value, Mapping):
+        parts.append(head(5, len(value)))
+        for key, item in value.items():
+            _encode(key, parts)
+            _encode(item, parts)
+    elif isinstance(value, (list, tuple)):
+        parts.append(head(4, len(value)))
+        for item in value:
+            _encode(item, parts)
+    else:
+        raise TypeError(f"no CBOR form for a {type(value).__name__}")
+
+
+def loads(data: bytes, what: str = "message") -> Any:
+    """Decodes exactly one data item; a leading self-describe tag is optional. `what` names it in errors.
+
+    Values may share structure (CBOR tag 29), so whoever walks them must bound the walk. Raises `MalformedCborError`.
+    """
+    decoder = cbor2.CBORDecoder(BytesIO(data))
+    try:
+        value = decoder.decode()
+    except RecursionError:
+        raise MalformedCborError(f"{what}: CBOR nested too deeply") from None
+    except Exception as error:  # its optional tags raise whatever their Python types raise
+        raise MalformedCborError(f"{what}: not valid CBOR: {error}") from None
+    try:
+        decoder.read(1)
+    except EOFError:
+        return value
+    raise MalformedCborError(f"{what}: bytes after the CBOR value")
+
+
+def loads_map(data: bytes, what: str = "message") -> dict[str, Any]:
+    """Like `loads`, for a map with text keys."""
+    value = loads(data, what)
+    if not isinstance(value, dict) or not all(type(key) is str for key in value):
+        raise MalformedCborError(f"{what}: expected a CBOR map with text keys")
+    return value

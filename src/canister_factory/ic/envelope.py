@@ -1,0 +1,234 @@
+"""Request envelopes, both halves: signing one (client) and deciding whether to believe one (replica).
+
+Owns the authentication rules of the interface specification ("Authentication"). Does not own: keys (`identity`,
+`public_key`), what a request then does, and which delegated `read_state` paths a target list covers (the replica).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+from canister_factory.ic import cbor
+from canister_factory.ic.errors import (
+    DelegationError,
+    ExpiryError,
+    MalformedCborError,
+    MalformedEnvelopeError,
+    SenderError,
+    SignatureError,
+)
+from canister_factory.ic.public_key import self_authenticating_id, verify_signature
+from canister_factory.ic.request_id import hash_of_map, request_id
+
+REQUEST_DOMAIN = b"\x0aic-request"
+DELEGATION_DOMAIN = b"\x1aic-request-auth-delegation"
+
+ANONYMOUS = b"\x04"
+MAX_INGRESS_TTL_NS = 300 * 10**9
+PERMITTED_DRIFT_NS = 60 * 10**9
+MAX_DELEGATIONS = 20
+MAX_DELEGATION_TARGETS = 1000
+MAX_PATHS = 1000
+MAX_PATH_LABELS = 127
+MAX_NONCE_BYTES = 32
+MAX_PRINCIPAL_BYTES = 29
+MAX_METHOD_NAME_CHARS = 20_000
+
+
+class Signer(Protocol):
+    """What signs: ic-py's identities and ours."""
+
+    def sign(self, msg: bytes) -> tuple[bytes | None, bytes | None]:
+        """The DER public key and the signature over `msg`; both `None` for the anonymous identity."""
+
+
+def sign_envelope(content: Mapping[str, Any], identity: Signer, *, content_id: bytes | None = None) -> bytes:
+    """The signed CBOR envelope of a request. `content_id`: the content's request id, if it is known already.
+
+    Fields of `content` that are `None` are left out, as they are in the request id. An identity with `delegations`
+    sends them along with its own `der_pubkey`, the key that the chain starts from.
+    """
+    envelope: dict[str, Any] = {"content": {name: value for name, value in content.items() if value is not None}}
+    public_key, signature = identity.sign(REQUEST_DOMAIN + (content_id or request_id(content)))
+    if signature is not None:
+        delegations = getattr(identity, "delegations", None)
+        envelope["sender_pubkey"] = getattr(identity, "der_pubkey", public_key) if delegations else public_key
+        if delegations:
+            envelope["sender_delegation"] = delegations
+        envelope["sender_sig"] = signature
+    return cbor.dumps(envelope)
+
+
+class VerifiedEnvelope(NamedTuple):
+    """A request whose sender is authentic and whose fields have the specified types and sizes."""
+
+    content: dict[str, Any]
+    request_id: bytes
+    sender: bytes
+    targets: frozenset[bytes] | None
+    """The only canisters that the delegations allow, if they restrict them. Calls and queries were checked against it;
+    `read_state` is for the caller to check, since `/time` and `/subnet` are readable with any target list."""
+
+
+def verify_envelope(
+    body: bytes,
+    now_ns: int,
+    *,
+    max_ttl_ns: int = MAX_INGRESS_TTL_NS,
+    permitted_drift_ns: int = PERMITTED_DRIFT_NS,
+) -> VerifiedEnvelope:
+    """Decodes and authenticates a request body at time `now_ns` (nanoseconds since 1970).
+
+    Raises the `EnvelopeError` that says what is wrong: `MalformedEnvelopeError`, `ExpiryError`, `SenderError`,
+    `DelegationError` or `SignatureError`.
+    """
+    try:
+        envelope = cbor.loads_map(body, "envelope")
+    except MalformedCborError as error:
+        raise MalformedEnvelopeError(str(error)) from None
+    content = _checked_content(envelope.get("content"))
+    sender: bytes = content["sender"]
+    # The specification lets anonymous reads carry any expiry: nothing that they return can be replayed against anyone.
+    if sender != ANONYMOUS or content["request_type"] == "call":
+        _check_expiry(content["ingress_expiry"], now_ns, max_ttl_ns, permitted_drift_ns)
+    content_id = request_id(content)
+
+    public_key, signature = envelope.get("sender_pubkey"), envelope.get("sender_sig")
+    delegations = envelope.get("sender_delegation")
+    if sender == ANONYMOUS:
+        if public_key is not None or signature is not None or delegations is not None:
+            raise SenderError(
+                "The anonymous sender must not come with sender_pubkey, sender_sig or sender_delegation: "
+                "leave them out, or set sender to the principal of the public key"
+            )
+        return VerifiedEnvelope(content, content_id, sender, None)
+    if public_key is None or signature is None:
+        missing = "sender_pubkey" if public_key is None else "sender_sig"
+        raise SenderError(f"Missing signature: {missing} is required for a sender that isn't anonymous")
+    if type(public_key) is not bytes or type(signature) is not bytes:
+        raise MalformedEnvelopeError("envelope: sender_pubkey and sender_sig must be byte strings")
+    if self_authenticating_id(public_key) != sender:
+        raise SenderError("The user id does not match the public key: sender is not the principal of sender_pubkey")
+    signing_key, targets = _follow_delegations(public_key, delegations, now_ns)
+    if targets is not None and "canister_id" in content and content["canister_id"] not in targets:
+        raise DelegationError("The delegation's targets do not include the canister that the request is for")
+    verify_signature(signing_key, REQUEST_DOMAIN + content_id, signature)
+    return VerifiedEnvelope(content, content_id, sender, targets)
+
+
+def _checked_content(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise MalformedEnvelopeError("envelope: content must be a map")
+    kind = content.get("request_type")
+    if kind not in ("call", "query", "read_state"):
+        raise MalformedEnvelopeError("content: request_type must be 'call', 'query' or 'read_state'")
+    _field(content, "sender", bytes, MAX_PRINCIPAL_BYTES)
+    _field(content, "ingress_expiry", int, 2**64 - 1)
+    if content.get("nonce") is not None:
+        _field(content, "nonce", bytes, MAX_NONCE_BYTES)
+    if kind == "read_state":
+        _check_paths(content.get("paths"))
+    else:
+        _field(content, "canister_id", bytes, MAX_PRINCIPAL_BYTES)
+        _field(content, "method_name", str, MAX_METHOD_NAME_CHARS)
+        _field(content, "arg", bytes, None)
+    # Fields of later specifications take part in the request id, but only plain values: a nested one could share
+    # structure, which would make hashing it take exponential time.
+    for name, value in content.items():
+        plain = value is None or type(value) in (bytes, str) or (type(value) is int and value >= 0)
+        if type(name) is not str or not (plain or (name == "paths" and kind == "read_state")):
+            raise MalformedEnvelopeError(f"content: the field {name!r} has a value of a type that isn't supported")
+    return content
+
+
+def _field(record: Mapping[str, Any], name: str, kind: type[Any], limit: int | None) -> None:
+    """Checks that a field is there with this type, and its length (or, for a number, its value) within the limit."""
+    value: Any = record.get(name)
+    if type(value) is not kind:
+        problem = "is missing" if value is None else f"is a {type(value).__name__}"
+        raise MalformedEnvelopeError(f"content: the field {name} {problem}, expected {kind.__name__}")
+    size: int = value if type(value) is int else len(value)
+    if limit is not None and not 0 <= size <= limit:
+        raise MalformedEnvelopeError(f"content: the field {name} has size {size}, above the limit of {limit}")
+
+
+def _check_paths(paths: Any) -> None:
+    if not isinstance(paths, list):
+        raise MalformedEnvelopeError("content: the field paths must be an array of arrays of byte strings")
+    if len(paths) > MAX_PATHS:
+        raise MalformedEnvelopeError(f"content: {len(paths)} paths, above the limit of {MAX_PATHS}")
+    for path in paths:
+        if not isinstance(path, list) or not all(type(label) is bytes for label in path):
+            raise MalformedEnvelopeError("content: each path must be an array of byte strings")
+        if len(path) > MAX_PATH_LABELS:
+            raise MalformedEnvelopeError(f"content: a path of {len(path)} labels, above the limit of {MAX_PATH_LABELS}")
+
+
+def _check_expiry(expiry_ns: int, now_ns: int, max_ttl_ns: int, drift_ns: int) -> None:
+    latest = now_ns + max_ttl_ns + drift_ns
+    if not now_ns <= expiry_ns <= latest:
+        # The opening words are the ones by which agents recognise that their clock differs from the replica's.
+        raise ExpiryError(
+            "Invalid request expiry: Specified ingress_expiry not within expected range: "
+            f"Minimum allowed expiry: {_utc(now_ns)}, Maximum allowed expiry: {_utc(latest)}, "
+            f"Provided expiry: {_utc(expiry_ns)}"
+        )
+
+
+def _utc(time_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ns} ns since 1970"
+
+
+def _follow_delegations(
+    public_key: bytes, chain: Sequence[Any] | None, now_ns: int
+) -> tuple[bytes, frozenset[bytes] | None]:
+    """The key that a chain of delegations ends at, and the canisters it may speak to (`None`: all)."""
+    if chain is None:
+        return public_key, None
+    if not isinstance(chain, list):
+        raise MalformedEnvelopeError("envelope: sender_delegation must be an array")
+    if len(chain) > MAX_DELEGATIONS:
+        raise DelegationError(f"Chain of {len(chain)} delegations, above the limit of {MAX_DELEGATIONS}")
+    seen = {public_key}
+    targets: frozenset[bytes] | None = None
+    for link in chain:
+        delegation, signature = _checked_delegation(link)
+        try:
+            verify_signature(public_key, DELEGATION_DOMAIN + hash_of_map(delegation), signature)
+        except SignatureError as error:
+            raise DelegationError(f"Invalid delegation: {error}") from None
+        if delegation["expiration"] < now_ns:
+            raise DelegationError(
+                f"Invalid delegation expiry: it expired at {_utc(delegation['expiration'])}, now is {_utc(now_ns)}"
+            )
+        if delegation.get("targets") is not None:
+            allowed = frozenset(delegation["targets"])
+            targets = allowed if targets is None else targets & allowed
+        public_key = delegation["pubkey"]
+        if public_key in seen:
+            raise DelegationError("Invalid delegation: a public key appears twice in the chain")
+        seen.add(public_key)
+    return public_key, targets
+
+
+def _checked_delegation(link: Any) -> tuple[dict[str, Any], bytes]:
+    delegation = link.get("delegation") if isinstance(link, dict) else None
+    signature = link.get("signature") if isinstance(link, dict) else None
+    if not isinstance(delegation, dict) or type(signature) is not bytes:
+        raise MalformedEnvelopeError("envelope: each delegation must be a map of delegation and signature")
+    if not set(delegation) <= {"pubkey", "expiration", "targets"}:
+        raise MalformedEnvelopeError("envelope: a delegation has fields besides pubkey, expiration and targets")
+    _field(delegation, "pubkey", bytes, None)
+    _field(delegation, "expiration", int, 2**64 - 1)
+    targets = delegation.get("targets")
+    if targets is not None:
+        if not isinstance(targets, list) or not all(type(target) is bytes for target in targets):
+            raise MalformedEnvelopeError("envelope: a delegation's targets must be an array of byte strings")
+        if len(targets) > MAX_DELEGATION_TARGETS:
+            raise DelegationError(f"{len(targets)} delegation targets, above the limit of {MAX_DELEGATION_TARGETS}")
+    return delegation, signature

@@ -1,0 +1,62 @@
+"""Public keys in DER form and the signatures made with them: Ed25519, and ECDSA on secp256k1 and P-256.
+
+Source: interface specification, "Ed25519 and ECDSA signatures". Does not own private keys (`identity`) or BLS (`bls`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from canister_factory.ic.errors import SignatureError
+
+# SubjectPublicKeyInfo up to the key itself. ECDSA points are uncompressed, which fixes the length and their first byte.
+ED25519_DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
+SECP256K1_DER_PREFIX = bytes.fromhex("3056301006072a8648ce3d020106052b8104000a034200")
+P256_DER_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+
+PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
+_ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+
+
+@lru_cache(maxsize=10_000)
+def load_public_key(der: bytes) -> PublicKey:
+    """Parses a DER public key; the most recent 10,000 are remembered. Raises `SignatureError` if it isn't supported."""
+    try:
+        if der.startswith(ED25519_DER_PREFIX) and len(der) == 44:
+            return ed25519.Ed25519PublicKey.from_public_bytes(der[12:])
+        if der.startswith(SECP256K1_DER_PREFIX) and len(der) == 88:
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), der[23:])
+        if der.startswith(P256_DER_PREFIX) and len(der) == 91:
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), der[26:])
+    except ValueError as error:
+        raise SignatureError(f"Invalid public key: {error}") from None
+    raise SignatureError(
+        f"Unsupported public key ({len(der)} bytes of DER): "
+        "Ed25519, and ECDSA on secp256k1 or P-256 with uncompressed points, are supported"
+    )
+
+
+def verify_signature(der: bytes, message: bytes, signature: bytes) -> None:
+    """Checks a plain signature: 64 bytes, for ECDSA r and s. Raises `SignatureError` if it doesn't verify."""
+    key = load_public_key(der)
+    if len(signature) != 64:
+        raise SignatureError(f"Invalid signature: {len(signature)} bytes instead of 64")
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, message)
+        else:
+            r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+            key.verify(encode_dss_signature(r, s), message, _ECDSA_SHA256)
+    except InvalidSignature:
+        raise SignatureError("Invalid signature: it does not verify with the given public key") from None
+
+
+def self_authenticating_id(der: bytes) -> bytes:
+    """The principal (29 bytes) that belongs to a DER public key: SHA-224 and the class byte 2."""
+    return hashlib.sha224(der).digest() + b"\x02"
