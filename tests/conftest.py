@@ -1,0 +1,26 @@
+"""What every test may rely on: where the repository is, and the reference material beside it when it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("shared") is None or SHARED.is_dir():
+        return
+    reason = f"the reference material is not beside this checkout ({SHARED.name}/)"
+    if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
+        pytest.fail(f"{reason}, and CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return REPOSITORY
