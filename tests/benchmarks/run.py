@@ -1,0 +1,57 @@
+"""Runs the benchmarks and prints what they measured: `scripts/bench [--json] [NAME ...]`.
+
+A benchmark is a module `bench_<name>.py` in this folder with a function `measure() -> dict[str, object]`: plain names,
+units in the names. Nothing is asserted here: machines differ, and a slow one is not a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def measure(name: str) -> dict[str, object]:
+    """Imports bench_<name>.py and runs it."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", FOLDER / f"bench_{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    figures: dict[str, object] = module.measure()
+    return figures
+
+
+def main() -> None:
+    names = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+    parser = argparse.ArgumentParser(description="Measure Canister Factory on this machine.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which benchmarks (default: all): {', '.join(names)}")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(names))
+    if unknown:
+        parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(names)}")
+    result: dict[str, object] = {
+        "conditions": {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
+    }
+    for name in arguments.names or names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        figures = measure(name)
+        result[name] = figures
+        if not arguments.json:
+            print(f"\n{name}")
+            for key, value in figures.items():
+                print(f"  {key:<42} {value}")
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
