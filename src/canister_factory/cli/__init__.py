@@ -1,11 +1,40 @@
-"""The command line. One module per command group; output (human, JSON) in one place."""
+"""The command line's root: which module holds which command, and what happens to an error that reaches the top.
+
+Owns the names of the commands. Does not own: what they do, and output (`output`). A command's module is imported when
+the command runs, so that `--help` and errors don't wait for a Wasm runtime.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import click
 
+from canister_factory.cli import errors
 
-@click.group()
+COMMANDS: dict[str, str] = {}
+"""Name of a command or group, and where it is: `module:attribute`."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use, and whose errors become one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        return errors.guarded(super().main, *args, **kwargs)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="canister-factory")
 def main() -> None:
     """Give people their own canister on the Internet Computer."""

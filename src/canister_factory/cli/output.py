@@ -1,0 +1,120 @@
+"""All that commands print: results on stdout (tables, or JSON with --json), everything else on stderr.
+
+Owns the two streams and their form. Does not own: what is said.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class Settings:
+    """How this run prints; set by the common options before a command's body runs."""
+
+    json: bool = False
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def stdout() -> Console:
+    """The console for results; made when needed, since tests and pipes replace the stream."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def stderr() -> Console:
+    """The console for everything that isn't a result."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def start_logging(verbosity: int) -> None:
+    """Sends log records to stderr: warnings, or with `verbosity` 1 information, with 2 everything."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    handler = RichHandler(console=stderr(), show_path=False, markup=False, rich_tracebacks=False)
+    logging.basicConfig(level=level, format="%(name)s: %(message)s", datefmt="%H:%M:%S", handlers=[handler], force=True)
+
+
+def note(message: str) -> None:
+    """A line for the person, on stderr."""
+    stderr().print(Text(printable(message)))
+
+
+def text(message: str) -> None:
+    """A result that is text, on stdout."""
+    print(printable(message))
+
+
+def printable(value: str) -> str:
+    """`value` without what can't be written as UTF-8 (a file name's undecodable bytes are shown escaped)."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def json_object(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """One JSON value on one line of stdout."""
+    print(json.dumps(value, default=_plain, ensure_ascii=True))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Enum):
+        return value.value
+    return str(value)
+
+
+def table(title: str, rows: Iterable[Sequence[object]], headers: Sequence[str] = ()) -> None:
+    """A table on stdout; without `headers` the first column holds the names."""
+    grid = Table(title=title or None, title_justify="left", show_header=bool(headers), box=None, pad_edge=False)
+    if headers:
+        for header in headers:
+            grid.add_column(header, overflow="fold")
+    else:
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(printable(str(cell))) for cell in row))
+    stdout().print(grid)
+
+
+def error(
+    kind: str, message: str, *, context: Mapping[str, object] | None = None, retry_helps: bool | None = None
+) -> None:
+    """An error: one line on stderr, or with --json one object `{"error": {...}}` on stdout."""
+    if not settings.json:
+        stderr().print(Text("error: ", style="bold red") + Text(" ".join(printable(message).split())))
+        return
+    body: dict[str, object] = {"kind": kind, "message": message}
+    if context:
+        body["context"] = dict(context)
+    if retry_helps is not None:
+        body["retry_helps"] = retry_helps
+    json_object({"error": body})
+
+
+def size(count: float) -> str:
+    """A number of bytes for a person: decimal units."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def cycles(amount: int) -> str:
+    """An amount of cycles for a person, in trillions where it is that much."""
+    if amount >= 10**9:
+        return f"{amount / 10**12:,.3f} T ({amount:,})"
+    return f"{amount:,}"
