@@ -1,0 +1,139 @@
+"""Candid messages to Python values at expected types (Candid specification, "Deserialisation" and "Coercion").
+
+Owns: the public functions, the limits, and the cache of compiled decoders. Does not own: how one value is read
+(`_decoders`) or the type table (`type_table`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ._decoders import Compiler, Decoder, Reader
+from .errors import DecodeError, LimitExceededError
+from .type_table import decode_header
+from .types import Type, describe, is_nullable
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a message may cost beyond reading its own bytes once.
+
+    Memory is bounded by about 100 bytes of Python objects for each message byte, plus the same for each of
+    `max_zero_sized_values`.
+
+    Attributes:
+        max_type_bytes: length of the header (type table and argument types), bytes.
+        max_depth: how often a value may pass through a recursive type.
+        max_zero_sized_values: values that take no bytes in the message (null, reserved, empty records), decoded or
+            skipped; what "space bombs" consist of.
+        max_skipped_values: work on data that the expected types don't want, in vector elements (64 bytes of text
+            count as one); data under a mismatching option are read twice and count here.
+    """
+
+    max_type_bytes: int = 256 * 1024
+    max_depth: int = 256
+    max_zero_sized_values: int = 1_000_000
+    max_skipped_values: int = 4_000_000
+
+
+DEFAULT_LIMITS = DecodeLimits()
+_CACHED_HEADERS = 8
+_MAX_CACHED_HEADER_BYTES = 16 * 1024
+
+
+def decode(
+    data: bytes | bytearray | memoryview, types: Sequence[Type], limits: DecodeLimits = DEFAULT_LIMITS
+) -> tuple[Any, ...]:
+    """Decode a message at expected types, with full subtyping; one Python value for each type.
+
+    Missing arguments are None where the type is opt, null or reserved; further arguments are checked and dropped;
+    an option whose content doesn't fit is None. Blobs are sliced out in one copy.
+
+    Raises:
+        MismatchError: a well-formed message with a value that does not fit; the message leads to it.
+        LimitExceededError: the message costs more than `limits` allow.
+        DecodeError: not a well-formed message (also the base of the other two).
+    """
+    raw = data if type(data) is bytes else bytes(data)
+    cache = _programs(tuple(types))
+    for header, program in cache.entries:
+        if raw.startswith(header) and len(header) <= limits.max_type_bytes:
+            return _run(program, raw, len(header), limits)
+    wire, start = decode_header(raw, limits.max_type_bytes)
+    program = _compile(wire, cache.types)
+    if start <= _MAX_CACHED_HEADER_BYTES:
+        # Replaced as a whole, so that threads always see a consistent tuple. A header is self-delimiting: a message
+        # that starts with a known one has exactly this one.
+        cache.entries = ((raw[:start], program), *cache.entries[: _CACHED_HEADERS - 1])
+    return _run(program, raw, start, limits)
+
+
+def decode_untyped(
+    data: bytes | bytearray | memoryview, limits: DecodeLimits = DEFAULT_LIMITS
+) -> tuple[tuple[Type, ...], tuple[Any, ...]]:
+    """Decode a message at its own types: (types, values). Labels are numbers, as names don't travel.
+
+    Raises:
+        DecodeError: not a well-formed message, or (LimitExceededError) more costly than `limits` allow.
+    """
+    raw = data if type(data) is bytes else bytes(data)
+    wire, start = decode_header(raw, limits.max_type_bytes)
+    return wire, _run(_compile(wire, wire), raw, start, limits)
+
+
+class _Programs:
+    """The compiled decoders of one list of expected types, by the headers that were met last."""
+
+    __slots__ = ("entries", "types")
+
+    def __init__(self, types: tuple[Type, ...]) -> None:
+        self.types = types
+        self.entries: tuple[tuple[bytes, _Program], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    arguments: tuple[Decoder, ...]
+    missing: int
+    extra: tuple[Decoder, ...]
+
+
+@lru_cache(maxsize=512)
+def _programs(types: tuple[Type, ...]) -> _Programs:
+    return _Programs(types)
+
+
+def _compile(wire: tuple[Type, ...], types: tuple[Type, ...]) -> _Program:
+    for index in range(len(wire), len(types)):
+        if not is_nullable(types[index]):
+            raise DecodeError(f"argument {index} of type {describe(types[index])} is missing")
+    compiler = Compiler()
+    try:
+        arguments = tuple(compiler.argument(w, t) for w, t in zip(wire, types, strict=False))
+        extra = tuple(compiler.skipped_argument(w) for w in wire[len(types) :])
+    except RecursionError:
+        raise LimitExceededError("types are nested too deeply to decode") from None
+    return _Program(arguments, max(len(types) - len(wire), 0), extra)
+
+
+def _run(program: _Program, data: bytes, start: int, limits: DecodeLimits) -> tuple[Any, ...]:
+    reader = Reader(data, start, limits.max_depth, limits.max_zero_sized_values, limits.max_skipped_values)
+    values: list[Any] = []
+    index = 0
+    try:
+        for decoder in program.arguments:
+            values.append(decoder(reader))
+        for index, skip in enumerate(program.extra):  # noqa: B007 - the error names it
+            skip(reader)
+    except DecodeError as error:
+        error.within(f"argument {len(values) + index}")
+        raise
+    except RecursionError:
+        raise LimitExceededError(f"argument {len(values) + index}: nested too deeply to decode") from None
+    if reader.pos != len(data):
+        raise DecodeError(f"{len(data) - reader.pos} byte(s) follow the last argument")
+    values.extend([None] * program.missing)
+    return tuple(values)
