@@ -1,0 +1,287 @@
+/// The capsule API's types, one for one those of the Candid contracts (`backend.did`, `personal.did`).
+/// Owns no behaviour and no stored state: see `Store` for what a canister keeps.
+module {
+  // ---- Capsule: types that both canisters share ------------------------------------------------------------------------
+  /// Times are nanoseconds since 1970 (nat64). Checksums are SHA-256 (32 bytes). "opt" fields may be left out.
+
+  public type PersonRef = { #Principal : Principal; #Opaque : Text };
+  public type OwnerState = { since : Nat64; last_activity_at : Nat64 };
+  public type ControllerState = { granted_at : Nat64; granted_by : PersonRef };
+
+  public type ConnectionStatus = { #Pending; #Accepted; #Blocked; #Revoked };
+  public type Connection = {
+    peer : PersonRef;
+    status : ConnectionStatus;
+    created_at : Nat64;
+    updated_at : Nat64;
+  };
+  public type ConnectionGroup = {
+    id : Text;
+    name : Text;
+    description : ?Text;
+    members : [PersonRef];
+    created_at : Nat64;
+    updated_at : Nat64;
+  };
+  public type NewConnectionGroup = { name : Text; description : ?Text; members : [PersonRef] };
+  public type ConnectionGroupUpdate = { name : ?Text; description : ?Text; members : ?[PersonRef] };
+
+  public type MemoryType = { #Image; #Video; #Audio; #Document; #Note };
+  public type MemoryInfo = {
+    memory_type : MemoryType;
+    name : Text;
+    content_type : Text;
+    created_at : Nat64;
+    updated_at : Nat64;
+    uploaded_at : Nat64;
+    date_of_memory : ?Nat64;
+  };
+  public type MemoryMetadataBase = {
+    size : Nat64;
+    mime_type : Text;
+    original_name : Text;
+    uploaded_at : Text;
+    date_of_memory : ?Text;
+    people_in_memory : ?[Text];
+    format : ?Text;
+  };
+  public type ImageMetadata = { base : MemoryMetadataBase; dimensions : ?(Nat32, Nat32) };
+  public type VideoMetadata = {
+    base : MemoryMetadataBase;
+    duration : ?Nat32;
+    width : ?Nat32;
+    height : ?Nat32;
+    thumbnail : ?Text;
+  };
+  public type AudioMetadata = {
+    base : MemoryMetadataBase;
+    duration : ?Nat32;
+    bitrate : ?Nat32;
+    sample_rate : ?Nat32;
+    format : ?Text;
+    channels : ?Nat8;
+  };
+  public type DocumentMetadata = { base : MemoryMetadataBase };
+  public type NoteMetadata = { base : MemoryMetadataBase; tags : ?[Text] };
+  public type MemoryMetadata = {
+    #Image : ImageMetadata;
+    #Video : VideoMetadata;
+    #Audio : AudioMetadata;
+    #Document : DocumentMetadata;
+    #Note : NoteMetadata;
+  };
+  public type AccessEvent = {
+    #AfterDeath;
+    #Graduation;
+    #Wedding;
+    #Anniversary : Nat32;
+    #Birthday : Nat32;
+    #CapsuleMaturity : Nat32;
+    #ConnectionCount : Nat32;
+    #Custom : Text;
+  };
+  public type MemoryAccess = {
+    #Public;
+    #Private;
+    #Custom : { individuals : [PersonRef]; groups : [Text] };
+    #Scheduled : { accessible_after : Nat64; access : MemoryAccess };
+    #EventTriggered : { trigger_event : AccessEvent; access : MemoryAccess };
+  };
+  /// For ICPCapsule the canister sets locator (the memory's id) and hash (the checksum of the memory's chunk checksums).
+  public type BlobKind = { #ICPCapsule; #MemoryBlobKindExternal };
+  public type BlobRef = { kind : BlobKind; locator : Text; hash : ?Blob };
+  public type MemoryData = { blob_ref : BlobRef; data : ?Blob };
+  /// `data.data` holds the bytes when they fit a reply (one chunk); otherwise read them with read_memory_chunk.
+  public type Memory = {
+    id : Text;
+    info : MemoryInfo;
+    metadata : MemoryMetadata;
+    access : MemoryAccess;
+    data : MemoryData;
+  };
+  /// A memory without its bytes.
+  public type MemoryRecord = {
+    id : Text;
+    info : MemoryInfo;
+    metadata : MemoryMetadata;
+    access : MemoryAccess;
+    blob_ref : BlobRef;
+  };
+  public type MemorySummary = { memory : MemoryRecord; size : Nat64; chunk_size : Nat32; total_chunks : Nat32 };
+  public type NewMemory = {
+    capsule_id : ?Text; // default: the caller's self-capsule
+    memory_type : MemoryType;
+    name : Text;
+    content_type : Text;
+    date_of_memory : ?Nat64;
+    metadata : ?MemoryMetadata; // default: from the fields above
+    access : ?MemoryAccess; // default: Private
+  };
+  public type MemoryInfoUpdate = { name : ?Text; content_type : ?Text; date_of_memory : ?Nat64 };
+  public type MemoryUpdate = {
+    info : ?MemoryInfoUpdate;
+    metadata : ?MemoryMetadata;
+    access : ?MemoryAccess;
+    data : ?MemoryData;
+  };
+  public type UploadRequest = { memory : NewMemory; total_size : Nat64; chunk_size : Nat32 };
+  public type UploadSession = {
+    upload_id : Nat64;
+    total_size : Nat64;
+    chunk_size : Nat32;
+    total_chunks : Nat32;
+    expires_at : Nat64;
+    missing_chunks : [Nat32]; // the first 1,000
+  };
+
+  public type StorageStatus = { #Web2Only; #ICPOnly; #Both; #Migrating; #Failed };
+  public type GalleryMemoryEntry = {
+    memory_id : Text;
+    position : Nat32;
+    gallery_caption : ?Text;
+    is_featured : Bool;
+    gallery_metadata : Text; // JSON
+  };
+  public type Gallery = {
+    id : Text;
+    owner_principal : Principal;
+    title : Text;
+    description : ?Text;
+    is_public : Bool;
+    created_at : Nat64;
+    updated_at : Nat64;
+    storage_status : StorageStatus;
+    memory_entries : [GalleryMemoryEntry];
+  };
+  public type GalleryData = {
+    title : Text;
+    description : ?Text;
+    is_public : Bool;
+    memory_entries : [GalleryMemoryEntry];
+  };
+  public type GalleryUpdate = {
+    title : ?Text;
+    description : ?Text;
+    is_public : ?Bool;
+    memory_entries : ?[GalleryMemoryEntry];
+  };
+
+  /// `memories` lists at most 500, in the order of their ids; page through all with list_capsule_memories.
+  public type Capsule = {
+    id : Text;
+    subject : PersonRef;
+    owners : [{ key : PersonRef; value : OwnerState }];
+    controllers : [{ key : PersonRef; value : ControllerState }];
+    connections : [{ key : PersonRef; value : Connection }];
+    connection_groups : [{ key : Text; value : ConnectionGroup }];
+    memories : [{ key : Text; value : MemoryRecord }];
+    memory_count : Nat64;
+    galleries : [{ key : Text; value : Gallery }];
+    created_at : Nat64;
+    updated_at : Nat64;
+    bound_to_web2 : Bool;
+  };
+  public type CapsuleInfo = {
+    capsule_id : Text;
+    subject : PersonRef;
+    is_owner : Bool;
+    is_controller : Bool;
+    is_self_capsule : Bool;
+    bound_to_web2 : Bool;
+    created_at : Nat64;
+    updated_at : Nat64;
+  };
+  public type CapsuleHeader = {
+    id : Text;
+    subject : PersonRef;
+    owner_count : Nat64;
+    controller_count : Nat64;
+    memory_count : Nat64;
+    created_at : Nat64;
+    updated_at : Nat64;
+  };
+  public type User = { principal_id : Principal; registered_at : Nat64; last_activity_at : Nat64; bound : Bool };
+
+  /// `after`: the last id of the page before; `limit`: default 100, at most 1,000.
+  public type PageRequest = { after : ?Text; limit : ?Nat32 };
+  public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
+
+  public type CapsuleError = {
+    #Unauthorized : Text;
+    #NotFound : { kind : Text; id : Text };
+    #AlreadyExists : { kind : Text; id : Text };
+    #InvalidArgument : { field : Text; reason : Text };
+    #LimitExceeded : { what : Text; limit : Nat; actual : Nat };
+    #ChecksumMismatch : { what : Text; expected : Blob; actual : Blob };
+    #ChunkConflict : { memory_id : Text; index : Nat32 };
+    #MissingChunks : { memory_id : Text; missing : [Nat32] };
+    #SessionExpired : { session : Nat64; expired_at : Nat64 };
+    #Locked : { reason : Text; until : ?Nat64 };
+    #Moved : { personal_canister : Principal };
+  };
+
+  // ---- Manifests: what verification compares ---------------------------------------------------------------------------
+  /// record_checksum  = SHA-256 of the item's Candid encoding (MemoryRecord, CapsuleRecord, Gallery, Connection, ConnectionGroup)
+  /// content_checksum = SHA-256 of the concatenated SHA-256 checksums of the chunks (memories with bytes here; else null)
+  /// entry hash       = SHA-256 of: kind (1 byte: 0 Capsule, 1 Memory, 2 Gallery, 3 Connection, 4 ConnectionGroup),
+  ///                    length of id (4 bytes, big-endian), id (UTF-8), record_checksum, content_checksum (or 32 zero bytes),
+  ///                    size (8 bytes BE), chunk_size (4 bytes BE), total_chunks (4 bytes BE)
+  /// manifest_hash    = SHA-256 of: the scheme (UTF-8), then every entry hash, entries ordered by kind, then id (by code points)
+  public type ItemKind = { #Capsule; #Memory; #Gallery; #Connection; #ConnectionGroup };
+  public type ItemRef = { kind : ItemKind; id : Text };
+  public type ManifestEntry = {
+    kind : ItemKind;
+    id : Text; // of a connection: "principal:<text>" or "opaque:<text>"
+    record_checksum : Blob;
+    content_checksum : ?Blob;
+    size : Nat64;
+    chunk_size : Nat32;
+    total_chunks : Nat32;
+  };
+  public type CapsuleManifest = {
+    scheme : Text; // "canister-factory-manifest-1"
+    capsule_id : Text;
+    origin : Principal; // the canister that computed it
+    api_version : Text;
+    revision : Nat64;
+    taken_at : Nat64;
+    memories : Nat64;
+    galleries : Nat64;
+    connections : Nat64;
+    connection_groups : Nat64;
+    content_size : Nat64; // bytes
+    manifest_hash : Blob;
+  };
+  public type MemoryManifest = {
+    memory_id : Text;
+    total_chunks : Nat32;
+    total_size : Nat64;
+    chunk_size : Nat32;
+    chunk_checksums : [Blob];
+    final_checksum : Blob;
+  };
+  public type RecordedEvent = { event : AccessEvent; recorded_at : Nat64; recorded_by : Principal };
+  public type CapsuleRecord = {
+    id : Text;
+    subject : PersonRef;
+    owners : [{ key : PersonRef; value : OwnerState }];
+    controllers : [{ key : PersonRef; value : ControllerState }];
+    events : [RecordedEvent];
+    created_at : Nat64;
+    updated_at : Nat64;
+    bound_to_web2 : Bool;
+  };
+  public type ExportItem = {
+    #Capsule : CapsuleRecord;
+    #Memory : MemoryRecord;
+    #Gallery : Gallery;
+    #Connection : Connection;
+    #ConnectionGroup : ConnectionGroup;
+  };
+  /// `revision` is the capsule's at the time of the page: when it moved between two pages, start again.
+  public type ManifestPage = { entries : [ManifestEntry]; next : ?ItemRef; revision : Nat64 };
+
+  public type Result<T> = { #Ok : T; #Err : CapsuleError };
+  public type TextResult = Result<Text>;
+  public type UnitResult = { #Ok; #Err : CapsuleError };
+};

@@ -1,0 +1,44 @@
+/// The personal canister's own types, one for one those of `personal.did`: init argument, import, manifest.
+import Capsule "../capsule/Types";
+
+module {
+  type CapsuleManifest = Capsule.CapsuleManifest;
+
+  // ---- Import ----------------------------------------------------------------------------------------------------------
+  public type ImportLimits = {
+    max_chunk_bytes : Nat64; // default 2,000,000
+    max_import_bytes : Nat64; // default 100,000,000
+    session_timeout_ns : Nat64; // without activity; default 3,600 s
+  };
+  public type PersonalInit = {
+    owner : Principal;
+    backend : Principal; // where the capsule comes from; may read the manifest
+    name : ?Text;
+    limits : ?ImportLimits;
+  };
+  public type ImportState = { #Active; #Finalizing; #Completed; #Failed; #Expired };
+  public type ImportSession = {
+    id : Nat64;
+    state : ImportState;
+    started_at : Nat64;
+    last_activity_at : Nat64;
+    expires_at : Nat64;
+    bytes_received : Nat64; // bytes stored by the import so far
+    memories_committed : Nat64;
+    limits : ImportLimits;
+  };
+  /// A memory that isn't committed yet: which chunks are here already, and whether its record is.
+  public type PendingMemory = { memory_id : Text; has_record : Bool; chunks : [{ index : Nat32; sha256 : Blob }] };
+  public type ImportStatus = { session : ?ImportSession; pending : [PendingMemory]; next : ?Text };
+  public type MemoryChunk = { memory_id : Text; index : Nat32; bytes : Blob; sha256 : Blob };
+  public type FinalizedImport = { total_memories_imported : Nat64; total_size_imported : Nat64 };
+  public type CertifiedManifest = { manifest : CapsuleManifest; certificate : ?Blob };
+  public type PersonalInfo = {
+    owner : Principal;
+    backend : Principal;
+    name : ?Text;
+    api_version : Text;
+    capsule_id : ?Text;
+    import_state : ?ImportState;
+  };
+};
