@@ -111,7 +111,7 @@ def verify_envelope(
         raise MalformedEnvelopeError("envelope: sender_pubkey and sender_sig must be byte strings")
     if self_authenticating_id(public_key) != sender:
         raise SenderError("The user id does not match the public key: sender is not the principal of sender_pubkey")
-    signing_key, targets = _follow_delegations(public_key, delegations, now_ns)
+    signing_key, targets = follow_delegations(public_key, delegations, now_ns)
     if targets is not None and "canister_id" in content and content["canister_id"] not in targets:
         raise DelegationError("The delegation's targets do not include the canister that the request is for")
     verify_signature(signing_key, REQUEST_DOMAIN + content_id, signature)
@@ -184,10 +184,13 @@ def _utc(time_ns: int) -> str:
         return f"{time_ns} ns since 1970"
 
 
-def _follow_delegations(
+def follow_delegations(
     public_key: bytes, chain: Sequence[Any] | None, now_ns: int
 ) -> tuple[bytes, frozenset[bytes] | None]:
-    """The key that a chain of delegations ends at, and the canisters it may speak to (`None`: all)."""
+    """The key that a chain of delegations ends at, and the canisters it may speak to (`None`: all).
+
+    Raises `DelegationError` or `MalformedEnvelopeError`.
+    """
     if chain is None:
         return public_key, None
     if not isinstance(chain, list):

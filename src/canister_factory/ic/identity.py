@@ -1,0 +1,321 @@
+"""Identities: the keys that requests are signed with, and delegations from one key to another.
+
+Owns loading, making and using private keys; no key leaves an identity except through `to_pem` and `write_pem`.
+Does not own: envelopes, public-key checks (`public_key`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization as ser
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from ic.identity import DelegateIdentity as IcPyDelegateIdentity
+from ic.identity import Identity as IcPyIdentity
+from mnemonic import Mnemonic
+
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
+from canister_factory.ic.errors import EnvelopeError, IdentityError, SignatureError
+from canister_factory.ic.public_key import verify_signature
+from canister_factory.ic.request_id import hash_of_map
+
+KeyKind = Literal["ed25519", "secp256k1", "p256"]
+
+_PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+_CURVES: dict[str, ec.EllipticCurve] = {"secp256k1": ec.SECP256K1(), "p256": ec.SECP256R1()}
+_ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+# Ed25519 in PKCS#8 version 2, which carries the public key too (RFC 5958): how dfx and ring write it. The two bytes
+# before this are the outer sequence's header; the 32-byte key follows.
+_PKCS8_V2_ED25519 = bytes.fromhex("020101300506032b657004220420")
+
+
+class Identity(IcPyIdentity):  # type: ignore[misc]
+    """A key pair, or the anonymous identity; usable wherever ic-py takes an identity.
+
+    ic-py's constructor works too: `Identity(privkey=hex, type="ed25519")`, a new key without `privkey`.
+    Printing, inspecting or pickling an identity never shows the private key. Raises `IdentityError`.
+    """
+
+    def __init__(self, privkey: str = "", type: str = "ed25519", anonymous: bool = False) -> None:
+        if anonymous:
+            self._adopt(None)
+        elif privkey:
+            try:
+                self._adopt(_key_from_bytes(bytes.fromhex(privkey), type))
+            except ValueError:
+                raise IdentityError(f"not a private key for {type}: expected 64 hexadecimal digits") from None
+        else:
+            self._adopt(_new_key(type))
+
+    def _adopt(self, key: _PrivateKey | None) -> None:
+        self._key = key
+        # ic-py has a flag of this name; here the class attribute is the constructor of the anonymous identity.
+        self.__dict__["anonymous"] = key is None
+        self.key_type = "anonymous" if key is None else _kind_of(key)
+        self._der_pubkey = (
+            None
+            if key is None
+            else key.public_key().public_bytes(ser.Encoding.DER, ser.PublicFormat.SubjectPublicKeyInfo)
+        )
+        self._sender = Principal.anonymous() if key is None else Principal.self_authenticating(self._der_pubkey or b"")
+
+    @classmethod
+    def _of(cls, key: _PrivateKey | None) -> Identity:
+        identity = cls.__new__(cls)
+        identity._adopt(key)
+        return identity
+
+    @classmethod
+    def generate(cls, kind: KeyKind = "ed25519") -> Identity:
+        """A new random key: `ed25519`, `secp256k1` or `p256`."""
+        return cls._of(_new_key(kind))
+
+    @classmethod
+    def anonymous(cls) -> Identity:
+        """The identity that signs nothing; its principal is `2vxsx-fae`."""
+        return cls._of(None)
+
+    @staticmethod
+    def from_seed(mnemonic: str) -> Identity:
+        """The Ed25519 key that ic-py derives from a BIP-39 phrase: the first 32 bytes of its seed.
+
+        Other wallets derive different keys from the same phrase. Raises `IdentityError` for a mistyped phrase.
+        """
+        words = Mnemonic("english")
+        if not words.check(mnemonic):
+            raise IdentityError(
+                "not a valid BIP-39 phrase: a word is not in the English list, or the checksum is wrong"
+            )
+        return Identity._of(ed25519.Ed25519PrivateKey.from_private_bytes(words.to_seed(mnemonic)[:32]))
+
+    @staticmethod
+    def from_pem(pem: str | bytes | Path) -> Identity:
+        """Reads a private key in PEM: PKCS#8 or SEC1, Ed25519, secp256k1 or P-256; from a path or the PEM text itself.
+
+        Warns if the file can be read by other users. Raises `IdentityError` naming the file and what is wrong with it.
+        """
+        text = pem.encode() if isinstance(pem, str) else pem
+        if isinstance(text, bytes) and b"-----BEGIN" in text:
+            return Identity._of(_load_pem(text, "the PEM text"))
+        path = Path(os.fsdecode(text))
+        try:
+            data = path.read_bytes()
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:
+            raise IdentityError(f"can't read the identity file {path}: {error}") from None
+        if os.name == "posix" and mode & 0o077:
+            warnings.warn(f"{path} can be read by other users of this computer: run chmod 600 on it", stacklevel=2)
+        return Identity._of(_load_pem(data, str(path)))
+
+    def to_pem(self) -> bytes:
+        """The private key as unencrypted PKCS#8 PEM; keep it secret. Raises `IdentityError` if anonymous."""
+        if self._key is None:
+            raise IdentityError("the anonymous identity has no key to write")
+        return self._key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.NoEncryption())
+
+    def write_pem(self, path: str | Path) -> None:
+        """Writes `to_pem()` to a new file that only its owner can read. Never overwrites: raises `IdentityError`."""
+        pem = self.to_pem()
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(pem)
+        except FileExistsError:
+            raise IdentityError(f"{path} exists already; a key there might be the only copy, so it is kept") from None
+        except OSError as error:
+            raise IdentityError(f"can't write the identity file {path}: {error}") from None
+
+    def sender(self) -> Principal:
+        """The principal that this identity calls as."""
+        return self._sender
+
+    def sign(self, msg: bytes) -> tuple[bytes | None, bytes | None]:
+        """The DER public key and a 64-byte signature over `msg`; both `None` if anonymous."""
+        key = self._key
+        if key is None:
+            return None, None
+        if isinstance(key, ed25519.Ed25519PrivateKey):
+            return self._der_pubkey, key.sign(msg)
+        r, s = decode_dss_signature(key.sign(msg, _ECDSA_SHA256))
+        return self._der_pubkey, r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+    def verify(self, msg: bytes | str, sig: bytes) -> bool:
+        """Whether `sig` is this identity's signature over `msg` (text is taken as hexadecimal, as in ic-py)."""
+        if self._der_pubkey is None:
+            return False
+        try:
+            verify_signature(self._der_pubkey, bytes.fromhex(msg) if isinstance(msg, str) else msg, sig)
+        except SignatureError:
+            return False
+        return True
+
+    def sign_delegation(
+        self, session_public_key: bytes, expiration_ns: int, targets: Iterable[Principal] | None = None
+    ) -> dict[str, Any]:
+        """Lets another key (DER) sign for this one until `expiration_ns`, optionally only towards `targets`.
+
+        Returns one link of a chain for `DelegatedIdentity`. Raises `IdentityError` if anonymous.
+        """
+        delegation: dict[str, Any] = {"pubkey": session_public_key, "expiration": expiration_ns}
+        if targets is not None:
+            delegation["targets"] = [target.bytes for target in targets]
+        _, signature = self.sign(DELEGATION_DOMAIN + hash_of_map(delegation))
+        if signature is None:
+            raise IdentityError("the anonymous identity can't delegate")
+        return {"delegation": delegation, "signature": signature}
+
+    @property
+    def der_pubkey(self) -> bytes | None:
+        """The public key in DER form; `None` if anonymous."""
+        return self._der_pubkey
+
+    @property
+    def pubkey(self) -> str:
+        """ic-py's form of the public key: hexadecimal, without the DER header; empty if anonymous."""
+        prefix = {"ed25519": 12, "secp256k1": 24, "p256": 27}
+        return self._der_pubkey[prefix[self.key_type] :].hex() if self._der_pubkey else ""
+
+    @property
+    def privkey(self) -> NoReturn:
+        """Not offered, unlike in ic-py: `write_pem` stores a key without showing it."""
+        raise AttributeError("the private key of an identity is not readable; use write_pem to store it")
+
+    def __repr__(self) -> str:
+        return f"Identity({self.key_type}, {self._sender})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise IdentityError("an identity can't be pickled, since that would write its private key; use write_pem")
+
+    def __copy__(self) -> Identity:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Identity:
+        return self
+
+
+class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
+    """Signs with a session key on behalf of another key, by a chain of at most 20 delegations.
+
+    `public_key`: DER of the key that the chain starts from, whose principal is the sender. `delegations`: its links, as
+    `Identity.sign_delegation` makes them. Raises `IdentityError` for a chain whose signatures don't lead to `identity`.
+    """
+
+    def __init__(self, identity: Identity, public_key: bytes, delegations: Sequence[dict[str, Any]]) -> None:
+        try:
+            last_key, targets = follow_delegations(public_key, list(delegations), now_ns=0)
+        except EnvelopeError as error:
+            raise IdentityError(f"broken delegation chain: {error}") from None
+        if last_key != identity.der_pubkey:
+            raise IdentityError("broken delegation chain: it doesn't end at the key that is to sign")
+        self.identity = identity
+        self._delegations = list(delegations)
+        self._der_pubkey = public_key
+        self._sender = Principal.self_authenticating(public_key)
+        self.targets = None if targets is None else frozenset(Principal(target) for target in targets)
+        """The only canisters that the chain lets this identity call, if it restricts them."""
+
+    @staticmethod
+    def from_json(ic_identity: str, ic_delegation: str) -> DelegatedIdentity:
+        """Reads the JSON forms of the JavaScript agent: `[public, private]` in hexadecimal, and a delegation chain."""
+        try:
+            session = Identity(json.loads(ic_identity)[1][:64])
+            chain = json.loads(ic_delegation)
+            public_key, links = bytes.fromhex(chain["publicKey"]), [_link(link) for link in chain["delegations"]]
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise IdentityError("not the JSON form of a session key and its delegation chain") from None
+        return DelegatedIdentity(session, public_key, links)
+
+    @property
+    def expiration_ns(self) -> int:
+        """When the first of the delegations expires (nanoseconds since 1970)."""
+        return int(min(link["delegation"]["expiration"] for link in self._delegations))
+
+    def sender(self) -> Principal:
+        """The principal that the chain starts from."""
+        return self._sender
+
+    def __repr__(self) -> str:
+        return f"DelegatedIdentity({self._sender}, {len(self._delegations)} delegations)"
+
+    __str__ = __repr__
+
+
+def _link(link: dict[str, Any]) -> dict[str, Any]:
+    fields = link["delegation"]
+    delegation = {"pubkey": bytes.fromhex(fields["pubkey"]), "expiration": int(fields["expiration"], 16)}
+    if fields.get("targets") is not None:
+        delegation["targets"] = [bytes.fromhex(target) for target in fields["targets"]]
+    return {"delegation": delegation, "signature": bytes.fromhex(link["signature"])}
+
+
+def _new_key(kind: str) -> _PrivateKey:
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    return ec.generate_private_key(_curve(kind))
+
+
+def _key_from_bytes(raw: bytes, kind: str) -> _PrivateKey:
+    if len(raw) != 32:
+        raise ValueError("expected 32 bytes")
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
+    return ec.derive_private_key(int.from_bytes(raw, "big"), _curve(kind))
+
+
+def _curve(kind: str) -> ec.EllipticCurve:
+    curve = _CURVES.get(kind)
+    if curve is None:
+        raise IdentityError(f"no such kind of key: {kind!r}; there are ed25519, secp256k1 and p256")
+    return curve
+
+
+def _kind_of(key: object) -> KeyKind:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "ed25519"
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        if isinstance(key.curve, ec.SECP256K1):
+            return "secp256k1"
+        if isinstance(key.curve, ec.SECP256R1):
+            return "p256"
+    raise IdentityError("unsupported kind of private key: Ed25519, secp256k1 and P-256 are supported")
+
+
+def _load_pem(data: bytes, source: str) -> _PrivateKey:
+    seed = _pkcs8_v2_seed(data)
+    try:
+        key = ed25519.Ed25519PrivateKey.from_private_bytes(seed) if seed else ser.load_pem_private_key(data, None)
+    except TypeError:
+        raise IdentityError(f"{source} is encrypted: decrypt it first, for example with openssl pkey") from None
+    except (ValueError, UnsupportedAlgorithm):
+        # The library's message may quote the input, so it is left out.
+        raise IdentityError(f"{source} is not a private key in PEM form (PKCS#8 or SEC1)") from None
+    try:
+        _kind_of(key)
+    except IdentityError as error:
+        raise IdentityError(f"{source}: {error}") from None
+    assert isinstance(key, (ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey))
+    return key
+
+
+def _pkcs8_v2_seed(pem: bytes) -> bytes | None:
+    block = re.search(rb"-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----", pem, re.DOTALL)
+    if block is None:
+        return None
+    try:
+        der = base64.b64decode(block[1])
+    except binascii.Error:
+        return None
+    return der[16:48] if der[2:16] == _PKCS8_V2_ED25519 and len(der) >= 48 else None

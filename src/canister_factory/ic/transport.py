@@ -1,0 +1,237 @@
+"""One HTTP client: time-outs, back-off, retries of the very same bytes, and our errors instead of the library's.
+
+Owns getting bytes to a network and back. Does not own: what the bytes mean, and what to do when an outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+
+import httpx
+
+from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
+
+logger = logging.getLogger(__name__)
+
+MAX_RESPONSE_BYTES = 8 << 20
+"""Above every answer of the interface: replies are at most 3 MiB, and a certificate adds little to one."""
+
+TIMEOUT = httpx.Timeout(connect=10, read=60, write=60, pool=120)
+"""Seconds. Boundary nodes hold a synchronous call for about 10 s before they answer 202."""
+
+_RETRIED_STATUSES = frozenset((429, 502, 503, 504))
+# A gateway that gave up (502, 504) may have passed the request on; 429 and 503 refuse it.
+_MAYBE_DELIVERED_STATUSES = frozenset((502, 504))
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try the same bytes again. Delays double from `base_s` to `max_delay_s`, each times a random 0.5 to 1.
+
+    At most `max_attempts` attempts in all, of which `max_connect_attempts` may fail to connect; none after a deadline.
+    """
+
+    max_attempts: int = 6
+    max_connect_attempts: int = 3
+    base_s: float = 0.25
+    max_delay_s: float = 8.0
+
+    def delay_s(self, attempt: int, chance: float, retry_after_s: float | None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 1); `chance` is in 0..1."""
+        backoff: float = min(self.max_delay_s, self.base_s * 2.0 ** (attempt - 1)) * (0.5 + chance / 2)
+        return max(backoff, retry_after_s or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer. `resent`: an earlier attempt of the same request may have arrived as well."""
+
+    status: int
+    body: bytes
+    resent: bool = False
+
+    @property
+    def text(self) -> str:
+        """The body as text for an error message, cut to 500 characters."""
+        text = self.body[:2000].decode(errors="replace").strip()
+        return text[:500] or f"(empty body, HTTP {self.status})"
+
+
+@contextmanager
+def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
+    """Turns the HTTP library's exceptions into ours; `hint` says what to do when nothing listens at `url`."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise NetworkUnreachableError(
+            f"can't connect to {url}: {error or 'timed out'}{hint and '; ' + hint}"
+        ) from error
+    except httpx.PoolTimeout as error:
+        raise TransportError(
+            f"no free connection to {url}: too many calls in flight at once", maybe_delivered=False
+        ) from error
+    except httpx.TimeoutException as error:
+        raise TransportError(f"{url} did not answer in time ({type(error).__name__})") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise NetworkConfigError(f"{url!r} is not a usable URL: {error}") from error
+    except httpx.HTTPError as error:
+        raise TransportError(f"the connection to {url} broke: {error or type(error).__name__}") from error
+
+
+class Transport:
+    """A pooled HTTP/1.1 client for one base URL. Its clock, sleep and chance can be given, so that tests need no time.
+
+    `throttled` counts answers that asked for less load (429, 503): who sends much at once can watch it and slow down.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        http: httpx.AsyncBaseTransport | None = None,
+        retry: RetryPolicy | None = None,
+        max_connections: int = 64,
+        hint: str = "",
+        direct: bool = False,
+        clock_ns: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.throttled = 0
+        self.retry = retry or RetryPolicy()
+        self._http = http
+        self._max_connections = max_connections
+        self._hint = hint
+        self._direct = direct
+        self.clock_ns = clock_ns
+        self.sleep = sleep
+        self._chance = chance
+        self._client: httpx.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        state = "idle" if self._client is None else "closed" if self._client.is_closed else "open"
+        return f"Transport({self.url}, {state}, throttled={self.throttled})"
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections; a later request opens new ones."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def unshared(self) -> Transport:
+        """The same settings with connections of its own, for use in another event loop."""
+        return Transport(
+            self.url,
+            http=self._http,
+            retry=self.retry,
+            max_connections=self._max_connections,
+            hint=self._hint,
+            direct=self._direct,
+            clock_ns=self.clock_ns,
+            sleep=self.sleep,
+            chance=self._chance,
+        )
+
+    async def get(self, path: str) -> Response:
+        """`GET`, retried like `post`. A path below `url`."""
+        return await self._request("GET", path, None, None)
+
+    async def post(self, path: str, body: bytes, *, deadline_ns: int | None = None) -> Response:
+        """Sends a CBOR body, the same bytes again on failures that may pass; gives up at `deadline_ns` (since 1970).
+
+        Returns the answer whatever its status, except 429, 502, 503, 504, which are retried. Raises
+        `NetworkUnreachableError`, or `TransportError` which tells whether the body may have arrived.
+        """
+        return await self._request("POST", path, body, deadline_ns)
+
+    async def _request(self, method: str, path: str, body: bytes | None, deadline_ns: int | None) -> Response:
+        attempt = unreachable = 0
+        maybe_delivered = False
+        while True:
+            attempt += 1
+            retry_after_s: float | None = None
+            try:
+                response, retry_after_s = await self._attempt(method, path, body)
+                if response.status not in _RETRIED_STATUSES:
+                    return Response(response.status, response.body, resent=maybe_delivered)
+                failure = TransportError(
+                    f"{self.url}{path} answered HTTP {response.status}: {response.text}",
+                    maybe_delivered=response.status in _MAYBE_DELIVERED_STATUSES,
+                )
+                self.throttled += response.status in (429, 503)
+            except TransportError as error:
+                failure = error
+                unreachable += isinstance(error, NetworkUnreachableError)
+            maybe_delivered = maybe_delivered or failure.maybe_delivered
+            delay_s = self.retry.delay_s(attempt, self._chance(), retry_after_s)
+            out_of_time = deadline_ns is not None and self.clock_ns() + delay_s * 1e9 >= deadline_ns
+            if out_of_time or attempt >= self.retry.max_attempts or unreachable >= self.retry.max_connect_attempts:
+                if maybe_delivered and not failure.maybe_delivered:
+                    raise TransportError(f"{failure} (an earlier attempt may have arrived)") from failure
+                raise failure
+            logger.debug("attempt %d at %s%s failed, again in %.2f s: %s", attempt, self.url, path, delay_s, failure)
+            await self.sleep(delay_s)
+
+    async def _attempt(self, method: str, path: str, body: bytes | None) -> tuple[Response, float | None]:
+        client = self._open()
+        headers = {"content-type": "application/cbor"} if body is not None else {}
+        with map_exceptions(self.url, self._hint):
+            async with client.stream(method, self.url + path, content=body, headers=headers) as answer:
+                parts: list[bytes] = []
+                size = 0
+                async for part in answer.aiter_bytes():
+                    size += len(part)
+                    if size > MAX_RESPONSE_BYTES:
+                        raise TransportError(
+                            f"the answer of {self.url}{path} is larger than the limit of {MAX_RESPONSE_BYTES:,} bytes"
+                        )
+                    parts.append(part)
+                return Response(answer.status_code, b"".join(parts)), _retry_after_s(answer.headers, self.clock_ns())
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            limits = httpx.Limits(
+                max_connections=self._max_connections, max_keepalive_connections=self._max_connections
+            )
+            self._client = httpx.AsyncClient(
+                transport=self._http,
+                timeout=TIMEOUT,
+                limits=limits,
+                headers={"accept-encoding": "identity", "user-agent": "canister-factory"},
+                trust_env=not self._direct,
+            )
+        return self._client
+
+
+def _retry_after_s(headers: httpx.Headers, now_ns: int) -> float | None:
+    """Seconds that a `Retry-After` header asks for, at most a minute; it holds seconds or a date."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.fromtimestamp(now_ns / 1e9, UTC)).total_seconds()
+    return min(max(seconds, 0.0), 60.0) if seconds == seconds else None
