@@ -63,8 +63,16 @@ __all__ = ["Compiler", "Decoder", "Reader"]
 
 Decoder = Callable[[Reader], Any]
 _STRUCT_CODES: dict[Type, str] = {
-    NAT8: "B", NAT16: "H", NAT32: "I", NAT64: "Q", INT8: "b", INT16: "h", INT32: "i", INT64: "q",
-    FLOAT32: "f", FLOAT64: "d",
+    NAT8: "B",
+    NAT16: "H",
+    NAT32: "I",
+    NAT64: "Q",
+    INT8: "b",
+    INT16: "h",
+    INT32: "i",
+    INT64: "q",
+    FLOAT32: "f",
+    FLOAT64: "d",
 }
 
 

@@ -41,8 +41,16 @@ from .types import (
 )
 
 FIXED_SIZES: dict[Type, int] = {
-    NAT8: 1, INT8: 1, NAT16: 2, INT16: 2, NAT32: 4, INT32: 4, FLOAT32: 4,
-    NAT64: 8, INT64: 8, FLOAT64: 8,
+    NAT8: 1,
+    INT8: 1,
+    NAT16: 2,
+    INT16: 2,
+    NAT32: 4,
+    INT32: 4,
+    FLOAT32: 4,
+    NAT64: 8,
+    INT64: 8,
+    FLOAT64: 8,
 }
 
 
