@@ -9,7 +9,6 @@ domain separators) and "Special forms of principals" (self-authenticating ids).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -20,6 +19,8 @@ from typing import Final
 import pyblst
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from canister_factory.ic.public_key import self_authenticating_id
 
 __all__ = ["KeyFileError", "ReplicaKeys"]
 
@@ -38,10 +39,6 @@ class KeyFileError(Exception):
     """The key file of a state directory can't be used; the message names the file and what to do."""
 
 
-def _self_authenticating(public_key_der: bytes) -> bytes:
-    return hashlib.sha224(public_key_der).digest() + b"\x02"
-
-
 class BlsKey:
     """A BLS12-381 key pair. `public_key` is its DER form (133 bytes), `principal` the id derived from it."""
 
@@ -51,7 +48,7 @@ class BlsKey:
         self._secret = secret
         point = pyblst.BlstP2Element().uncompress(_G2_GENERATOR).scalar_mul(secret)
         self.public_key = _BLS_DER_PREFIX + bytes(point.compress())
-        self.principal = _self_authenticating(self.public_key)
+        self.principal = self_authenticating_id(self.public_key)
 
     def __repr__(self) -> str:
         return f"<BlsKey principal={self.principal.hex()}>"
@@ -72,7 +69,7 @@ class NodeKey:
         self.public_key = self._secret.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        self.principal = _self_authenticating(self.public_key)
+        self.principal = self_authenticating_id(self.public_key)
 
     def __repr__(self) -> str:
         return f"<NodeKey principal={self.principal.hex()}>"

@@ -16,7 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-__all__ = ["EMPTY", "Node", "StateTree", "Subtree", "build", "find", "insert", "leb128", "remove", "witness"]
+from canister_factory.ic.cbor import head
+from canister_factory.ic.request_id import leb128
+
+__all__ = ["EMPTY", "Node", "StateTree", "Subtree", "build", "find", "insert", "remove", "witness"]
 
 _LEAF: Final = b"\x10ic-hashtree-leaf"
 _LABELED: Final = b"\x13ic-hashtree-labeled"
@@ -177,27 +180,11 @@ def build(content: Subtree) -> Node:
     return tree
 
 
-def leb128(value: int) -> bytes:
-    """A natural number as a leaf's value (unsigned LEB128)."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 # Witnesses are written as CBOR at once: [0] empty, [1, left, right] fork, [2, label, tree], [3, value], [4, digest].
 
 
 def _cbor_bytes(value: bytes) -> bytes:
-    size = len(value)
-    if size < 24:
-        return bytes((0x40 | size,)) + value
-    for marker, width in ((0x58, 1), (0x59, 2), (0x5A, 4)):
-        if size < 1 << (8 * width):
-            return bytes((marker,)) + size.to_bytes(width, "big") + value
-    return b"\x5b" + size.to_bytes(8, "big") + value
+    return head(2, len(value)) + value
 
 
 def _pruned(tree: Node) -> bytes:

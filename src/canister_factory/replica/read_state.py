@@ -1,0 +1,182 @@
+"""Who may read which paths of the state tree, and which paths a permitted request reveals.
+
+Owns the rules for `paths` of a `read_state` request. Does not own the tree (`state_tree`) or the envelope's checks.
+
+Source: interface specification, "Request: Read state".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["PathRefusedError", "ReadStateRequest", "RequestOwner", "StateTreeReader"]
+
+_REQUEST_FIELDS: Final = frozenset((b"status", b"reply", b"reject_code", b"reject_message", b"error_code"))
+_SUBNET_FIELDS: Final = frozenset((b"public_key", b"type"))
+_BOUNDARY_NODE_FIELDS: Final = frozenset((b"domain", b"ipv4_address", b"ipv6_address"))
+
+Path = Sequence[bytes]
+
+
+class PathRefusedError(Exception):
+    """A path may not be requested; `status` is the HTTP status, the message says which path and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOwner:
+    """Who made a call and for which canister or subnet: only they may read its status, and only there."""
+
+    sender: bytes
+    effective_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStateRequest:
+    """What the rules need to know of one authenticated request.
+
+    `effective_id` is the canister, or the subnet where `about_subnet`; `version` that of the endpoint (2 or 3);
+    `targets` the canisters that the sender's delegations are limited to, if they are.
+    """
+
+    sender: bytes
+    effective_id: bytes
+    about_subnet: bool
+    version: int
+    targets: frozenset[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateTreeReader:
+    """The rules, given the facts they depend on.
+
+    Args:
+        subnet_id: our subnet; the tree has no other, and it is not the root subnet.
+        request_owner: who made the call with this request id; None where no such call is known.
+        private_sections: controllers of a canister and the names of its private custom sections.
+    """
+
+    subnet_id: bytes
+    request_owner: Callable[[bytes], RequestOwner | None]
+    private_sections: Callable[[bytes], tuple[frozenset[bytes], frozenset[bytes]]]
+
+    def permitted(self, request: ReadStateRequest, paths: Sequence[Path]) -> list[Path]:
+        """The paths to reveal for what was requested.
+
+        Raises:
+            PathRefusedError: one of them may not be requested by this sender at this endpoint.
+        """
+        reveal: list[Path] = []
+        one_of_each: dict[bytes, bytes] = {}
+        for path in paths:
+            reveal += self._checked(request, path)
+            if len(path) > 1 and path[0] in (b"request_status", b"canister_ranges"):
+                first = one_of_each.setdefault(path[0], path[1])
+                if first != path[1]:
+                    name = path[0].decode()
+                    raise PathRefusedError(400, f"All paths below /{name} of one request must name the same id")
+        return reveal
+
+    def _checked(self, request: ReadStateRequest, path: Path) -> list[Path]:
+        match list(path):
+            case [b"time"] | [b"api_boundary_nodes"] | [b"api_boundary_nodes", _]:
+                return [path]
+            case [b"api_boundary_nodes", _, name] if name in _BOUNDARY_NODE_FIELDS:
+                return [path]
+            case [b"canister_ranges", _]:
+                if not request.about_subnet:
+                    raise _refused(path, "it can be read at /api/v3/subnet/<subnet id>/read_state only")
+                return [path]
+            case [b"subnet", *below]:
+                return self._subnet(request, path, below)
+            case [b"request_status", request_id, *field] if len(field) < 2 and set(field) <= _REQUEST_FIELDS:
+                return self._request_status(request, path, request_id)
+            case [b"canister", canister_id, *below]:
+                return self._canister(request, path, canister_id, below)
+        raise _refused(path, "there is no such path that could be requested")
+
+    def _subnet(self, request: ReadStateRequest, path: Path, below: Sequence[bytes]) -> list[Path]:
+        match below:
+            case []:
+                return self._subnet(request, (b"subnet", self.subnet_id), [self.subnet_id])
+            case [subnet_id]:
+                if subnet_id != self.subnet_id:
+                    return [path]
+                names = [b"public_key", b"type", b"node"]
+                if request.version == 2:
+                    names.append(b"canister_ranges")
+                if request.about_subnet:
+                    names.append(b"metrics")
+                return [(b"subnet", subnet_id, name) for name in names]
+            case [_, name] if name in _SUBNET_FIELDS:
+                return [path]
+            case [_, b"node"] | [_, b"node", _] | [_, b"node", _, b"public_key"]:
+                return [path]
+            case [_, b"canister_ranges"]:
+                if request.version != 2:
+                    raise _refused(path, "read /canister_ranges/<subnet id> at the subnet's endpoint instead")
+                return [path]
+            case [subnet_id, b"metrics"]:
+                if not (request.about_subnet and request.effective_id == subnet_id):
+                    raise _refused(path, "it can be read at /api/v3/subnet/<subnet id>/read_state only")
+                return [path]
+        raise _refused(path, "there is no such path that could be requested")
+
+    def _request_status(self, request: ReadStateRequest, path: Path, request_id: bytes) -> list[Path]:
+        owner = self.request_owner(request_id)
+        if owner is not None:
+            if owner.sender != request.sender:
+                raise PathRefusedError(403, "A request's status can be read by the sender of the request only")
+            if owner.effective_id != request.effective_id:
+                raise PathRefusedError(
+                    403, "A request's status can be read at the effective canister id that it was sent to only"
+                )
+            self._require_target(request)
+        return [path]
+
+    def _canister(
+        self, request: ReadStateRequest, path: Path, canister_id: bytes, below: Sequence[bytes]
+    ) -> list[Path]:
+        if request.about_subnet or canister_id != request.effective_id:
+            raise _refused(path, "the canister id in it is not the effective canister id of the request's URL")
+        self._require_target(request)
+        match below:
+            case [b"module_hash"] | [b"controllers"]:
+                return [path]
+            case [b"metadata", name]:
+                self._require_metadata_access(request, canister_id, name)
+                return [path]
+        raise _refused(path, "there is no such path that could be requested")
+
+    def _require_metadata_access(self, request: ReadStateRequest, canister_id: bytes, name: bytes) -> None:
+        try:
+            shown = name.decode()
+        except UnicodeDecodeError:
+            raise PathRefusedError(400, f"The metadata name {name.hex()} is not UTF-8") from None
+        controllers, private = self.private_sections(canister_id)
+        if name in private and request.sender not in controllers:
+            raise PathRefusedError(
+                403, f"The custom section {shown!r} is private: only controllers of the canister can read it"
+            )
+
+    def _require_target(self, request: ReadStateRequest) -> None:
+        if request.targets is not None and request.effective_id not in request.targets:
+            raise PathRefusedError(403, "The delegation's targets do not include the canister whose state is requested")
+
+
+def _refused(path: Path, why: str) -> PathRefusedError:
+    return PathRefusedError(400, f"The path {_shown(path)} cannot be requested: {why}")
+
+
+def _shown(path: Path) -> str:
+    """A path for an error message: labels that are plain text as text, others in hexadecimal digits."""
+    readable = [label.isascii() and label.decode().isprintable() for label in path]
+    text = "".join(
+        "/" + (label.decode() if plain else label.hex()) for label, plain in zip(path, readable, strict=True)
+    )
+    return text if len(text) <= 200 else text[:200] + "…"

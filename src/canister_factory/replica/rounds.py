@@ -1,0 +1,156 @@
+"""When the subnet executes: one task runs rounds as soon as there is work, and tells waiting calls the outcome.
+
+Owns scheduling, batching (one round and one signature for all calls that arrived in the meantime), timers and an
+orderly end. Does not own execution (`subnet`), certification (`certified_view`) or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from canister_factory.replica.certification import CertifiedState
+from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.messages import RequestState, RequestStatus
+
+__all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
+
+_log = logging.getLogger(__name__)
+_PAUSE_AFTER_FAILURE_S: Final = 1.0
+_MAX_TIMER_S: Final = 3600.0
+_FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
+
+
+class ExecutableSubnet(Protocol):
+    """What the rounds need of a subnet."""
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None: ...
+
+    def execute_round(self) -> bool: ...
+
+    def next_wakeup_ns(self) -> int | None: ...
+
+    def persist(self) -> None: ...
+
+
+class RoundFailedError(Exception):
+    """The round that would have executed a call broke off by an internal error; the log has it."""
+
+
+class Rounds:
+    """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round."""
+
+    def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
+        self._subnet = subnet
+        self._view = view
+        self._clock_ns = clock_ns
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
+        self._finished: list[bytes] = []
+        self._executed = 0
+
+    def __repr__(self) -> str:
+        return f"<Rounds executed={self._executed} waiting={len(self._waiting)}>"
+
+    def start(self) -> None:
+        """Begin; the first round runs at once, for what a restart found in the queues."""
+        self._wake.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="rounds")
+
+    async def stop(self) -> None:
+        """Finish the batch that is queued, make it durable, and let go of calls that still wait for other canisters."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._timer is not None:
+            self._timer.cancel()
+        for futures in self._waiting.values():
+            for future in futures:
+                _resolve(future, None)
+        self._waiting.clear()
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_id: bytes) -> None:
+        """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`."""
+        self._subnet.submit(content, request_id, effective_id)
+        self._wake.set()
+
+    def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
+        """A request's status changed; once the round is certified, those who wait for a final one are told."""
+        if status is not None and status.state in _FINISHED:
+            self._finished.append(request_id)
+
+    async def outcome(self, request_id: bytes, timeout_s: float) -> CertifiedState | None:
+        """Wait until a request is replied or rejected; the certified state that shows it, or None after `timeout_s`.
+
+        Raises:
+            RoundFailedError: an internal error; the request may be executed by a later round.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[CertifiedState | None] = loop.create_future()
+        futures = self._waiting.setdefault(request_id, [])
+        futures.append(future)
+        timer = loop.call_later(timeout_s, _resolve, future, None)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            if future in futures:
+                futures.remove(future)
+            if not futures and self._waiting.get(request_id) is futures:
+                del self._waiting[request_id]
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                more = self._round()
+            except Exception:
+                _log.exception("A round broke off; calls in it are answered with an error")
+                self._fail_waiting()
+                more = False
+                self._wake_in(_PAUSE_AFTER_FAILURE_S)
+            if self._stopping:
+                return
+            if more:
+                self._wake.set()
+                await asyncio.sleep(0)  # queries and new calls get their turn between the rounds of a long computation
+
+    def _round(self) -> bool:
+        more = self._subnet.execute_round()
+        self._executed += 1
+        self._subnet.persist()
+        if self._finished:
+            finished, self._finished = self._finished, []
+            state = self._view.certify()
+            for request_id in finished:
+                for future in self._waiting.pop(request_id, ()):
+                    _resolve(future, state)
+        if not more:
+            wakeup_ns = self._subnet.next_wakeup_ns()
+            if wakeup_ns is not None:
+                self._wake_in(max(0.0, (wakeup_ns - self._clock_ns()) / 1e9))
+        return more
+
+    def _wake_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
+
+    def _fail_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for futures in waiting.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(RoundFailedError("The replica failed to execute this round"))
+
+
+def _resolve(future: asyncio.Future[CertifiedState | None], state: CertifiedState | None) -> None:
+    if not future.done():
+        future.set_result(state)

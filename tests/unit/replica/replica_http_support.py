@@ -1,0 +1,226 @@
+"""A subnet of one line of behaviour, and signed requests, for the tests of the HTTP half."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.envelope import sign_envelope
+from canister_factory.ic.public_key import self_authenticating_id
+from canister_factory.ic.request_id import request_id
+from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.http_api import Answer, HttpApi
+from canister_factory.replica.keys import ReplicaKeys
+from canister_factory.replica.messages import FromIngress, RequestState, RequestStatus
+from canister_factory.replica.rounds import Rounds
+
+FIRST = bytes.fromhex("ffffffffffe000000101")
+OTHER = bytes.fromhex("ffffffffffe000010101")
+LAST = bytes.fromhex("ffffffffffffffff0101")
+NOW = 1_700_000_000_000_000_000
+MINUTE = 60 * 10**9
+KEYS = ReplicaKeys.generate()
+
+
+@dataclass
+class Caller:
+    """An Ed25519 identity; `delegations` as in the envelope."""
+
+    secret: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    delegations: list[dict[str, Any]] | None = None
+    der_pubkey: bytes = b""
+
+    @property
+    def public_key(self) -> bytes:
+        return self.secret.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    @property
+    def principal(self) -> bytes:
+        return self_authenticating_id(self.der_pubkey or self.public_key)
+
+    def sign(self, msg: bytes) -> tuple[bytes | None, bytes | None]:
+        return self.public_key, self.secret.sign(msg)
+
+
+class Nobody:
+    principal = b"\x04"
+
+    def sign(self, msg: bytes) -> tuple[bytes | None, bytes | None]:
+        return None, None
+
+
+@dataclass
+class FakeModule:
+    hash: bytes = b"\x11" * 32
+    custom_sections: dict[str, tuple[bool, bytes]] = field(default_factory=dict)
+
+
+@dataclass
+class FakeSettings:
+    controllers: tuple[bytes, ...] = ()
+
+
+@dataclass
+class FakeCanister:
+    settings: FakeSettings = field(default_factory=FakeSettings)
+    module: FakeModule | None = field(default_factory=FakeModule)
+    certified_data: bytes = b""
+    memory_bytes: int = 1000
+
+
+class FakeSubnet:
+    """Canisters that append. Methods: `append` replies with all so far, `refuse` is not accepted, `trap` is rejected,
+    `later` is answered once `release` was called, `defect` breaks the replica."""
+
+    first_canister_id = FIRST
+    last_canister_id = LAST
+
+    def __init__(self) -> None:
+        self.canisters: dict[bytes, Any] = {FIRST: FakeCanister()}
+        self.request_statuses: dict[bytes, RequestStatus] = {}
+        self.consumed_cycles = 5 << 64 | 7
+        self.executed_messages = 0
+        self.queue: list[tuple[bytes, Mapping[str, Any]]] = []
+        self.held: list[bytes] = []
+        self.text = b""
+        self.rounds: list[int] = []
+        self.persisted = 0
+        self.wakeup_ns: int | None = None
+        self.more_rounds = 0
+        self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
+        self.on_canister: Callable[[bytes], None] = lambda _: None
+        self.data_certificate: Callable[[bytes], bytes] = lambda _: b""
+
+    def check_ingress(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
+        if content["method_name"] == "refuse":
+            raise CanisterError(RejectCode.CANISTER_REJECT, "not today", "IC0516")
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
+        origin = FromIngress(request_id, content["ingress_expiry"], content["sender"], effective_canister_id)
+        self.queue.append((request_id, content))
+        self.set_status(request_id, RequestStatus(RequestState.RECEIVED, origin))
+
+    def execute_round(self) -> bool:
+        self.rounds.append(len(self.queue))
+        for request_id_, content in self.queue:
+            self._execute(request_id_, content["method_name"], content["arg"])
+        self.queue.clear()
+        self.wakeup_ns = None
+        self.more_rounds -= 1
+        return self.more_rounds > 0
+
+    def _execute(self, request_id_: bytes, method: str, arg: bytes) -> None:
+        self.executed_messages += 1
+        match method:
+            case "append":
+                self.text += arg
+                self.finish(request_id_, Response(self.text))
+            case "trap":
+                self.finish(request_id_, Response(b"", RejectCode.CANISTER_ERROR, "trapped", "IC0503"))
+            case "later":
+                self.held.append(request_id_)
+                origin = self.request_statuses[request_id_].origin
+                self.set_status(request_id_, RequestStatus(RequestState.PROCESSING, origin))
+            case "defect":
+                raise RuntimeError("a defect")
+
+    def release(self) -> None:
+        for request_id_ in self.held:
+            self.finish(request_id_, Response(b"released"))
+        self.held.clear()
+
+    def finish(self, request_id_: bytes, response: Response) -> None:
+        state = RequestState.REPLIED if response.is_reply else RequestState.REJECTED
+        self.set_status(request_id_, RequestStatus(state, self.request_statuses[request_id_].origin, response))
+
+    def set_status(self, request_id_: bytes, status: RequestStatus | None) -> None:
+        if status is None:
+            del self.request_statuses[request_id_]
+        else:
+            self.request_statuses[request_id_] = status
+        self.on_status(request_id_, status)
+
+    def query(self, content: Mapping[str, Any]) -> Response:
+        match content["method_name"]:
+            case "read":
+                return Response(self.text)
+            case "certificate":
+                return Response(self.data_certificate(content["canister_id"]))
+            case "defect":
+                raise RuntimeError("a defect")
+        raise CanisterError(RejectCode.CANISTER_ERROR, "no such query", "IC0536")
+
+    def next_wakeup_ns(self) -> int | None:
+        return self.wakeup_ns
+
+    def persist(self) -> None:
+        self.persisted += 1
+
+
+class Network:
+    """The HTTP half over a fake subnet, with a clock that stands still until moved."""
+
+    def __init__(self, *, sync_call_timeout_s: float = 5.0) -> None:
+        self.now_ns = NOW
+        self.subnet = FakeSubnet()
+        self.view = CertifiedView(KEYS, self.subnet, self.clock)
+        self.rounds = Rounds(self.subnet, self.view, self.clock)
+        self.api = HttpApi(
+            self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
+        )
+        self.subnet.on_canister = self.view.canister_changed
+        self.subnet.data_certificate = self.view.data_certificate
+
+        def changed(request_id_: bytes, status: RequestStatus | None) -> None:
+            for listener in (self.view, self.rounds):
+                listener.request_changed(request_id_, status)
+
+        self.subnet.on_status = changed
+
+    def clock(self) -> int:
+        return self.now_ns
+
+    async def __aenter__(self) -> Network:
+        self.rounds.start()
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.rounds.stop()
+
+    async def post(self, path: str, caller: Any, **content: Any) -> Answer:
+        return await self.api.handle("POST", path, envelope(caller, **content))
+
+
+def envelope(caller: Any, **content: Any) -> bytes:
+    return sign_envelope(with_defaults(caller, **content), caller)
+
+
+def with_defaults(caller: Any, **content: Any) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"sender": caller.principal, "ingress_expiry": NOW + 3 * MINUTE}
+    if content["request_type"] != "read_state":
+        defaults |= {"canister_id": FIRST, "arg": b""}
+    return {**defaults, **content}
+
+
+def id_of(caller: Any, **content: Any) -> bytes:
+    return request_id(with_defaults(caller, **content))
+
+
+def url(version: int, operation: str, effective_id: bytes = FIRST, kind: str = "canister") -> str:
+    return f"/api/v{version}/{kind}/{Principal(effective_id)}/{operation}"
+
+
+def decoded(answer: Answer) -> Any:
+    status, content_type, body = answer
+    assert status == 200, body.decode(errors="replace")
+    assert content_type == "application/cbor"
+    return cbor2.loads(body)
