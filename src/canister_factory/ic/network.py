@@ -22,7 +22,7 @@ from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_exceptions
 
 MAINNET_URL = "https://icp-api.io"
 LOCAL_URL = "http://127.0.0.1:4943"
-_MAINNET_DOMAINS = ("ic0.app", "icp0.io", "icp-api.io", "internetcomputer.org", "icp.net", "raw.ic0.app")
+_MAINNET_DOMAINS = ("ic0.app", "icp0.io", "icp-api.io", "internetcomputer.org", "icp.net")
 
 MAINNET_ROOT_KEY: bytes = IC_ROOT_KEY
 """The public key of the Internet Computer (DER, 133 bytes), pinned: it must never be fetched from what it checks."""
