@@ -76,6 +76,7 @@ class OutgoingCall:
     on_cleanup: Callback | None = None
     arg: bytes = b""
     cycles: int = 0
+    fee: int = 0  # what call_cost made of it; the balance that the canister saw is already without it
     timeout_seconds: int | None = None  # None: guaranteed response
 
 
@@ -110,8 +111,10 @@ class Env:
     reject_message: str = ""
     may_reply: bool = True  # False where the call context was answered before or has no caller
     freezing_threshold_cycles: int = 0  # an outgoing call or acceptance must leave the balance at or above this
-    call_cost: tuple[int, int] = (0, 0)  # cycles for an outgoing call: fixed, and per byte of argument
-    max_outgoing_calls: int = 500
+    call_cost: tuple[int, int] = (0, 0)  # cycles for an outgoing call: fixed, and per byte of method name and argument
+    create_canister_cost: int = 500_000_000_000  # cycles, told by ic0.cost_create_canister
+    http_request_cost: tuple[int, int, int] = (49_140_000, 5_200, 10_400)  # fixed, per byte of request, of response
+    max_outgoing_calls: int = 500  # in this execution; further ones fail with code 2
     canister_status: int = 1  # 1 running, 2 stopping, 3 stopped
     canister_version: int = 0
     global_timer_ns: int = 0
@@ -122,6 +125,9 @@ class Env:
     random_seed: bytes = b""
     max_response_bytes: int = 2 * 1024 * 1024
     root_key: bytes = b""
+    subnet_id: bytes = b""
+    call_context_instructions: int = 0  # executed before in the same call context, for ic0.performance_counter(1)
+    environment_variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)

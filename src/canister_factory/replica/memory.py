@@ -1,0 +1,374 @@
+"""Transactional linear memory: what an execution wrote is committed, or undone, in proportion to what it wrote.
+
+Owns: the committed image of one canister's main memory, and putting it under an instance's linear memory.
+Does not own: the instance, its globals, or when to commit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import functools
+import mmap
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+Extent = tuple[int, bytes]
+"""An offset into a memory, and the bytes that stand there."""
+
+# What is compared and exported at a time. Both strategies report changes in multiples of it.
+GRANULE = 4096
+_CHUNK = 65536
+_ZEROES = bytes(_CHUNK)
+# Two dirty runs closer than this are handled as one: copying 16 KiB costs less than two more system calls.
+_WORTH_A_CALL = 16384
+
+
+class MemoryTransaction(ABC):
+    """The committed image of a linear memory, and the transaction on the memory that is attached to it.
+
+    Addresses and lengths are bytes; lengths are multiples of 64 KiB. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self.committed = 0  # length of the image
+        self._base = 0
+        self._changed: list[tuple[int, int]] | None = None  # None: all of it, since nothing was taken yet
+
+    @abstractmethod
+    def adopt(self, base: int, length: int) -> None:
+        """Makes what stands in the linear memory at `base` the committed image."""
+
+    @abstractmethod
+    def attach(self, base: int) -> None:
+        """Puts the committed image into a linear memory at `base` that has at least its length."""
+
+    @abstractmethod
+    def commit(self, length: int) -> None:
+        """Makes the linear memory's present content, `length` bytes, the committed image."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Makes the linear memory's first `committed` bytes what they were. Beyond them it undoes nothing."""
+
+    @abstractmethod
+    def load(self, length: int, extents: Iterable[Extent]) -> None:
+        """Makes the image `length` bytes of zeroes with these extents written into it. Nothing may be attached."""
+
+    @abstractmethod
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of the committed image."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives the image's memory back. An attached linear memory must not be used after it."""
+
+    def extents(self) -> list[Extent]:
+        """All of the image except 64 KiB blocks of zeroes, in order."""
+        return self._nonzero(0, self.committed)
+
+    def take_changes(self) -> list[Extent]:
+        """What was committed since the last time this was called, in order; the first time, all of the image.
+
+        Blocks of zeroes in what was never there before are left out: a reader takes growth as zeroes.
+        """
+        changed, self._changed = self._changed, []
+        if changed is None:
+            return self.extents()
+        return [(start, self.read(start, end - start)) for start, end in _joined(sorted(changed), 0)]
+
+    def mark_saved(self) -> None:
+        """Says that a checkpoint holds the present image: `take_changes` starts from here."""
+        self._changed = []
+
+    def _nonzero(self, start: int, end: int) -> list[Extent]:
+        found: list[Extent] = []
+        for offset in range(start, end, _CHUNK):
+            block = self.read(offset, min(_CHUNK, end - offset))
+            if block != _ZEROES:
+                found.append((offset, block))
+        return found
+
+    def _note(self, runs: list[tuple[int, int]]) -> None:
+        if self._changed is not None:
+            self._changed += runs
+            if len(self._changed) > 100_000:  # nobody takes them: all of it is shorter than this list
+                self._changed = None
+
+
+class FullCopyMemory(MemoryTransaction):
+    """Keeps a second copy. Works everywhere; a commit or rollback costs a pass over the whole memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image = bytearray()
+
+    def adopt(self, base: int, length: int) -> None:
+        self._base = base
+        self._image = bytearray(_view(base, length))
+        self.committed = length
+        self._changed = None
+
+    def attach(self, base: int) -> None:
+        self._base = base
+        _view(base, self.committed)[:] = self._image
+
+    def commit(self, length: int) -> None:
+        view = _view(self._base, length)
+        self._image += bytes(length - self.committed)
+        self.committed = length
+        runs = []
+        for offset in range(0, length, _CHUNK):
+            block = bytes(view[offset : offset + _CHUNK])
+            known = self._image[offset : offset + _CHUNK]
+            if block != known:
+                self._image[offset : offset + _CHUNK] = block
+                runs += [
+                    (offset + at, offset + at + GRANULE)
+                    for at in range(0, len(block), GRANULE)
+                    if block[at : at + GRANULE] != known[at : at + GRANULE]
+                ]
+        self._note(_joined(runs, 0))
+
+    def rollback(self) -> None:
+        _view(self._base, self.committed)[:] = self._image
+
+    def load(self, length: int, extents: Iterable[Extent]) -> None:
+        self._image = bytearray(length)
+        self.committed = length
+        for offset, data in extents:
+            if offset + len(data) > length:
+                raise ValueError(f"an extent of {len(data)} bytes at {offset} ends beyond the memory's {length} bytes")
+            self._image[offset : offset + len(data)] = data
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._image[offset : offset + size])
+
+    def close(self) -> None:
+        self._image = bytearray()
+
+
+class CopyOnWriteMemory(MemoryTransaction):
+    """Keeps the image in an anonymous file that is mapped privately over the linear memory (Linux 6.7 and later).
+
+    The kernel copies a page when it is first written, and lists those copies (`PAGEMAP_SCAN`). Rollback drops them;
+    commit writes them to the file first. Reading costs nothing, an execution pays for the pages that it wrote.
+    """
+
+    _MAX_RUNS = 4096
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
+        self._runs = (_PageRegion * self._MAX_RUNS)()
+
+    def adopt(self, base: int, length: int) -> None:
+        self._base = base
+        self._resize(0)
+        self._resize(length)
+        # Everything is copied: wasmtime maps initial data from a file too, so pagemap can't tell it from untouched
+        # memory. Blocks of zeroes stay holes.
+        view = _view(base, length)
+        for offset in range(0, length, _CHUNK):
+            if bytes(view[offset : offset + _CHUNK]) != _ZEROES:
+                self._save(offset, offset + _CHUNK)
+        self._map(0, length)
+        self._changed = None
+
+    def attach(self, base: int) -> None:
+        self._base = base
+        self._map(0, self.committed)
+
+    def commit(self, length: int) -> None:
+        before = self.committed
+        dirty = self._dirty(0, before)
+        for start, end in dirty:
+            self._save(start, end)
+            self._drop(start, end)
+        if length > before:
+            grown = self._dirty(before, length)
+            self._resize(length)
+            for start, end in grown:
+                self._save(start, end)
+            self._map(before, length)
+            dirty += grown
+        self._note(dirty)
+
+    def rollback(self) -> None:
+        for start, end in self._dirty(0, self.committed):
+            self._drop(start, end)
+
+    def load(self, length: int, extents: Iterable[Extent]) -> None:
+        self._resize(0)
+        self._resize(length)
+        for offset, data in extents:
+            if offset + len(data) > length:
+                raise ValueError(f"an extent of {len(data)} bytes at {offset} ends beyond the memory's {length} bytes")
+            unwritten = memoryview(data)
+            while unwritten:
+                written = os.pwrite(self._file, unwritten, offset)
+                unwritten, offset = unwritten[written:], offset + written
+
+    def read(self, offset: int, size: int) -> bytes:
+        parts = []
+        while size > 0:
+            parts.append(os.pread(self._file, size, offset))
+            offset, size = offset + len(parts[-1]), size - len(parts[-1])
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _resize(self, length: int) -> None:
+        os.ftruncate(self._file, length)
+        self.committed = length
+
+    def _map(self, start: int, end: int) -> None:
+        if start == end:
+            return
+        address = self._base + start
+        flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE
+        _checked(
+            _libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
+        )
+
+    def _save(self, start: int, end: int) -> None:
+        while start < end:
+            written = _libc().pwrite(self._file, self._base + start, end - start, start)
+            _checked(written > 0)
+            start += written
+
+    def _drop(self, start: int, end: int) -> None:
+        _checked(_libc().madvise(self._base + start, end - start, mmap.MADV_DONTNEED) == 0)
+
+    def _dirty(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Runs that hold private pages, neighbours joined: [(start, end)]."""
+        if start == end:
+            return []
+        base = self._base
+        scan = _ScanArguments(
+            size=ctypes.sizeof(_ScanArguments),
+            start=base + start,
+            end=base + end,
+            vec=ctypes.addressof(self._runs),
+            vec_len=self._MAX_RUNS,
+            category_inverted=_PAGE_IS_FILE | _PAGE_IS_ZERO,
+            category_mask=_PAGE_IS_FILE | _PAGE_IS_ZERO,
+            category_anyof_mask=_PAGE_IS_PRESENT | _PAGE_IS_SWAPPED,
+            return_mask=_PAGE_IS_PRESENT,
+        )
+        found: list[tuple[int, int]] = []
+        while True:
+            count = fcntl.ioctl(_pagemap(os.getpid()), _PAGEMAP_SCAN, scan)
+            found += [(region.start - base, region.end - base) for region in self._runs[:count]]
+            if scan.walk_end >= scan.end:
+                return _joined(found, _WORTH_A_CALL)
+            scan.start = scan.walk_end
+
+
+def _joined(runs: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
+    """Sorted runs with those merged that overlap or lie at most `gap` bytes apart."""
+    joined: list[tuple[int, int]] = []
+    for start, end in runs:
+        if joined and start <= joined[-1][1] + gap:
+            if end > joined[-1][1]:
+                joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _view(base: int, length: int) -> memoryview:
+    return memory_view(base, length) if length else memoryview(b"")
+
+
+_from_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+_from_memory.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+_from_memory.restype = ctypes.py_object
+_WRITABLE = 0x200
+
+
+def memory_view(base: int, length: int) -> memoryview:
+    """A writable view of `length` bytes at an address; valid only as long as these stay mapped."""
+    view: memoryview = _from_memory(base, length, _WRITABLE)
+    return view
+
+
+# --- Linux: PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h) ---
+
+_PAGEMAP_SCAN = 0xC0606610
+_PAGE_IS_FILE, _PAGE_IS_PRESENT, _PAGE_IS_SWAPPED, _PAGE_IS_ZERO = 4, 8, 16, 32
+_MAP_FIXED, _MAP_NORESERVE = 0x10, 0x4000
+
+
+class _PageRegion(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("categories", ctypes.c_uint64))
+
+
+class _ScanArguments(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("size", "flags", "start", "end", "walk_end", "vec", "vec_len", "max_pages"),
+            *("category_inverted", "category_mask", "category_anyof_mask", "return_mask"),
+        )
+    )
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_longlong)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    libc.pwrite.restype = ctypes.c_ssize_t
+    libc.pwrite.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_longlong)
+    return libc
+
+
+@functools.cache
+def _pagemap(process: int) -> int:
+    """This process's page map; a forked child must not read its parent's."""
+    return os.open(f"/proc/{process}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _checked(succeeded: bool) -> None:
+    if not succeeded:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mapping a canister's memory failed: {os.strerror(code)}")
+
+
+@functools.cache
+def copy_on_write_works() -> bool:
+    """Whether this kernel can do it, found out by committing and rolling back on a small memory."""
+    length = 4 * _CHUNK
+    memory = None
+    try:
+        with mmap.mmap(-1, length) as area:
+            anchor = ctypes.c_char.from_buffer(area)
+            try:
+                memory = CopyOnWriteMemory()
+                memory.adopt(ctypes.addressof(anchor), length)
+                area[5] = 1
+                if memory._dirty(0, length) != [(0, mmap.PAGESIZE)]:
+                    return False
+                memory.commit(length)
+                area[5] = 2
+                area[length - 1] = 3
+                memory.rollback()
+                return area[5] == 1 and area[length - 1] == 0 and not memory._dirty(0, length)
+            finally:
+                del anchor
+    except (AttributeError, OSError):
+        return False
+    finally:
+        if memory is not None:
+            memory.close()
+
+
+def best_memory() -> Callable[[], MemoryTransaction]:
+    """The cheapest strategy that works here."""
+    return CopyOnWriteMemory if copy_on_write_works() else FullCopyMemory
