@@ -1,0 +1,129 @@
+/// The capsule itself: making one, its record and the views of it that callers get, and noting a change.
+/// Does not own what is in it (memories, galleries, connections).
+import Array "mo:core/Array";
+import Iter "mo:core/Iter";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+import Access "Access";
+import Ids "Ids";
+import Limits "Limits";
+import Persons "Persons";
+import Store "Store";
+import Types "Types";
+import Validate "Validate";
+
+module {
+  /// A new capsule about `subject`, owned by `owner`. One owner has one capsule about each subject.
+  public func create(
+    store : Store.Store,
+    self : Principal,
+    owner : Principal,
+    subject : Types.PersonRef,
+    now : Nat64,
+  ) : Types.Result<Store.Capsule> {
+    switch (Validate.person("subject", subject)) { case null {}; case (?problem) return #Err problem };
+    switch (store.capsules_of.get(owner)) {
+      case null {};
+      case (?known) {
+        if (known.size() >= Limits.capsulesPerOwner) {
+          return #Err(#LimitExceeded { what = "capsules of an owner"; limit = Limits.capsulesPerOwner; actual = known.size() + 1 });
+        };
+        for (capsule in known.values()) {
+          if (capsule.subject == subject and capsule.owners.containsKey(Persons.key(#Principal owner))) {
+            return #Err(#AlreadyExists { kind = "capsule"; id = capsule.id });
+          };
+        };
+      };
+    };
+    let capsule = Store.newCapsule(Ids.next(store, self, "cap"), subject, now);
+    capsule.owners.add(Persons.key(#Principal owner), (#Principal owner, { since = now; last_activity_at = now }));
+    Store.insert(store, capsule);
+    #Ok capsule;
+  };
+
+  /// Notes that `caller` changed something in the capsule that an export would carry.
+  public func touch(capsule : Store.Capsule, caller : Principal, now : Nat64) {
+    capsule.revision += 1;
+    capsule.updated_at := now;
+    let key = Persons.key(#Principal caller);
+    switch (capsule.owners.get(key)) {
+      case (?(person, state)) capsule.owners.add(key, (person, { state with last_activity_at = now }));
+      case null {};
+    };
+  };
+
+  public func recordEvent(capsule : Store.Capsule, caller : Principal, event : Types.AccessEvent, now : Nat64) : Types.UnitResult {
+    switch (Validate.event("event", event)) { case null {}; case (?problem) return #Err problem };
+    if (Access.hasHappened(capsule, event)) return #Ok;
+    if (capsule.events.size() >= Limits.eventsPerCapsule) {
+      return #Err(#LimitExceeded { what = "events of a capsule"; limit = Limits.eventsPerCapsule; actual = capsule.events.size() + 1 });
+    };
+    capsule.events.add({ event; recorded_at = now; recorded_by = caller });
+    touch(capsule, caller, now);
+    #Ok;
+  };
+
+  func pairs<V>(map : Map.Map<Text, (Types.PersonRef, V)>) : [{ key : Types.PersonRef; value : V }] = map.values().map(
+    func((key, value)) = { key; value }
+  ).toArray();
+
+  /// What an export carries of the capsule itself; owners and controllers are in the order of their keys.
+  public func record(capsule : Store.Capsule) : Types.CapsuleRecord = {
+    id = capsule.id;
+    subject = capsule.subject;
+    owners = pairs(capsule.owners);
+    controllers = pairs(capsule.controllers);
+    events = capsule.events.toArray();
+    created_at = capsule.created_at;
+    updated_at = capsule.updated_at;
+    bound_to_web2 = capsule.bound_to_web2;
+  };
+
+  public func header(capsule : Store.Capsule) : Types.CapsuleHeader = {
+    id = capsule.id;
+    subject = capsule.subject;
+    owner_count = Nat64.fromNat(capsule.owners.size());
+    controller_count = Nat64.fromNat(capsule.controllers.size());
+    memory_count = Nat64.fromNat(capsule.memories.size());
+    created_at = capsule.created_at;
+    updated_at = capsule.updated_at;
+  };
+
+  public func info(capsule : Store.Capsule, caller : Principal) : Types.CapsuleInfo {
+    let key = Persons.key(#Principal caller);
+    let isOwner = capsule.owners.containsKey(key);
+    {
+      capsule_id = capsule.id;
+      subject = capsule.subject;
+      is_owner = isOwner;
+      is_controller = capsule.controllers.containsKey(key);
+      is_self_capsule = isOwner and Persons.isPrincipal(capsule.subject, caller);
+      bound_to_web2 = capsule.bound_to_web2;
+      created_at = capsule.created_at;
+      updated_at = capsule.updated_at;
+    };
+  };
+
+  /// The whole capsule, with as many memories as `get_capsule` shows.
+  public func view(capsule : Store.Capsule) : Types.Capsule {
+    let record_ = record(capsule);
+    let memories = List.empty<{ key : Text; value : Types.MemoryRecord }>();
+    var bytes = 0;
+    label filling for ((key, memory) in capsule.memories.entries()) {
+      bytes += memory.seal.record_bytes;
+      if (memories.size() == Limits.capsuleViewMemories or bytes > Limits.capsuleViewBytes) break filling;
+      memories.add({ key; value = memory.record });
+    };
+    {
+      record_ with
+      connections = capsule.connections.values().map(func({ record }) = { key = record.peer; value = record }).toArray();
+      connection_groups = capsule.groups.entries().map(func((key, { record })) = { key; value = record }).toArray();
+      memories = memories.toArray();
+      memory_count = Nat64.fromNat(capsule.memories.size());
+      galleries = capsule.galleries.entries().map(func((key, { record })) = { key; value = record }).toArray();
+    };
+  };
+};

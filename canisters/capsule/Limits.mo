@@ -1,0 +1,48 @@
+/// Every limit of the capsule API in one place. A limit that is passed is answered with `LimitExceeded` or
+/// `InvalidArgument`; limits of an import are the personal canister's own (`personal/Import`).
+module {
+  // ---- Texts (characters) ----
+  public let nameChars = 255;
+  public let descriptionChars = 10_000;
+  public let captionChars = 1_000;
+  public let jsonChars = 10_000;
+  public let locatorChars = 2_048;
+  public let thumbnailChars = 100_000;
+  public let nonceChars = 255;
+
+  // ---- Lists ----
+  public let peopleInMemory = 200;
+  public let tags = 200;
+  public let galleryEntries = 5_000;
+  public let groupMembers = 1_000;
+  public let accessPeople = 1_000;
+  public let accessDepth = 8;
+  public let eventsPerCapsule = 1_000;
+  public let capsulesPerOwner = 100;
+  public let noncesPerCaller = 10;
+
+  // ---- Bytes ----
+  /// One chunk, and so the most that can travel inline: an ingress message may have 2 MiB.
+  public let chunkBytes = 2_000_000;
+  public let uploadBytes : Nat64 = 1_073_741_824;
+  public let chunksPerMemory = 16_384;
+  /// Candid encoding of one memory record, gallery, connection or group.
+  public let recordBytes = 500_000;
+  /// Galleries, connections and groups of a capsule together: they must fit one reply (2 MiB) with the memories' head.
+  public let rosterBytes = 1_200_000;
+  /// Memory records that `get_capsule` shows.
+  public let capsuleViewMemories = 500;
+  public let capsuleViewBytes = 600_000;
+  /// What a page collects before it ends; one more record may follow.
+  public let pageBytes = 1_200_000;
+
+  // ---- Pages ----
+  public let defaultPage = 100;
+  public let largestPage = 1_000;
+  public let missingChunksListed = 1_000;
+
+  // ---- Time (nanoseconds) and sessions ----
+  public let nonceLifetime : Nat64 = 600_000_000_000;
+  public let uploadTimeout : Nat64 = 3_600_000_000_000;
+  public let uploadsPerCaller = 8;
+};

@@ -1,0 +1,26 @@
+/// Paging through maps by key: the cursor is the last key of the page before. O(log n + page); owns no state.
+import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
+import Text "mo:core/Text";
+import Types "mo:core/Types";
+import Limits "Limits";
+
+module {
+  /// How many items a page has, from what the caller asked for.
+  public func size(limit : ?Nat32) : Nat = switch limit {
+    case (?asked) Nat.min(Nat.max(Nat32.toNat(asked), 1), Limits.largestPage);
+    case null Limits.defaultPage;
+  };
+
+  /// The entries whose key is greater than `after`.
+  public func entriesAfter<V>(map : Map.Map<Text, V>, after : Text) : Types.Iter<(Text, V)> {
+    // The least text that is greater: `after` with a zero character behind it.
+    map.entriesFrom(after # "\u{0}");
+  };
+
+  public func entriesFrom<V>(map : Map.Map<Text, V>, after : ?Text) : Types.Iter<(Text, V)> = switch after {
+    case (?cursor) entriesAfter(map, cursor);
+    case null map.entries();
+  };
+};

@@ -1,0 +1,186 @@
+/// What a canister keeps about capsules, in the heap (it survives upgrades as it is), and how things are found in it.
+/// Owns the stored types and their indexes; decides nothing about who may do what.
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Principal "mo:core/Principal";
+import Queue "mo:core/Queue";
+import Text "mo:core/Text";
+import Types "Types";
+
+module {
+  type Map<K, V> = Map.Map<K, V>;
+
+  public type Chunk = { bytes : Blob; sha256 : Blob };
+
+  /// The bytes of a memory. `checksum` is the SHA-256 of the concatenated checksums of the chunks.
+  public type Content = { size : Nat64; chunk_size : Nat32; chunks : [Chunk]; checksum : Blob };
+
+  /// What the manifest says about an item, computed once, when the item is written.
+  public type Seal = { record_checksum : Blob; record_bytes : Nat; entry_hash : Blob };
+  public type Sealed<T> = { record : T; seal : Seal };
+  public type StoredMemory = { record : Types.MemoryRecord; content : ?Content; seal : Seal };
+
+  /// Maps are keyed by ids; those of people by `Persons.key`, which is also a connection's id in a manifest.
+  public type Capsule = {
+    var id : Text;
+    var subject : Types.PersonRef;
+    owners : Map<Text, (Types.PersonRef, Types.OwnerState)>;
+    controllers : Map<Text, (Types.PersonRef, Types.ControllerState)>;
+    events : List.List<Types.RecordedEvent>;
+    memories : Map<Text, StoredMemory>;
+    galleries : Map<Text, Sealed<Types.Gallery>>;
+    connections : Map<Text, Sealed<Types.Connection>>;
+    groups : Map<Text, Sealed<Types.ConnectionGroup>>;
+    var created_at : Nat64;
+    var updated_at : Nat64;
+    var bound_to_web2 : Bool;
+    /// Goes up with every change of what an export would carry.
+    var revision : Nat64;
+    /// Bytes of all the memories' contents.
+    var content_bytes : Nat64;
+    /// Encoded bytes of galleries, connections and groups, which are read all at once.
+    var roster_bytes : Nat;
+  };
+
+  public type Nonce = { owner : Principal; expires_at : Nat64 };
+
+  public type Upload = {
+    id : Nat64;
+    owner : Principal;
+    capsule : Capsule;
+    memory_id : Text;
+    memory : Types.NewMemory;
+    total_size : Nat64;
+    chunk_size : Nat32;
+    total_chunks : Nat32;
+    /// Emptied by the commit.
+    var chunks : [var ?Chunk];
+    var last_activity_at : Nat64;
+    var committed : Bool;
+  };
+
+  public type Store = {
+    capsules : Map<Text, Capsule>;
+    /// By the principal that is both subject and owner.
+    self_capsules : Map<Principal, Capsule>;
+    /// By owner or controller, then by id.
+    capsules_of : Map<Principal, Map<Text, Capsule>>;
+    memory_homes : Map<Text, Capsule>;
+    gallery_homes : Map<Text, Capsule>;
+    users : Map<Principal, Types.User>;
+    nonces : Map<Text, Nonce>;
+    /// Nonces in the order of their expiry; a nonce proved again is in it twice.
+    nonce_expiries : Queue.Queue<(Nat64, Text)>;
+    nonce_counts : Map<Principal, Nat>;
+    uploads : Map<Nat64, Upload>;
+    uploads_of : Map<Principal, Map<Nat64, Upload>>;
+    /// Where the next sweep for expired uploads goes on.
+    var upload_sweep : Nat64;
+    var next_upload : Nat64;
+    var next_id : Nat64;
+    /// This canister's part of the ids that it makes; "" until the first.
+    var id_tag : Text;
+  };
+
+  public func empty() : Store = {
+    capsules = Map.empty();
+    self_capsules = Map.empty();
+    capsules_of = Map.empty();
+    memory_homes = Map.empty();
+    gallery_homes = Map.empty();
+    users = Map.empty();
+    nonces = Map.empty();
+    nonce_expiries = Queue.empty();
+    nonce_counts = Map.empty();
+    uploads = Map.empty();
+    uploads_of = Map.empty();
+    var upload_sweep = 0;
+    var next_upload = 1;
+    var next_id = 1;
+    var id_tag = "";
+  };
+
+  /// A capsule that isn't in the store yet: see `insert`.
+  public func newCapsule(id : Text, subject : Types.PersonRef, now : Nat64) : Capsule = {
+    var id = id;
+    var subject = subject;
+    owners = Map.empty();
+    controllers = Map.empty();
+    events = List.empty();
+    memories = Map.empty();
+    galleries = Map.empty();
+    connections = Map.empty();
+    groups = Map.empty();
+    var created_at = now;
+    var updated_at = now;
+    var bound_to_web2 = false;
+    var revision = 0;
+    var content_bytes = 0;
+    var roster_bytes = 0;
+  };
+
+  /// Makes the capsule findable by its id and by the people who may write it.
+  public func insert(store : Store, capsule : Capsule) {
+    store.capsules.add(capsule.id, capsule);
+    for ((person, _) in capsule.owners.values()) {
+      indexPerson(store, capsule, person);
+      if (person == capsule.subject) {
+        switch person {
+          case (#Principal principal) store.self_capsules.add(principal, capsule);
+          case (#Opaque _) {};
+        };
+      };
+    };
+    for ((person, _) in capsule.controllers.values()) indexPerson(store, capsule, person);
+  };
+
+  func indexPerson(store : Store, capsule : Capsule, person : Types.PersonRef) {
+    let #Principal principal = person else return;
+    let capsules = switch (store.capsules_of.get(principal)) {
+      case (?known) known;
+      case null {
+        let fresh = Map.empty<Text, Capsule>();
+        store.capsules_of.add(principal, fresh);
+        fresh;
+      };
+    };
+    capsules.add(capsule.id, capsule);
+  };
+
+  /// Takes the capsule out of the indexes by person, before its owners or controllers change.
+  public func unindex(store : Store, capsule : Capsule) {
+    for ((person, _) in capsule.owners.values()) unindexPerson(store, capsule, person);
+    for ((person, _) in capsule.controllers.values()) unindexPerson(store, capsule, person);
+  };
+
+  func unindexPerson(store : Store, capsule : Capsule, person : Types.PersonRef) {
+    let #Principal principal = person else return;
+    switch (store.capsules_of.get(principal)) {
+      case (?capsules) capsules.remove(capsule.id);
+      case null {};
+    };
+    switch (store.self_capsules.get(principal)) {
+      case (?own) if (own.id == capsule.id) store.self_capsules.remove(principal);
+      case null {};
+    };
+  };
+
+  public func selfCapsule(store : Store, person : Principal) : ?Capsule = store.self_capsules.get(person);
+
+  public func findCapsule(store : Store, id : Text) : Types.Result<Capsule> = switch (store.capsules.get(id)) {
+    case (?capsule) #Ok capsule;
+    case null #Err(#NotFound { kind = "capsule"; id });
+  };
+
+  public func findMemory(store : Store, id : Text) : Types.Result<(Capsule, StoredMemory)> {
+    let ?capsule = store.memory_homes.get(id) else return #Err(#NotFound { kind = "memory"; id });
+    let ?memory = capsule.memories.get(id) else return #Err(#NotFound { kind = "memory"; id });
+    #Ok(capsule, memory);
+  };
+
+  public func findGallery(store : Store, id : Text) : Types.Result<(Capsule, Types.Gallery)> {
+    let ?capsule = store.gallery_homes.get(id) else return #Err(#NotFound { kind = "gallery"; id });
+    let ?gallery = capsule.galleries.get(id) else return #Err(#NotFound { kind = "gallery"; id });
+    #Ok(capsule, gallery.record);
+  };
+};
