@@ -1,0 +1,158 @@
+/// Endpoints that oversee creations: states, registry, releases, reserve, alerts. Changes are for admins; operators may
+/// read. Balances are shown to nobody else.
+
+import Array "mo:core/Array";
+import Cycles "mo:core/Cycles";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+
+import Alerts "Alerts";
+import BoundedLog "BoundedLog";
+import Creation "Creation";
+import Creations "Creations";
+import Errors "CreationErrors";
+import Registry "Registry";
+import Releases "Releases";
+import Reserve "Reserve";
+import Roles "Roles";
+import T "BackendTypes";
+
+mixin (context : Creation.Context, roles : Roles.State, releases : Releases.State) {
+  func forStaff<A>(caller : Principal, answer : () -> A) : T.Result<A> {
+    switch (Roles.requireStaff(roles, caller)) { case (?error) #Err error; case null #Ok(answer()) };
+  };
+
+  func forAdmin(caller : Principal, change : () -> T.CreationResult) : T.CreationResult {
+    switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null change() };
+  };
+
+  func details(creations : [Creation.Creation]) : [T.DetailedCreationStatus] {
+    Array.map<Creation.Creation, T.DetailedCreationStatus>(creations, func creation = Creation.detailed(context, creation));
+  };
+
+  // ---- Creations and registry --------------------------------------------------------------------------------------------
+  public shared query ({ caller }) func get_user_creation_status(
+    owner : Principal
+  ) : async T.Result<?T.DetailedCreationStatus> {
+    forStaff<?T.DetailedCreationStatus>(
+      caller,
+      func() = switch (Creations.get(context.creations, owner)) {
+        case (?creation) ?Creation.detailed(context, creation);
+        case null null;
+      },
+    );
+  };
+
+  public shared query ({ caller }) func list_all_creation_states(
+    request : T.OwnerPageRequest
+  ) : async T.Result<T.CreationPage> {
+    forStaff<T.CreationPage>(
+      caller,
+      func() {
+        let page = Creations.all(context.creations, request);
+        { page with items = details(page.items) };
+      },
+    );
+  };
+
+  public shared query ({ caller }) func get_creation_states_by_status(
+    status : T.CreationStatus,
+    request : T.OwnerPageRequest,
+  ) : async T.Result<T.CreationPage> {
+    forStaff<T.CreationPage>(
+      caller,
+      func() {
+        let page = Creations.withStatus(context.creations, status, request);
+        { page with items = details(page.items) };
+      },
+    );
+  };
+
+  public shared ({ caller }) func clear_creation_state(owner : Principal) : async T.CreationResult {
+    forAdmin(caller, func() = Creation.clear(context, owner));
+  };
+
+  public shared query ({ caller }) func list_registry(request : T.OwnerPageRequest) : async T.Result<T.RegistryPage> {
+    forStaff<T.RegistryPage>(caller, func() = Registry.page(context.registry, request));
+  };
+
+  public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.RegistryEntry> {
+    forStaff<?T.RegistryEntry>(caller, func() = Registry.get(context.registry, canister_id));
+  };
+
+  // ---- Releases ----------------------------------------------------------------------------------------------------------
+  public shared ({ caller }) func register_release(release : T.NewRelease) : async T.CreationResult {
+    forAdmin(caller, func() = Releases.register(releases, release, context.now()));
+  };
+
+  public shared ({ caller }) func revoke_release(module_hash : Blob) : async T.CreationResult {
+    forAdmin(caller, func() = Releases.revoke(releases, module_hash));
+  };
+
+  public shared query func list_releases() : async [T.Release] { Releases.list(releases) };
+
+  // ---- Reserve -----------------------------------------------------------------------------------------------------------
+  public shared query ({ caller }) func get_reserve_status() : async T.Result<T.ReserveStatus> {
+    forStaff<T.ReserveStatus>(caller, func() = Reserve.status(context.reserve, context.balance()));
+  };
+
+  func reconfigure(settings : T.ReserveSettings) : T.CreationResult {
+    let result = Reserve.configure(context.reserve, settings);
+    Creation.watchReserve(context);
+    result;
+  };
+
+  public shared ({ caller }) func set_reserve_settings(settings : T.ReserveSettings) : async T.CreationResult {
+    forAdmin(caller, func() = reconfigure(settings));
+  };
+
+  public shared ({ caller }) func set_reserve_threshold(threshold : Nat) : async T.CreationResult {
+    forAdmin(caller, func() = reconfigure({ context.reserve.settings with threshold }));
+  };
+
+  /// Cycles arrive with a call of a canister (a wallet that is an admin); cycles deposited by any other way count as well,
+  /// since the reserve derives from the real balance.
+  public shared ({ caller }) func top_up_reserve() : async T.Result<Nat> {
+    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
+    let accepted = Cycles.accept<system>(Cycles.available());
+    if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
+    context.reserve.totalToppedUp += accepted;
+    Creation.watchReserve(context);
+    #Ok accepted;
+  };
+
+  // A day, unless the caller says otherwise.
+  func windowOf(asked : ?Nat64) : Nat64 { switch asked { case (?window) window; case null Reserve.DEFAULT_WINDOW_NS } };
+
+  public shared query ({ caller }) func get_consumption_report(window_ns : ?Nat64) : async T.Result<T.ConsumptionReport> {
+    forStaff<T.ConsumptionReport>(
+      caller,
+      func() = Reserve.report(context.reserve, context.balance(), windowOf(window_ns), context.now()),
+    );
+  };
+
+  public shared query ({ caller }) func list_consumption(
+    request : T.NumberedPageRequest
+  ) : async T.Result<T.ConsumptionPage> {
+    forStaff<T.ConsumptionPage>(caller, func() = BoundedLog.page(context.reserve.consumption, request));
+  };
+
+  // ---- Alerts ------------------------------------------------------------------------------------------------------------
+  public shared query ({ caller }) func list_notifications(
+    request : T.NumberedPageRequest
+  ) : async T.Result<T.NotificationPage> {
+    forStaff<T.NotificationPage>(caller, func() = BoundedLog.page(context.alerts.notifications, request));
+  };
+
+  public shared ({ caller }) func acknowledge_notification(id : Nat64) : async T.CreationResult {
+    forAdmin(caller, func() = Alerts.acknowledge(context.alerts, id, caller));
+  };
+
+  public shared query ({ caller }) func list_errors(request : T.NumberedPageRequest) : async T.Result<T.ErrorLogPage> {
+    forStaff<T.ErrorLogPage>(caller, func() = BoundedLog.page(context.alerts.errors, request));
+  };
+
+  public shared query ({ caller }) func get_error_rate(window_ns : ?Nat64) : async T.Result<T.ErrorRate> {
+    forStaff<T.ErrorRate>(caller, func() = Alerts.errorRate(context.alerts, windowOf(window_ns), context.now()));
+  };
+};

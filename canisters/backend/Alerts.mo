@@ -1,0 +1,103 @@
+/// What admins should know: notifications, the error log, attempts and failures per time. Nothing here decides what is an
+/// error or when the reserve is low.
+
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+
+import BoundedLog "BoundedLog";
+import Errors "CreationErrors";
+import Reserve "Reserve";
+import T "BackendTypes";
+
+module {
+  public type State = {
+    var reserveLevel : T.AlertLevel;
+    notifications : BoundedLog.Log<T.Notification>;
+    errors : BoundedLog.Log<T.ErrorLogEntry>;
+    attempts : BoundedLog.Log<Nat64>; // times
+    failures : BoundedLog.Log<Nat64>;
+  };
+
+  public func start() : State {
+    {
+      var reserveLevel = #Normal;
+      notifications = BoundedLog.empty<T.Notification>();
+      errors = BoundedLog.empty<T.ErrorLogEntry>();
+      attempts = BoundedLog.empty<Nat64>();
+      failures = BoundedLog.empty<Nat64>();
+    };
+  };
+
+  /// One notification per change of the level, not one per request that sees it.
+  public func watchReserve(state : State, reserve : T.ReserveStatus, now : Nat64) {
+    if (reserve.alert_level == state.reserveLevel) return;
+    state.reserveLevel := reserve.alert_level;
+    let text = Reserve.recommendation(reserve, 0);
+    switch (reserve.alert_level) {
+      case (#Normal) {};
+      case (#Warning) notify(state, #ReserveWarning, "The reserve is under its threshold. " # text, now);
+      case (#Critical) notify(state, #ReserveCritical, "The reserve is at half of its threshold or less. " # text, now);
+    };
+  };
+
+  public func logAttempt(state : State, now : Nat64) { ignore BoundedLog.append<Nat64>(state.attempts, func _ = now) };
+
+  public func logError(state : State, owner : Principal, error : T.CreationError, now : Nat64) {
+    ignore BoundedLog.append<T.ErrorLogEntry>(state.errors, func(id) = { id; at = now; owner = ?owner; error });
+  };
+
+  public func creationFailed(state : State, owner : Principal, error : T.CreationError, now : Nat64) {
+    ignore BoundedLog.append<Nat64>(state.failures, func _ = now);
+    logError(state, owner, error, now);
+    let stage = switch (error.stage) { case (?stage) " at stage " # Errors.statusText(stage); case null "" };
+    notify(
+      state,
+      #CreationFailed,
+      "The personal canister of " # Principal.toText(owner) # " failed" # stage # ": " # error.message,
+      now,
+    );
+  };
+
+  /// Acknowledging again is a success; the first one who did stays named.
+  public func acknowledge(state : State, id : Nat64, admin : Principal) : T.CreationResult {
+    let ?notification = BoundedLog.get(state.notifications, id) else {
+      return #Err(Errors.invalid("There is no notification " # Nat64.toText(id) # "."));
+    };
+    if (notification.acknowledged_by == null) {
+      BoundedLog.replace(state.notifications, id, { notification with acknowledged_by = ?admin });
+    };
+    #Ok;
+  };
+
+  /// True when the `count`-th newest attempt lies within the last `windowNs` nanoseconds.
+  public func attemptsReach(state : State, count : Nat64, windowNs : Nat64, now : Nat64) : Bool {
+    if (state.attempts.nextId <= count) return false;
+    switch (BoundedLog.get(state.attempts, state.attempts.nextId - count)) {
+      case (?at) at + windowNs > now;
+      case null false;
+    };
+  };
+
+  /// Counts reach back as far as the logs do.
+  public func errorRate(state : State, windowNs : Nat64, now : Nat64) : T.ErrorRate {
+    { window_ns = windowNs; attempts = since(state.attempts, windowNs, now); failures = since(state.failures, windowNs, now) };
+  };
+
+  func since(times : BoundedLog.Log<Nat64>, windowNs : Nat64, now : Nat64) : Nat64 {
+    let from = if (now > windowNs) now - windowNs else 0 : Nat64;
+    var count : Nat64 = 0;
+    for (at in BoundedLog.newestFirst(times)) {
+      if (at < from) return count;
+      count += 1;
+    };
+    count;
+  };
+
+  func notify(state : State, kind : T.NotificationKind, message : Text, now : Nat64) {
+    ignore BoundedLog.append<T.Notification>(
+      state.notifications,
+      func(id) = { id; at = now; kind; message; acknowledged_by = null },
+    );
+  };
+};

@@ -1,0 +1,164 @@
+/// The Candid types that only the backend has: creations, operators, reserve, alerts. The types that both canisters share
+/// are in `capsule/Types`; the rules that go with these types are in the module of each concern.
+
+import Types "../capsule/Types";
+
+module {
+  // ---- Creation ------------------------------------------------------------------------------------------------------
+  public type CreatePersonalCanisterConfig = { name : ?Text; subnet_id : ?Principal };
+  public type PersonalCanisterCreationResponse = { success : Bool; canister_id : ?Principal; message : Text };
+  public type CreationStatus = {
+    #NotStarted;
+    #Exporting;
+    #Creating;
+    #Installing;
+    #Importing;
+    #Verifying;
+    #Completed;
+    #Failed;
+  };
+  public type CreationErrorKind = {
+    #Unauthorized;
+    #Disabled;
+    #ReserveInsufficient;
+    #CreateFailed;
+    #InstallFailed;
+    #ImportFailed;
+    #VerifyFailed;
+    #HandoffFailed;
+    #InvalidRequest;
+    #Busy;
+  };
+  public type CreationError = {
+    kind : CreationErrorKind;
+    message : Text;
+    stage : ?CreationStatus;
+    canister_id : ?Principal;
+    needed : ?Nat;
+    available : ?Nat;
+    retry_helps : Bool;
+  };
+  public type Result<T> = { #Ok : T; #Err : CreationError };
+  public type CreationResult = { #Ok; #Err : CreationError };
+  public type CreationProgress = {
+    stage : CreationStatus;
+    bytes_done : Nat64;
+    bytes_total : Nat64;
+    items_done : Nat64;
+    items_total : Nat64;
+  };
+  public type CreationStatusResponse = { status : CreationStatus; canister_id : ?Principal; message : Text };
+  public type DetailedCreationStatus = {
+    owner : Principal;
+    status : CreationStatus;
+    canister_id : ?Principal;
+    config : CreatePersonalCanisterConfig;
+    created_at : Nat64;
+    updated_at : Nat64;
+    completed_at : ?Nat64;
+    attempts : Nat32;
+    cycles_consumed : Nat;
+    error : ?CreationError;
+    progress : CreationProgress;
+    progress_message : Text;
+    source_manifest : ?Types.CapsuleManifest;
+    verified : Bool;
+    locked_until : ?Nat64;
+  };
+  public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
+  public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };
+  public type CreationStats = {
+    total_attempts : Nat64;
+    total_successes : Nat64;
+    total_failures : Nat64;
+    total_cycles_consumed : Nat;
+  };
+  public type RegistryEntry = {
+    canister_id : Principal;
+    created_by : Principal;
+    created_at : Nat64;
+    status : CreationStatus;
+    cycles_consumed : Nat;
+  };
+  public type RegistryPage = { items : [RegistryEntry]; next : ?Principal; total : Nat64 };
+
+  // ---- Operators -----------------------------------------------------------------------------------------------------
+  public type ClaimRequest = { owner : Principal; worker : Text; duration_ns : ?Nat64 };
+  public type CreationLease = { lease : Nat64; expires_at : Nat64; creation : DetailedCreationStatus };
+  public type OpenRequest = {
+    owner : Principal;
+    status : CreationStatus;
+    canister_id : ?Principal;
+    requested_at : Nat64;
+    leased_until : ?Nat64;
+    worker : ?Text;
+  };
+  public type OpenRequestPage = { items : [OpenRequest]; next : ?Principal };
+  public type LeaseRef = { owner : Principal; lease : Nat64 };
+  public type ProvisionResult = { canister_id : Principal; cycles : Nat; is_new : Bool };
+  public type VerificationReport = {
+    matches : Bool;
+    source : Types.CapsuleManifest;
+    target : Types.CapsuleManifest;
+    differences : [Text];
+  };
+  public type Release = { module_hash : Blob; api_version : Text; registered_at : Nat64; note : Text };
+  public type NewRelease = { module_hash : Blob; api_version : Text; note : Text };
+
+  // ---- Reserve -------------------------------------------------------------------------------------------------------
+  public type ReserveSettings = {
+    threshold : Nat;
+    operating_minimum : Nat;
+    creation_base_cycles : Nat;
+    creation_cycles_per_byte : Nat;
+  };
+  public type AlertLevel = { #Normal; #Warning; #Critical };
+  public type ReserveStatus = {
+    balance : Nat;
+    available : Nat;
+    in_flight : Nat;
+    settings : ReserveSettings;
+    total_consumed : Nat;
+    total_topped_up : Nat;
+    alert_level : AlertLevel;
+    recommended_top_up : Nat;
+  };
+  public type ConsumptionEntry = {
+    id : Nat64;
+    at : Nat64;
+    owner : Principal;
+    canister_id : ?Principal;
+    attached : Nat;
+    refunded : Nat;
+  };
+  public type ConsumptionReport = {
+    reserve : ReserveStatus;
+    window_ns : Nat64;
+    consumed_in_window : Nat;
+    creations_in_window : Nat64;
+    recommendation : Text;
+  };
+  public type ConsumptionPage = { items : [ConsumptionEntry]; next : ?Nat64 };
+  public type NumberedPageRequest = { after : ?Nat64; limit : ?Nat32 };
+
+  // ---- Alerts --------------------------------------------------------------------------------------------------------
+  public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed };
+  public type Notification = {
+    id : Nat64;
+    at : Nat64;
+    kind : NotificationKind;
+    message : Text;
+    acknowledged_by : ?Principal;
+  };
+  public type NotificationPage = { items : [Notification]; next : ?Nat64 };
+  public type ErrorLogEntry = { id : Nat64; at : Nat64; owner : ?Principal; error : CreationError };
+  public type ErrorLogPage = { items : [ErrorLogEntry]; next : ?Nat64 };
+  public type ErrorRate = { window_ns : Nat64; attempts : Nat64; failures : Nat64 };
+
+  public type BackendInit = {
+    admins : ?[Principal];
+    operators : ?[Principal];
+    reserve : ?ReserveSettings;
+    creation_enabled : ?Bool;
+  };
+};

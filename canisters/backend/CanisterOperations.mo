@@ -1,0 +1,66 @@
+/// The calls to other canisters: the management canister (create, canister_info) and a personal canister's manifest. Owns
+/// their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
+
+import Blob "mo:core/Blob";
+import Cycles "mo:core/Cycles";
+import Error "mo:core/Error";
+import Principal "mo:core/Principal";
+
+import Types "../capsule/Types";
+
+module {
+  public type Created = { #Created : { canisterId : Principal; refunded : Nat }; #Rejected : { reason : Text; refunded : Nat } };
+  public type Info = { #Info : { controllers : [Principal]; moduleHash : ?Blob }; #Rejected : Text };
+  public type TargetManifest = { #Manifest : Types.CapsuleManifest; #Rejected : Text };
+
+  // IC interface specification, "IC management canister"; optional fields that are not used here are left out.
+  type Management = actor {
+    create_canister : shared { settings : ?{ controllers : ?[Principal] } } -> async { canister_id : Principal };
+    canister_info : shared { canister_id : Principal; num_requested_changes : ?Nat64 } -> async {
+      controllers : [Principal];
+      module_hash : ?Blob;
+    };
+  };
+  type Target = actor {
+    get_manifest : shared query () -> async { #Ok : { manifest : Types.CapsuleManifest }; #Err : Types.CapsuleError };
+  };
+
+  func management() : Management { actor "aaaaa-aa" };
+
+  /// The controllers of a new canister: exactly these two (one, where the owner operates the factory as well).
+  public func firstControllers(operator : Principal, owner : Principal) : [Principal] {
+    if (operator == owner) [owner] else [operator, owner];
+  };
+
+  /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome is
+  /// always known: created, or rejected with what came back.
+  public func create(controllers : [Principal], cycles : Nat) : async* Created {
+    try {
+      let reply = await (with cycles) management().create_canister({ settings = ?{ controllers = ?controllers } });
+      #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
+    } catch error {
+      let refunded = switch (Error.code(error)) {
+        case (#call_error _) cycles; // never sent
+        case _ Cycles.refunded();
+      };
+      #Rejected { reason = Error.message(error); refunded };
+    };
+  };
+
+  public func info(canisterId : Principal) : async* Info {
+    try {
+      let reply = await management().canister_info({ canister_id = canisterId; num_requested_changes = null });
+      #Info { controllers = reply.controllers; moduleHash = reply.module_hash };
+    } catch error #Rejected(Error.message(error));
+  };
+
+  public func manifest(canisterId : Principal) : async* TargetManifest {
+    let target : Target = actor (Principal.toText(canisterId));
+    try {
+      switch (await target.get_manifest()) {
+        case (#Ok { manifest }) #Manifest manifest;
+        case (#Err error) #Rejected(debug_show error);
+      };
+    } catch error #Rejected(Error.message(error));
+  };
+};

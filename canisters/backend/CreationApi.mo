@@ -1,0 +1,76 @@
+/// What an owner calls: ask for a personal canister, see how far it is, find it; and the deprecated names of the same.
+
+import Principal "mo:core/Principal";
+
+import Creation "Creation";
+import Creations "Creations";
+import Roles "Roles";
+import T "BackendTypes";
+
+mixin (context : Creation.Context, roles : Roles.State) {
+  func ownCreation<A>(owner : Principal, view : Creation.Creation -> A) : ?A {
+    switch (Creations.get(context.creations, owner)) { case (?creation) ?view(creation); case null null };
+  };
+
+  public shared ({ caller }) func create_personal_canister(
+    config : ?T.CreatePersonalCanisterConfig
+  ) : async T.Result<T.PersonalCanisterCreationResponse> {
+    Creation.request(context, caller, config);
+  };
+
+  public shared query ({ caller }) func get_creation_status() : async ?T.CreationStatusResponse {
+    ownCreation(caller, Creation.brief);
+  };
+
+  public shared query ({ caller }) func get_detailed_creation_status() : async ?T.DetailedCreationStatus {
+    ownCreation<T.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+  };
+
+  public shared query func get_personal_canister_id(owner : Principal) : async ?Principal {
+    Creation.personalCanister(context, owner);
+  };
+
+  public shared query ({ caller }) func get_my_personal_canister_id() : async ?Principal {
+    Creation.personalCanister(context, caller);
+  };
+
+  public shared query func is_personal_canister_creation_enabled() : async Bool { context.switches.enabled };
+
+  func setEnabled(caller : Principal, enabled : Bool) : T.CreationResult {
+    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
+    context.switches.enabled := enabled;
+    #Ok;
+  };
+
+  func statsFor(caller : Principal) : T.Result<T.CreationStats> {
+    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
+    #Ok(Creation.stats(context));
+  };
+
+  public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async T.CreationResult {
+    setEnabled(caller, enabled);
+  };
+
+  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.CreationStats> {
+    statsFor(caller);
+  };
+
+  // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
+  public shared ({ caller }) func migrate_capsule() : async T.Result<T.PersonalCanisterCreationResponse> {
+    Creation.request(context, caller, null);
+  };
+
+  public shared query ({ caller }) func get_migration_status() : async ?T.CreationStatusResponse {
+    ownCreation(caller, Creation.brief);
+  };
+
+  public shared query ({ caller }) func get_detailed_migration_status() : async ?T.DetailedCreationStatus {
+    ownCreation<T.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+  };
+
+  public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async T.CreationResult {
+    setEnabled(caller, enabled);
+  };
+
+  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.CreationStats> { statsFor(caller) };
+};

@@ -1,0 +1,92 @@
+/// Leases: which worker may work on a creation, until when, and under which fencing number. Numbers only grow, so a worker
+/// that was replaced cannot act any more, however late its messages arrive. A lease may carry the owner's write lock.
+
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+
+import Errors "CreationErrors";
+import T "BackendTypes";
+
+module {
+  public let DEFAULT_DURATION_NS : Nat64 = 60_000_000_000;
+  public let MAX_DURATION_NS : Nat64 = 600_000_000_000;
+  let MAX_WORKER_CHARS = 100;
+
+  public type Lease = {
+    number : Nat64;
+    holder : Principal;
+    worker : Text;
+    durationNs : Nat64;
+    var expiresAt : Nat64;
+    var locksWrites : Bool;
+  };
+
+  public type Counter = { var next : Nat64 };
+
+  public func isLive(lease : Lease, now : Nat64) : Bool { now < lease.expiresAt };
+
+  public func live(lease : ?Lease, now : Nat64) : ?Lease {
+    switch lease { case (?some) if (isLive(some, now)) lease else null; case null null };
+  };
+
+  /// A new lease with the next number. The same operator and worker name may claim again at any time, others only when
+  /// `current` has expired.
+  public func claim(
+    counter : Counter,
+    current : ?Lease,
+    holder : Principal,
+    request : T.ClaimRequest,
+    now : Nat64,
+  ) : T.Result<Lease> {
+    if (request.worker == "" or Text.size(request.worker) > MAX_WORKER_CHARS) {
+      return #Err(Errors.invalid("The worker's name must have 1 to 100 characters."));
+    };
+    let durationNs = switch (request.duration_ns) { case (?some) some; case null DEFAULT_DURATION_NS };
+    if (durationNs == 0 or durationNs > MAX_DURATION_NS) {
+      return #Err(Errors.invalid(
+        "A lease of " # Nat64.toText(durationNs) # " ns was asked; allowed are 1 to " # Nat64.toText(MAX_DURATION_NS) # "."
+      ));
+    };
+    switch (live(current, now)) {
+      case (?taken) {
+        if (taken.holder != holder or taken.worker != request.worker) {
+          return #Err(Errors.busy(
+            "Worker " # taken.worker # " of " # Principal.toText(taken.holder) # " works on this creation until "
+            # Nat64.toText(taken.expiresAt) # "."
+          ));
+        };
+      };
+      case null {};
+    };
+    let number = counter.next;
+    counter.next += 1;
+    #Ok {
+      number;
+      holder;
+      worker = request.worker;
+      durationNs;
+      var expiresAt = now + durationNs;
+      var locksWrites = false;
+    };
+  };
+
+  /// The lease, if it's the caller's, has that number and hasn't expired.
+  public func require(lease : ?Lease, caller : Principal, number : Nat64, now : Nat64) : T.Result<Lease> {
+    let name = "Lease " # Nat64.toText(number) # " is lost: ";
+    let ?held = lease else return #Err(Errors.busy(name # "nobody holds this creation now. Claim it again."));
+    if (held.number != number or held.holder != caller) {
+      return #Err(Errors.busy(name # "another claim, number " # Nat64.toText(held.number) # ", replaced it."));
+    };
+    if (not isLive(held, now)) {
+      return #Err(Errors.busy(name # "it expired at " # Nat64.toText(held.expiresAt) # ". Claim the creation again."));
+    };
+    #Ok held;
+  };
+
+  /// Runs for the claimed duration from now on.
+  public func renew(lease : Lease, now : Nat64) : Nat64 {
+    lease.expiresAt := now + lease.durationNs;
+    lease.expiresAt;
+  };
+};

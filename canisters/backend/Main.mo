@@ -1,0 +1,63 @@
+/// The backend canister: wires the capsules, the creation of personal canisters and their administration to the actor's
+/// state. Every rule is in the module of its concern; here is what is kept, and who is refused at the door.
+
+import Cycles "mo:core/Cycles";
+import Int "mo:core/Int";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Time "mo:core/Time";
+
+import Store "../capsule/Store";
+import Alerts "Alerts";
+import Creation "Creation";
+import Creations "Creations";
+import Leases "Leases";
+import Registry "Registry";
+import Releases "Releases";
+import Reserve "Reserve";
+import Roles "Roles";
+import T "BackendTypes";
+import AdminApi "AdminApi";
+import CreationApi "CreationApi";
+import OperatorApi "OperatorApi";
+import RolesApi "RolesApi";
+
+shared ({ caller = installer }) persistent actor class Backend(init : ?T.BackendInit) = this {
+  transient let given : T.BackendInit = switch init {
+    case (?some) some;
+    case null ({ admins = null; operators = null; reserve = null; creation_enabled = null });
+  };
+
+  let store = Store.empty();
+  let roles = Roles.start(installer, given.admins, given.operators);
+  let creations = Creations.start();
+  let registry = Registry.start();
+  let releases = Releases.start();
+  let reserve = Reserve.start(given.reserve);
+  let alerts = Alerts.start();
+  let leases : Leases.Counter = { var next = 1 };
+  let switches : Creation.Switch = {
+    var enabled = switch (given.creation_enabled) { case (?enabled) enabled; case null true };
+    var attempts = 0;
+    var successes = 0;
+    var failures = 0;
+  };
+
+  transient let context : Creation.Context = {
+    store;
+    creations;
+    registry;
+    reserve;
+    alerts;
+    leases;
+    switches;
+    now = func() = Nat64.fromNat(Int.toNat(Time.now()));
+    balance = Cycles.balance;
+  };
+  func self() : Principal { Principal.fromActor(this) };
+
+  include RolesApi(roles);
+  include CreationApi(context, roles);
+  include AdminApi(context, roles, releases);
+  include OperatorApi(context, roles, releases, self);
+};

@@ -1,0 +1,238 @@
+/// What the orchestrator calls: find open requests, lease one, export its capsule, create its canister, verify, finish. Each
+/// step is on record (see `Creation`) before the next effect, so that another worker can go on from anywhere.
+
+import Array "mo:core/Array";
+import Principal "mo:core/Principal";
+import Set "mo:core/Set";
+
+import Export "../capsule/Export";
+import Manifest "../capsule/Manifest";
+import Store "../capsule/Store";
+import Types "../capsule/Types";
+import CanisterOperations "CanisterOperations";
+import Creation "Creation";
+import Creations "Creations";
+import Errors "CreationErrors";
+import Leases "Leases";
+import Releases "Releases";
+import Roles "Roles";
+import T "BackendTypes";
+import Verification "Verification";
+
+mixin (context : Creation.Context, roles : Roles.State, releases : Releases.State, self : () -> Principal) {
+  /// Owners whose `create_canister` is under way. Not kept over an upgrade: the canister can't be upgraded while a call is
+  /// outstanding, so that the set is empty then.
+  transient let provisioning = Set.empty<Principal>();
+
+  /// The open creation that the caller holds a live lease of.
+  func leasedBy(caller : Principal, lease : T.LeaseRef) : T.Result<Creation.Creation> {
+    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+    Creation.leased(context, caller, lease);
+  };
+
+  /// The same for reading its capsule: an operator sees a capsule only while its owner's request is open and leased to it.
+  func leasedCapsule(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Store.Capsule)> {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let ?capsule = Store.selfCapsule(context.store, creation.owner) else {
+      return #Err(Creation.refused(creation, "The owner has no self-capsule any more."));
+    };
+    #Ok(creation, capsule);
+  };
+
+  /// Reads from the leased capsule; what isn't there (any more) is an error of the export.
+  func exported<A>(caller : Principal, lease : T.LeaseRef, read : Store.Capsule -> Types.Result<A>) : T.Result<A> {
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (read(capsule)) {
+      case (#Ok value) #Ok value;
+      case (#Err error) {
+        let message = switch error {
+          case (#NotFound { kind; id }) "Export: there is no " # kind # " " # id # " in the capsule (any more); list its entries again.";
+          case other "Export: " # debug_show other;
+        };
+        #Err(Creation.located(creation, Errors.make(#ImportFailed, message, true)));
+      };
+    };
+  };
+
+  func stillBusy(creation : Creation.Creation) : ?T.CreationError {
+    if (not Set.contains(provisioning, Principal.compare, creation.owner)) return null;
+    ?Creation.located(creation, Errors.busy("The canister is being created at this moment; try again when that has ended."));
+  };
+
+  // ---- Queue and leases --------------------------------------------------------------------------------------------------
+  public shared query ({ caller }) func list_open_requests(request : T.OwnerPageRequest) : async T.Result<T.OpenRequestPage> {
+    switch (Roles.requireStaff(roles, caller)) { case (?error) return #Err error; case null {} };
+    let page = Creations.openRequests(context.creations, request);
+    let now = context.now();
+    let items = Array.map<Creation.Creation, T.OpenRequest>(page.items, func creation = Creation.openRequest(creation, now));
+    #Ok({ page with items });
+  };
+
+  public shared ({ caller }) func claim_creation(request : T.ClaimRequest) : async T.Result<T.CreationLease> {
+    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+    Creation.claim(context, caller, request);
+  };
+
+  public shared ({ caller }) func renew_lease(lease : T.LeaseRef) : async T.Result<Nat64> {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let ?held = creation.lease else return #Err(Errors.busy("The lease is lost."));
+    #Ok(Leases.renew(held, context.now()));
+  };
+
+  public shared ({ caller }) func release_lease(lease : T.LeaseRef) : async T.CreationResult {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    Creation.releaseLease(creation);
+    #Ok;
+  };
+
+  public shared ({ caller }) func report_progress(
+    lease : T.LeaseRef,
+    progress : T.CreationProgress,
+    message : Text,
+  ) : async T.CreationResult {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    Creation.report(context, creation, progress, message);
+  };
+
+  // ---- Export ------------------------------------------------------------------------------------------------------------
+  public shared ({ caller }) func begin_export(lease : T.LeaseRef, lock : Bool) : async T.Result<Types.CapsuleManifest> {
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let manifest = Manifest.take(capsule, self(), context.now());
+    Creation.beginExport(context, creation, manifest, lock);
+    #Ok manifest;
+  };
+
+  public shared query ({ caller }) func list_export_entries(
+    lease : T.LeaseRef,
+    after : ?Types.ItemRef,
+    limit : ?Nat32,
+  ) : async T.Result<Types.ManifestPage> {
+    exported<Types.ManifestPage>(caller, lease, func capsule = #Ok(Manifest.entries(capsule, after, limit)));
+  };
+
+  public shared query ({ caller }) func get_export_items(
+    lease : T.LeaseRef,
+    items : [Types.ItemRef],
+  ) : async T.Result<[Types.ExportItem]> {
+    exported<[Types.ExportItem]>(caller, lease, func capsule = Export.items(capsule, items));
+  };
+
+  public shared query ({ caller }) func get_export_memory_manifests(
+    lease : T.LeaseRef,
+    memory_ids : [Text],
+  ) : async T.Result<[Types.MemoryManifest]> {
+    exported<[Types.MemoryManifest]>(caller, lease, func capsule = Export.memoryManifests(capsule, memory_ids));
+  };
+
+  public shared query ({ caller }) func read_export_chunk(
+    lease : T.LeaseRef,
+    memory_id : Text,
+    index : Nat32,
+  ) : async T.Result<Blob> {
+    exported<Blob>(caller, lease, func capsule = Export.chunk(capsule, memory_id, index));
+  };
+
+  // ---- Canister ----------------------------------------------------------------------------------------------------------
+  public shared ({ caller }) func provision_canister(lease : T.LeaseRef) : async T.Result<T.ProvisionResult> {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
+    let debit = switch (Creation.beginProvisioning(context, creation)) {
+      case (#Err error) return #Err error;
+      case (#Ok(#Existing canister_id)) {
+        return #Ok { canister_id; cycles = creation.cyclesConsumed; is_new = false };
+      };
+      case (#Ok(#Debited debit)) debit;
+    };
+    Set.add(provisioning, Principal.compare, creation.owner);
+    let controllers = CanisterOperations.firstControllers(caller, creation.owner);
+    switch (await* CanisterOperations.create(controllers, debit.cycles)) {
+      case (#Created { canisterId; refunded }) {
+        // Recorded whoever holds the lease by now: the canister is there and paid for.
+        Creation.provisioned(context, creation, debit, canisterId, refunded);
+        Set.remove(provisioning, Principal.compare, creation.owner);
+        #Ok { canister_id = canisterId; cycles = creation.cyclesConsumed; is_new = true };
+      };
+      case (#Rejected { reason; refunded }) {
+        let error = Creation.provisioningRejected(context, creation, debit, refunded, reason);
+        Set.remove(provisioning, Principal.compare, creation.owner);
+        #Err error;
+      };
+    };
+  };
+
+  // ---- Verification and end ----------------------------------------------------------------------------------------------
+  public shared ({ caller }) func verify_creation(lease : T.LeaseRef) : async T.Result<T.VerificationReport> {
+    let leased = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let canisterId = switch (Creation.beginVerification(context, leased)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let answer = await* CanisterOperations.manifest(canisterId);
+
+    // Another worker may have taken over while the target answered, and the lock may have ended.
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (Creation.beginVerification(context, creation)) { case (#Err error) return #Err error; case (#Ok _) {} };
+    switch answer {
+      case (#Rejected reason) {
+        #Err(Creation.located(creation, Errors.make(#VerifyFailed, "The personal canister gave no manifest: " # reason, true)));
+      };
+      case (#Manifest target) {
+        let source = Manifest.take(capsule, self(), context.now());
+        let report = Verification.compare(source, target, canisterId);
+        Creation.recordVerification(context, creation, report);
+        #Ok report;
+      };
+    };
+  };
+
+  public shared ({ caller }) func complete_creation(lease : T.LeaseRef) : async T.Result<T.DetailedCreationStatus> {
+    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+    switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
+    let canisterId = switch (completable(caller, lease)) { case (#Ok(_, some)) some; case (#Err error) return #Err error };
+    let answer = await* CanisterOperations.info(canisterId);
+
+    switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
+    let creation = switch (completable(caller, lease)) { case (#Ok(some, _)) some; case (#Err error) return #Err error };
+    func refuse(kind : T.CreationErrorKind, message : Text) : T.Result<T.DetailedCreationStatus> {
+      #Err(Creation.located(creation, Errors.make(kind, message, true)));
+    };
+    switch answer {
+      case (#Rejected reason) refuse(#HandoffFailed, "The management canister gave no information on the canister: " # reason);
+      case (#Info { controllers; moduleHash }) {
+        switch (Verification.notOwnedBy(controllers, creation.owner)) {
+          case (?problem) return refuse(#HandoffFailed, problem);
+          case null {};
+        };
+        let ?hash = moduleHash else return refuse(#VerifyFailed, "The canister has no module installed.");
+        if (not Releases.isApproved(releases, hash)) {
+          return refuse(#VerifyFailed, "The module " # Verification.hex(hash) # " is not an approved release.");
+        };
+        Creation.complete(context, creation);
+        #Ok(Creation.detailed(context, creation));
+      };
+    };
+  };
+
+  func completable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Principal)> {
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (Creation.beginCompletion(context, creation)) {
+      case (#Ok canisterId) #Ok(creation, canisterId);
+      case (#Err error) #Err error;
+    };
+  };
+
+  /// The owner's creation, if it has ended this way already: to end it once more is a success.
+  func ended(owner : Principal, status : T.CreationStatus) : ?T.DetailedCreationStatus {
+    let ?creation = Creations.get(context.creations, owner) else return null;
+    if (creation.status == status) ?Creation.detailed(context, creation) else null;
+  };
+
+  public shared ({ caller }) func fail_creation(
+    lease : T.LeaseRef,
+    error : T.CreationError,
+  ) : async T.Result<T.DetailedCreationStatus> {
+    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+    switch (ended(lease.owner, #Failed)) { case (?done) return #Ok done; case null {} };
+    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
+    Creation.fail(context, creation, error);
+    #Ok(Creation.detailed(context, creation));
+  };
+};
