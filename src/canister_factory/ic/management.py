@@ -1,0 +1,264 @@
+"""The management canister's methods that users may call, each sent to the right effective canister id.
+
+Owns effective ids, and installing modules of any size. Does not offer what only canisters can call, such as
+`create_canister`, `deposit_cycles` and `canister_info`. Source: interface specification, "The IC management canister".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import Any, Literal, TypeVar
+
+from canister_factory.candid.binding import candid_type, from_candid, to_candid
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import IcError, OutcomeUnknownError, ProtocolError
+from canister_factory.ic.ic_py import CanisterId, as_principal
+from canister_factory.ic.management_types import (
+    CanisterLogs,
+    CanisterSettings,
+    CanisterStatus,
+    ChunkHash,
+    InstallChunkedCode,
+    InstallCode,
+    InstallMode,
+    LogRecord,
+    ProvisionalCreate,
+    ProvisionalTopUp,
+    Target,
+    UpdateSettings,
+    UpgradeOptions,
+    UploadChunk,
+)
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 1 << 20
+"""The largest chunk that the chunk store takes."""
+
+MAX_STORED_CHUNKS = 100
+DIRECT_INSTALL_BYTES = 1_800_000
+"""Module and argument up to this size fit one ingress message (2 MiB) together with its envelope."""
+
+_UPLOADS_IN_FLIGHT = 4
+_UPLOAD_ATTEMPTS = 3
+
+ModeName = Literal["install", "reinstall", "upgrade"]
+
+
+def install_mode(mode: InstallMode | ModeName) -> InstallMode:
+    """The mode of a name; `upgrade` with default options."""
+    if isinstance(mode, InstallMode):
+        return mode
+    return InstallMode(upgrade=UpgradeOptions()) if mode == "upgrade" else InstallMode.of(mode)
+
+
+class ManagementCanister:
+    """The management canister, called by one agent. All methods raise what `Agent.update` raises."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    def __repr__(self) -> str:
+        return f"ManagementCanister({self.agent!r})"
+
+    # --- Creation, on test networks only ---
+
+    async def provisional_create_canister_with_cycles(
+        self,
+        amount: int | None = None,
+        settings: CanisterSettings | None = None,
+        *,
+        specified_id: CanisterId | None = None,
+    ) -> Principal:
+        """Creates a canister out of nothing with `amount` cycles (default: the network's). Mainnet rejects this."""
+        chosen = None if specified_id is None else as_principal(specified_id)
+        effective = chosen or await self.agent.default_effective_canister_id()
+        argument = ProvisionalCreate(amount=amount, settings=settings, specified_id=chosen)
+        reply = await self._call("provisional_create_canister_with_cycles", effective, argument)
+        return _decoded(reply, Target).canister_id
+
+    async def provisional_top_up_canister(self, canister_id: CanisterId, amount: int) -> None:
+        """Adds `amount` cycles to a canister out of nothing. Mainnet rejects this."""
+        canister = as_principal(canister_id)
+        await self._call("provisional_top_up_canister", canister, ProvisionalTopUp(canister_id=canister, amount=amount))
+
+    # --- Settings and life cycle ---
+
+    async def canister_status(self, canister_id: CanisterId) -> CanisterStatus:
+        """A canister's state, settings, memory and cycles; for its controllers."""
+        return _decoded(await self._call_about("canister_status", canister_id), CanisterStatus)
+
+    async def update_settings(self, canister_id: CanisterId, settings: CanisterSettings) -> None:
+        """Changes the settings that aren't `None`."""
+        canister = as_principal(canister_id)
+        await self._call("update_settings", canister, UpdateSettings(canister_id=canister, settings=settings))
+
+    async def start_canister(self, canister_id: CanisterId) -> None:
+        """Lets a canister process calls again."""
+        await self._call_about("start_canister", canister_id)
+
+    async def stop_canister(self, canister_id: CanisterId) -> None:
+        """Stops a canister: waits until the calls that it has made are answered."""
+        await self._call_about("stop_canister", canister_id)
+
+    async def delete_canister(self, canister_id: CanisterId) -> None:
+        """Deletes a stopped canister; its cycles are lost."""
+        await self._call_about("delete_canister", canister_id)
+
+    async def uninstall_code(self, canister_id: CanisterId) -> None:
+        """Removes a canister's module and all of its memory."""
+        await self._call_about("uninstall_code", canister_id)
+
+    async def fetch_canister_logs(self, canister_id: CanisterId) -> list[LogRecord]:
+        """What the canister printed lately, oldest first: a query, so not certified."""
+        canister = as_principal(canister_id)
+        argument = _encoded(Target(canister_id=canister))
+        reply = await self.agent.query(
+            Principal.management_canister(), "fetch_canister_logs", argument, effective_canister_id=canister
+        )
+        return _decoded(reply, CanisterLogs).canister_log_records
+
+    # --- Code ---
+
+    async def install_code(
+        self, canister_id: CanisterId, wasm_module: bytes, arg: bytes, *, mode: InstallMode | ModeName = "install"
+    ) -> None:
+        """Installs a module that fits one message, with Candid-encoded init or upgrade arguments."""
+        canister = as_principal(canister_id)
+        argument = InstallCode(mode=install_mode(mode), canister_id=canister, wasm_module=wasm_module, arg=arg)
+        await self._call("install_code", canister, argument)
+
+    async def upload_chunk(self, canister_id: CanisterId, chunk: bytes) -> bytes:
+        """Puts at most 1 MiB into a canister's chunk store and returns its SHA-256."""
+        canister = as_principal(canister_id)
+        reply = await self._call("upload_chunk", canister, UploadChunk(canister_id=canister, chunk=chunk))
+        return _decoded(reply, ChunkHash).hash
+
+    async def stored_chunks(self, canister_id: CanisterId) -> list[bytes]:
+        """The SHA-256 of each chunk in a canister's chunk store."""
+        reply = await self._call_about("stored_chunks", canister_id)
+        return [chunk.hash for chunk in _decoded(reply, list[ChunkHash])]
+
+    async def clear_chunk_store(self, canister_id: CanisterId) -> None:
+        """Empties a canister's chunk store."""
+        await self._call_about("clear_chunk_store", canister_id)
+
+    async def install_chunked_code(
+        self,
+        target_canister: CanisterId,
+        chunk_hashes: Sequence[bytes],
+        wasm_module_hash: bytes,
+        arg: bytes,
+        *,
+        mode: InstallMode | ModeName = "install",
+        store_canister: CanisterId | None = None,
+    ) -> None:
+        """Installs the module that stored chunks make in this order; they are in the target's own store by default."""
+        target = as_principal(target_canister)
+        argument = InstallChunkedCode(
+            mode=install_mode(mode),
+            target_canister=target,
+            store_canister=None if store_canister is None else as_principal(store_canister),
+            chunk_hashes_list=[ChunkHash(hash=digest) for digest in chunk_hashes],
+            wasm_module_hash=wasm_module_hash,
+            arg=arg,
+        )
+        await self._call("install_chunked_code", target, argument)
+
+    async def install(
+        self,
+        canister_id: CanisterId,
+        wasm_module: bytes,
+        arg: bytes,
+        *,
+        mode: InstallMode | ModeName = "install",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Installs a module of any size: in one message if it fits, else through the canister's chunk store.
+
+        Repeating an interrupted installation uploads only the chunks that are missing. `on_progress(done, total)` is
+        told bytes of the module.
+        """
+        canister = as_principal(canister_id)
+        report = on_progress or (lambda done, total: None)
+        if len(wasm_module) + len(arg) <= DIRECT_INSTALL_BYTES:
+            await self.install_code(canister, wasm_module, arg, mode=mode)
+            report(len(wasm_module), len(wasm_module))
+            return
+        view = memoryview(wasm_module)
+        chunks = [bytes(view[start : start + CHUNK_BYTES]) for start in range(0, len(view), CHUNK_BYTES)]
+        hashes = [sha256(chunk).digest() for chunk in chunks]
+        wanted = dict(zip(hashes, chunks, strict=True))
+        stored = set(await self.stored_chunks(canister))
+        if len(stored | wanted.keys()) > MAX_STORED_CHUNKS and stored - wanted.keys():
+            await self.clear_chunk_store(canister)
+            stored = set()
+        await self._upload(canister, wanted, stored, report, len(wasm_module))
+        await self.install_chunked_code(canister, hashes, sha256(wasm_module).digest(), arg, mode=mode)
+        await self.clear_chunk_store(canister)
+        report(len(wasm_module), len(wasm_module))
+
+    async def _upload(
+        self,
+        canister: Principal,
+        wanted: dict[bytes, bytes],
+        stored: Iterable[bytes],
+        report: Callable[[int, int], None],
+        total: int,
+    ) -> None:
+        done = sum(len(wanted[digest]) for digest in stored if digest in wanted)
+        missing = iter([digest for digest in wanted if digest not in set(stored)])
+        report(done, total)
+
+        async def worker() -> None:
+            nonlocal done
+            for digest in missing:
+                await self._upload_one(canister, digest, wanted[digest])
+                done += len(wanted[digest])
+                report(done, total)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_UPLOADS_IN_FLIGHT):
+                    group.create_task(worker())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def _upload_one(self, canister: Principal, digest: bytes, chunk: bytes) -> None:
+        for attempt in range(1, _UPLOAD_ATTEMPTS + 1):
+            try:
+                if await self.upload_chunk(canister, chunk) != digest:
+                    raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
+                return
+            except IcError as error:
+                # A chunk is named by its content, so uploading it twice does no harm.
+                repeatable = error.retry_helps or isinstance(error, OutcomeUnknownError)
+                if attempt == _UPLOAD_ATTEMPTS or not repeatable:
+                    raise
+
+    # --- Calls ---
+
+    async def _call(self, method: str, effective: Principal, argument: Any) -> bytes:
+        return await self.agent.update(
+            Principal.management_canister(), method, _encoded(argument), effective_canister_id=effective
+        )
+
+    async def _call_about(self, method: str, canister_id: CanisterId) -> bytes:
+        canister = as_principal(canister_id)
+        return await self._call(method, canister, Target(canister_id=canister))
+
+
+def _encoded(argument: Any) -> bytes:
+    kind = type(argument)
+    return encode([candid_type(kind)], [to_candid(kind, argument)])
+
+
+def _decoded(reply: bytes, annotation: type[T]) -> T:
+    (value,) = decode(reply, [candid_type(annotation)])
+    result: T = from_candid(annotation, value)
+    return result
