@@ -1,0 +1,188 @@
+"""A subnet for tests with its clock and callers: requests by name and Python values instead of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from replica_puppet import puppet
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+from canister_factory.replica.canister import CanisterState
+from canister_factory.replica.engine import Engine
+from canister_factory.replica.execution import CanisterError, Response
+from canister_factory.replica.management_interface import method_type
+from canister_factory.replica.subnet import Subnet
+
+START_NS = 1_700_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+OWNER = b"owner\x02"
+STRANGER = b"stranger\x02"
+MANAGEMENT = b""
+
+
+@cache
+def engine() -> Engine:
+    """One engine for all tests: modules are compiled once."""
+    return Engine()
+
+
+class Clock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_ns = START_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += int(seconds * SECOND_NS)
+
+
+class Rejected(Exception):
+    """A call was rejected; `code` and `error_code` say how."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"{response.error_code} {response.message}")
+        self.code = response.code
+        self.error_code = response.error_code
+
+
+class Bench:
+    """A subnet with a clock. `open_subnet` makes it again, as after a restart."""
+
+    def __init__(self, open_subnet: Callable[[Clock], Subnet] | None = None) -> None:
+        self.clock = Clock()
+        self._open = open_subnet or (lambda clock: Subnet(engine(), clock_ns=clock))
+        self._requests = 0
+        self.subnet = self._open(self.clock)
+
+    def restart(self) -> None:
+        self.subnet = self._open(self.clock)
+
+    # --- calls ---
+
+    def content(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> dict[str, Any]:
+        return {
+            "request_type": "call",
+            "canister_id": callee,
+            "method_name": method,
+            "arg": arg,
+            "sender": sender,
+            "ingress_expiry": self.clock.now_ns + 240 * SECOND_NS,
+        }
+
+    def submit(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+        self._requests += 1
+        request_id = hashlib.sha256(self._requests.to_bytes(8, "big")).digest()
+        self.subnet.submit(self.content(callee, method, arg, sender), request_id)
+        return request_id
+
+    def check(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER, target: Any = None) -> None:
+        self.subnet.check_ingress(
+            self.content(callee, method, arg, sender), b"request", callee if target is None else target
+        )
+
+    def run(self) -> None:
+        """Rounds until nothing is queued."""
+        while self.subnet.execute_round():
+            pass
+
+    def outcome(self, request_id: bytes) -> Response | None:
+        status = self.subnet.request_status(request_id)
+        assert status is not None, "the request is unknown"
+        return status.response
+
+    def call(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+        """The reply's bytes; raises Rejected."""
+        request_id = self.submit(callee, method, arg, sender)
+        self.run()
+        response = self.outcome(request_id)
+        assert response is not None, f"{method} was not answered"
+        if response.code is not None:
+            raise Rejected(response)
+        return response.data
+
+    def query(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+        try:
+            response = self.subnet.query(self.content(callee, method, arg, sender))
+        except CanisterError as error:
+            raise Rejected(Response(b"", error.code, error.message, error.error_code)) from error
+        if response.code is not None:
+            raise Rejected(response)
+        return response.data
+
+    def count(self, canister_id: bytes) -> int:
+        """The puppet's counter."""
+        return int.from_bytes(self.query(canister_id, "read"), "little")
+
+    # --- the management canister ---
+
+    def manage(self, method: str, argument: dict[str, Any] | None = None, sender: bytes = OWNER) -> Any:
+        """Calls a management method with a record; the result's value."""
+        reply = self.call(MANAGEMENT, method, management_argument(method, argument), sender)
+        values = decode(reply, method_type(method).results)
+        return values[0] if values else None
+
+    def check_management(self, method: str, argument: dict[str, Any], sender: bytes = OWNER) -> None:
+        data = management_argument(method, argument)
+        target = argument.get("canister_id") or argument.get("target_canister")
+        self.check(MANAGEMENT, method, data, sender, target=target.bytes if target else MANAGEMENT)
+
+    def create(self, cycles: int | None = None, **settings: Any) -> bytes:
+        result = self.manage(
+            "provisional_create_canister_with_cycles", {"amount": cycles, "settings": settings or None}
+        )
+        created: bytes = result["canister_id"].bytes
+        return created
+
+    def install(self, canister_id: bytes, wasm: bytes | None = None, mode: Any = "install", arg: bytes = b"") -> None:
+        self.manage(
+            "install_code",
+            {
+                "mode": mode if isinstance(mode, Case) else Case(mode),
+                "canister_id": Principal(canister_id),
+                "wasm_module": puppet() if wasm is None else wasm,
+                "arg": arg,
+            },
+        )
+
+    def puppet(self, wasm: bytes | None = None, cycles: int | None = None, **settings: Any) -> bytes:
+        """A new canister with the puppet (or other code) installed."""
+        canister_id = self.create(cycles, **settings)
+        self.install(canister_id, wasm)
+        return canister_id
+
+    def on(self, method: str, canister_id: bytes, **rest: Any) -> Any:
+        """A management method about one canister, called by its owner."""
+        return self.manage(method, {"canister_id": Principal(canister_id), **rest})
+
+    def canister(self, canister_id: bytes) -> CanisterState:
+        return self.subnet.canisters[canister_id]
+
+
+def management_argument(method: str, argument: dict[str, Any] | None) -> bytes:
+    types = method_type(method).args
+    return encode(types, () if not types else (_complete(types[0], argument or {}),))
+
+
+def _complete(record_type: Any, value: dict[str, Any]) -> dict[str, Any]:
+    """Adds None for the options that were left out, here and in `settings`."""
+    from canister_factory.candid.types import Opt, Record, resolve
+
+    record = resolve(record_type)
+    assert isinstance(record, Record)
+    completed = {}
+    for field in record.fields:
+        assert isinstance(field.label, str)
+        item = value.get(field.label)
+        inner = resolve(field.type)
+        target = resolve(inner.inner) if isinstance(inner, Opt) else inner
+        completed[field.label] = _complete(target, item) if isinstance(target, Record) and item is not None else item
+    return completed

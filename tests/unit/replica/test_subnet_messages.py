@@ -1,0 +1,176 @@
+"""Messages between users and canisters: what is kept, what is undone, who gets which answer."""
+
+from __future__ import annotations
+
+import pytest
+from replica_bench import OWNER, Bench, Rejected
+from replica_puppet import call_argument
+
+from canister_factory.replica.messages import RequestState
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_update_changes_the_state_and_is_replied_to(bench: Bench) -> None:
+    canister = bench.puppet()
+    assert bench.call(canister, "count") == b"\x01\0\0\0"
+    assert bench.count(canister) == 1
+
+
+def test_a_trap_undoes_the_message_but_not_its_charge(bench: Bench) -> None:
+    canister = bench.puppet()
+    before = bench.canister(canister).balance
+    with pytest.raises(Rejected, match="IC0502.*unreachable"):
+        bench.call(canister, "count_and_trap")
+    assert bench.count(canister) == 0
+    assert bench.canister(canister).balance <= before - 5_000_000
+
+
+def test_a_query_changes_nothing_also_when_called_as_an_update(bench: Bench) -> None:
+    canister = bench.puppet()
+    assert bench.query(canister, "echo", b"hi") == b"hi"
+    assert bench.call(canister, "echo", b"hi") == b"hi"
+    assert bench.count(canister) == 0
+
+
+def test_a_call_is_passed_on_and_its_answer_back(bench: Bench) -> None:
+    first, second = bench.puppet(), bench.puppet()
+    inner = call_argument(second, "echo", b"through two canisters")
+    assert bench.call(first, "forward", call_argument(first, "forward", inner)) == b"through two canisters"
+    assert bench.count(first) == 4  # two calls, two callbacks
+
+
+def test_the_callee_sees_the_canister_as_caller(bench: Bench) -> None:
+    canister = bench.puppet()
+    assert bench.call(canister, "caller") == OWNER
+    assert bench.call(canister, "forward", call_argument(canister, "caller")) == canister
+
+
+def test_a_reject_travels_back_with_its_message(bench: Bench) -> None:
+    first, second = bench.puppet(), bench.puppet()
+    with pytest.raises(Rejected, match="puppet refuses"):
+        bench.call(first, "forward", call_argument(second, "refuse"))
+
+
+def test_an_unknown_destination_is_rejected_and_the_cycles_come_back(bench: Bench) -> None:
+    canister = bench.puppet()
+    before = bench.canister(canister).balance
+    with pytest.raises(Rejected, match="not found"):
+        bench.call(canister, "forward", call_argument(b"\0\0\0\0\0\0\0\x09\x01\x01", "count", cycles=10**12))
+    assert before - bench.canister(canister).balance < 10**8
+
+
+def test_a_canister_that_does_not_reply_is_answered_for(bench: Bench) -> None:
+    canister = bench.puppet()
+    with pytest.raises(Rejected, match="IC0506.*did not reply"):
+        bench.call(canister, "silent")
+    assert bench.count(canister) == 1
+
+
+def test_a_trap_in_a_callback_keeps_what_came_before_the_call_and_runs_the_cleanup(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    with pytest.raises(Rejected, match="IC0502"):
+        bench.call(canister, "forward_and_trap_later", call_argument(other, "count"))
+    assert bench.count(canister) == 1
+    assert bench.query(canister, "cleaned") == b"\x01\0\0\0"
+    assert bench.count(other) == 1
+
+
+def test_a_trap_after_a_call_was_made_takes_the_call_back(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    with pytest.raises(Rejected):
+        bench.call(canister, "forward_and_trap_now", call_argument(other, "count"))
+    assert (bench.count(canister), bench.count(other)) == (0, 0)
+
+
+def test_an_early_reply_is_the_answer_and_the_callback_still_runs(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    assert bench.call(canister, "forward_and_reply_now", call_argument(other, "count")) == b"\x01\0\0\0"
+    assert bench.count(canister) == 2
+    assert not bench.canister(canister).contexts
+
+
+def test_the_same_request_is_executed_once(bench: Bench) -> None:
+    canister = bench.puppet()
+    content = bench.content(canister, "count")
+    bench.subnet.submit(content, b"same")
+    bench.subnet.submit(content, b"same")
+    bench.run()
+    bench.subnet.submit(content, b"same")
+    bench.run()
+    assert bench.count(canister) == 1
+
+
+def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry(bench: Bench) -> None:
+    canister = bench.puppet()
+    seen: list[RequestState | None] = []
+    request_id = bench.submit(canister, "count")
+    status = bench.subnet.request_status(request_id)
+    assert status is not None
+    assert status.state is RequestState.RECEIVED
+    bench.subnet.listeners.request_status = lambda key, new: (
+        seen.append(new and new.state) if key == request_id else None
+    )
+    bench.run()
+    bench.clock.advance(240 + 299)
+    bench.run()
+    assert bench.subnet.request_status(request_id) is not None
+    bench.clock.advance(2)
+    bench.run()
+    assert bench.subnet.request_status(request_id) is None
+    assert seen == [RequestState.PROCESSING, RequestState.REPLIED, None]
+
+
+def test_messages_are_executed_in_order_and_a_round_may_be_limited(bench: Bench) -> None:
+    canister = bench.puppet()
+    requests = [bench.submit(canister, "count") for _ in range(3)]
+    assert bench.subnet.execute_round(max_messages=2) is True
+    assert [bench.outcome(request) is not None for request in requests] == [True, True, False]
+    assert bench.subnet.execute_round() is False
+    assert bench.outcome(requests[2]).data == b"\x03\0\0\0"  # type: ignore[union-attr]
+
+
+def test_a_best_effort_call_gives_up_at_its_deadline_and_later_cycles_are_credited(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    request = bench.submit(canister, "forward_best_effort", call_argument(other, "count", cycles=10**12))
+    bench.subnet.execute_round(max_messages=1)
+    bench.clock.advance(11)
+    held = bench.canister(canister).balance
+    bench.run()
+    response = bench.outcome(request)
+    assert response is not None
+    assert "timed out" in response.message or response.data == b"\x01\0\0\0"
+    assert bench.canister(canister).balance > held + 10**12 - 10**9
+
+
+def test_calls_to_a_full_queue_fail_at_once(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    for _ in range(501):
+        bench.submit(canister, "forward_and_forget", call_argument(other, "count"))
+    bench.subnet.execute_round(max_messages=501)
+    assert len(bench.canister(canister).pending_calls) == 500
+
+
+def test_a_composite_query_asks_other_canisters_and_leaves_nothing_behind(bench: Bench) -> None:
+    first, second = bench.puppet(), bench.puppet()
+    nested = call_argument(first, "ask", call_argument(second, "echo", b"deep"))
+    assert bench.query(second, "ask", nested) == b"deep"
+    assert (bench.count(first), bench.count(second)) == (0, 0)
+
+
+def test_a_composite_query_cannot_be_an_update(bench: Bench) -> None:
+    canister = bench.puppet()
+    with pytest.raises(Rejected, match="IC0527"):
+        bench.call(canister, "ask", call_argument(canister, "echo"))
+
+
+def test_certified_data_is_announced(bench: Bench) -> None:
+    canister = bench.puppet()
+    changed: list[bytes] = []
+    bench.subnet.listeners.canister_changed = changed.append
+    bench.call(canister, "certify", b"root")
+    assert bench.canister(canister).certified_data == b"root"
+    assert changed == [canister]
