@@ -9,6 +9,7 @@ import Principal "mo:core/Principal";
 import Alerts "Alerts";
 import BoundedLog "BoundedLog";
 import Creation "Creation";
+import CreationEnd "CreationEnd";
 import Creations "Creations";
 import Errors "CreationErrors";
 import Registry "Registry";
@@ -69,7 +70,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   };
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async T.CreationResult {
-    forAdmin(caller, func() = Creation.clear(context, owner));
+    forAdmin(caller, func() = CreationEnd.clear(context, owner));
   };
 
   public shared query ({ caller }) func list_registry(request : T.OwnerPageRequest) : async T.Result<T.RegistryPage> {

@@ -3,6 +3,7 @@
 import Principal "mo:core/Principal";
 
 import Creation "Creation";
+import CreationRequest "CreationRequest";
 import Creations "Creations";
 import Roles "Roles";
 import T "BackendTypes";
@@ -15,7 +16,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared ({ caller }) func create_personal_canister(
     config : ?T.CreatePersonalCanisterConfig
   ) : async T.Result<T.PersonalCanisterCreationResponse> {
-    Creation.request(context, caller, config);
+    CreationRequest.request(context, caller, config);
   };
 
   public shared query ({ caller }) func get_creation_status() : async ?T.CreationStatusResponse {
@@ -57,7 +58,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
   public shared ({ caller }) func migrate_capsule() : async T.Result<T.PersonalCanisterCreationResponse> {
-    Creation.request(context, caller, null);
+    CreationRequest.request(context, caller, null);
   };
 
   public shared query ({ caller }) func get_migration_status() : async ?T.CreationStatusResponse {

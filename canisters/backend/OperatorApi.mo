@@ -11,6 +11,8 @@ import Store "../capsule/Store";
 import Types "../capsule/Types";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
+import CreationEnd "CreationEnd";
+import CreationSteps "CreationSteps";
 import Creations "Creations";
 import Errors "CreationErrors";
 import Leases "Leases";
@@ -27,7 +29,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   /// The open creation that the caller holds a live lease of.
   func leasedBy(caller : Principal, lease : T.LeaseRef) : T.Result<Creation.Creation> {
     switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
-    Creation.leased(context, caller, lease);
+    CreationSteps.leased(context, caller, lease);
   };
 
   /// The same for reading its capsule: an operator sees a capsule only while its owner's request is open and leased to it.
@@ -70,7 +72,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   public shared ({ caller }) func claim_creation(request : T.ClaimRequest) : async T.Result<T.CreationLease> {
     switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
-    Creation.claim(context, caller, request);
+    CreationSteps.claim(context, caller, request);
   };
 
   public shared ({ caller }) func renew_lease(lease : T.LeaseRef) : async T.Result<Nat64> {
@@ -81,7 +83,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   public shared ({ caller }) func release_lease(lease : T.LeaseRef) : async T.CreationResult {
     let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    Creation.releaseLease(creation);
+    CreationSteps.releaseLease(creation);
     #Ok;
   };
 
@@ -91,14 +93,14 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
     message : Text,
   ) : async T.CreationResult {
     let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    Creation.report(context, creation, progress, message);
+    CreationSteps.report(context, creation, progress, message);
   };
 
   // ---- Export ------------------------------------------------------------------------------------------------------------
   public shared ({ caller }) func begin_export(lease : T.LeaseRef, lock : Bool) : async T.Result<Types.CapsuleManifest> {
     let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
     let manifest = Manifest.take(capsule, self(), context.now());
-    Creation.beginExport(context, creation, manifest, lock);
+    CreationSteps.beginExport(context, creation, manifest, lock);
     #Ok manifest;
   };
 
@@ -136,7 +138,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   public shared ({ caller }) func provision_canister(lease : T.LeaseRef) : async T.Result<T.ProvisionResult> {
     let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
     switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
-    let debit = switch (Creation.beginProvisioning(context, creation)) {
+    let debit = switch (CreationSteps.beginProvisioning(context, creation)) {
       case (#Err error) return #Err error;
       case (#Ok(#Existing canister_id)) {
         return #Ok { canister_id; cycles = creation.cyclesConsumed; is_new = false };
@@ -148,12 +150,12 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
     switch (await* CanisterOperations.create(controllers, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
-        Creation.provisioned(context, creation, debit, canisterId, refunded);
+        CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
         Set.remove(provisioning, Principal.compare, creation.owner);
         #Ok { canister_id = canisterId; cycles = creation.cyclesConsumed; is_new = true };
       };
       case (#Rejected { reason; refunded }) {
-        let error = Creation.provisioningRejected(context, creation, debit, refunded, reason);
+        let error = CreationSteps.provisioningRejected(context, creation, debit, refunded, reason);
         Set.remove(provisioning, Principal.compare, creation.owner);
         #Err error;
       };
@@ -163,12 +165,12 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   // ---- Verification and end ----------------------------------------------------------------------------------------------
   public shared ({ caller }) func verify_creation(lease : T.LeaseRef) : async T.Result<T.VerificationReport> {
     let leased = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    let canisterId = switch (Creation.beginVerification(context, leased)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let canisterId = switch (CreationEnd.beginVerification(context, leased)) { case (#Ok some) some; case (#Err error) return #Err error };
     let answer = await* CanisterOperations.manifest(canisterId);
 
     // Another worker may have taken over while the target answered, and the lock may have ended.
     let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    switch (Creation.beginVerification(context, creation)) { case (#Err error) return #Err error; case (#Ok _) {} };
+    switch (CreationEnd.beginVerification(context, creation)) { case (#Err error) return #Err error; case (#Ok _) {} };
     switch answer {
       case (#Rejected reason) {
         #Err(Creation.located(creation, Errors.make(#VerifyFailed, "The personal canister gave no manifest: " # reason, true)));
@@ -176,7 +178,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
       case (#Manifest target) {
         let source = Manifest.take(capsule, self(), context.now());
         let report = Verification.compare(source, target, canisterId);
-        Creation.recordVerification(context, creation, report);
+        CreationEnd.recordVerification(context, creation, report);
         #Ok report;
       };
     };
@@ -204,7 +206,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
         if (not Releases.isApproved(releases, hash)) {
           return refuse(#VerifyFailed, "The module " # Verification.hex(hash) # " is not an approved release.");
         };
-        Creation.complete(context, creation);
+        CreationEnd.complete(context, creation);
         #Ok(Creation.detailed(context, creation));
       };
     };
@@ -212,7 +214,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   func completable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Principal)> {
     let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    switch (Creation.beginCompletion(context, creation)) {
+    switch (CreationEnd.beginCompletion(context, creation)) {
       case (#Ok canisterId) #Ok(creation, canisterId);
       case (#Err error) #Err error;
     };
@@ -232,7 +234,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
     switch (ended(lease.owner, #Failed)) { case (?done) return #Ok done; case null {} };
     let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
     switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
-    Creation.fail(context, creation, error);
+    CreationEnd.fail(context, creation, error);
     #Ok(Creation.detailed(context, creation));
   };
 };

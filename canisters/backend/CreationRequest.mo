@@ -1,0 +1,88 @@
+/// An owner's request for a personal canister: when it starts a creation, when a new attempt, and when it's refused.
+
+import Nat "mo:core/Nat";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+
+import Store "../capsule/Store";
+import Alerts "Alerts";
+import Creation "Creation";
+import Creations "Creations";
+import Errors "CreationErrors";
+import Policy "CreationPolicy";
+import Reserve "Reserve";
+import T "BackendTypes";
+
+module {
+  /// Starts a creation, or a new attempt after a failure; otherwise answers with what is.
+  public func request(
+    context : Creation.Context,
+    owner : Principal,
+    config : ?T.CreatePersonalCanisterConfig,
+  ) : T.Result<T.PersonalCanisterCreationResponse> {
+    if (Principal.isAnonymous(owner)) return #Err(Errors.unauthorized(owner, "the owner of a capsule"));
+    if (not context.switches.enabled) {
+      return #Err(Errors.make(#Disabled, "The creation of personal canisters is disabled at present.", true));
+    };
+    let existing = Creations.get(context.creations, owner);
+    switch existing {
+      case (?creation) if (creation.status != #Failed) return #Ok(response(creation));
+      case null {};
+    };
+    let ?capsule = Store.selfCapsule(context.store, owner) else {
+      return #Err(Errors.invalid(Principal.toText(owner) # " has no capsule here; call register_capsule first."));
+    };
+    let now = context.now();
+    switch config {
+      case (?asked) switch (Policy.check(asked)) { case (?error) return #Err error; case null {} };
+      case null {};
+    };
+    switch (overCapacity(context, now)) { case (?error) return #Err error; case null {} };
+    let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
+    let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
+    switch (Reserve.preflight(context.reserve, context.balance(), needed, 0)) {
+      case (?error) {
+        Creation.watchReserve(context);
+        return #Err error;
+      };
+      case null {};
+    };
+
+    let creation = switch existing {
+      case (?failed) {
+        Creations.requeue(context.creations, failed, now);
+        failed;
+      };
+      case null Creations.add(context.creations, owner, capsule.id, now);
+    };
+    switch config { case (?asked) creation.config := asked; case null {} };
+    creation.attempts += 1;
+    creation.error := null;
+    creation.progress := Creations.noProgress();
+    creation.progressMessage := "Requested; waiting for a worker.";
+    Creation.setRegistryStatus(context, creation);
+    Creation.hold(context, creation, needed);
+    context.switches.attempts += 1;
+    Alerts.logAttempt(context.alerts, now);
+    Creation.watchReserve(context);
+    #Ok(response(creation));
+  };
+
+  func overCapacity(context : Creation.Context, now : Nat64) : ?T.CreationError {
+    if (Creations.openCount(context.creations) >= Policy.MAX_OPEN) {
+      return ?Errors.busy(
+        Nat.toText(Policy.MAX_OPEN) # " creations are in progress, which is the limit; try again later."
+      );
+    };
+    if (Alerts.attemptsReach(context.alerts, Policy.MAX_ATTEMPTS_PER_HOUR, Policy.HOUR_NS, now)) {
+      return ?Errors.busy(
+        Nat64.toText(Policy.MAX_ATTEMPTS_PER_HOUR) # " creations were requested within an hour, which is the limit; try again later."
+      );
+    };
+    null;
+  };
+
+  func response(creation : Creation.Creation) : T.PersonalCanisterCreationResponse {
+    { success = true; canister_id = creation.canisterId; message = Creation.statusMessage(creation) };
+  };
+};

@@ -1,0 +1,186 @@
+/// The steps of a worker up to the canister: claim, export, progress, provisioning. Each function runs to its end within one
+/// message; the calls between canisters are in `OperatorApi`, which records each step here before it awaits the next.
+
+import Nat "mo:core/Nat";
+import Principal "mo:core/Principal";
+
+import Types "../capsule/Types";
+import Alerts "Alerts";
+import Creation "Creation";
+import Creations "Creations";
+import Errors "CreationErrors";
+import Leases "Leases";
+import Registry "Registry";
+import Reserve "Reserve";
+import T "BackendTypes";
+
+module {
+  public func claim(context : Creation.Context, operator : Principal, request : T.ClaimRequest) : T.Result<T.CreationLease> {
+    let creation = switch (open(context, request.owner)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (Leases.claim(context.leases, creation.lease, operator, request, context.now())) {
+      case (#Err error) #Err(Creation.located(creation, error));
+      case (#Ok lease) {
+        creation.lease := ?lease;
+        #Ok { lease = lease.number; expires_at = lease.expiresAt; creation = Creation.detailed(context, creation) };
+      };
+    };
+  };
+
+  /// The open creation that the caller's live lease is for.
+  public func leased(context : Creation.Context, caller : Principal, lease : T.LeaseRef) : T.Result<Creation.Creation> {
+    let creation = switch (open(context, lease.owner)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (Leases.require(creation.lease, caller, lease.lease, context.now())) {
+      case (#Ok _) #Ok creation;
+      case (#Err error) #Err(Creation.located(creation, error));
+    };
+  };
+
+  func open(context : Creation.Context, owner : Principal) : T.Result<Creation.Creation> {
+    let ?creation = Creations.get(context.creations, owner) else {
+      return #Err(Errors.invalid(Principal.toText(owner) # " has not asked for a personal canister."));
+    };
+    if (not Creations.isOpen(creation)) {
+      return #Err(Creation.refused(creation, "The creation of " # Principal.toText(owner) # " is not in progress."));
+    };
+    #Ok creation;
+  };
+
+  public func releaseLease(creation : Creation.Creation) { creation.lease := null };
+
+  /// Records the source manifest; with `lock`, writes are refused from now on until the lease ends.
+  public func beginExport(context : Creation.Context, creation : Creation.Creation, manifest : Types.CapsuleManifest, lock : Bool) {
+    if (creation.status == #NotStarted) {
+      Creation.move(context, creation, #Exporting);
+      creation.progressMessage := "Reading the capsule.";
+      creation.progress := {
+        Creations.noProgress() with
+        stage = #Exporting;
+        bytes_total = manifest.content_size;
+        items_total = 1 + manifest.memories + manifest.galleries + manifest.connections + manifest.connection_groups;
+      };
+    };
+    creation.sourceManifest := ?manifest;
+    creation.updatedAt := context.now();
+    if lock {
+      switch (creation.lease) { case (?lease) lease.locksWrites := true; case null {} };
+    };
+  };
+
+  /// Progress within the present stage, or one step or more forward among Installing, Importing and Verifying.
+  public func report(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    progress : T.CreationProgress,
+    message : Text,
+  ) : T.CreationResult {
+    if (progress.stage != creation.status) {
+      let forward = Creations.rank(progress.stage) > Creations.rank(creation.status);
+      switch (progress.stage) {
+        case (#Installing or #Importing or #Verifying) {
+          if (not forward) return #Err(Creation.refused(creation, "A creation does not go back to " # Errors.statusText(progress.stage) # "."));
+          if (creation.canisterId == null or Creations.rank(creation.status) < Creations.rank(#Creating)) {
+            return #Err(Creation.refused(creation, "There is no canister for this attempt yet; call provision_canister first."));
+          };
+        };
+        case stage return #Err(Creation.refused(creation, "report_progress cannot set the stage " # Errors.statusText(stage) # "."));
+      };
+      Creation.move(context, creation, progress.stage);
+    };
+    creation.progress := progress;
+    creation.progressMessage := Creation.shortened(message);
+    creation.updatedAt := context.now();
+    #Ok;
+  };
+
+  public type Provisioning = { #Existing : Principal; #Debited : { cycles : Nat; entry : Nat64 } };
+
+  /// Everything that must be on record before cycles leave for a new canister; or the canister that is there already.
+  public func beginProvisioning(context : Creation.Context, creation : Creation.Creation) : T.Result<Provisioning> {
+    let ?manifest = creation.sourceManifest else {
+      return #Err(Creation.refused(creation, "There is no source manifest yet; call begin_export first."));
+    };
+    if (creation.status == #NotStarted) return #Err(Creation.refused(creation, "This attempt has not begun; call begin_export first."));
+    let starts = creation.status == #Exporting;
+    switch (creation.canisterId) {
+      case (?canisterId) {
+        if starts {
+          Creation.move(context, creation, #Creating);
+          creation.progressMessage := "Going on with the canister that is there already.";
+        };
+        return #Ok(#Existing canisterId);
+      };
+      case null {};
+    };
+    let cycles = Reserve.needed(context.reserve, manifest.content_size);
+    switch (Reserve.preflight(context.reserve, context.balance(), cycles, creation.cyclesHeld)) {
+      case (?error) {
+        let told = Creation.located(creation, error);
+        Alerts.logError(context.alerts, creation.owner, told, context.now());
+        Creation.watchReserve(context);
+        return #Err told;
+      };
+      case null {};
+    };
+    if starts Creation.move(context, creation, #Creating);
+    creation.progressMessage := "Creating the canister.";
+    Creation.hold(context, creation, 0);
+    creation.cyclesConsumed += cycles;
+    let entry = Reserve.debit(context.reserve, creation.owner, cycles, context.now());
+    #Ok(#Debited { cycles; entry });
+  };
+
+  /// First thing after `create_canister` has answered: from here on the canister can't be lost.
+  public func provisioned(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    debit : { cycles : Nat; entry : Nat64 },
+    canisterId : Principal,
+    refunded : Nat,
+  ) {
+    creation.canisterId := ?canisterId;
+    settle(context, creation, debit, ?canisterId, refunded);
+    Registry.add(
+      context.registry,
+      {
+        canister_id = canisterId;
+        created_by = creation.owner;
+        created_at = context.now();
+        status = creation.status;
+        cycles_consumed = creation.cyclesConsumed;
+      },
+    );
+    creation.updatedAt := context.now();
+    creation.progressMessage := "The canister is there.";
+    Creation.watchReserve(context);
+  };
+
+  /// `create_canister` was rejected: the cycles are back, and the creation may provision again.
+  public func provisioningRejected(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    debit : { cycles : Nat; entry : Nat64 },
+    refunded : Nat,
+    reason : Text,
+  ) : T.CreationError {
+    settle(context, creation, debit, null, refunded);
+    Creation.hold(context, creation, debit.cycles);
+    let error = Creation.located(creation, Errors.make(#CreateFailed, Creation.shortened("The canister could not be created: " # reason), true));
+    creation.error := ?error;
+    creation.progressMessage := error.message;
+    Alerts.logError(context.alerts, creation.owner, error, context.now());
+    Creation.watchReserve(context);
+    error;
+  };
+
+  func settle(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    debit : { cycles : Nat; entry : Nat64 },
+    canisterId : ?Principal,
+    refunded : Nat,
+  ) {
+    let back = Nat.min(refunded, debit.cycles);
+    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, back) - back;
+    Reserve.settle(context.reserve, debit.entry, canisterId, back);
+  };
+};
