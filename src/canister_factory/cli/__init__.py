@@ -13,7 +13,9 @@ import click
 
 from canister_factory.cli import errors
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "replica": "canister_factory.cli.replica:replica",
+}
 """Name of a command or group, and where it is: `module:attribute`."""
 
 

@@ -124,6 +124,7 @@ class HttpConnection(asyncio.Protocol):
         self._head: _Head | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._lost: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         state = "serving" if self._task else "closing" if self._closing else "idle"
@@ -132,6 +133,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._lost = asyncio.get_running_loop().create_future()
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,6 +141,8 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         if self._task is not None:
             self._task.cancel()
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -147,11 +151,18 @@ class HttpConnection(asyncio.Protocol):
         elif len(self._buffer) > MAX_BODY_BYTES and self._transport is not None:
             self._transport.pause_reading()  # a client that pipelines faster than it is served
 
-    def close_when_idle(self) -> None:
-        """Close now, or after the answer that is being made."""
+    async def close(self) -> None:
+        """Close now, or after the answer that is being made; wait until all that was written has left."""
         self._closing = True
         if self._task is None and self._transport is not None:
             self._transport.close()
+        if self._lost is not None:
+            await self._lost
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def _advance(self) -> None:
         """Begin serving the next request if it is there completely."""

@@ -257,14 +257,16 @@ class HttpApi:
 
     def _request_owner(self, request_id: bytes) -> RequestOwner | None:
         status = self._subnet.request_statuses.get(request_id)
-        return status and RequestOwner(status.origin.sender, status.origin.effective_canister_id)
+        if status is None:
+            return None
+        return RequestOwner(status.origin.sender, status.origin.effective_canister_id)
 
     def _private_sections(self, canister_id: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
         canister = self._subnet.canisters.get(canister_id)
         if canister is None or canister.module is None:
             return frozenset(), frozenset()
         sections = canister.module.custom_sections.items()
-        private = frozenset(name.encode() for name, (public, _) in sections if not public)
+        private = frozenset(name.encode() for name, (visibility, _) in sections if visibility == "private")
         return frozenset(canister.settings.controllers), private
 
     # --- other -------------------------------------------------------------------------------------------------------

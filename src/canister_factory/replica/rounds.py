@@ -32,18 +32,27 @@ class ExecutableSubnet(Protocol):
 
     def next_wakeup_ns(self) -> int | None: ...
 
-    def persist(self) -> None: ...
-
 
 class RoundFailedError(Exception):
     """The round that would have executed a call broke off by an internal error; the log has it."""
 
 
 class Rounds:
-    """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round."""
+    """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
 
-    def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
+    Args:
+        persist: makes what was executed durable; called after each round, before anything of it is answered.
+    """
+
+    def __init__(
+        self,
+        subnet: ExecutableSubnet,
+        view: CertifiedView,
+        clock_ns: Callable[[], int],
+        persist: Callable[[], None] = lambda: None,
+    ) -> None:
         self._subnet = subnet
+        self._persist = persist
         self._view = view
         self._clock_ns = clock_ns
         self._wake = asyncio.Event()
@@ -125,7 +134,7 @@ class Rounds:
     def _round(self) -> bool:
         more = self._subnet.execute_round()
         self._executed += 1
-        self._subnet.persist()
+        self._persist()
         if self._finished:
             finished, self._finished = self._finished, []
             state = self._view.certify()

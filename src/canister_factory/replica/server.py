@@ -6,26 +6,163 @@ Does not own what requests mean (`http_api`), HTTP's form (`http1`), or the proc
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+import contextlib
+import fcntl
+import ipaddress
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Final, Self
 
-from canister_factory.replica.http1 import HttpResponse
+from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.engine import Engine
+from canister_factory.replica.http1 import HttpConnection, HttpRequest, HttpResponse
+from canister_factory.replica.http_api import HttpApi
+from canister_factory.replica.keys import ReplicaKeys
+from canister_factory.replica.messages import RequestStatus
+from canister_factory.replica.rounds import Rounds
+from canister_factory.replica.subnet import Subnet
 
 __all__ = ["DEFAULT_PORT", "ReplicaServer", "ServerError"]
 
 DEFAULT_PORT: Final = 4944
+_CLOSE_TIMEOUT_S: Final = 2.0
 
-# What a replica answers to browsers: any page may talk to it; authority comes from signatures, not from origins.
+# What a replica answers to browsers: any page may talk to it, since authority comes from signatures, not from origins.
 _CORS: Final = b"access-control-allow-origin: *\r\n"
 _PREFLIGHT: Final = HttpResponse(
     204,
     "text/plain",
     b"",
     _CORS + b"access-control-allow-methods: GET, HEAD, POST, OPTIONS\r\n"
-    b"access-control-allow-headers: accept, authorization, cache-control, content-type, cookie, dnt, if-modified-since, "
-    b"keep-alive, range, user-agent, x-requested-with\r\n"
+    b"access-control-allow-headers: accept, authorization, cache-control, content-type, cookie, dnt, "
+    b"if-modified-since, keep-alive, range, user-agent, x-requested-with\r\n"
     b"access-control-max-age: 600\r\n",
 )
+_NOT_CBOR: Final = HttpResponse(415, "text/plain", b"Send requests as content-type: application/cbor", _CORS)
 
 
 class ServerError(Exception):
     """The replica can't be started; the message says why and what to do."""
+
+
+class ReplicaServer:
+    """An embedded replica that answers at `url` until `stop`.
+
+    Args:
+        state_dir: where keys and state are kept. None: in memory, gone at the end.
+        clock_ns: nanoseconds since 1970.
+
+    Use `start`; a directory belongs to one process at a time.
+    """
+
+    def __init__(self, state_dir: Path | None = None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._clock_ns = clock_ns
+        self._lock = _locked(state_dir) if state_dir is not None else None
+        keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
+        self.root_key = keys.root.public_key
+        self.subnet = Subnet(
+            Engine(state_dir / "modules" if state_dir else None), clock_ns=clock_ns, root_key=keys.root.public_key
+        )
+        view = CertifiedView(keys, self.subnet, clock_ns)
+        self._rounds = Rounds(self.subnet, view, clock_ns, lambda: None)
+        self._api = HttpApi(self.subnet, self._rounds, view, keys, clock_ns)
+
+        def request_changed(request_id: bytes, status: RequestStatus | None) -> None:
+            view.request_changed(request_id, status)
+            self._rounds.request_changed(request_id, status)
+
+        self.subnet.listeners.request_status = request_changed
+        self.subnet.listeners.canister_changed = view.canister_changed
+        self.subnet.data_certificate = view.data_certificate
+        self._connections: set[HttpConnection] = set()
+        self._server: asyncio.Server | None = None
+        self.url = ""
+
+    def __repr__(self) -> str:
+        return f"<ReplicaServer {self.url or 'not listening'} connections={len(self._connections)} {self.subnet!r}>"
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
+        """Listen; port 0 picks a free one.
+
+        Raises:
+            ServerError: the address isn't a loopback one, or the port is taken.
+        """
+        _require_loopback(host)
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: HttpConnection(self._serve, self._connections), host, port, backlog=512
+            )
+        except OSError as error:
+            raise ServerError(
+                f"Port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): stop what listens there, or "
+                "choose another with --port (0: any free one)"
+            ) from None
+        bound = self._server.sockets[0].getsockname()
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        self.url = f"http://{shown}:{bound[1]}"
+        self._rounds.start()
+        return self
+
+    async def stop(self) -> None:
+        """Take no more requests, finish and answer those that were taken, make all durable."""
+        if self._server is not None:
+            self._server.close()
+            await self._rounds.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await asyncio.gather(*(connection.close() for connection in list(self._connections)))
+        for connection in list(self._connections):
+            connection.abort()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def __aenter__(self) -> Self:
+        return self if self._server is not None else await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _serve(self, request: HttpRequest) -> HttpResponse:
+        method = request.method
+        if method == "OPTIONS":
+            return _PREFLIGHT
+        if method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/cbor":
+            return _NOT_CBOR
+        status, content_type, body = await self._api.handle(method, request.path, request.body)
+        return HttpResponse(status, content_type, body, _CORS)
+
+
+def _require_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ServerError(
+            f"The embedded replica is for development and tests and listens on loopback addresses only, not on {host}: "
+            "use 127.0.0.1"
+        )
+
+
+def _locked(state_dir: Path) -> IO[str]:
+    """Hold the directory for this process; the lock goes with the process, however it ends."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = (state_dir / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise ServerError(
+            f"The state directory {state_dir} is used by another replica (process {holder}): stop it with "
+            "'canister-factory replica stop', or choose another --state-dir"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

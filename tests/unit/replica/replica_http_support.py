@@ -60,7 +60,7 @@ class Nobody:
 @dataclass
 class FakeModule:
     hash: bytes = b"\x11" * 32
-    custom_sections: dict[str, tuple[bool, bytes]] = field(default_factory=dict)
+    custom_sections: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,7 +93,7 @@ class FakeSubnet:
         self.text = b""
         self.rounds: list[int] = []
         self.persisted = 0
-        self.wakeup_ns: int | None = None
+        self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
         self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
         self.on_canister: Callable[[bytes], None] = lambda _: None
@@ -113,7 +113,6 @@ class FakeSubnet:
         for request_id_, content in self.queue:
             self._execute(request_id_, content["method_name"], content["arg"])
         self.queue.clear()
-        self.wakeup_ns = None
         self.more_rounds -= 1
         return self.more_rounds > 0
 
@@ -159,7 +158,7 @@ class FakeSubnet:
         raise CanisterError(RejectCode.CANISTER_ERROR, "no such query", "IC0536")
 
     def next_wakeup_ns(self) -> int | None:
-        return self.wakeup_ns
+        return self.wakeups_ns.pop(0) if self.wakeups_ns else None
 
     def persist(self) -> None:
         self.persisted += 1
@@ -172,7 +171,7 @@ class Network:
         self.now_ns = NOW
         self.subnet = FakeSubnet()
         self.view = CertifiedView(KEYS, self.subnet, self.clock)
-        self.rounds = Rounds(self.subnet, self.view, self.clock)
+        self.rounds = Rounds(self.subnet, self.view, self.clock, self.subnet.persist)
         self.api = HttpApi(
             self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
         )

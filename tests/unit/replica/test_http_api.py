@@ -88,7 +88,7 @@ async def call(network: Network, caller: Any, version: int = 4, **content: Any) 
     return verified(answer["certificate"])
 
 
-# --- status and topology -----------------------------------------------------------------------------------------------
+# --- status and topology --------------------------------------------------------------------------------------------
 
 
 async def test_status_gives_the_root_key_and_says_healthy() -> None:
@@ -125,7 +125,7 @@ async def test_what_is_no_endpoint_is_refused_with_its_own_status(method: str, p
     assert len(answer[2]) > 20, "a text says why"
 
 
-# --- calls -------------------------------------------------------------------------------------------------------------
+# --- calls ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", [3, 4])
@@ -246,16 +246,16 @@ async def test_an_ingress_message_above_two_mebibytes_is_refused() -> None:
 
 
 async def test_a_call_to_the_subnet_may_only_create_canisters() -> None:
-    async with Network() as network:
+    async with Network(sync_call_timeout_s=0) as network:
         path = url(4, "call", SUBNET, "subnet")
         refused = await network.post(path, Caller(), request_type="call", method_name="append")
         assert refused[0] == 400
         taken = await network.post(path, Caller(), request_type="call", method_name="create_canister", canister_id=b"")
-        assert taken[0] == 202 or decoded(taken)
+        assert taken[0] == 202
         assert len(network.subnet.request_statuses) == 1
 
 
-# --- envelopes ---------------------------------------------------------------------------------------------------------
+# --- envelopes ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ async def test_bytes_that_are_no_cbor_and_signatures_that_do_not_hold_are_400() 
         assert b"signature" in text.lower()
 
 
-# --- queries -----------------------------------------------------------------------------------------------------------
+# --- queries --------------------------------------------------------------------------------------------------------
 
 
 def check_node_signature(answer: dict[str, Any], request_id: bytes) -> None:
@@ -326,7 +326,7 @@ async def test_a_canister_gets_a_certificate_of_its_certified_data_in_queries() 
             assert isinstance(hash_tree.lookup_path(shown.delegation, layout), hash_tree.Found)
 
 
-# --- read_state --------------------------------------------------------------------------------------------------------
+# --- read_state -----------------------------------------------------------------------------------------------------
 
 
 async def read(
@@ -352,7 +352,7 @@ async def refused(
 
 
 def canister_with(owner: bytes = b"\x04") -> FakeCanister:
-    sections = {"candid:service": (True, b"service : {}"), "secret": (False, b"for controllers")}
+    sections = {"candid:service": ("public", b"service : {}"), "secret": ("private", b"for controllers")}
     return FakeCanister(FakeSettings((owner,)), FakeModule(b"\x22" * 32, sections))
 
 

@@ -1,0 +1,106 @@
+"""Rounds: when they run, what they answer, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from replica_http_support import NOW, Caller, FakeModule, Network, decoded, id_of, url
+
+
+async def settle(turns: int = 5) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def test_a_long_computation_runs_round_after_round_and_lets_others_in_between() -> None:
+    async with Network() as network:
+        await settle()
+        network.subnet.rounds.clear()
+        network.subnet.more_rounds = 4
+        call = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        query = asyncio.create_task(network.post(url(3, "query"), Caller(), request_type="query", method_name="read"))
+        await settle(3)
+        assert query.done(), "not made to wait for the rounds"
+        await call
+        await settle()
+        assert len(network.subnet.rounds) == 4
+
+
+async def test_a_round_runs_when_a_timer_of_a_canister_is_due() -> None:
+    async with Network() as network:
+        network.subnet.rounds.clear()
+        network.subnet.wakeups_ns = [NOW + 1_000_000, NOW - 1_000_000]  # in a millisecond; then one that is overdue
+        await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        async with asyncio.timeout(5):
+            while len(network.subnet.rounds) < 3:  # noqa: ASYNC110 - the fake has no event
+                await asyncio.sleep(0)
+        assert network.subnet.rounds == [1, 0, 0]
+
+
+async def test_a_defect_in_execution_answers_500_and_the_replica_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with Network() as network:
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="defect")
+        assert answer[0] == 500
+        assert b"a defect" not in answer[2]
+        assert "a defect" in caplog.text
+        network.subnet.queue.clear()
+        decoded(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+
+
+async def test_what_could_not_be_made_durable_is_not_answered_as_done() -> None:
+    async with Network() as network:
+
+        def full() -> None:
+            raise OSError("No space left on device")
+
+        network.rounds._persist = full
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert answer[0] == 500
+
+
+async def test_stopping_finishes_what_is_queued_and_lets_go_of_what_waits_for_others() -> None:
+    network = Network()
+    network.rounds.start()
+    waiting = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="later"))
+    await settle()
+    queued = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+    await asyncio.sleep(0)
+    await network.rounds.stop()
+    assert decoded(await queued)["status"] == "replied"
+    assert (await waiting)[0] == 202
+
+
+async def test_a_client_that_went_away_does_not_disturb_its_call() -> None:
+    caller = Caller()
+    async with Network() as network:
+        task = asyncio.create_task(network.post(url(4, "call"), caller, request_type="call", method_name="later"))
+        await settle()
+        task.cancel()
+        await settle()
+        network.subnet.release()
+        request_id = id_of(caller, request_type="call", method_name="later")
+        assert network.subnet.request_statuses[request_id].response is not None
+        assert repr(network.rounds).endswith("waiting=0>")
+
+
+async def test_certified_data_changes_do_not_hash_the_metadata_again() -> None:
+    async with Network() as network:
+        (canister_id,) = network.subnet.canisters
+        canister = network.subnet.canisters[canister_id]
+        canister.module = FakeModule(custom_sections={"candid:service": ("public", b"service : {}")})
+        network.subnet.on_canister(canister_id)
+        first = network.view.certify().root.digest()
+        canister.certified_data = b"changed"
+        network.subnet.on_canister(canister_id)
+        assert network.view.certify().root.digest() != first
+        canister.certified_data = b""
+        network.subnet.on_canister(canister_id)
+        assert network.view.certify().root.digest() == first
+
+
+async def test_reprs_say_what_is_going_on_and_show_no_key() -> None:
+    async with Network() as network:
+        assert repr(network.view).startswith("<CertifiedView <CertifiedState time_ns=")
+        assert "subnet=" in repr(network.api)
+        assert "executed=" in repr(network.rounds)
