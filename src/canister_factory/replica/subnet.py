@@ -210,7 +210,7 @@ class Subnet:
         return True
 
     def _forget_statuses(self) -> bool:
-        """Statuses are in order of arrival; expiries lie minutes apart at most, so the first recent one ends the search."""
+        """Statuses are in order of arrival; expiries are minutes apart at most: a recent one ends the search."""
         state = self.state
         forgotten = []
         for request_id, status in state.statuses.items():

@@ -45,7 +45,7 @@ class Clock:
         self.now_ns += int(seconds * SECOND_NS)
 
 
-class Rejected(Exception):
+class CallRejectedError(Exception):
     """A call was rejected; `code` and `error_code` say how."""
 
     def __init__(self, response: Response) -> None:
@@ -100,22 +100,22 @@ class Bench:
         return status.response
 
     def call(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
-        """The reply's bytes; raises Rejected."""
+        """The reply's bytes; raises CallRejectedError."""
         request_id = self.submit(callee, method, arg, sender)
         self.run()
         response = self.outcome(request_id)
         assert response is not None, f"{method} was not answered"
         if response.code is not None:
-            raise Rejected(response)
+            raise CallRejectedError(response)
         return response.data
 
     def query(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
         try:
             response = self.subnet.query(self.content(callee, method, arg, sender))
         except CanisterError as error:
-            raise Rejected(Response(b"", error.code, error.message, error.error_code)) from error
+            raise CallRejectedError(Response(b"", error.code, error.message, error.error_code)) from error
         if response.code is not None:
-            raise Rejected(response)
+            raise CallRejectedError(response)
         return response.data
 
     def count(self, canister_id: bytes) -> int:

@@ -1,7 +1,7 @@
 """A canister for the subnet's tests, written in WAT: each of its methods does one thing that a test needs.
 
-`forward*` methods take: callee length (1 byte), callee, method length (1 byte), method, cycles (8 bytes, little endian),
-argument; they call and pass the answer on. The counter in memory tells which state survived.
+`forward*` methods take: callee length (1 byte), callee, method length (1 byte), method, cycles (8 bytes little
+endian), argument; they call and pass the answer on. The counter in memory tells which state survived.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _METHOD = """
     (call $call_new (local.get $callee) (local.get $callee_size) (local.get $method) (local.get $method_size)
       (local.get $on_reply) (i32.const 7) (local.get $on_reject) (i32.const 7))
     (local.set $method (i32.add (local.get $method) (local.get $method_size)))
-    (call $cycles_add (i64.const 0) (i64.load (local.get $method)))
+    (if (i64.ne (i64.load (local.get $method)) (i64.const 0))
+      (then (call $cycles_add (i64.const 0) (i64.load (local.get $method)))))
     (local.set $method (i32.add (local.get $method) (i32.const 8)))
     (call $data_append (local.get $method)
       (i32.sub (i32.add (i32.const 4096) (local.get $size)) (local.get $method))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from replica_bench import OWNER, Bench, Rejected
+from replica_bench import OWNER, Bench, CallRejectedError
 from replica_puppet import call_argument
 
 from canister_factory.replica.messages import RequestState
@@ -23,7 +23,7 @@ def test_an_update_changes_the_state_and_is_replied_to(bench: Bench) -> None:
 def test_a_trap_undoes_the_message_but_not_its_charge(bench: Bench) -> None:
     canister = bench.puppet()
     before = bench.canister(canister).balance
-    with pytest.raises(Rejected, match="IC0502.*unreachable"):
+    with pytest.raises(CallRejectedError, match=r"IC0502.*unreachable"):
         bench.call(canister, "count_and_trap")
     assert bench.count(canister) == 0
     assert bench.canister(canister).balance <= before - 5_000_000
@@ -51,28 +51,28 @@ def test_the_callee_sees_the_canister_as_caller(bench: Bench) -> None:
 
 def test_a_reject_travels_back_with_its_message(bench: Bench) -> None:
     first, second = bench.puppet(), bench.puppet()
-    with pytest.raises(Rejected, match="puppet refuses"):
+    with pytest.raises(CallRejectedError, match="puppet refuses"):
         bench.call(first, "forward", call_argument(second, "refuse"))
 
 
 def test_an_unknown_destination_is_rejected_and_the_cycles_come_back(bench: Bench) -> None:
     canister = bench.puppet()
     before = bench.canister(canister).balance
-    with pytest.raises(Rejected, match="not found"):
+    with pytest.raises(CallRejectedError, match="not found"):
         bench.call(canister, "forward", call_argument(b"\0\0\0\0\0\0\0\x09\x01\x01", "count", cycles=10**12))
     assert before - bench.canister(canister).balance < 10**8
 
 
 def test_a_canister_that_does_not_reply_is_answered_for(bench: Bench) -> None:
     canister = bench.puppet()
-    with pytest.raises(Rejected, match="IC0506.*did not reply"):
+    with pytest.raises(CallRejectedError, match=r"IC0506.*did not reply"):
         bench.call(canister, "silent")
     assert bench.count(canister) == 1
 
 
 def test_a_trap_in_a_callback_keeps_what_came_before_the_call_and_runs_the_cleanup(bench: Bench) -> None:
     canister, other = bench.puppet(), bench.puppet()
-    with pytest.raises(Rejected, match="IC0502"):
+    with pytest.raises(CallRejectedError, match="IC0502"):
         bench.call(canister, "forward_and_trap_later", call_argument(other, "count"))
     assert bench.count(canister) == 1
     assert bench.query(canister, "cleaned") == b"\x01\0\0\0"
@@ -81,7 +81,7 @@ def test_a_trap_in_a_callback_keeps_what_came_before_the_call_and_runs_the_clean
 
 def test_a_trap_after_a_call_was_made_takes_the_call_back(bench: Bench) -> None:
     canister, other = bench.puppet(), bench.puppet()
-    with pytest.raises(Rejected):
+    with pytest.raises(CallRejectedError):
         bench.call(canister, "forward_and_trap_now", call_argument(other, "count"))
     assert (bench.count(canister), bench.count(other)) == (0, 0)
 
@@ -163,7 +163,7 @@ def test_a_composite_query_asks_other_canisters_and_leaves_nothing_behind(bench:
 
 def test_a_composite_query_cannot_be_an_update(bench: Bench) -> None:
     canister = bench.puppet()
-    with pytest.raises(Rejected, match="IC0527"):
+    with pytest.raises(CallRejectedError, match="IC0527"):
         bench.call(canister, "ask", call_argument(canister, "echo"))
 
 
