@@ -24,6 +24,8 @@ module {
   // ---- Bytes ----
   /// One chunk, and so the most that can travel inline: an ingress message may have 2 MiB.
   public let chunkBytes = 2_000_000;
+  /// The chunk size that inline data is said to have; the same number.
+  public let inlineChunkSize : Nat32 = 2_000_000;
   public let uploadBytes : Nat64 = 1_073_741_824;
   public let chunksPerMemory = 16_384;
   /// Candid encoding of one memory record, gallery, connection or group.

@@ -1,6 +1,5 @@
 /// The manifest of a capsule, and its entries page by page: what verification compares. The definition is in the
 /// contracts; hashes of the items come from their seals, so that a manifest of n items costs n small steps.
-import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";

@@ -1,0 +1,100 @@
+/// Galleries: ordered views of a capsule's memories. A gallery names only memories that exist; what it says itself (title,
+/// captions) is public when the gallery is, the memories keep their own access rules. Not who may write (the service asks).
+import Array "mo:core/Array";
+import Iter "mo:core/Iter";
+import Map "mo:core/Map";
+import Option "mo:core/Option";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+import Access "Access";
+import Limits "Limits";
+import Roster "Roster";
+import Seal "Seal";
+import Store "Store";
+import Types "Types";
+import Validate "Validate";
+
+module {
+  /// The first entry whose memory isn't in the capsule.
+  public func unknownMemory(capsule : Store.Capsule, entries : [Types.GalleryMemoryEntry]) : ?Text {
+    entries.find(func entry = not capsule.memories.containsKey(entry.memory_id)).map(func entry = entry.memory_id);
+  };
+
+  func check(capsule : Store.Capsule, data : Types.GalleryData) : Validate.Problem {
+    switch (Validate.gallery(data)) { case null {}; case problem return problem };
+    switch (unknownMemory(capsule, data.memory_entries)) {
+      case (?id) ?#NotFound { kind = "memory"; id };
+      case null null;
+    };
+  };
+
+  /// Puts a gallery in its place, new or over the one with the same id.
+  public func put(store : Store.Store, capsule : Store.Capsule, gallery : Types.Gallery) : Types.UnitResult {
+    let sealed = Seal.gallery(gallery);
+    switch (Roster.put(capsule, capsule.galleries, gallery.id, sealed)) { case (#Ok) {}; case error return error };
+    store.gallery_homes.add(gallery.id, capsule);
+    #Ok;
+  };
+
+  public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
+    Roster.drop(capsule, capsule.galleries, id);
+    store.gallery_homes.remove(id);
+  };
+
+  public func add(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    newId : () -> Text,
+    owner : Principal,
+    data : Types.GalleryData,
+    now : Nat64,
+  ) : Types.Result<Types.Gallery> {
+    switch (check(capsule, data)) { case null {}; case (?problem) return #Err problem };
+    let gallery : Types.Gallery = {
+      data with
+      id = newId();
+      owner_principal = owner;
+      created_at = now;
+      updated_at = now;
+      storage_status = #ICPOnly;
+    };
+    switch (put(store, capsule, gallery)) { case (#Ok) #Ok gallery; case (#Err problem) #Err problem };
+  };
+
+  public func update(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    old : Types.Gallery,
+    change : Types.GalleryUpdate,
+    now : Nat64,
+  ) : Types.Result<Types.Gallery> {
+    let gallery : Types.Gallery = {
+      old with
+      title = switch (change.title) { case (?given) given; case null old.title };
+      description = switch (change.description) { case null old.description; case given given };
+      is_public = switch (change.is_public) { case (?given) given; case null old.is_public };
+      memory_entries = switch (change.memory_entries) { case (?given) given; case null old.memory_entries };
+      updated_at = now;
+    };
+    switch (check(capsule, gallery)) { case null {}; case (?problem) return #Err problem };
+    switch (put(store, capsule, gallery)) { case (#Ok) #Ok gallery; case (#Err problem) #Err problem };
+  };
+
+  /// Takes a deleted memory's entries out of the capsule's galleries.
+  public func forgetMemory(capsule : Store.Capsule, memoryId : Text, now : Nat64) {
+    func isOther(entry : Types.GalleryMemoryEntry) : Bool = entry.memory_id != memoryId;
+    let affected = capsule.galleries.values().filter(func({ record }) = not record.memory_entries.all(isOther)).toArray();
+    for ({ record } in affected.values()) {
+      let kept = { record with memory_entries = record.memory_entries.filter(isOther); updated_at = now };
+      Roster.replaceSmaller(capsule, capsule.galleries, record.id, Seal.gallery(kept));
+    };
+  };
+
+  public func mayRead(capsule : Store.Capsule, gallery : Types.Gallery, caller : Principal) : Bool {
+    gallery.is_public or Access.mayWrite(capsule, caller);
+  };
+
+  public func visibleTo(capsule : Store.Capsule, caller : Principal) : [Types.Gallery] = capsule.galleries.values().filter(
+    func({ record }) = mayRead(capsule, record, caller)
+  ).map(func({ record }) = record).toArray();
+};

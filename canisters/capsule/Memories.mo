@@ -1,0 +1,270 @@
+/// Memories: making, changing, deleting and listing them, with their bytes. Owns how a memory is written to a capsule and
+/// its indexes; not uploads in progress (`Uploads`), and not who may write (the service asks first).
+import Array "mo:core/Array";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
+import Text "mo:core/Text";
+import Access "Access";
+import Dates "Dates";
+import Galleries "Galleries";
+import Limits "Limits";
+import Pages "Pages";
+import Seal "Seal";
+import Sha256 "sha256/Sha256";
+import Store "Store";
+import Types "Types";
+import Validate "Validate";
+
+module {
+  // ---- Checks ----
+
+  /// What is wrong with a new memory, apart from its bytes.
+  public func checkNew(capsule : Store.Capsule, memory : Types.NewMemory) : Validate.Problem = Validate.first([
+    Validate.name("name", memory.name),
+    Validate.name("content_type", memory.content_type),
+    switch (memory.metadata) {
+      case (?metadata) Validate.metadata(memory.memory_type, metadata);
+      case null null;
+    },
+    checkAccess(capsule, memory.access),
+  ]);
+
+  func checkAccess(capsule : Store.Capsule, access : ?Types.MemoryAccess) : Validate.Problem = switch access {
+    case (?rule) Validate.first([Validate.access(rule), checkGroups(capsule, rule)]);
+    case null null;
+  };
+
+  func checkGroups(capsule : Store.Capsule, rule : Types.MemoryAccess) : Validate.Problem = switch rule {
+    case (#Public or #Private) null;
+    case (#Custom { groups }) switch (groups.find(func id = not capsule.groups.containsKey(id))) {
+      case (?unknown) ?#NotFound { kind = "connection group"; id = unknown };
+      case null null;
+    };
+    case (#Scheduled { access } or #EventTriggered { access }) checkGroups(capsule, access);
+  };
+
+  func checkData(data : Types.MemoryData) : Validate.Problem = switch (data.blob_ref.kind, data.data) {
+    case (#ICPCapsule, ?bytes) Validate.most("bytes of inline data", Limits.chunkBytes, bytes.size());
+    case (#MemoryBlobKindExternal, ?_) Validate.invalid("data", "bytes that are kept elsewhere can't be sent here as well");
+    case (_, null) Validate.blobRef(data.blob_ref);
+  };
+
+  // ---- Writing ----
+
+  /// Bytes that came in one message, hashed and as content.
+  public func inlineContent(bytes : Blob) : Store.Content {
+    let chunks : [Store.Chunk] = if (bytes.size() == 0) [] else [{ bytes; sha256 = Sha256.hash(bytes) }];
+    Seal.content(Nat64.fromNat(bytes.size()), Limits.inlineChunkSize, chunks);
+  };
+
+  func contentRef(id : Text, content : ?Store.Content) : Types.BlobRef = {
+    kind = #ICPCapsule;
+    locator = id;
+    hash = switch content { case (?c) ?c.checksum; case null null };
+  };
+
+  func refAndContent(id : Text, data : Types.MemoryData) : (Types.BlobRef, ?Store.Content) = switch (data.blob_ref.kind) {
+    case (#MemoryBlobKindExternal) (data.blob_ref, null);
+    case (#ICPCapsule) {
+      let content = switch (data.data) { case (?bytes) ?inlineContent(bytes); case null null };
+      (contentRef(id, content), content);
+    };
+  };
+
+  /// Puts a memory in its place, new or over the one with the same id. Too large a record is refused.
+  public func put(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    record : Types.MemoryRecord,
+    content : ?Store.Content,
+  ) : Types.UnitResult {
+    let stored = Seal.memory(record, content);
+    switch (Validate.most("bytes of a memory's record", Limits.recordBytes, stored.seal.record_bytes)) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
+    capsule.content_bytes -= contentSize(capsule.memories.get(record.id));
+    capsule.content_bytes += contentSize(?stored);
+    capsule.memories.add(record.id, stored);
+    store.memory_homes.add(record.id, capsule);
+    #Ok;
+  };
+
+  func contentSize(memory : ?Store.StoredMemory) : Nat64 = switch memory {
+    case (?{ content = ?content }) content.size;
+    case _ 0;
+  };
+
+  /// Takes a memory away, without looking at galleries.
+  public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
+    capsule.content_bytes -= contentSize(capsule.memories.take(id));
+    store.memory_homes.remove(id);
+  };
+
+  func defaultMetadata(memory : Types.NewMemory, size : Nat64, now : Nat64) : Types.MemoryMetadata {
+    let base : Types.MemoryMetadataBase = {
+      size;
+      mime_type = memory.content_type;
+      original_name = memory.name;
+      uploaded_at = Dates.isoText(now);
+      date_of_memory = switch (memory.date_of_memory) { case (?date) ?Dates.isoText(date); case null null };
+      people_in_memory = null;
+      format = null;
+    };
+    switch (memory.memory_type) {
+      case (#Image) #Image { base; dimensions = null };
+      case (#Video) #Video { base; duration = null; width = null; height = null; thumbnail = null };
+      case (#Audio) #Audio { base; duration = null; bitrate = null; sample_rate = null; format = null; channels = null };
+      case (#Document) #Document { base };
+      case (#Note) #Note { base; tags = null };
+    };
+  };
+
+  /// Stores a checked new memory (`checkNew`) under `id`.
+  public func addNew(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    id : Text,
+    memory : Types.NewMemory,
+    content : ?Store.Content,
+    externalRef : ?Types.BlobRef,
+    now : Nat64,
+  ) : Types.UnitResult {
+    let size : Nat64 = switch content { case (?c) c.size; case null 0 };
+    let record : Types.MemoryRecord = {
+      id;
+      info = {
+        memory_type = memory.memory_type;
+        name = memory.name;
+        content_type = memory.content_type;
+        created_at = now;
+        updated_at = now;
+        uploaded_at = now;
+        date_of_memory = memory.date_of_memory;
+      };
+      metadata = switch (memory.metadata) { case (?given) given; case null defaultMetadata(memory, size, now) };
+      access = switch (memory.access) { case (?given) given; case null #Private };
+      blob_ref = switch externalRef { case (?ref) ref; case null contentRef(id, content) };
+    };
+    put(store, capsule, record, content);
+  };
+
+  public func add(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    newId : () -> Text,
+    data : Types.MemoryData,
+    memory : Types.NewMemory,
+    now : Nat64,
+  ) : Types.TextResult {
+    switch (Validate.first([checkNew(capsule, memory), checkData(data)])) { case null {}; case (?problem) return #Err problem };
+    let id = newId();
+    let (ref, content) = refAndContent(id, data);
+    switch (addNew(store, capsule, id, memory, content, ?ref, now)) {
+      case (#Ok) #Ok id;
+      case (#Err problem) #Err problem;
+    };
+  };
+
+  public func update(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    old : Store.StoredMemory,
+    change : Types.MemoryUpdate,
+    now : Nat64,
+  ) : Types.UnitResult {
+    let record = old.record;
+    let info = switch (change.info) { case (?given) given; case null ({ name = null; content_type = null; date_of_memory = null }) };
+    let problem = Validate.first([
+      switch (info.name) { case (?name) Validate.name("info.name", name); case null null },
+      switch (info.content_type) { case (?text) Validate.name("info.content_type", text); case null null },
+      switch (change.metadata) {
+        case (?metadata) Validate.metadata(record.info.memory_type, metadata);
+        case null null;
+      },
+      checkAccess(capsule, change.access),
+      switch (change.data) {
+        case (?{ blob_ref = { kind = #ICPCapsule }; data = null }) Validate.invalid("data", "has no bytes; leave data out to keep what is stored");
+        case (?data) checkData(data);
+        case null null;
+      },
+    ]);
+    switch problem { case null {}; case (?found) return #Err found };
+    let (blob_ref, content) = switch (change.data) {
+      case (?data) refAndContent(record.id, data);
+      case null (record.blob_ref, old.content);
+    };
+    let updated : Types.MemoryRecord = {
+      id = record.id;
+      info = {
+        record.info with
+        name = switch (info.name) { case (?name) name; case null record.info.name };
+        content_type = switch (info.content_type) { case (?text) text; case null record.info.content_type };
+        date_of_memory = switch (info.date_of_memory) { case null record.info.date_of_memory; case given given };
+        updated_at = now;
+        uploaded_at = if (change.data == null) record.info.uploaded_at else now;
+      };
+      metadata = switch (change.metadata) { case (?given) given; case null record.metadata };
+      access = switch (change.access) { case (?given) given; case null record.access };
+      blob_ref;
+    };
+    put(store, capsule, updated, content);
+  };
+
+  /// Deletes a memory and its entries in the capsule's galleries.
+  public func delete(store : Store.Store, capsule : Store.Capsule, id : Text, now : Nat64) {
+    drop(store, capsule, id);
+    Galleries.forgetMemory(capsule, id, now);
+  };
+
+  // ---- Reading ----
+
+  /// The memory, with its bytes if they are one chunk.
+  public func view(memory : Store.StoredMemory) : Types.Memory {
+    let { id; info; metadata; access; blob_ref } = memory.record;
+    let data : ?Blob = switch (memory.content) {
+      case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() == 1) ?chunks[0].bytes else null;
+      case null null;
+    };
+    { id; info; metadata; access; data = { blob_ref; data } };
+  };
+
+  func summary(memory : Store.StoredMemory) : Types.MemorySummary {
+    let (size, chunk_size, total_chunks) : (Nat64, Nat32, Nat32) = switch (memory.content) {
+      case (?c) (c.size, c.chunk_size, Nat32.fromNat(c.chunks.size()));
+      case null (0, 0, 0);
+    };
+    { memory = memory.record; size; chunk_size; total_chunks };
+  };
+
+  /// A page of the memories that the caller may read. For people who may not write the capsule, a page looks at no more
+  /// than 1,000 memories, so it may be short, and `total` counts what is on the page.
+  public func list(capsule : Store.Capsule, caller : Principal, request : Types.PageRequest, now : Nat64) : Types.MemoryPage {
+    let wanted = Pages.size(request.limit);
+    let seesAll = Access.mayWrite(capsule, caller);
+    let items = List.empty<Types.MemorySummary>();
+    var bytes = 0;
+    var examined = 0;
+    var last : ?Text = null;
+    var more = false;
+    label page for ((id, memory) in Pages.entriesFrom(capsule.memories, request.after)) {
+      if (items.size() == wanted or bytes > Limits.pageBytes or examined == Limits.largestPage) {
+        more := true;
+        break page;
+      };
+      examined += 1;
+      last := ?id;
+      if (seesAll or Access.mayReadMemory(capsule, memory.record, caller, now)) {
+        items.add(summary(memory));
+        bytes += memory.seal.record_bytes;
+      };
+    };
+    {
+      items = items.toArray();
+      next = if more last else null;
+      total = Nat64.fromNat(if seesAll capsule.memories.size() else items.size());
+    };
+  };
+};

@@ -1,0 +1,183 @@
+/// Uploads of large memories, chunk by chunk, by the caller who began them. Owns the sessions: their chunks, their expiry
+/// after an hour without activity, and the sweep that frees what was abandoned. A commit turns one into a memory.
+import Iter "mo:core/Iter";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import VarArray "mo:core/VarArray";
+import Limits "Limits";
+import Memories "Memories";
+import Seal "Seal";
+import Sha256 "sha256/Sha256";
+import Store "Store";
+import Types "Types";
+import Validate "Validate";
+
+module {
+  /// Sessions that each `begin` looks at, in turn, to free the expired ones.
+  let sweepStep = 16;
+
+  func expiresAt(upload : Store.Upload) : Nat64 = upload.last_activity_at + Limits.uploadTimeout;
+
+  public func view(upload : Store.Upload) : Types.UploadSession {
+    let missing = List.empty<Nat32>();
+    label search for (index in upload.chunks.keys()) {
+      if (missing.size() == Limits.missingChunksListed) break search;
+      if (upload.chunks[index] == null) missing.add(Nat32.fromNat(index));
+    };
+    {
+      upload_id = upload.id;
+      total_size = upload.total_size;
+      chunk_size = upload.chunk_size;
+      total_chunks = upload.total_chunks;
+      expires_at = expiresAt(upload);
+      missing_chunks = missing.toArray();
+    };
+  };
+
+  public func begin(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    newId : () -> Text,
+    owner : Principal,
+    request : Types.UploadRequest,
+    now : Nat64,
+  ) : Types.Result<Types.UploadSession> {
+    sweep(store, now);
+    let problem = Validate.first([
+      Memories.checkNew(capsule, request.memory),
+      Validate.most("bytes of an upload", Nat64.toNat(Limits.uploadBytes), Nat64.toNat(request.total_size)),
+      Validate.most("bytes of a chunk", Limits.chunkBytes, Nat32.toNat(request.chunk_size)),
+      if (request.chunk_size == 0) Validate.invalid("chunk_size", "must be at least 1 byte") else null,
+    ]);
+    switch problem { case null {}; case (?found) return #Err found };
+    let chunkSize = Nat64.fromNat32(request.chunk_size);
+    let chunks = Nat64.toNat((request.total_size + chunkSize - 1) / chunkSize);
+    switch (Validate.most("chunks of a memory", Limits.chunksPerMemory, chunks)) { case null {}; case (?found) return #Err found };
+
+    let own = ownSessions(store, owner, now);
+    let open = own.values().filter(func upload = not upload.committed).size();
+    if (open >= Limits.uploadsPerCaller) {
+      return #Err(#LimitExceeded { what = "uploads in progress of a caller"; limit = Limits.uploadsPerCaller; actual = open + 1 });
+    };
+    let upload : Store.Upload = {
+      id = store.next_upload;
+      owner;
+      capsule;
+      memory_id = newId();
+      memory = request.memory;
+      total_size = request.total_size;
+      chunk_size = request.chunk_size;
+      total_chunks = Nat32.fromNat(chunks);
+      var chunks = VarArray.repeat<?Store.Chunk>(null, chunks);
+      var last_activity_at = now;
+      var committed = false;
+    };
+    store.next_upload += 1;
+    store.uploads.add(upload.id, upload);
+    own.add(upload.id, upload);
+    #Ok(view(upload));
+  };
+
+  /// The caller's sessions, without those that have expired.
+  func ownSessions(store : Store.Store, owner : Principal, now : Nat64) : Map.Map<Nat64, Store.Upload> {
+    switch (store.uploads_of.get(owner)) {
+      case null {};
+      case (?known) {
+        for (upload in known.values().toArray().values()) { if (now >= expiresAt(upload)) free(store, upload) };
+      };
+    };
+    switch (store.uploads_of.get(owner)) {
+      case (?known) known;
+      case null {
+        let fresh = Map.empty<Nat64, Store.Upload>();
+        store.uploads_of.add(owner, fresh);
+        fresh;
+      };
+    };
+  };
+
+  func free(store : Store.Store, upload : Store.Upload) {
+    store.uploads.remove(upload.id);
+    let ?own = store.uploads_of.get(upload.owner) else return;
+    own.remove(upload.id);
+    if (own.isEmpty()) store.uploads_of.remove(upload.owner);
+  };
+
+  func sweep(store : Store.Store, now : Nat64) {
+    let rest = store.uploads.entriesFrom(store.upload_sweep).take(sweepStep).toArray();
+    store.upload_sweep := if (rest.size() < sweepStep) 0 else rest[sweepStep - 1].0 + 1;
+    for ((_, upload) in rest.values()) { if (now >= expiresAt(upload)) free(store, upload) };
+  };
+
+  /// The caller's session `id`, unless it has expired.
+  public func find(store : Store.Store, caller : Principal, id : Nat64, now : Nat64) : Types.Result<Store.Upload> {
+    let ?upload = store.uploads.get(id) else return #Err(#NotFound { kind = "upload"; id = Nat64.toText(id) });
+    if (upload.owner != caller) return #Err(#Unauthorized("upload " # Nat64.toText(id) # " was begun by someone else"));
+    if (now >= expiresAt(upload)) return #Err(#SessionExpired { session = id; expired_at = expiresAt(upload) });
+    #Ok upload;
+  };
+
+  /// Stores a chunk after comparing its checksum. The same chunk again is a success.
+  public func putChunk(upload : Store.Upload, index : Nat32, bytes : Blob, sha256 : Blob, now : Nat64) : Types.UnitResult {
+    if (upload.committed) return #Err(#AlreadyExists { kind = "memory"; id = upload.memory_id });
+    if (index >= upload.total_chunks) {
+      return #Err(#InvalidArgument { field = "index"; reason = "the upload has " # Nat32.toText(upload.total_chunks) # " chunks" });
+    };
+    switch (Validate.most("bytes of a chunk", Limits.chunkBytes, bytes.size())) { case null {}; case (?problem) return #Err problem };
+    let offset = Nat64.fromNat32(index) * Nat64.fromNat32(upload.chunk_size);
+    let expected = Nat64.toNat(Nat64.min(Nat64.fromNat32(upload.chunk_size), upload.total_size - offset));
+    if (bytes.size() != expected) {
+      return #Err(#InvalidArgument {
+        field = "bytes";
+        reason = "chunk " # Nat32.toText(index) # " has " # bytes.size().toText() # " bytes instead of " # expected.toText();
+      });
+    };
+    let position = Nat32.toNat(index);
+    switch (upload.chunks[position]) {
+      case (?known) {
+        if (known.bytes != bytes) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
+        if (known.sha256 != sha256) return #Err(mismatch(upload, index, sha256, known.sha256));
+      };
+      case null {
+        let actual = Sha256.hash(bytes);
+        if (actual != sha256) return #Err(mismatch(upload, index, sha256, actual));
+        upload.chunks[position] := ?{ bytes; sha256 };
+      };
+    };
+    upload.last_activity_at := now;
+    #Ok;
+  };
+
+  func mismatch(upload : Store.Upload, index : Nat32, expected : Blob, actual : Blob) : Types.CapsuleError {
+    #ChecksumMismatch { what = "chunk " # Nat32.toText(index) # " of " # upload.memory_id; expected; actual };
+  };
+
+  /// Makes the memory. Committing again answers the same memory.
+  public func commit(store : Store.Store, upload : Store.Upload, now : Nat64) : Types.TextResult {
+    if (upload.committed) return #Ok(upload.memory_id);
+    let chunks = List.empty<Store.Chunk>();
+    for (slot in upload.chunks.values()) {
+      switch slot {
+        case (?chunk) chunks.add(chunk);
+        case null return #Err(#MissingChunks { memory_id = upload.memory_id; missing = view(upload).missing_chunks });
+      };
+    };
+    // The capsule's groups may have changed since the session began.
+    switch (Memories.checkNew(upload.capsule, upload.memory)) { case null {}; case (?problem) return #Err problem };
+    let content = Seal.content(upload.total_size, upload.chunk_size, chunks.toArray());
+    switch (Memories.addNew(store, upload.capsule, upload.memory_id, upload.memory, ?content, null, now)) {
+      case (#Err problem) return #Err problem;
+      case (#Ok) {};
+    };
+    upload.chunks := [var];
+    upload.committed := true;
+    upload.last_activity_at := now;
+    #Ok(upload.memory_id);
+  };
+
+  public func abort(store : Store.Store, upload : Store.Upload) { free(store, upload) };
+};

@@ -1,0 +1,93 @@
+/// Registered callers and the nonces by which a caller proves a web session to be theirs. A nonce is bound to who proved it
+/// and is valid for ten minutes. Owns users and nonces; knows nothing of capsules but who is connected.
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Principal "mo:core/Principal";
+import Queue "mo:core/Queue";
+import Text "mo:core/Text";
+import Limits "Limits";
+import Store "Store";
+import Types "Types";
+import Validate "Validate";
+
+module {
+  /// Registers the caller, or notes the activity of one who is registered.
+  public func register(store : Store.Store, caller : Principal, now : Nat64) : Types.User {
+    let user : Types.User = switch (store.users.get(caller)) {
+      case (?known) ({ known with last_activity_at = now });
+      case null ({ principal_id = caller; registered_at = now; last_activity_at = now; bound = false });
+    };
+    store.users.add(caller, user);
+    user;
+  };
+
+  public func markBound(store : Store.Store, caller : Principal, now : Nat64) {
+    let user = register(store, caller, now);
+    store.users.add(caller, { user with bound = true });
+  };
+
+  /// Binds the nonce to the caller. The same caller may prove it again, which makes it valid for another ten minutes.
+  public func proveNonce(store : Store.Store, caller : Principal, nonce : Text, now : Nat64) : Types.UnitResult {
+    if (nonce == "") return #Err(#InvalidArgument { field = "nonce"; reason = "must not be empty" });
+    switch (Validate.textAtMost("nonce", nonce, Limits.nonceChars)) { case null {}; case (?problem) return #Err problem };
+    dropExpired(store, now);
+    switch (store.nonces.get(nonce)) {
+      case (?known) if (known.owner != caller) return #Err(#AlreadyExists { kind = "nonce"; id = nonce });
+      case null {
+        let count = countOf(store, caller);
+        if (count >= Limits.noncesPerCaller) {
+          return #Err(#LimitExceeded { what = "valid nonces of a caller"; limit = Limits.noncesPerCaller; actual = count + 1 });
+        };
+        store.nonce_counts.add(caller, count + 1);
+      };
+    };
+    let expires_at = now + Limits.nonceLifetime;
+    store.nonces.add(nonce, { owner = caller; expires_at });
+    store.nonce_expiries.pushBack((expires_at, nonce));
+    #Ok;
+  };
+
+  /// Who proved the nonce, while it is valid.
+  public func verifyNonce(store : Store.Store, nonce : Text, now : Nat64) : Types.Result<Principal> = switch (store.nonces.get(nonce)) {
+    case (?{ owner; expires_at }) if (now < expires_at) #Ok owner else #Err(#NotFound { kind = "valid nonce"; id = nonce });
+    case null #Err(#NotFound { kind = "valid nonce"; id = nonce });
+  };
+
+  func countOf(store : Store.Store, owner : Principal) : Nat = switch (store.nonce_counts.get(owner)) {
+    case (?count) count;
+    case null 0;
+  };
+
+  /// Every nonce lives equally long, so the queue is in the order of expiry.
+  func dropExpired(store : Store.Store, now : Nat64) {
+    loop {
+      let ?(expires_at, nonce) = store.nonce_expiries.peekFront() else return;
+      if (now < expires_at) return;
+      ignore store.nonce_expiries.popFront();
+      switch (store.nonces.get(nonce)) {
+        case (?known) if (known.expires_at == expires_at) {
+          store.nonces.remove(nonce);
+          let left : Nat = countOf(store, known.owner) - 1;
+          if (left == 0) store.nonce_counts.remove(known.owner) else store.nonce_counts.add(known.owner, left);
+        };
+        case null {};
+      };
+    };
+  };
+
+  /// The caller, and those registered people with whom the caller's connection is accepted.
+  public func visibleTo(store : Store.Store, caller : Principal) : [Types.User] {
+    let users = List.empty<Types.User>();
+    switch (store.users.get(caller)) { case (?own) users.add(own); case null {} };
+    switch (Store.selfCapsule(store, caller)) {
+      case null {};
+      case (?capsule) for ({ record } in capsule.connections.values()) {
+        switch (record.peer, record.status) {
+          case (#Principal peer, #Accepted) switch (store.users.get(peer)) { case (?user) users.add(user); case null {} };
+          case _ {};
+        };
+      };
+    };
+    users.toArray();
+  };
+};
