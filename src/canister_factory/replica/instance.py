@@ -106,17 +106,16 @@ class Instance:
         Returns:
             What it did. Traps, limits and missing methods are in `error`; nothing is raised for them.
         """
+        try:
+            live = self._ready()
+        except WasmTrapError as trap:
+            return Outcome(error=_error(env, "IC0505", trap.reason))
         export = self.module.export_name(entry, env.method)
         if export is None and not self.module.has(entry, env.method):
             kind = _METHOD_KINDS.get(entry)
             if kind is None:
                 return Outcome()
-            message = f"Canister {_text(env)} has no {kind} method '{env.method}'"
-            return Outcome(error=CanisterError(RejectCode.CANISTER_ERROR, message, "IC0536"))
-        try:
-            live = self._ready()
-        except WasmTrapError as trap:
-            return Outcome(error=_error(env, "IC0505", trap.reason))
+            return Outcome(error=_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
         self._api.begin(entry, env)
         self._guest.begin(instruction_limit)
         self._stable.begin()
@@ -231,8 +230,12 @@ class Instance:
         return self._state(self._memory.take_changes)
 
     def _state(self, extents: Callable[[], list[Extent]]) -> InstanceState:
-        live = self._ready()
-        return InstanceState(self._memory.committed, tuple(extents()), live.noted_globals)
+        if not self._has_image:
+            self._ready()
+        values = self._live.noted_globals if self._live else self._globals
+        if values is None:  # memory was carried over, but nothing executed yet
+            values = self._ready().noted_globals
+        return InstanceState(self._memory.committed, tuple(extents()), values)
 
     def restore(self, state: InstanceState, *, saved: bool = False) -> None:
         """Replaces the whole state by an exported one; neither start function nor initialization runs.
@@ -259,8 +262,7 @@ class Instance:
 
         To be called before anything is executed here. `other` stays as it is: a failed upgrade goes back to it.
         """
-        other._ready()
-        self._replace_image(other._memory.committed, other._memory.extents())
+        self._replace_image(other.memory_bytes, other._memory.extents())
 
     def fork(self, stable: StableMemory) -> Instance:
         """An independent instance in the same state, on another stable memory (usually a fork of this one's).

@@ -7,7 +7,6 @@ Does not own: the instance, its globals, or when to commit.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import functools
 import mmap
 import os
@@ -157,9 +156,13 @@ class CopyOnWriteMemory(MemoryTransaction):
     """
 
     _MAX_RUNS = 4096
+    _file = -1
 
     def __init__(self) -> None:
         super().__init__()
+        import fcntl  # not everywhere there, as little as the rest of this class
+
+        self._ioctl = fcntl.ioctl
         self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
         self._runs = (_PageRegion * self._MAX_RUNS)()
 
@@ -222,6 +225,9 @@ class CopyOnWriteMemory(MemoryTransaction):
             os.close(self._file)
             self._file = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def _resize(self, length: int) -> None:
         os.ftruncate(self._file, length)
         self.committed = length
@@ -262,7 +268,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         )
         found: list[tuple[int, int]] = []
         while True:
-            count = fcntl.ioctl(_pagemap(os.getpid()), _PAGEMAP_SCAN, scan)
+            count = self._ioctl(_pagemap(os.getpid()), _PAGEMAP_SCAN, scan)
             found += [(region.start - base, region.end - base) for region in self._runs[:count]]
             if scan.walk_end >= scan.end:
                 return _joined(found, _WORTH_A_CALL)
@@ -362,7 +368,7 @@ def copy_on_write_works() -> bool:
                 return area[5] == 1 and area[length - 1] == 0 and not memory._dirty(0, length)
             finally:
                 del anchor
-    except (AttributeError, OSError):
+    except (AttributeError, ImportError, OSError):
         return False
     finally:
         if memory is not None:
