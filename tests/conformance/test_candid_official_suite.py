@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from canister_factory.candid.decode import decode
 from canister_factory.candid.did import parse_did
 from canister_factory.candid.encode import encode

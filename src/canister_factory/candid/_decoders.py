@@ -59,8 +59,6 @@ from .types import (
 )
 from .values import Case, FuncRef, Some
 
-__all__ = ["Compiler", "Decoder", "Reader"]
-
 Decoder = Callable[[Reader], Any]
 _STRUCT_CODES: dict[Type, str] = {
     NAT8: "B",
@@ -209,6 +207,7 @@ class Compiler:
                 reader.charge_zero_sized(weight * count)
             else:
                 count = reader.count()
+            reader.charge_values(count)
             values: list[Any] = []
             append = values.append
             try:
@@ -239,10 +238,14 @@ class Compiler:
             else:
                 steps.append((target.label, self._decoder(field.type, target.type)))
         plan = tuple(steps)
+        cost = 1 + len(empty.keys() - {label for label, _ in plan})
         is_tuple = expected.is_tuple
 
         def decode_record(reader: Reader) -> Any:
-            if weight:
+            # Records may nest without taking bytes, so each one is paid for, as are the fields that it gets for free.
+            reader.values -= cost
+            if weight or reader.values < 0:
+                reader.charge_values(0)
                 reader.charge_zero_sized(weight)
             values = empty.copy()
             label: str | int | None = None

@@ -1,11 +1,13 @@
 """Skipping values on the wire, with all the checks that decoding them would do.
 
-Owns: the reader that all decoders share, and skipping. Does not own: building Python values (`_decoders`).
+Owns: the limits and the reader that all decoders share, and skipping. Does not own: building Python values
+(`_decoders`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from . import leb128
@@ -54,17 +56,44 @@ FIXED_SIZES: dict[Type, int] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What a message may cost.
+
+    Memory for the decoded values is bounded by the message's own length (blobs and texts), 40 bytes for each number
+    in a vector of fixed-size numbers, and about 250 bytes for each of `max_values` and `max_zero_sized_values`.
+
+    Attributes:
+        max_type_bytes: length of the header (type table and argument types), bytes.
+        max_depth: how often a value may pass through a recursive type.
+        max_values: vector elements that are decoded one by one, records, and fields that are filled in with null
+            because the message lacks them.
+        max_zero_sized_values: values that take no bytes in the message (null, reserved, empty records), decoded or
+            skipped; what "space bombs" consist of.
+        max_skipped_values: vector elements, records and pieces of 64 bytes of text that the expected types don't
+            want; data under a mismatching option are read twice and count here.
+    """
+
+    max_type_bytes: int = 256 * 1024
+    max_depth: int = 256
+    max_values: int = 2_000_000
+    max_zero_sized_values: int = 1_000_000
+    max_skipped_values: int = 2_000_000
+
+
 class Reader:
     """A message being read: position, and what is left of the limits."""
 
-    __slots__ = ("data", "depth", "pos", "skippable", "zero_sized")
+    __slots__ = ("data", "depth", "limits", "pos", "skippable", "values", "zero_sized")
 
-    def __init__(self, data: bytes, pos: int, depth: int, zero_sized: int, skippable: int) -> None:
+    def __init__(self, data: bytes, pos: int, limits: DecodeLimits) -> None:
         self.data = data
         self.pos = pos
-        self.depth = depth
-        self.zero_sized = zero_sized
-        self.skippable = skippable
+        self.limits = limits
+        self.depth = limits.max_depth
+        self.values = limits.max_values
+        self.zero_sized = limits.max_zero_sized_values
+        self.skippable = limits.max_skipped_values
 
     def unsigned(self) -> int:
         """A LEB128 number."""
@@ -100,7 +129,7 @@ class Reader:
     def descend(self) -> None:
         """Enter a recursive type; the caller adds 1 to `depth` when it leaves."""
         if self.depth == 0:
-            raise LimitExceededError("nested deeper than the limit of recursive values (DecodeLimits.max_depth)")
+            raise LimitExceededError(f"more than {self.limits.max_depth} nested values (DecodeLimits.max_depth)")
         self.depth -= 1
 
     def charge_zero_sized(self, count: int) -> None:
@@ -108,14 +137,26 @@ class Reader:
         self.zero_sized -= count
         if self.zero_sized < 0:
             raise LimitExceededError(
-                "more values without bytes (null, reserved, empty records) than DecodeLimits.max_zero_sized_values"
+                f"more than {self.limits.max_zero_sized_values} values that take no bytes (null, reserved, empty"
+                " records) (DecodeLimits.max_zero_sized_values)"
+            )
+
+    def charge_values(self, count: int) -> None:
+        """Pay for Python values."""
+        self.values -= count
+        if self.values < 0:
+            raise LimitExceededError(
+                f"more than {self.limits.max_values} vector elements, records and filled-in fields"
+                " (DecodeLimits.max_values)"
             )
 
     def charge_skipped(self, count: int) -> None:
         """Pay for skipping."""
         self.skippable -= count
         if self.skippable < 0:
-            raise LimitExceededError("more unwanted data to skip than DecodeLimits.max_skipped_values")
+            raise LimitExceededError(
+                f"more than {self.limits.max_skipped_values} unwanted values to skip (DecodeLimits.max_skipped_values)"
+            )
 
     def blob(self) -> bytes:
         """A length and as many bytes."""
@@ -255,6 +296,8 @@ class SkipCompiler:
         members = tuple(skip for skip, w in fields if not w)
 
         def skip_record(reader: Reader) -> None:
+            # Records may nest without taking bytes, so each one is paid for.
+            reader.charge_skipped(1)
             if weight:
                 reader.charge_zero_sized(weight)
             for skip in members:

@@ -1,6 +1,6 @@
 """Candid messages to Python values at expected types (Candid specification, "Deserialisation" and "Coercion").
 
-Owns: the public functions, the limits, and the cache of compiled decoders. Does not own: how one value is read
+Owns: the public functions and the cache of compiled decoders. Does not own: how one value is read
 (`_decoders`) or the type table (`type_table`).
 """
 
@@ -11,33 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ._decoders import Compiler, Decoder, Reader
+from ._decoders import Compiler, Decoder
+from ._skippers import DecodeLimits, Reader
 from .errors import DecodeError, LimitExceededError
 from .type_table import decode_header
 from .types import Type, describe, is_nullable
 
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What a message may cost beyond reading its own bytes once.
-
-    Memory is bounded by about 100 bytes of Python objects for each message byte, plus the same for each of
-    `max_zero_sized_values`.
-
-    Attributes:
-        max_type_bytes: length of the header (type table and argument types), bytes.
-        max_depth: how often a value may pass through a recursive type.
-        max_zero_sized_values: values that take no bytes in the message (null, reserved, empty records), decoded or
-            skipped; what "space bombs" consist of.
-        max_skipped_values: work on data that the expected types don't want, in vector elements (64 bytes of text
-            count as one); data under a mismatching option are read twice and count here.
-    """
-
-    max_type_bytes: int = 256 * 1024
-    max_depth: int = 256
-    max_zero_sized_values: int = 1_000_000
-    max_skipped_values: int = 4_000_000
-
+__all__ = ["DEFAULT_LIMITS", "DecodeLimits", "decode", "decode_untyped"]
 
 DEFAULT_LIMITS = DecodeLimits()
 _CACHED_HEADERS = 8
@@ -57,7 +37,7 @@ def decode(
         LimitExceededError: the message costs more than `limits` allow.
         DecodeError: not a well-formed message (also the base of the other two).
     """
-    raw = data if type(data) is bytes else bytes(data)
+    raw = data if type(data) is bytes else bytes(memoryview(data))
     cache = _programs(tuple(types))
     for header, program in cache.entries:
         if raw.startswith(header) and len(header) <= limits.max_type_bytes:
@@ -79,7 +59,7 @@ def decode_untyped(
     Raises:
         DecodeError: not a well-formed message, or (LimitExceededError) more costly than `limits` allow.
     """
-    raw = data if type(data) is bytes else bytes(data)
+    raw = data if type(data) is bytes else bytes(memoryview(data))
     wire, start = decode_header(raw, limits.max_type_bytes)
     return wire, _run(_compile(wire, wire), raw, start, limits)
 
@@ -120,7 +100,7 @@ def _compile(wire: tuple[Type, ...], types: tuple[Type, ...]) -> _Program:
 
 
 def _run(program: _Program, data: bytes, start: int, limits: DecodeLimits) -> tuple[Any, ...]:
-    reader = Reader(data, start, limits.max_depth, limits.max_zero_sized_values, limits.max_skipped_values)
+    reader = Reader(data, start, limits)
     values: list[Any] = []
     index = 0
     try:

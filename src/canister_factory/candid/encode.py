@@ -232,7 +232,7 @@ def _blob(value: Any, put: Callable[[Any], None]) -> None:
         put(value)
     elif isinstance(value, memoryview):
         put(leb128.unsigned(value.nbytes))
-        put(value if value.contiguous else value.tobytes())
+        put(value if value.c_contiguous else value.tobytes())
     elif isinstance(value, (list, tuple)):
         for i, byte in enumerate(value):
             if not _is_int(byte) or not 0 <= byte <= 255:

@@ -5,6 +5,9 @@ Owns: what callers catch. Does not own: when each error is raised (the modules t
 
 from __future__ import annotations
 
+_LONGEST_PROBLEM = 600
+_LONGEST_PATH = 16
+
 
 class CandidError(Exception):
     """Base of everything this package raises about Candid data, types and texts."""
@@ -18,8 +21,9 @@ class PathError(CandidError):
     """An error about one value inside a message. `path` leads to it, outermost first, e.g. `argument 0.owner[2]`."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
+        # Names inside may come from the message itself, so they may be of any length.
+        self.problem = problem if len(problem) <= _LONGEST_PROBLEM else problem[:_LONGEST_PROBLEM] + "..."
+        super().__init__(self.problem)
         self._segments: list[str] = []
 
     def within(self, segment: str) -> None:
@@ -29,7 +33,11 @@ class PathError(CandidError):
     @property
     def path(self) -> str:
         """The way to the value, or "" where the error concerns the whole message."""
-        return "".join(reversed(self._segments))
+        steps = self._segments[::-1]
+        if len(steps) > _LONGEST_PATH:
+            half = _LONGEST_PATH // 2
+            steps = [*steps[:half], f" ... {len(steps) - 2 * half} more ... ", *steps[-half:]]
+        return "".join(steps)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}" if self._segments else self.problem

@@ -118,7 +118,8 @@ def _members(members: list[tuple[str | int, Type | None, Type]], path: str) -> l
             dot = "" if path.endswith(" ") else "."
             claims.append((have, wanted, f"{path}{dot}{label_text(label)}"))
         elif not is_nullable(wanted):
-            return f"{label_text(label)} of type {describe(wanted)} is missing, and only opt, null or reserved may be"
+            what = path.rpartition(".")[2] + label_text(label) if path.endswith(" ") else f"field {label_text(label)}"
+            return f"{what} of type {describe(wanted)} is missing, and only opt, null or reserved may be"
     return claims
 
 

@@ -177,9 +177,8 @@ class _HeaderReader:
         """A number of things that each take a byte or more, so a count beyond what is left is refused at once."""
         count = self._unsigned()
         if count > len(self._data) - self._pos:
-            raise DecodeError(
-                f"{what} claims {count.bit_length()}-bit length, {len(self._data) - self._pos} bytes left"
-            )
+            left = len(self._data) - self._pos
+            raise DecodeError(f"the {what} is longer than the {left} byte(s) that are left")
         return count
 
     def _several(self, what: str, read: Callable[[], _T]) -> list[_T]:
@@ -192,6 +191,8 @@ class _HeaderReader:
 
     def _ref(self) -> int:
         ref, self._pos = leb128.read_signed(self._data, self._pos)
+        if ref.bit_length() > 32:
+            raise DecodeError("a type reference in the type table is out of range")
         if ref >= self._size:
             raise DecodeError(f"reference to type {ref}, but the type table has {self._size} entries")
         if ref < 0 and ref not in _BY_OPCODE:
@@ -233,6 +234,8 @@ class _HeaderReader:
             if any(a[0] >= b[0] for a, b in pairwise(methods)):
                 raise DecodeError("method names in the type table are not strictly increasing")
             return opcode, methods
+        if opcode.bit_length() > 32:
+            raise DecodeError("an opcode in the type table is out of range")
         if opcode < _LOWEST_KNOWN:
             self._bytes("future type")
             return opcode, None
