@@ -1,6 +1,6 @@
 """`replica start|status|stop`: the embedded replica as a process that a person or another program runs.
 
-Owns signals, the state files, and what is printed. Does not own the replica itself (`canister_factory.replica`): that is
+Owns signals, the state files, and what is printed. Does not own the replica (`canister_factory.replica`): that is
 imported when it is started, since its Wasm runtime is an optional dependency.
 """
 
