@@ -1,0 +1,282 @@
+"""The backend: the capsule API and the creation of personal canisters, as one typed method per endpoint.
+
+Owns these declarations. Does not own: what the endpoints mean (`canisters/backend/backend.did`).
+"""
+
+# mypy: disable-error-code="empty-body"
+# The bodies are the docstrings: `endpoint` makes each declaration the call of the endpoint of that name.
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import Nat, Nat32, Nat64
+from canister_factory.candid.did import Interface
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import backend_interface
+from canister_factory.contract.capsule_client import CapsuleClient
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreatePersonalCanisterConfig,
+    CreationError,
+    CreationLease,
+    CreationPage,
+    CreationProgress,
+    CreationStats,
+    CreationStatus,
+    CreationStatusResponse,
+    DetailedCreationStatus,
+    LeaseRef,
+    NewRelease,
+    OpenRequestPage,
+    OwnerPageRequest,
+    PersonalCanisterCreationResponse,
+    ProvisionResult,
+    RegistryEntry,
+    RegistryPage,
+    Release,
+    VerificationReport,
+)
+from canister_factory.contract.endpoint import endpoint
+from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
+from canister_factory.contract.reserve_models import (
+    ConsumptionPage,
+    ConsumptionReport,
+    ErrorLogPage,
+    ErrorRate,
+    NotificationPage,
+    NumberedPageRequest,
+    ReserveSettings,
+    ReserveStatus,
+)
+
+
+class BackendClient(CapsuleClient):
+    """The backend canister. Creation methods raise `CreationRefused`, the others `CapsuleRefused`."""
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """The parsed contract."""
+        return backend_interface()
+
+    # Roles
+
+    @endpoint
+    async def add_admin(self, who: Principal) -> None:
+        """Makes `who` an admin. For admins."""
+
+    @endpoint
+    async def remove_admin(self, who: Principal) -> None:
+        """Takes the admin role from `who`. For admins."""
+
+    @endpoint
+    async def list_admins(self) -> list[Principal]:
+        """All admins. For admins."""
+
+    @endpoint
+    async def add_operator(self, who: Principal) -> None:
+        """Makes `who` an operator: one that runs creations. For admins."""
+
+    @endpoint
+    async def remove_operator(self, who: Principal) -> None:
+        """Takes the operator role from `who`. For admins."""
+
+    @endpoint
+    async def list_operators(self) -> list[Principal]:
+        """All operators. For admins."""
+
+    # Owner: creation
+
+    @endpoint
+    async def create_personal_canister(
+        self, config: CreatePersonalCanisterConfig | None = None
+    ) -> PersonalCanisterCreationResponse:
+        """Asks for a personal canister, as the owner; idempotent, and a retry after a failure."""
+
+    @endpoint
+    async def get_creation_status(self) -> CreationStatusResponse | None:
+        """The caller's creation in short."""
+
+    @endpoint
+    async def get_detailed_creation_status(self) -> DetailedCreationStatus | None:
+        """The caller's creation in full."""
+
+    @endpoint
+    async def get_personal_canister_id(self, user: Principal) -> Principal | None:
+        """The personal canister of `user`, once its creation is completed."""
+
+    @endpoint
+    async def get_my_personal_canister_id(self) -> Principal | None:
+        """The caller's personal canister, once its creation is completed."""
+
+    # Admin
+
+    @endpoint
+    async def get_user_creation_status(self, user: Principal) -> DetailedCreationStatus | None:
+        """The creation of `user`. For admins."""
+
+    @endpoint
+    async def list_all_creation_states(self, page: OwnerPageRequest) -> CreationPage:
+        """A page of all creations, in the order of their owners. For admins."""
+
+    @endpoint
+    async def get_creation_states_by_status(self, status: CreationStatus, page: OwnerPageRequest) -> CreationPage:
+        """A page of the creations with this status. For admins."""
+
+    @endpoint
+    async def clear_creation_state(self, user: Principal) -> None:
+        """Forgets a creation that isn't in progress. For admins."""
+
+    @endpoint
+    async def set_personal_canister_creation_enabled(self, enabled: bool) -> None:
+        """Switches the feature at run time. For admins."""
+
+    @endpoint
+    async def is_personal_canister_creation_enabled(self) -> bool:
+        """Whether requests are accepted."""
+
+    @endpoint
+    async def get_personal_canister_creation_stats(self) -> CreationStats:
+        """Counters of attempts, successes, failures and cycles. For admins."""
+
+    @endpoint
+    async def register_release(self, release: NewRelease) -> None:
+        """Approves a module for personal canisters. For admins."""
+
+    @endpoint
+    async def revoke_release(self, module_hash: bytes) -> None:
+        """Withdraws the approval of a module. For admins."""
+
+    @endpoint
+    async def list_releases(self) -> list[Release]:
+        """The approved modules."""
+
+    @endpoint
+    async def list_registry(self, page: OwnerPageRequest) -> RegistryPage:
+        """A page of the registry of personal canisters. For admins."""
+
+    @endpoint
+    async def get_registry_entry(self, canister_id: Principal) -> RegistryEntry | None:
+        """The registry's entry of one personal canister. For admins."""
+
+    # Admin: reserve
+
+    @endpoint
+    async def get_reserve_status(self) -> ReserveStatus:
+        """The cycles reserve, in cycles. For admins."""
+
+    @endpoint
+    async def set_reserve_settings(self, settings: ReserveSettings) -> None:
+        """Sets all reserve settings. For admins."""
+
+    @endpoint
+    async def set_reserve_threshold(self, cycles: Nat) -> None:
+        """Sets the level, in cycles, under which admins are warned. For admins."""
+
+    @endpoint
+    async def top_up_reserve(self) -> Nat:
+        """Accepts the cycles attached to the call; returns the amount, which is 0 for an ingress message."""
+
+    @endpoint
+    async def get_consumption_report(self, window_ns: Nat64 | None = None) -> ConsumptionReport:
+        """What creations consumed within the window before now (nanoseconds). For admins."""
+
+    @endpoint
+    async def list_consumption(self, page: NumberedPageRequest) -> ConsumptionPage:
+        """A page of the consumption log, newest first. For admins."""
+
+    @endpoint
+    async def list_notifications(self, page: NumberedPageRequest) -> NotificationPage:
+        """A page of the admins' notifications, newest first. For admins."""
+
+    @endpoint
+    async def acknowledge_notification(self, notification_id: Nat64) -> None:
+        """Marks a notification as seen. For admins."""
+
+    @endpoint
+    async def list_errors(self, page: NumberedPageRequest) -> ErrorLogPage:
+        """A page of the error log, newest first. For admins."""
+
+    @endpoint
+    async def get_error_rate(self, window_ns: Nat64 | None = None) -> ErrorRate:
+        """Attempts and failures within the window before now (nanoseconds). For admins."""
+
+    # Operator
+
+    @endpoint
+    async def list_open_requests(self, page: OwnerPageRequest) -> OpenRequestPage:
+        """A page of the creations that need an operator. For operators, as all below."""
+
+    @endpoint
+    async def claim_creation(self, request: ClaimRequest) -> CreationLease:
+        """Takes the exclusive right to work on an owner's creation for a while."""
+
+    @endpoint
+    async def renew_lease(self, lease: LeaseRef) -> Nat64:
+        """Prolongs a lease; returns when it now expires (nanoseconds since 1970)."""
+
+    @endpoint
+    async def release_lease(self, lease: LeaseRef) -> None:
+        """Gives a lease back, so that another worker need not wait for its end."""
+
+    @endpoint
+    async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
+        """Records stage and progress for the owner to see."""
+
+    @endpoint
+    async def begin_export(self, lease: LeaseRef, lock: bool) -> CapsuleManifest:
+        """Takes and records the source's manifest; with `lock` the owner's writes are refused until the lease ends."""
+
+    @endpoint
+    async def list_export_entries(
+        self, lease: LeaseRef, after: ItemRef | None = None, limit: Nat32 | None = None
+    ) -> ManifestPage:
+        """A page of the source's manifest entries. A `revision` that moved between pages: start again."""
+
+    @endpoint
+    async def get_export_items(self, lease: LeaseRef, items: list[ItemRef]) -> list[ExportItem]:
+        """The records of these items."""
+
+    @endpoint
+    async def get_export_memory_manifests(self, lease: LeaseRef, memory_ids: list[str]) -> list[MemoryManifest]:
+        """Chunk checksums of these memories."""
+
+    @endpoint
+    async def read_export_chunk(self, lease: LeaseRef, memory_id: str, index: Nat32) -> bytes:
+        """One chunk of a memory's bytes."""
+
+    @endpoint
+    async def provision_canister(self, lease: LeaseRef) -> ProvisionResult:
+        """Creates the personal canister with cycles from the reserve; the same one when called again."""
+
+    @endpoint
+    async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
+        """Lets the backend compare the target's manifest with the source's."""
+
+    @endpoint
+    async def complete_creation(self, lease: LeaseRef) -> DetailedCreationStatus:
+        """Makes the creation final, after the backend checked controllers and module itself."""
+
+    @endpoint
+    async def fail_creation(self, lease: LeaseRef, error: CreationError) -> DetailedCreationStatus:
+        """Records a failure; data and canister stay for a retry."""
+
+    # Deprecated names of the creation methods
+
+    @endpoint
+    async def migrate_capsule(self) -> PersonalCanisterCreationResponse:
+        """Deprecated name of `create_personal_canister`."""
+
+    @endpoint
+    async def get_migration_status(self) -> CreationStatusResponse | None:
+        """Deprecated name of `get_creation_status`."""
+
+    @endpoint
+    async def get_detailed_migration_status(self) -> DetailedCreationStatus | None:
+        """Deprecated name of `get_detailed_creation_status`."""
+
+    @endpoint
+    async def set_migration_enabled(self, enabled: bool) -> None:
+        """Deprecated name of `set_personal_canister_creation_enabled`."""
+
+    @endpoint
+    async def get_migration_stats(self) -> CreationStats:
+        """Deprecated name of `get_personal_canister_creation_stats`."""

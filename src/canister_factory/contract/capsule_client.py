@@ -1,0 +1,223 @@
+"""The capsule API, which backend and personal canister share, as one typed method per endpoint.
+
+Owns these declarations. Does not own: what the endpoints mean (`canisters/*/*.did`), how calls travel (`endpoint`).
+"""
+
+# mypy: disable-error-code="empty-body"
+# The bodies are the docstrings: `endpoint` makes each declaration the call of the endpoint of that name.
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import Nat32, Nat64
+from canister_factory.candid.did import Interface
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_interface
+from canister_factory.contract.capsule_models import (
+    Capsule,
+    CapsuleHeader,
+    CapsuleInfo,
+    Gallery,
+    GalleryData,
+    GalleryUpdate,
+    RegisteredCapsule,
+)
+from canister_factory.contract.endpoint import Client, endpoint
+from canister_factory.contract.memory_models import (
+    AccessEvent,
+    Memory,
+    MemoryData,
+    MemoryPage,
+    MemoryUpdate,
+    NewMemory,
+    PageRequest,
+    UploadRequest,
+    UploadSession,
+)
+from canister_factory.contract.person_models import (
+    Connection,
+    ConnectionGroup,
+    ConnectionGroupUpdate,
+    ConnectionStatus,
+    NewConnectionGroup,
+    PersonRef,
+    User,
+)
+
+
+class CapsuleClient(Client):
+    """The capsule API of either canister. Methods raise `CapsuleRefused`, and the agent's errors."""
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """The parsed contract."""
+        return personal_interface()
+
+    # Registration and identity
+
+    @endpoint
+    async def register(self) -> User:
+        """Makes the caller known to the canister; idempotent."""
+
+    @endpoint
+    async def register_with_nonce(self, nonce: str) -> User:
+        """Registers the caller with a nonce, by which `verify_nonce` finds the caller until it expires."""
+
+    @endpoint
+    async def prove_nonce(self, nonce: str) -> None:
+        """Ties a nonce to the registered caller, who thereby proves to be the one that holds it."""
+
+    @endpoint
+    async def verify_nonce(self, nonce: str) -> Principal:
+        """Whose nonce this is. Refused with NotFound or SessionExpired when unknown or expired."""
+
+    @endpoint
+    async def mark_bound(self) -> None:
+        """Marks the caller and the caller's self-capsule as bound to a Web2 account."""
+
+    @endpoint
+    async def whoami(self) -> Principal:
+        """The caller as the canister sees it."""
+
+    @endpoint
+    async def get_user(self) -> User | None:
+        """The caller's registration, if there is one."""
+
+    @endpoint
+    async def list_users(self) -> list[User]:
+        """The registrations that the caller may see."""
+
+    # Capsules
+
+    @endpoint
+    async def create_capsule(self, subject: PersonRef) -> CapsuleHeader:
+        """Creates a capsule about `subject`, owned by the caller."""
+
+    @endpoint
+    async def register_capsule(self) -> RegisteredCapsule:
+        """The caller's self-capsule, created when there is none; idempotent."""
+
+    @endpoint
+    async def get_capsule(self, capsule_id: str) -> Capsule:
+        """A capsule with at most its first 500 memories."""
+
+    @endpoint
+    async def get_capsule_info(self, capsule_id: str) -> CapsuleInfo:
+        """What a capsule is and what the caller is to it."""
+
+    @endpoint
+    async def list_my_capsules(self) -> list[CapsuleHeader]:
+        """Headers of the capsules that the caller owns or controls."""
+
+    @endpoint
+    async def record_capsule_event(self, capsule_id: str, event: AccessEvent) -> None:
+        """Records that an event happened; it opens memories whose access waits for it."""
+
+    # Memories
+
+    @endpoint
+    async def add_memory_to_capsule(self, data: MemoryData, memory: NewMemory) -> str:
+        """Adds a memory whose bytes travel inline or live elsewhere; returns its id."""
+
+    @endpoint
+    async def get_memory_from_capsule(self, memory_id: str) -> Memory:
+        """A memory; its bytes come along when they fit one chunk."""
+
+    @endpoint
+    async def update_memory_in_capsule(self, memory_id: str, update: MemoryUpdate) -> None:
+        """Changes the given parts of a memory."""
+
+    @endpoint
+    async def delete_memory_from_capsule(self, memory_id: str) -> None:
+        """Deletes a memory and its bytes."""
+
+    @endpoint
+    async def list_capsule_memories(self, capsule_id: str | None, page: PageRequest) -> MemoryPage:
+        """A page of memories in the order of their ids, without bytes. Default capsule: the caller's self-capsule."""
+
+    @endpoint
+    async def read_memory_chunk(self, memory_id: str, index: Nat32) -> bytes:
+        """One chunk of a memory's bytes."""
+
+    @endpoint
+    async def begin_memory_upload(self, request: UploadRequest) -> UploadSession:
+        """Opens an upload session for bytes that don't fit one message."""
+
+    @endpoint
+    async def put_memory_upload_chunk(self, upload_id: Nat64, index: Nat32, data: bytes, sha256: bytes) -> None:
+        """Stores one chunk; the same bytes again are a success. `sha256`: 32 bytes."""
+
+    @endpoint
+    async def get_memory_upload(self, upload_id: Nat64) -> UploadSession:
+        """An upload session with the first 1,000 chunks that are missing."""
+
+    @endpoint
+    async def commit_memory_upload(self, upload_id: Nat64) -> str:
+        """Turns a complete upload into a memory; returns its id."""
+
+    @endpoint
+    async def abort_memory_upload(self, upload_id: Nat64) -> None:
+        """Drops an upload session and its bytes."""
+
+    # Connections
+
+    @endpoint
+    async def add_connection(self, peer: PersonRef) -> None:
+        """Adds a connection to `peer`, pending."""
+
+    @endpoint
+    async def update_connection_status(self, peer: PersonRef, status: ConnectionStatus) -> None:
+        """Sets the status of a connection."""
+
+    @endpoint
+    async def remove_connection(self, peer: PersonRef) -> None:
+        """Removes a connection."""
+
+    @endpoint
+    async def list_connections(self) -> list[Connection]:
+        """The connections of the caller's self-capsule."""
+
+    @endpoint
+    async def create_connection_group(self, group: NewConnectionGroup) -> str:
+        """Creates a group of connections; returns its id."""
+
+    @endpoint
+    async def update_connection_group(self, group_id: str, update: ConnectionGroupUpdate) -> None:
+        """Changes the given parts of a group."""
+
+    @endpoint
+    async def delete_connection_group(self, group_id: str) -> None:
+        """Deletes a group."""
+
+    @endpoint
+    async def list_connection_groups(self) -> list[ConnectionGroup]:
+        """The connection groups of the caller's self-capsule."""
+
+    # Galleries
+
+    @endpoint
+    async def store_gallery_forever(self, gallery: GalleryData) -> Gallery:
+        """Stores a gallery in the caller's self-capsule."""
+
+    @endpoint
+    async def get_my_galleries(self) -> list[Gallery]:
+        """All galleries of the caller."""
+
+    @endpoint
+    async def get_user_galleries(self, user: Principal) -> list[Gallery]:
+        """The galleries of `user` that the caller may see: public ones, unless the caller is the user."""
+
+    @endpoint
+    async def get_gallery_by_id(self, gallery_id: str) -> Gallery:
+        """One gallery."""
+
+    @endpoint
+    async def update_gallery(self, gallery_id: str, update: GalleryUpdate) -> Gallery:
+        """Changes the given parts of a gallery."""
+
+    @endpoint
+    async def delete_gallery(self, gallery_id: str) -> None:
+        """Deletes a gallery; its memories stay."""
+
+    @endpoint
+    async def get_api_version(self) -> str:
+        """The semantic version of the canister's API."""

@@ -1,0 +1,220 @@
+"""Creations of personal canisters: requests, leases, reports, releases, as the backend's contract has them.
+
+Owns their Python form; a test compares it with the `.did`. Does not own: the reserve.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.manifest_models import CapsuleManifest
+
+
+class CreatePersonalCanisterConfig(CandidModel):
+    """What an owner may ask for."""
+
+    name: str | None = None
+    subnet_id: Principal | None = None
+
+
+class PersonalCanisterCreationResponse(CandidModel):
+    """The answer to a request."""
+
+    success: bool
+    canister_id: Principal | None = None
+    message: str
+
+
+class CreationStatus(CandidEnum):
+    """The states of a creation."""
+
+    NotStarted = "NotStarted"
+    Exporting = "Exporting"
+    Creating = "Creating"
+    Installing = "Installing"
+    Importing = "Importing"
+    Verifying = "Verifying"
+    Completed = "Completed"
+    Failed = "Failed"
+
+
+class CreationErrorKind(CandidEnum):
+    """What kind of failure it was."""
+
+    Unauthorized = "Unauthorized"
+    Disabled = "Disabled"
+    ReserveInsufficient = "ReserveInsufficient"
+    CreateFailed = "CreateFailed"
+    InstallFailed = "InstallFailed"
+    ImportFailed = "ImportFailed"
+    VerifyFailed = "VerifyFailed"
+    HandoffFailed = "HandoffFailed"
+    InvalidRequest = "InvalidRequest"
+    Busy = "Busy"
+
+
+class CreationError(CandidModel):
+    """A failure with its context; `needed` and `available` in cycles."""
+
+    kind: CreationErrorKind
+    message: str
+    stage: CreationStatus | None = None
+    canister_id: Principal | None = None
+    needed: Nat | None = None
+    available: Nat | None = None
+    retry_helps: bool
+
+
+class CreationProgress(CandidModel):
+    """How far a stage is."""
+
+    stage: CreationStatus
+    bytes_done: Nat64
+    bytes_total: Nat64
+    items_done: Nat64
+    items_total: Nat64
+
+
+class CreationStatusResponse(CandidModel):
+    """A creation in short."""
+
+    status: CreationStatus
+    canister_id: Principal | None = None
+    message: str
+
+
+class DetailedCreationStatus(CandidModel):
+    """All about a creation; times in nanoseconds since 1970."""
+
+    owner: Principal
+    status: CreationStatus
+    canister_id: Principal | None = None
+    config: CreatePersonalCanisterConfig
+    created_at: Nat64
+    updated_at: Nat64
+    completed_at: Nat64 | None = None
+    attempts: Nat32
+    cycles_consumed: Nat
+    error: CreationError | None = None
+    progress: CreationProgress
+    progress_message: str
+    source_manifest: CapsuleManifest | None = None
+    verified: bool
+    locked_until: Nat64 | None = None
+
+
+class CreationPage(CandidModel):
+    """A page of creations."""
+
+    items: list[DetailedCreationStatus]
+    next: Principal | None = None
+    total: Nat64
+
+
+class OwnerPageRequest(CandidModel):
+    """`after`: the last owner of the page before; `limit`: default 100, at most 1,000."""
+
+    after: Principal | None = None
+    limit: Nat32 | None = None
+
+
+class CreationStats(CandidModel):
+    """Counters over all creations; cycles."""
+
+    total_attempts: Nat64
+    total_successes: Nat64
+    total_failures: Nat64
+    total_cycles_consumed: Nat
+
+
+class RegistryEntry(CandidModel):
+    """A personal canister in the registry."""
+
+    canister_id: Principal
+    created_by: Principal
+    created_at: Nat64
+    status: CreationStatus
+    cycles_consumed: Nat
+
+
+class RegistryPage(CandidModel):
+    """A page of the registry."""
+
+    items: list[RegistryEntry]
+    next: Principal | None = None
+    total: Nat64
+
+
+class ClaimRequest(CandidModel):
+    """Asks for a lease; default duration 60 s, at most 600 s."""
+
+    owner: Principal
+    worker: str
+    duration_ns: Nat64 | None = None
+
+
+class CreationLease(CandidModel):
+    """The exclusive right to work on a creation, until `expires_at`."""
+
+    lease: Nat64
+    expires_at: Nat64
+    creation: DetailedCreationStatus
+
+
+class OpenRequest(CandidModel):
+    """A creation that needs an operator."""
+
+    owner: Principal
+    status: CreationStatus
+    canister_id: Principal | None = None
+    requested_at: Nat64
+    leased_until: Nat64 | None = None
+    worker: str | None = None
+
+
+class OpenRequestPage(CandidModel):
+    """A page of open creations, the oldest request first."""
+
+    items: list[OpenRequest]
+    next: Principal | None = None
+
+
+class LeaseRef(CandidModel):
+    """Names a lease."""
+
+    owner: Principal
+    lease: Nat64
+
+
+class ProvisionResult(CandidModel):
+    """The personal canister, and the cycles attached at its creation."""
+
+    canister_id: Principal
+    cycles: Nat
+    is_new: bool
+
+
+class VerificationReport(CandidModel):
+    """Both manifests as the backend compared them."""
+
+    matches: bool
+    source: CapsuleManifest
+    target: CapsuleManifest
+    differences: list[str]
+
+
+class Release(CandidModel):
+    """An approved module."""
+
+    module_hash: bytes
+    api_version: str
+    registered_at: Nat64
+    note: str
+
+
+class NewRelease(CandidModel):
+    """A module to approve."""
+
+    module_hash: bytes
+    api_version: str
+    note: str

@@ -1,0 +1,140 @@
+"""How a declared client method becomes a call: types from the `.did`, values from the annotations, `Err` as exception.
+
+Owns the way from a Python call to Candid and back. Does not own: which endpoints there are (`clients`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
+
+from canister_factory.candid.binding import from_candid, to_candid
+from canister_factory.candid.decode import decode
+from canister_factory.candid.did import Interface
+from canister_factory.candid.encode import encode
+from canister_factory.candid.errors import DecodeError
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.types import Type, Variant, resolve
+from canister_factory.contract.capsule_models import CapsuleError
+from canister_factory.contract.creation_models import CreationError
+from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Caller(Protocol):
+    """What sends encoded calls: `ic.agent.Agent`."""
+
+    async def update(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        """The reply of an update call."""
+
+    async def query(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        """The reply of a query call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One endpoint as the contract has it, and as its Python declaration reads it."""
+
+    name: str
+    is_query: bool
+    arg_types: tuple[Type, ...]
+    arg_annotations: tuple[Any, ...]
+    result_types: tuple[Type, ...]
+    result_annotation: Any
+    refusal: type[CapsuleRefused] | type[CreationRefused] | None
+    """What `Err` becomes; `None`: the endpoint's type is no result."""
+
+    def encode(self, values: tuple[Any, ...]) -> bytes:
+        """The Candid argument. Raises `EncodeError`."""
+        return encode(self.arg_types, [to_candid(a, v) for a, v in zip(self.arg_annotations, values, strict=True)])
+
+    def decode(self, reply: bytes) -> Any:
+        """The `Ok` value of a reply. Raises the refusal, or `ContractMismatchError` for what isn't the contract's."""
+        try:
+            (value,) = decode(reply, self.result_types)
+            if self.refusal is None:
+                return from_candid(self.result_annotation, value)
+            if value.tag == "Ok":
+                return from_candid(self.result_annotation, value.value)
+            if self.refusal is CapsuleRefused:
+                refusal: Exception = CapsuleRefused(self.name, from_candid(CapsuleError, value.value))
+            else:
+                refusal = CreationRefused(self.name, from_candid(CreationError, value.value))
+        except DecodeError as error:
+            raise ContractMismatchError(
+                f"the reply of {self.name} isn't what the contract says ({error}): is this the right canister, and "
+                "of a compatible version?"
+            ) from error
+        raise refusal
+
+
+class Client:
+    """Calls one canister through an agent. Subclasses declare its endpoints."""
+
+    def __init__(self, agent: Caller, canister_id: Principal | str) -> None:
+        self.agent = agent
+        self.canister_id = canister_id if isinstance(canister_id, Principal) else Principal.from_str(canister_id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.canister_id}, {self.agent!r})"
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """The parsed contract."""
+        raise NotImplementedError
+
+    @classmethod
+    def method(cls, name: str) -> Method:
+        """One endpoint; made at its first use. Raises `KeyError` for a name that isn't in the contract."""
+        methods: dict[str, Method] = cls.__dict__.get("_methods", {})
+        if name not in methods:
+            methods[name] = _method(cls, name)
+            cls._methods = methods  # type: ignore[attr-defined]  # each class has its own
+        return methods[name]
+
+    async def call(self, name: str, values: tuple[Any, ...]) -> Any:
+        """Calls an endpoint: as a query where the contract says so, else as an update."""
+        method = self.method(name)
+        argument = method.encode(values)
+        send = self.agent.query if method.is_query else self.agent.update
+        return method.decode(await send(self.canister_id, name, argument))
+
+
+C = TypeVar("C", bound=Client)
+
+
+def endpoint(
+    declared: Callable[Concatenate[C, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[C, P], Coroutine[Any, Any, R]]:
+    """Makes a declaration (name, parameters, result, docstring) the call of the endpoint of that name."""
+    name = declared.__name__
+    signature = inspect.signature(declared)
+
+    async def call(self: C, *args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        result: R = await self.call(name, tuple(bound.arguments.values())[1:])
+        return result
+
+    call.__is_endpoint__ = True  # type: ignore[attr-defined]
+    update_wrapper(call, declared)
+    return call
+
+
+def _method(cls: type[Client], name: str) -> Method:
+    service = cls.interface().service
+    assert service is not None
+    function = service.method(name)
+    hints = get_type_hints(getattr(cls, name), include_extras=True)
+    result = hints.pop("return")
+    refusal: type[CapsuleRefused] | type[CreationRefused] | None = None
+    shape = resolve(function.results[0])
+    if isinstance(shape, Variant) and {field.label for field in shape.fields} == {"Ok", "Err"}:
+        error = next(resolve(field.type) for field in shape.fields if field.label == "Err")
+        refusal = CapsuleRefused if isinstance(error, Variant) else CreationRefused
+    return Method(name, function.is_query, function.args, tuple(hints.values()), function.results, result, refusal)

@@ -1,0 +1,96 @@
+"""What our canisters refuse, as exceptions with a message that a person can act on.
+
+Owns these exceptions and their words. Does not own: the error values they carry (the models), failures of the network.
+"""
+
+from __future__ import annotations
+
+from canister_factory.contract.capsule_models import CapsuleError
+from canister_factory.contract.creation_models import CreationError
+
+
+class ContractError(Exception):
+    """Base of this layer's errors. `retry_helps`: the same call may succeed later."""
+
+    retry_helps: bool = False
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What the error carries besides its message; plain values for JSON."""
+        return {}
+
+
+class ArtifactError(ContractError):
+    """A bundled module or `.did` file is missing, or isn't what its checksum says."""
+
+
+class ContractMismatchError(ContractError):
+    """A canister doesn't answer as the contract says: another canister, or an incompatible version."""
+
+
+class CapsuleRefused(ContractError):  # noqa: N818 - the canister answered; that is not an error of the call
+    """The capsule API answered `Err`. `kind` is the case of `error`; `method` the endpoint."""
+
+    def __init__(self, method: str, error: CapsuleError) -> None:
+        super().__init__(f"{method}: {_words(error)}")
+        self.method = method
+        self.error = error
+        self.kind = error.tag
+        self.retry_helps = self.kind in ("Locked", "SessionExpired", "MissingChunks")
+
+    @property
+    def context(self) -> dict[str, object]:
+        """The case and what it carries."""
+        return {"method": self.method, "refused": self.error.model_dump(mode="json")}
+
+
+class CreationRefused(ContractError):  # noqa: N818
+    """The creation API answered `Err`. `kind` is that of `error`; `method` the endpoint."""
+
+    def __init__(self, method: str, error: CreationError) -> None:
+        super().__init__(f"{method}: {error.kind}: {error.message}{_amounts(error)}")
+        self.method = method
+        self.error = error
+        self.kind = str(error.kind)
+        self.retry_helps = error.retry_helps
+
+    @property
+    def context(self) -> dict[str, object]:
+        """The error's fields that are set."""
+        return {"method": self.method, "refused": self.error.model_dump(mode="json", exclude_none=True)}
+
+
+def _amounts(error: CreationError) -> str:
+    if error.needed is None or error.available is None or f"{error.needed}" in error.message:
+        return ""
+    return f" (needed {error.needed:,}, available {error.available:,})"
+
+
+def _words(error: CapsuleError) -> str:
+    match error.tag, error.value:
+        case "Unauthorized", reason:
+            return f"not authorized: {reason}"
+        case "NotFound", thing:
+            return f"there is no {thing.kind} {thing.id}"
+        case "AlreadyExists", thing:
+            return f"there is a {thing.kind} {thing.id} already"
+        case "InvalidArgument", wrong:
+            return f"{wrong.field} can't be used: {wrong.reason}"
+        case "LimitExceeded", limit:
+            return f"{limit.what} is {limit.actual:,}, above the limit of {limit.limit:,}"
+        case "ChecksumMismatch", sums:
+            actual, expected = sums.actual.hex(), sums.expected.hex()
+            return f"the SHA-256 of {sums.what} is {actual}, not {expected} as stated: send it again"
+        case "ChunkConflict", chunk:
+            return f"chunk {chunk.index} of memory {chunk.memory_id} is there already, with other bytes"
+        case "MissingChunks", missing:
+            some = ", ".join(map(str, missing.missing[:10])) + (", ..." if len(missing.missing) > 10 else "")
+            return f"memory {missing.memory_id} lacks {len(missing.missing)} of its chunks: {some}"
+        case "SessionExpired", session:
+            return f"session {session.session} expired at {session.expired_at} ns since 1970: begin again"
+        case "Locked", lock:
+            until = f" (until {lock.until} ns since 1970)" if lock.until else ""
+            return f"no writes at present: {lock.reason}{until}"
+        case "Moved", home:
+            return f"this capsule moved to its owner's personal canister {home.personal_canister}: write there"
+    return f"{error.tag}: {error.value}"

@@ -1,0 +1,107 @@
+"""Imports and the personal canister's own types, as its contract has them.
+
+Owns their Python form; a test compares it with the `.did`. Does not own: types that both canisters share.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.manifest_models import CapsuleManifest
+
+
+class ImportLimits(CandidModel):
+    """Limits of an import: bytes, bytes, nanoseconds. Defaults 2,000,000, 100,000,000 and 3,600 s."""
+
+    max_chunk_bytes: Nat64
+    max_import_bytes: Nat64
+    session_timeout_ns: Nat64
+
+
+class PersonalInit(CandidModel):
+    """The personal canister's init argument; `backend`: where the capsule comes from."""
+
+    owner: Principal
+    backend: Principal
+    name: str | None = None
+    limits: ImportLimits | None = None
+
+
+class ImportState(CandidEnum):
+    """States of an import session."""
+
+    Active = "Active"
+    Finalizing = "Finalizing"
+    Completed = "Completed"
+    Failed = "Failed"
+    Expired = "Expired"
+
+
+class ImportSession(CandidModel):
+    """An import session; times in nanoseconds since 1970."""
+
+    id: Nat64
+    state: ImportState
+    started_at: Nat64
+    last_activity_at: Nat64
+    expires_at: Nat64
+    bytes_received: Nat64
+    memories_committed: Nat64
+    limits: ImportLimits
+
+
+class PendingChunk(CandidModel):
+    """A chunk that is stored."""
+
+    index: Nat32
+    sha256: bytes
+
+
+class PendingMemory(CandidModel):
+    """A memory that isn't committed yet."""
+
+    memory_id: str
+    has_record: bool
+    chunks: list[PendingChunk]
+
+
+class ImportStatus(CandidModel):
+    """A page of what isn't committed yet."""
+
+    session: ImportSession | None = None
+    pending: list[PendingMemory]
+    next: str | None = None
+
+
+class MemoryChunk(CandidModel):
+    """A chunk with its SHA-256."""
+
+    memory_id: str
+    index: Nat32
+    bytes: Blob
+    sha256: Blob
+
+
+class FinalizedImport(CandidModel):
+    """What a finished import holds; bytes."""
+
+    total_memories_imported: Nat64
+    total_size_imported: Nat64
+
+
+class CertifiedManifest(CandidModel):
+    """A manifest, and a certificate for its hash (in query replies)."""
+
+    manifest: CapsuleManifest
+    certificate: bytes | None = None
+
+
+class PersonalInfo(CandidModel):
+    """Whose canister this is, and how far its import got."""
+
+    owner: Principal
+    backend: Principal
+    name: str | None = None
+    api_version: str
+    capsule_id: str | None = None
+    import_state: ImportState | None = None

@@ -1,0 +1,86 @@
+"""A personal canister: the capsule API and the import, as one typed method per endpoint.
+
+Owns these declarations. Does not own: what the endpoints mean (`canisters/personal/personal.did`).
+"""
+
+# mypy: disable-error-code="empty-body"
+# The bodies are the docstrings: `endpoint` makes each declaration the call of the endpoint of that name.
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import Nat32, Nat64
+from canister_factory.candid.did import Interface
+from canister_factory.contract.artifacts import personal_interface
+from canister_factory.contract.capsule_client import CapsuleClient
+from canister_factory.contract.endpoint import endpoint
+from canister_factory.contract.import_models import (
+    CertifiedManifest,
+    FinalizedImport,
+    ImportSession,
+    ImportStatus,
+    MemoryChunk,
+    PersonalInfo,
+)
+from canister_factory.contract.manifest_models import ExportItem, ItemRef, ManifestPage, MemoryManifest
+from canister_factory.contract.memory_models import PageRequest
+
+
+class PersonalClient(CapsuleClient):
+    """A personal canister. Methods raise `CapsuleRefused`, and the agent's errors."""
+
+    @classmethod
+    def interface(cls) -> Interface:
+        """The parsed contract."""
+        return personal_interface()
+
+    # Import: controllers only, and only until the import is final
+
+    @endpoint
+    async def begin_import(self) -> ImportSession:
+        """The import session in progress, or a new one that keeps what is stored."""
+
+    @endpoint
+    async def put_memory_chunk(self, session: Nat64, memory_id: str, index: Nat32, data: bytes, sha256: bytes) -> None:
+        """Stores one chunk; the same bytes again are a success, other bytes a ChunkConflict."""
+
+    @endpoint
+    async def put_memory_chunks(self, session: Nat64, chunks: list[MemoryChunk]) -> None:
+        """Stores several chunks at once."""
+
+    @endpoint
+    async def put_items(self, session: Nat64, items: list[ExportItem]) -> None:
+        """Stores or replaces records."""
+
+    @endpoint
+    async def commit_memory(self, session: Nat64, manifest: MemoryManifest) -> None:
+        """Makes a memory final, whose record and chunks are all there."""
+
+    @endpoint
+    async def commit_memories(self, session: Nat64, manifests: list[MemoryManifest]) -> None:
+        """Makes several memories final."""
+
+    @endpoint
+    async def remove_items(self, session: Nat64, items: list[ItemRef]) -> None:
+        """Removes items and pending memories that the source no longer has."""
+
+    @endpoint
+    async def get_import_status(self, page: PageRequest) -> ImportStatus:
+        """The session, and a page of the memories that aren't committed yet, in the order of their ids."""
+
+    @endpoint
+    async def list_import_entries(self, after: ItemRef | None = None, limit: Nat32 | None = None) -> ManifestPage:
+        """A page of the target's manifest entries."""
+
+    @endpoint
+    async def finalize_import(self, session: Nat64) -> FinalizedImport:
+        """Ends the import: from now on nobody can write into it."""
+
+    # What the import left here
+
+    @endpoint
+    async def get_manifest(self) -> CertifiedManifest:
+        """The manifest computed from what is stored, with a certificate for its hash."""
+
+    @endpoint
+    async def get_personal_info(self) -> PersonalInfo:
+        """Whose canister this is, and how far its import got."""

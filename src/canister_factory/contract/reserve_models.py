@@ -1,0 +1,133 @@
+"""The cycles reserve, alerts, and the backend's init argument, as the backend's contract has them.
+
+Owns their Python form; a test compares it with the `.did`. Does not own: creations.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.creation_models import CreationError
+
+
+class ReserveSettings(CandidModel):
+    """The reserve's settings, in cycles."""
+
+    threshold: Nat
+    operating_minimum: Nat
+    creation_base_cycles: Nat
+    creation_cycles_per_byte: Nat
+
+
+class AlertLevel(CandidEnum):
+    """How low the reserve is."""
+
+    Normal = "Normal"
+    Warning = "Warning"
+    Critical = "Critical"
+
+
+class ReserveStatus(CandidModel):
+    """The reserve, in cycles."""
+
+    balance: Nat
+    available: Nat
+    in_flight: Nat
+    settings: ReserveSettings
+    total_consumed: Nat
+    total_topped_up: Nat
+    alert_level: AlertLevel
+    recommended_top_up: Nat
+
+
+class ConsumptionEntry(CandidModel):
+    """Cycles that one attempt attached and got back."""
+
+    id: Nat64
+    at: Nat64
+    owner: Principal
+    canister_id: Principal | None = None
+    attached: Nat
+    refunded: Nat
+
+
+class ConsumptionReport(CandidModel):
+    """Consumption within a window."""
+
+    reserve: ReserveStatus
+    window_ns: Nat64
+    consumed_in_window: Nat
+    creations_in_window: Nat64
+    recommendation: str
+
+
+class ConsumptionPage(CandidModel):
+    """A page of the consumption log."""
+
+    items: list[ConsumptionEntry]
+    next: Nat64 | None = None
+
+
+class NumberedPageRequest(CandidModel):
+    """`after`: the last id of the page before; newest first; default 100, at most 1,000."""
+
+    after: Nat64 | None = None
+    limit: Nat32 | None = None
+
+
+class NotificationKind(CandidEnum):
+    """What admins are notified of."""
+
+    ReserveWarning = "ReserveWarning"
+    ReserveCritical = "ReserveCritical"
+    CreationFailed = "CreationFailed"
+
+
+class Notification(CandidModel):
+    """A message to the admins."""
+
+    id: Nat64
+    at: Nat64
+    kind: NotificationKind
+    message: str
+    acknowledged_by: Principal | None = None
+
+
+class NotificationPage(CandidModel):
+    """A page of notifications."""
+
+    items: list[Notification]
+    next: Nat64 | None = None
+
+
+class ErrorLogEntry(CandidModel):
+    """A failure in the log."""
+
+    id: Nat64
+    at: Nat64
+    owner: Principal | None = None
+    error: CreationError
+
+
+class ErrorLogPage(CandidModel):
+    """A page of the error log."""
+
+    items: list[ErrorLogEntry]
+    next: Nat64 | None = None
+
+
+class ErrorRate(CandidModel):
+    """Attempts and failures within a window."""
+
+    window_ns: Nat64
+    attempts: Nat64
+    failures: Nat64
+
+
+class BackendInit(CandidModel):
+    """The backend's init argument; `admins` besides installer and controllers; creation is enabled by default."""
+
+    admins: list[Principal] | None = None
+    operators: list[Principal] | None = None
+    reserve: ReserveSettings | None = None
+    creation_enabled: bool | None = None
