@@ -1,0 +1,247 @@
+"""The embedded replica as its users meet it: a process, commands, and real clients over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import wasmtime
+
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.network import Network
+from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
+
+COUNTER = """(module
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
+  (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
+  (import "ic0" "data_certificate_size" (func $certificate_size (result i32)))
+  (import "ic0" "data_certificate_copy" (func $certificate (param i32 i32 i32)))
+  (memory 1)
+  (func $answer (call $append (i32.const 0) (i32.const 4)) (call $reply))
+  (func (export "canister_update add")
+    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+    (call $certify (i32.const 0) (i32.const 4))
+    (call $answer))
+  (func (export "canister_update trap") unreachable)
+  (func (export "canister_query read") (call $answer))
+  (func (export "canister_query certificate")
+    (call $certificate (i32.const 64) (i32.const 0) (call $certificate_size))
+    (call $append (i32.const 64) (call $certificate_size)) (call $reply)))"""
+MODULE = bytes(wasmtime.wat2wasm(COUNTER))
+
+
+@pytest.fixture(scope="module")
+def replica() -> Iterator[ReplicaProcess]:
+    with ReplicaProcess() as process:
+        yield process
+
+
+def network_of(replica: ReplicaProcess) -> Network:
+    return Network.resolve(replica.url, root_key=replica.root_key)
+
+
+async def counter(agent: Agent) -> Principal:
+    management = ManagementCanister(agent)
+    canister = await management.provisional_create_canister_with_cycles(10**14)
+    await management.install(canister, MODULE, b"")
+    return canister
+
+
+async def test_a_client_creates_installs_calls_and_verifies(replica: ReplicaProcess) -> None:
+    identity = Identity.generate()
+    async with Agent(identity, network_of(replica)) as agent:
+        canister = await counter(agent)
+        assert await agent.update(canister, "add", b"") == (1).to_bytes(4, "little")
+        assert await agent.query(canister, "read", b"") == (1).to_bytes(4, "little")
+        info = await agent.canister_info(canister)
+        assert [bytes(controller.bytes) for controller in info.controllers] == [identity.sender().bytes]
+        with pytest.raises(RejectedError) as rejected:
+            await agent.update(canister, "trap", b"")
+        assert rejected.value.certified
+
+
+async def test_calls_at_once_are_all_executed_once(replica: ReplicaProcess) -> None:
+    async with Agent(Identity.generate(), network_of(replica)) as agent:
+        canister = await counter(agent)
+        replies = await asyncio.gather(*(agent.update(canister, "add", b"") for _ in range(50)))
+        assert sorted(int.from_bytes(reply, "little") for reply in replies) == list(range(1, 51))
+
+
+async def test_a_client_with_another_root_key_believes_nothing(replica: ReplicaProcess) -> None:
+    async with Agent(Identity.generate(), network_of(replica)) as agent:
+        canister = await counter(agent)
+    with ReplicaProcess() as other:
+        stranger = Network.resolve(replica.url, root_key=other.root_key)
+    async with Agent(Identity.generate(), stranger) as agent:
+        with pytest.raises(CertificateError):
+            await agent.update(canister, "add", b"")
+
+
+async def test_certified_data_reaches_the_client_of_a_query(replica: ReplicaProcess) -> None:
+    from canister_factory.ic.certificate import CertificateVerifier
+    from canister_factory.ic.hash_tree import Found
+
+    async with Agent(Identity.generate(), network_of(replica)) as agent:
+        canister = await counter(agent)
+        await agent.update(canister, "add", b"")
+        certificate = CertificateVerifier(replica.root_key).verify(
+            await agent.query(canister, "certificate", b""),
+            now_ns=agent.transport.clock_ns(),
+            canister_id=canister.bytes,
+        )
+        found = certificate.lookup([b"canister", canister.bytes, b"certified_data"])
+        assert found == Found((1).to_bytes(4, "little"))
+
+
+def test_browsers_may_call_it(replica: ReplicaProcess) -> None:
+    url = f"{replica.url}/api/v2/status"
+    assert httpx.get(url).headers["access-control-allow-origin"] == "*"
+    preflight = httpx.options(url, headers={"origin": "http://localhost:3000", "access-control-request-method": "POST"})
+    assert preflight.status_code == 204
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    assert "content-type" in preflight.headers["access-control-allow-headers"]
+
+
+def test_requests_that_are_no_cbor_or_too_large_are_refused(replica: ReplicaProcess) -> None:
+    url = f"{replica.url}/api/v2/canister/rwlgt-iiaaa-aaaaa-aaaaa-cai/call"
+    assert httpx.post(url, content=b"{}", headers={"content-type": "application/json"}).status_code == 415
+    cbor = {"content-type": "application/cbor"}
+    assert httpx.post(url, content=b"{}", headers=cbor).status_code == 400
+    assert httpx.post(url, content=bytes(6 * 1024 * 1024), headers=cbor).status_code == 413
+
+
+# --- processes and commands --------------------------------------------------------------------------------------
+
+
+def command(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "canister_factory", "replica", *arguments],
+        env={**os.environ, "CANISTER_FACTORY_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def started(home: Path, *options: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "canister_factory", "replica", "start", "--port", "0", "--json", *options],
+        env={**os.environ, "CANISTER_FACTORY_HOME": str(home)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.ready = json.loads(process.stdout.readline())  # type: ignore[attr-defined]
+    return process
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+def test_start_status_stop_and_the_state_file_between(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    record = json.loads((tmp_path / "replica.json").read_text())
+    assert record == process.ready  # type: ignore[attr-defined]
+    assert set(record) == {"url", "root_key", "pid"}
+    assert json.loads((tmp_path / "replica" / "replica.json").read_text()) == record
+    status = command("status", "--json", home=tmp_path)
+    assert status.returncode == 0
+    assert json.loads(status.stdout)["url"] == record["url"]
+    stop = command("stop", home=tmp_path)
+    assert stop.returncode == 0, stop.stderr
+    assert ended(process) == (0, "", "")
+    assert not (tmp_path / "replica.json").exists()
+    assert not (tmp_path / "replica" / "replica.json").exists()
+    assert command("status", home=tmp_path).returncode == 3
+    assert command("stop", home=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    process = started(tmp_path)
+    process.send_signal(number)
+    assert ended(process) == (0, "", "")
+    assert not (tmp_path / "replica.json").exists()
+
+
+def test_the_root_key_stays_with_the_state_directory(tmp_path: Path) -> None:
+    keys = []
+    for _ in range(2):
+        with ReplicaProcess(tmp_path / "state") as process:
+            keys.append(process.root_key)
+    assert keys[0] == keys[1]
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    process = started(tmp_path, "--exit-with-parent")
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 0
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = command("start", "--port", str(port), home=tmp_path)
+    assert result.returncode == 1
+    assert str(port) in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "replica.json").exists()
+
+
+def test_a_state_directory_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with ReplicaProcess(tmp_path / "state") as process:
+        result = command("start", "--port", "0", "--state-dir", str(tmp_path / "state"), home=tmp_path / "home")
+        assert result.returncode == 1
+        assert str(process.pid) in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert process.running
+
+
+def test_a_stale_state_file_does_not_stop_anything_else(tmp_path: Path) -> None:
+    record = {"url": "http://127.0.0.1:9", "root_key": "aa", "pid": os.getpid()}
+    (tmp_path / "replica.json").write_text(json.dumps(record))
+    assert command("status", home=tmp_path).returncode == 3
+    result = command("stop", home=tmp_path)
+    assert result.returncode == 1
+    assert "left alone" in result.stderr
+
+
+def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("damaged")
+    with pytest.raises(ReplicaProcessError, match=r"keys\.json is damaged"):
+        ReplicaProcess(tmp_path).start()
+
+
+async def test_a_killed_replica_can_be_started_again(tmp_path: Path) -> None:
+    process = ReplicaProcess(tmp_path / "state")
+    async with process:
+        first = process.pid
+        process.kill()
+        assert not process.running
+        process.start()
+        assert process.pid != first
+        assert httpx.get(f"{process.url}/api/v2/status").status_code == 200
+    assert not process.running
