@@ -2,15 +2,15 @@
 /// state. Every rule is in the module of its concern; here is what is kept, and who is refused at the door.
 
 import Cycles "mo:core/Cycles";
-import Int "mo:core/Int";
-import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-import Time "mo:core/Time";
 
+import CapsuleApi "../capsule/CapsuleApi";
+import CapsuleService "../capsule/CapsuleService";
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import Creation "Creation";
 import Creations "Creations";
+import Inspection "Inspection";
 import Leases "Leases";
 import Registry "Registry";
 import Releases "Releases";
@@ -51,13 +51,25 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     alerts;
     leases;
     switches;
-    now = func() = Nat64.fromNat(Int.toNat(Time.now()));
+    now = CapsuleService.time;
     balance = Cycles.balance;
   };
   func self() : Principal { Principal.fromActor(this) };
+  transient let service = CapsuleService.CapsuleService(
+    store,
+    {
+      self;
+      refuseUser = func _ = null;
+      refuseNewCapsule = func _ = null;
+      refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
+    },
+  );
 
+  include CapsuleApi(service);
   include RolesApi(roles);
   include CreationApi(context, roles);
   include AdminApi(context, roles, releases);
   include OperatorApi(context, roles, releases, self);
+
+  system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool { Inspection.accepts(roles, caller, msg) };
 };
