@@ -23,6 +23,7 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
 from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
+from canister_factory.replica.server import ReplicaServer, ServerError
 
 COUNTER = """(module
   (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
@@ -243,5 +244,38 @@ async def test_a_killed_replica_can_be_started_again(tmp_path: Path) -> None:
         assert not process.running
         process.start()
         assert process.pid != first
-        assert httpx.get(f"{process.url}/api/v2/status").status_code == 200
+        async with Agent(Identity.anonymous(), network_of(process)) as agent:
+            assert (await agent.status()).root_key == process.root_key
     assert not process.running
+
+
+def test_without_the_wasm_runtime_help_works_and_start_says_what_to_install(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['wasmtime'] = None; from canister_factory.cli import main; main()"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "CANISTER_FACTORY_HOME": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", without, *arguments], env=environment, capture_output=True, text=True, timeout=30
+        )
+
+    assert run("--help").returncode == 0
+    assert run("replica", "start", "--help").returncode == 0
+    result = run("replica", "start", "--port", "0")
+    assert result.returncode == 1
+    assert "pip install 'canister-factory[replica]'" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
+async def test_only_loopback_addresses_are_listened_on(host: str) -> None:
+    with pytest.raises(ServerError, match="loopback"):
+        await ReplicaServer().start(host)
+
+
+async def test_it_can_be_embedded_in_a_program() -> None:
+    async with (
+        ReplicaServer() as server,
+        Agent(Identity.generate(), Network.resolve(server.url, root_key=server.root_key)) as agent,
+    ):
+        canister = await counter(agent)
+        assert await agent.update(canister, "add", b"") == (1).to_bytes(4, "little")
+        assert "canisters=1" in repr(server)
