@@ -6,7 +6,7 @@ Does not own: which execution comes next, or applying effects on anything but th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from .engine import Engine, Module
 from .execution import CanisterError, Entry, Env, Outcome, RejectCode
 from .guest_memory import GuestMemory, InstructionLimitReachedError
 from .host_interface import HostTrapError
-from .memory import Extent
+from .memory import MemoryState
 from .stable_memory import WASM_PAGE_BYTES, StableMemory
 from .system_api import SystemApi
 from .wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
@@ -36,10 +36,7 @@ class InstanceState:
     Tables are not part of it: as on the IC, each execution finds them as the module defines them.
     """
 
-    memory_bytes: int
-    extents: tuple[Extent, ...]
-    """Content of the memory, ascending; for all of a state, what is left out is zero; for changes, unchanged or, beyond
-    the former size, zero."""
+    memory: MemoryState
     globals: tuple[int, ...]
     """The mutable globals in the module's order, 64 raw bits each."""
 
@@ -223,25 +220,25 @@ class Instance:
 
     def export_state(self) -> InstanceState:
         """All of the state, for a snapshot. Doesn't touch what `take_changes` reports."""
-        return self._state(self._memory.extents)
+        return self._state(self._memory.export_state)
 
     def take_changes(self) -> InstanceState:
         """What changed since the last time this was called (the first time, everything), for a checkpoint."""
         return self._state(self._memory.take_changes)
 
-    def _state(self, extents: Callable[[], list[Extent]]) -> InstanceState:
+    def _state(self, memory: Callable[[], MemoryState]) -> InstanceState:
         if not self._has_image:
             self._ready()
         values = self._live.noted_globals if self._live else self._globals
         if values is None:  # memory was carried over, but nothing executed yet
             values = self._ready().noted_globals
-        return InstanceState(self._memory.committed, tuple(extents()), values)
+        return InstanceState(memory(), values)
 
     def restore(self, state: InstanceState, *, saved: bool = False) -> None:
         """Replaces the whole state by an exported one; neither start function nor initialization runs.
 
         Args:
-            state: exported from an instance of the same module; `extents` may hold any readable buffers.
+            state: complete, exported from an instance of the same module.
             saved: True when it was read from the checkpoint that `take_changes` goes on from.
 
         Raises:
@@ -250,9 +247,9 @@ class Instance:
         expected = len(self.module.instrumented.global_exports)
         if len(state.globals) != expected:
             raise ValueError(f"the state has {len(state.globals)} globals, the module {expected}")
-        if state.memory_bytes % WASM_PAGE_BYTES:
-            raise ValueError(f"a memory of {state.memory_bytes} bytes isn't whole pages of {WASM_PAGE_BYTES}")
-        self._replace_image(state.memory_bytes, state.extents)
+        if state.memory.length % WASM_PAGE_BYTES:
+            raise ValueError(f"a memory of {state.memory.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
+        self._replace_image(state.memory)
         self._globals = state.globals
         if saved:
             self._memory.mark_saved()
@@ -262,7 +259,7 @@ class Instance:
 
         To be called before anything is executed here. `other` stays as it is: a failed upgrade goes back to it.
         """
-        self._replace_image(other.memory_bytes, other._memory.extents())
+        self._replace_image(other.export_state().memory)
 
     def fork(self, stable: StableMemory) -> Instance:
         """An independent instance in the same state, on another stable memory (usually a fork of this one's).
@@ -274,11 +271,11 @@ class Instance:
         twin.restore(state)
         return twin
 
-    def _replace_image(self, length: int, extents: Iterable[Extent]) -> None:
+    def _replace_image(self, state: MemoryState) -> None:
         self._release()
         self._memory.close()
         self._memory = self._engine.new_memory()
-        self._memory.load(length, extents)
+        self._memory.restore(state)
         self._has_image = True
 
 

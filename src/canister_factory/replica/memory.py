@@ -11,10 +11,24 @@ import functools
 import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 Extent = tuple[int, bytes]
 """An offset into a memory, and the bytes that stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryState:
+    """A memory's content, or what changed of it since the state taken before."""
+
+    length: int
+    """Bytes."""
+    extents: tuple[Extent, ...]
+    """Ascending, not overlapping. Bytes that no extent covers are zero where the state is complete; otherwise they are
+    what they were before, or zero beyond the former length. `restore` takes any readable buffers."""
+    complete: bool = True
+
 
 # What is compared and exported at a time. Both strategies report changes in multiples of it.
 GRANULE = 4096
@@ -52,8 +66,12 @@ class MemoryTransaction(ABC):
         """Makes the linear memory's first `committed` bytes what they were. Beyond them it undoes nothing."""
 
     @abstractmethod
-    def load(self, length: int, extents: Iterable[Extent]) -> None:
-        """Makes the image `length` bytes of zeroes with these extents written into it. Nothing may be attached."""
+    def restore(self, state: MemoryState) -> None:
+        """Makes a complete state the image. Nothing may be attached.
+
+        Raises:
+            ValueError: an extent ends beyond the length.
+        """
 
     @abstractmethod
     def read(self, offset: int, size: int) -> bytes:
@@ -63,31 +81,27 @@ class MemoryTransaction(ABC):
     def close(self) -> None:
         """Gives the image's memory back. An attached linear memory must not be used after it."""
 
-    def extents(self) -> list[Extent]:
-        """All of the image except 64 KiB blocks of zeroes, in order."""
-        return self._nonzero(0, self.committed)
+    def export_state(self) -> MemoryState:
+        """All of the image; 64 KiB blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
+        found: list[Extent] = []
+        for offset in range(0, self.committed, _CHUNK):
+            block = self.read(offset, _CHUNK)
+            if block != _ZEROES:
+                found.append((offset, block))
+        return MemoryState(self.committed, tuple(found))
 
-    def take_changes(self) -> list[Extent]:
-        """What was committed since the last time this was called, in order; the first time, all of the image.
-
-        Blocks of zeroes in what was never there before are left out: a reader takes growth as zeroes.
-        """
+    def take_changes(self) -> MemoryState:
+        """What was committed since the last time this was called; the first time, all of the image."""
         changed, self._changed = self._changed, []
         if changed is None:
-            return self.extents()
-        return [(start, self.read(start, end - start)) for start, end in _joined(sorted(changed), 0)]
+            return self.export_state()
+        runs = _joined(sorted(changed), 0)
+        extents = tuple((start, self.read(start, end - start)) for start, end in runs)
+        return MemoryState(self.committed, extents, complete=False)
 
     def mark_saved(self) -> None:
         """Says that a checkpoint holds the present image: `take_changes` starts from here."""
         self._changed = []
-
-    def _nonzero(self, start: int, end: int) -> list[Extent]:
-        found: list[Extent] = []
-        for offset in range(start, end, _CHUNK):
-            block = self.read(offset, min(_CHUNK, end - offset))
-            if block != _ZEROES:
-                found.append((offset, block))
-        return found
 
     def _note(self, runs: list[tuple[int, int]]) -> None:
         if self._changed is not None:
@@ -133,12 +147,12 @@ class FullCopyMemory(MemoryTransaction):
     def rollback(self) -> None:
         _view(self._base, self.committed)[:] = self._image
 
-    def load(self, length: int, extents: Iterable[Extent]) -> None:
-        self._image = bytearray(length)
-        self.committed = length
-        for offset, data in extents:
-            if offset + len(data) > length:
-                raise ValueError(f"an extent of {len(data)} bytes at {offset} ends beyond the memory's {length} bytes")
+    def restore(self, state: MemoryState) -> None:
+        check_extents(state)
+        self._image = bytearray(state.length)
+        self.committed = state.length
+        self._changed = None
+        for offset, data in state.extents:
             self._image[offset : offset + len(data)] = data
 
     def read(self, offset: int, size: int) -> bytes:
@@ -190,7 +204,7 @@ class CopyOnWriteMemory(MemoryTransaction):
             self._save(start, end)
             self._drop(start, end)
         if length > before:
-            grown = self._dirty(before, length)
+            grown = self._dirty(before, length, only_private=False)
             self._resize(length)
             for start, end in grown:
                 self._save(start, end)
@@ -202,12 +216,12 @@ class CopyOnWriteMemory(MemoryTransaction):
         for start, end in self._dirty(0, self.committed):
             self._drop(start, end)
 
-    def load(self, length: int, extents: Iterable[Extent]) -> None:
+    def restore(self, state: MemoryState) -> None:
+        check_extents(state)
         self._resize(0)
-        self._resize(length)
-        for offset, data in extents:
-            if offset + len(data) > length:
-                raise ValueError(f"an extent of {len(data)} bytes at {offset} ends beyond the memory's {length} bytes")
+        self._resize(state.length)
+        self._changed = None
+        for offset, data in state.extents:
             unwritten = memoryview(data)
             while unwritten:
                 written = os.pwrite(self._file, unwritten, offset)
@@ -250,19 +264,23 @@ class CopyOnWriteMemory(MemoryTransaction):
     def _drop(self, start: int, end: int) -> None:
         _checked(_libc().madvise(self._base + start, end - start, mmap.MADV_DONTNEED) == 0)
 
-    def _dirty(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Runs that hold private pages, neighbours joined: [(start, end)]."""
+    def _dirty(self, start: int, end: int, *, only_private: bool = True) -> list[tuple[int, int]]:
+        """Runs of pages that hold something else than the image, neighbours joined: [(start, end)].
+
+        Under the image's mapping that is what is private. Beyond it, everything that isn't the kernel's page of zeroes.
+        """
         if start == end:
             return []
         base = self._base
+        unwanted = _PAGE_IS_FILE | _PAGE_IS_ZERO if only_private else _PAGE_IS_ZERO
         scan = _ScanArguments(
             size=ctypes.sizeof(_ScanArguments),
             start=base + start,
             end=base + end,
             vec=ctypes.addressof(self._runs),
             vec_len=self._MAX_RUNS,
-            category_inverted=_PAGE_IS_FILE | _PAGE_IS_ZERO,
-            category_mask=_PAGE_IS_FILE | _PAGE_IS_ZERO,
+            category_inverted=unwanted,
+            category_mask=unwanted,
             category_anyof_mask=_PAGE_IS_PRESENT | _PAGE_IS_SWAPPED,
             return_mask=_PAGE_IS_PRESENT,
         )
@@ -273,6 +291,17 @@ class CopyOnWriteMemory(MemoryTransaction):
             if scan.walk_end >= scan.end:
                 return _joined(found, _WORTH_A_CALL)
             scan.start = scan.walk_end
+
+
+def check_extents(state: MemoryState) -> None:
+    """Raises ValueError where a state isn't complete, or has an extent beyond its length."""
+    if not state.complete:
+        raise ValueError("only a complete state can be restored, this one holds changes")
+    for offset, data in state.extents:
+        if offset + len(data) > state.length:
+            raise ValueError(
+                f"an extent of {len(data)} bytes at {offset} ends beyond the memory's {state.length} bytes"
+            )
 
 
 def _joined(runs: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
@@ -288,7 +317,7 @@ def _joined(runs: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
 
 
 def _view(base: int, length: int) -> memoryview:
-    return memory_view(base, length) if length else memoryview(b"")
+    return memory_view(base, length) if length else memoryview(bytearray())
 
 
 _from_memory = ctypes.pythonapi.PyMemoryView_FromMemory

@@ -5,10 +5,9 @@ Owns: the bytes, growth, rollback, forks and changes for checkpoints. Does not o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
-from .memory import Extent
+from .memory import MemoryState, check_extents
 
 WASM_PAGE_BYTES: Final = 65536
 # Stable memory may grow to 500 GiB ("Resource limits" in the IC's documentation).
@@ -29,7 +28,7 @@ class StableMemory:
         self._wasm_pages = 0
         self._journal: dict[int, bytes | None] | None = None
         self._pages_before = 0
-        self._changed: set[int] = set()
+        self._changed: set[int] | None = None  # None: all of it, since nothing was taken yet
 
     def __repr__(self) -> str:
         return f"StableMemory(wasm_pages={self._wasm_pages}, blocks_used={len(self._blocks)})"
@@ -90,7 +89,8 @@ class StableMemory:
         if self._journal is not None and number not in self._journal:
             self._journal[number] = self._blocks.get(number)
         self._blocks[number] = block
-        self._changed.add(number)
+        if self._changed is not None:
+            self._changed.add(number)
 
     def _check(self, offset: int, size: int) -> None:
         if offset + size > self.size_bytes:
@@ -126,31 +126,39 @@ class StableMemory:
         twin = StableMemory()
         twin._blocks = dict(self._blocks)
         twin._wasm_pages = self._wasm_pages
-        twin._changed = set(self._changed)
+        twin._changed = None if self._changed is None else set(self._changed)
         return twin
 
-    def extents(self) -> list[Extent]:
-        """All of its content except blocks of zeroes, in order."""
-        return [(number * _BLOCK, block) for number, block in sorted(self._blocks.items()) if block != _ZEROES]
+    def export_state(self) -> MemoryState:
+        """All of its content; blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
+        extents = tuple((number * _BLOCK, block) for number, block in sorted(self._blocks.items()) if block != _ZEROES)
+        return MemoryState(self.size_bytes, extents)
 
-    def take_changes(self) -> list[Extent]:
-        """What was written since the last time this was called, in order. (The size is in `wasm_pages`.)"""
+    def take_changes(self) -> MemoryState:
+        """What was written since the last time this was called; the first time, everything."""
         changed, self._changed = self._changed, set()
-        end = self.size_bytes
-        return [(at * _BLOCK, self._blocks.get(at, _ZEROES)) for at in sorted(changed) if at * _BLOCK < end]
+        if changed is None:
+            return self.export_state()
+        extents = tuple((number * _BLOCK, self._blocks.get(number, _ZEROES)) for number in sorted(changed))
+        # What a transaction wrote into pages that it grew, and that were rolled back, lies beyond the end.
+        kept = tuple(extent for extent in extents if extent[0] < self.size_bytes)
+        return MemoryState(self.size_bytes, kept, complete=False)
 
-    def mark_saved(self) -> None:
-        """Says that a checkpoint holds the present content: `take_changes` starts from here."""
-        self._changed = set()
+    def restore(self, state: MemoryState, *, saved: bool = False) -> None:
+        """Replaces the whole content.
 
-    def load(self, wasm_pages: int, extents: Iterable[Extent]) -> None:
-        """Replaces the whole content, as read from a checkpoint or a snapshot.
+        Args:
+            state: complete, as exported.
+            saved: True when it was read from the checkpoint that `take_changes` goes on from.
 
         Raises:
-            IndexError: an extent isn't within the new size.
+            ValueError: an extent ends beyond the length, or the length isn't whole pages.
         """
-        self._changed.update(self._blocks)
+        check_extents(state)
+        if state.length % WASM_PAGE_BYTES:
+            raise ValueError(f"a stable memory of {state.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
         self._blocks = {}
-        self._wasm_pages = wasm_pages
-        for offset, data in extents:
+        self._wasm_pages = state.length // WASM_PAGE_BYTES
+        for offset, data in state.extents:
             self.write(offset, data)
+        self._changed = set() if saved else None

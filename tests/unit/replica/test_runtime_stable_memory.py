@@ -1,0 +1,160 @@
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from canister_factory.replica.memory import MemoryState
+from canister_factory.replica.stable_memory import MAX_WASM_PAGES, StableMemory
+
+PAGE = 65536
+
+
+def applied(state: MemoryState, image: bytes = b"") -> bytearray:
+    """What a checkpoint holds after this state came on top of `image`."""
+    image = bytearray(b"" if state.complete else image[: state.length])
+    image += bytes(state.length - len(image))
+    for offset, data in state.extents:
+        image[offset : offset + len(data)] = data
+    return image
+
+
+def test_new_pages_are_zero_and_growth_tells_the_former_size():
+    stable = StableMemory()
+    assert stable.grow(2) == 0
+    assert stable.grow(1) == 2
+    assert stable.read(3 * PAGE - 8, 8) == bytes(8)
+
+
+def test_growth_beyond_500_gib_fails_and_changes_nothing():
+    stable = StableMemory()
+    assert stable.grow(MAX_WASM_PAGES) == 0
+    assert stable.grow(1) == -1
+    assert stable.wasm_pages == MAX_WASM_PAGES
+
+
+def test_a_write_at_the_far_end_of_a_huge_memory_takes_one_block():
+    stable = StableMemory()
+    stable.grow(MAX_WASM_PAGES)
+    stable.write(stable.size_bytes - 3, b"end")
+    assert stable.read(stable.size_bytes - 4, 4) == b"\0end"
+    assert "blocks_used=1" in repr(stable)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(PAGE, 1), (PAGE - 1, 2), (1 << 63, 1)])
+def test_ranges_beyond_the_end_are_refused(offset, size):
+    stable = StableMemory()
+    stable.grow(1)
+    with pytest.raises(IndexError, match="stable memory of 65536 bytes"):
+        stable.write(offset, bytes(size))
+    with pytest.raises(IndexError, match="stable memory of 65536 bytes"):
+        stable.read(offset, size)
+
+
+def test_forks_go_separate_ways():
+    stable = StableMemory()
+    stable.grow(1)
+    stable.write(0, b"shared")
+    twin = stable.fork()
+    twin.write(0, b"twin's")
+    twin.grow(1)
+    assert stable.read(0, 6) == b"shared"
+    assert stable.wasm_pages == 1
+    assert twin.read(0, 6) == b"twin's"
+
+
+def test_a_fork_remembers_what_no_checkpoint_has_seen():
+    stable = StableMemory()
+    stable.grow(1)
+    stable.write(0, b"unsaved")
+    assert stable.fork().take_changes().extents[0][1][:7] == b"unsaved"
+
+
+def test_a_restored_memory_replaces_the_old_one():
+    stable = StableMemory()
+    stable.grow(3)
+    stable.write(2 * PAGE, b"old")
+    stable.take_changes()
+    stable.restore(MemoryState(PAGE, ((5, b"new"),)))
+    stable.grow(2)
+    assert stable.read(0, 8) == bytes(5) + b"new"
+    assert stable.read(2 * PAGE, 3) == bytes(3)
+    assert applied(stable.take_changes(), b"x" * 3 * PAGE) == stable.read(0, 3 * PAGE)
+
+
+def test_after_restoring_a_checkpoint_only_new_writes_are_changes():
+    stable = StableMemory()
+    stable.restore(MemoryState(PAGE, ((5, b"saved"),)), saved=True)
+    assert stable.take_changes() == MemoryState(PAGE, (), complete=False)
+    stable.write(PAGE - 1, b"!")
+    assert [offset for offset, _ in stable.take_changes().extents] == [PAGE - 4096]
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (MemoryState(PAGE + 1, ()), "isn't whole pages"),
+        (MemoryState(PAGE, ((PAGE - 1, b"12"),)), "ends beyond"),
+        (MemoryState(PAGE, (), complete=False), "only a complete state"),
+    ],
+)
+def test_states_that_cannot_be_right_are_refused(state, message):
+    with pytest.raises(ValueError, match=message):
+        StableMemory().restore(state)
+
+
+class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stable = StableMemory()
+        self.model = bytearray()
+        self.before: bytes | None = None
+        self.saved = bytearray()
+
+    @rule(pages=st.integers(0, 2))
+    def grow(self, pages: int) -> None:
+        if len(self.model) < 5 * PAGE:
+            self.stable.grow(pages)
+            self.model += bytes(pages * PAGE)
+
+    @precondition(lambda self: self.model)
+    @rule(at=st.integers(0, 8 * PAGE), data=st.binary(max_size=100), times=st.integers(1, 200))
+    def write(self, at: int, data: bytes, times: int) -> None:
+        at %= len(self.model)
+        block = (data * times)[: len(self.model) - at]
+        self.stable.write(at, block)
+        self.model[at : at + len(block)] = block
+
+    @precondition(lambda self: self.before is None)
+    @rule()
+    def begin(self) -> None:
+        self.stable.begin()
+        self.before = bytes(self.model)
+
+    @precondition(lambda self: self.before is not None)
+    @rule()
+    def commit(self) -> None:
+        self.stable.commit()
+        self.before = None
+
+    @precondition(lambda self: self.before is not None)
+    @rule()
+    def rollback(self) -> None:
+        self.stable.rollback()
+        self.model = bytearray(self.before)
+        self.before = None
+
+    @precondition(lambda self: self.before is None)
+    @rule()
+    def checkpoint(self) -> None:
+        self.saved = applied(self.stable.take_changes(), self.saved)
+        assert self.saved == self.model
+
+    @invariant()
+    def content_is_as_modelled(self) -> None:
+        assert self.stable.size_bytes == len(self.model)
+        assert self.stable.read(0, len(self.model)) == self.model
+        assert applied(self.stable.export_state()) == self.model
+
+
+TestStableMemoryMatchesAByteArray = StableMemoryMatchesAByteArray.TestCase
+TestStableMemoryMatchesAByteArray.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
