@@ -13,7 +13,7 @@ from enum import Enum
 from canister_factory.candid.principal import Principal
 
 from .cycles import Prices
-from .engine import Module
+from .engine import Engine, Module
 from .execution import CanisterError, RejectCode
 from .instance import Instance
 from .messages import CallContext, PendingCall, StopWaiter
@@ -161,6 +161,10 @@ class CanisterState:
                 "IC0537",
             )
         return self.module, self.instance
+
+    def new_instance(self, engine: Engine, module: Module, stable: StableMemory) -> Instance:
+        """An instance for this canister, with its limit on Wasm memory; the canister doesn't use it yet."""
+        return Instance(engine, module, stable, memory_limit=self.settings.wasm_memory_limit or None)
 
     def require_running(self) -> None:
         """Raises CanisterError (IC0508, IC0509) when the canister takes no messages."""

@@ -155,8 +155,7 @@ class _Steps:
                     old = old.fork(self.stable)
                     opened.append(old)
                     outcomes.append(self._step(old, Entry.PRE_UPGRADE, b""))
-            limit = canister.settings.wasm_memory_limit or None
-            instance = Instance(self._engine, module, self.stable, memory_limit=limit)
+            instance = canister.new_instance(self._engine, module, self.stable)
             opened.append(instance)
             if old is not None and installation.memory_persistence == "keep":
                 instance.carry_over_memory_from(old)

@@ -207,6 +207,11 @@ class Management:
         before, after = canister.settings, changed_settings(canister.settings, argument["settings"])
         canister.settings = after
         canister.version += 1
+        if after.wasm_memory_limit != before.wasm_memory_limit and canister.instance is not None:
+            module, former = canister.running_module
+            canister.instance = canister.new_instance(self._engine, module, canister.stable)
+            canister.instance.restore(former.export_state())
+            former.close()
         if after.controllers != before.controllers:
             change = self._change(request, argument, canister, "controllers_change", controllers=after.controllers)
             canister.record(change)

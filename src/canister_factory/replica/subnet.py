@@ -13,6 +13,7 @@ from typing import Any
 from . import ingress
 from .calls import Builtin, Calls
 from .canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
+from .checkpoint import Checkpoint
 from .cycles import Prices
 from .engine import Engine
 from .execution import Entry, Response
@@ -28,6 +29,13 @@ STORAGE_INTERVAL_NS = 10 * SECOND_NS
 STATUS_RETENTION_NS = 300 * SECOND_NS
 
 
+class SubnetBrokenError(Exception):
+    """An internal error left a round half executed; a restart goes on from the last durable round."""
+
+    def __init__(self) -> None:
+        super().__init__("A round broke off by an internal error (see the log): restart the replica to go on")
+
+
 class Subnet:
     """Takes ingress messages, executes rounds, answers queries.
 
@@ -39,7 +47,11 @@ class Subnet:
         canister_id_range: first and last id that may be given to a canister.
         node_count: prices are proportional to it; 13 is the ordinary application subnet.
         data_certificate: the certificate that a canister sees in a query.
-        state: a restored state; None for a new subnet.
+        builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
+        checkpoint: where the state is kept; None: in memory only.
+
+    Raises:
+        CheckpointError: the kept state can't be restored.
     """
 
     def __init__(
@@ -53,19 +65,24 @@ class Subnet:
         prices: Prices = Prices(),  # noqa: B008 - immutable
         node_count: int = 13,
         data_certificate: Callable[[bytes], bytes] | None = None,
-        state: SubnetState | None = None,
+        builtins: Mapping[bytes, Builtin] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self._clock_ns = clock_ns
         self._prices = prices.for_nodes(node_count)
         self.listeners = Listeners()
-        self.state = state or SubnetState(secrets.token_bytes(32), *canister_id_range)
+        restored = checkpoint.load() if checkpoint is not None else None
+        self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
         self._calls = Calls(self.state, self._prices, self.listeners, subnet_id, root_key)
         self._management = Management(self.state, self._calls, engine, self._prices, self.listeners)
+        self._calls.builtins.update(builtins or {})
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._queries = Queries(self.state, self._calls, self._management, self._prices)
         self.data_certificate = data_certificate
-        self.executed_messages = 0
-        self._last_check = (0, 0)
+        self._checkpoint = checkpoint
+        self._broken = False
+        if checkpoint is not None:
+            checkpoint.replay(self)
 
     def __repr__(self) -> str:
         state = self.state
@@ -97,9 +114,9 @@ class Subnet:
     def consumed_cycles(self) -> int:
         return self.state.cycles_consumed
 
-    def add_builtin(self, canister_id: bytes, builtin: Builtin) -> None:
-        """Lets a function of the replica answer the calls to a canister id, as for the management canister."""
-        self._calls.builtins[canister_id] = builtin
+    @property
+    def executed_messages(self) -> int:
+        return self.state.messages_executed
 
     # --- ingress -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +142,10 @@ class Subnet:
         if request_id in self.state.statuses:
             return
         effective_id = content["canister_id"] if effective_canister_id is None else effective_canister_id
-        self.enqueue(_request(content, request_id, effective_id))
+        request = _request(content, request_id, effective_id)
+        self.enqueue(request)
+        if self._checkpoint is not None:
+            self._checkpoint.note_submitted(request)
 
     def enqueue(self, request: Request) -> None:
         """Charges and queues an ingress message: the deterministic part of `submit`."""
@@ -139,9 +159,39 @@ class Subnet:
     # --- rounds ------------------------------------------------------------------------------------------------------
 
     def execute_round(self, max_messages: int = MESSAGES_PER_ROUND) -> bool:
-        """Executes what is due and what is queued, at most `max_messages` messages; True if more waits."""
-        self.execute_round_at(self._now_ns(), max_messages)
+        """Executes what is due and what is queued, at most `max_messages` messages; True if more waits.
+
+        Raises:
+            SubnetBrokenError: a former round broke off by an internal error, so the state can't be relied on.
+        """
+        if self._broken:
+            raise SubnetBrokenError
+        now_ns = self._now_ns()
+        try:
+            changed = self.execute_round_at(now_ns, max_messages)
+        except BaseException:
+            self._broken = True
+            raise
+        if changed and self._checkpoint is not None:
+            self._checkpoint.note_round(now_ns, max_messages, self.state)
         return bool(self.state.queue)
+
+    def persist(self) -> None:
+        """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.
+
+        Raises:
+            CheckpointError: the disk refuses; nothing may be answered.
+        """
+        if self._checkpoint is not None and not self._broken:
+            self._checkpoint.commit(self.state)
+
+    def close(self) -> None:
+        """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards."""
+        if self._checkpoint is not None and not self._broken:
+            self._checkpoint.close(self.state)
+        for canister in self.state.canisters.values():
+            if canister.instance is not None:
+                canister.instance.close()
 
     def execute_round_at(self, now_ns: int, max_messages: int) -> bool:
         """One round at a given time: the deterministic part of `execute_round`. False if it changed nothing else."""
@@ -153,7 +203,7 @@ class Subnet:
         changed |= self._schedule_tasks()
         for _ in range(min(max_messages, len(state.queue))):
             self._calls.process(state.queue.popleft())
-            self.executed_messages += 1
+            state.messages_executed += 1
             changed = True
         return changed
 

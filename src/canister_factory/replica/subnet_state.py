@@ -54,6 +54,7 @@ class SubnetState:
     cycles_consumed: int = 0
     storage_charged_ns: int = 0
     instructions: int = 0
+    messages_executed: int = 0
 
     def next_id(self) -> int:
         """A number for a call or a call context, unique for the life of the subnet."""

@@ -1,0 +1,175 @@
+"""What a state directory keeps: every committed round, whenever the process ends."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
+from replica_puppet import call_argument, puppet, with_custom_section
+
+from canister_factory.candid.values import Case
+from canister_factory.replica.checkpoint import Checkpoint, CheckpointError
+from canister_factory.replica.state_codec import encode_state
+from canister_factory.replica.subnet import Subnet
+
+
+def _opener(directory: Path, **limits: int) -> Callable[[Clock], Subnet]:
+    return lambda clock: Subnet(engine(), clock_ns=clock, checkpoint=Checkpoint(directory, engine(), **limits))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(_opener(tmp_path))
+
+
+def _kill_and_restart(bench: Bench, directory: Path, copy: Path) -> Bench:
+    """A second life from what is on disk, without the first one having closed anything."""
+    shutil.copytree(directory, copy)
+    later = Bench(_opener(copy))
+    later.clock.now_ns = bench.clock.now_ns
+    later._requests = 1_000
+    return later
+
+
+def test_a_killed_process_comes_back_with_every_committed_round(bench: Bench, tmp_path: Path, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    canister = bench.puppet()
+    for _ in range(3):
+        bench.call(canister, "count")
+    bench.call(canister, "remember", b"in stone")
+    request = bench.submit(canister, "count")
+    bench.run()
+    bench.subnet.persist()
+    before = encode_state(bench.subnet.state)
+
+    later = _kill_and_restart(bench, tmp_path, tmp_path_factory.mktemp("copy") / "state")
+
+    assert encode_state(later.subnet.state) == before
+    assert later.count(canister) == 4
+    assert later.query(canister, "recall") == b"in stone"
+    assert later.outcome(request).data == b"\x04\0\0\0"  # type: ignore[union-attr]
+
+
+def test_what_was_not_committed_is_gone_as_a_whole(bench: Bench, tmp_path: Path, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    canister = bench.puppet()
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    bench.call(canister, "count")
+
+    later = _kill_and_restart(bench, tmp_path, tmp_path_factory.mktemp("copy") / "state")
+
+    assert later.count(canister) == 1
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9, 40])
+def test_a_torn_end_of_the_journal_is_ignored_and_written_over(bench: Bench, tmp_path: Path, cut: int) -> None:
+    canister = bench.puppet()
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    bench.submit(canister, "count")
+    bench.subnet.persist()
+    (journal,) = tmp_path.glob("journal-*")
+    journal.write_bytes(journal.read_bytes()[:-cut])
+
+    bench.restart()
+    assert bench.count(canister) == 1
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    bench.restart()
+    assert bench.count(canister) == 2
+
+
+def test_calls_in_flight_survive(bench: Bench) -> None:
+    first, second = bench.puppet(), bench.puppet()
+    request = bench.submit(first, "forward", call_argument(second, "echo", b"late", cycles=10**9))
+    bench.subnet.execute_round(max_messages=1)
+    bench.subnet.close()
+    bench.restart()
+    assert bench.outcome(request) is None
+    bench.run()
+    assert bench.outcome(request).data == b"late"  # type: ignore[union-attr]
+
+
+def test_an_orderly_end_leaves_nothing_to_execute_again(bench: Bench, tmp_path: Path) -> None:
+    canister = bench.puppet()
+    bench.call(canister, "count")
+    bench.call(canister, "remember", b"in stone")
+    bench.subnet.close()
+    before = encode_state(bench.subnet.state)
+    (journal,) = tmp_path.glob("journal-*")
+    assert journal.stat().st_size == 0
+
+    bench.restart()
+    assert encode_state(bench.subnet.state) == before
+    assert bench.count(canister) == 1
+    assert bench.query(canister, "recall") == b"in stone"
+    assert bench.canister(canister).module.hash == engine().compile(puppet()).hash  # type: ignore[union-attr]
+
+
+def test_snapshots_write_what_changed_and_new_code_wholly(tmp_path: Path) -> None:
+    bench = Bench(_opener(tmp_path, journal_bytes=0))  # a snapshot with every commit
+    first, second = bench.puppet(), bench.puppet()
+    for _ in range(2):
+        bench.call(first, "count")
+        bench.call(second, "remember", b"unharmed")
+        bench.subnet.persist()
+    bench.install(first, with_custom_section(puppet(), "other"), mode=Case("upgrade", None))
+    bench.call(first, "count")
+    bench.subnet.persist()
+    third = bench.puppet()
+    bench.subnet.persist()
+    bench.on("stop_canister", second)
+    bench.on("delete_canister", second)
+    bench.subnet.persist()
+
+    bench.restart()
+    assert list(bench.subnet.canisters) == [first, third]
+    assert bench.count(first) == 1
+    assert bench.call(first, "count") == b"\x02\0\0\0"
+
+
+def test_timers_and_time_go_on_after_a_restart(bench: Bench) -> None:
+    canister = bench.puppet()
+    due = bench.clock.now_ns + 60 * SECOND_NS
+    bench.call(canister, "set_timer", due.to_bytes(8, "little"))
+    bench.subnet.persist()
+    bench.restart()
+    assert bench.subnet.next_wakeup_ns() == due
+    bench.clock.advance(61)
+    bench.run()
+    assert bench.count(canister) == 1
+
+
+def test_the_randomness_is_the_same_for_messages_executed_again_and_never_repeats(bench: Bench) -> None:
+    first = bench.manage("raw_rand")
+    bench.subnet.persist()
+    bench.restart()
+    assert bench.manage("raw_rand") not in (first, b"")
+
+
+def test_another_outcome_of_the_journal_is_refused_with_what_to_do(bench: Bench, tmp_path: Path) -> None:
+    canister = bench.puppet()
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    with pytest.raises(CheckpointError, match="another state directory"):
+        Subnet(engine(), clock_ns=bench.clock, checkpoint=Checkpoint(tmp_path, engine()), node_count=34)
+
+
+def test_a_state_of_another_format_is_refused(tmp_path: Path, bench: Bench) -> None:
+    bench.subnet.close()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "state.sqlite") as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(CheckpointError, match="format 99"):
+        bench.restart()
+
+
+def test_settings_and_controllers_come_back(bench: Bench) -> None:
+    canister = bench.create(freezing_threshold=77, log_visibility=Case("public"))
+    bench.subnet.close()
+    bench.restart()
+    settings = bench.canister(canister).settings
+    assert (settings.freezing_threshold, settings.controllers) == (77, (OWNER,))
