@@ -29,13 +29,17 @@ def ingress_bytes(request: Request) -> int:
 
 
 def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
-    """The canister that pays for an ingress message; None where it is free."""
+    """The canister that pays for an ingress message; None where it is free, or its argument names no canister."""
     if request.callee != MANAGEMENT_CANISTER:
         return state.canisters.get(request.callee)
     field = INGRESS_METHODS.get(request.method)
     if field is None or request.method in FREE_METHODS:
         return None
-    return state.canisters.get(decode_argument(request.method, request.arg)[field].bytes)
+    try:
+        argument = decode_argument(request.method, request.arg)
+    except CanisterError:  # said in the answer
+        return None
+    return state.canisters.get(argument[field].bytes)
 
 
 def check(state: SubnetState, calls: Calls, prices: Prices, request: Request, now_ns: int) -> None:

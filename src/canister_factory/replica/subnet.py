@@ -201,7 +201,9 @@ class Subnet:
         changed |= self._forget_statuses()
         changed |= self._charge_storage()
         changed |= self._schedule_tasks()
-        for _ in range(min(max_messages, len(state.queue))):
+        for _ in range(max_messages):
+            if not state.queue:
+                break
             self._calls.process(state.queue.popleft())
             state.messages_executed += 1
             changed = True
