@@ -25,7 +25,7 @@ module {
     putConnection(capsule, { peer; status = #Pending; created_at = now; updated_at = now });
   };
 
-  public func putConnection(capsule : Store.Capsule, connection : Types.Connection) : Types.UnitResult {
+  func putConnection(capsule : Store.Capsule, connection : Types.Connection) : Types.UnitResult {
     Roster.put(capsule, capsule.connections, Persons.key(connection.peer), Seal.connection(connection));
   };
 
@@ -49,7 +49,7 @@ module {
     let affected = capsule.groups.values().filter(func({ record }) = not record.members.all(isOther)).toArray();
     for ({ record } in affected.values()) {
       let kept = { record with members = record.members.filter(isOther); updated_at = now };
-      Roster.replaceSmaller(capsule, capsule.groups, record.id, Seal.group(kept));
+      Roster.insert(capsule, capsule.groups, record.id, Seal.group(kept));
     };
     #Ok;
   };
@@ -64,7 +64,7 @@ module {
     switch (putGroup(capsule, record)) { case (#Ok) #Ok(record.id); case (#Err problem) #Err problem };
   };
 
-  public func putGroup(capsule : Store.Capsule, group : Types.ConnectionGroup) : Types.UnitResult {
+  func putGroup(capsule : Store.Capsule, group : Types.ConnectionGroup) : Types.UnitResult {
     Roster.put(capsule, capsule.groups, group.id, Seal.group(group));
   };
 

@@ -31,9 +31,15 @@ module {
   /// Puts a gallery in its place, new or over the one with the same id.
   public func put(store : Store.Store, capsule : Store.Capsule, gallery : Types.Gallery) : Types.UnitResult {
     let sealed = Seal.gallery(gallery);
-    switch (Roster.put(capsule, capsule.galleries, gallery.id, sealed)) { case (#Ok) {}; case error return error };
-    store.gallery_homes.add(gallery.id, capsule);
-    #Ok;
+    let fits = Roster.put(capsule, capsule.galleries, gallery.id, sealed);
+    if (fits == #Ok) store.gallery_homes.add(gallery.id, capsule);
+    fits;
+  };
+
+  /// Puts a gallery that is known to fit in its place.
+  public func insert(store : Store.Store, capsule : Store.Capsule, gallery : Store.Sealed<Types.Gallery>) {
+    Roster.insert(capsule, capsule.galleries, gallery.record.id, gallery);
+    store.gallery_homes.add(gallery.record.id, capsule);
   };
 
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
@@ -86,7 +92,7 @@ module {
     let affected = capsule.galleries.values().filter(func({ record }) = not record.memory_entries.all(isOther)).toArray();
     for ({ record } in affected.values()) {
       let kept = { record with memory_entries = record.memory_entries.filter(isOther); updated_at = now };
-      Roster.replaceSmaller(capsule, capsule.galleries, record.id, Seal.gallery(kept));
+      Roster.insert(capsule, capsule.galleries, record.id, Seal.gallery(kept));
     };
   };
 

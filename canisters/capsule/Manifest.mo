@@ -17,11 +17,16 @@ import Types "Types";
 module {
   public let scheme : Text = "canister-factory-manifest-1";
 
+  /// The capsule's own record, unless it has yet to be imported.
+  func ownEntry(capsule : Store.Capsule) : ?Store.Sealed<Types.CapsuleRecord> {
+    if (capsule.id == "") null else ?Seal.capsule(Capsules.record(capsule));
+  };
+
   /// Takes the manifest; `origin` is the canister that computes it.
   public func take(capsule : Store.Capsule, origin : Principal, now : Nat64) : Types.CapsuleManifest {
     let hash = Sha256.new();
     Sha256.update(hash, scheme.encodeUtf8());
-    Sha256.update(hash, Seal.capsule(Capsules.record(capsule)).seal.entry_hash);
+    switch (ownEntry(capsule)) { case (?{ seal }) Sha256.update(hash, seal.entry_hash); case null {} };
     for ({ seal } in capsule.memories.values()) Sha256.update(hash, seal.entry_hash);
     for ({ seal } in capsule.galleries.values()) Sha256.update(hash, seal.entry_hash);
     for ({ seal } in capsule.connections.values()) Sha256.update(hash, seal.entry_hash);
@@ -71,7 +76,10 @@ module {
       false;
     };
 
-    if (after == null) page.add(entry(#Capsule, capsule.id, Seal.capsule(Capsules.record(capsule)).seal, null));
+    switch (after, ownEntry(capsule)) {
+      case (null, ?{ seal }) page.add(entry(#Capsule, capsule.id, seal, null));
+      case _ {};
+    };
     let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m.seal, m.content))
       or fill<Store.Sealed<Types.Gallery>>(#Gallery, capsule.galleries, func(id, g) = entry(#Gallery, id, g.seal, null))
       or fill<Store.Sealed<Types.Connection>>(#Connection, capsule.connections, func(id, c) = entry(#Connection, id, c.seal, null))

@@ -73,23 +73,25 @@ module {
     };
   };
 
-  /// Puts a memory in its place, new or over the one with the same id. Too large a record is refused.
-  public func put(
-    store : Store.Store,
-    capsule : Store.Capsule,
-    record : Types.MemoryRecord,
-    content : ?Store.Content,
-  ) : Types.UnitResult {
-    let stored = Seal.memory(record, content);
-    switch (Validate.most("bytes of a memory's record", Limits.recordBytes, stored.seal.record_bytes)) {
-      case null {};
-      case (?problem) return #Err problem;
+  /// Puts a memory in its place, new or over the one with the same id.
+  public func insert(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) {
+    let id = memory.record.id;
+    capsule.content_bytes -= contentSize(capsule.memories.get(id));
+    capsule.content_bytes += contentSize(?memory);
+    capsule.memories.add(id, memory);
+    store.memory_homes.add(id, capsule);
+  };
+
+  /// The same, unless the record is too large.
+  func put(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) : Types.UnitResult {
+    switch (checkSize(memory)) {
+      case (?problem) #Err problem;
+      case null { insert(store, capsule, memory); #Ok };
     };
-    capsule.content_bytes -= contentSize(capsule.memories.get(record.id));
-    capsule.content_bytes += contentSize(?stored);
-    capsule.memories.add(record.id, stored);
-    store.memory_homes.add(record.id, capsule);
-    #Ok;
+  };
+
+  public func checkSize(memory : Store.StoredMemory) : Validate.Problem {
+    Validate.most("bytes of a memory's record", Limits.recordBytes, memory.seal.record_bytes);
   };
 
   func contentSize(memory : ?Store.StoredMemory) : Nat64 = switch memory {
@@ -148,7 +150,7 @@ module {
       access = switch (memory.access) { case (?given) given; case null #Private };
       blob_ref = switch externalRef { case (?ref) ref; case null contentRef(id, content) };
     };
-    put(store, capsule, record, content);
+    put(store, capsule, Seal.memory(record, content));
   };
 
   public func add(
@@ -210,7 +212,7 @@ module {
       access = switch (change.access) { case (?given) given; case null record.access };
       blob_ref;
     };
-    put(store, capsule, updated, content);
+    put(store, capsule, Seal.memory(updated, content));
   };
 
   /// Deletes a memory and its entries in the capsule's galleries.

@@ -1,5 +1,6 @@
 /// Galleries, connections and connection groups are read all at once, so that a capsule may hold only as many bytes of
 /// them as fit a reply. Owns that count; what the items mean is their own modules' business.
+import Int "mo:core/Int";
 import Map "mo:core/Map";
 import Text "mo:core/Text";
 import Limits "Limits";
@@ -15,22 +16,30 @@ module {
     case null 0;
   };
 
-  /// Adds or replaces an item; refused when it, or all of them together, are too large.
-  public func put<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Types.UnitResult {
-    let total : Nat = capsule.roster_bytes + item.seal.record_bytes - bytesOf(items.get(id));
-    let problem = Validate.first([
-      Validate.most("bytes of one gallery, connection or group", Limits.recordBytes, item.seal.record_bytes),
-      Validate.most("bytes of a capsule's galleries, connections and groups", Limits.rosterBytes, total),
-    ]);
-    switch problem { case null {}; case (?found) return #Err found };
-    items.add(id, item);
-    capsule.roster_bytes := total;
-    #Ok;
+  /// By how many bytes the roster would grow (or shrink) with the item in its place.
+  public func growth<T>(items : Items<T>, id : Text, item : Store.Sealed<T>) : Int = item.seal.record_bytes - bytesOf(items.get(id));
+
+  public func checkItem<T>(item : Store.Sealed<T>) : Validate.Problem {
+    Validate.most("bytes of one gallery, connection or group", Limits.recordBytes, item.seal.record_bytes);
   };
 
-  /// Replaces an item by one that has lost something, which always fits.
-  public func replaceSmaller<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) {
-    capsule.roster_bytes := capsule.roster_bytes + item.seal.record_bytes - bytesOf(items.get(id));
+  /// Would the roster be too large if it grew by so many bytes?
+  public func checkTotal(capsule : Store.Capsule, grown : Int) : Validate.Problem {
+    if (grown <= 0) return null;
+    Validate.most("bytes of a capsule's galleries, connections and groups", Limits.rosterBytes, capsule.roster_bytes + Int.abs(grown));
+  };
+
+  /// Adds or replaces an item; refused when it, or all of them together, are too large.
+  public func put<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Types.UnitResult {
+    switch (Validate.first([checkItem(item), checkTotal(capsule, growth(items, id, item))])) {
+      case (?problem) #Err problem;
+      case null { insert(capsule, items, id, item); #Ok };
+    };
+  };
+
+  /// Adds or replaces an item that is known to fit.
+  public func insert<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) {
+    capsule.roster_bytes := Int.abs(capsule.roster_bytes + growth(items, id, item));
     items.add(id, item);
   };
 

@@ -1,0 +1,162 @@
+/// The import: who may, in which session, and what is left to do. Controllers import, until the import is final; the
+/// owner and the backend may look. The work itself is done by `ImportItems` and `ImportContents`.
+import CertifiedData "mo:core/CertifiedData";
+import Iter "mo:core/Iter";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+import Capsule "../capsule/Types";
+import Galleries "../capsule/Galleries";
+import Manifest "../capsule/Manifest";
+import Pages "../capsule/Pages";
+import Store "../capsule/Store";
+import ImportContents "ImportContents";
+import ImportItems "ImportItems";
+import ImportState "ImportState";
+import Types "Types";
+
+module {
+  type Result<T> = Capsule.Result<T>;
+
+  public type Parties = { owner : Principal; backend : Principal; self : () -> Principal };
+
+  /// Chunks that one page of `get_import_status` lists at most, apart from those of its last memory.
+  let listedChunks = 20_000;
+
+  public class Import(store : Store.Store, state : ImportState.State, parties : Parties) {
+
+    let isFinal : Capsule.CapsuleError = #Locked { reason = "the import is final"; until = null };
+
+    // ---- Who may ----
+
+    func refuseImport(caller : Principal) : ?Capsule.CapsuleError {
+      if (caller.isAnonymous() or not caller.isController()) ?#Unauthorized "only controllers of this canister import" else null;
+    };
+
+    func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
+      if (caller == parties.owner or caller == parties.backend or caller.isController()) return null;
+      ?#Unauthorized "only the owner, the controllers and the backend may look at the import";
+    };
+
+    /// Does a step of the import in a session, which it keeps alive.
+    func importing(caller : Principal, id : Nat64, now : Nat64, step : () -> Capsule.UnitResult) : Capsule.UnitResult {
+      switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
+      if (state.final != null) return #Err isFinal;
+      switch (ImportState.find(state, id, now)) {
+        case (#Err problem) #Err problem;
+        case (#Ok session) {
+          session.last_activity_at := now;
+          let result = step();
+          if (result == #Ok) state.capsule.revision += 1;
+          result;
+        };
+      };
+    };
+
+    // ---- Steps ----
+
+    public func begin(caller : Principal, now : Nat64) : Result<Types.ImportSession> {
+      switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
+      if (state.final != null) return #Err isFinal;
+      ignore ImportState.begin(state, now);
+      let ?session = ImportState.view(state, now) else return #Err(#NotFound { kind = "import session"; id = "" });
+      #Ok session;
+    };
+
+    public func putChunks(caller : Principal, session : Nat64, chunks : [Types.MemoryChunk], now : Nat64) : Capsule.UnitResult {
+      importing(caller, session, now, func() = ImportContents.putChunks(state, chunks));
+    };
+
+    public func putItems(caller : Principal, session : Nat64, items : [Capsule.ExportItem], now : Nat64) : Capsule.UnitResult {
+      importing(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
+    };
+
+    public func commit(caller : Principal, session : Nat64, manifests : [Capsule.MemoryManifest], now : Nat64) : Capsule.UnitResult {
+      importing(caller, session, now, func() = ImportContents.commit(store, state, manifests));
+    };
+
+    public func removeItems(caller : Principal, session : Nat64, refs : [Capsule.ItemRef], now : Nat64) : Capsule.UnitResult {
+      importing(caller, session, now, func() = ImportItems.remove(store, state, refs));
+    };
+
+    /// Ends the import for good. Asking again in the same session answers the same.
+    public func finalize(caller : Principal, session : Nat64, now : Nat64) : Result<Types.FinalizedImport> {
+      switch (state.final) {
+        case (?final) if (final.session == session and refuseImport(caller) == null) return #Ok(final.result);
+        case null {};
+      };
+      switch (importing(caller, session, now, checkComplete)) { case (#Ok) {}; case (#Err problem) return #Err problem };
+      let manifest = Manifest.take(state.capsule, parties.self(), now);
+      let result = { total_memories_imported = manifest.memories; total_size_imported = manifest.content_size };
+      state.final := ?{ session; at = now; manifest; result };
+      certify();
+      #Ok result;
+    };
+
+    func checkComplete() : Capsule.UnitResult {
+      if (not ImportState.hasCapsule(state)) return #Err(#NotFound { kind = "capsule record"; id = "" });
+      switch (state.pending.minEntry()) {
+        case (?(id, _)) return #Err(#InvalidArgument {
+          field = "session";
+          reason = state.pending.size().toText() # " memories are not committed yet, the first is " # id # "; commit or remove them";
+        });
+        case null {};
+      };
+      for ({ record } in state.capsule.galleries.values()) {
+        switch (Galleries.unknownMemory(state.capsule, record.memory_entries)) {
+          case (?id) return #Err(#NotFound { kind = "memory of gallery " # record.id; id });
+          case null {};
+        };
+      };
+      #Ok;
+    };
+
+    /// Certifies the manifest of a final import; to be done again after an upgrade.
+    public func certify() {
+      switch (state.final) {
+        case (?final) CertifiedData.set(final.manifest.manifest_hash);
+        case null {};
+      };
+    };
+
+    // ---- Looking ----
+
+    public func status(caller : Principal, request : Capsule.PageRequest, now : Nat64) : Result<Types.ImportStatus> {
+      switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
+      let wanted = Pages.size(request.limit);
+      let page = List.empty<Types.PendingMemory>();
+      var chunks = 0;
+      var next : ?Text = null;
+      label filling for ((memory_id, pending) in Pages.entriesFrom(state.pending, request.after)) {
+        if (page.size() == wanted or chunks > listedChunks) {
+          next := do ? { page.last()!.memory_id };
+          break filling;
+        };
+        chunks += pending.chunks.size();
+        page.add({
+          memory_id;
+          has_record = pending.record != null;
+          chunks = pending.chunks.entries().map(func((index, { sha256 })) = { index; sha256 }).toArray();
+        });
+      };
+      #Ok { session = ImportState.view(state, now); pending = page.toArray(); next };
+    };
+
+    public func entries(caller : Principal, after : ?Capsule.ItemRef, limit : ?Nat32) : Result<Capsule.ManifestPage> = switch (refuseLook(caller)) {
+      case (?problem) #Err problem;
+      case null #Ok(Manifest.entries(state.capsule, after, limit));
+    };
+
+    /// The final import's manifest, with the certificate when asked in a query; before that, of what is there so far.
+    public func manifest(caller : Principal, now : Nat64) : Result<Types.CertifiedManifest> {
+      switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
+      switch (state.final) {
+        case (?final) #Ok { manifest = final.manifest; certificate = CertifiedData.getCertificate() };
+        case null #Ok { manifest = Manifest.take(state.capsule, parties.self(), now); certificate = null };
+      };
+    };
+  };
+};

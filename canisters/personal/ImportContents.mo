@@ -1,0 +1,177 @@
+/// The bytes of imported memories: chunks, and the commit that makes a memory of them. Every byte is hashed once, when its
+/// chunk is stored. A batch is checked as a whole before any of it is stored.
+import Blob "mo:core/Blob";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
+import Text "mo:core/Text";
+import Capsule "../capsule/Types";
+import CapsuleLimits "../capsule/Limits";
+import Memories "../capsule/Memories";
+import Seal "../capsule/Seal";
+import Sha256 "../capsule/sha256/Sha256";
+import Store "../capsule/Store";
+import Validate "../capsule/Validate";
+import ImportState "ImportState";
+import Types "Types";
+
+module {
+  type State = ImportState.State;
+
+  func describe(chunk : Types.MemoryChunk) : Text = "chunk " # Nat32.toText(chunk.index) # " of " # chunk.memory_id;
+
+  func sizeOf(bytes : Blob) : Nat64 = Nat64.fromNat(bytes.size());
+
+  // ---- Chunks ----
+
+  func storedChunk(state : State, chunk : Types.MemoryChunk) : ?Store.Chunk {
+    switch (state.pending.get(chunk.memory_id)) {
+      case (?pending) return pending.chunks.get(chunk.index);
+      case null {};
+    };
+    let ?{ content = ?content } = state.capsule.memories.get(chunk.memory_id) else return null;
+    let index = Nat32.toNat(chunk.index);
+    if (index < content.chunks.size()) ?content.chunks[index] else null;
+  };
+
+  /// The same bytes again are no problem, others under the same index are.
+  func compare(known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
+    if (known.bytes != chunk.bytes) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
+    if (known.sha256 != chunk.sha256) return ?#ChecksumMismatch { what = describe(chunk); expected = chunk.sha256; actual = known.sha256 };
+    null;
+  };
+
+  func checkNewChunk(state : State, chunk : Types.MemoryChunk, storedBefore : Nat64) : Validate.Problem {
+    let total = storedBefore + sizeOf(chunk.bytes);
+    let problem = Validate.first([
+      Validate.name("memory_id", chunk.memory_id),
+      Validate.most("chunks of a memory", CapsuleLimits.chunksPerMemory, Nat32.toNat(chunk.index) + 1),
+      if (chunk.bytes.size() == 0) Validate.invalid("bytes", "a chunk has at least 1 byte") else null,
+      Validate.most("bytes of a chunk", Nat64.toNat(state.limits.max_chunk_bytes), chunk.bytes.size()),
+      Validate.most("bytes of an import", Nat64.toNat(state.limits.max_import_bytes), Nat64.toNat(total)),
+      switch (state.pending.get(chunk.memory_id), state.capsule.memories.get(chunk.memory_id)) {
+        case (null, ?_) Validate.invalid("memory_id", "memory " # chunk.memory_id # " is committed without such a chunk; put its changed record first");
+        case _ null;
+      },
+    ]);
+    if (problem != null) return problem;
+    let actual = Sha256.hash(chunk.bytes);
+    if (actual != chunk.sha256) ?#ChecksumMismatch { what = describe(chunk); expected = chunk.sha256; actual } else null;
+  };
+
+  public func putChunks(state : State, chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
+    let fresh = Map.empty<Text, Types.MemoryChunk>();
+    var total = ImportState.storedBytes(state);
+    for (chunk in chunks.values()) {
+      let key = Nat32.toText(chunk.index) # " " # chunk.memory_id;
+      let known = switch (storedChunk(state, chunk)) {
+        case null fresh.get(key);
+        case stored stored;
+      };
+      let problem = switch known {
+        case (?same) compare(same, chunk);
+        case null checkNewChunk(state, chunk, total);
+      };
+      switch problem { case null {}; case (?found) return #Err found };
+      if (known == null) {
+        total += sizeOf(chunk.bytes);
+        fresh.add(key, chunk);
+      };
+    };
+    for ({ memory_id; index; bytes; sha256 } in fresh.values()) {
+      ImportState.pendingFor(state, memory_id).chunks.add(index, { bytes; sha256 });
+      state.staged_bytes += sizeOf(bytes);
+    };
+    #Ok;
+  };
+
+  // ---- Commits ----
+
+  type Ready = { record : Capsule.MemoryRecord; content : Store.Content };
+
+  /// Whether the memory is committed already, with just this content.
+  func isCommitted(state : State, manifest : Capsule.MemoryManifest) : Bool = switch (state.capsule.memories.get(manifest.memory_id)) {
+    case (?{ content = ?content }) {
+      content.checksum == manifest.final_checksum and content.size == manifest.total_size and content.chunk_size == manifest.chunk_size and Nat32.fromNat(content.chunks.size()) == manifest.total_chunks
+    };
+    case _ false;
+  };
+
+  /// The pending chunks in their order, when all that the manifest names are there, with the right sizes and checksums.
+  func assemble(pending : ImportState.Pending, manifest : Capsule.MemoryManifest) : Capsule.Result<[Store.Chunk]> {
+    let { memory_id; total_chunks; total_size; chunk_size } = manifest;
+    let count = Nat32.toNat(total_chunks);
+    if (manifest.chunk_checksums.size() != count) {
+      return #Err(#InvalidArgument { field = "chunk_checksums"; reason = "there must be one for each of the " # Nat32.toText(total_chunks) # " chunks" });
+    };
+    let size = Nat64.fromNat32(chunk_size);
+    if (chunk_size == 0 or Nat64.toNat(total_size) > Nat32.toNat(chunk_size) * count or (count > 0 and Nat64.toNat(total_size) <= Nat32.toNat(chunk_size) * (count - 1 : Nat))) {
+      return #Err(#InvalidArgument { field = "total_size"; reason = Nat64.toText(total_size) # " bytes don't make " # Nat32.toText(total_chunks) # " chunks of " # Nat32.toText(chunk_size) });
+    };
+    switch (pending.chunks.maxEntry()) {
+      case (?(last, _)) if (last >= total_chunks) {
+        return #Err(#InvalidArgument { field = "total_chunks"; reason = "chunk " # Nat32.toText(last) # " of " # memory_id # " is here too, beyond the " # Nat32.toText(total_chunks) # " of the manifest" });
+      };
+      case null {};
+    };
+    let chunks = List.empty<Store.Chunk>();
+    let missing = List.empty<Nat32>();
+    var index : Nat32 = 0;
+    while (index < total_chunks) {
+      switch (pending.chunks.get(index)) {
+        case null if (missing.size() < CapsuleLimits.missingChunksListed) missing.add(index);
+        case (?chunk) {
+          let expected = manifest.chunk_checksums[Nat32.toNat(index)];
+          let what = "chunk " # Nat32.toText(index) # " of " # memory_id;
+          if (chunk.sha256 != expected) return #Err(#ChecksumMismatch { what; expected; actual = chunk.sha256 });
+          let wanted = Nat64.min(size, total_size - Nat64.fromNat32(index) * size);
+          if (sizeOf(chunk.bytes) != wanted) {
+            return #Err(#InvalidArgument { field = "chunk_size"; reason = what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted) });
+          };
+          chunks.add(chunk);
+        };
+      };
+      index += 1;
+    };
+    if (not missing.isEmpty()) return #Err(#MissingChunks { memory_id; missing = missing.toArray() });
+    #Ok(chunks.toArray());
+  };
+
+  func prepare(state : State, manifest : Capsule.MemoryManifest) : Capsule.Result<Ready> {
+    let id = manifest.memory_id;
+    let ?pending = state.pending.get(id) else return #Err(#NotFound { kind = "pending memory"; id });
+    let ?record = pending.record else return #Err(#NotFound { kind = "record of pending memory"; id });
+    let chunks = switch (assemble(pending, manifest)) { case (#Ok found) found; case (#Err problem) return #Err problem };
+    let content = Seal.content(manifest.total_size, manifest.chunk_size, chunks);
+    if (content.checksum != manifest.final_checksum) {
+      return #Err(#ChecksumMismatch { what = "final checksum of " # id; expected = manifest.final_checksum; actual = content.checksum });
+    };
+    switch (record.blob_ref.hash) {
+      case (?hash) if (hash != content.checksum) {
+        return #Err(#ChecksumMismatch { what = "blob_ref.hash of " # id; expected = hash; actual = content.checksum });
+      };
+      case null {};
+    };
+    #Ok { record; content };
+  };
+
+  /// Makes memories of pending chunks and records. Committing the same again is a success.
+  public func commit(store : Store.Store, state : State, manifests : [Capsule.MemoryManifest]) : Capsule.UnitResult {
+    let ready = Map.empty<Text, Ready>();
+    for (manifest in manifests.values()) {
+      let pends = state.pending.containsKey(manifest.memory_id);
+      if (pends or not isCommitted(state, manifest)) {
+        switch (prepare(state, manifest)) {
+          case (#Ok memory) ready.add(manifest.memory_id, memory);
+          case (#Err problem) return #Err problem;
+        };
+      };
+    };
+    for ((id, { record; content }) in ready.entries()) {
+      ImportState.dropPending(state, id);
+      Memories.insert(store, state.capsule, Seal.memory(record, ?content));
+    };
+    #Ok;
+  };
+};

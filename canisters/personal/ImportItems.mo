@@ -1,0 +1,181 @@
+/// Imported records: the capsule's own, memories, galleries, connections, groups. Owns what a record must be to be taken,
+/// and when a memory still needs its bytes. A batch is checked as a whole before any of it is stored.
+import Array "mo:core/Array";
+import List "mo:core/List";
+import Map "mo:core/Map";
+import Principal "mo:core/Principal";
+import Text "mo:core/Text";
+import Capsule "../capsule/Types";
+import CapsuleLimits "../capsule/Limits";
+import Galleries "../capsule/Galleries";
+import Memories "../capsule/Memories";
+import Persons "../capsule/Persons";
+import Roster "../capsule/Roster";
+import Seal "../capsule/Seal";
+import Store "../capsule/Store";
+import Validate "../capsule/Validate";
+import ImportState "ImportState";
+
+module {
+  type State = ImportState.State;
+  type Problem = Validate.Problem;
+
+  /// A memory whose bytes the source keeps must bring them; the hash tells which.
+  func neededContent(record : Capsule.MemoryRecord) : ?Blob = switch (record.blob_ref) {
+    case { kind = #ICPCapsule; hash } hash;
+    case _ null;
+  };
+
+  // ---- Checks ----
+
+  func checkPeople<V>(field : Text, people : [{ key : Capsule.PersonRef; value : V }]) : Problem {
+    Validate.people(field, people.map(func entry = entry.key), CapsuleLimits.accessPeople);
+  };
+
+  func checkCapsule(state : State, record : Capsule.CapsuleRecord, owner : Principal) : Problem = Validate.first([
+    Validate.name("id", record.id),
+    if (ImportState.hasCapsule(state) and state.capsule.id != record.id) Validate.invalid("id", "capsule " # state.capsule.id # " is being imported here") else null,
+    if (not Persons.isPrincipal(record.subject, owner)) Validate.invalid("subject", "must be this canister's owner") else null,
+    if (not record.owners.any(func entry = Persons.isPrincipal(entry.key, owner))) Validate.invalid("owners", "must contain this canister's owner") else null,
+    checkPeople("owners", record.owners),
+    checkPeople("controllers", record.controllers),
+    Validate.most("events of a capsule", CapsuleLimits.eventsPerCapsule, record.events.size()),
+  ]);
+
+  func checkMemory(record : Capsule.MemoryRecord) : Problem = Validate.first([
+    Validate.name("id", record.id),
+    Validate.name("info.name", record.info.name),
+    Validate.name("info.content_type", record.info.content_type),
+    Validate.metadata(record.info.memory_type, record.metadata),
+    Validate.access(record.access),
+    Validate.blobRef(record.blob_ref),
+  ]);
+
+  // ---- Storing ----
+
+  func putCapsule(store : Store.Store, state : State, record : Capsule.CapsuleRecord) {
+    let capsule = state.capsule;
+    Store.unindex(store, capsule);
+    capsule.id := record.id;
+    capsule.subject := record.subject;
+    capsule.owners.clear();
+    for ({ key; value } in record.owners.values()) capsule.owners.add(Persons.key(key), (key, value));
+    capsule.controllers.clear();
+    for ({ key; value } in record.controllers.values()) capsule.controllers.add(Persons.key(key), (key, value));
+    capsule.events.clear();
+    capsule.events.addAll(record.events.values());
+    capsule.created_at := record.created_at;
+    capsule.updated_at := record.updated_at;
+    capsule.bound_to_web2 := record.bound_to_web2;
+    Store.insert(store, capsule);
+  };
+
+  /// A record whose content is committed already, or that has none, is committed at once; otherwise the memory is pending
+  /// until `commit`. Chunks of another content are of no use any more.
+  func putMemory(store : Store.Store, state : State, memory : Store.StoredMemory) {
+    let id = memory.record.id;
+    switch (neededContent(memory.record), memory.content) {
+      case (?_, null) {
+        Memories.drop(store, state.capsule, id);
+        stage(state, memory.record);
+      };
+      case _ {
+        ImportState.dropPending(state, id);
+        Memories.insert(store, state.capsule, memory);
+      };
+    };
+  };
+
+  func stage(state : State, record : Capsule.MemoryRecord) {
+    let pending = ImportState.pendingFor(state, record.id);
+    switch (pending.record) {
+      case (?old) if (neededContent(old) != neededContent(record)) ImportState.dropChunks(state, pending);
+      case null {};
+    };
+    pending.record := ?record;
+  };
+
+  /// The committed content that the record goes with.
+  func keptContent(state : State, record : Capsule.MemoryRecord) : ?Store.Content = do ? {
+    let content = state.capsule.memories.get(record.id)!.content!;
+    if (content.checksum != neededContent(record)!) null! else content;
+  };
+
+  // ---- Batches ----
+
+  /// An item that was found in order, sealed: what it adds to the roster, and how to store it.
+  type Prepared = { growth : Int; apply : () -> () };
+
+  func prepare(store : Store.Store, state : State, item : Capsule.ExportItem, owner : Principal) : Capsule.Result<Prepared> {
+    let capsule = state.capsule;
+    let (problem, growth, apply) : (Problem, Int, () -> ()) = switch item {
+      case (#Capsule record) (checkCapsule(state, record, owner), 0, func() = putCapsule(store, state, record));
+      case (#Memory record) {
+        let sealed = Seal.memory(record, keptContent(state, record));
+        (Validate.first([checkMemory(record), Memories.checkSize(sealed)]), 0, func() = putMemory(store, state, sealed));
+      };
+      case (#Gallery gallery) {
+        let sealed = Seal.gallery(gallery);
+        (
+          Validate.first([Validate.name("id", gallery.id), Validate.gallery(gallery), Roster.checkItem(sealed)]),
+          Roster.growth(capsule.galleries, gallery.id, sealed),
+          func() = Galleries.insert(store, capsule, sealed),
+        );
+      };
+      case (#Connection connection) {
+        let sealed = Seal.connection(connection);
+        let key = Persons.key(connection.peer);
+        (
+          Validate.first([Validate.person("peer", connection.peer), Roster.checkItem(sealed)]),
+          Roster.growth(capsule.connections, key, sealed),
+          func() = Roster.insert(capsule, capsule.connections, key, sealed),
+        );
+      };
+      case (#ConnectionGroup group) {
+        let sealed = Seal.group(group);
+        (
+          Validate.first([Validate.name("id", group.id), Validate.group(group), Roster.checkItem(sealed)]),
+          Roster.growth(capsule.groups, group.id, sealed),
+          func() = Roster.insert(capsule, capsule.groups, group.id, sealed),
+        );
+      };
+    };
+    switch problem { case (?found) #Err found; case null #Ok { growth; apply } };
+  };
+
+  /// Puts items in their places, new or over those with the same ids.
+  public func put(store : Store.Store, state : State, items : [Capsule.ExportItem], owner : Principal) : Capsule.UnitResult {
+    let batch = List.empty<Prepared>();
+    var growth : Int = 0;
+    for (item in items.values()) {
+      switch (prepare(store, state, item, owner)) {
+        case (#Ok prepared) { batch.add(prepared); growth += prepared.growth };
+        case (#Err problem) return #Err problem;
+      };
+    };
+    switch (Roster.checkTotal(state.capsule, growth)) { case null {}; case (?problem) return #Err problem };
+    for ({ apply } in batch.values()) apply();
+    #Ok;
+  };
+
+  /// Removes what the source has no more, committed or pending; what isn't here is no problem.
+  public func remove(store : Store.Store, state : State, refs : [Capsule.ItemRef]) : Capsule.UnitResult {
+    let capsule = state.capsule;
+    if (refs.any(func ref = ref.kind == #Capsule)) {
+      return #Err(#InvalidArgument { field = "kind"; reason = "the capsule itself can't be removed from an import" });
+    };
+    for ({ kind; id } in refs.values()) {
+      switch kind {
+        case (#Memory) {
+          ImportState.dropPending(state, id);
+          Memories.drop(store, capsule, id);
+        };
+        case (#Gallery) Galleries.drop(store, capsule, id);
+        case (#Connection) Roster.drop(capsule, capsule.connections, id);
+        case (#ConnectionGroup) Roster.drop(capsule, capsule.groups, id);
+        case (#Capsule) {};
+      };
+    };
+    #Ok;
+  };
+};

@@ -1,0 +1,121 @@
+/// What an import keeps: its session, the memories that aren't committed yet, and in the end the manifest it left.
+/// Owns the stored types and the sessions' life (active, expired, completed); committed items are in the capsule.
+import Map "mo:core/Map";
+import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
+import Text "mo:core/Text";
+import Capsule "../capsule/Types";
+import Store "../capsule/Store";
+import Types "Types";
+
+module {
+  public type Session = { id : Nat64; started_at : Nat64; var last_activity_at : Nat64 };
+
+  /// Chunks that have arrived, by index, and the memory's record, if that has.
+  public type Pending = { var record : ?Capsule.MemoryRecord; chunks : Map.Map<Nat32, Store.Chunk> };
+
+  public type Final = { session : Nat64; at : Nat64; manifest : Capsule.CapsuleManifest; result : Types.FinalizedImport };
+
+  public type State = {
+    limits : Types.ImportLimits;
+    /// The capsule that is being imported. It has no id until its record has come.
+    capsule : Store.Capsule;
+    pending : Map.Map<Text, Pending>;
+    /// Bytes of the pending chunks.
+    var staged_bytes : Nat64;
+    var session : ?Session;
+    var final : ?Final;
+  };
+
+  public let defaultLimits : Types.ImportLimits = {
+    max_chunk_bytes = 2_000_000;
+    max_import_bytes = 100_000_000;
+    session_timeout_ns = 3_600_000_000_000;
+  };
+
+  public func empty(owner : Principal, limits : ?Types.ImportLimits) : State = {
+    limits = switch limits { case (?given) given; case null defaultLimits };
+    capsule = Store.newCapsule("", #Principal owner, 0);
+    pending = Map.empty();
+    var staged_bytes = 0;
+    var session = null;
+    var final = null;
+  };
+
+  public func hasCapsule(state : State) : Bool = state.capsule.id != "";
+
+  /// Bytes of contents that are stored, committed or not.
+  public func storedBytes(state : State) : Nat64 = state.capsule.content_bytes + state.staged_bytes;
+
+  func expiresAt(state : State, session : Session) : Nat64 = session.last_activity_at + state.limits.session_timeout_ns;
+
+  func stateOf(state : State, session : Session, now : Nat64) : Types.ImportState {
+    if (state.final != null) #Completed else if (now >= expiresAt(state, session)) #Expired else #Active;
+  };
+
+  public func currentState(state : State, now : Nat64) : ?Types.ImportState = switch (state.session) {
+    case (?session) ?stateOf(state, session, now);
+    case null null;
+  };
+
+  public func view(state : State, now : Nat64) : ?Types.ImportSession = switch (state.session) {
+    case null null;
+    case (?session) ?{
+      id = session.id;
+      state = stateOf(state, session, now);
+      started_at = session.started_at;
+      last_activity_at = session.last_activity_at;
+      expires_at = expiresAt(state, session);
+      bytes_received = storedBytes(state);
+      memories_committed = Nat64.fromNat(state.capsule.memories.size());
+      limits = state.limits;
+    };
+  };
+
+  /// The session in progress; without one, a new one, which takes over what is stored already.
+  public func begin(state : State, now : Nat64) : Session {
+    switch (state.session) {
+      case (?session) if (now < expiresAt(state, session)) {
+        session.last_activity_at := now;
+        return session;
+      };
+      case null {};
+    };
+    let id : Nat64 = switch (state.session) { case (?old) old.id + 1; case null 1 };
+    let session : Session = { id; started_at = now; var last_activity_at = now };
+    state.session := ?session;
+    session;
+  };
+
+  /// Session `id`, if it is the one in progress.
+  public func find(state : State, id : Nat64, now : Nat64) : Capsule.Result<Session> {
+    let ?session = state.session else return #Err(#NotFound { kind = "import session"; id = Nat64.toText(id) });
+    if (id > session.id) return #Err(#NotFound { kind = "import session"; id = Nat64.toText(id) });
+    if (id < session.id) return #Err(#SessionExpired { session = id; expired_at = session.started_at });
+    if (now >= expiresAt(state, session)) return #Err(#SessionExpired { session = id; expired_at = expiresAt(state, session) });
+    #Ok session;
+  };
+
+  // ---- Pending memories ----
+
+  public func pendingFor(state : State, memoryId : Text) : Pending = switch (state.pending.get(memoryId)) {
+    case (?known) known;
+    case null {
+      let fresh : Pending = { var record = null; chunks = Map.empty() };
+      state.pending.add(memoryId, fresh);
+      fresh;
+    };
+  };
+
+  public func dropChunks(state : State, pending : Pending) {
+    for (chunk in pending.chunks.values()) state.staged_bytes -= Nat64.fromNat(chunk.bytes.size());
+    pending.chunks.clear();
+  };
+
+  public func dropPending(state : State, memoryId : Text) {
+    switch (state.pending.take(memoryId)) {
+      case (?pending) dropChunks(state, pending);
+      case null {};
+    };
+  };
+};
