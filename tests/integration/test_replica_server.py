@@ -9,19 +9,26 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
+import cbor2
 import httpx
 import pytest
 import wasmtime
 
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.agent import Agent
+from canister_factory.ic.certificate import CertificateVerifier
+from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.hash_tree import Found
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
+from canister_factory.ic.request_id import request_id
 from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
 from canister_factory.replica.server import ReplicaServer, ServerError
 
@@ -94,9 +101,6 @@ async def test_a_client_with_another_root_key_believes_nothing(replica: ReplicaP
 
 
 async def test_certified_data_reaches_the_client_of_a_query(replica: ReplicaProcess) -> None:
-    from canister_factory.ic.certificate import CertificateVerifier
-    from canister_factory.ic.hash_tree import Found
-
     async with Agent(Identity.generate(), network_of(replica)) as agent:
         canister = await counter(agent)
         await agent.update(canister, "add", b"")
@@ -236,17 +240,54 @@ def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
         ReplicaProcess(tmp_path).start()
 
 
-async def test_a_killed_replica_can_be_started_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path, end: str) -> None:
     process = ReplicaProcess(tmp_path / "state")
+    identity = Identity.generate()
     async with process:
         first = process.pid
-        process.kill()
+        async with Agent(identity, network_of(process)) as agent:
+            canister = await counter(agent)
+            for _ in range(3):
+                await agent.update(canister, "add", b"")
+        await asyncio.to_thread(getattr(process, end))
         assert not process.running
-        process.start()
+        await asyncio.to_thread(process.start)
         assert process.pid != first
-        async with Agent(Identity.anonymous(), network_of(process)) as agent:
-            assert (await agent.status()).root_key == process.root_key
+        async with Agent(identity, network_of(process)) as agent:
+            assert await agent.query(canister, "read", b"") == (3).to_bytes(4, "little")
+            assert await agent.update(canister, "add", b"") == (4).to_bytes(4, "little")
+            assert (await agent.canister_info(canister)).module_hash == sha256(MODULE).digest()
     assert not process.running
+
+
+async def test_an_envelope_sent_again_after_a_crash_is_executed_once(tmp_path: Path) -> None:
+    identity = Identity.generate()
+    async with ReplicaProcess(tmp_path / "state") as process:
+        async with Agent(identity, network_of(process)) as agent:
+            canister = await counter(agent)
+        content = {
+            "request_type": "call",
+            "sender": identity.sender().bytes,
+            "canister_id": canister.bytes,
+            "method_name": "add",
+            "arg": b"",
+            "ingress_expiry": time.time_ns() + 120 * 10**9,
+        }
+        body = sign_envelope(content, identity)
+        path, headers = f"/api/v4/canister/{canister}/call", {"content-type": "application/cbor"}
+        async with httpx.AsyncClient() as client:
+            first = await client.post(process.url + path, content=body, headers=headers)
+            await asyncio.to_thread(process.kill)
+            await asyncio.to_thread(process.start)
+            again = await client.post(process.url + path, content=body, headers=headers)
+        verifier = CertificateVerifier(process.root_key)
+        for answer in (first, again):
+            certificate = verifier.verify(
+                cbor2.loads(answer.content)["certificate"], now_ns=time.time_ns(), canister_id=canister.bytes
+            )
+            reply = certificate.lookup([b"request_status", request_id(content), b"reply"])
+            assert reply == Found((1).to_bytes(4, "little"))
 
 
 def test_without_the_wasm_runtime_help_works_and_start_says_what_to_install(tmp_path: Path) -> None:

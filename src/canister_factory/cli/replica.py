@@ -133,6 +133,16 @@ async def _serve(port: int, state_dir: Path, exit_with_parent: bool) -> None:
     if exit_with_parent:
         _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
     server = _new_server(state_dir)
+    from canister_factory.replica.checkpoint import CheckpointError
+    from canister_factory.replica.server import ServerError
+
+    try:
+        await _serve_until(ended, server, port, state_dir)
+    except (ServerError, CheckpointError) as error:
+        raise CommandError(str(error)) from None
+
+
+async def _serve_until(ended: asyncio.Event, server: ReplicaServer, port: int, state_dir: Path) -> None:
     try:
         await server.start(port=port)
         record = ReplicaRecord(server.url, server.root_key.hex(), os.getpid())
@@ -151,6 +161,7 @@ async def _serve(port: int, state_dir: Path, exit_with_parent: bool) -> None:
 
 def _new_server(state_dir: Path) -> ReplicaServer:
     try:
+        from canister_factory.replica.checkpoint import CheckpointError
         from canister_factory.replica.keys import KeyFileError
         from canister_factory.replica.server import ReplicaServer, ServerError
     except ModuleNotFoundError as error:
@@ -161,7 +172,7 @@ def _new_server(state_dir: Path) -> ReplicaServer:
         ) from None
     try:
         return ReplicaServer(state_dir)
-    except (ServerError, KeyFileError) as error:
+    except (ServerError, KeyFileError, CheckpointError) as error:
         raise CommandError(str(error)) from None
 
 

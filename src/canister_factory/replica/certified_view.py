@@ -49,6 +49,9 @@ class CertifiedView:
 
     Changes are collected by `request_changed` and `canister_changed`, and go into the tree at once with the next state,
     so that a request which is received, processed and replied to in one round is hashed once.
+
+    Attributes:
+        held: there are changes that aren't durable yet; until they are, nothing new is certified.
     """
 
     def __init__(self, keys: ReplicaKeys, subnet: ObservableSubnet, clock_ns: Callable[[], int]) -> None:
@@ -67,6 +70,7 @@ class CertifiedView:
         self._data_certificates: dict[bytes, bytes] = {}
         self._changed_canisters: set[bytes] = set(subnet.canisters)
         self._changed_requests: dict[bytes, RequestStatus | None] = dict(subnet.request_statuses)
+        self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
         self._state = self.certify()
@@ -83,8 +87,9 @@ class CertifiedView:
         self._changed_canisters.add(canister_id)
 
     def current(self) -> CertifiedState:
-        """A state that has all changes so far and is at most a second old."""
-        if self._changed_requests or self._changed_canisters or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS:
+        """A state that has all durable changes so far and is at most a second old."""
+        changed = self._changed_requests or self._changed_canisters
+        if not self.held and (changed or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS):
             return self.certify()
         return self._state
 

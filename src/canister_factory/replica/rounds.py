@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from canister_factory.replica.certification import CertifiedState
 from canister_factory.replica.certified_view import CertifiedView
 from canister_factory.replica.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
 
@@ -30,6 +31,8 @@ class ExecutableSubnet(Protocol):
 
     def execute_round(self) -> bool: ...
 
+    def persist(self) -> None: ...
+
     def next_wakeup_ns(self) -> int | None: ...
 
 
@@ -40,25 +43,18 @@ class RoundFailedError(Exception):
 class Rounds:
     """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
 
-    Args:
-        persist: makes what was executed durable; called after each round, before anything of it is answered.
+    What a round did is made durable before anything of it is certified or answered.
     """
 
-    def __init__(
-        self,
-        subnet: ExecutableSubnet,
-        view: CertifiedView,
-        clock_ns: Callable[[], int],
-        persist: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
         self._subnet = subnet
-        self._persist = persist
         self._view = view
         self._clock_ns = clock_ns
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._broken = False
         self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
         self._finished: list[bytes] = []
         self._executed = 0
@@ -85,7 +81,14 @@ class Rounds:
         self._waiting.clear()
 
     def submit(self, content: Mapping[str, Any], request_id: bytes, effective_id: bytes) -> None:
-        """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`."""
+        """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`.
+
+        Raises:
+            RoundFailedError: the subnet is broken and will execute nothing.
+        """
+        if self._broken:
+            raise RoundFailedError("An internal error broke the subnet (see the log): restart the replica")
+        self._view.held = True
         self._subnet.submit(content, request_id, effective_id)
         self._wake.set()
 
@@ -120,6 +123,11 @@ class Rounds:
             self._wake.clear()
             try:
                 more = self._round()
+            except SubnetBrokenError as error:
+                self._broken = True
+                _log.error("%s", error)
+                self._fail_waiting()
+                return
             except Exception:
                 _log.exception("A round broke off; calls in it are answered with an error")
                 self._fail_waiting()
@@ -132,9 +140,11 @@ class Rounds:
                 await asyncio.sleep(0)  # queries and new calls get their turn between the rounds of a long computation
 
     def _round(self) -> bool:
+        self._view.held = True
         more = self._subnet.execute_round()
         self._executed += 1
-        self._persist()
+        self._subnet.persist()
+        self._view.held = False
         if self._finished:
             finished, self._finished = self._finished, []
             state = self._view.certify()
@@ -157,7 +167,7 @@ class Rounds:
         for futures in waiting.values():
             for future in futures:
                 if not future.done():
-                    future.set_exception(RoundFailedError("The replica failed to execute this round"))
+                    future.set_exception(RoundFailedError("The replica failed to execute this round; its log says why"))
 
 
 def _resolve(future: asyncio.Future[CertifiedState | None], state: CertifiedState | None) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.checkpoint import Checkpoint
 from canister_factory.replica.engine import Engine
 from canister_factory.replica.http1 import HttpConnection, HttpRequest, HttpResponse
 from canister_factory.replica.http_api import HttpApi
@@ -56,6 +57,10 @@ class ReplicaServer:
         clock_ns: nanoseconds since 1970.
 
     Use `start`; a directory belongs to one process at a time.
+
+    Raises:
+        ServerError: another process uses the directory.
+        KeyFileError, CheckpointError: what is in the directory can't be used.
     """
 
     def __init__(self, state_dir: Path | None = None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
@@ -63,11 +68,16 @@ class ReplicaServer:
         self._lock = _locked(state_dir) if state_dir is not None else None
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
+        engine = Engine(state_dir / "modules" if state_dir else None)
         self.subnet = Subnet(
-            Engine(state_dir / "modules" if state_dir else None), clock_ns=clock_ns, root_key=keys.root.public_key
+            engine,
+            clock_ns=clock_ns,
+            subnet_id=keys.subnet.principal,
+            root_key=keys.root.public_key,
+            checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
         )
         view = CertifiedView(keys, self.subnet, clock_ns)
-        self._rounds = Rounds(self.subnet, view, clock_ns, lambda: None)
+        self._rounds = Rounds(self.subnet, view, clock_ns)
         self._api = HttpApi(self.subnet, self._rounds, view, keys, clock_ns)
 
         def request_changed(request_id: bytes, status: RequestStatus | None) -> None:
@@ -108,7 +118,11 @@ class ReplicaServer:
         return self
 
     async def stop(self) -> None:
-        """Take no more requests, finish and answer those that were taken, make all durable."""
+        """Take no more requests, finish and answer those that were taken, make all durable.
+
+        Raises:
+            CheckpointError: the state couldn't be written at the end; what was answered before is durable.
+        """
         if self._server is not None:
             self._server.close()
             await self._rounds.stop()
@@ -117,8 +131,11 @@ class ReplicaServer:
                 await asyncio.gather(*(connection.close() for connection in list(self._connections)))
         for connection in list(self._connections):
             connection.abort()
-        if self._lock is not None:
-            self._lock.close()
+        try:
+            self.subnet.close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
 
     async def __aenter__(self) -> Self:
         return self if self._server is not None else await self.start()

@@ -21,6 +21,7 @@ from canister_factory.replica.http_api import Answer, HttpApi
 from canister_factory.replica.keys import ReplicaKeys
 from canister_factory.replica.messages import FromIngress, RequestState, RequestStatus
 from canister_factory.replica.rounds import Rounds
+from canister_factory.replica.subnet import SubnetBrokenError
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
 OTHER = bytes.fromhex("ffffffffffe000010101")
@@ -95,6 +96,8 @@ class FakeSubnet:
         self.persisted = 0
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
+        self.disk_full = False
+        self.broken = False
         self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
         self.on_canister: Callable[[bytes], None] = lambda _: None
         self.data_certificate: Callable[[bytes], bytes] = lambda _: b""
@@ -109,6 +112,8 @@ class FakeSubnet:
         self.set_status(request_id, RequestStatus(RequestState.RECEIVED, origin))
 
     def execute_round(self) -> bool:
+        if self.broken:
+            raise SubnetBrokenError
         self.rounds.append(len(self.queue))
         for request_id_, content in self.queue:
             self._execute(request_id_, content["method_name"], content["arg"])
@@ -161,6 +166,8 @@ class FakeSubnet:
         return self.wakeups_ns.pop(0) if self.wakeups_ns else None
 
     def persist(self) -> None:
+        if self.disk_full:
+            raise OSError("No space left on device")
         self.persisted += 1
 
 
@@ -171,7 +178,7 @@ class Network:
         self.now_ns = NOW
         self.subnet = FakeSubnet()
         self.view = CertifiedView(KEYS, self.subnet, self.clock)
-        self.rounds = Rounds(self.subnet, self.view, self.clock, self.subnet.persist)
+        self.rounds = Rounds(self.subnet, self.view, self.clock)
         self.api = HttpApi(
             self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
         )

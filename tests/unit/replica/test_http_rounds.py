@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from replica_http_support import NOW, Caller, FakeModule, Network, decoded, id_of, url
+
+from canister_factory.ic import hash_tree
+from canister_factory.replica.state_tree import witness
 
 
 async def settle(turns: int = 5) -> None:
@@ -50,13 +54,31 @@ async def test_a_defect_in_execution_answers_500_and_the_replica_goes_on(caplog:
 
 async def test_what_could_not_be_made_durable_is_not_answered_as_done() -> None:
     async with Network() as network:
+        network.subnet.disk_full = True
+        caller, content = Caller(), {"request_type": "call", "method_name": "append", "arg": b"x"}
+        assert (await network.post(url(4, "call"), caller, **content))[0] == 500
+        path = (b"request_status", id_of(caller, **content), b"status")
+        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        network.subnet.disk_full = False
+        decoded(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        assert hash_tree.lookup_path(shown(network, path), path) == hash_tree.Found(b"replied")
 
-        def full() -> None:
-            raise OSError("No space left on device")
 
-        network.rounds._persist = full
-        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
-        assert answer[0] == 500
+def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:
+    return hash_tree.decode_tree(witness(network.view.current().root, [path]))
+
+
+async def test_a_broken_subnet_refuses_calls_and_certifies_nothing_new(caplog: pytest.LogCaptureFixture) -> None:
+    async with Network() as network:
+        before = network.view.current()
+        network.subnet.broken = True
+        for version in (4, 4, 2):
+            answer = await network.post(url(version, "call"), Caller(), request_type="call", method_name="append")
+            assert answer[0] == 500
+            assert b"restart" in answer[2] or b"log" in answer[2]
+        network.now_ns += 10**10
+        assert network.view.current() is before
+        assert len(caplog.records) == 1, "said once, not with every call"
 
 
 async def test_stopping_finishes_what_is_queued_and_lets_go_of_what_waits_for_others() -> None:
