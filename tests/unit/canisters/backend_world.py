@@ -1,0 +1,286 @@
+"""The backend as a test drives it: the built module on an in-process subnet, calls by name with Python values.
+
+`World` keeps a clock that moves only when told, and the people of the tests. Answers come unwrapped: `ok` gives what is
+in `Ok`, `err` what is in `Err`, and each fails readably when the answer was the other one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.did import Interface, parse_did
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.types import Opt, Record, Type, Variant, Vec, resolve
+from canister_factory.candid.values import Case
+from canister_factory.replica.canister import CanisterState
+from canister_factory.replica.engine import Engine
+from canister_factory.replica.execution import CanisterError
+from canister_factory.replica.management_interface import method_type
+from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.subnet_state import FIRST_CANISTER_ID, LAST_CANISTER_ID
+
+CANISTERS = Path(__file__).resolve().parents[3] / "canisters"
+START_NS = 1_700_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+TRILLION = 10**12
+CREATION_FEE = 500_000_000_000
+MANAGEMENT = Principal(b"")
+ANONYMOUS = Principal(b"\x04")
+
+
+def person(name: str) -> Principal:
+    """A principal that nobody has a key for, and a test can tell from others."""
+    return Principal(name.encode() + b"\x02")
+
+
+ADMIN, OPERATOR, OTHER_OPERATOR, OWNER, STRANGER, CONTROLLER = map(
+    person, ("admin", "operator", "operator-2", "owner", "stranger", "controller")
+)
+
+
+@cache
+def engine() -> Engine:
+    return Engine()
+
+
+@cache
+def wasm(name: str) -> bytes:
+    return (CANISTERS / "dist" / f"{name}.wasm.gz").read_bytes()
+
+
+@cache
+def interface(name: str) -> Interface:
+    return parse_did((CANISTERS / name / f"{name}.did").read_text())
+
+
+def another_build(name: str) -> bytes:
+    """The same module with another hash: one more custom section."""
+    section = b"\x04test\x00"
+    return gzip.compress(gzip.decompress(wasm(name)) + b"\x00" + bytes([len(section)]) + section, mtime=0)
+
+
+class RejectedError(Exception):
+    """A call that was rejected instead of answered."""
+
+
+class World:
+    """One subnet with the backend on it. `cycles`: the backend's balance; `canisters`: how many the subnet has room for."""
+
+    def __init__(self, cycles: int = 100 * TRILLION, canisters: int | None = None, **init: Any) -> None:
+        self.now_ns = START_NS
+        last = LAST_CANISTER_ID
+        if canisters is not None:
+            last = (int.from_bytes(FIRST_CANISTER_ID[:8], "big") + canisters - 1).to_bytes(8, "big") + b"\x01\x01"
+        self.subnet = Subnet(engine(), clock_ns=lambda: self.now_ns, canister_id_range=(FIRST_CANISTER_ID, last))
+        self._requests = 0
+        self.backend = self.manage(
+            "provisional_create_canister_with_cycles",
+            {"amount": cycles, "settings": {"controllers": [ADMIN]}},
+            sender=ADMIN,
+        )["canister_id"]
+        init.setdefault("operators", [OPERATOR, OTHER_OPERATOR])
+        self.install(self.backend, wasm("backend"), encode_args(interface("backend").init_args, [init]), sender=ADMIN)
+        self.manage(
+            "update_settings", {"canister_id": self.backend, "settings": {"controllers": [CONTROLLER]}}, sender=ADMIN
+        )
+
+    def advance(self, seconds: float) -> None:
+        self.now_ns += int(seconds * SECOND_NS)
+
+    @property
+    def backend_state(self) -> CanisterState:
+        return self.subnet.canisters[self.backend.bytes]
+
+    def state(self, canister: Principal) -> CanisterState:
+        return self.subnet.canisters[canister.bytes]
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def submit(self, callee: Principal, method: str, arg: bytes, sender: Principal) -> bytes:
+        """Queues an update; nothing runs before `run`."""
+        self._requests += 1
+        request_id = hashlib.sha256(self._requests.to_bytes(8, "big")).digest()
+        self.subnet.submit(self._content(callee, method, arg, sender), request_id)
+        return request_id
+
+    def run(self) -> None:
+        while self.subnet.execute_round():
+            pass
+
+    def reply(self, request_id: bytes) -> bytes:
+        """The bytes of an update's reply.
+
+        Raises RejectedError.
+        """
+        status = self.subnet.request_status(request_id)
+        assert status is not None
+        response = status.response
+        assert response is not None, "the call has no answer yet"
+        if response.code is not None:
+            raise RejectedError(f"{response.error_code} {response.message}")
+        return response.data
+
+    def accepts(self, method: str, *args: Any, sender: Principal) -> bool:
+        """Whether the backend takes the message from an ingress queue at all."""
+        arg = encode_args(self._func("backend", method).args, args)
+        try:
+            self.subnet.check_ingress(
+                self._content(self.backend, method, arg, sender), b"request", self.backend.bytes
+            )
+        except CanisterError:
+            return False
+        return True
+
+    def manage(self, method: str, argument: dict[str, Any], sender: Principal) -> Any:
+        func = method_type(method)
+        request_id = self.submit(MANAGEMENT, method, encode_args(func.args, [argument]), sender)
+        self.run()
+        values = decode(self.reply(request_id), func.results)
+        return values[0] if values else None
+
+    def install(
+        self, canister: Principal, module: bytes, arg: bytes, sender: Principal, mode: Any = "install"
+    ) -> None:
+        chosen = mode if isinstance(mode, Case) else Case(mode)
+        self.manage(
+            "install_code",
+            {"mode": chosen, "canister_id": canister, "wasm_module": module, "arg": arg},
+            sender,
+        )
+
+    def upgrade_backend(self) -> None:
+        keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}
+        arg = encode_args(interface("backend").init_args, [None])
+        self.install(self.backend, wasm("backend"), arg, CONTROLLER, Case("upgrade", keep))
+
+    # --- the backend's interface -------------------------------------------------------------------------------------
+
+    def call(self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend") -> Any:
+        """Calls a method as its kind says, update or query; the reply's one value."""
+        func = self._func(kind, method)
+        arg = encode_args(func.args, args)
+        callee = on or self.backend
+        if "query" in func.modes:
+            response = self.subnet.query(self._content(callee, method, arg, sender))
+            if response.code is not None:
+                raise RejectedError(f"{response.error_code} {response.message}")
+            data = response.data
+        else:
+            request_id = self.submit(callee, method, arg, sender)
+            self.run()
+            data = self.reply(request_id)
+        return decode(data, func.results)[0]
+
+    def start(self, method: str, *args: Any, sender: Principal) -> bytes:
+        """Queues an update of the backend without running it; see `finish`."""
+        return self.submit(self.backend, method, encode_args(self._func("backend", method).args, args), sender)
+
+    def finish(self, method: str, request_id: bytes) -> Any:
+        return decode(self.reply(request_id), self._func("backend", method).results)[0]
+
+    def ok(self, method: str, *args: Any, **how: Any) -> Any:
+        answer = self.call(method, *args, **how)
+        assert answer.tag == "Ok", f"{method} was refused: {answer.value}"
+        return answer.value
+
+    def err(self, method: str, *args: Any, **how: Any) -> dict[str, Any]:
+        answer = self.call(method, *args, **how)
+        assert answer.tag == "Err", f"{method} was not refused: {answer.value}"
+        error: dict[str, Any] = answer.value
+        return error
+
+    def _content(self, callee: Principal, method: str, arg: bytes, sender: Principal) -> dict[str, Any]:
+        return {
+            "request_type": "call",
+            "canister_id": callee.bytes,
+            "method_name": method,
+            "arg": arg,
+            "sender": sender.bytes,
+            "ingress_expiry": self.now_ns + 240 * SECOND_NS,
+        }
+
+    def _func(self, kind: str, method: str) -> Any:
+        service = interface(kind).service
+        assert service is not None
+        return resolve(dict(service.methods)[method])
+
+    # --- what tests do often -----------------------------------------------------------------------------------------
+
+    def capsule(self, owner: Principal = OWNER) -> str:
+        """The id of the owner's self-capsule, made if need be."""
+        capsule_id: str = self.ok("register_capsule", sender=owner)["capsule_id"]
+        return capsule_id
+
+    def add_memory(self, size: int, owner: Principal = OWNER, name: str = "holiday.jpg") -> Case:
+        """The answer to adding a memory of `size` bytes."""
+        data = {"blob_ref": {"kind": Case("ICPCapsule"), "locator": "", "hash": None}, "data": bytes(size)}
+        new = {"memory_type": Case("Image"), "name": name, "content_type": "image/jpeg"}
+        answer: Case = self.call("add_memory_to_capsule", data, new, sender=owner)
+        return answer
+
+    def request(self, owner: Principal = OWNER, config: dict[str, Any] | None = None) -> Any:
+        """The owner, with a capsule, asks for a personal canister."""
+        self.capsule(owner)
+        return self.ok("create_personal_canister", config, sender=owner)
+
+    def claim(self, owner: Principal = OWNER, operator: Principal = OPERATOR, worker: str = "worker-1") -> dict[str, Any]:
+        """A lease of the owner's creation, as operator methods take it."""
+        claimed = self.ok("claim_creation", {"owner": owner, "worker": worker}, sender=operator)
+        return {"owner": owner, "lease": claimed["lease"]}
+
+    def status(self, owner: Principal = OWNER) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("get_detailed_creation_status", sender=owner)
+        return found
+
+    def stage(self, owner: Principal = OWNER) -> str:
+        return str(self.status(owner)["status"].tag)
+
+    def report(self, lease: dict[str, Any], stage: str) -> Case:
+        progress = {"stage": Case(stage), "bytes_done": 1, "bytes_total": 2, "items_done": 1, "items_total": 2}
+        answer: Case = self.call("report_progress", lease, progress, f"at {stage}", sender=OPERATOR)
+        return answer
+
+    def reserve(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.ok("get_reserve_status", sender=ADMIN)
+        return found
+
+    def provisioned(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
+        """A creation at stage Creating, with its canister: the lease and the canister's id."""
+        self.request(owner)
+        lease = self.claim(owner)
+        self.ok("begin_export", lease, False, sender=OPERATOR)
+        return lease, self.ok("provision_canister", lease, sender=OPERATOR)["canister_id"]
+
+    def controllers(self, canister: Principal) -> set[Principal]:
+        return {Principal(raw) for raw in self.state(canister).settings.controllers}
+
+
+def failure(kind: str = "InstallFailed", message: str = "the module trapped") -> dict[str, Any]:
+    """A CreationError as an operator reports it."""
+    return {"kind": Case(kind), "message": message, "retry_helps": True}
+
+
+def encode_args(types: tuple[Type, ...], values: Any) -> bytes:
+    return encode(types, [_complete(type_, value) for type_, value in zip(types, values, strict=True)])
+
+
+def _complete(type_: Type, value: Any) -> Any:
+    """Adds None for the options of records that a test left out."""
+    shape = resolve(type_)
+    if isinstance(shape, Opt):
+        return None if value is None else _complete(shape.inner, value)
+    if isinstance(shape, Vec) and isinstance(value, list):
+        return [_complete(shape.inner, item) for item in value]
+    if isinstance(shape, Record) and isinstance(value, Mapping):
+        return {field.label: _complete(field.type, value.get(field.label)) for field in shape.fields}
+    if isinstance(shape, Variant) and isinstance(value, Case):
+        inner = next(field.type for field in shape.fields if field.label == value.tag)
+        return Case(value.tag, _complete(inner, value.value))
+    return value

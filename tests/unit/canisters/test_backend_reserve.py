@@ -1,0 +1,177 @@
+"""The reserve: what is available, what a creation needs, when admins are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from backend_world import ADMIN, CREATION_FEE, OPERATOR, OWNER, SECOND_NS, TRILLION, World, person
+
+from canister_factory.candid.values import Case
+
+
+def settings(**changes: int) -> dict[str, int]:
+    return {
+        "threshold": 5 * TRILLION,
+        "operating_minimum": 2 * TRILLION,
+        "creation_base_cycles": TRILLION,
+        "creation_cycles_per_byte": 4_000,
+        **changes,
+    }
+
+
+def test_available_is_the_real_balance_without_minimum_and_creations_in_flight() -> None:
+    world = World(cycles=50 * TRILLION)
+    world.capsule()
+    world.add_memory(1_000)
+    world.request()
+    reserve = world.reserve()
+    needed = TRILLION + 4_000 * 1_000
+    assert reserve["balance"] == world.backend_state.balance
+    assert reserve["in_flight"] == needed
+    assert reserve["available"] == reserve["balance"] - 2 * TRILLION - needed
+    assert (reserve["alert_level"], reserve["recommended_top_up"]) == (Case("Normal"), 0)
+
+
+def test_cycles_deposited_in_any_way_count() -> None:
+    world = World(cycles=50 * TRILLION)
+    before = world.reserve()["available"]
+    world.manage("provisional_top_up_canister", {"canister_id": world.backend, "amount": TRILLION}, sender=OWNER)
+    assert world.reserve()["available"] == before + TRILLION
+
+
+@pytest.mark.parametrize(("missing", "granted"), [(0, True), (1, False)])
+def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less(missing: int, granted: bool) -> None:
+    world = World()
+    world.capsule()
+    world.add_memory(123)
+    needed = TRILLION + 4_000 * 123
+    # What the message itself has cost when the balance is read is the same each time.
+    world.backend_state.balance = 2 * TRILLION + needed // 2
+    seen = world.err("create_personal_canister", None, sender=OWNER)["available"]
+    message_cost = needed // 2 - seen
+    world.backend_state.balance = 2 * TRILLION + message_cost + needed - missing
+    answer = world.call("create_personal_canister", None, sender=OWNER)
+    assert answer.tag == ("Ok" if granted else "Err")
+    if not granted:
+        assert answer.value["kind"] == Case("ReserveInsufficient")
+        assert (answer.value["needed"], answer.value["available"]) == (needed, needed - 1)
+        assert str(needed) in answer.value["message"]
+        assert world.call("get_creation_status", sender=OWNER) is None
+
+
+def test_what_open_requests_hold_is_not_promised_twice() -> None:
+    world = World(cycles=4 * TRILLION)
+    world.request()
+    other = person("second-owner")
+    world.capsule(other)
+    error = world.err("create_personal_canister", None, sender=other)
+    assert error["kind"] == Case("ReserveInsufficient")
+    assert error["available"] < TRILLION
+
+
+def test_provisioning_checks_again_because_the_capsule_may_have_grown() -> None:
+    world = World(cycles=4 * TRILLION)
+    world.request()
+    lease = world.claim()
+    world.add_memory(1_000_000)
+    world.ok("set_reserve_settings", settings(creation_cycles_per_byte=10_000_000), sender=ADMIN)
+    world.ok("begin_export", lease, False, sender=OPERATOR)
+    error = world.err("provision_canister", lease, sender=OPERATOR)
+    assert error["kind"] == Case("ReserveInsufficient")
+    assert error["needed"] == TRILLION + 10**13
+    assert error["stage"] == Case("Exporting")
+    assert world.stage() == "Exporting"
+    [logged] = world.ok("list_errors", {}, sender=ADMIN)["items"]
+    assert (logged["owner"], logged["error"]) == (OWNER, error)
+
+
+def test_a_base_below_the_price_of_a_canister_is_refused() -> None:
+    world = World()
+    error = world.err("set_reserve_settings", settings(creation_base_cycles=CREATION_FEE - 1), sender=ADMIN)
+    assert str(CREATION_FEE) in error["message"]
+    world.ok("set_reserve_settings", settings(creation_base_cycles=CREATION_FEE), sender=ADMIN)
+
+
+def test_the_threshold_can_be_set_alone() -> None:
+    world = World(reserve=settings(threshold=7))
+    world.ok("set_reserve_threshold", 9, sender=ADMIN)
+    assert world.reserve()["settings"] == settings(threshold=9)
+
+
+def test_a_top_up_needs_cycles_with_the_call() -> None:
+    world = World()
+    assert "No cycles" in world.err("top_up_reserve", sender=ADMIN)["message"]
+
+
+@pytest.mark.parametrize(
+    ("times_threshold", "level"), [(1.01, "Normal"), (0.99, "Warning"), (0.51, "Warning"), (0.5, "Critical"), (0.1, "Critical")]
+)
+def test_the_alert_level_follows_what_is_available(times_threshold: float, level: str) -> None:
+    world = World(cycles=50 * TRILLION)
+    threshold = 10 * TRILLION
+    world.ok("set_reserve_settings", settings(threshold=threshold, operating_minimum=0), sender=ADMIN)
+    world.backend_state.balance = int(times_threshold * threshold)
+    reserve = world.reserve()
+    assert reserve["alert_level"] == Case(level)
+    if level == "Normal":
+        assert reserve["recommended_top_up"] == 0
+    else:
+        assert reserve["available"] + reserve["recommended_top_up"] == 2 * threshold
+
+
+def test_the_recommendation_makes_up_for_a_balance_under_the_operating_minimum() -> None:
+    world = World(cycles=50 * TRILLION)
+    world.ok("set_reserve_settings", settings(operating_minimum=60 * TRILLION), sender=ADMIN)
+    reserve = world.reserve()
+    assert reserve["available"] == 0
+    assert reserve["balance"] + reserve["recommended_top_up"] == (60 + 2 * 5) * TRILLION
+
+
+def kinds(world: World) -> list[Any]:
+    return [note["kind"].tag for note in world.ok("list_notifications", {}, sender=ADMIN)["items"]]
+
+
+def test_admins_are_told_once_per_change_of_the_level_not_once_per_request() -> None:
+    world = World(cycles=30 * TRILLION)
+    world.ok("set_reserve_threshold", 30 * TRILLION, sender=ADMIN)
+    assert kinds(world) == ["ReserveWarning"]
+    for number in range(3):
+        world.request(person(f"owner-{number}"))
+    assert kinds(world) == ["ReserveWarning"]
+    world.ok("set_reserve_threshold", 60 * TRILLION, sender=ADMIN)
+    assert kinds(world) == ["ReserveCritical", "ReserveWarning"]
+    world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
+    assert kinds(world) == ["ReserveCritical", "ReserveWarning"]
+    world.ok("set_reserve_threshold", 30 * TRILLION, sender=ADMIN)
+    assert kinds(world) == ["ReserveWarning", "ReserveCritical", "ReserveWarning"]
+
+
+def test_a_notification_says_how_much_to_add_and_remembers_who_acknowledged_it() -> None:
+    world = World(cycles=30 * TRILLION)
+    world.ok("set_reserve_threshold", 30 * TRILLION, sender=ADMIN)
+    [note] = world.ok("list_notifications", {}, sender=ADMIN)["items"]
+    assert "Add " in note["message"]
+    world.ok("acknowledge_notification", note["id"], sender=ADMIN)
+    [note] = world.ok("list_notifications", {}, sender=ADMIN)["items"]
+    assert note["acknowledged_by"] == ADMIN
+    assert world.err("acknowledge_notification", 99, sender=ADMIN)["kind"] == Case("InvalidRequest")
+
+
+def test_consumption_is_logged_newest_first_and_reported_over_a_window() -> None:
+    world = World()
+    _, first = world.provisioned(person("first"))
+    world.advance(7_200)
+    _, second = world.provisioned(person("second"))
+    entries = world.ok("list_consumption", {}, sender=ADMIN)["items"]
+    assert [entry["canister_id"] for entry in entries] == [second, first]
+    page = world.ok("list_consumption", {"limit": 1}, sender=ADMIN)
+    assert page == {"items": entries[:1], "next": entries[0]["id"]}
+    rest = world.ok("list_consumption", {"after": page["next"]}, sender=ADMIN)
+    assert rest == {"items": entries[1:], "next": None}
+    day = world.ok("get_consumption_report", None, sender=ADMIN)
+    assert (day["consumed_in_window"], day["creations_in_window"]) == (2 * TRILLION, 2)
+    hour = world.ok("get_consumption_report", 3_600 * SECOND_NS, sender=ADMIN)
+    assert (hour["consumed_in_window"], hour["creations_in_window"]) == (TRILLION, 1)
+    assert hour["recommendation"] == "Nothing to do."
+    assert hour["reserve"] == world.reserve()
