@@ -16,7 +16,7 @@ from .engine import Engine, Module
 from .execution import CanisterError, Entry, Env, Outcome, RejectCode
 from .guest_memory import GuestMemory, InstructionLimitReachedError
 from .host_interface import HostTrapError
-from .memory import MemoryState
+from .memory import MemoryState, check_extents
 from .stable_memory import WASM_PAGE_BYTES, StableMemory
 from .system_api import SystemApi
 from .wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
@@ -272,6 +272,7 @@ class Instance:
         return twin
 
     def _replace_image(self, state: MemoryState) -> None:
+        check_extents(state)
         self._release()
         self._memory.close()
         self._memory = self._engine.new_memory()

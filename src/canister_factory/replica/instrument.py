@@ -95,7 +95,7 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
         added.append(_export(TABLE_EXPORT, _TABLE_KIND, 0))
 
     memory = by_id.get(_MEMORY, b"\x00")
-    if _read_leb(memory, 0)[0] == 0:
+    if _read_leb(memory, 0)[0] == 0 and not imported[_MEMORY_KIND]:
         memory = b"\x01\x00\x00"  # one memory of no pages
     count, start = _read_leb(by_id.get(_EXPORT, b"\x00"), 0)
     exports = _leb(count + len(added)) + by_id.get(_EXPORT, b"\x00")[start:] + b"".join(added)
@@ -105,7 +105,7 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
     return InstrumentedModule(
         wasm=_assemble(wasm[:8], sections, {_MEMORY: memory, _EXPORT: exports}),
         has_start=_START in by_id,
-        memory64=bool(memory[1] & _LIMITS_ARE_64_BIT),
+        memory64=bool(memory[1:2] and memory[1] & _LIMITS_ARE_64_BIT),
         has_table=table_count > 0,
         global_exports=tuple(global_exports),
         custom_sections=_custom_sections(sections),

@@ -23,6 +23,7 @@ _M32 = 0xFFFF_FFFF
 _M64 = 0xFFFF_FFFF_FFFF_FFFF
 _VALUE_SLOTS = 2  # a raw value takes 16 bytes: two slots of 8
 assert ctypes.sizeof(_ffi.wasmtime_val_raw) == 8 * _VALUE_SLOTS
+_FUEL_FOR_SEGMENTS = 1 << 40  # initial segments are copied by generated code, which also burns fuel
 _RawCallback = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t
 )
@@ -158,6 +159,7 @@ class WasmInstance:
                 ctypes.byref(function),
             )
             functions.append(wasmtime.Func._from_raw(function))
+        self._store.set_fuel(_FUEL_FOR_SEGMENTS)
         try:
             self._instance = wasmtime.Instance(self._store, module, functions)
         except (wasmtime.WasmtimeError, wasmtime.Trap) as error:

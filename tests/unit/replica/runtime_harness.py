@@ -24,7 +24,7 @@ IMPORTS_OF_A_CANISTER = """
   (import "ic0" "trap" (func $trap (param i32 i32)))
 """
 
-# `store`: memory[0..8] and the global become the argument's; `load` answers memory[0..8] and the global.
+# Bumping writes the argument to memory[0..8], adds it to a global, grows stable memory by a page and writes it there.
 COUNTER = f"""(module {IMPORTS_OF_A_CANISTER}
   (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
   (import "ic0" "stable64_grow" (func $stable_grow (param i64) (result i64)))

@@ -1,0 +1,141 @@
+import gzip
+import hashlib
+import os
+import re
+
+import pytest
+import wasmtime
+from runtime_harness import COUNTER, engine
+
+from canister_factory.replica import engine as engine_module
+from canister_factory.replica.engine import Engine
+from canister_factory.replica.execution import CanisterError, Entry, RejectCode
+
+
+def wasm(wat: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(wat))
+
+
+def refusal(wat: str | bytes) -> str:
+    with pytest.raises(CanisterError) as caught:
+        engine().compile(wat if isinstance(wat, bytes) else wasm(wat))
+    assert caught.value.code is RejectCode.CANISTER_ERROR
+    assert caught.value.error_code == "IC0505"
+    assert caught.value.message.startswith("Canister's Wasm module is not valid: ")
+    return caught.value.message
+
+
+def test_a_module_knows_its_methods_and_entry_points():
+    module = engine().compile(
+        wasm("""(module (func $f) (start $f) (export "canister_init" (func $f)) (export "canister_update a" (func $f))
+          (export "canister_query b c" (func $f)) (export "canister_composite_query " (func $f))
+          (export "x" (func $f)))""")
+    )
+    assert (module.updates, module.queries, module.composite_queries) == ({"a"}, {"b c"}, {""})
+    assert module.has(Entry.INIT)
+    assert module.has(Entry.START)
+    assert module.has(Entry.UPDATE, "a")
+    assert not module.has(Entry.QUERY, "a")
+    assert not module.has(Entry.HEARTBEAT)
+    assert not module.enhanced_orthogonal_persistence
+
+
+def test_the_hash_is_of_the_bytes_as_given():
+    plain = wasm("(module)")
+    packed = gzip.compress(plain)
+    assert engine().compile(plain).hash == hashlib.sha256(plain).digest()
+    assert engine().compile(packed).hash == hashlib.sha256(packed).digest()
+    assert engine().compile(packed).wasm == packed
+
+
+def test_metadata_sections_have_a_visibility():
+    module = engine().compile(
+        wasm("""(module (@custom "icp:public candid:service" "service : {}") (@custom "name" "")
+          (@custom "icp:private enhanced-orthogonal-persistence" "64-bit"))""")
+    )
+    assert module.custom_sections == {
+        "candid:service": ("public", b"service : {}"),
+        "enhanced-orthogonal-persistence": ("private", b"64-bit"),
+    }
+    assert module.enhanced_orthogonal_persistence
+
+
+@pytest.mark.parametrize(
+    ("wat", "reason"),
+    [
+        (
+            '(module (import "ic0" "msg_repply" (func)))',
+            "it imports ic0.msg_repply, which isn't a function of the system",
+        ),
+        ('(module (import "env" "memory" (memory 1)))', "it imports env.memory"),
+        (
+            '(module (import "ic0" "time" (func (result i32))))',
+            r"as \(\) -> \(i32\), the system API has \(\) -> \(i64\)",
+        ),
+        ('(module (import "ic0" "time" (global i64)))', "as something else than a function"),
+        ('(module (import "ic0" "stable_size" (func (result i32))) (memory i64 1))', "only modules with 32-bit memory"),
+        (
+            '(module (import "ic0" "msg_caller_size" (func (result i32))) (memory i64 1))',
+            r"as \(\) -> \(i32\), the system API has \(\) -> \(i64\)",
+        ),
+        ('(module (func (export "canister_inti")))', "'canister_inti'; names that start with canister_ are reserved"),
+        ('(module (func (export "canister_init") (param i32)))', "must be a function without parameters"),
+        ('(module (memory (export "canister_init") 1))', "must be a function"),
+        (
+            '(module (func (export "canister_update a")) (func (export "canister_query a")))',
+            "exports the method 'a' twice",
+        ),
+        ("(module (memory 1) (memory 1))", "multi"),
+        (b"\x7fELF1234", "0x7f454c46, not with the Wasm magic number"),
+        (b"", "Wasm magic number"),
+        (b"\0asm\1\0\0\0\x63\x01\x00", "section"),
+        (gzip.compress(b"\0asm\1\0\0\0")[:-9], "ends too early"),
+        (b"\x1f\x8b\x08" + bytes(20), "damaged"),
+    ],
+)
+def test_a_module_that_the_ic_would_refuse_is_refused_with_the_reason(wat, reason):
+    assert re.search(reason, refusal(wat))
+
+
+def test_a_compressed_module_that_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(engine_module, "MAX_WASM_BYTES", 10_000)
+    assert "more than 10000 bytes" in refusal(gzip.compress(b"\0asm\1\0\0\0" + bytes(10_000)))
+
+
+def test_the_number_of_methods_is_limited():
+    exports = "".join(f'(export "canister_update m{i}" (func 0))' for i in range(1001))
+    assert "exports 1001 methods, at most 1000" in refusal(f"(module (func) {exports})")
+
+
+def test_a_module_is_compiled_once():
+    assert engine().compile(wasm(COUNTER)) is engine().compile(wasm(COUNTER))
+
+
+def cached_files(directory):
+    return sorted(directory.glob("*.cwasm"))
+
+
+def test_a_second_process_takes_compiled_code_from_the_cache(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    Engine(cache).compile(wasm(COUNTER))
+    assert len(cached_files(cache)) == 1
+    assert cache.stat().st_mode & 0o077 == 0
+    monkeypatch.setattr(wasmtime, "Module", type("NoCompiler", (), {"deserialize": wasmtime.Module.deserialize}))
+    assert Engine(cache).compile(wasm(COUNTER)).updates >= {"bump"}
+    assert Engine(cache).compile(gzip.compress(wasm(COUNTER))).updates >= {"bump"}
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + b"\0", lambda data: b""])
+def test_a_damaged_cache_file_is_compiled_again(tmp_path, damage):
+    Engine(tmp_path).compile(wasm(COUNTER))
+    (file,) = cached_files(tmp_path)
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert Engine(tmp_path).compile(wasm(COUNTER)).updates >= {"bump"}
+    assert hashlib.sha256(file.read_bytes()[32:]).digest() == file.read_bytes()[:32]
+
+
+def test_a_refused_module_leaves_nothing_in_the_cache(tmp_path):
+    with pytest.raises(CanisterError):
+        Engine(tmp_path).compile(wasm('(module (import "ic0" "nothing" (func)))'))
+    assert os.listdir(tmp_path) == []
