@@ -40,7 +40,7 @@ class Listeners:
 class SubnetState:
     """The state machine's state. `seed` is the source of all randomness; the two cycle totals close the books."""
 
-    seed: bytes
+    seed: bytes = field(repr=False)
     first_canister_id: bytes = FIRST_CANISTER_ID
     last_canister_id: bytes = LAST_CANISTER_ID
     time_ns: int = 0

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import rule
 from replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
+from replica_cycles_machine import CyclesAreConserved
 from replica_puppet import call_argument, puppet, with_custom_section
 
 from canister_factory.candid.values import Case
@@ -159,8 +164,6 @@ def test_another_outcome_of_the_journal_is_refused_with_what_to_do(bench: Bench,
 
 def test_a_state_of_another_format_is_refused(tmp_path: Path, bench: Bench) -> None:
     bench.subnet.close()
-    import sqlite3
-
     with sqlite3.connect(tmp_path / "state.sqlite") as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(CheckpointError, match="format 99"):
@@ -173,3 +176,33 @@ def test_settings_and_controllers_come_back(bench: Bench) -> None:
     bench.restart()
     settings = bench.canister(canister).settings
     assert (settings.freezing_threshold, settings.controllers) == (77, (OWNER,))
+
+
+class JournalsRepeatThemselves(CyclesAreConserved):
+    """Whatever happened, executing the journal again leads to the same state, byte for byte."""
+
+    def __init__(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        super().__init__(_opener(Path(self.directory.name), journal_bytes=20_000))
+
+    @rule()
+    def commit(self) -> None:
+        self.bench.subnet.persist()
+
+    @rule()
+    def kill_and_restart(self) -> None:
+        self.bench.subnet.persist()
+        before = encode_state(self.bench.subnet.state)
+        self.bench.restart()
+        assert encode_state(self.bench.subnet.state) == before
+
+    def teardown(self) -> None:
+        self.kill_and_restart()
+        self.bench.subnet.close()
+        self.directory.cleanup()
+
+
+JournalsRepeatThemselves.TestCase.settings = settings(
+    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+test_a_restart_anywhere_in_any_history_changes_nothing = JournalsRepeatThemselves.TestCase
