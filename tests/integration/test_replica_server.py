@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -261,19 +262,55 @@ async def test_what_was_answered_is_there_after_a_restart(tmp_path: Path, end: s
     assert not process.running
 
 
+async def test_calls_that_were_answered_while_it_stopped_are_there_after_a_restart(tmp_path: Path) -> None:
+    identity = Identity.generate()
+    async with ReplicaProcess(tmp_path / "state") as process:
+        async with Agent(identity, network_of(process)) as agent:
+            canister = await counter(agent)
+        path, headers = f"/api/v4/canister/{canister}/call", {"content-type": "application/cbor"}
+        answered = 0
+        async with httpx.AsyncClient() as client:
+
+            async def call_until_it_stops() -> None:
+                nonlocal answered
+                with contextlib.suppress(httpx.TransportError):
+                    while (
+                        await client.post(process.url + path, content=envelope(), headers=headers)
+                    ).status_code == 200:
+                        answered += 1
+                        if answered == 20:
+                            os.kill(process.pid, signal.SIGTERM)
+
+            def envelope() -> bytes:
+                return sign_envelope(add(identity, canister, nonce=os.urandom(16)), identity)
+
+            await asyncio.gather(*(call_until_it_stops() for _ in range(8)))
+        await asyncio.to_thread(process.stop)
+        await asyncio.to_thread(process.start)
+        async with Agent(identity, network_of(process)) as agent:
+            executed = int.from_bytes(await agent.query(canister, "read", b""), "little")
+        assert 20 <= answered <= executed <= answered + 8
+
+
+def add(identity: Identity, canister: Principal, **fields: object) -> dict[str, object]:
+    """The content of a call of the counter."""
+    return {
+        "request_type": "call",
+        "sender": identity.sender().bytes,
+        "canister_id": canister.bytes,
+        "method_name": "add",
+        "arg": b"",
+        "ingress_expiry": time.time_ns() + 120 * 10**9,
+        **fields,
+    }
+
+
 async def test_an_envelope_sent_again_after_a_crash_is_executed_once(tmp_path: Path) -> None:
     identity = Identity.generate()
     async with ReplicaProcess(tmp_path / "state") as process:
         async with Agent(identity, network_of(process)) as agent:
             canister = await counter(agent)
-        content = {
-            "request_type": "call",
-            "sender": identity.sender().bytes,
-            "canister_id": canister.bytes,
-            "method_name": "add",
-            "arg": b"",
-            "ingress_expiry": time.time_ns() + 120 * 10**9,
-        }
+        content = add(identity, canister)
         body = sign_envelope(content, identity)
         path, headers = f"/api/v4/canister/{canister}/call", {"content-type": "application/cbor"}
         async with httpx.AsyncClient() as client:

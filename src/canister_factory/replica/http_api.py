@@ -162,7 +162,7 @@ class HttpApi:
         except PathRefusedError as error:
             return error.status, _TEXT, str(error).encode()
         except RoundFailedError as error:
-            return 500, _TEXT, str(error).encode()
+            return 503 if error.retry_helps else 500, _TEXT, str(error).encode()
 
     def _get(self, method: str, path: str) -> Answer:
         if path == "/api/v2/status":

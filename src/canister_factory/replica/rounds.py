@@ -37,7 +37,11 @@ class ExecutableSubnet(Protocol):
 
 
 class RoundFailedError(Exception):
-    """The round that would have executed a call broke off by an internal error; the log has it."""
+    """A call wasn't executed: its round broke off by an internal error (the log has it), or the replica is stopping."""
+
+    def __init__(self, message: str, *, retry_helps: bool = False) -> None:
+        super().__init__(message)
+        self.retry_helps = retry_helps
 
 
 class Rounds:
@@ -84,8 +88,10 @@ class Rounds:
         """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`.
 
         Raises:
-            RoundFailedError: the subnet is broken and will execute nothing.
+            RoundFailedError: the subnet is broken and will execute nothing, or the replica is stopping.
         """
+        if self._stopping:
+            raise RoundFailedError("The replica is stopping", retry_helps=True)
         if self._broken:
             raise RoundFailedError("An internal error broke the subnet (see the log): restart the replica")
         self._view.held = True
@@ -98,7 +104,9 @@ class Rounds:
             self._finished.append(request_id)
 
     async def outcome(self, request_id: bytes, timeout_s: float) -> CertifiedState | None:
-        """Wait until a request is replied or rejected; the certified state that shows it, or None after `timeout_s`.
+        """Wait until a request is replied or rejected; the certified state that shows it.
+
+        None: after `timeout_s`, or when the replica stops before.
 
         Raises:
             RoundFailedError: an internal error; the request may be executed by a later round.

@@ -13,6 +13,8 @@ import cbor2
 import pyblst
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from hypothesis import given
+from hypothesis import strategies as st
 from replica_http_support import (
     FIRST,
     KEYS,
@@ -36,6 +38,16 @@ from canister_factory.ic import hash_tree
 from canister_factory.ic.cbor import dumps
 from canister_factory.ic.envelope import DELEGATION_DOMAIN
 from canister_factory.ic.request_id import hash_of_map
+
+plain = st.none() | st.booleans() | st.integers(-5, 2**64 - 1) | st.text(max_size=8) | st.binary(max_size=30)
+names = st.sampled_from(
+    ["content", "sender_pubkey", "sender_sig", "sender_delegation", "request_type", "sender", "ingress_expiry", "paths"]
+)
+cbor_values = st.recursive(
+    plain | st.sampled_from(["call", "query", "read_state"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=6),
+    max_leaves=15,
+)
 
 SUBNET = KEYS.subnet.principal
 NODE = KEYS.node.principal
@@ -275,6 +287,14 @@ async def test_a_wrong_envelope_is_a_400_that_says_what_is_wrong(change: dict[st
         assert status == 400
         assert says in text.decode()
         assert network.subnet.request_statuses == {}
+
+
+@given(st.binary(max_size=60) | cbor_values.map(dumps), st.sampled_from(["call", "query", "read_state"]))
+def test_no_body_whatsoever_is_more_than_a_400(body: bytes, operation: str) -> None:
+    network = Network()
+    status, _, text = asyncio.run(network.api.handle("POST", url(3, operation), body))
+    assert status == 400
+    assert text
 
 
 async def test_bytes_that_are_no_cbor_and_signatures_that_do_not_hold_are_400() -> None:

@@ -91,6 +91,8 @@ async def test_stopping_finishes_what_is_queued_and_lets_go_of_what_waits_for_ot
     await network.rounds.stop()
     assert decoded(await queued)["status"] == "replied"
     assert (await waiting)[0] == 202
+    late = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+    assert late[0] == 503
 
 
 async def test_a_client_that_went_away_does_not_disturb_its_call() -> None:
