@@ -24,7 +24,7 @@ class GuestMemory:
 
     def __init__(self) -> None:
         self._instance: WasmInstance | None = None
-        self._view = memoryview(b"")
+        self._view = memoryview(bytearray())
         self._length = 0
         self._limit = 0
         self._owed = 0
@@ -32,7 +32,7 @@ class GuestMemory:
     def attach(self, instance: WasmInstance | None) -> None:
         """Uses another instance from now on; None before the present one is closed."""
         self._instance = instance
-        self._view = memoryview(b"")
+        self._view = memoryview(bytearray())
         self._length = 0
 
     def begin(self, instruction_limit: int) -> None:
