@@ -115,7 +115,7 @@ def endpoint(
     name = declared.__name__
     signature = inspect.signature(declared)
 
-    async def call(self: C, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: C, /, *args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         result: R = await self.call(name, tuple(bound.arguments.values())[1:])

@@ -1,0 +1,151 @@
+"""A personal canister as its operator handles it: certified facts, installation, handoff, clean-up.
+
+Owns every call of the management canister. Does not own: its data (`target`, `verify`), and when each of this happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from canister_factory.candid.binding import to_candid
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
+from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.creation_models import Release
+from canister_factory.contract.import_models import PersonalInit
+from canister_factory.factory.errors import CreateError, HandoffError, InstallError
+from canister_factory.factory.patience import Patience
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
+
+
+class PersonalCanister:
+    """One owner's canister. What it is told by others is never believed: controllers and module are read certified."""
+
+    def __init__(self, agent: Agent, canister_id: Principal, owner: Principal, patience: Patience) -> None:
+        self.agent = agent
+        self.canister_id = canister_id
+        self.owner = owner
+        self.client = PersonalClient(agent, canister_id)
+        self._operator = Principal(agent.identity.sender().bytes)
+        self._management = ManagementCanister(agent)
+        self._patience = patience
+
+    def __repr__(self) -> str:
+        return f"PersonalCanister({self.canister_id} of {self.owner})"
+
+    async def info(self) -> CanisterInfo:
+        """Controllers and module hash, certified at this moment."""
+        return await self._patience(self.agent.canister_info, self.canister_id)
+
+    def is_handed_over(self, info: CanisterInfo) -> bool:
+        """Whether the owner alone controls it already. Never true for an owner who is the operator as well."""
+        return set(info.controllers) == {self.owner} and self.owner != self._operator
+
+    def check_controllers(self, info: CanisterInfo) -> None:
+        """Raises `CreateError` unless exactly operator and owner control it."""
+        expected = {self._operator, self.owner}
+        if set(info.controllers) != expected:
+            raise CreateError(
+                f"the controllers of {self.canister_id} are {_names(info.controllers)}, but must be exactly operator "
+                f"and owner: {_names(expected)}; an admin has to look at this canister",
+                canister_id=self.canister_id,
+            )
+
+    async def install(self, module: WasmModule, init: PersonalInit, releases: Sequence[Release]) -> bool:
+        """Sees to it that an approved module runs here; returns whether it was there already.
+
+        Never installs over another module: mode `install` of the network refuses that too, should two workers race.
+        Raises `InstallError`.
+        """
+        approved = {release.module_hash for release in releases}
+        info = await self.info()
+        self.check_controllers(info)
+        if info.module_hash is None:
+            if module.module_hash not in approved:
+                raise InstallError(
+                    f"the personal canister's module {module.module_hash.hex()} is not an approved release of the "
+                    "backend; an admin has to register it (register_release)",
+                    canister_id=self.canister_id,
+                )
+            argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
+            try:
+                await self._patience(self._management.install, self.canister_id, module.wasm, argument)
+            except RejectedError:
+                # A call whose outcome was unknown may have installed it; what is there decides.
+                if (await self.info()).module_hash is None:
+                    raise
+        installed = (await self.info()).module_hash
+        if installed not in approved:
+            raise InstallError(
+                f"{self.canister_id} runs the module {installed.hex() if installed else 'none'}, which is no approved "
+                "release; it was left as it is. Clean it up, or register the release if it is one",
+                canister_id=self.canister_id,
+            )
+        await self._check_interface(init)
+        return info.module_hash is not None
+
+    async def _check_interface(self, init: PersonalInit) -> None:
+        """The API version fits, and the canister belongs to the right owner and backend. Before any data is sent."""
+        version = await self._patience(self.client.get_api_version)
+        if not compatible(version):
+            raise InstallError(
+                f"{self.canister_id} has API version {version}, which this orchestrator can't import into",
+                canister_id=self.canister_id,
+            )
+        about = await self._patience(self.client.get_personal_info)
+        if (about.owner, about.backend) != (init.owner, init.backend):
+            raise InstallError(
+                f"{self.canister_id} was initialized for owner {about.owner} and backend {about.backend}, not for "
+                f"{init.owner} and {init.backend}; it was left as it is",
+                canister_id=self.canister_id,
+            )
+
+    async def start_over(self) -> None:
+        """Removes module and data of a canister whose import is final but out of date; nobody uses it yet."""
+        self.check_controllers(await self.info())
+        await self._patience(self._management.uninstall_code, self.canister_id)
+
+    async def hand_over(self, module_hash: bytes) -> CanisterInfo:
+        """Makes the owner the only controller, and reads that back. Raises `HandoffError`."""
+        info = await self.info()
+        if not self.is_handed_over(info):
+            self.check_controllers(info)
+            try:
+                await self._patience(
+                    self._management.update_settings, self.canister_id, CanisterSettings(controllers=[self.owner])
+                )
+            except RejectedError as error:
+                # An earlier attempt that went through leaves us without the right to repeat it.
+                if not self.is_handed_over(await self.info()):
+                    raise HandoffError(
+                        f"the controllers of {self.canister_id} could not be set: {error}",
+                        canister_id=self.canister_id,
+                        retry_helps=True,
+                    ) from error
+            info = await self.info()
+        if set(info.controllers) != {self.owner} or info.module_hash != module_hash:
+            found = info.module_hash.hex() if info.module_hash else "none"
+            raise HandoffError(
+                f"after the handoff {self.canister_id} is controlled by {_names(info.controllers)} and runs the module "
+                f"{found}; expected {self.owner} and {module_hash.hex()}",
+                canister_id=self.canister_id,
+            )
+        return info
+
+    async def clean_up(self) -> None:
+        """Stops and deletes the canister of a creation that failed for good. Its cycles are lost.
+
+        Raises `CreateError` when it isn't controlled by operator and owner (any more).
+        """
+        self.check_controllers(await self.info())
+        await self._patience(self._management.stop_canister, self.canister_id)
+        await self._patience(self._management.delete_canister, self.canister_id)
+
+
+def _names(principals: Sequence[Principal] | set[Principal]) -> str:
+    return ", ".join(sorted(map(str, principals))) or "nobody"

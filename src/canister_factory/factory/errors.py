@@ -1,0 +1,143 @@
+"""The factory's errors, and their form in the contract, so that the owner and the admins see what happened.
+
+Owns which failure is which kind at which stage. Does not own: errors of the layers below, which it translates.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.errors import CandidError
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.creation_models import CreationError, CreationErrorKind, CreationStatus
+from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.ic.errors import IcError
+
+KIND_OF_STAGE = {
+    CreationStatus.Exporting: CreationErrorKind.ImportFailed,
+    CreationStatus.Creating: CreationErrorKind.CreateFailed,
+    CreationStatus.Installing: CreationErrorKind.InstallFailed,
+    CreationStatus.Importing: CreationErrorKind.ImportFailed,
+    CreationStatus.Verifying: CreationErrorKind.VerifyFailed,
+    CreationStatus.Completed: CreationErrorKind.HandoffFailed,
+}
+"""The kind of a failure at a stage that isn't of a kind of its own."""
+
+
+class FactoryError(Exception):
+    """Base of the orchestrator's own failures. `kind`: its name in the contract's `CreationErrorKind`.
+
+    `stage` and `canister_id` are filled in where the failure passes the orchestrator, if they aren't known before.
+    """
+
+    kind: CreationErrorKind = CreationErrorKind.ImportFailed
+    retry_helps: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: CreationStatus | None = None,
+        canister_id: Principal | None = None,
+        retry_helps: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.stage = stage
+        self.canister_id = canister_id
+        if retry_helps is not None:
+            self.retry_helps = retry_helps
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What is known besides the message, for JSON."""
+        known: dict[str, object] = {"kind": str(self.kind)}
+        if self.stage is not None:
+            known["stage"] = str(self.stage)
+        if self.canister_id is not None:
+            known["canister_id"] = str(self.canister_id)
+        return known
+
+
+class LeaseLostError(FactoryError):
+    """Another claim replaced ours, or it ran out: this worker must not touch the creation any more."""
+
+    kind = CreationErrorKind.Busy
+    retry_helps = True
+
+
+class ExportError(FactoryError):
+    """The source's data can't be read, or aren't what its manifest says."""
+
+    retry_helps = True
+
+
+class SourceMovedError(ExportError):
+    """The owner wrote while the copy ran; the next pass takes the change."""
+
+
+class CreateError(FactoryError):
+    """The personal canister could not be created, or isn't what was asked for."""
+
+    kind = CreationErrorKind.CreateFailed
+
+
+class InstallError(FactoryError):
+    """The personal canister's module is missing, is another one, or has another API or owner."""
+
+    kind = CreationErrorKind.InstallFailed
+
+
+class TransferError(FactoryError):
+    """The personal canister did not take the data, or not as they are."""
+
+    kind = CreationErrorKind.ImportFailed
+
+
+class VerifyError(FactoryError):
+    """Source and target differ, or the target's certificate doesn't say what it must."""
+
+    kind = CreationErrorKind.VerifyFailed
+    retry_helps = True
+
+
+class HandoffError(FactoryError):
+    """The controllers aren't what they must be before or after the handoff."""
+
+    kind = CreationErrorKind.HandoffFailed
+
+
+class CreationFailedError(FactoryError):
+    """A creation ended in Failed: what was recorded in the backend. The cause is chained."""
+
+    def __init__(self, error: CreationError, *, stage: CreationStatus, canister_id: Principal | None) -> None:
+        super().__init__(error.message, stage=stage, canister_id=canister_id, retry_helps=error.retry_helps)
+        self.kind = error.kind
+        self.error = error
+
+
+def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Principal | None) -> CreationError:
+    """What the backend records for `error`, which stopped a creation at `stage`.
+
+    What isn't an error of this project's trees is a defect; the owner is told its type, and its text isn't published.
+    """
+    kind = KIND_OF_STAGE[stage]
+    needed = available = None
+    if isinstance(error, FactoryError):
+        kind, message, retry_helps = error.kind, error.message, error.retry_helps
+    elif isinstance(error, CreationRefused):
+        if error.error.kind not in (CreationErrorKind.Busy, CreationErrorKind.InvalidRequest):
+            kind = error.error.kind
+        message, retry_helps = error.error.message, error.retry_helps
+        needed, available = error.error.needed, error.error.available
+    elif isinstance(error, ContractError | IcError | CandidError):
+        message, retry_helps = str(error), getattr(error, "retry_helps", False)
+    else:
+        message, retry_helps = f"the orchestrator met an unexpected {type(error).__name__}; its log has more", True
+    return CreationError(
+        kind=kind,
+        message=message,
+        stage=stage,
+        canister_id=canister_id,
+        needed=needed,
+        available=available,
+        retry_helps=retry_helps,
+    )

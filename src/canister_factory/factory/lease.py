@@ -1,0 +1,119 @@
+"""The lease on one creation: claimed, renewed in the background, and a hard stop when it is lost.
+
+Owns the fence around a worker. Does not own: what is done within it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreationErrorKind,
+    DetailedCreationStatus,
+    LeaseRef,
+)
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import LeaseLostError
+from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.ic.errors import IcError
+
+T = TypeVar("T")
+
+
+class Lease:
+    """One claim. Its end is measured by the local clock from before the claim was sent, so it errs on the safe side."""
+
+    def __init__(
+        self,
+        backend: BackendClient,
+        owner: Principal,
+        config: FactoryConfig,
+        patience: Patience,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backend = backend
+        self._owner = owner
+        self._config = config
+        self._patience = patience
+        self._sleep = sleep
+        self._clock = clock
+        self._ends_at = 0.0
+        self.ref = LeaseRef(owner=owner, lease=0)
+
+    def __repr__(self) -> str:
+        return f"Lease({self.ref.lease} on {self._owner}, {self.remaining_seconds:.0f} s left)"
+
+    @property
+    def remaining_seconds(self) -> float:
+        """How long the lease surely lasts from now on; negative when it may have ended."""
+        return self._ends_at - self._clock()
+
+    async def claim(self) -> DetailedCreationStatus:
+        """Takes the lease; returns the creation. Raises `CreationRefused`, of kind Busy when another worker has it."""
+        request = ClaimRequest(owner=self._owner, worker=self._config.worker, duration_ns=self._config.lease_ns)
+        asked_at = self._clock()
+        granted = await self._patience(self._backend.claim_creation, request)
+        self._ends_at = asked_at + self._config.lease_seconds
+        self.ref = LeaseRef(owner=self._owner, lease=granted.lease)
+        return granted.creation
+
+    async def renew(self) -> None:
+        """Prolongs the lease. Raises `LeaseLostError` when it's another's by now, or can't be prolonged in time."""
+        asked_at = self._clock()
+        try:
+            async with asyncio.timeout(max(self.remaining_seconds, 1.0)):
+                await self._backend.renew_lease(self.ref)
+        except TimeoutError:
+            raise LeaseLostError(f"{self} could not be renewed before it ran out: no answer from the backend") from None
+        except CreationRefused as refusal:
+            if refusal.error.kind == CreationErrorKind.InvalidRequest:
+                raise  # the creation isn't in progress any more
+            raise LeaseLostError(f"{self} is lost: {refusal.error.message}") from refusal
+        self._ends_at = asked_at + self._config.lease_seconds
+
+    async def release(self) -> None:
+        """Gives the lease back, so that the next worker needn't wait. Failing to is no harm: it ends by itself."""
+        try:
+            await self._backend.release_lease(self.ref)
+        except (CreationRefused, IcError):
+            return
+
+    async def guard(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Runs `work` while renewing the lease; cancels it at once when the lease is lost, and raises that."""
+        task = asyncio.ensure_future(work())
+        renewal = asyncio.create_task(self._keep())
+        try:
+            await asyncio.wait({task, renewal}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                renewal.result()
+            return await task
+        except CreationRefused as refusal:
+            # A refused step may be the first to show that the lease is gone.
+            if refusal.error.kind == CreationErrorKind.Busy:
+                await self.renew()
+            raise
+        finally:
+            for pending in (task, renewal):
+                pending.cancel()
+            await asyncio.gather(task, renewal, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """Renews until the creation is over; raises when the lease is lost."""
+        while True:
+            await self._sleep(self._config.lease_seconds / 3)
+            try:
+                await self.renew()
+            except CreationRefused:
+                return
+            except IcError as error:
+                if self.remaining_seconds <= 0:
+                    raise LeaseLostError(f"{self} ran out, since it could not be renewed: {error}") from error

@@ -1,0 +1,140 @@
+"""Manifest entries as the factory keeps them, and the manifest hash computed from them by the contract's formula.
+
+Owns the formula in Python (`canisters/*/*.did`, "Manifests"). Does not own: reading entries, comparing both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestEntry
+
+SCHEME = "canister-factory-manifest-1"
+CHECKSUM_BYTES = 32
+
+
+class Kind(IntEnum):
+    """The kinds of items by their number in the formula, which is also their order."""
+
+    CAPSULE = 0
+    MEMORY = 1
+    GALLERY = 2
+    CONNECTION = 3
+    CONNECTION_GROUP = 4
+
+
+_KINDS = {
+    ItemKind.Capsule: Kind.CAPSULE,
+    ItemKind.Memory: Kind.MEMORY,
+    ItemKind.Gallery: Kind.GALLERY,
+    ItemKind.Connection: Kind.CONNECTION,
+    ItemKind.ConnectionGroup: Kind.CONNECTION_GROUP,
+}
+_ITEM_KINDS = {number: kind for kind, number in _KINDS.items()}
+
+
+class ItemKey(NamedTuple):
+    """Names one item; sorts as the manifest does: by kind, then by the id's code points."""
+
+    kind: Kind
+    id: str
+
+    def ref(self) -> ItemRef:
+        """The contract's form of it."""
+        return ItemRef(kind=_ITEM_KINDS[self.kind], id=self.id)
+
+
+class Entry(NamedTuple):
+    """One item's checksums (32 bytes each) and sizes (bytes). An entry has no content when its bytes live elsewhere."""
+
+    key: ItemKey
+    record_checksum: bytes
+    content_checksum: bytes | None
+    size: int
+    chunk_size: int
+    total_chunks: int
+
+    @classmethod
+    def of(cls, entry: ManifestEntry) -> Entry:
+        """From the contract's form."""
+        return cls(
+            ItemKey(_KINDS[entry.kind], entry.id),
+            entry.record_checksum,
+            entry.content_checksum,
+            entry.size,
+            entry.chunk_size,
+            entry.total_chunks,
+        )
+
+    @property
+    def content(self) -> tuple[bytes | None, int, int, int]:
+        """What is equal exactly when the bytes and their division into chunks are."""
+        return self.content_checksum, self.size, self.chunk_size, self.total_chunks
+
+    def digest(self) -> bytes:
+        """The entry hash of the formula."""
+        name = self.key.id.encode()
+        return hashlib.sha256(
+            b"".join(
+                (
+                    bytes((self.key.kind,)),
+                    len(name).to_bytes(4, "big"),
+                    name,
+                    self.record_checksum,
+                    self.content_checksum or bytes(CHECKSUM_BYTES),
+                    self.size.to_bytes(8, "big"),
+                    self.chunk_size.to_bytes(4, "big"),
+                    self.total_chunks.to_bytes(4, "big"),
+                )
+            )
+        ).digest()
+
+
+def key_of(item: ExportItem) -> ItemKey:
+    """The key of a record; a connection's id is made of its peer."""
+    kind, record = _KINDS[ItemKind(item.tag)], item.value
+    if kind is not Kind.CONNECTION:
+        return ItemKey(kind, record.id)
+    return ItemKey(kind, f"{record.peer.tag.lower()}:{record.peer.value}")
+
+
+class Totals(NamedTuple):
+    """What a manifest counts; `content_size` in bytes."""
+
+    memories: int
+    galleries: int
+    connections: int
+    connection_groups: int
+    content_size: int
+
+
+def manifest_hash(entries: Iterable[Entry]) -> bytes:
+    """The manifest hash of these entries, in whatever order they come."""
+    digest = hashlib.sha256(SCHEME.encode())
+    for entry in sorted(entries, key=lambda entry: entry.key):
+        digest.update(entry.digest())
+    return digest.digest()
+
+
+def totals(entries: Iterable[Entry]) -> Totals:
+    """Counts and bytes of these entries."""
+    counts = dict.fromkeys(Kind, 0)
+    content_size = 0
+    for entry in entries:
+        counts[entry.key.kind] += 1
+        content_size += entry.size if entry.content_checksum is not None else 0
+    return Totals(
+        counts[Kind.MEMORY],
+        counts[Kind.GALLERY],
+        counts[Kind.CONNECTION],
+        counts[Kind.CONNECTION_GROUP],
+        content_size,
+    )
+
+
+def content_checksum(chunk_checksums: Iterable[bytes]) -> bytes:
+    """The checksum of a memory's bytes: SHA-256 of its chunks' SHA-256 checksums, one after the other."""
+    return hashlib.sha256(b"".join(chunk_checksums)).digest()

@@ -1,0 +1,118 @@
+"""Runs one creation under a lease, and decides what a failure leads to. Keeps nothing: the chain is the journal.
+
+Owns the difference between giving up (Failed, on record) and stopping (open, for the next worker to go on with). Does
+not own: the stages (`stages`), several creations at once (`worker`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import WasmModule, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import CreationFailedError, LeaseLostError, to_creation_error
+from canister_factory.factory.events import Claimed, EventHook, ignore
+from canister_factory.factory.lease import Lease
+from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.factory.stages import Outcome, Stages
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import IcError, OutcomeUnknownError
+
+logger = logging.getLogger(__name__)
+
+
+class Orchestrator:
+    """Takes creations from wherever they stand to Completed.
+
+    Args:
+        agent: calls as an operator of the backend.
+        backend_id: the backend canister.
+        config: all knobs.
+        module: what to install; the bundled release unless given.
+        emit: told of every event; an exception that it raises stops the run.
+        sleep, clock: injected time, seconds.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        backend_id: Principal,
+        config: FactoryConfig | None = None,
+        *,
+        module: WasmModule | None = None,
+        emit: EventHook = ignore,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.agent = agent
+        self.backend = BackendClient(agent, backend_id)
+        self.config = config or FactoryConfig()
+        self._module = module or personal_wasm()
+        self._emit = emit
+        self._sleep = sleep
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"Orchestrator({self.config.worker} for {self.backend.canister_id})"
+
+    async def run(self, owner: Principal) -> Outcome:
+        """Creates the personal canister of `owner`, who asked for it; goes on with what earlier runs have done.
+
+        Raises:
+            CreationRefused: there is no open request, or another worker has the lease (kind Busy).
+            LeaseLostError: another worker took over; nothing was done since.
+            CreationFailedError: the creation is Failed, on record; the owner may retry it.
+            IcError: the network failed for longer than all attempts took; the creation stays open, run it again.
+        """
+        patience = Patience(self.config, sleep=self._sleep, emit=self._emit)
+        lease = Lease(self.backend, owner, self.config, patience, sleep=self._sleep, clock=self._clock)
+        creation = await lease.claim()
+        self._emit(Claimed(owner, lease.ref.lease, creation.status))
+        stages = Stages(
+            self.agent,
+            self.backend,
+            creation,
+            lease,
+            self._module,
+            self.config,
+            patience,
+            emit=self._emit,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
+        try:
+            return await lease.guard(stages.run)
+        except LeaseLostError as lost:
+            lost.stage, lost.canister_id = stages.stage, stages.canister_id
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(lease.release())
+            raise
+        except Exception as error:
+            if _passes(error):
+                await lease.release()
+                raise
+            raise await self._failed(error, stages, lease) from error
+
+    async def _failed(self, error: Exception, stages: Stages, lease: Lease) -> Exception:
+        """Records the failure; returns what to raise."""
+        told = to_creation_error(error, stages.stage, stages.canister_id)
+        logger.error("creation of %s failed at %s: %s", lease.ref.owner, stages.stage, error, exc_info=error)
+        patience = Patience(self.config, sleep=self._sleep)
+        try:
+            recorded = await patience(self.backend.fail_creation, lease.ref, told)
+        except (CreationRefused, IcError) as refusal:
+            logger.warning("the failure could not be recorded, the creation stays open: %s", refusal)
+            return error
+        return CreationFailedError(recorded.error or told, stage=stages.stage, canister_id=stages.canister_id)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether only time is needed: then the creation stays open, and the next run goes on from there."""
+    return isinstance(error, OutcomeUnknownError) or (isinstance(error, IcError) and error.retry_helps)

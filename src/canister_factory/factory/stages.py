@@ -1,0 +1,346 @@
+"""The stages of one creation, in order. Each finds out from the chain what is done already and does the rest.
+
+Owns the effects and their order (docs: "A creation, stage by stage"). Does not own: the lease around them, and what a
+failure leads to (`orchestrator`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import WasmModule
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    CreationErrorKind,
+    CreationProgress,
+    CreationStatus,
+    DetailedCreationStatus,
+    ProvisionResult,
+)
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
+from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.factory.canister import PersonalCanister
+from canister_factory.factory.config import NS_PER_SECOND, FactoryConfig
+from canister_factory.factory.errors import InstallError, TransferError, VerifyError
+from canister_factory.factory.events import (
+    EventHook,
+    HandedOver,
+    PassDone,
+    Provisioned,
+    StageDone,
+    StageStarted,
+    Transferred,
+    Verified,
+)
+from canister_factory.factory.export import Source
+from canister_factory.factory.importer import Importer, Moved
+from canister_factory.factory.lease import Lease
+from canister_factory.factory.manifest import Entry, ItemKey
+from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.factory.target import Target
+from canister_factory.factory.verify import verify
+from canister_factory.factory.window import Window
+from canister_factory.ic.agent import Agent
+
+DEFAULT_LIMITS = ImportLimits(
+    max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * NS_PER_SECOND
+)
+_ORDER = list(CreationStatus)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did; sizes in bytes, times in seconds. Hashes are `None` where this run didn't come by them."""
+
+    creation: DetailedCreationStatus
+    controllers_before: frozenset[Principal] = frozenset()
+    controllers_after: frozenset[Principal] = frozenset()
+    module_hash: bytes | None = None
+    source_manifest: bytes | None = None
+    target_manifest: bytes | None = None
+    bytes_moved: int = 0
+    transfer_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+class Stages:
+    """One attempt at one creation. `stage` and `canister_id` say where it is, for whoever reports a failure."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        backend: BackendClient,
+        creation: DetailedCreationStatus,
+        lease: Lease,
+        module: WasmModule,
+        config: FactoryConfig,
+        patience: Patience,
+        *,
+        emit: EventHook,
+        sleep: Sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stage = creation.status
+        self.canister_id = creation.canister_id
+        self._agent = agent
+        self._backend = backend
+        self._owner = creation.owner
+        self._name = creation.config.name
+        self._reached = creation.status
+        self._lease = lease
+        self._module = module
+        self._config = config
+        self._patience = patience
+        self._emit = emit
+        self._sleep = sleep
+        self._clock = clock
+        self._source = Source(backend, lease.ref, patience, config)
+        self._window = Window(config.start_window, config.max_window)
+        patience.on_pressure = self._window.pressure
+        self._outcome = Outcome(creation)
+
+    def __repr__(self) -> str:
+        return f"Stages({self._owner}, {self.stage}, canister {self.canister_id})"
+
+    async def run(self) -> Outcome:
+        """From wherever the creation stands to Completed."""
+        started = self._clock()
+        manifest = await self._export()
+        personal = await self._create()
+        info = await personal.info()
+        if personal.is_handed_over(info):
+            self._emit(
+                StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
+            )
+            await self._verify_by_backend()
+        else:
+            await self._install(personal, manifest)
+            manifest, entries, target = await self._import(personal, manifest)
+            await self._verify(manifest, entries, target)
+        await self._hand_over(personal)
+        await self._complete()
+        self._outcome.seconds = self._clock() - started
+        return self._outcome
+
+    # --- Exporting ---
+
+    async def _export(self) -> CapsuleManifest:
+        self._enter(CreationStatus.Exporting)
+        manifest = await self._source.freeze(lock=False)
+        self._outcome.source_manifest = manifest.manifest_hash
+        self._leave(f"{manifest.memories} memories, {manifest.content_size:,} bytes, revision {manifest.revision}")
+        return manifest
+
+    # --- Creating ---
+
+    async def _create(self) -> PersonalCanister:
+        self._enter(CreationStatus.Creating)
+        if self.canister_id is None:
+            await self._check_release()
+        provisioned = await self._provision()
+        self.canister_id = provisioned.canister_id
+        personal = PersonalCanister(self._agent, provisioned.canister_id, self._owner, self._patience)
+        info = await personal.info()
+        self._outcome.controllers_before = frozenset(info.controllers)
+        self._emit(
+            Provisioned(provisioned.canister_id, frozenset(info.controllers), provisioned.cycles, provisioned.is_new)
+        )
+        self._leave(str(provisioned.canister_id), skipped=not provisioned.is_new)
+        return personal
+
+    async def _check_release(self) -> None:
+        """Before any cycles are spent: the module that would be installed is approved."""
+        approved = {release.module_hash for release in await self._patience(self._backend.list_releases)}
+        if self._module.module_hash not in approved:
+            raise InstallError(
+                f"the personal canister's module {self._module.module_hash.hex()} is not an approved release of the "
+                "backend; an admin has to register it (register_release). No cycles were spent"
+            )
+
+    async def _provision(self) -> ProvisionResult:
+        """The canister of this creation. While an earlier call is under way, the backend is busy: then we wait."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._patience(self._backend.provision_canister, self._lease.ref)
+            except CreationRefused as refusal:
+                if refusal.error.kind != CreationErrorKind.Busy or attempt >= self._config.attempts:
+                    raise
+            await self._lease.renew()
+            await self._sleep(self._config.backoff_seconds * 2**attempt)
+
+    # --- Installing ---
+
+    async def _install(self, personal: PersonalCanister, manifest: CapsuleManifest) -> None:
+        self._enter(CreationStatus.Installing)
+        await self._report("Installing the canister's module.")
+        releases = await self._patience(self._backend.list_releases)
+        there = await personal.install(self._module, self._init(manifest), releases)
+        self._leave("module and API version are right", skipped=there)
+
+    def _init(self, manifest: CapsuleManifest) -> PersonalInit:
+        wanted = manifest.content_size + self._config.import_margin_bytes
+        limits = DEFAULT_LIMITS.model_copy(update={"max_import_bytes": max(DEFAULT_LIMITS.max_import_bytes, wanted)})
+        return PersonalInit(owner=self._owner, backend=self._backend.canister_id, name=self._name, limits=limits)
+
+    # --- Importing ---
+
+    async def _import(
+        self, personal: PersonalCanister, manifest: CapsuleManifest
+    ) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Target]:
+        self._enter(CreationStatus.Importing)
+        await self._report("Copying the capsule.")
+        target = Target(personal.client, self._patience, self._config)
+        if await target.state() == ImportState.Completed:
+            manifest = await self._source.freeze(lock=True)
+            final = await self._patience(personal.client.get_manifest)
+            if final.manifest.manifest_hash == manifest.manifest_hash:
+                entries = await self._source.entries(manifest.revision)
+                self._leave("the import is final and up to date", skipped=True)
+                return manifest, entries, target
+            await self._start_over(personal, manifest, "the owner wrote after an earlier import was final")
+        elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
+            await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
+        session = await target.begin()
+        if session.limits.max_import_bytes < manifest.content_size:
+            raise TransferError(
+                f"the capsule has {manifest.content_size:,} bytes, above the personal canister's import limit of "
+                f"{session.limits.max_import_bytes:,} bytes",
+                canister_id=self.canister_id,
+            )
+        importer = Importer(
+            self._source,
+            target,
+            self._window,
+            self._config,
+            emit=self._emit,
+            report=self._report_transfer,
+            throttled=lambda: self._agent.transport.throttled,
+            clock=self._clock,
+        )
+        number = await self._free_passes(importer)
+        manifest, entries, _ = await self._pass(importer, number, lock=True)
+        finalized = await target.finalize()
+        count = finalized.total_memories_imported if finalized else manifest.memories
+        self._outcome.source_manifest = manifest.manifest_hash
+        self._leave(f"{count} memories, {manifest.content_size:,} bytes")
+        return manifest, entries, target
+
+    async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
+        self._emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
+        await personal.start_over()
+        releases = await self._patience(self._backend.list_releases)
+        await personal.install(self._module, self._init(manifest), releases)
+
+    async def _free_passes(self, importer: Importer) -> int:
+        """Copies while the owner may write, until little is left; returns the number of the pass to come."""
+        for number in range(1, self._config.free_passes + 1):
+            before = await self._source.freeze(lock=False)
+            try:
+                _, _, moved = await self._pass(importer, number, lock=False)
+            except Exception:
+                # Whatever went wrong may be due to a write in between; if there was none, it isn't.
+                if (await self._source.freeze(lock=False)).revision == before.revision:
+                    raise
+                continue
+            if moved.bytes <= self._config.lock_below_bytes:
+                return number + 1
+        return self._config.free_passes + 1
+
+    async def _pass(
+        self, importer: Importer, number: int, *, lock: bool
+    ) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Moved]:
+        started = self._clock()
+        manifest = await self._source.freeze(lock=lock)
+        entries = await self._source.entries(manifest.revision)
+        moved = await importer.copy(entries)
+        seconds = self._clock() - started
+        self._outcome.bytes_moved += moved.bytes
+        self._outcome.transfer_seconds += seconds
+        self._emit(PassDone(number, moved.bytes, moved.items, moved.removed, lock, seconds))
+        return manifest, entries, moved
+
+    # --- Verifying ---
+
+    async def _verify(self, manifest: CapsuleManifest, entries: dict[ItemKey, Entry], target: Target) -> None:
+        self._enter(CreationStatus.Verifying)
+        found = await verify(
+            manifest,
+            entries,
+            target,
+            self._patience,
+            self._agent.network.root_key,
+            self._agent.transport.clock_ns,
+        )
+        await self._verify_by_backend(lock=False)
+        self._outcome.source_manifest, self._outcome.target_manifest = found.source_manifest, found.target_manifest
+        self._emit(
+            Verified(found.source_manifest, found.target_manifest, found.totals.memories, found.totals.content_size)
+        )
+
+    async def _verify_by_backend(self, *, lock: bool = True) -> None:
+        """The backend asks the target itself; this is what it will complete on. It needs the write lock."""
+        self.stage = CreationStatus.Verifying
+        if lock:
+            await self._source.freeze(lock=True)
+        await self._report("Comparing both sides.")
+        report = await self._patience(self._backend.verify_creation, self._lease.ref)
+        if not report.matches:
+            raise VerifyError(f"the backend finds that both sides differ: {'; '.join(report.differences)}")
+        self._outcome.source_manifest = report.source.manifest_hash
+        self._outcome.target_manifest = report.target.manifest_hash
+
+    async def _hand_over(self, personal: PersonalCanister) -> None:
+        info = await personal.info()
+        assert info.module_hash is not None
+        await self._lease.renew()  # the fence: nobody else works on this creation from here to the handoff
+        info = await personal.hand_over(info.module_hash)
+        assert info.module_hash is not None
+        self._outcome.controllers_after = frozenset(info.controllers)
+        self._outcome.module_hash = info.module_hash
+        self._emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
+        self._leave("both sides are equal, the owner alone controls the canister")
+
+    # --- Completed ---
+
+    async def _complete(self) -> None:
+        self._enter(CreationStatus.Completed)
+        self._outcome.creation = await self._patience(self._backend.complete_creation, self._lease.ref)
+        self._leave()
+
+    # --- Telling ---
+
+    def _enter(self, stage: CreationStatus) -> None:
+        self.stage = stage
+        self._emit(StageStarted(stage))
+
+    def _leave(self, detail: str = "", *, skipped: bool = False) -> None:
+        self._emit(StageDone(self.stage, detail, skipped))
+
+    async def _report(self, message: str) -> None:
+        """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up."""
+        nothing = CreationProgress(stage=self.stage, bytes_done=0, bytes_total=0, items_done=0, items_total=0)
+        await self._send(nothing, message)
+
+    async def _report_transfer(self, transferred: Transferred) -> None:
+        await self._send(
+            CreationProgress(
+                stage=self.stage,
+                bytes_done=transferred.bytes_done,
+                bytes_total=transferred.bytes_total,
+                items_done=transferred.items_done,
+                items_total=transferred.items_total,
+            ),
+            f"Copied {transferred.bytes_done:,} of {transferred.bytes_total:,} bytes.",
+        )
+
+    async def _send(self, progress: CreationProgress, message: str) -> None:
+        if _ORDER.index(self.stage) < _ORDER.index(self._reached):
+            return
+        await self._patience(self._backend.report_progress, self._lease.ref, progress, message)
+        self._reached = self.stage

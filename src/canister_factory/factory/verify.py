@@ -1,0 +1,97 @@
+"""Whether both sides hold the same, decided anew: hashes and counts are recomputed here from the entries of each side.
+
+Owns the judgement. Does not own: the transfer, whose results it doesn't use, and the backend's own verification.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.factory.errors import VerifyError
+from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Totals, manifest_hash, totals
+from canister_factory.factory.patience import Patience
+from canister_factory.factory.target import Target
+from canister_factory.ic.certificate import CertificateVerifier
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Both sides agree: the hashes (32 bytes, equal) and what they cover."""
+
+    source_manifest: bytes
+    target_manifest: bytes
+    totals: Totals
+
+
+async def verify(
+    source: CapsuleManifest,
+    source_entries: Mapping[ItemKey, Entry],
+    target: Target,
+    patience: Patience,
+    root_key: bytes,
+    clock_ns: Callable[[], int] = time.time_ns,
+) -> Verification:
+    """Compares source and target; raises `VerifyError` with what differs.
+
+    Checked are: each side's manifest against its own entries, the target's manifest hash against the certified data of
+    the target's certificate, and both sides' entries with each other.
+    """
+    _check_side("source", source, source_entries)
+    target_entries = await target.entries()
+    certified = await patience(target.client.get_manifest)
+    _check_side("target", certified.manifest, target_entries)
+    _check_certificate(certified.certificate, certified.manifest, target.client.canister_id, root_key, clock_ns())
+    differing = [
+        f"{key.kind.name.lower()} {key.id}"
+        for key in sorted({*source_entries, *target_entries})
+        if source_entries.get(key) != target_entries.get(key)
+    ]
+    if differing:
+        more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+        raise VerifyError(
+            f"source and target differ in {', '.join(differing[:_NAMED])}{more}; a retry copies them again"
+        )
+    if source.manifest_hash != certified.manifest.manifest_hash or source.capsule_id != certified.manifest.capsule_id:
+        raise VerifyError(
+            f"the manifests differ: capsule {source.capsule_id} with {source.manifest_hash.hex()}, and capsule "
+            f"{certified.manifest.capsule_id} with {certified.manifest.manifest_hash.hex()}"
+        )
+    return Verification(source.manifest_hash, certified.manifest.manifest_hash, totals(source_entries.values()))
+
+
+def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, Entry]) -> None:
+    if manifest.scheme != SCHEME:
+        raise VerifyError(f"the {side}'s manifest has scheme {manifest.scheme}, this orchestrator knows {SCHEME}")
+    claimed = Totals(
+        manifest.memories,
+        manifest.galleries,
+        manifest.connections,
+        manifest.connection_groups,
+        manifest.content_size,
+    )
+    counted = totals(entries.values())
+    if claimed != counted:
+        raise VerifyError(f"the {side}'s manifest claims {claimed}, but its entries make {counted}")
+    computed = manifest_hash(entries.values())
+    if manifest.manifest_hash != computed:
+        claim = manifest.manifest_hash.hex()
+        raise VerifyError(f"the {side}'s manifest claims the hash {claim}, but its entries make {computed.hex()}")
+
+
+def _check_certificate(
+    certificate: bytes | None, manifest: CapsuleManifest, canister_id: Principal, root_key: bytes, now_ns: int
+) -> None:
+    """Raises `VerifyError` or `CertificateError` unless the network certifies the manifest's hash for the target."""
+    if certificate is None:
+        raise VerifyError(f"{canister_id} returned its manifest without a certificate")
+    verified = CertificateVerifier(root_key).verify(certificate, now_ns=now_ns, canister_id=canister_id.bytes)
+    certified = verified.value((b"canister", canister_id.bytes, b"certified_data"))
+    if certified != manifest.manifest_hash:
+        shown = certified.hex() if certified else "nothing"
+        raise VerifyError(f"the network certifies {shown} for {canister_id}, not {manifest.manifest_hash.hex()}")

@@ -1,0 +1,97 @@
+"""A loop that finds open requests and runs them, a few at a time. Several workers share the work by the leases.
+
+Owns finding and pacing. Does not own: running one creation (`orchestrator`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.creation_models import CreationErrorKind, OpenRequest, OwnerPageRequest
+from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.factory.errors import FactoryError
+from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.factory.patience import Sleep
+from canister_factory.factory.stages import Outcome
+from canister_factory.ic.errors import IcError
+
+logger = logging.getLogger(__name__)
+
+Finished = Callable[[Principal, Outcome | Exception], None]
+
+
+class Worker:
+    """Runs open creations with one orchestrator; at most `parallel` at once.
+
+    `finished` is told of each one's end. A creation that another worker has is left to it.
+    """
+
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        *,
+        parallel: int = 2,
+        idle_seconds: float = 10.0,
+        finished: Finished = lambda owner, result: None,
+        sleep: Sleep = asyncio.sleep,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        if parallel < 1:
+            raise ValueError(f"parallel must be at least 1, not {parallel}")
+        self._orchestrator = orchestrator
+        self._parallel = parallel
+        self._idle_seconds = idle_seconds
+        self._finished = finished
+        self._sleep = sleep
+        self._clock_ns = clock_ns
+
+    def __repr__(self) -> str:
+        return f"Worker({self._orchestrator}, parallel={self._parallel})"
+
+    async def run(self) -> None:
+        """Works until cancelled; network failures are waited out."""
+        while True:
+            try:
+                await self.run_once()
+            except IcError as error:
+                logger.warning("open requests can't be listed, again in %.0f s: %s", self._idle_seconds, error)
+            await self._sleep(self._idle_seconds)
+
+    async def run_once(self) -> int:
+        """Runs every request that is open now and leased to nobody else; returns how many were completed."""
+        places = asyncio.Semaphore(self._parallel)
+        completed = 0
+
+        async def one(owner: Principal) -> None:
+            nonlocal completed
+            async with places:
+                try:
+                    result: Outcome | Exception = await self._orchestrator.run(owner)
+                    completed += 1
+                except (FactoryError, ContractError, IcError) as error:
+                    if isinstance(error, CreationRefused) and error.error.kind == CreationErrorKind.Busy:
+                        return
+                    result = error
+                self._finished(owner, result)
+
+        async with asyncio.TaskGroup() as group:
+            async for request in self._open():
+                group.create_task(one(request.owner))
+        return completed
+
+    async def _open(self) -> AsyncIterator[OpenRequest]:
+        after: Principal | None = None
+        worker = self._orchestrator.config.worker
+        while True:
+            page = await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
+            for request in page.items:
+                taken = request.leased_until is not None and request.leased_until > self._clock_ns()
+                if not taken or request.worker == worker:
+                    yield request
+            if page.next is None:
+                return
+            after = page.next
