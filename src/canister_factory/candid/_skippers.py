@@ -271,7 +271,8 @@ class SkipCompiler:
 
         def skip_fixed(reader: Reader) -> None:
             assert size is not None
-            reader.pos += reader.count(size) * size
+            count = reader.count(size)
+            reader.pos += count * size
 
         def skip_bools(reader: Reader) -> None:
             check_bools(reader.blob())

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import DecodeError
+
+
+def reference_unsigned(number: int) -> bytes:
+    out = b""
+    while number > 127:
+        out, number = out + bytes((number & 127 | 128,)), number >> 7
+    return out + bytes((number,))
+
+
+SIZES = st.one_of(st.integers(0, 300), st.integers(0, 2**64), st.integers(2**100, 2**130), st.integers(0, 2**2000))
+
+
+@given(SIZES)
+def test_unsigned_numbers_are_minimal_and_read_back(number: int) -> None:
+    raw = leb128.unsigned(number)
+    assert raw == reference_unsigned(number)
+    assert leb128.read_unsigned(b"x" + raw + b"y", 1) == (number, 1 + len(raw))
+
+
+@given(SIZES, st.booleans())
+def test_signed_numbers_read_back_and_are_minimal(number: int, negative: bool) -> None:
+    number = -number if negative else number
+    raw = leb128.signed(number)
+    assert leb128.read_signed(raw, 0) == (number, len(raw))
+    if len(raw) > 1:
+        sign_only = {0x00: 0, 0x7F: 64}.get(raw[-1])
+        assert sign_only is None or raw[-2] & 64 != sign_only
+
+
+@given(st.integers(0, 2**70), st.integers(1, 40))
+def test_overlong_forms_are_read(number: int, padding: int) -> None:
+    raw = bytearray(leb128.unsigned(number))
+    raw[-1] |= 128
+    raw += b"\x80" * (padding - 1) + b"\x00"
+    assert leb128.read_unsigned(bytes(raw), 0) == (number, len(raw))
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x80", b"\xff" * 9, b"\xff" * 50])
+def test_a_number_that_never_ends_is_refused(raw: bytes) -> None:
+    with pytest.raises(DecodeError, match="ends within a number"):
+        leb128.read_unsigned(raw, 0)
+
+
+def test_huge_numbers_take_linear_time() -> None:
+    number = 1 << 8_000_000
+    started = time.perf_counter()
+    assert leb128.read_unsigned(leb128.unsigned(number), 0)[0] == number
+    assert leb128.read_signed(leb128.signed(-number), 0)[0] == -number
+    assert time.perf_counter() - started < 5
