@@ -122,7 +122,11 @@ def run_in_own_loop(call: Callable[[], Awaitable[T]]) -> T:
     async def main() -> T:
         return await call()
 
-    return asyncio.run(main())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main())
+    raise RuntimeError("a blocking call inside a running event loop would stop everything in it: use the async form")
 
 
 def _decoded(reply: bytes, return_type: Any) -> Any:

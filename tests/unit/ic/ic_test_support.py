@@ -231,7 +231,7 @@ class FakeNetwork:
         return self.alter_certificate(signer.certify(state, self.delegation))
 
     def _statuses(self, rid: bytes | None) -> dict[bytes, Any]:
-        if rid in self.accepted and self.polls_until_done:
+        if rid in self.accepted:
             return {rid: {b"status": b"processing"}}
         if rid not in self.executed:
             return {}

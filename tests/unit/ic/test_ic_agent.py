@@ -1,0 +1,544 @@
+"""The agent against a scripted network: it believes what is signed, and nothing else."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import ic.agent
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
+
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.types import TEXT
+from canister_factory.ic import cbor
+from canister_factory.ic.agent import MAX_INGRESS_BYTES, Agent
+from canister_factory.ic.envelope import verify_envelope
+from canister_factory.ic.errors import (
+    CertificateError,
+    CertificateScopeError,
+    CertificateSignatureError,
+    IcError,
+    IngressTooLargeError,
+    MalformedCertificateError,
+    NetworkUnreachableError,
+    OutcomeUnknownError,
+    ProtocolError,
+    QuerySignatureError,
+    RejectedError,
+    StaleCertificateError,
+    TransportError,
+)
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.network import Network
+from canister_factory.ic.request_id import leb128
+
+ALICE = Identity.generate()
+REJECTION = {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
+
+
+@pytest.fixture
+def net() -> FakeNetwork:
+    return FakeNetwork(FakeClock())
+
+
+@pytest.fixture
+async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
+    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
+        yield agent
+
+
+# --- Calls -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("canister", [CANISTER, str(CANISTER)], ids=["principal", "text"])
+async def test_an_update_returns_the_certified_reply(agent: Agent, net: FakeNetwork, canister: Any) -> None:
+    assert await agent.update(canister, "put", b"x") == b"reply to x"
+    content = verify_envelope(net.posted("call")[0], NOW_NS).content
+    assert content["sender"] == ALICE.sender().bytes
+    assert content["method_name"] == "put"
+    assert content["ingress_expiry"] == NOW_NS + 240 * 10**9
+
+
+async def test_an_empty_reply_is_a_reply(agent: Agent, net: FakeNetwork) -> None:
+    net.canister = lambda envelope: b""
+    assert await agent.update(CANISTER, "put", b"") == b""
+    net.accept_only = True
+    assert await agent.update(CANISTER, "put", b"") == b""
+
+
+async def test_two_equal_calls_are_two_requests(agent: Agent, net: FakeNetwork) -> None:
+    await agent.update(CANISTER, "add", b"1")
+    await agent.update(CANISTER, "add", b"1")
+    assert len(net.executed) == 2
+
+
+async def test_a_certified_rejection_says_so(agent: Agent, net: FakeNetwork) -> None:
+    net.canister = lambda envelope: REJECTION
+    with pytest.raises(RejectedError, match=r"CANISTER_REJECT \(4, IC0406\): no") as caught:
+        await agent.update(CANISTER, "put", b"")
+    error = caught.value
+    assert (error.code, error.message, error.error_code, error.certified) == (4, "no", "IC0406", True)
+    assert not error.retry_helps
+
+
+@pytest.mark.parametrize("status", [{"status": "non_replicated_rejection"}, {}], ids=["v3 and v4", "v2"])
+async def test_a_rejection_by_one_replica_is_not_certified(agent: Agent, net: FakeNetwork, status: Any) -> None:
+    net.next_answers = [httpx.Response(200, content=cbor.dumps({**status, **REJECTION, "reject_code": 2}))]
+    with pytest.raises(RejectedError) as caught:
+        await agent.update(CANISTER, "put", b"")
+    assert not caught.value.certified
+    assert caught.value.retry_helps
+
+
+@pytest.mark.parametrize("version", ["v4", "v3", "v2"])
+async def test_older_networks_are_spoken_to_in_their_version_and_remembered(
+    agent: Agent, net: FakeNetwork, version: str
+) -> None:
+    net.versions = {"call": version, "query": "v2", "read_state": "v2"}
+    for _ in range(2):
+        assert await agent.update(CANISTER, "put", b"x") == b"reply to x"
+        assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
+    asked = [path.split("/")[2] for path, _ in net.requests if path.endswith("/call")]
+    assert asked == [*["v4", "v3", "v2"][: ["v4", "v3", "v2"].index(version) + 1], version]
+    assert [path.split("/")[2] for path, _ in net.requests if path.endswith("/query")] == ["v3", "v2", "v2"]
+
+
+async def test_an_accepted_call_is_polled_until_it_is_done(agent: Agent, net: FakeNetwork) -> None:
+    net.accept_only = True
+    net.polls_until_done = 3
+    assert await agent.update(CANISTER, "put", b"x") == b"reply to x"
+    assert net.clock.slept == pytest.approx([0.2, 0.28, 0.392, 0.5488])
+    assert len(net.posted("call")) == 1
+
+
+async def test_polling_survives_a_network_that_fails_at_times(agent: Agent, net: FakeNetwork) -> None:
+    net.accept_only = True
+    net.polls_until_done = 1
+    net.next_answers = [None, *[httpx.ConnectError("refused")] * 3, *[httpx.Response(503)] * 6]
+    assert await agent.update(CANISTER, "put", b"x") == b"reply to x"
+
+
+async def test_a_call_that_is_never_executed_has_an_unknown_outcome_until_its_expiry(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.next_answers = [httpx.Response(202)]
+    with pytest.raises(OutcomeUnknownError, match="doesn't know of it") as caught:
+        await agent.update(CANISTER, "put", b"x")
+    expiry_ns = NOW_NS + 240 * 10**9
+    assert caught.value.expiry_ns == expiry_ns
+    assert caught.value.request_id == verify_envelope(net.posted("call")[0], NOW_NS).request_id
+    assert expiry_ns < net.clock.now_ns < expiry_ns + 40 * 10**9
+    assert max(net.clock.slept) == 5.0
+
+
+async def test_a_call_that_is_being_processed_is_waited_for_beyond_its_expiry(agent: Agent, net: FakeNetwork) -> None:
+    net.accept_only = True
+    net.polls_until_done = 70
+    assert await agent.update(CANISTER, "put", b"x") == b"reply to x"
+    assert net.clock.now_ns > NOW_NS + 300 * 10**9
+    net.polls_until_done = 10**6
+    with pytest.raises(OutcomeUnknownError, match="still processing"):
+        await agent.update(CANISTER, "put", b"x")
+
+
+async def test_a_call_whose_reply_was_forgotten_has_an_unknown_outcome(agent: Agent, net: FakeNetwork) -> None:
+    def forget(envelope: Any) -> bytes:
+        net.state = {b"request_status": {envelope.request_id: {b"status": b"done"}}}
+        return b""
+
+    net.canister = forget
+    with pytest.raises(OutcomeUnknownError, match="no longer has the reply"):
+        await agent.update(CANISTER, "put", b"x")
+
+
+async def test_when_the_connection_breaks_the_same_bytes_are_sent_and_executed_once(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.next_answers = [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("gone")]
+    assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+    assert len(net.posted("call")) == 3
+    assert len(set(net.posted("call"))) == 1
+    assert len(net.executed) == 1
+
+
+async def test_when_no_answer_comes_the_outcome_is_read_from_the_state(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.ReadTimeout("slow")] * 6
+    assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+    assert len(net.executed) == 1
+    assert net.posted("read_state")
+
+
+async def test_when_nothing_answers_any_more_the_outcome_is_unknown(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.ReadTimeout("slow"), *[httpx.ConnectError("refused")] * 5000]
+    with pytest.raises(OutcomeUnknownError, match="can't connect"):
+        await agent.update(CANISTER, "add", b"1")
+    assert net.clock.now_ns >= NOW_NS + 240 * 10**9
+
+
+async def test_when_nothing_was_sent_that_is_what_is_said(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.ConnectError("refused")] * 3
+    with pytest.raises(NetworkUnreachableError, match=r"http://127\.0\.0\.1:1"):
+        await agent.update(CANISTER, "add", b"1")
+    assert not net.posted("read_state")
+
+
+async def test_a_refusal_after_an_attempt_that_may_have_arrived_does_not_decide(agent: Agent, net: FakeNetwork) -> None:
+    refusal = httpx.Response(400, content=b"expired")
+    rejection = httpx.Response(200, content=cbor.dumps({"status": "non_replicated_rejection", **REJECTION}))
+    for second in (refusal, rejection, httpx.Response(500)):
+        net.next_answers = [httpx.ReadTimeout("slow"), second]
+        assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+
+
+async def test_a_refused_request_says_why(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(400, content=b"Invalid signature: bad")]
+    with pytest.raises(ProtocolError, match="HTTP 400: Invalid signature: bad") as caught:
+        await agent.update(CANISTER, "put", b"")
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", cbor.dumps([]), cbor.dumps({}), cbor.dumps({"status": "replied"})])
+async def test_an_answer_of_the_wrong_form_is_refused(agent: Agent, net: FakeNetwork, body: bytes) -> None:
+    net.next_answers = [httpx.Response(200, content=body)]
+    with pytest.raises(ProtocolError):
+        await agent.update(CANISTER, "put", b"")
+
+
+async def test_a_call_that_is_too_large_is_not_sent(agent: Agent, net: FakeNetwork) -> None:
+    with pytest.raises(
+        IngressTooLargeError, match=r"the call of put is 2,09\d,\d+ bytes, above the limit of"
+    ) as caught:
+        await agent.update(CANISTER, "put", bytes(MAX_INGRESS_BYTES - 100))
+    assert caught.value.size_bytes > caught.value.limit_bytes
+    assert not net.requests
+    await agent.update(CANISTER, "put", bytes(MAX_INGRESS_BYTES - 1000))
+
+
+async def test_a_management_call_needs_to_be_told_where_it_goes(agent: Agent, net: FakeNetwork) -> None:
+    management = Principal.management_canister()
+    with pytest.raises(ValueError, match="effective_canister_id"):
+        await agent.update(management, "start_canister", b"")
+    await agent.update(management, "start_canister", b"", effective_canister_id=CANISTER)
+    assert net.requests[0][0] == f"/api/v4/canister/{CANISTER}/call"
+
+
+async def test_an_earlier_call_can_be_waited_for_by_its_request_id(agent: Agent, net: FakeNetwork) -> None:
+    await agent.update(CANISTER, "put", b"x")
+    (request_id,) = net.executed
+    assert await agent.wait_for(request_id, CANISTER) == b"reply to x"
+    with pytest.raises(OutcomeUnknownError):
+        await agent.wait_for(bytes(32), CANISTER)
+
+
+# --- What is not believed --------------------------------------------------------------------------------------------
+
+
+def other_request(data: bytes) -> bytes:
+    """A genuine certificate, but about another request."""
+    net = FakeNetwork(FakeClock())
+    net.executed[b"other request id, 32 bytes long.."] = b"a reply"
+    return net.certificate(b"other request id, 32 bytes long..")
+
+
+def shifted(seconds: int) -> Any:
+    def certify(data: bytes) -> bytes:
+        net = FakeNetwork(FakeClock(NOW_NS + seconds * 10**9))
+        return net.certificate()
+
+    return certify
+
+
+CHEATS: dict[str, tuple[Any, type[IcError]]] = {
+    "tampered reply": (lambda data: data.replace(b"reply to x", b"reply to y"), CertificateSignatureError),
+    "another signer": (lambda data: STRANGER.certify({b"time": leb128(NOW_NS)}), CertificateSignatureError),
+    "another request's": (other_request, CertificateError),
+    "too old": (shifted(-301), StaleCertificateError),
+    "from the future": (shifted(61), StaleCertificateError),
+    "junk": (lambda data: b"junk", MalformedCertificateError),
+}
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+async def test_a_forged_call_answer_is_refused(agent: Agent, net: FakeNetwork, cheat: str) -> None:
+    alter, error = CHEATS[cheat]
+    net.alter_certificate = alter
+    with pytest.raises(error):
+        await agent.update(CANISTER, "put", b"x")
+
+
+async def test_a_forged_answer_to_polling_is_refused(agent: Agent, net: FakeNetwork) -> None:
+    net.accept_only = True
+    net.alter_certificate = CHEATS["tampered reply"][0]
+    with pytest.raises(CertificateSignatureError):
+        await agent.update(CANISTER, "put", b"x")
+
+
+async def test_a_subnet_is_not_believed_about_a_canister_of_another_one(agent: Agent, net: FakeNetwork) -> None:
+    for ask in (agent.update(OTHER_CANISTER, "put", b"x"), agent.query(OTHER_CANISTER, "get", b"x")):
+        with pytest.raises(CertificateScopeError):
+            await ask
+
+
+async def test_an_agent_with_the_wrong_root_key_believes_nothing(net: FakeNetwork) -> None:
+    network = Network("wrong", "http://127.0.0.1:1", STRANGER.der)
+    async with Agent(ALICE, network, transport=net.transport()) as agent:
+        for ask in (
+            agent.update(CANISTER, "put", b"x"),
+            agent.query(CANISTER, "get", b""),
+            agent.canister_info(CANISTER),
+        ):
+            with pytest.raises(CertificateSignatureError):
+                await ask
+
+
+async def test_a_replied_status_without_a_reply_is_refused(agent: Agent, net: FakeNetwork) -> None:
+    def half(envelope: Any) -> bytes:
+        net.state = {b"request_status": {envelope.request_id: {b"status": net.half}}}  # type: ignore[attr-defined]
+        return b""
+
+    net.canister = half
+    for status in (b"replied", b"rejected", b"dancing"):
+        net.half = status  # type: ignore[attr-defined]
+        with pytest.raises(MalformedCertificateError):
+            await agent.update(CANISTER, "put", b"x")
+
+
+# --- Queries ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_query_returns_the_signed_reply_and_fetches_node_keys_once(agent: Agent, net: FakeNetwork) -> None:
+    for _ in range(3):
+        assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
+    assert len(net.posted("read_state")) == 1
+    assert len(set(net.posted("query"))) == 3
+
+
+async def test_a_query_of_a_root_subnets_canister_is_verified_too(net: FakeNetwork) -> None:
+    net.delegation = None
+    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
+        assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
+        with pytest.raises(CertificateScopeError):
+            await agent.query(OTHER_CANISTER, "get", b"x")
+
+
+async def test_a_rejected_query_is_an_error_and_never_a_value(agent: Agent, net: FakeNetwork) -> None:
+    net.canister = lambda envelope: REJECTION
+    with pytest.raises(RejectedError, match="no") as caught:
+        await agent.query(CANISTER, "get", b"x")
+    assert not caught.value.certified
+
+
+def forged_reply(answer: dict[str, Any]) -> None:
+    answer["reply"] = {"arg": b"forged"}
+
+
+def forged_rejection(answer: dict[str, Any]) -> None:
+    answer.update({"status": "rejected", **REJECTION})
+
+
+def unsigned(answer: dict[str, Any]) -> None:
+    answer["signatures"] = []
+
+
+def signed_by_a_stranger(answer: dict[str, Any]) -> None:
+    answer["signatures"][0]["identity"] = b"stranger"
+
+
+def signed_twice(answer: dict[str, Any]) -> None:
+    answer["signatures"] *= 2
+
+
+def later(answer: dict[str, Any]) -> None:
+    answer["signatures"][0]["timestamp"] += 1
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [forged_reply, forged_rejection, unsigned, signed_by_a_stranger, signed_twice, later],
+    ids=lambda f: f.__name__,
+)
+async def test_a_forged_query_answer_is_refused(agent: Agent, net: FakeNetwork, forge: Any) -> None:
+    net.alter_query = forge
+    with pytest.raises(QuerySignatureError):
+        await agent.query(CANISTER, "get", b"x")
+
+
+async def test_the_answer_to_another_query_is_refused(agent: Agent, net: FakeNetwork) -> None:
+    await agent.query(CANISTER, "get", b"x")
+    answers: list[dict[str, Any]] = []
+
+    def replay(answer: dict[str, Any]) -> None:
+        answers.append(dict(answer))
+        answer.clear()
+        answer.update(answers[0])
+
+    net.alter_query = replay
+    await agent.query(CANISTER, "get", b"x")
+    with pytest.raises(QuerySignatureError, match="not what node"):
+        await agent.query(CANISTER, "get", b"x")
+
+
+@pytest.mark.parametrize("offset_s", [-301, 61])
+async def test_a_query_answer_that_is_not_fresh_is_refused(agent: Agent, net: FakeNetwork, offset_s: int) -> None:
+    await agent.query(CANISTER, "get", b"x")
+    net.time_offset_ns = offset_s * 10**9
+    with pytest.raises(QuerySignatureError, match="clock"):
+        await agent.query(CANISTER, "get", b"x")
+
+
+async def test_a_node_that_joined_later_is_believed_after_looking_again(agent: Agent, net: FakeNetwork) -> None:
+    await agent.query(CANISTER, "get", b"x")
+    net.node = Ed25519PrivateKey.generate()
+    assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
+    assert len(net.posted("read_state")) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"status": "replied", "signatures": [{}]},
+        {"status": "replied", "reply": {"arg": b""}, "signatures": [{"timestamp": -1}]},
+        {"status": "rejected", "signatures": [{}]},
+    ],
+)
+async def test_a_query_answer_of_the_wrong_form_is_refused(agent: Agent, net: FakeNetwork, answer: Any) -> None:
+    net.next_answers = [httpx.Response(200, content=cbor.dumps(answer))]
+    with pytest.raises((ProtocolError, QuerySignatureError)):
+        await agent.query(CANISTER, "get", b"x")
+
+
+async def test_query_signatures_can_be_left_unchecked(net: FakeNetwork) -> None:
+    net.alter_query = unsigned
+    async with Agent(ALICE, net.network(), transport=net.transport(), verify_query_signatures=False) as agent:
+        assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
+        net.canister = lambda envelope: REJECTION
+        with pytest.raises(RejectedError):
+            await agent.query(CANISTER, "get", b"x")
+
+
+# --- Certified state -------------------------------------------------------------------------------------------------
+
+
+def about_canister(**parts: bytes) -> dict[bytes, Any]:
+    return {b"canister": {CANISTER.bytes: {name.encode(): value for name, value in parts.items()}}}
+
+
+async def test_controllers_and_module_hash_are_read_from_certified_state(agent: Agent, net: FakeNetwork) -> None:
+    controllers = [ALICE.sender(), CANISTER]
+    listed = cbor.dumps([item.bytes for item in controllers])
+    net.state = about_canister(controllers=listed, module_hash=b"h" * 32)
+    info = await agent.canister_info(CANISTER)
+    assert info.controllers == tuple(controllers)
+    assert info.module_hash == b"h" * 32
+    net.state = about_canister(controllers=listed)
+    assert (await agent.canister_info(CANISTER)).module_hash is None
+
+
+@pytest.mark.parametrize("listed", [b"junk", cbor.dumps({}), cbor.dumps(["text"]), cbor.dumps([b"x" * 30])])
+async def test_controllers_of_the_wrong_form_are_refused(agent: Agent, net: FakeNetwork, listed: bytes) -> None:
+    net.state = about_canister(controllers=listed)
+    with pytest.raises(MalformedCertificateError):
+        await agent.canister_info(CANISTER)
+
+
+async def test_a_canister_that_does_not_exist_is_said_not_to(agent: Agent, net: FakeNetwork) -> None:
+    net.state = {b"canister": {b"zz": {}}}
+    with pytest.raises(CertificateError, match="does not exist"):
+        await agent.canister_info(CANISTER)
+
+
+async def test_metadata_is_certified_to_be_there_or_not(agent: Agent, net: FakeNetwork) -> None:
+    net.state = {b"canister": {CANISTER.bytes: {b"metadata": {b"candid:service": b"service : {}"}}}}
+    assert await agent.metadata(CANISTER, "candid:service") == b"service : {}"
+    assert await agent.metadata(CANISTER, "nothing") is None
+
+
+async def test_the_state_of_a_subnet_is_read_for_that_subnet(agent: Agent, net: FakeNetwork) -> None:
+    subnet_id, _ = delegation()
+    certificate = await agent.read_subnet_state(Principal(subnet_id), [[b"time"]])
+    assert certificate.time_ns == NOW_NS
+    with pytest.raises(CertificateScopeError):
+        await agent.read_subnet_state(Principal(ROOT.subnet_id), [[b"time"]])
+
+
+async def test_a_failing_server_is_a_transport_error(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(500, content=b"oops")] * 2
+    for ask in (agent.query(CANISTER, "get", b""), agent.canister_info(CANISTER)):
+        with pytest.raises(TransportError, match="oops"):
+            await ask
+
+
+async def test_the_networks_status_is_shown(agent: Agent) -> None:
+    status = await agent.status()
+    assert (status.health, status.implementation, status.root_key) == ("healthy", "fake", ROOT.der)
+    assert "root_key" not in repr(status)
+
+
+async def test_new_canisters_go_where_the_topology_says(agent: Agent, net: FakeNetwork) -> None:
+    assert str(await agent.default_effective_canister_id()) == "rwlgt-iiaaa-aaaaa-aaaaa-cai"
+    net.topology = json.dumps(
+        {"default_effective_canister_id": {"canister_id": base64.b64encode(CANISTER.bytes).decode()}}
+    ).encode()
+    async with Agent(ALICE, net.network(), transport=net.transport()) as fresh:
+        assert await fresh.default_effective_canister_id() == CANISTER
+        net.topology = b"{}"
+        assert await fresh.default_effective_canister_id() == CANISTER
+    async with Agent(ALICE, net.network(), transport=net.transport()) as fresh:
+        with pytest.raises(ProtocolError, match="topology"):
+            await fresh.default_effective_canister_id()
+
+
+async def test_an_agent_shows_whom_it_calls_as_and_where(agent: Agent) -> None:
+    assert repr(agent) == f"Agent({ALICE.sender()}, test, Transport(http://127.0.0.1:1, idle, throttled=0))"
+
+
+@pytest.mark.parametrize("seconds", [0, 301])
+def test_an_expiry_that_networks_refuse_is_refused_here(net: FakeNetwork, seconds: int) -> None:
+    with pytest.raises(ValueError, match="ingress_expiry_s"):
+        Agent(ALICE, net.network(), ingress_expiry_s=seconds)
+
+
+# --- As an ic-py agent -----------------------------------------------------------------------------------------------
+
+
+async def test_ic_pys_async_calls_get_verified_answers(agent: Agent, net: FakeNetwork) -> None:
+    assert isinstance(agent, ic.agent.Agent)
+    assert agent.get_principal() == ALICE.sender()
+    net.canister = lambda envelope: encode([TEXT], ["hello"])
+    assert await agent.query_raw_async(str(CANISTER), "get", b"", TEXT) == ("hello",)
+    assert await agent.update_raw_async(str(CANISTER), "put", b"", [TEXT], timeout=5) == ("hello",)
+    assert await agent.update_raw_async(str(CANISTER), "put", b"") == encode([TEXT], ["hello"])
+    certificate = await agent.read_state_raw_async(str(CANISTER), [[b"time"]])
+    assert ic.certificate.lookup([b"time"], certificate) == leb128(NOW_NS)
+    assert [(await agent.poll_async(str(CANISTER), rid))[0] for rid in [*net.executed, bytes(32)]] == [
+        "replied",
+        "replied",
+        "unknown",
+    ]
+
+
+def test_ic_pys_blocking_calls_get_verified_answers_and_share_what_was_learnt(net: FakeNetwork) -> None:
+    agent = Agent(ALICE, net.network(), transport=net.transport())
+    assert agent.query_raw(str(CANISTER), "get", b"x") == b"reply to x"
+    assert agent.query_raw(str(CANISTER), "get", b"x") == b"reply to x"
+    assert len(net.posted("read_state")) == 1
+    assert agent.update_raw(str(CANISTER), "put", b"x") == b"reply to x"
+    (request_id,) = net.executed
+    assert agent.poll(str(CANISTER), request_id) == ("replied", b"reply to x")
+    assert set(agent.read_state_raw(str(CANISTER), [[b"time"]])) >= {"tree", "signature"}
+    net.canister = lambda envelope: REJECTION
+    with pytest.raises(RejectedError):
+        agent.query_raw(str(CANISTER), "get", b"x")
+    net.alter_certificate = lambda data: data.replace(b"reject_message", b"reject_massage")
+    with pytest.raises(CertificateSignatureError):
+        agent.update_raw(str(CANISTER), "put", b"x")
+
+
+async def test_ic_pys_blocking_calls_do_not_block_a_running_event_loop(agent: Agent) -> None:
+    with pytest.raises(RuntimeError, match="running event loop"):
+        agent.query_raw(str(CANISTER), "get", b"x")
