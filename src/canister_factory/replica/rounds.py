@@ -94,6 +94,7 @@ class Rounds:
             raise RoundFailedError("The replica is stopping", retry_helps=True)
         if self._broken:
             raise RoundFailedError("An internal error broke the subnet (see the log): restart the replica")
+        self._view.current()  # recent enough to serve reads until the round is durable
         self._view.held = True
         self._subnet.submit(content, request_id, effective_id)
         self._wake.set()
@@ -153,9 +154,9 @@ class Rounds:
         self._executed += 1
         self._subnet.persist()
         self._view.held = False
+        state = self._view.current()
         if self._finished:
             finished, self._finished = self._finished, []
-            state = self._view.certify()
             for request_id in finished:
                 for future in self._waiting.pop(request_id, ()):
                     _resolve(future, state)

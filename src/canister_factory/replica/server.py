@@ -26,9 +26,8 @@ from canister_factory.replica.messages import RequestStatus
 from canister_factory.replica.rounds import Rounds
 from canister_factory.replica.subnet import Subnet
 
-__all__ = ["DEFAULT_PORT", "ReplicaServer", "ServerError"]
+__all__ = ["ReplicaServer", "ServerError"]
 
-DEFAULT_PORT: Final = 4944
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 # What a replica answers to browsers: any page may talk to it, since authority comes from signatures, not from origins.

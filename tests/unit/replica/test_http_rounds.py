@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from replica_http_support import NOW, Caller, FakeModule, Network, decoded, id_of, url
+from replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 from canister_factory.ic import hash_tree
 from canister_factory.replica.state_tree import witness
@@ -66,6 +66,22 @@ async def test_what_could_not_be_made_durable_is_not_answered_as_done() -> None:
 
 def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:
     return hash_tree.decode_tree(witness(network.view.current().root, [path]))
+
+
+async def test_reads_beside_a_call_get_a_recent_state_that_has_all_durable_changes() -> None:
+    async with Network() as network:
+        await settle()
+        (canister_id,) = network.subnet.canisters
+        network.subnet.canisters[canister_id].certified_data = b"set by a timer"
+        network.subnet.on_canister(canister_id)
+        network.now_ns += 2 * MINUTE
+        call = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        await asyncio.sleep(0)
+        assert network.subnet.queue, "taken, but not yet executed"
+        path = (b"canister", canister_id, b"certified_data")
+        assert hash_tree.lookup_path(shown(network, path), path) == hash_tree.Found(b"set by a timer")
+        assert network.view.current().time_ns == network.now_ns
+        await call
 
 
 async def test_a_broken_subnet_refuses_calls_and_certifies_nothing_new(caplog: pytest.LogCaptureFixture) -> None:
