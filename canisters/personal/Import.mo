@@ -8,6 +8,7 @@ import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
+import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
 import Galleries "../capsule/Galleries";
 import Manifest "../capsule/Manifest";
@@ -21,7 +22,8 @@ import Types "Types";
 module {
   type Result<T> = Capsule.Result<T>;
 
-  public type Parties = { owner : Principal; backend : Principal; self : () -> Principal };
+  /// Who has to do with this canister, and what it is called.
+  public type Parties = { owner : Principal; backend : Principal; name : ?Text; self : () -> Principal };
 
   /// Chunks that one page of `get_import_status` lists at most, apart from those of its last memory.
   let listedChunks = 20_000;
@@ -157,6 +159,16 @@ module {
         case (?final) #Ok { manifest = final.manifest; certificate = CertifiedData.getCertificate() };
         case null #Ok { manifest = Manifest.take(state.capsule, parties.self(), now); certificate = null };
       };
+    };
+
+    /// What anyone may know of this canister.
+    public func info(now : Nat64) : Types.PersonalInfo = {
+      owner = parties.owner;
+      backend = parties.backend;
+      name = parties.name;
+      api_version = ApiVersion.current;
+      capsule_id = if (ImportState.hasCapsule(state)) ?state.capsule.id else null;
+      import_state = ImportState.currentState(state, now);
     };
   };
 };

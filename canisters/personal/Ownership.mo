@@ -1,0 +1,42 @@
+/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule, and changes
+/// nothing before the import is final. Owns no state.
+import Principal "mo:core/Principal";
+import Access "../capsule/Access";
+import Capsule "../capsule/Types";
+import Capsules "../capsule/Capsules";
+import CapsuleService "../capsule/CapsuleService";
+import ImportState "ImportState";
+
+module {
+  type Refusal = ?Capsule.CapsuleError;
+
+  public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : CapsuleService.Host {
+    func unfinished() : Refusal = if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
+
+    func refuseUser(caller : Principal) : Refusal {
+      if (caller == owner or Access.mayWrite(state.capsule, caller)) unfinished() else ?#Unauthorized "this canister belongs to someone else";
+    };
+
+    {
+      self;
+      refuseUser;
+      refuseNewCapsule = func(caller) = switch (refuseUser(caller)) {
+        case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };
+        case refusal refusal;
+      };
+      refuseWrite = func _ = unfinished();
+    };
+  };
+
+  /// There is one capsule here: its owner gets that one, whoever a new one is asked for.
+  public func withOneCapsule(
+    service : CapsuleService.CapsuleService,
+    owner : Principal,
+    state : ImportState.State,
+  ) : CapsuleService.CapsuleService = {
+    service with
+    createCapsule = func(caller : Principal, subject : Capsule.PersonRef) : Capsule.Result<Capsule.CapsuleHeader> {
+      if (caller == owner and ImportState.hasCapsule(state)) #Ok(Capsules.header(state.capsule)) else service.createCapsule(caller, subject);
+    };
+  };
+};
