@@ -144,7 +144,7 @@ class Importer:
         await self._put_records(todo.records, run)
         await self._window.run(self._batches(todo.contents, run), lambda batch: self._move(batch, run))
         await self._commit(run, everything=True)
-        await self._tell(run)
+        await self._tell(run, now=True)
         return run.moved
 
     async def _put_records(self, keys: Sequence[ItemKey], run: _Pass) -> None:
@@ -226,10 +226,10 @@ class Importer:
             await self._target.commit(part)
             run.items_done += len(part)
 
-    async def _tell(self, run: _Pass) -> None:
+    async def _tell(self, run: _Pass, *, now: bool = False) -> None:
         progress = Transferred(run.bytes_done, run.bytes_total, run.items_done, run.items_total, self._window.size)
         self._emit(progress)
-        if self._clock() - self._reported_at >= self._config.progress_seconds:
+        if now or self._clock() - self._reported_at >= self._config.progress_seconds:
             self._reported_at = self._clock()
             await self._report(progress)
 

@@ -101,6 +101,7 @@ class Stages:
         self._source = Source(backend, lease.ref, patience, config)
         self._window = Window(config.start_window, config.max_window)
         patience.on_pressure = self._window.pressure
+        self._transferred = Transferred(0, 0, 0, 0, config.start_window)
         self._outcome = Outcome(creation)
 
     def __repr__(self) -> str:
@@ -324,23 +325,19 @@ class Stages:
 
     async def _report(self, message: str) -> None:
         """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up."""
-        nothing = CreationProgress(stage=self.stage, bytes_done=0, bytes_total=0, items_done=0, items_total=0)
-        await self._send(nothing, message)
-
-    async def _report_transfer(self, transferred: Transferred) -> None:
-        await self._send(
-            CreationProgress(
-                stage=self.stage,
-                bytes_done=transferred.bytes_done,
-                bytes_total=transferred.bytes_total,
-                items_done=transferred.items_done,
-                items_total=transferred.items_total,
-            ),
-            f"Copied {transferred.bytes_done:,} of {transferred.bytes_total:,} bytes.",
-        )
-
-    async def _send(self, progress: CreationProgress, message: str) -> None:
         if _ORDER.index(self.stage) < _ORDER.index(self._reached):
             return
+        done = self._transferred
+        progress = CreationProgress(
+            stage=self.stage,
+            bytes_done=done.bytes_done,
+            bytes_total=done.bytes_total,
+            items_done=done.items_done,
+            items_total=done.items_total,
+        )
         await self._patience(self._backend.report_progress, self._lease.ref, progress, message)
         self._reached = self.stage
+
+    async def _report_transfer(self, transferred: Transferred) -> None:
+        self._transferred = transferred
+        await self._report(f"Copied {transferred.bytes_done:,} of {transferred.bytes_total:,} bytes.")
