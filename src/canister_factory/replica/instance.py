@@ -70,6 +70,7 @@ class Instance:
                 self._api.bind(function), [str(t) for t in import_type.params], bool(import_type.results)
             )
         self._live: WasmInstance | None = None
+        self._closed = False
         self._stale = False  # the live instance can't be brought back to the committed state
 
     def __repr__(self) -> str:
@@ -77,7 +78,8 @@ class Instance:
         return f"Instance({self.module!r}, {state}, memory_bytes={self._memory.committed})"
 
     def close(self) -> None:
-        """Frees everything. Closing twice is allowed."""
+        """Frees everything; it can't execute any more. Closing twice is allowed."""
+        self._closed = True
         self._release()
         self._memory.close()
 
@@ -179,6 +181,8 @@ class Instance:
                 return self._live
             self._globals = self._live.noted_globals
             self._release()
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed and can't be used any more")
         module = self.module
         live = WasmInstance(
             self._engine.native,

@@ -334,8 +334,48 @@ def test_closed_instances_give_their_address_space_and_files_back(strategy):
     assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
-def test_a_closed_instance_can_be_closed_again():
+def test_a_closed_instance_can_be_closed_again_but_not_used():
     canister = Canister(COUNTER)
     canister.update("bump", le64(1))
     canister.instance.close()
     canister.instance.close()
+    with pytest.raises(RuntimeError, match="is closed"):
+        canister.query("load")
+
+
+def test_instances_work_side_by_side_in_threads():
+    def work(total: list[int]) -> None:
+        with Canister(COUNTER) as canister:
+            for _ in range(200):
+                canister.query("grow_in_query", le64(1))
+                canister.update("bump", le64(1))
+            total.append(canister.numbers(canister.query("load"))[1])
+
+    totals: list[int] = []
+    threads = [threading.Thread(target=work, args=(totals,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals == [200] * 4
+
+
+def test_an_interruption_from_outside_undoes_the_execution(monkeypatch):
+    with Canister(COUNTER) as canister:
+        canister.update("bump", le64(5))
+
+        def interrupted(_stable: StableMemory, _pages: int) -> int:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StableMemory, "grow", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                canister.update("bump", le64(9))
+        assert canister.numbers(canister.query("load")) == [5, 5, 1, 1]
+
+
+def test_the_repr_says_what_it_is_and_how_much_memory_it_holds():
+    with Canister(COUNTER) as canister:
+        assert "not instantiated" in repr(canister.instance)
+        canister.update("bump", le64(1))
+        assert repr(canister.instance).endswith("live, memory_bytes=65536)")
