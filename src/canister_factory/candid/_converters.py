@@ -150,21 +150,24 @@ def _bind_annotation(annotation: Any, made: dict[Any, Bound]) -> Bound:
 
 
 def _optional(inner: Bound) -> Bound:
-    to, back, wrap = inner.to_candid, inner.from_candid, inner.nullable
-    if to is None and back is None and not wrap:
+    # Only classes have named types. They may be half-built here, so their converters are looked up late; and they are
+    # records or variants, never nullable.
+    is_class = isinstance(inner.type, Named)
+    wrap = not is_class and inner.nullable
+    if not (is_class or wrap or inner.to_candid or inner.from_candid):
         return Bound(Opt(inner.type))
 
     def to_opt(value: Any) -> Any:
         if value is None:
             return None
-        content = to(value) if to else value
+        content = inner.to_candid(value) if inner.to_candid else value
         return Some(content) if wrap and not isinstance(content, Some) else content
 
     def from_opt(value: Any) -> Any:
         if value is None:
             return None
         content = value.value if wrap and isinstance(value, Some) else value
-        return back(content) if back else content
+        return inner.from_candid(content) if inner.from_candid else content
 
     return Bound(Opt(inner.type), to_opt, from_opt)
 
@@ -233,15 +236,14 @@ def _annotation(field: FieldInfo) -> Any:
 def _bind_model(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:
     from .binding import CandidModel, CandidVariant
 
+    if not issubclass(cls, (CandidModel, CandidVariant)):
+        raise InvalidTypeError(f"{cls.__name__} has no Candid type: derive it from CandidModel or CandidVariant")
     if not cls.__pydantic_complete__:
         cls.model_rebuild()
-    assert isinstance(result.type, Named)
     if issubclass(cls, CandidVariant):
         _bind_variant(cls, result, made)
-    elif issubclass(cls, CandidModel):
-        _bind_record(cls, result, made)
     else:
-        raise InvalidTypeError(f"{cls.__name__} has no Candid type: derive it from CandidModel or CandidVariant")
+        _bind_record(cls, result, made)
 
 
 def _bind_record(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lark import Token, Tree
 
-from .errors import InvalidTypeError
+from .errors import InvalidTypeError, ParseError
 from .grammar import Node, TypeBuilder, error_at, parse, text_of
 from .types import Func, Named, Service, Type, describe, resolve
 
@@ -45,92 +45,87 @@ def parse_did(text: str, resolver: Resolver | None = None, source: str = "") -> 
         ParseError: a syntax error, an undefined, doubly defined or vacuous type, colliding labels, a refused import;
             with line and column.
     """
-    file = _File(text, resolver, source)
     try:
-        return file.read()
+        return _Loader(resolver).load(text, source)
     except RecursionError:
-        raise error_at(Token("ID", ""), "types are nested too deeply", source) from None
+        raise ParseError("types are nested too deeply", source=source) from None
 
 
-class _File:
-    """One `.did` file, and through `_imported` the files that it imports, each once."""
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    name: Token
+    named: Named
+    body: Node
+    source: str
 
-    def __init__(
-        self, text: str, resolver: Resolver | None, source: str, scope: dict[str, Named] | None = None
-    ) -> None:
+
+class _Loader:
+    """Reads a file and everything it imports, each file once: first all names, then what they mean."""
+
+    def __init__(self, resolver: Resolver | None) -> None:
         self._resolver = resolver
-        self._source = source
-        self._scope: dict[str, Named] = {} if scope is None else scope
-        self._tree = parse(text, "prog", source)
+        self._scope: dict[str, Named] = {}
+        self._definitions: list[_Definition] = []
+        # Actors of imported files whose methods are wanted: (the import, its file's name, the file, the file's name).
+        self._services: list[tuple[Token, str, Node, str]] = []
+        self._seen: set[str] = set()
 
-    def read(self) -> Interface:
-        inherited: dict[str, Type] = {}
-        self._load(self._resolver, {self._source}, inherited)
-        actor = next(self._nodes("actor"), None)
-        init_args: tuple[Type, ...] = ()
-        service: Service | None = None
-        if actor is not None:
-            init_args, service = self._actor(actor)
-        if inherited:
-            own = dict(service.methods) if service else {}
-            for name in own.keys() & inherited.keys():
-                raise error_at(actor or self._tree, f"method {name} is imported and declared here", self._source)
-            service = Service(own | inherited)
+    def load(self, text: str, source: str) -> Interface:
+        tree = self._declare(text, source)
+        for definition in self._definitions:
+            definition.named.define(TypeBuilder(self._scope, definition.source).build(definition.body))
+        for definition in self._definitions:
+            self._check(definition)
+        actor = next(_nodes(tree, "actor"), None)
+        init_args, service = self._actor(actor, source) if actor is not None else ((), None)
+        methods = dict(service.methods) if service else {}
+        for token, importer, imported, path in self._services:
+            self._merge(methods, token, importer, imported, path)
         types = {name: resolve(named) for name, named in self._scope.items()}
-        return Interface(types, service, init_args)
+        return Interface(types, Service(methods) if service or self._services else None, init_args)
 
-    def _nodes(self, kind: str) -> Iterator[Node]:
-        return (n for n in self._tree.children if isinstance(n, Tree) and n.data == kind)
-
-    def _load(self, resolver: Resolver | None, seen: set[str], methods: dict[str, Type]) -> None:
-        """Define everything in this file and its imports; collect the methods of imported services."""
-        for kind in ("import_types", "import_service"):
-            for node in self._nodes(kind):
-                self._imported(node, resolver, seen, methods)
-        definitions: list[tuple[Token, Named, Node]] = []
-        for node in self._nodes("type_def"):
+    def _declare(self, text: str, source: str) -> Node:
+        """Parse a file, take in its names, and go on with its imports."""
+        self._seen.add(source)
+        tree = parse(text, "prog", source)
+        for node in _nodes(tree, "type_def"):
             name_node, body = node.children
             assert isinstance(name_node, Tree)
             assert isinstance(body, Tree)
             (name,) = name_node.children
             assert isinstance(name, Token)
             if name in self._scope:
-                raise error_at(name, f"type {name} is defined twice", self._source)
+                raise error_at(name, f"type {name} is defined twice", source)
             named = self._scope[str(name)] = Named(str(name))
-            definitions.append((name, named, body))
-        builder = TypeBuilder(self._scope, self._source)
-        for _, named, body in definitions:
-            named.define(builder.build(body))
-        for name, named, _ in definitions:
-            try:
-                resolve(named)
-            except InvalidTypeError as error:
-                raise error_at(name, str(error), self._source) from None
-        self._check_methods(definitions)
+            self._definitions.append(_Definition(name, named, body, source))
+        for node in _nodes(tree, "import_types", "import_service"):
+            self._import(node, source)
+        return tree
 
-    def _imported(self, node: Node, resolver: Resolver | None, seen: set[str], methods: dict[str, Type]) -> None:
+    def _import(self, node: Node, source: str) -> None:
         (token,) = node.children
         assert isinstance(token, Token)
-        path = text_of(token, self._source)
-        if resolver is None:
+        path = text_of(token, source)
+        if self._resolver is None:
             problem = f"import of {path!r} refused: imports need a resolver, or inline the imported definitions"
-            raise error_at(token, problem, self._source)
-        if path in seen:
-            return
-        seen.add(path)
-        file = _File(resolver(path), resolver, path, self._scope)
-        file._load(resolver, seen, methods)
+            raise error_at(token, problem, source)
         if node.data == "import_service":
-            actor = next(file._nodes("actor"), None)
-            init_args, service = file._actor(actor) if actor is not None else ((), None)
-            if service is None or init_args:
-                raise error_at(token, f"{path!r} has no running service to import", self._source)
-            for name in methods.keys() & dict(service.methods).keys():
-                raise error_at(token, f"method {name} is imported twice", self._source)
-            methods.update(service.methods)
+            self._services.append((token, source, parse(self._resolver(path), "prog", path), path))
+        if path not in self._seen:
+            self._declare(self._resolver(path), path)
 
-    def _actor(self, node: Node) -> tuple[tuple[Type, ...], Service]:
-        builder = TypeBuilder(self._scope, self._source)
+    def _merge(self, methods: dict[str, Type], token: Token, importer: str, imported: Node, path: str) -> None:
+        actor = next(_nodes(imported, "actor"), None)
+        init_args, service = self._actor(actor, path) if actor is not None else ((), None)
+        if service is None or init_args:
+            raise error_at(token, f"{path!r} has no running service to import", importer)
+        for name, method in service.methods:
+            if name in methods:
+                raise error_at(token, f"method {name} of {path!r} exists already", importer)
+            methods[name] = method
+
+    def _actor(self, node: Node, source: str) -> tuple[tuple[Type, ...], Service]:
+        builder = TypeBuilder(self._scope, source)
         init_args: tuple[Type, ...] = ()
         service: Type | None = None
         for part in node.children:
@@ -142,17 +137,25 @@ class _File:
             elif part.data == "ref":
                 service = resolve(builder.build(part))
         if not isinstance(service, Service):
-            raise error_at(node, f"the main service is {service and describe(service)}, no service", self._source)
-        self._check_service(node, service)
+            raise error_at(node, f"the main service is {service and describe(service)}, no service", source)
+        _check_methods(service, node, source)
         return init_args, service
 
-    def _check_methods(self, definitions: list[tuple[Token, Named, Node]]) -> None:
-        for name, named, _ in definitions:
-            target = resolve(named)
-            if isinstance(target, Service):
-                self._check_service(name, target)
+    @staticmethod
+    def _check(definition: _Definition) -> None:
+        try:
+            target = resolve(definition.named)
+        except InvalidTypeError as error:
+            raise error_at(definition.name, str(error), definition.source) from None
+        if isinstance(target, Service):
+            _check_methods(target, definition.name, definition.source)
 
-    def _check_service(self, place: Node | Token, service: Service) -> None:
-        for name, method in service.methods:
-            if not isinstance(resolve(method), Func):
-                raise error_at(place, f"method {name} has type {describe(method)}, expected a function", self._source)
+
+def _nodes(tree: Node, *kinds: str) -> Iterator[Node]:
+    return (n for n in tree.children if isinstance(n, Tree) and n.data in kinds)
+
+
+def _check_methods(service: Service, place: Node | Token, source: str) -> None:
+    for name, method in service.methods:
+        if not isinstance(resolve(method), Func):
+            raise error_at(place, f"method {name} has type {describe(method)}, expected a function", source)

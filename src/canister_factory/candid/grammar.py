@@ -34,6 +34,7 @@ from .types import (
 
 Node = Tree[Token]
 _COMMENT_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*|\*/', re.DOTALL)
+_BLOCK_MARK = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(rb"\\(?:u\{([^}\"]*)\}?|([0-9a-fA-F]{2})|(.)?)", re.DOTALL)
 _HEX_NUMBER = re.compile(rb"[0-9a-fA-F](?:_?[0-9a-fA-F])*\Z")
 _PLAIN_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b'"': b'"', b"'": b"'"}
@@ -88,33 +89,26 @@ def blank_comments(text: str, source: str = "") -> str:
     if "//" not in text and "/*" not in text:
         return text
     out: list[str] = []
-    at = depth = opened = 0
-    for match in _COMMENT_OR_TEXT.finditer(text):
-        if match.start() < at:
+    at = kept = 0
+    # Searched on from the end of each comment: inside comments quotes mean nothing, and inside strings comments.
+    while match := _COMMENT_OR_TEXT.search(text, at):
+        start, at = match.span()
+        if match.group() == "/*":
+            at = _block_comment_end(text, start, source)
+        elif not match.group().startswith("//"):
             continue
-        mark = match.group()
-        if mark == "/*":
-            # Inside a comment quotes mean nothing, so its end is looked for separately.
-            opened = match.start()
-            end, depth = _comment_end(text, opened)
-            if depth:
-                raise _at_offset(text, opened, "this block comment is not closed", source)
-        elif mark.startswith("//"):
-            opened, end = match.span()
-        else:
-            continue
-        out += (text[at:opened], re.sub(r"[^\n]", " ", text[opened:end]))
-        at = end
-    return "".join((*out, text[at:]))
+        out += (text[kept:start], re.sub(r"[^\n]", " ", text[start:at]))
+        kept = at
+    return "".join((*out, text[kept:]))
 
 
-def _comment_end(text: str, start: int) -> tuple[int, int]:
+def _block_comment_end(text: str, start: int, source: str) -> int:
     depth = 0
-    for match in re.compile(r"/\*|\*/").finditer(text, start):
+    for match in _BLOCK_MARK.finditer(text, start):
         depth += 1 if match.group() == "/*" else -1
         if depth == 0:
-            return match.end(), 0
-    return len(text), depth
+            return match.end()
+    raise _at_offset(text, start, "this block comment is not closed", source)
 
 
 def _at_offset(text: str, offset: int, problem: str, source: str) -> ParseError:
