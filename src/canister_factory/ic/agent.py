@@ -19,6 +19,7 @@ from canister_factory.ic.envelope import Signer, sign_envelope
 from canister_factory.ic.errors import (
     CertificateError,
     IngressTooLargeError,
+    MalformedCborError,
     OutcomeUnknownError,
     ProtocolError,
     RejectedError,
@@ -205,7 +206,7 @@ class Agent(IcPyAgent):
             delay_s = min(delay_s * _POLL_FACTOR, _POLL_MAX_S)
             try:
                 certificate = await self.read_state(effective, [[b"request_status", request_id]])
-            except (TransportError, StaleCertificateError) as error:
+            except (TransportError, StaleCertificateError, MalformedCborError) as error:
                 reason = str(error)
                 continue
             except ProtocolError as error:
@@ -247,7 +248,7 @@ class Agent(IcPyAgent):
         return data
 
     async def canister_info(self, canister_id: CanisterId) -> CanisterInfo:
-        """Controllers and module hash of a canister, certified. Raises `CertificateError` if it doesn't exist."""
+        """Controllers and module hash of a canister, certified. Raises `CanisterNotFoundError` if it doesn't exist."""
         canister = as_principal(canister_id)
         certificate = await self.read_state(canister, CanisterInfo.paths(canister))
         return CanisterInfo.from_certificate(certificate, canister)

@@ -112,6 +112,10 @@ class OutcomeUnknownError(IcError):
         self.reason = reason
 
 
+class CanisterNotFoundError(IcError):
+    """A canister doesn't exist, as its subnet certifies."""
+
+
 class QuerySignatureError(IcError):
     """A query answer isn't signed by a node of the subnet, or the signature is too old to be trusted."""
 

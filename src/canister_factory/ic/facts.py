@@ -13,7 +13,7 @@ from typing import Any
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import MAX_PRINCIPAL_BYTES, Principal
 from canister_factory.ic.certificate import Certificate, cbor_list
-from canister_factory.ic.errors import CertificateError, MalformedCertificateError, ProtocolError
+from canister_factory.ic.errors import CanisterNotFoundError, MalformedCertificateError, ProtocolError
 
 # The first canister id of the first range of a network that isn't told otherwise: what single-subnet replicas without
 # a topology endpoint (dfx before PocketIC) have.
@@ -54,10 +54,10 @@ class CanisterInfo:
 
     @classmethod
     def from_certificate(cls, certificate: Certificate, canister_id: Principal) -> CanisterInfo:
-        """Reads them. Raises `CertificateError` if the canister doesn't exist or the certificate doesn't tell."""
+        """Reads them. Raises `CanisterNotFoundError`, or `CertificateError` if the certificate doesn't tell."""
         controllers, module_hash = map(certificate.value, cls.paths(canister_id))
         if controllers is None:
-            raise CertificateError(f"the canister {canister_id} does not exist, as its subnet certifies")
+            raise CanisterNotFoundError(f"the canister {canister_id} does not exist, as its subnet certifies")
         items = cbor_list(controllers, f"the controllers of {canister_id}")
         if not all(type(item) is bytes and len(item) <= MAX_PRINCIPAL_BYTES for item in items):
             raise MalformedCertificateError(f"the controllers of {canister_id} are not principals")

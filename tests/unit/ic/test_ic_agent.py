@@ -18,6 +18,7 @@ from canister_factory.ic import cbor
 from canister_factory.ic.agent import MAX_INGRESS_BYTES, Agent
 from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import (
+    CanisterNotFoundError,
     CertificateError,
     CertificateScopeError,
     CertificateSignatureError,
@@ -118,8 +119,19 @@ async def test_an_accepted_call_is_polled_until_it_is_done(agent: Agent, net: Fa
 async def test_polling_survives_a_network_that_fails_at_times(agent: Agent, net: FakeNetwork) -> None:
     net.accept_only = True
     net.polls_until_done = 1
-    net.next_answers = [None, *[httpx.ConnectError("refused")] * 3, *[httpx.Response(503)] * 6]
+    net.next_answers = [
+        None,
+        *[httpx.ConnectError("refused")] * 3,
+        *[httpx.Response(503)] * 6,
+        httpx.Response(200, content=b"<html>"),
+    ]
     assert await agent.update(CANISTER, "put", b"x") == b"reply to x"
+
+
+async def test_a_status_that_may_not_be_read_leaves_the_outcome_unknown(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(202), httpx.Response(403, content=b"not yours")]
+    with pytest.raises(OutcomeUnknownError, match="not yours"):
+        await agent.update(CANISTER, "put", b"x")
 
 
 async def test_a_call_that_is_never_executed_has_an_unknown_outcome_until_its_expiry(
@@ -448,7 +460,7 @@ async def test_controllers_of_the_wrong_form_are_refused(agent: Agent, net: Fake
 
 async def test_a_canister_that_does_not_exist_is_said_not_to(agent: Agent, net: FakeNetwork) -> None:
     net.state = {b"canister": {b"zz": {}}}
-    with pytest.raises(CertificateError, match="does not exist"):
+    with pytest.raises(CanisterNotFoundError, match="does not exist"):
         await agent.canister_info(CANISTER)
 
 
