@@ -1,25 +1,26 @@
 """A running replica: the subnet, its certified view and its rounds behind an HTTP server on the loopback interface.
 
 Owns putting the parts together, the listening socket, headers that browsers need, and an orderly end.
-Does not own what requests mean (`http_api`), HTTP's form (`http1`), or the process around it (`cli.replica`).
+Does not own what requests mean (`http_api`), HTTP itself (aiohttp), or the process around it (`cli.replica`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import ipaddress
+import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
+
+from aiohttp import web
 
 from canister_factory.replica.certified_view import CertifiedView
 from canister_factory.replica.checkpoint import Checkpoint
 from canister_factory.replica.engine import Engine
-from canister_factory.replica.http1 import HttpConnection, HttpRequest, HttpResponse
 from canister_factory.replica.http_api import HttpApi
 from canister_factory.replica.keys import ReplicaKeys
 from canister_factory.replica.messages import RequestStatus
@@ -30,18 +31,18 @@ __all__ = ["ReplicaServer", "ServerError"]
 
 _CLOSE_TIMEOUT_S: Final = 2.0
 
+MAX_BODY_BYTES: Final = 5 * 1024 * 1024
+
 # What a replica answers to browsers: any page may talk to it, since authority comes from signatures, not from origins.
-_CORS: Final = b"access-control-allow-origin: *\r\n"
-_PREFLIGHT: Final = HttpResponse(
-    204,
-    "text/plain",
-    b"",
-    _CORS + b"access-control-allow-methods: GET, HEAD, POST, OPTIONS\r\n"
-    b"access-control-allow-headers: accept, authorization, cache-control, content-type, cookie, dnt, "
-    b"if-modified-since, keep-alive, range, user-agent, x-requested-with\r\n"
-    b"access-control-max-age: 600\r\n",
-)
-_NOT_CBOR: Final = HttpResponse(415, "text/plain", b"Send requests as content-type: application/cbor", _CORS)
+_CORS: Final = {"access-control-allow-origin": "*"}
+_PREFLIGHT: Final = _CORS | {
+    "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
+    "access-control-allow-headers": "accept, authorization, cache-control, content-type, cookie, dnt, "
+    "if-modified-since, keep-alive, range, user-agent, x-requested-with",
+    "access-control-max-age": "600",
+}
+
+_log = logging.getLogger(__name__)
 
 
 class ServerError(Exception):
@@ -86,12 +87,11 @@ class ReplicaServer:
         self.subnet.listeners.request_status = request_changed
         self.subnet.listeners.canister_changed = view.canister_changed
         self.subnet.data_certificate = view.data_certificate
-        self._connections: set[HttpConnection] = set()
-        self._server: asyncio.Server | None = None
+        self._runner: web.ServerRunner | None = None
         self.url = ""
 
     def __repr__(self) -> str:
-        return f"<ReplicaServer {self.url or 'not listening'} connections={len(self._connections)} {self.subnet!r}>"
+        return f"<ReplicaServer {self.url or 'not listening'} {self.subnet!r}>"
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
         """Listen; port 0 picks a free one.
@@ -100,17 +100,21 @@ class ReplicaServer:
             ServerError: the address isn't a loopback one, or the port is taken.
         """
         _require_loopback(host)
-        loop = asyncio.get_running_loop()
+        # The low-level server: routing is `http_api`'s, and a small canister's call takes less time than a framework.
+        runner = web.ServerRunner(
+            web.Server(self._serve, request_factory=_request, access_log=None), shutdown_timeout=_CLOSE_TIMEOUT_S
+        )
+        await runner.setup()
         try:
-            self._server = await loop.create_server(
-                lambda: HttpConnection(self._serve, self._connections), host, port, backlog=512
-            )
+            await web.TCPSite(runner, host, port, backlog=512).start()
         except OSError as error:
+            await runner.cleanup()
             raise ServerError(
                 f"Port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): stop what listens there, or "
                 "choose another with --port (0: any free one)"
             ) from None
-        bound = self._server.sockets[0].getsockname()
+        self._runner = runner
+        bound = runner.addresses[0]
         shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
         self.url = f"http://{shown}:{bound[1]}"
         self._rounds.start()
@@ -122,14 +126,11 @@ class ReplicaServer:
         Raises:
             CheckpointError: the state couldn't be written at the end; what was answered before is durable.
         """
-        if self._server is not None:
-            self._server.close()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
             await self._rounds.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await asyncio.gather(*(connection.close() for connection in list(self._connections)))
-        for connection in list(self._connections):
-            connection.abort()
+            await self._runner.cleanup()
         try:
             self.subnet.close()
         finally:
@@ -137,19 +138,35 @@ class ReplicaServer:
                 self._lock.close()
 
     async def __aenter__(self) -> Self:
-        return self if self._server is not None else await self.start()
+        return self if self._runner is not None else await self.start()
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _serve(self, request: HttpRequest) -> HttpResponse:
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         method = request.method
         if method == "OPTIONS":
-            return _PREFLIGHT
-        if method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/cbor":
-            return _NOT_CBOR
-        status, content_type, body = await self._api.handle(method, request.path, request.body)
-        return HttpResponse(status, content_type, body, _CORS)
+            return web.Response(status=204, headers=_PREFLIGHT)
+        if method == "POST" and request.content_type != "application/cbor":
+            return _text(415, "Send requests as content-type: application/cbor")
+        try:
+            status, content_type, body = await self._api.handle(method, request.path, await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return _text(413, f"The body is above the limit of {MAX_BODY_BYTES} bytes")
+        except Exception:
+            _log.exception("Unexpected failure while serving %s %s", method, request.path)
+            return _text(500, "Internal error; the replica's log has the details")
+        return web.Response(status=status, body=body, headers=_CORS | {"content-type": content_type})
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """aiohttp's request with our limit on bodies."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES)
+
+
+def _text(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text, headers=_CORS)
 
 
 def _require_loopback(host: str) -> None:
