@@ -33,18 +33,13 @@ module {
   };
 
   /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome is
-  /// always known: created, or rejected with what came back.
+  /// always known: created, or rejected. A rejected call brings all its cycles back, since the management canister accepts
+  /// them only for a canister that it creates (Motoko itself tells refunds of replies only).
   public func create(controllers : [Principal], cycles : Nat) : async* Created {
     try {
       let reply = await (with cycles) management().create_canister({ settings = ?{ controllers = ?controllers } });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
-    } catch error {
-      let refunded = switch (Error.code(error)) {
-        case (#call_error _) cycles; // never sent
-        case _ Cycles.refunded();
-      };
-      #Rejected { reason = Error.message(error); refunded };
-    };
+    } catch error #Rejected { reason = Error.message(error); refunded = cycles };
   };
 
   public func info(canisterId : Principal) : async* Info {

@@ -258,6 +258,69 @@ class World:
         self.ok("begin_export", lease, False, sender=OPERATOR)
         return lease, self.ok("provision_canister", lease, sender=OPERATOR)["canister_id"]
 
+    def copied(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
+        """A creation at stage Importing, its capsule copied as a worker copies it: the lease and the canister's id."""
+        lease, canister = self.provisioned(owner)
+        self.report(lease, "Installing")
+        init = {"owner": owner, "backend": self.backend}
+        arg = encode_args(interface("personal").init_args, [init])
+        self.install(canister, wasm("personal"), arg, OPERATOR)
+        self.report(lease, "Importing")
+        self.copy(lease, canister)
+        return lease, canister
+
+    def copy(self, lease: dict[str, Any], canister: Principal) -> None:
+        """Brings everything in the capsule to the personal canister; also what changed since the last time."""
+
+        def on_target(method: str, *args: Any) -> Any:
+            return self.ok(method, *args, sender=OPERATOR, on=canister, kind="personal")
+
+        entries = self.ok("list_export_entries", lease, None, None, sender=OPERATOR)["entries"]
+        refs = [{"kind": entry["kind"], "id": entry["id"]} for entry in entries]
+        memory_ids = [ref["id"] for ref in refs if ref["kind"].tag == "Memory"]
+        session = on_target("begin_import")["id"]
+        on_target("put_items", session, self.ok("get_export_items", lease, refs, sender=OPERATOR))
+        for content in self.ok("get_export_memory_manifests", lease, memory_ids, sender=OPERATOR):
+            memory_id = content["memory_id"]
+            for index, checksum in enumerate(content["chunk_checksums"]):
+                chunk = self.ok("read_export_chunk", lease, memory_id, index, sender=OPERATOR)
+                on_target("put_memory_chunk", session, memory_id, index, chunk, checksum)
+            on_target("commit_memory", session, content)
+
+    def finalize(self, canister: Principal) -> None:
+        session = self.ok("begin_import", sender=OPERATOR, on=canister, kind="personal")["id"]
+        self.ok("finalize_import", session, sender=OPERATOR, on=canister, kind="personal")
+
+    def verified(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
+        """A creation that is verified under the write lock and may be handed over."""
+        lease, canister = self.copied(owner)
+        self.ok("begin_export", lease, True, sender=OPERATOR)
+        self.finalize(canister)
+        report = self.ok("verify_creation", lease, sender=OPERATOR)
+        assert report["matches"], report["differences"]
+        return lease, canister
+
+    def hand_over(self, canister: Principal, *controllers: Principal) -> None:
+        self.manage(
+            "update_settings",
+            {"canister_id": canister, "settings": {"controllers": list(controllers)}},
+            sender=OPERATOR,
+        )
+
+    def approve(self, module: bytes | None = None) -> None:
+        """Registers a build of the personal canister as a release; the present one when left out."""
+        module_hash = hashlib.sha256(wasm("personal") if module is None else module).digest()
+        release = {"module_hash": module_hash, "api_version": "1.0.0", "note": "a test's"}
+        self.ok("register_release", release, sender=ADMIN)
+
+    def completed(self, owner: Principal = OWNER) -> Principal:
+        """A personal canister that is its owner's."""
+        self.approve()
+        lease, canister = self.verified(owner)
+        self.hand_over(canister, owner)
+        self.ok("complete_creation", lease, sender=OPERATOR)
+        return canister
+
     def controllers(self, canister: Principal) -> set[Principal]:
         return {Principal(raw) for raw in self.state(canister).settings.controllers}
 

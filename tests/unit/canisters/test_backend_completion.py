@@ -1,0 +1,339 @@
+"""The end of a creation: stages, verification, handoff, and what the owner then finds. The target is the real one."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import product
+from typing import Any
+
+import pytest
+from backend_world import (
+    ADMIN,
+    MANAGEMENT,
+    OPERATOR,
+    OTHER_OPERATOR,
+    OWNER,
+    STRANGER,
+    World,
+    another_build,
+    encode_args,
+    failure,
+    interface,
+    wasm,
+)
+
+from canister_factory.candid.values import Case
+
+STAGES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying"]
+
+
+def at_stage(stage: str) -> tuple[World, dict[str, Any]]:
+    """A creation at an open stage, and its lease."""
+    world = World()
+    world.request()
+    lease = world.claim()
+    if stage != "NotStarted":
+        world.ok("begin_export", lease, False, sender=OPERATOR)
+    if STAGES.index(stage) >= STAGES.index("Creating"):
+        world.ok("provision_canister", lease, sender=OPERATOR)
+    if STAGES.index(stage) > STAGES.index("Creating"):
+        assert world.report(lease, stage).tag == "Ok"
+    return world, lease
+
+
+@pytest.mark.parametrize(("stage", "reported"), product(STAGES, [*STAGES, "Completed", "Failed"]))
+def test_progress_moves_forward_only_and_never_to_a_stage_that_has_its_own_method(stage: str, reported: str) -> None:
+    world, lease = at_stage(stage)
+    forward = (
+        reported in STAGES[3:]
+        and STAGES.index(reported) > STAGES.index(stage)
+        and STAGES.index(stage) >= STAGES.index("Creating")
+    )
+    legal = forward or reported == stage
+    answer = world.report(lease, reported)
+    assert answer.tag == ("Ok" if legal else "Err")
+    status = world.status()
+    if legal:
+        assert status["status"] == status["progress"]["stage"] == Case(reported)
+        assert status["progress_message"] == f"at {reported}"
+    else:
+        assert answer.value["kind"] == Case("InvalidRequest")
+        assert answer.value["stage"] == status["status"] == Case(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_any_open_stage_can_fail_and_the_capsule_is_as_before(stage: str) -> None:
+    world, lease = at_stage(stage)
+    capsule_id = world.capsule()
+    before = world.ok("get_capsule", capsule_id, sender=OWNER)
+    canister = world.status()["canister_id"]
+    failed = world.ok("fail_creation", lease, failure("ImportFailed", "the target is full"), sender=OPERATOR)
+    assert failed["status"] == Case("Failed")
+    assert (failed["error"]["kind"], failed["error"]["stage"]) == (Case("ImportFailed"), Case(stage))
+    assert failed["error"]["canister_id"] == failed["canister_id"] == canister
+    assert world.call("get_creation_status", sender=OWNER)["message"] == "the target is full"
+    assert world.ok("get_capsule", capsule_id, sender=OWNER) == before
+    assert world.add_memory(10).tag == "Ok"
+    assert world.reserve()["in_flight"] == 0
+    # Failing once more is no second failure.
+    assert world.ok("fail_creation", lease, failure(), sender=OPERATOR)["error"]["message"] == "the target is full"
+    stats = world.ok("get_personal_canister_creation_stats", sender=ADMIN)
+    assert (stats["total_attempts"], stats["total_failures"], stats["total_successes"]) == (1, 1, 0)
+
+
+def test_a_failure_is_logged_notified_and_counted() -> None:
+    world, lease = at_stage("Creating")
+    world.ok("fail_creation", lease, failure("InstallFailed", "the module trapped"), sender=OPERATOR)
+    [logged] = world.ok("list_errors", {}, sender=ADMIN)["items"]
+    assert (logged["owner"], logged["error"]["kind"]) == (OWNER, Case("InstallFailed"))
+    [note] = world.ok("list_notifications", {}, sender=ADMIN)["items"]
+    assert note["kind"] == Case("CreationFailed")
+    assert str(OWNER) in note["message"]
+    assert "the module trapped" in note["message"]
+    rate = world.ok("get_error_rate", None, sender=ADMIN)
+    assert (rate["attempts"], rate["failures"]) == (1, 1)
+    world.advance(86_401)
+    rate = world.ok("get_error_rate", None, sender=ADMIN)
+    assert (rate["attempts"], rate["failures"]) == (0, 0)
+
+
+def test_an_endless_message_of_an_operator_is_cut() -> None:
+    world, lease = at_stage("Creating")
+    error = world.ok("fail_creation", lease, failure(message="x" * 50_000), sender=OPERATOR)["error"]
+    assert len(error["message"]) == 1_001
+
+
+# --- verification ----------------------------------------------------------------------------------------------------
+
+
+def test_a_faithful_copy_is_verified() -> None:
+    world = World()
+    world.capsule()
+    world.add_memory(5_000)
+    lease, canister = world.copied()
+    source = world.ok("begin_export", lease, True, sender=OPERATOR)
+    world.finalize(canister)
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert (report["matches"], report["differences"]) == (True, [])
+    assert report["target"]["origin"] == canister
+    assert report["source"]["manifest_hash"] == report["target"]["manifest_hash"] == source["manifest_hash"]
+    status = world.status()
+    assert (status["status"], status["verified"]) == (Case("Verifying"), True)
+
+
+def test_a_memory_that_is_missing_on_the_target_is_a_difference() -> None:
+    world = World()
+    lease, canister = world.copied()
+    world.add_memory(7)
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    world.finalize(canister)
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert report["matches"] is False
+    assert "memories: source 1, target 0" in report["differences"]
+    assert "content_size: source 7, target 0" in report["differences"]
+    assert any(line.startswith("manifest_hash: ") for line in report["differences"])
+    assert world.status()["verified"] is False
+    assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("VerifyFailed")
+
+
+def test_a_delta_makes_the_copy_faithful_again() -> None:
+    world = World()
+    lease, canister = world.copied()
+    memory_id = world.add_memory(7).value
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    assert world.ok("verify_creation", lease, sender=OPERATOR)["matches"] is False
+    world.copy(lease, canister)
+    world.finalize(canister)
+    assert world.ok("verify_creation", lease, sender=OPERATOR)["matches"] is True
+    read = world.ok("get_memory_from_capsule", memory_id, sender=OWNER, on=canister, kind="personal")
+    assert read["data"]["data"] == bytes(7)
+
+
+def test_verification_counts_only_under_the_write_lock() -> None:
+    world = World()
+    lease, _ = world.copied()
+    error = world.err("verify_creation", lease, sender=OPERATOR)
+    assert error["kind"] == Case("InvalidRequest")
+    assert "lock" in error["message"]
+
+
+@pytest.mark.parametrize("stage", STAGES[:4])
+def test_there_is_nothing_to_verify_before_the_import(stage: str) -> None:
+    world, lease = at_stage(stage)
+    assert world.err("verify_creation", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
+
+
+def test_a_target_without_code_gives_no_manifest() -> None:
+    world, lease = at_stage("Importing")
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    error = world.err("verify_creation", lease, sender=OPERATOR)
+    assert (error["kind"], error["canister_id"]) == (Case("VerifyFailed"), world.status()["canister_id"])
+    assert error["retry_helps"] is True
+
+
+def test_an_answer_that_comes_after_the_lease_was_lost_verifies_nothing() -> None:
+    world = World()
+    lease, canister = world.copied()
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    world.finalize(canister)
+    verifying = world.start("verify_creation", lease, sender=OPERATOR)
+    claiming = world.start("claim_creation", {"owner": OWNER, "worker": "worker-1"}, sender=OPERATOR)
+    world.run()
+    assert world.finish("claim_creation", claiming).tag == "Ok"
+    assert world.finish("verify_creation", verifying).value["kind"] == Case("Busy")
+    assert world.status()["verified"] is False
+
+
+def test_after_verification_writes_stay_refused_for_a_worker_that_takes_over_the_handoff() -> None:
+    world = World()
+    world.approve()
+    lease, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    world.advance(300)  # the lease is gone
+    assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("Busy")
+    assert world.add_memory(1).value.tag == "Locked"
+    taken_over = world.claim(operator=OTHER_OPERATOR, worker="b")
+    done = world.ok("complete_creation", taken_over, sender=OTHER_OPERATOR)
+    assert done["status"] == Case("Completed")
+
+
+def test_the_owners_writes_are_not_refused_for_ever_when_no_worker_comes_back() -> None:
+    world = World()
+    lease, _ = world.verified()
+    world.advance(600)
+    assert world.status()["locked_until"] is None
+    assert world.add_memory(1).tag == "Ok"
+    assert world.status()["verified"] is False
+    error = world.err("complete_creation", world.claim(), sender=OPERATOR)
+    assert error["kind"] == Case("VerifyFailed")
+    assert "verify again" in error["message"]
+    assert lease["lease"] > 0
+
+
+# --- completion ------------------------------------------------------------------------------------------------------
+
+
+def test_a_completed_canister_is_its_owners_alone_and_everyone_finds_it() -> None:
+    world = World()
+    world.capsule()
+    memory_id = world.add_memory(10).value
+    canister = world.completed()
+    assert world.controllers(canister) == {OWNER}
+    assert world.call("get_personal_canister_id", OWNER, sender=STRANGER) == canister
+    assert world.call("get_my_personal_canister_id", sender=OWNER) == canister
+    status = world.status()
+    assert (status["status"], status["completed_at"]) == (Case("Completed"), world.now_ns)
+    assert (status["error"], status["verified"], status["locked_until"]) == (None, True, None)
+    entry = world.ok("get_registry_entry", canister, sender=ADMIN)
+    assert (entry["status"], entry["cycles_consumed"]) == (Case("Completed"), status["cycles_consumed"])
+    stats = world.ok("get_personal_canister_creation_stats", sender=ADMIN)
+    assert (stats["total_attempts"], stats["total_successes"], stats["total_failures"]) == (1, 1, 0)
+    assert stats["total_cycles_consumed"] == status["cycles_consumed"]
+    assert world.ok("list_open_requests", {}, sender=OPERATOR)["items"] == []
+    again = world.ok("create_personal_canister", None, sender=OWNER)
+    assert (again["success"], again["canister_id"]) == (True, canister)
+    # The shared capsule can be read for good, and names the place to write to.
+    assert world.ok("get_memory_from_capsule", memory_id, sender=OWNER)["data"]["data"] == bytes(10)
+    assert world.add_memory(1).value == Case("Moved", {"personal_canister": canister})
+
+
+def test_completing_again_is_a_success_for_any_operator() -> None:
+    world = World()
+    world.completed()
+    done = world.ok("complete_creation", {"owner": OWNER, "lease": 0}, sender=OTHER_OPERATOR)
+    assert done == world.status()
+    error = world.err("fail_creation", {"owner": OWNER, "lease": 0}, failure(), sender=OPERATOR)
+    assert error["kind"] == Case("InvalidRequest")
+
+
+@pytest.mark.parametrize("controllers", [(OPERATOR, OWNER), (OPERATOR,), (STRANGER,), (OWNER, STRANGER), ()])
+def test_without_the_handoff_to_exactly_the_owner_there_is_no_completion(controllers: tuple[Any, ...]) -> None:
+    world = World()
+    world.approve()
+    lease, canister = world.verified()
+    world.hand_over(canister, *controllers)
+    error = world.err("complete_creation", lease, sender=OPERATOR)
+    assert (error["kind"], error["canister_id"]) == (Case("HandoffFailed"), canister)
+    assert all(str(controller) in error["message"] for controller in controllers)
+    assert world.stage() == "Verifying"
+    assert world.call("get_my_personal_canister_id", sender=OWNER) is None
+
+
+def test_a_module_that_is_no_approved_release_is_not_completed() -> None:
+    world = World()
+    lease, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    error = world.err("complete_creation", lease, sender=OPERATOR)
+    assert error["kind"] == Case("VerifyFailed")
+    assert hashlib.sha256(wasm("personal")).hexdigest() in error["message"]
+    world.approve()
+    assert world.ok("complete_creation", lease, sender=OPERATOR)["status"] == Case("Completed")
+
+
+def test_a_revoked_release_is_none() -> None:
+    world = World()
+    world.approve()
+    world.ok("revoke_release", hashlib.sha256(wasm("personal")).digest(), sender=ADMIN)
+    lease, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("VerifyFailed")
+
+
+def test_an_operator_that_exchanges_the_module_after_verification_is_found_out() -> None:
+    world = World()
+    world.approve()
+    lease, canister = world.verified()
+    keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}
+    init = encode_args(interface("personal").init_args, [{"owner": OWNER, "backend": world.backend}])
+    world.install(canister, another_build("personal"), init, OPERATOR, Case("upgrade", keep))
+    world.hand_over(canister, OWNER)
+    assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("VerifyFailed")
+
+
+def test_completion_comes_after_verification() -> None:
+    world, lease = at_stage("Verifying")
+    error = world.err("complete_creation", lease, sender=OPERATOR)
+    assert error["kind"] == Case("VerifyFailed")
+    assert "verify_creation" in error["message"]
+    world, lease = at_stage("Importing")
+    assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
+
+
+def test_an_admin_may_clear_a_completed_creation_and_the_shared_capsule_takes_writes_again() -> None:
+    world = World()
+    canister = world.completed()
+    world.ok("clear_creation_state", OWNER, sender=ADMIN)
+    assert world.call("get_personal_canister_id", OWNER, sender=STRANGER) is None
+    assert world.add_memory(1).tag == "Ok"
+    assert world.ok("get_registry_entry", canister, sender=ADMIN)["status"] == Case("Completed")
+
+
+# --- releases --------------------------------------------------------------------------------------------------------
+
+
+def test_releases_are_listed_for_everyone_newest_first() -> None:
+    world = World()
+    for byte in (1, 2):
+        world.advance(1)
+        release = {"module_hash": bytes([byte]) * 32, "api_version": f"1.{byte}.0", "note": "ready"}
+        world.ok("register_release", release, sender=ADMIN)
+    listed = world.call("list_releases", sender=STRANGER)
+    assert [release["api_version"] for release in listed] == ["1.2.0", "1.1.0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"module_hash": bytes(31)}, "module_hash"),
+        ({"api_version": "1.0"}, "api_version"),
+        ({"api_version": "one.two.three"}, "api_version"),
+        ({"note": "x" * 501}, "note"),
+    ],
+)
+def test_a_release_must_be_well_formed(changes: dict[str, Any], named: str) -> None:
+    world = World()
+    release = {"module_hash": bytes(32), "api_version": "1.0.0", "note": "", **changes}
+    error = world.err("register_release", release, sender=ADMIN)
+    assert error["kind"] == Case("InvalidRequest")
+    assert named in error["message"]
+    assert MANAGEMENT not in world.call("list_releases", sender=STRANGER)
