@@ -254,5 +254,15 @@ def machine(of):
 
 
 TestFullCopyMatchesAByteArray = machine(FullCopyMemory)
+
+
+class OftenRemappedMemory(CopyOnWriteMemory):
+    """Maps the image anew after every other transaction, which otherwise only large images see."""
+
+    _REMAP_AFTER_TRANSACTIONS = 2
+    _REMAP_FROM_LENGTH = 0
+
+
 if copy_on_write_works():
+    TestOftenRemappedMatchesAByteArray = machine(OftenRemappedMemory)
     TestCopyOnWriteMatchesAByteArray = machine(CopyOnWriteMemory)
