@@ -13,7 +13,8 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from .canister import MANAGEMENT_CANISTER, CanisterState, Status, text_of
+from . import stopping
+from .canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState, Status, text_of
 from .cycles import Prices
 from .engine import Module
 from .execution import CanisterError, Entry, Env, Outcome, OutgoingCall, RejectCode, Response
@@ -30,7 +31,6 @@ from .messages import (
     Request,
     RequestState,
     RequestStatus,
-    StopWaiter,
     SystemTask,
     reject,
 )
@@ -39,12 +39,10 @@ from .subnet_state import Listeners, SubnetState
 UPDATE_INSTRUCTIONS = 40_000_000_000
 MAX_RESPONSE_BYTES = 2 << 20
 MAX_OUTSTANDING_CALLS = 500
-MAX_BEST_EFFORT_SECONDS = 300
-STOP_TIMEOUT_NS = 300 * 1_000_000_000
 
-Builtin = Callable[[Request], Response | None]
-"""A canister that is part of the replica. It may lower `request.cycles` (accepting them), raise CanisterError to
-reject, and answer None when it will answer later with `Calls.respond`."""
+Handler = Callable[[Request], Response | None]
+"""Answers the calls to a canister that is part of the replica. It may lower `request.cycles` (having moved them), raise
+CanisterError to reject, and answer None when it will answer later with `Calls.respond`."""
 
 
 def rejection(error: CanisterError) -> Response:
@@ -86,7 +84,7 @@ class Calls:
         self._prices = prices
         self._listeners = listeners
         self._root_key = root_key
-        self.builtins: dict[bytes, Builtin] = {}
+        self.builtins: dict[bytes, Handler] = {}
         # Best-effort deadlines; derived from the pending calls, so a checkpoint doesn't store it.
         self._deadlines = [
             (pending.deadline_ns, canister.id, pending.id)
@@ -230,7 +228,7 @@ class Calls:
             self.respond(context.origin, response, refund)
         if context.responded and context.outstanding == 0:
             canister.contexts.pop(context.id, None)
-            self._finish_stopping(canister)
+            stopping.finish(canister, self.respond)
 
     # --- execution ---------------------------------------------------------------------------------------------------
 
@@ -317,8 +315,7 @@ class Calls:
         self._state.cycles_consumed += call.fee - prepaid
         deadline_ns = 0
         if call.timeout_seconds is not None:
-            seconds = min(call.timeout_seconds, MAX_BEST_EFFORT_SECONDS)
-            deadline_ns = self._state.time_ns + seconds * 1_000_000_000
+            deadline_ns = self._state.time_ns + call.timeout_seconds * SECOND_NS
         pending = PendingCall(
             self._state.next_id(),
             context.id,
@@ -345,7 +342,7 @@ class Calls:
             )
         )
 
-    # --- deadlines, stopping, uninstalling ---------------------------------------------------------------------------
+    # --- deadlines, uninstalling -------------------------------------------------------------------------------------
 
     @property
     def next_deadline_ns(self) -> int | None:
@@ -363,41 +360,8 @@ class Calls:
             timeout = reject(RejectCode.SYS_UNKNOWN, "Call timed out: its outcome is unknown.", "IC0202")
             self._state.queue.append(Answer(canister_id, call_id, timeout))
         for canister in self._state.canisters.values():
-            late = [waiter for waiter in canister.stop_waiters if waiter.deadline_ns <= now_ns]
-            if late:
-                expired = True
-                message = f"Stop request of canister {text_of(canister.id)} timed out: it still has open calls."
-                self._dismiss(canister, late, reject(RejectCode.SYS_TRANSIENT, message, "IC0206"))
+            expired |= stopping.give_up(canister, now_ns, self.respond)
         return expired
-
-    def stop(self, canister: CanisterState, origin: Origin, cycles: int) -> None:
-        """Begins stopping; the answer follows when no call context is open."""
-        if canister.status is Status.RUNNING:
-            canister.status = Status.STOPPING
-            canister.version += 1
-        canister.stop_waiters.append(StopWaiter(origin, cycles, self._state.time_ns + STOP_TIMEOUT_NS))
-        self._finish_stopping(canister)
-
-    def start(self, canister: CanisterState) -> None:
-        """Makes the canister run; whoever waits for its stop is told that it was cancelled."""
-        if canister.status is not Status.RUNNING:
-            canister.version += 1
-        canister.status = Status.RUNNING
-        message = f"Canister {text_of(canister.id)}'s stop request was cancelled."
-        self._dismiss(canister, list(canister.stop_waiters), reject(RejectCode.CANISTER_ERROR, message, "IC0511"))
-
-    def _finish_stopping(self, canister: CanisterState) -> None:
-        if canister.contexts or canister.status is Status.RUNNING:
-            return
-        if canister.status is Status.STOPPING:
-            canister.status = Status.STOPPED
-            canister.version += 1
-        self._dismiss(canister, list(canister.stop_waiters), EMPTY_REPLY)
-
-    def _dismiss(self, canister: CanisterState, waiters: list[StopWaiter], response: Response) -> None:
-        canister.stop_waiters = [waiter for waiter in canister.stop_waiters if waiter not in waiters]
-        for waiter in waiters:
-            self.respond(waiter.origin, response, waiter.cycles)
 
     def abandon_contexts(self, canister: CanisterState) -> None:
         """Rejects all open calls of a canister whose code goes away; outstanding calls only bring back their cycles."""
@@ -413,7 +377,4 @@ class Calls:
             context.deleted = True
             if context.outstanding == 0:
                 del canister.contexts[context.id]
-        self._finish_stopping(canister)
-
-
-EMPTY_REPLY = Response(b"DIDL\x00\x00")
+        stopping.finish(canister, self.respond)

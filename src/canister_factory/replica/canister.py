@@ -12,6 +12,7 @@ from enum import Enum
 
 from canister_factory.candid.principal import Principal
 
+from .canister_history import Change
 from .cycles import Prices
 from .engine import Engine, Module
 from .execution import CanisterError, RejectCode
@@ -20,7 +21,6 @@ from .messages import CallContext, PendingCall, StopWaiter
 from .stable_memory import StableMemory
 
 MANAGEMENT_CANISTER = b""
-ANONYMOUS = b"\x04"
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 
@@ -83,21 +83,6 @@ class Settings:
     wasm_memory_limit: int = DEFAULT_WASM_MEMORY_LIMIT
     wasm_memory_threshold: int = 0
     environment_variables: tuple[EnvironmentVariable, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of a canister's history (interface specification, "Canister history")."""
-
-    timestamp_ns: int
-    canister_version: int
-    actor: bytes
-    from_canister: bool
-    actor_version: int | None
-    kind: str  # creation, code_uninstall, code_deployment or controllers_change
-    controllers: tuple[bytes, ...] = ()
-    mode: str = ""
-    module_hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,23 @@ Source: interface specification, "The IC management canister".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 
+from . import chunk_store, stopping
 from .calls import Calls
 from .canister import (
     DAY_NS,
-    MANAGEMENT_CANISTER,
     CanisterState,
-    Change,
     Settings,
     Status,
     Visibility,
     text_of,
 )
+from .canister_history import Change, change_record
 from .canister_settings import changed_settings, settings_record
 from .cycles import Prices
 from .engine import Engine
@@ -37,8 +36,6 @@ from .stable_memory import StableMemory
 from .subnet_state import CANISTER_ID_SUFFIX, Listeners, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
-MAX_CHUNK_BYTES = 1 << 20
-MAX_CHUNKS = 100
 
 _QUERY_STATISTICS = (
     "num_calls_total",
@@ -219,11 +216,12 @@ class Management:
         return ()
 
     def _start_canister(self, request: Request, argument: Argument) -> Result:
-        self._calls.start(self._controlled(request, argument))
+        stopping.start(self._controlled(request, argument), self._calls.respond)
         return ()
 
     def _stop_canister(self, request: Request, argument: Argument) -> None:
-        self._calls.stop(self._controlled(request, argument), request.origin, request.cycles)
+        canister = self._controlled(request, argument)
+        stopping.stop(canister, request.origin, request.cycles, self._state.time_ns, self._calls.respond)
 
     def _delete_canister(self, request: Request, argument: Argument) -> Result:
         canister = self._controlled(request, argument)
@@ -244,14 +242,7 @@ class Management:
 
     def _upload_chunk(self, request: Request, argument: Argument) -> Result:
         canister = self._owned(request, argument)
-        chunk: bytes = argument["chunk"]
-        if len(chunk) > MAX_CHUNK_BYTES:
-            raise _chunk_error(f"the chunk has {len(chunk)} bytes, at most {MAX_CHUNK_BYTES} are allowed")
-        digest = hashlib.sha256(chunk).digest()
-        if digest not in canister.chunks and len(canister.chunks) >= MAX_CHUNKS:
-            raise _chunk_error(f"the store is full with {MAX_CHUNKS} chunks; clear it with clear_chunk_store")
-        canister.chunks[digest] = chunk
-        return ({"hash": digest},)
+        return ({"hash": chunk_store.upload(canister, argument["chunk"])},)
 
     def _clear_chunk_store(self, request: Request, argument: Argument) -> Result:
         self._owned(request, argument).chunks.clear()
@@ -269,18 +260,8 @@ class Management:
         store = canister
         if argument["store_canister"] is not None:
             store = self._owned(request, argument, "store_canister")
-        parts = []
-        for item in argument["chunk_hashes_list"]:
-            chunk = store.chunks.get(item["hash"])
-            if chunk is None:
-                raise _chunk_error(f"chunk {item['hash'].hex()} is not in the store of {text_of(store.id)}")
-            parts.append(chunk)
-        wasm = b"".join(parts)
-        if hashlib.sha256(wasm).digest() != argument["wasm_module_hash"]:
-            raise _chunk_error(
-                f"the chunks make up a module with hash {hashlib.sha256(wasm).hexdigest()}, "
-                f"but wasm_module_hash is {argument['wasm_module_hash'].hex()}"
-            )
+        hashes = [item["hash"] for item in argument["chunk_hashes_list"]]
+        wasm = chunk_store.assemble(store, hashes, argument["wasm_module_hash"])
         return self._install(request, argument, canister, wasm)
 
     def _install(self, request: Request, argument: Argument, canister: CanisterState, wasm: bytes) -> Result:
@@ -342,7 +323,7 @@ class Management:
         return (
             {
                 "total_num_changes": canister.history_length,
-                "recent_changes": [_change_record(change) for change in changes],
+                "recent_changes": [change_record(change) for change in changes],
                 "module_hash": canister.module.hash if canister.module else None,
                 "controllers": [Principal(controller) for controller in canister.settings.controllers],
             },
@@ -388,32 +369,3 @@ class Management:
             kind=kind,
             **details,
         )
-
-
-def _chunk_error(problem: str) -> CanisterError:
-    return CanisterError(RejectCode.CANISTER_ERROR, f"Error from Wasm chunk store: {problem}.", "IC0504")
-
-
-def _change_record(change: Change) -> dict[str, Any]:
-    actor = Principal(change.actor)
-    if change.from_canister:
-        origin = Case("from_canister", {"canister_id": actor, "canister_version": change.actor_version})
-    else:
-        origin = Case("from_user", {"user_id": actor})
-    details: dict[str, Any] | None
-    match change.kind:
-        case "code_uninstall":
-            details = None
-        case "code_deployment":
-            details = {"mode": Case(change.mode), "module_hash": change.module_hash}
-        case _:
-            details = {"controllers": [Principal(controller) for controller in change.controllers]}
-    return {
-        "timestamp_nanos": change.timestamp_ns,
-        "canister_version": change.canister_version,
-        "origin": origin,
-        "details": Case(change.kind, details),
-    }
-
-
-__all__ = ["MANAGEMENT_CANISTER", "Management", "require_controller"]

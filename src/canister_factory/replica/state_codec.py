@@ -18,13 +18,13 @@ import cbor2
 from .canister import (
     Audience,
     CanisterState,
-    Change,
     EnvironmentVariable,
     LogRecord,
     Settings,
     Status,
     Visibility,
 )
+from .canister_history import Change
 from .execution import Callback, Entry, RejectCode, Response
 from .messages import (
     Answer,

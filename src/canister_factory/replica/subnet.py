@@ -7,16 +7,17 @@ a message does (`calls`, `management`), certification, or durability (`checkpoin
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from . import ingress
-from .calls import Builtin, Calls
+from .calls import Calls, Handler
 from .canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
 from .checkpoint import Checkpoint
 from .cycles import Prices
 from .engine import Engine
-from .execution import Entry, Response
+from .execution import CanisterError, Entry, RejectCode, Response
 from .install import uninstall
 from .management import Management
 from .messages import FromIngress, FromSystem, Request, RequestState, RequestStatus, SystemTask
@@ -27,6 +28,11 @@ MESSAGES_PER_ROUND = 1_000
 HEARTBEAT_INTERVAL_NS = SECOND_NS
 STORAGE_INTERVAL_NS = 10 * SECOND_NS
 STATUS_RETENTION_NS = 300 * SECOND_NS
+
+
+Builtin = Callable[["Subnet", Request], Response]
+"""A canister written in Python: a deterministic function of the subnet's state and the call. It may lower
+`request.cycles`, which consumes them, use `Subnet.manage`, and raise CanisterError to reject."""
 
 
 class SubnetBrokenError(Exception):
@@ -75,7 +81,8 @@ class Subnet:
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
         self._calls = Calls(self.state, self._prices, self.listeners, subnet_id, root_key)
         self._management = Management(self.state, self._calls, engine, self._prices, self.listeners)
-        self._calls.builtins.update(builtins or {})
+        for canister_id, builtin in (builtins or {}).items():
+            self._calls.builtins[canister_id] = self._handler(builtin)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._queries = Queries(self.state, self._calls, self._management, self._prices)
         self.data_certificate = data_certificate
@@ -118,6 +125,30 @@ class Subnet:
     def executed_messages(self) -> int:
         return self.state.messages_executed
 
+    # --- canisters that are part of the replica ----------------------------------------------------------------------
+
+    def manage(self, request: Request) -> Response:
+        """Executes a call to the management canister at once, for a builtin, with the request's caller and cycles.
+
+        Raises:
+            CanisterError: it was rejected, or can't be answered at once (`stop_canister`).
+        """
+        if request.method == "stop_canister":
+            raise CanisterError(RejectCode.CANISTER_REJECT, "stop_canister can't be called by a builtin", "IC0406")
+        response = self._management.handle(request)
+        assert response is not None
+        return response
+
+    def _handler(self, builtin: Builtin) -> Handler:
+        def handle(request: Request) -> Response:
+            attached = request.cycles
+            try:
+                return builtin(self, request)
+            finally:
+                self.state.cycles_consumed += attached - request.cycles
+
+        return handle
+
     # --- ingress -----------------------------------------------------------------------------------------------------
 
     def check_ingress(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
@@ -143,9 +174,10 @@ class Subnet:
             return
         effective_id = content["canister_id"] if effective_canister_id is None else effective_canister_id
         request = _request(content, request_id, effective_id)
-        self.enqueue(request)
-        if self._checkpoint is not None:
-            self._checkpoint.note_submitted(request)
+        with self._undivided():
+            self.enqueue(request)
+            if self._checkpoint is not None:
+                self._checkpoint.note_submitted(request)
 
     def enqueue(self, request: Request) -> None:
         """Charges and queues an ingress message: the deterministic part of `submit`."""
@@ -164,17 +196,23 @@ class Subnet:
         Raises:
             SubnetBrokenError: a former round broke off by an internal error, so the state can't be relied on.
         """
+        now_ns = self._now_ns()
+        with self._undivided():
+            changed = self.execute_round_at(now_ns, max_messages)
+            if changed and self._checkpoint is not None:
+                self._checkpoint.note_round(now_ns, max_messages, self.state)
+        return bool(self.state.queue)
+
+    @contextmanager
+    def _undivided(self) -> Iterator[None]:
+        """What must happen wholly: if it breaks off, memory is no longer what the journal says, and work ends."""
         if self._broken:
             raise SubnetBrokenError
-        now_ns = self._now_ns()
         try:
-            changed = self.execute_round_at(now_ns, max_messages)
+            yield
         except BaseException:
             self._broken = True
             raise
-        if changed and self._checkpoint is not None:
-            self._checkpoint.note_round(now_ns, max_messages, self.state)
-        return bool(self.state.queue)
 
     def persist(self) -> None:
         """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from replica_bench import OWNER, Bench, CallRejectedError
+from replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
+from replica_cycles_machine import all_cycles
 from replica_puppet import call_argument
 
-from canister_factory.replica.messages import RequestState
+from canister_factory.replica.execution import Response
+from canister_factory.replica.messages import FromSystem, Request, RequestState
+from canister_factory.replica.subnet import Subnet
 
 
 @pytest.fixture
@@ -174,3 +177,34 @@ def test_certified_data_is_announced(bench: Bench) -> None:
     bench.call(canister, "certify", b"root")
     assert bench.canister(canister).certified_data == b"root"
     assert changed == [canister]
+
+
+def test_a_part_of_the_replica_may_answer_as_a_canister() -> None:
+    greeter = b"\0\0\0\0\0\0\0\x09\x01\x01"
+
+    def greet(subnet: Subnet, request: Request) -> Response:
+        request.cycles = 0  # accepts them
+        return Response(b"hello " + request.arg)
+
+    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={greeter: greet}))
+    canister = bench.puppet()
+    bench.check(greeter, "greet")
+    assert bench.call(greeter, "greet", b"user") == b"hello user"
+    before = bench.canister(canister).balance
+    assert bench.call(canister, "forward", call_argument(greeter, "greet", b"canister", 10**12)) == b"hello canister"
+    assert before - bench.canister(canister).balance > 10**12
+    assert all_cycles(bench.subnet.state) == bench.subnet.state.cycles_minted
+
+
+def test_a_part_of_the_replica_may_create_canisters_for_its_caller() -> None:
+    ledger = b"\0\0\0\0\0\0\0\x09\x01\x01"
+
+    def create(subnet: Subnet, request: Request) -> Response:
+        method = "provisional_create_canister_with_cycles"
+        argument = management_argument(method, None)
+        return subnet.manage(Request(FromSystem(), request.caller, MANAGEMENT, method, argument))
+
+    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={ledger: create}))
+    bench.call(ledger, "create_canister")
+    (created,) = bench.subnet.canisters.values()
+    assert created.settings.controllers == (OWNER,)

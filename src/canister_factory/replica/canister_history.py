@@ -1,0 +1,52 @@
+"""Changes of a canister's code and controllers, as `canister_info` reports them.
+
+Owns the entries and their Candid form. Does not own when one is made (`management`).
+
+Source: interface specification, "Canister history".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry. `actor` is the principal that made the change, `actor_version` the version that it stated."""
+
+    timestamp_ns: int
+    canister_version: int
+    actor: bytes
+    from_canister: bool
+    actor_version: int | None
+    kind: str  # creation, code_uninstall, code_deployment or controllers_change
+    controllers: tuple[bytes, ...] = ()
+    mode: str = ""
+    module_hash: bytes = b""
+
+
+def change_record(change: Change) -> dict[str, Any]:
+    """The `change` record of `canister_info`."""
+    actor = Principal(change.actor)
+    if change.from_canister:
+        origin = Case("from_canister", {"canister_id": actor, "canister_version": change.actor_version})
+    else:
+        origin = Case("from_user", {"user_id": actor})
+    details: dict[str, Any] | None
+    match change.kind:
+        case "code_uninstall":
+            details = None
+        case "code_deployment":
+            details = {"mode": Case(change.mode), "module_hash": change.module_hash}
+        case _:
+            details = {"controllers": [Principal(controller) for controller in change.controllers]}
+    return {
+        "timestamp_nanos": change.timestamp_ns,
+        "canister_version": change.canister_version,
+        "origin": origin,
+        "details": Case(change.kind, details),
+    }
