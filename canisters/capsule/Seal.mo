@@ -4,6 +4,7 @@ import Blob "mo:core/Blob";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
+import CandidValue "CandidValue";
 import Persons "Persons";
 import Sha256 "sha256/Sha256";
 import Store "Store";
@@ -22,7 +23,7 @@ module {
   };
 
   func seal(kind : Types.ItemKind, id : Text, encoded : Blob, content : ?Store.Content) : Store.Seal {
-    let recordChecksum = Sha256.hash(encoded);
+    let recordChecksum = Sha256.hashFrom(encoded, CandidValue.start(encoded));
     let hash = Sha256.new();
     let idBytes = id.encodeUtf8();
     let (l0, l1, l2, l3) = Nat32.explode(Nat32.fromNat(idBytes.size()));

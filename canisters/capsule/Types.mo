@@ -204,6 +204,7 @@ module {
 
   /// `after`: the last id of the page before; `limit`: default 100, at most 1,000.
   public type PageRequest = { after : ?Text; limit : ?Nat32 };
+  /// For people who may not write the capsule: only what they may read, on pages that may be short, and `total` is the page's.
   public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
 
   public type CapsuleError = {
@@ -221,7 +222,8 @@ module {
   };
 
   // ---- Manifests: what verification compares ---------------------------------------------------------------------------
-  /// record_checksum  = SHA-256 of the item's Candid encoding (MemoryRecord, CapsuleRecord, Gallery, Connection, ConnectionGroup)
+  /// record_checksum  = SHA-256 of the item's value in Candid: what follows the type table when the record (MemoryRecord,
+  ///                    CapsuleRecord, Gallery, Connection, ConnectionGroup) is encoded; unlike the table it has one form
   /// content_checksum = SHA-256 of the concatenated SHA-256 checksums of the chunks (memories with bytes here; else null)
   /// entry hash       = SHA-256 of: kind (1 byte: 0 Capsule, 1 Memory, 2 Gallery, 3 Connection, 4 ConnectionGroup),
   ///                    length of id (4 bytes, big-endian), id (UTF-8), record_checksum, content_checksum (or 32 zero bytes),

@@ -413,12 +413,16 @@ module {
   };
 
   /// The SHA-256 digest (32 bytes) of `data`.  Traps if `data` has 2^32 bytes or more.
-  public func hash(data : Blob) : Blob {
+  public func hash(data : Blob) : Blob = hashFrom(data, 0);
+
+  /// The digest of `data` without its first `start` bytes.  Traps if there aren't so many, or 2^32 or more in all.
+  public func hashFrom(data : Blob, start : Nat) : Blob {
     let s = initial();
-    let n = Prim.natToNat64(data.size());
+    let n = Prim.natToNat64(data.size() - start);
     let full = n & 0xffff_ffff_ffff_ffc0;
-    compress(s, data, 0, Prim.nat64ToNat32(full));
-    let base = Prim.nat64ToNat(full);
+    let first = Prim.natToNat64(start);
+    compress(s, data, Prim.nat64ToNat32(first), Prim.nat64ToNat32(first + full));
+    let base = Prim.nat64ToNat(first + full);
     finalize(s, func(i : Nat) : Nat8 = data[base + i], n & 63, n);
   };
 
