@@ -14,6 +14,7 @@ import click
 from canister_factory.cli import errors
 
 COMMANDS: dict[str, str] = {
+    "demo": "canister_factory.cli.demo:demo",
     "replica": "canister_factory.cli.replica:replica",
 }
 """Name of a command or group, and where it is: `module:attribute`."""

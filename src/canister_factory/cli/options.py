@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
-class PrincipalType(click.ParamType):
+class PrincipalType(click.ParamType[Principal]):
     """A principal's text form on the command line."""
 
     name = "principal"

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
+
+_UNWRAPPED = 400
 
 
 @dataclass
@@ -32,12 +34,17 @@ settings = Settings()
 
 def stdout() -> Console:
     """The console for results; made when needed, since tests and pipes replace the stream."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _console(sys.stdout)
 
 
 def stderr() -> Console:
     """The console for everything that isn't a result."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    """Lines are wrapped for a terminal only; who reads a file or a pipe wants them whole."""
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else _UNWRAPPED)
 
 
 def start_logging(verbosity: int) -> None:

@@ -1,0 +1,107 @@
+"""The embedded replica that a demo runs on: gone afterwards, or with --keep left running with files to look around.
+
+Owns that replica's life. Does not own the replica (`canister_factory.replica`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
+from canister_factory.cli.errors import CommandError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.network import Network
+from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
+
+_STATE_VARIABLE = "CANISTER_FACTORY_HOME"
+
+
+class DemoNetwork:
+    """A context manager; `network` is usable inside. With `keep` the replica outlives this process, once it worked."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._keep = keep
+        self._process: ReplicaProcess | None = None
+        self._kept: subprocess.Popen[bytes] | None = None
+        self._directory: Path | None = None
+        self.network: Network
+
+    def __enter__(self) -> Self:
+        if importlib.util.find_spec("wasmtime") is None:
+            raise CommandError(
+                "the embedded replica is not installed; add it with: pip install 'canister-factory[replica]'"
+            )
+        if self._keep:
+            self.network = self._start_kept()
+            return self
+        self._process = ReplicaProcess()
+        try:
+            self._process.start()
+        except ReplicaProcessError as error:
+            raise CommandError(str(error)) from None
+        self.network = Network.resolve(self._process.url, root_key=self._process.root_key)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.stop()
+        if self._kept is not None and error is not None:
+            self._kept.terminate()
+            self._kept.wait()
+
+    def keep_identities(self, identities: Mapping[str, Identity]) -> None:
+        """With `keep`: writes each identity's PEM file, readable by this user only."""
+        if self._directory is not None:
+            for role, identity in identities.items():
+                identity.write_pem(self._directory / f"{role}.pem")
+
+    def explain(self, backend_id: Principal, canister_id: Principal) -> None:
+        """With `keep`: says how to look around."""
+        if self._directory is None or self._kept is None:
+            return
+        base = f"{_STATE_VARIABLE}={self._directory} canister-factory"
+        output.note(f"The replica keeps running at {self.network.url} (process {self._kept.pid}). To look around:")
+        for line in (
+            f"{base} call {canister_id} get_personal_info",
+            f"{base} call {canister_id} list_my_capsules --identity {self._directory}/owner.pem",
+            f"{base} call {backend_id} get_reserve_status --identity {self._directory}/admin.pem",
+            f"{base} replica stop",
+        ):
+            output.note(f"  {line}")
+
+    def _start_kept(self) -> Network:
+        # Made with mkdtemp, so only this user can read it.
+        directory = self._directory = Path(tempfile.mkdtemp(prefix="canister-factory-demo-"))
+        command = [sys.executable, "-m", "canister_factory", "replica", "start", "--json", "--port", "0"]
+        with (directory / "replica.log").open("ab") as log:
+            self._kept = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [*command, "--state-dir", str(directory / "replica")],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, _STATE_VARIABLE: str(directory)},
+                start_new_session=True,
+            )
+        assert self._kept.stdout is not None
+        line = self._kept.stdout.readline()
+        self._kept.stdout.close()
+        try:
+            ready = json.loads(line)
+            return Network.resolve(ready["url"], root_key=bytes.fromhex(ready["root_key"]))
+        except (ValueError, KeyError, TypeError):
+            self._kept.kill()
+            self._kept.wait()
+            said = (directory / "replica.log").read_text(errors="replace")[-1000:].strip()
+            raise CommandError(f"the embedded replica did not start: {said or 'it ended without a word'}") from None
