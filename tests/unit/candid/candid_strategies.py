@@ -108,9 +108,12 @@ def supertypes_of(draw: st.DrawFn, sub: t.Type) -> t.Type:
         case t.Record():
             kept = [f for f in sub.fields if draw(st.booleans())]
             members = {f.label: draw(supertypes_of(f.type)) for f in kept}
-            return t.Record(members if {f.id for f in sub.fields} & {9} else members | {9: t.Opt(draw(TYPES))})
+            # A field that the subtype has not may be added where it is optional, a case in any event.
+            added = {} if any(f.id == 9 for f in sub.fields) else {9: t.Opt(draw(TYPES))}
+            return t.Record(members | added)
         case t.Variant():
-            return t.Variant({f.label: draw(supertypes_of(f.type)) for f in sub.fields} | {9: draw(TYPES)})
+            added = {} if any(f.id == 9 for f in sub.fields) else {9: draw(TYPES)}
+            return t.Variant({f.label: draw(supertypes_of(f.type)) for f in sub.fields} | added)
         case t.Service():
             return draw(st.sampled_from([t.PRINCIPAL, t.Service(dict(sub.methods[:1]))]))
         case t.Func():

@@ -282,6 +282,7 @@ def refuses_cleanly(message: bytes, types: list[Type]) -> None:
         decode(message, types)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.sampled_from(WANTED))
 @example(b"\x01\x6d\x00\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", [])
 def test_any_bytes_are_decoded_or_refused_with_a_candid_error(tail: bytes, types: list[Type]) -> None:
@@ -308,7 +309,7 @@ def mutated_messages(draw: st.DrawFn) -> tuple[bytes, list[Type]]:
 
 
 @given(mutated_messages(), st.sampled_from(WANTED))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_damaged_messages_are_decoded_or_refused_with_a_candid_error(
     case: tuple[bytes, list[Type]], others: list[Type]
 ) -> None:

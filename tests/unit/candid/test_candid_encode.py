@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from candid_strategies import TYPES, values_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid.decode import decode, decode_untyped
@@ -47,6 +47,7 @@ def typed_values(draw: st.DrawFn) -> tuple[list[Type], list[Any]]:
     return types, [draw(values_of(t)) for t in types]
 
 
+@settings(deadline=None)
 @given(typed_values())
 def test_every_value_comes_back_as_it_was(case: tuple[list[Type], list[Any]]) -> None:
     types, values = case
@@ -55,6 +56,7 @@ def test_every_value_comes_back_as_it_was(case: tuple[list[Type], list[Any]]) ->
     assert decode(memoryview(message), types) == tuple(values)
 
 
+@settings(deadline=None)
 @given(typed_values())
 def test_messages_describe_themselves(case: tuple[list[Type], list[Any]]) -> None:
     types, values = case

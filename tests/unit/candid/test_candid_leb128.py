@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid import leb128
@@ -20,6 +20,7 @@ def reference_unsigned(number: int) -> bytes:
 SIZES = st.one_of(st.integers(0, 300), st.integers(0, 2**64), st.integers(2**100, 2**130), st.integers(0, 2**2000))
 
 
+@settings(deadline=None)
 @given(SIZES)
 def test_unsigned_numbers_are_minimal_and_read_back(number: int) -> None:
     raw = leb128.unsigned(number)
@@ -27,6 +28,7 @@ def test_unsigned_numbers_are_minimal_and_read_back(number: int) -> None:
     assert leb128.read_unsigned(b"x" + raw + b"y", 1) == (number, 1 + len(raw))
 
 
+@settings(deadline=None)
 @given(SIZES, st.booleans())
 def test_signed_numbers_read_back_and_are_minimal(number: int, negative: bool) -> None:
     number = -number if negative else number
@@ -37,6 +39,7 @@ def test_signed_numbers_read_back_and_are_minimal(number: int, negative: bool) -
         assert sign_only is None or raw[-2] & 64 != sign_only
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**70), st.integers(1, 40))
 def test_overlong_forms_are_read(number: int, padding: int) -> None:
     raw = bytearray(leb128.unsigned(number))

@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import ic.principal
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,7 @@ from canister_factory.candid.principal import Principal
 LEDGER = "ryjl3-tyaaa-aaaaa-aaaba-cai"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=29))
 def test_the_text_form_reads_back_and_agrees_with_ic_py(raw: bytes) -> None:
     principal = Principal(raw)
@@ -23,6 +24,7 @@ def test_the_text_form_reads_back_and_agrees_with_ic_py(raw: bytes) -> None:
     assert str(principal) == ic.principal.Principal(raw).to_str()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=29), st.binary(max_size=29))
 def test_equality_hash_and_order_are_those_of_the_bytes(a: bytes, b: bytes) -> None:
     p, q = Principal(a), Principal(b)
@@ -67,6 +69,7 @@ def test_anything_but_the_canonical_text_is_refused(text: str, why: str) -> None
         Principal.from_str(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=70))
 def test_reading_any_text_raises_nothing_but_principal_errors(text: str) -> None:
     with suppress(PrincipalError):

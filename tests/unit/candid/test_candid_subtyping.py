@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from candid_strategies import TYPES, supertypes_of, values_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid.decode import decode
@@ -28,6 +28,7 @@ from canister_factory.candid.types import (
 )
 
 
+@settings(deadline=None)
 @given(TYPES)
 def test_every_type_is_a_subtype_of_itself(t: Type) -> None:
     assert is_subtype(t, t)
@@ -37,6 +38,7 @@ def test_every_type_is_a_subtype_of_itself(t: Type) -> None:
     assert is_subtype(t, Opt(EMPTY))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_subtyping_is_transitive_and_values_can_be_used_at_supertypes(data: st.DataObject) -> None:
     low = data.draw(TYPES)
@@ -50,6 +52,7 @@ def test_subtyping_is_transitive_and_values_can_be_used_at_supertypes(data: st.D
     decode(message, [high])
 
 
+@settings(deadline=None)
 @given(TYPES, TYPES)
 def test_equal_types_are_subtypes_both_ways(a: Type, b: Type) -> None:
     if types_equal(a, b):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from candid_strategies import TYPES, values_of
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid.encode import encode
@@ -52,6 +52,7 @@ def has_infinity(value: Any) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_is_written_is_read_back(data: st.DataObject) -> None:
     types = data.draw(st.lists(TYPES, max_size=3))
@@ -205,6 +206,7 @@ def test_only_fitting_values_are_written() -> None:
         format_args([NAT], ["5"])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='(){}=;:,"\\0129-.xe optvecrdianulbs\n', max_size=60))
 @example("(0x)")
 @example('("\\u{}")')
