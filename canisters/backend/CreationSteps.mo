@@ -21,6 +21,7 @@ module {
       case (#Err error) #Err(Creation.located(creation, error));
       case (#Ok lease) {
         creation.lease := ?lease;
+        Creation.watchReserve(context);
         #Ok { lease = lease.number; expires_at = lease.expiresAt; creation = Creation.detailed(context, creation) };
       };
     };
@@ -138,6 +139,7 @@ module {
     refunded : Nat,
   ) {
     creation.canisterId := ?canisterId;
+    creation.error := null;
     settle(context, creation, debit, ?canisterId, refunded);
     Registry.add(
       context.registry,

@@ -163,18 +163,25 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   };
 
   // ---- Verification and end ----------------------------------------------------------------------------------------------
+  /// Compares the target with the source. An unapproved module is refused here already, while it can still be exchanged:
+  /// after the handoff nobody but the owner could.
   public shared ({ caller }) func verify_creation(lease : T.LeaseRef) : async T.Result<T.VerificationReport> {
-    let leased = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    let canisterId = switch (CreationEnd.beginVerification(context, leased)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let canisterId = switch (verifiable(caller, lease)) { case (#Ok(_, _, some)) some; case (#Err error) return #Err error };
+    let info = await* CanisterOperations.info(canisterId);
+    switch (verifiable(caller, lease)) { case (#Err error) return #Err error; case (#Ok _) {} };
     let answer = await* CanisterOperations.manifest(canisterId);
 
-    // Another worker may have taken over while the target answered, and the lock may have ended.
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    switch (CreationEnd.beginVerification(context, creation)) { case (#Err error) return #Err error; case (#Ok _) {} };
+    // Another worker may have taken over while the canisters answered, and the lock may have ended.
+    let (creation, capsule) = switch (verifiable(caller, lease)) { case (#Ok(c, s, _)) (c, s); case (#Err error) return #Err error };
+    func refuse(message : Text) : T.Result<T.VerificationReport> {
+      #Err(Creation.located(creation, Errors.make(#VerifyFailed, message, true)));
+    };
+    switch info {
+      case (#Rejected reason) return refuse(noInformation # reason);
+      case (#Info { moduleHash }) switch (notReleased(moduleHash)) { case (?problem) return refuse problem; case null {} };
+    };
     switch answer {
-      case (#Rejected reason) {
-        #Err(Creation.located(creation, Errors.make(#VerifyFailed, "The personal canister gave no manifest: " # reason, true)));
-      };
+      case (#Rejected reason) refuse("The personal canister gave no manifest: " # reason);
       case (#Manifest target) {
         let source = Manifest.take(capsule, self(), context.now());
         let report = Verification.compare(source, target, canisterId);
@@ -182,6 +189,21 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
         #Ok report;
       };
     };
+  };
+
+  func verifiable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Store.Capsule, Principal)> {
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    switch (CreationEnd.beginVerification(context, creation)) {
+      case (#Ok canisterId) #Ok(creation, capsule, canisterId);
+      case (#Err error) #Err error;
+    };
+  };
+
+  transient let noInformation = "The management canister gave no information on the canister: ";
+
+  func notReleased(moduleHash : ?Blob) : ?Text {
+    let ?hash = moduleHash else return ?"The canister has no module installed.";
+    if (Releases.isApproved(releases, hash)) null else ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
   public shared ({ caller }) func complete_creation(lease : T.LeaseRef) : async T.Result<T.DetailedCreationStatus> {
@@ -196,16 +218,13 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
       #Err(Creation.located(creation, Errors.make(kind, message, true)));
     };
     switch answer {
-      case (#Rejected reason) refuse(#HandoffFailed, "The management canister gave no information on the canister: " # reason);
+      case (#Rejected reason) refuse(#HandoffFailed, noInformation # reason);
       case (#Info { controllers; moduleHash }) {
         switch (Verification.notOwnedBy(controllers, creation.owner)) {
           case (?problem) return refuse(#HandoffFailed, problem);
           case null {};
         };
-        let ?hash = moduleHash else return refuse(#VerifyFailed, "The canister has no module installed.");
-        if (not Releases.isApproved(releases, hash)) {
-          return refuse(#VerifyFailed, "The module " # Verification.hex(hash) # " is not an approved release.");
-        };
+        switch (notReleased(moduleHash)) { case (?problem) return refuse(#VerifyFailed, problem); case null {} };
         CreationEnd.complete(context, creation);
         #Ok(Creation.detailed(context, creation));
       };

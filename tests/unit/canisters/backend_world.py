@@ -23,6 +23,7 @@ from canister_factory.replica.canister import CanisterState
 from canister_factory.replica.engine import Engine
 from canister_factory.replica.execution import CanisterError
 from canister_factory.replica.management_interface import method_type
+from canister_factory.replica.messages import FromIngress, Request
 from canister_factory.replica.subnet import Subnet
 from canister_factory.replica.subnet_state import FIRST_CANISTER_ID, LAST_CANISTER_ID
 
@@ -71,7 +72,7 @@ class RejectedError(Exception):
 
 
 class World:
-    """One subnet with the backend on it. `cycles`: the backend's balance; `canisters`: how many the subnet has room for."""
+    """A subnet with the backend on it. `cycles`: its balance; `canisters`: how many the subnet has room for."""
 
     def __init__(self, cycles: int = 100 * TRILLION, canisters: int | None = None, **init: Any) -> None:
         self.now_ns = START_NS
@@ -131,9 +132,7 @@ class World:
         """Whether the backend takes the message from an ingress queue at all."""
         arg = encode_args(self._func("backend", method).args, args)
         try:
-            self.subnet.check_ingress(
-                self._content(self.backend, method, arg, sender), b"request", self.backend.bytes
-            )
+            self.subnet.check_ingress(self._content(self.backend, method, arg, sender), b"request", self.backend.bytes)
         except CanisterError:
             return False
         return True
@@ -145,9 +144,7 @@ class World:
         values = decode(self.reply(request_id), func.results)
         return values[0] if values else None
 
-    def install(
-        self, canister: Principal, module: bytes, arg: bytes, sender: Principal, mode: Any = "install"
-    ) -> None:
+    def install(self, canister: Principal, module: bytes, arg: bytes, sender: Principal, mode: Any = "install") -> None:
         chosen = mode if isinstance(mode, Case) else Case(mode)
         self.manage(
             "install_code",
@@ -162,7 +159,9 @@ class World:
 
     # --- the backend's interface -------------------------------------------------------------------------------------
 
-    def call(self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend") -> Any:
+    def call(
+        self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend"
+    ) -> Any:
         """Calls a method as its kind says, update or query; the reply's one value."""
         func = self._func(kind, method)
         arg = encode_args(func.args, args)
@@ -230,7 +229,9 @@ class World:
         self.capsule(owner)
         return self.ok("create_personal_canister", config, sender=owner)
 
-    def claim(self, owner: Principal = OWNER, operator: Principal = OPERATOR, worker: str = "worker-1") -> dict[str, Any]:
+    def claim(
+        self, owner: Principal = OWNER, operator: Principal = OPERATOR, worker: str = "worker-1"
+    ) -> dict[str, Any]:
         """A lease of the owner's creation, as operator methods take it."""
         claimed = self.ok("claim_creation", {"owner": owner, "worker": worker}, sender=operator)
         return {"owner": owner, "lease": claimed["lease"]}
@@ -250,6 +251,16 @@ class World:
     def reserve(self) -> dict[str, Any]:
         found: dict[str, Any] = self.ok("get_reserve_status", sender=ADMIN)
         return found
+
+    def top_up(self, cycles: int, sender: Principal) -> Any:
+        """`top_up_reserve` with cycles attached, as a wallet canister calls it."""
+        func = self._func("backend", "top_up_reserve")
+        origin = FromIngress(b"top-up", self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes)
+        self.subnet.enqueue(
+            Request(origin, sender.bytes, self.backend.bytes, "top_up_reserve", encode((), ()), cycles=cycles)
+        )
+        self.run()
+        return decode(self.reply(b"top-up"), func.results)[0]
 
     def provisioned(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
         """A creation at stage Creating, with its canister: the lease and the canister's id."""
@@ -294,6 +305,7 @@ class World:
     def verified(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
         """A creation that is verified under the write lock and may be handed over."""
         lease, canister = self.copied(owner)
+        self.approve()
         self.ok("begin_export", lease, True, sender=OPERATOR)
         self.finalize(canister)
         report = self.ok("verify_creation", lease, sender=OPERATOR)
@@ -315,7 +327,6 @@ class World:
 
     def completed(self, owner: Principal = OWNER) -> Principal:
         """A personal canister that is its owner's."""
-        self.approve()
         lease, canister = self.verified(owner)
         self.hand_over(canister, owner)
         self.ok("complete_creation", lease, sender=OPERATOR)

@@ -65,7 +65,7 @@ def test_every_operator_method_is_fenced(world: World) -> None:
     lease = world.claim()
     world.advance(60)
     progress = {"stage": Case("Importing"), "bytes_done": 0, "bytes_total": 0, "items_done": 0, "items_total": 0}
-    for method, args in {
+    methods: dict[str, tuple[Any, ...]] = {
         "renew_lease": (),
         "release_lease": (),
         "report_progress": (progress, ""),
@@ -78,7 +78,8 @@ def test_every_operator_method_is_fenced(world: World) -> None:
         "verify_creation": (),
         "complete_creation": (),
         "fail_creation": (failure(),),
-    }.items():
+    }
+    for method, args in methods.items():
         error = world.err(method, lease, *args, sender=OPERATOR)
         assert error["kind"] == Case("Busy"), method
         assert "expired" in error["message"], method

@@ -104,8 +104,19 @@ def test_a_top_up_needs_cycles_with_the_call() -> None:
     assert "No cycles" in world.err("top_up_reserve", sender=ADMIN)["message"]
 
 
+def test_cycles_that_come_with_a_top_up_are_accepted_and_counted() -> None:
+    world = World()
+    before = world.reserve()
+    accepted = world.top_up(3 * TRILLION, sender=ADMIN)
+    assert accepted == Case("Ok", 3 * TRILLION)
+    after = world.reserve()
+    assert after["total_topped_up"] == 3 * TRILLION
+    assert 0 < before["available"] + 3 * TRILLION - after["available"] < TRILLION // 1_000
+
+
 @pytest.mark.parametrize(
-    ("times_threshold", "level"), [(1.01, "Normal"), (0.99, "Warning"), (0.51, "Warning"), (0.5, "Critical"), (0.1, "Critical")]
+    ("times_threshold", "level"),
+    [(1.01, "Normal"), (0.99, "Warning"), (0.51, "Warning"), (0.5, "Critical"), (0.1, "Critical")],
 )
 def test_the_alert_level_follows_what_is_available(times_threshold: float, level: str) -> None:
     world = World(cycles=50 * TRILLION)

@@ -51,8 +51,11 @@ STATES = [requested, exporting, creating, installing, importing, verifying, comp
 
 def everything(world: World) -> dict[str, Any]:
     """What owners and admins can see."""
-    seen: dict[str, Any] = {"owner": world.status(), "canister": world.call("get_my_personal_canister_id", sender=OWNER)}
-    for method, args in {
+    seen: dict[str, Any] = {
+        "owner": world.status(),
+        "canister": world.call("get_my_personal_canister_id", sender=OWNER),
+    }
+    lists: dict[str, tuple[Any, ...]] = {
         "list_admins": (),
         "list_operators": (),
         "list_all_creation_states": ({},),
@@ -64,7 +67,8 @@ def everything(world: World) -> dict[str, Any]:
         "list_notifications": ({},),
         "list_errors": ({},),
         "get_error_rate": (None,),
-    }.items():
+    }
+    for method, args in lists.items():
         seen[method] = world.ok(method, *args, sender=ADMIN)
     seen["capsule"] = world.ok("get_capsule", world.capsule(), sender=OWNER)
     seen["releases"] = world.call("list_releases", sender=OWNER)

@@ -1,0 +1,123 @@
+"""Whatever owners, workers and admins do in whatever order, the backend's lists, books and registry agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend_world import ADMIN, OPERATOR, TRILLION, World, failure, person
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+
+OWNERS = [person(name) for name in ("ana", "ben", "cleo")]
+STATUSES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed"]
+ENDED = (Case("Completed"), Case("Failed"))
+owners = st.sampled_from(OWNERS)
+
+
+class Creations(RuleBasedStateMachine):
+    """Random calls; most are refused, and none may leave a contradiction behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.leases: dict[Principal, dict[str, Any]] = {owner: {"owner": owner, "lease": 0} for owner in OWNERS}
+        self.canisters: dict[Principal, Principal] = {}
+        for owner in OWNERS:
+            self.world.capsule(owner)
+
+    def _states(self) -> dict[Principal, dict[str, Any]]:
+        listed = self.world.ok("list_all_creation_states", {}, sender=ADMIN)
+        assert listed["total"] == len(listed["items"])
+        return {state["owner"]: state for state in listed["items"]}
+
+    @rule(owner=owners)
+    def request(self, owner: Principal) -> None:
+        before = self._states().get(owner)
+        answer = self.world.ok("create_personal_canister", None, sender=owner)
+        after = self._states()[owner]
+        assert answer["canister_id"] == after["canister_id"]
+        if before is not None and before["status"] != Case("Failed"):
+            assert after == before
+        else:
+            assert after["status"] == Case("NotStarted")
+
+    @rule(owner=owners, worker=st.sampled_from(["a", "b"]))
+    def claim(self, owner: Principal, worker: str) -> None:
+        answer = self.world.call("claim_creation", {"owner": owner, "worker": worker}, sender=OPERATOR)
+        if answer.tag == "Ok":
+            assert answer.value["lease"] > max(lease["lease"] for lease in self.leases.values())
+            self.leases[owner] = {"owner": owner, "lease": answer.value["lease"]}
+
+    @rule(owner=owners, lock=st.booleans())
+    def export(self, owner: Principal, lock: bool) -> None:
+        self.world.call("begin_export", self.leases[owner], lock, sender=OPERATOR)
+
+    @rule(owner=owners)
+    def provision(self, owner: Principal) -> None:
+        answer = self.world.call("provision_canister", self.leases[owner], sender=OPERATOR)
+        if answer.tag == "Ok":
+            canister = answer.value["canister_id"]
+            assert answer.value["is_new"] == (self.canisters.get(owner) != canister)
+            assert self.canisters.setdefault(owner, canister) == canister
+
+    @rule(owner=owners, stage=st.sampled_from(STATUSES))
+    def report(self, owner: Principal, stage: str) -> None:
+        before = self._states().get(owner)
+        if self.world.report(self.leases[owner], stage).tag == "Ok":
+            assert before is not None
+            assert STATUSES.index(stage) >= STATUSES.index(before["status"].tag)
+
+    @rule(owner=owners)
+    def fail(self, owner: Principal) -> None:
+        self.world.call("fail_creation", self.leases[owner], failure(), sender=OPERATOR)
+
+    @rule(owner=owners)
+    def clear(self, owner: Principal) -> None:
+        if self.world.call("clear_creation_state", owner, sender=ADMIN).tag == "Ok":
+            self.canisters.pop(owner, None)
+
+    @rule(seconds=st.sampled_from([1, 30, 61]))
+    def wait(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    @rule()
+    def upgrade(self) -> None:
+        self.world.upgrade_backend()
+
+    @invariant()
+    def lists_agree(self) -> None:
+        states = self._states()
+        for status in STATUSES:
+            page = self.world.ok("get_creation_states_by_status", Case(status), {}, sender=ADMIN)
+            assert page["items"] == [state for state in states.values() if state["status"] == Case(status)]
+        open_owners = {item["owner"] for item in self.world.ok("list_open_requests", {}, sender=ADMIN)["items"]}
+        assert open_owners == {owner for owner, state in states.items() if state["status"] not in ENDED}
+
+    @invariant()
+    def books_agree(self) -> None:
+        reserve = self.world.reserve()
+        waiting = [
+            state for state in self._states().values() if state["status"] not in ENDED and state["canister_id"] is None
+        ]
+        assert reserve["in_flight"] == TRILLION * len(waiting)
+        entries = self.world.ok("list_consumption", {}, sender=ADMIN)["items"]
+        assert reserve["total_consumed"] == sum(entry["attached"] - entry["refunded"] for entry in entries)
+        assert len(entries) == len(self.world.subnet.canisters) - 1
+
+    @invariant()
+    def the_registry_knows_every_canister(self) -> None:
+        registry = {entry["canister_id"]: entry for entry in self.world.ok("list_registry", {}, sender=ADMIN)["items"]}
+        assert {canister.bytes for canister in registry} == set(self.world.subnet.canisters) - {
+            self.world.backend.bytes
+        }
+        for state in self._states().values():
+            if state["canister_id"] is not None:
+                assert registry[state["canister_id"]]["status"] == state["status"]
+
+
+TestCreations = Creations.TestCase
+TestCreations.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
