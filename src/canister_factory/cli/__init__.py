@@ -14,8 +14,12 @@ import click
 from canister_factory.cli import errors
 
 COMMANDS: dict[str, str] = {
+    "call": "canister_factory.cli.call:call",
     "demo": "canister_factory.cli.demo:demo",
+    "list": "canister_factory.cli.status:list_creations",
     "replica": "canister_factory.cli.replica:replica",
+    "run": "canister_factory.cli.run:run",
+    "status": "canister_factory.cli.status:status",
 }
 """Name of a command or group, and where it is: `module:attribute`."""
 

@@ -21,12 +21,11 @@ from canister_factory.cli.demo_capsule import compare, fill
 from canister_factory.cli.demo_files import SAMPLE, DemoFile, find_files
 from canister_factory.cli.demo_network import DemoNetwork
 from canister_factory.cli.options import output_options
-from canister_factory.cli.progress import Advance, bytes_bar, rate, step
+from canister_factory.cli.progress import EventLines, bytes_bar, rate, step
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
-from canister_factory.factory.events import Event, HandedOver, PassDone, Provisioned, StageDone, Transferred, Verified
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
@@ -152,7 +151,7 @@ async def _demo(demo_network: DemoNetwork, files: list[DemoFile], started: float
         answer = await as_owner.create_personal_canister(CreatePersonalCanisterConfig(name="Demo"))
         step(f"create_personal_canister: {answer.message}")
         with bytes_bar("creating the personal canister", size) as advance:
-            orchestrator = Orchestrator(operator, backend_id, FactoryConfig(worker="demo"), emit=_Teller(advance))
+            orchestrator = Orchestrator(operator, backend_id, FactoryConfig(worker="demo"), emit=EventLines(advance))
             outcome = await orchestrator.run(owner_id)
         assert outcome.creation.canister_id is not None
         canister_id = outcome.creation.canister_id
@@ -190,30 +189,3 @@ async def _fund(admin: Agent, as_admin: BackendClient, size: int) -> int:
         f"this creation needs {output.cycles(needed)}"
     )
     return funded.available
-
-
-class _Teller:
-    """Turns events into lines and bar movements."""
-
-    def __init__(self, advance: Advance) -> None:
-        self._advance = advance
-        self._shown = 0
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case Transferred(bytes_done=done):
-                self._advance(max(0, done - self._shown))
-                self._shown = max(self._shown, done)
-            case StageDone(stage=stage, detail=detail, skipped=skipped):
-                step(f"{stage}: {'there already: ' if skipped else ''}{detail or 'done'}")
-            case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
-                step(
-                    f"created {canister_id} with {output.cycles(cycles)} cycles, controllers "
-                    f"{', '.join(sorted(map(str, controllers)))}"
-                )
-            case PassDone(number=number, bytes_moved=moved, locked=True):
-                step(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
-            case Verified(source_manifest=manifest):
-                step(f"both sides have the manifest {manifest.hex()}, certified for the target")
-            case HandedOver(controllers=controllers):
-                step(f"handed over: the only controller is {', '.join(map(str, controllers))}")

@@ -56,6 +56,7 @@ class DemoNetwork:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None:
+            self._process.kill()  # nothing of it is kept, so it needn't write its state first
             self._process.stop()
         if self._kept is not None and error is not None:
             self._kept.terminate()

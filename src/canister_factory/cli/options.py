@@ -114,6 +114,13 @@ def identity_option(command: F) -> F:
     return with_identity  # type: ignore[return-value]
 
 
+def backend_option(command: F) -> F:
+    """`--backend ID`: passed to the command as `backend: Principal`."""
+    return click.option(
+        "--backend", type=PRINCIPAL, required=True, envvar="CANISTER_FACTORY_BACKEND", help="The backend canister."
+    )(command)
+
+
 def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: bool = False) -> Network:
     """The network of these options. Raises `click.BadParameter` and `NetworkConfigError`."""
     from canister_factory.ic.network import Network

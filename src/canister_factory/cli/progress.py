@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 
 from canister_factory.cli import output
+from canister_factory.factory.events import Event, HandedOver, PassDone, Provisioned, StageDone, Transferred, Verified
 
 _LINE_SECONDS = 2.0
 
@@ -24,8 +25,8 @@ def step(message: str) -> None:
 
 
 @contextmanager
-def bytes_bar(what: str, total: int) -> Iterator[Advance]:
-    """Progress over `total` bytes; the yielded function is told how many more are done."""
+def bytes_bar(what: str, total: int | None) -> Iterator[Advance]:
+    """Progress over `total` bytes (`None`: not known); the yielded function is told how many more are done."""
     console = output.stderr()
     started = time.monotonic()
     done = 0
@@ -54,7 +55,8 @@ def bytes_bar(what: str, total: int) -> Iterator[Advance]:
             done += count
             if time.monotonic() - said_at >= _LINE_SECONDS:
                 said_at = time.monotonic()
-                output.note(f"{what}: {output.size(done)} of {output.size(total)}")
+                of_total = "" if total is None else f" of {output.size(total)}"
+                output.note(f"{what}: {output.size(done)}{of_total}")
 
         yield advance_line
     seconds = time.monotonic() - started
@@ -64,3 +66,30 @@ def bytes_bar(what: str, total: int) -> Iterator[Advance]:
 def rate(count: int, seconds: float) -> str:
     """Bytes a second for a person."""
     return f"{output.size(count / max(seconds, 1e-9))}/s"
+
+
+class EventLines:
+    """An event hook that turns a creation's events into lines, and into movements of a bar."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._shown = 0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Transferred(bytes_done=done):
+                self._advance(max(0, done - self._shown))
+                self._shown = max(self._shown, done)
+            case StageDone(stage=stage, detail=detail, skipped=skipped):
+                step(f"{stage}: {'there already: ' if skipped else ''}{detail or 'done'}")
+            case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
+                step(
+                    f"created {canister_id} with {output.cycles(cycles)} cycles, controllers "
+                    f"{', '.join(sorted(map(str, controllers)))}"
+                )
+            case PassDone(number=number, bytes_moved=moved, locked=True):
+                step(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
+            case Verified(source_manifest=manifest):
+                step(f"both sides have the manifest {manifest.hex()}, certified for the target")
+            case HandedOver(controllers=controllers):
+                step(f"handed over: the only controller is {', '.join(map(str, controllers))}")

@@ -1,0 +1,110 @@
+"""`status` and `list`: how far creations are, as owner, operator or admin.
+
+Owns what is asked and shown. Does not own: what the states mean (the contract).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.options import (
+    PRINCIPAL,
+    backend_option,
+    identity_option,
+    network_options,
+    output_options,
+    run_with_agent,
+)
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, OwnerPageRequest
+
+if TYPE_CHECKING:
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+
+
+@click.command()
+@click.argument("owner", type=PRINCIPAL, required=False)
+@backend_option
+@network_options
+@identity_option
+@output_options
+def status(owner: Principal | None, backend: Principal, network: Network, identity: Identity) -> None:
+    """Show the caller's creation, or as an admin that of OWNER."""
+
+    async def work(agent: Agent) -> DetailedCreationStatus | None:
+        client = BackendClient(agent, backend)
+        if owner is None or owner == identity.sender():
+            return await client.get_detailed_creation_status()
+        return await client.get_user_creation_status(owner)
+
+    creation = run_with_agent(identity, network, work)
+    if creation is None:
+        whose = owner or identity.sender()
+        raise CommandError(f"{whose} has not asked for a personal canister on {backend}")
+    if output.settings.json:
+        output.json_object(creation.model_dump(mode="json"))
+        return
+    progress = creation.progress
+    output.table(
+        "Creation",
+        [
+            ("owner", creation.owner),
+            ("status", creation.status),
+            ("canister", creation.canister_id or "none yet"),
+            ("message", creation.error.message if creation.error else creation.progress_message),
+            ("progress", f"{output.size(progress.bytes_done)} of {output.size(progress.bytes_total)}"),
+            ("items", f"{progress.items_done} of {progress.items_total}"),
+            ("attempts", creation.attempts),
+            ("cycles consumed", output.cycles(creation.cycles_consumed)),
+            ("retry helps", creation.error.retry_helps if creation.error else "-"),
+        ],
+    )
+
+
+@click.command("list")
+@backend_option
+@network_options
+@identity_option
+@click.option("--status", "wanted", type=click.Choice([str(status) for status in CreationStatus]), help="Only these.")
+@output_options
+def list_creations(backend: Principal, network: Network, identity: Identity, wanted: str | None) -> None:
+    """List all creations, as an admin. With --json one object a line."""
+
+    async def work(agent: Agent) -> int:
+        client = BackendClient(agent, backend)
+        rows = []
+        async for creation in _creations(client, CreationStatus(wanted) if wanted else None):
+            if output.settings.json:
+                output.json_object(creation.model_dump(mode="json"))
+            rows.append(
+                (creation.owner, creation.status, creation.canister_id or "-", output.cycles(creation.cycles_consumed))
+            )
+        if not output.settings.json:
+            output.table("", rows, ("owner", "status", "canister", "cycles consumed"))
+        return len(rows)
+
+    run_with_agent(identity, network, work)
+
+
+async def _creations(client: BackendClient, wanted: CreationStatus | None) -> AsyncIterator[DetailedCreationStatus]:
+    after: Principal | None = None
+    while True:
+        request = OwnerPageRequest(after=after)
+        page = await (
+            client.list_all_creation_states(request)
+            if wanted is None
+            else client.get_creation_states_by_status(wanted, request)
+        )
+        for creation in page.items:
+            yield creation
+        if page.next is None:
+            return
+        after = page.next
