@@ -9,7 +9,10 @@ import Principal "mo:core/Principal";
 import Types "../capsule/Types";
 
 module {
-  public type Created = { #Created : { canisterId : Principal; refunded : Nat }; #Rejected : { reason : Text; refunded : Nat } };
+  public type Created = {
+    #Created : { canisterId : Principal; refunded : Nat };
+    #Rejected : { reason : Text; refunded : Nat };
+  };
   public type Info = { #Info : { controllers : [Principal]; moduleHash : ?Blob }; #Rejected : Text };
   public type TargetManifest = { #Manifest : Types.CapsuleManifest; #Rejected : Text };
 

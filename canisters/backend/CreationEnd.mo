@@ -103,7 +103,7 @@ module {
       return #Err(Errors.invalid(Principal.toText(owner) # " has no creation to clear."));
     };
     if (Creations.isOpen(creation)) {
-      return #Err(Creation.refused(creation, "The creation is in progress; an operator must fail it before it can be cleared."));
+      return #Err(Creation.refused(creation, "A creation in progress must be failed by an operator before it can be cleared."));
     };
     Creations.remove(context.creations, creation);
     #Ok;

@@ -76,7 +76,8 @@ module {
     };
     if (Alerts.attemptsReach(context.alerts, Policy.MAX_ATTEMPTS_PER_HOUR, Policy.HOUR_NS, now)) {
       return ?Errors.busy(
-        Nat64.toText(Policy.MAX_ATTEMPTS_PER_HOUR) # " creations were requested within an hour, which is the limit; try again later."
+        Nat64.toText(Policy.MAX_ATTEMPTS_PER_HOUR)
+        # " creations were requested within an hour, which is the limit; try again later."
       );
     };
     null;

@@ -15,7 +15,11 @@ import Reserve "Reserve";
 import T "BackendTypes";
 
 module {
-  public func claim(context : Creation.Context, operator : Principal, request : T.ClaimRequest) : T.Result<T.CreationLease> {
+  public func claim(
+    context : Creation.Context,
+    operator : Principal,
+    request : T.ClaimRequest,
+  ) : T.Result<T.CreationLease> {
     let creation = switch (open(context, request.owner)) { case (#Ok some) some; case (#Err error) return #Err error };
     switch (Leases.claim(context.leases, creation.lease, operator, request, context.now())) {
       case (#Err error) #Err(Creation.located(creation, error));
@@ -49,7 +53,12 @@ module {
   public func releaseLease(creation : Creation.Creation) { creation.lease := null };
 
   /// Records the source manifest; with `lock`, writes are refused from now on until the lease ends.
-  public func beginExport(context : Creation.Context, creation : Creation.Creation, manifest : Types.CapsuleManifest, lock : Bool) {
+  public func beginExport(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    manifest : Types.CapsuleManifest,
+    lock : Bool,
+  ) {
     if (creation.status == #NotStarted) {
       Creation.move(context, creation, #Exporting);
       creation.progressMessage := "Reading the capsule.";
@@ -78,12 +87,18 @@ module {
       let forward = Creations.rank(progress.stage) > Creations.rank(creation.status);
       switch (progress.stage) {
         case (#Installing or #Importing or #Verifying) {
-          if (not forward) return #Err(Creation.refused(creation, "A creation does not go back to " # Errors.statusText(progress.stage) # "."));
+          if (not forward) {
+            let stage = Errors.statusText(progress.stage);
+            return #Err(Creation.refused(creation, "A creation does not go back to " # stage # "."));
+          };
           if (creation.canisterId == null or Creations.rank(creation.status) < Creations.rank(#Creating)) {
             return #Err(Creation.refused(creation, "There is no canister for this attempt yet; call provision_canister first."));
           };
         };
-        case stage return #Err(Creation.refused(creation, "report_progress cannot set the stage " # Errors.statusText(stage) # "."));
+        case other {
+          let stage = Errors.statusText(other);
+          return #Err(Creation.refused(creation, "report_progress cannot set the stage " # stage # "."));
+        };
       };
       Creation.move(context, creation, progress.stage);
     };
@@ -100,7 +115,9 @@ module {
     let ?manifest = creation.sourceManifest else {
       return #Err(Creation.refused(creation, "There is no source manifest yet; call begin_export first."));
     };
-    if (creation.status == #NotStarted) return #Err(Creation.refused(creation, "This attempt has not begun; call begin_export first."));
+    if (creation.status == #NotStarted) {
+      return #Err(Creation.refused(creation, "This attempt has not begun; call begin_export first."));
+    };
     let starts = creation.status == #Exporting;
     switch (creation.canisterId) {
       case (?canisterId) {
@@ -166,7 +183,8 @@ module {
   ) : T.CreationError {
     settle(context, creation, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles);
-    let error = Creation.located(creation, Errors.make(#CreateFailed, Creation.shortened("The canister could not be created: " # reason), true));
+    let message = Creation.shortened("The canister could not be created: " # reason);
+    let error = Creation.located(creation, Errors.make(#CreateFailed, message, true));
     creation.error := ?error;
     creation.progressMessage := error.message;
     Alerts.logError(context.alerts, creation.owner, error, context.now());

@@ -43,12 +43,17 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   /// Reads from the leased capsule; what isn't there (any more) is an error of the export.
   func exported<A>(caller : Principal, lease : T.LeaseRef, read : Store.Capsule -> Types.Result<A>) : T.Result<A> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err error) return #Err error;
+    };
     switch (read(capsule)) {
       case (#Ok value) #Ok value;
       case (#Err error) {
         let message = switch error {
-          case (#NotFound { kind; id }) "Export: there is no " # kind # " " # id # " in the capsule (any more); list its entries again.";
+          case (#NotFound { kind; id }) {
+            "Export: there is no " # kind # " " # id # " in the capsule (any more); list its entries again.";
+          };
           case other "Export: " # debug_show other;
         };
         #Err(Creation.located(creation, Errors.make(#ImportFailed, message, true)));
@@ -98,7 +103,10 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   // ---- Export ------------------------------------------------------------------------------------------------------------
   public shared ({ caller }) func begin_export(lease : T.LeaseRef, lock : Bool) : async T.Result<Types.CapsuleManifest> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err error) return #Err error;
+    };
     let manifest = Manifest.take(capsule, self(), context.now());
     CreationSteps.beginExport(context, creation, manifest, lock);
     #Ok manifest;
@@ -166,13 +174,19 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   /// Compares the target with the source. An unapproved module is refused here already, while it can still be exchanged:
   /// after the handoff nobody but the owner could.
   public shared ({ caller }) func verify_creation(lease : T.LeaseRef) : async T.Result<T.VerificationReport> {
-    let canisterId = switch (verifiable(caller, lease)) { case (#Ok(_, _, some)) some; case (#Err error) return #Err error };
+    let canisterId = switch (verifiable(caller, lease)) {
+      case (#Ok(_, _, some)) some;
+      case (#Err error) return #Err error;
+    };
     let info = await* CanisterOperations.info(canisterId);
     switch (verifiable(caller, lease)) { case (#Err error) return #Err error; case (#Ok _) {} };
     let answer = await* CanisterOperations.manifest(canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.
-    let (creation, capsule) = switch (verifiable(caller, lease)) { case (#Ok(c, s, _)) (c, s); case (#Err error) return #Err error };
+    let (creation, capsule) = switch (verifiable(caller, lease)) {
+      case (#Ok(c, s, _)) (c, s);
+      case (#Err error) return #Err error;
+    };
     func refuse(message : Text) : T.Result<T.VerificationReport> {
       #Err(Creation.located(creation, Errors.make(#VerifyFailed, message, true)));
     };
@@ -192,7 +206,10 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
   };
 
   func verifiable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Store.Capsule, Principal)> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err error) return #Err error;
+    };
     switch (CreationEnd.beginVerification(context, creation)) {
       case (#Ok canisterId) #Ok(creation, capsule, canisterId);
       case (#Err error) #Err error;
@@ -203,17 +220,24 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   func notReleased(moduleHash : ?Blob) : ?Text {
     let ?hash = moduleHash else return ?"The canister has no module installed.";
-    if (Releases.isApproved(releases, hash)) null else ?("The module " # Verification.hex(hash) # " is not an approved release.");
+    if (Releases.isApproved(releases, hash)) return null;
+    ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
   public shared ({ caller }) func complete_creation(lease : T.LeaseRef) : async T.Result<T.DetailedCreationStatus> {
     switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
-    let canisterId = switch (completable(caller, lease)) { case (#Ok(_, some)) some; case (#Err error) return #Err error };
+    let canisterId = switch (completable(caller, lease)) {
+      case (#Ok(_, some)) some;
+      case (#Err error) return #Err error;
+    };
     let answer = await* CanisterOperations.info(canisterId);
 
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
-    let creation = switch (completable(caller, lease)) { case (#Ok(some, _)) some; case (#Err error) return #Err error };
+    let creation = switch (completable(caller, lease)) {
+      case (#Ok(some, _)) some;
+      case (#Err error) return #Err error;
+    };
     func refuse(kind : T.CreationErrorKind, message : Text) : T.Result<T.DetailedCreationStatus> {
       #Err(Creation.located(creation, Errors.make(kind, message, true)));
     };

@@ -4,6 +4,7 @@ import Array "mo:core/Array";
 import Blob "mo:core/Blob";
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
+import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 
 import ApiCompatibility "ApiCompatibility";
@@ -54,7 +55,7 @@ module {
     let releases = Array.fromIter(Map.values(state.releases));
     Array.sort<T.Release>(
       releases,
-      func(a, b) = if (a.registered_at > b.registered_at) #less else if (a.registered_at < b.registered_at) #greater else #equal,
+      func(a, b) = Nat64.compare(b.registered_at, a.registered_at),
     );
   };
 };

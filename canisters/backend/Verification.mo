@@ -46,7 +46,10 @@ module {
   public func notOwnedBy(controllers : [Principal], owner : Principal) : ?Text {
     if (controllers == [owner]) return null;
     let names = Array.map<Principal, Text>(controllers, Principal.toText);
-    ?("The controllers must be exactly the owner " # Principal.toText(owner) # "; they are: " # Text.join(names.values(), ", ") # ".");
+    ?(
+      "The controllers must be exactly the owner " # Principal.toText(owner) # "; they are: "
+      # Text.join(names.values(), ", ") # "."
+    );
   };
 
   public func hex(bytes : Blob) : Text {
