@@ -6,6 +6,7 @@ Owns finding the interface and showing the reply. Does not own: Candid (`candid`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,7 +95,8 @@ async def _function(agent: Agent, canister: Principal, method: str, interface: I
 def _method(interface: Interface, method: str) -> Func:
     names = [name for name, _ in interface.service.methods] if interface.service else []
     if interface.service is None or method not in names:
-        raise InputError(f"the interface has no method {method}; it has: {', '.join(names) or 'none'}")
+        near = get_close_matches(method, names) or names
+        raise InputError(f"the interface has no method {method}; it has: {', '.join(near) or 'none'}")
     return interface.service.method(method)
 
 

@@ -56,7 +56,7 @@ def start_logging(verbosity: int) -> None:
 
 def note(message: str) -> None:
     """A line for the person, on stderr."""
-    stderr().print(Text(printable(message)))
+    stderr().print(Text(printable(message)), soft_wrap=True)
 
 
 def text(message: str) -> None:
@@ -101,7 +101,7 @@ def error(
 ) -> None:
     """An error: one line on stderr, or with --json one object `{"error": {...}}` on stdout."""
     if not settings.json:
-        stderr().print(Text("error: ", style="bold red") + Text(" ".join(printable(message).split())))
+        stderr().print(Text("error: ", style="bold red") + Text(" ".join(printable(message).split())), soft_wrap=True)
         return
     body: dict[str, object] = {"kind": kind, "message": message}
     if context:

@@ -1,0 +1,353 @@
+"""Creations that are interrupted, disturbed or attacked, through HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from test_creation import fill, read_back
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import backend_wasm, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreationErrorKind,
+    CreationStatus,
+    LeaseRef,
+    OwnerPageRequest,
+)
+from canister_factory.contract.errors import CapsuleRefused, CreationRefused
+from canister_factory.factory import canister as canister_module
+from canister_factory.factory.errors import CreationFailedError, LeaseLostError
+from canister_factory.factory.events import (
+    HandedOver,
+    PassDone,
+    Provisioned,
+    StageDone,
+    StageStarted,
+    Transferred,
+    Verified,
+)
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.management import ManagementCanister
+from conftest import World, inline, note
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of the orchestrator runs afterwards."""
+
+
+def killing_at(when: Callable[[Any], bool]) -> Callable[[Any], None]:
+    def hook(event: Any) -> None:
+        if when(event):
+            raise Killed
+
+    return hook
+
+
+def done(stage: CreationStatus) -> Callable[[Any], bool]:
+    return lambda event: isinstance(event, StageDone) and event.stage == stage
+
+
+def begun(stage: CreationStatus) -> Callable[[Any], bool]:
+    return lambda event: isinstance(event, StageStarted) and event.stage == stage
+
+
+PLACES: dict[str, Callable[[Any], bool]] = {
+    "after the export": done(CreationStatus.Exporting),
+    "after the canister was created": lambda event: isinstance(event, Provisioned),
+    "before the installation": begun(CreationStatus.Installing),
+    "after the installation": done(CreationStatus.Installing),
+    "in the middle of the copy": lambda event: isinstance(event, Transferred) and event.bytes_done > 1_000_000,
+    "after the first pass": lambda event: isinstance(event, PassDone) and not event.locked,
+    "under the write lock": lambda event: isinstance(event, PassDone) and event.locked,
+    "after the import was final": done(CreationStatus.Importing),
+    "after the verification": lambda event: isinstance(event, Verified),
+    "after the handoff": lambda event: isinstance(event, HandedOver),
+    "before the completion": begun(CreationStatus.Completed),
+    "after the completion": done(CreationStatus.Completed),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_killed_anywhere_another_orchestrator_goes_on_with_the_same_canister(world: World, place: str) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES[place]), max_message_bytes=400_000).run(world.owner_id)
+    interrupted = await world.as_owner.get_detailed_creation_status()
+    assert interrupted is not None
+
+    if interrupted.status != CreationStatus.Completed:
+        await world.orchestrator().run(world.owner_id)
+
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert creation.status == CreationStatus.Completed
+    assert creation.attempts == 1
+    if interrupted.canister_id is not None:
+        assert creation.canister_id == interrupted.canister_id
+    stats = await world.as_admin.get_personal_canister_creation_stats()
+    assert stats.total_cycles_consumed == creation.cycles_consumed
+    registry = await world.as_admin.list_registry(OwnerPageRequest())
+    assert [entry.canister_id for entry in registry.items] == [creation.canister_id]
+    assert creation.canister_id is not None
+    assert await read_back(world.personal(creation.canister_id)) == contents
+    assert set((await world.owner.canister_info(creation.canister_id)).controllers) == {world.owner_id}
+
+
+async def test_a_resumed_copy_sends_only_what_is_missing(world: World) -> None:
+    contents = await fill(world.as_owner)
+    total = sum(map(len, contents.values()))
+    await world.as_owner.create_personal_canister(None)
+    halfway = killing_at(lambda event: isinstance(event, Transferred) and event.bytes_done > total // 2)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=halfway, max_message_bytes=100_000, start_window=1, max_window=1).run(
+            world.owner_id
+        )
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert 0 < outcome.bytes_moved <= total // 2
+
+
+async def test_what_the_owner_writes_during_the_copy_arrives_too(world: World) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    doomed = next(iter(contents))
+    wrote = asyncio.Event()
+
+    async def write() -> None:
+        client = world.as_owner
+        contents[await client.add_memory_to_capsule(inline(b"late but in time"), note("late"))] = b"late but in time"
+        await client.delete_memory_from_capsule(doomed)
+        del contents[doomed]
+        galleries = await client.get_my_galleries()
+        assert doomed not in str(galleries)
+        wrote.set()
+
+    writing: list[asyncio.Task[None]] = []
+
+    def hook(event: Any) -> None:
+        world.events.append(event)
+        if isinstance(event, Transferred) and not writing:
+            writing.append(asyncio.ensure_future(write()))
+
+    outcome = await world.orchestrator(emit=hook, max_message_bytes=300_000, start_window=1, max_window=1).run(
+        world.owner_id
+    )
+    await writing[0]
+    assert wrote.is_set()
+    assert outcome.creation.status == CreationStatus.Completed
+    assert await read_back(world.personal(outcome.creation.canister_id)) == contents
+
+
+async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(done(CreationStatus.Importing)), lease_seconds=3).run(world.owner_id)
+    interrupted = await world.as_owner.get_detailed_creation_status()
+    assert interrupted is not None
+    # The lock ends with the lease, here because its holder gives it back.
+    lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
+    await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
+    contents[await world.as_owner.add_memory_to_capsule(inline(b"in between"), note("n"))] = b"in between"
+
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert outcome.creation.canister_id == interrupted.canister_id
+    assert await read_back(world.personal(outcome.creation.canister_id)) == contents
+
+
+async def test_under_the_write_lock_the_owner_is_told_to_wait(world: World) -> None:
+    await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES["under the write lock"])).run(world.owner_id)
+    with pytest.raises(CapsuleRefused) as refused:
+        await world.as_owner.add_memory_to_capsule(inline(b"no"), note("no"))
+    assert refused.value.kind == "Locked"
+    assert refused.value.retry_helps
+
+
+class TamperingAgent(Agent):
+    """Flips a byte of every chunk that is read from the source, below all checks of signatures."""
+
+    async def query(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
+        reply = await super().query(canister_id, method, arg, **rest)
+        if method == "read_export_chunk":
+            reply = reply[:-1] + bytes((reply[-1] ^ 1,))
+        return reply
+
+
+async def test_a_tampered_chunk_is_found_and_the_creation_can_be_retried(world: World) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    tampering = await world.stack.enter_async_context(TamperingAgent(world.operator.identity, world.network))
+    with pytest.raises(CreationFailedError, match=r"chunk \d+ of memory .* reads with SHA-256"):
+        await world.orchestrator(agent=tampering).run(world.owner_id)
+
+    failed = await world.as_owner.get_detailed_creation_status()
+    assert failed is not None
+    assert failed.status == CreationStatus.Failed
+    assert failed.error is not None
+    assert (failed.error.kind, failed.error.stage) == (CreationErrorKind.ImportFailed, CreationStatus.Importing)
+    assert failed.error.retry_helps
+    assert await read_back(world.as_owner) == contents
+
+    await world.as_owner.create_personal_canister(None)
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert outcome.creation.canister_id == failed.canister_id
+    assert outcome.creation.attempts == 2
+    assert outcome.creation.cycles_consumed == failed.cycles_consumed
+    assert await read_back(world.personal(outcome.creation.canister_id)) == contents
+
+
+async def test_another_module_in_the_canister_is_never_overwritten(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
+    created = await world.as_owner.get_detailed_creation_status()
+    assert created is not None
+    assert created.canister_id is not None
+    foreign = backend_wasm()
+    await ManagementCanister(world.owner).install(created.canister_id, foreign.wasm, b"DIDL\x00\x00")
+
+    with pytest.raises(CreationFailedError, match="no approved release"):
+        await world.orchestrator().run(world.owner_id)
+    failed = await world.as_owner.get_detailed_creation_status()
+    assert failed is not None
+    assert failed.error is not None
+    assert failed.error.kind == CreationErrorKind.InstallFailed
+    assert (await world.owner.canister_info(created.canister_id)).module_hash == foreign.module_hash
+
+
+async def test_a_canister_initialized_for_somebody_else_is_refused(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
+    created = await world.as_owner.get_detailed_creation_status()
+    assert created is not None
+    assert created.canister_id is not None
+    # The owner controls the canister as well, and installs the right module for another owner.
+    init = canister_module.PersonalInit(owner=world.operator_id, backend=world.backend_id)
+    argument = canister_module.encode(
+        canister_module.personal_interface().init_args,
+        [canister_module.to_candid(canister_module.PersonalInit, init)],
+    )
+    await ManagementCanister(world.owner).install(created.canister_id, personal_wasm().wasm, argument)
+    with pytest.raises(CreationFailedError, match="initialized for owner"):
+        await world.orchestrator().run(world.owner_id)
+
+
+async def test_a_module_that_is_no_release_costs_no_cycles(world: World) -> None:
+    await world.as_admin.revoke_release(personal_wasm().module_hash)
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(CreationFailedError, match="not an approved release"):
+        await world.orchestrator().run(world.owner_id)
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert (creation.canister_id, creation.cycles_consumed) == (None, 0)
+
+
+async def test_a_strange_controller_stops_the_creation(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
+    created = await world.as_owner.get_detailed_creation_status()
+    assert created is not None
+    assert created.canister_id is not None
+    stranger = Principal(world.admin.identity.sender().bytes)
+    settings = canister_module.CanisterSettings(controllers=[world.owner_id, world.operator_id, stranger])
+    await ManagementCanister(world.owner).update_settings(created.canister_id, settings)
+    with pytest.raises(CreationFailedError, match="must be exactly operator and owner"):
+        await world.orchestrator().run(world.owner_id)
+
+
+async def test_who_does_not_hold_the_lease_does_nothing(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="somebody else"))
+    with pytest.raises(CreationRefused, match="somebody else") as refused:
+        await world.orchestrator().run(world.owner_id)
+    assert refused.value.error.kind == CreationErrorKind.Busy
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert creation.status == CreationStatus.NotStarted
+
+
+async def test_a_stranger_is_no_operator(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises((CreationRefused, RejectedError)):  # the backend may refuse before it executes anything
+        await world.orchestrator(agent=world.agent()).run(world.owner_id)
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert creation.status == CreationStatus.NotStarted
+
+
+async def test_a_worker_that_was_replaced_stops_at_once(world: World) -> None:
+    await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    claim = ClaimRequest(owner=world.owner_id, worker="canister-factory")
+    taking: list[asyncio.Task[Any]] = []
+
+    def hook(event: Any) -> None:
+        world.events.append(event)
+        if isinstance(event, StageDone) and event.stage == CreationStatus.Installing:
+            taking.append(asyncio.ensure_future(world.as_operator.claim_creation(claim)))
+
+    with pytest.raises(LeaseLostError, match="is lost") as lost:
+        await world.orchestrator(emit=hook, max_message_bytes=100_000).run(world.owner_id)
+    await taking[0]
+    assert lost.value.retry_helps
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert creation.status not in (CreationStatus.Failed, CreationStatus.Completed)
+    assert (await world.orchestrator().run(world.owner_id)).creation.status == CreationStatus.Completed
+
+
+async def test_a_cancelled_run_gives_the_lease_back(world: World) -> None:
+    await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    reached = asyncio.Event()
+    task = asyncio.ensure_future(world.orchestrator(emit=lambda event: reached.set()).run(world.owner_id))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (request,) = (await world.as_operator.list_open_requests(OwnerPageRequest())).items
+    assert request.leased_until is None
+    assert (await world.orchestrator(worker="another").run(world.owner_id)).creation.attempts == 1
+
+
+async def test_too_small_a_reserve_refuses_the_request_and_says_how_much_is_needed(world: World) -> None:
+    settings = (await world.as_admin.get_reserve_status()).settings
+    await world.as_admin.set_reserve_settings(settings.model_copy(update={"creation_base_cycles": 10**15}))
+    with pytest.raises(CreationRefused) as refused:
+        await world.as_owner.create_personal_canister(None)
+    assert refused.value.error.kind == CreationErrorKind.ReserveInsufficient
+    assert refused.value.error.needed is not None
+    assert refused.value.error.needed >= 10**15
+
+
+async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(done(CreationStatus.Installing))).run(world.owner_id)
+    created = await world.as_owner.get_detailed_creation_status()
+    assert created is not None
+    assert created.canister_id is not None
+    patience = canister_module.Patience(world.orchestrator().config)
+    personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, patience)
+    await personal.clean_up()
+    with pytest.raises(CertificateError, match="does not exist"):
+        await personal.info()
+
+
+async def test_an_operator_reads_nothing_without_a_lease(world: World) -> None:
+    await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    client = BackendClient(world.operator, world.backend_id)
+    with pytest.raises(CreationRefused):
+        await client.list_export_entries(LeaseRef(owner=world.owner_id, lease=1))
