@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .calls import Calls, rejection
-from .canister import MANAGEMENT_CANISTER, CanisterState, Status, text_of
+from .canister import CanisterState, Status, text_of
 from .cycles import Prices
 from .execution import CanisterError, Entry, Outcome, OutgoingCall, RejectCode, Response
 from .instance import Instance
-from .management import Management
 from .messages import DID_NOT_REPLY, FromSystem, Request
 from .subnet_state import SubnetState
 
@@ -39,11 +38,11 @@ class _Evaluation:
 class Queries:
     """Answers query calls on the present state."""
 
-    def __init__(self, state: SubnetState, calls: Calls, management: Management, prices: Prices) -> None:
+    def __init__(self, state: SubnetState, calls: Calls, prices: Prices) -> None:
         self._state = state
         self._calls = calls
-        self._management = management
         self._prices = prices
+        self.builtins: dict[bytes, Callable[[Request], Response]] = {}
 
     def answer(self, request: Request, time_ns: int, data_certificate: DataCertificate) -> Response:
         """The reply, or the canister's own reject.
@@ -51,8 +50,9 @@ class Queries:
         Raises:
             CanisterError: the query can't be executed, or it trapped.
         """
-        if request.callee == MANAGEMENT_CANISTER:
-            return self._management.query(request)
+        builtin = self.builtins.get(request.callee)
+        if builtin is not None:
+            return builtin(request)
         evaluation = _Evaluation(time_ns, data_certificate)
         try:
             return self._evaluate(request, evaluation, depth=0)

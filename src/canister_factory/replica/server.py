@@ -26,6 +26,7 @@ from canister_factory.replica.keys import ReplicaKeys
 from canister_factory.replica.messages import RequestStatus
 from canister_factory.replica.rounds import Rounds
 from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.system_canisters import builtins
 
 __all__ = ["ReplicaServer", "ServerError"]
 
@@ -74,6 +75,7 @@ class ReplicaServer:
             clock_ns=clock_ns,
             subnet_id=keys.subnet.principal,
             root_key=keys.root.public_key,
+            builtins=builtins(),
             checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
         )
         view = CertifiedView(keys, self.subnet, clock_ns)

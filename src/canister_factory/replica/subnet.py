@@ -9,6 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from . import ingress
@@ -30,9 +32,18 @@ STORAGE_INTERVAL_NS = 10 * SECOND_NS
 STATUS_RETENTION_NS = 300 * SECOND_NS
 
 
-Builtin = Callable[["Subnet", Request], Response]
-"""A canister written in Python: a deterministic function of the subnet's state and the call. It may lower
-`request.cycles`, which consumes them, use `Subnet.manage`, and raise CanisterError to reject."""
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A canister written in Python.
+
+    Attributes:
+        update: a deterministic function of the subnet's state and the call. It may lower `request.cycles`, which
+            consumes them, use `Subnet.manage`, and raise CanisterError to reject.
+        query: answers query calls, changes nothing, and may raise CanisterError; None: it has no query methods.
+    """
+
+    update: Callable[[Subnet, Request], Response]
+    query: Callable[[Subnet, Request], Response] | None = None
 
 
 class SubnetBrokenError(Exception):
@@ -74,6 +85,7 @@ class Subnet:
         builtins: Mapping[bytes, Builtin] | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
+        self.id = subnet_id
         self._clock_ns = clock_ns
         self._prices = prices.for_nodes(node_count)
         self.listeners = Listeners()
@@ -81,10 +93,13 @@ class Subnet:
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
         self._calls = Calls(self.state, self._prices, self.listeners, subnet_id, root_key)
         self._management = Management(self.state, self._calls, engine, self._prices, self.listeners)
+        self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
+        self._queries = Queries(self.state, self._calls, self._prices)
+        self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
         for canister_id, builtin in (builtins or {}).items():
             self._calls.builtins[canister_id] = self._handler(builtin)
-        self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
-        self._queries = Queries(self.state, self._calls, self._management, self._prices)
+            if builtin.query is not None:
+                self._queries.builtins[canister_id] = partial(builtin.query, self)
         self.data_certificate = data_certificate
         self._checkpoint = checkpoint
         self._broken = False
@@ -143,7 +158,7 @@ class Subnet:
         def handle(request: Request) -> Response:
             attached = request.cycles
             try:
-                return builtin(self, request)
+                return builtin.update(self, request)
             finally:
                 self.state.cycles_consumed += attached - request.cycles
 

@@ -55,6 +55,8 @@ class SubnetState:
     storage_charged_ns: int = 0
     instructions: int = 0
     messages_executed: int = 0
+    ledger_balances: dict[bytes, int] = field(default_factory=dict)  # accounts that differ from the test balance
+    ledger_blocks: int = 0
 
     def next_id(self) -> int:
         """A number for a call or a call context, unique for the life of the subnet."""

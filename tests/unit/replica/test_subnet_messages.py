@@ -9,7 +9,7 @@ from replica_puppet import call_argument
 
 from canister_factory.replica.execution import Response
 from canister_factory.replica.messages import FromSystem, Request, RequestState
-from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.subnet import Builtin, Subnet
 
 
 @pytest.fixture
@@ -186,10 +186,11 @@ def test_a_part_of_the_replica_may_answer_as_a_canister() -> None:
         request.cycles = 0  # accepts them
         return Response(b"hello " + request.arg)
 
-    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={greeter: greet}))
+    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={greeter: Builtin(greet, greet)}))
     canister = bench.puppet()
     bench.check(greeter, "greet")
     assert bench.call(greeter, "greet", b"user") == b"hello user"
+    assert bench.query(greeter, "greet", b"user") == b"hello user"
     before = bench.canister(canister).balance
     assert bench.call(canister, "forward", call_argument(greeter, "greet", b"canister", 10**12)) == b"hello canister"
     assert before - bench.canister(canister).balance > 10**12
@@ -204,7 +205,7 @@ def test_a_part_of_the_replica_may_create_canisters_for_its_caller() -> None:
         argument = management_argument(method, None)
         return subnet.manage(Request(FromSystem(), request.caller, MANAGEMENT, method, argument))
 
-    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={ledger: create}))
+    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={ledger: Builtin(create)}))
     bench.call(ledger, "create_canister")
     (created,) = bench.subnet.canisters.values()
     assert created.settings.controllers == (OWNER,)

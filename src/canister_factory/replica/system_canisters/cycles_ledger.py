@@ -1,0 +1,146 @@
+"""The cycles ledger of a test network: pays for creating and topping up canisters with cycles that nobody bought.
+
+Owns the accounts and these two payments. Not emulated: transfers, approvals, the block log and deduplication
+(`created_at_time` is refused, so that nobody relies on it).
+
+Every account starts with `TEST_BALANCE`; what it pays comes into circulation as newly minted cycles. Unlike on the real
+ledger, a payment that fails costs no fee.
+
+Source: the cycles ledger's interface description (dfinity/cycles-ledger).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+from canister_factory.replica.canister import MANAGEMENT_CANISTER, Settings, text_of
+from canister_factory.replica.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.management_interface import method_type
+from canister_factory.replica.messages import FromCanister, Request
+from canister_factory.replica.subnet import Subnet
+
+from .interface import SystemCanister
+
+CYCLES_LEDGER = Principal.from_str("um5iw-rqaaa-aaaaq-qaaba-cai").bytes
+TEST_BALANCE = 1_000_000_000_000_000
+"""Cycles on every account that has paid nothing yet: enough for hundreds of canisters."""
+BLOCK_FEE = 100_000_000
+"""Cycles for each payment, besides its amount."""
+_DECIMALS = 12
+_SUBACCOUNT_BYTES = 32
+
+_REJECTION_CODES = {
+    RejectCode.SYS_FATAL: "SysFatal",
+    RejectCode.SYS_TRANSIENT: "SysTransient",
+    RejectCode.DESTINATION_INVALID: "DestinationInvalid",
+    RejectCode.CANISTER_REJECT: "CanisterReject",
+    RejectCode.CANISTER_ERROR: "CanisterError",
+    RejectCode.SYS_UNKNOWN: "Unknown",
+}
+
+
+class _RefusedError(Exception):
+    """The `Err` of a payment."""
+
+    def __init__(self, tag: str, **content: Any) -> None:
+        super().__init__(tag)
+        self.answer = Case("Err", Case(tag, content))
+
+
+def _account(owner: bytes, subaccount: bytes | None) -> bytes:
+    """The key of an account (ICRC-1): no subaccount is the same as one of zeros.
+
+    Raises:
+        CanisterError: IC0503, the subaccount's length is wrong.
+    """
+    if subaccount is not None and len(subaccount) != _SUBACCOUNT_BYTES:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Error from Canister {text_of(CYCLES_LEDGER)}: a subaccount has {_SUBACCOUNT_BYTES} bytes, not "
+            f"{len(subaccount)}.",
+            "IC0503",
+        )
+    return bytes([len(owner)]) + owner + (subaccount or bytes(_SUBACCOUNT_BYTES))
+
+
+def _pay(subnet: Subnet, payer: Request, argument: dict[str, Any], method: str, management_argument: Any) -> Response:
+    """Makes a management call with the amount attached, and takes amount and fee from the payer's account.
+
+    Raises:
+        _RefusedError: the account's balance is too low, or something is asked that is not emulated.
+        CanisterError: the management canister rejected the call.
+    """
+    if argument["created_at_time"] is not None:
+        message = "This test ledger has no deduplication: leave created_at_time out"
+        raise _RefusedError("GenericError", message=message, error_code=0)
+    state, amount = subnet.state, argument["amount"]
+    account = _account(payer.caller, argument["from_subaccount"])
+    balance = state.ledger_balances.get(account, TEST_BALANCE)
+    if balance < amount + BLOCK_FEE:
+        raise _RefusedError("InsufficientFunds", balance=balance)
+    arg = encode(method_type(method).args, (management_argument,))
+    call = Request(FromCanister(CYCLES_LEDGER, 0), CYCLES_LEDGER, MANAGEMENT_CANISTER, method, arg, cycles=amount)
+    response = subnet.manage(call)
+    state.cycles_minted += amount
+    state.ledger_balances[account] = balance - amount - BLOCK_FEE
+    state.ledger_blocks += 1
+    return response
+
+
+def _create_canister(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Case:
+    """A canister with the amount less the creation fee; its caller controls it unless the settings say otherwise."""
+    creation = argument["creation_args"] or {"settings": None, "subnet_selection": None}
+    selection = creation["subnet_selection"]
+    try:
+        if selection is not None and selection.tag == "Subnet" and selection.value["subnet"].bytes != subnet.id:
+            wanted = selection.value["subnet"]
+            message = f"The subnet {wanted} is no part of this network, which has {text_of(subnet.id)} only"
+            raise CanisterError(RejectCode.DESTINATION_INVALID, message)
+        settings = dict(creation["settings"] or dict.fromkeys(Settings.__slots__))
+        if settings["controllers"] is None:
+            settings["controllers"] = [Principal(request.caller)]
+        management_argument = {"settings": settings, "sender_canister_version": None}
+        response = _pay(subnet, request, argument, "create_canister", management_argument)
+    except _RefusedError as refused:
+        return refused.answer
+    except CanisterError as error:
+        failure = {"error": error.message, "refund_block": None, "fee_block": None}
+        return Case("Err", Case("FailedToCreate", failure))
+    (created,) = decode(response.data, method_type("create_canister").results)
+    return Case("Ok", {"block_id": subnet.state.ledger_blocks, "canister_id": created["canister_id"]})
+
+
+def _withdraw(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Case:
+    """The amount goes to a canister's balance."""
+    try:
+        _pay(subnet, request, argument, "deposit_cycles", {"canister_id": argument["to"]})
+    except _RefusedError as refused:
+        return refused.answer
+    except CanisterError as error:
+        code = Case(_REJECTION_CODES[error.code])
+        failure = {"rejection_code": code, "rejection_reason": error.message, "fee_block": None}
+        return Case("Err", Case("FailedToWithdraw", failure))
+    return Case("Ok", subnet.state.ledger_blocks)
+
+
+def _balance_of(subnet: Subnet, request: Request, argument: dict[str, Any]) -> int:
+    account = _account(argument["owner"].bytes, argument["subaccount"])
+    return subnet.state.ledger_balances.get(account, TEST_BALANCE)
+
+
+LEDGER = SystemCanister(
+    CYCLES_LEDGER,
+    "cycles_ledger.did",
+    {
+        "create_canister": _create_canister,
+        "withdraw": _withdraw,
+        "icrc1_balance_of": _balance_of,
+        "icrc1_decimals": lambda *_: _DECIMALS,
+        "icrc1_fee": lambda *_: BLOCK_FEE,
+        "icrc1_symbol": lambda *_: "TCYCLES",
+    },
+)
