@@ -16,10 +16,13 @@ from canister_factory.cli import errors
 COMMANDS: dict[str, str] = {
     "call": "canister_factory.cli.call:call",
     "demo": "canister_factory.cli.demo:demo",
+    "deploy": "canister_factory.cli.deploy:deploy",
+    "identity": "canister_factory.cli.identity:identity",
     "list": "canister_factory.cli.status:list_creations",
     "replica": "canister_factory.cli.replica:replica",
     "run": "canister_factory.cli.run:run",
     "status": "canister_factory.cli.status:status",
+    "upgrade": "canister_factory.cli.deploy:upgrade",
 }
 """Name of a command or group, and where it is: `module:attribute`."""
 

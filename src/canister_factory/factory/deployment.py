@@ -1,9 +1,12 @@
-"""Bringing a backend to a test network: created out of nothing, installed, its reserve funded.
+"""Bringing a backend to a network: created out of nothing where that works, installed, upgraded, its reserve funded.
 
-Owns these steps. Does not own: mainnet, where canisters are created with a person's own cycles.
+Owns these steps and that none of them harms what is there. Does not own: mainnet's ways to create canisters and to
+send them cycles, which need a person's own.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
@@ -18,11 +21,27 @@ from canister_factory.contract.artifacts import (
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import NewRelease
 from canister_factory.contract.reserve_models import BackendInit
+from canister_factory.factory.errors import InstallError
 from canister_factory.ic.agent import Agent
+from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import InstallMode, MemoryPersistence, UpgradeOptions
 
 INITIAL_CYCLES = 3_000_000_000_000
 """Enough for the backend itself; creations need the reserve to be funded on top (`fund`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Certified module hashes (32 bytes) before and after; `changed` is false when the module was there already."""
+
+    before: bytes
+    after: bytes
+
+    @property
+    def changed(self) -> bool:
+        """Whether an upgrade was necessary."""
+        return self.before != self.after
 
 
 async def deploy_backend(
@@ -32,24 +51,88 @@ async def deploy_backend(
 
     Test networks only: `provisional_create_canister_with_cycles` makes cycles out of nothing, and mainnet rejects it.
     """
-    management = ManagementCanister(agent)
-    canister_id = await management.provisional_create_canister_with_cycles(cycles)
-    argument = encode(
-        backend_interface().init_args, [to_candid(BackendInit | None, init or BackendInit(operators=operators))]
-    )
-    await management.install(canister_id, backend_wasm().wasm, argument)
+    canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
+    await install_backend(agent, canister_id, init or BackendInit(operators=operators))
     return BackendClient(agent, canister_id)
 
 
+async def install_backend(agent: Agent, canister_id: Principal, init: BackendInit) -> bool:
+    """Installs the bundled backend into an empty canister; returns False when it runs there already.
+
+    Raises `InstallError` when the canister is another identity's, or runs any other module.
+    """
+    info = await _controlled(agent, canister_id)
+    module = backend_wasm()
+    if info.module_hash == module.module_hash:
+        return False
+    if info.module_hash is not None:
+        raise InstallError(
+            f"{canister_id} runs the module {info.module_hash.hex()} already, and installing would destroy its data; "
+            "use `upgrade` if it is an older backend, or an empty canister if it isn't",
+            canister_id=canister_id,
+        )
+    argument = encode(backend_interface().init_args, [to_candid(BackendInit | None, init)])
+    await ManagementCanister(agent).install(canister_id, module.wasm, argument)
+    return True
+
+
+async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
+    """Upgrades a backend to the bundled module; its memory is kept, as Motoko's enhanced orthogonal persistence needs.
+
+    Raises `InstallError` when the canister is another identity's, is empty, or isn't a backend.
+    """
+    info = await _controlled(agent, canister_id)
+    module = backend_wasm()
+    if info.module_hash is None:
+        raise InstallError(
+            f"{canister_id} has no module yet; install the backend with `deploy --canister {canister_id}`",
+            canister_id=canister_id,
+        )
+    if info.module_hash == module.module_hash:
+        return Upgrade(info.module_hash, info.module_hash)
+    interface = await agent.metadata(canister_id, "candid:service")
+    if interface is None or b"create_personal_canister" not in interface:
+        raise InstallError(
+            f"{canister_id} runs the module {info.module_hash.hex()}, which is not a backend by its interface; it was "
+            "left as it is",
+            canister_id=canister_id,
+        )
+    mode = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
+    argument = encode(backend_interface().init_args, [None])
+    await ManagementCanister(agent).install(canister_id, module.wasm, argument, mode=mode)
+    after = (await agent.canister_info(canister_id)).module_hash
+    if after != module.module_hash:
+        raise InstallError(
+            f"after the upgrade {canister_id} runs the module {after.hex() if after else 'none'}, not "
+            f"{module.module_hash.hex()}; somebody else may have changed it at the same time",
+            canister_id=canister_id,
+        )
+    return Upgrade(info.module_hash, after)
+
+
 async def register_release(backend: BackendClient, module: WasmModule | None = None, note: str = "") -> WasmModule:
-    """Approves a module for personal canisters, the bundled one unless given; as an admin."""
+    """Approves a module for personal canisters, the bundled one unless given; as an admin. Does nothing if it is."""
     module = module or personal_wasm()
-    await backend.register_release(
-        NewRelease(module_hash=module.module_hash, api_version=API_VERSION, note=note or module.name)
-    )
+    if module.module_hash not in {release.module_hash for release in await backend.list_releases()}:
+        await backend.register_release(
+            NewRelease(module_hash=module.module_hash, api_version=API_VERSION, note=note or module.name)
+        )
     return module
 
 
 async def fund(agent: Agent, backend_id: Principal, cycles: int) -> None:
     """Adds cycles to the backend's balance, which its reserve is part of. Test networks only."""
     await ManagementCanister(agent).provisional_top_up_canister(backend_id, cycles)
+
+
+async def _controlled(agent: Agent, canister_id: Principal) -> CanisterInfo:
+    """Certified facts about a canister. Raises `InstallError` unless the agent's identity controls it."""
+    info = await agent.canister_info(canister_id)
+    caller = Principal(agent.identity.sender().bytes)
+    if caller not in info.controllers:
+        names = ", ".join(map(str, info.controllers)) or "nobody"
+        raise InstallError(
+            f"{canister_id} is not controlled by {caller}, but by {names}; use the identity of a controller",
+            canister_id=canister_id,
+        )
+    return info

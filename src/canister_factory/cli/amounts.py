@@ -1,0 +1,52 @@
+"""Amounts and durations as people type them: `5T`, `500B`, `1_000_000` cycles; `90s`, `24h`, `7d`.
+
+Owns their meaning. Does not own: how amounts are shown (`output`).
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import click
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class CyclesType(click.ParamType[int]):
+    """A number of cycles. Units count as cycles do: K, M, B (10^9) and T (10^12)."""
+
+    name = "cycles"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBT]?)", str(value).strip(), re.IGNORECASE | re.ASCII)
+        amount = None if match is None else _number(match[1]) * _UNITS[match[2].upper()]
+        if amount is None or amount != int(amount):
+            self.fail(f"{value!r} is not a number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
+        return int(amount)
+
+
+class DurationType(click.ParamType[int]):
+    """A duration, in nanoseconds as canisters count them."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip(), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is not a duration; write it as 90s, 30m, 24h or 7d", param, ctx)
+        return int(Decimal(match[1]) * _SECONDS[match[2]] * 10**9)
+
+
+CYCLES = CyclesType()
+DURATION = DurationType()
+
+
+def _number(text: str) -> Decimal:
+    return Decimal(text.replace("_", "").replace(",", ""))

@@ -1,0 +1,218 @@
+"""`deploy` and `upgrade`: a backend on a network, from nothing to ready for creations.
+
+Owns the order and what is shown. Does not own: the steps (`factory.deployment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
+from canister_factory.cli.amounts import CYCLES
+from canister_factory.cli.errors import InputError
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import PRINCIPAL, network_options, output_options, run_with_agent
+from canister_factory.cli.progress import step
+from canister_factory.contract.artifacts import API_VERSION, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.reserve_models import BackendInit
+from canister_factory.factory.deployment import (
+    INITIAL_CYCLES,
+    fund,
+    install_backend,
+    register_release,
+    upgrade_backend,
+)
+from canister_factory.ic.management import ManagementCanister
+
+if TYPE_CHECKING:
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+
+_DEFAULT_RESERVE = 20 * 10**12
+
+
+@click.command()
+@network_options
+@signing_identity_option
+@click.option("--operator", "operators", type=PRINCIPAL, multiple=True, help="Who may run creations; repeatable.")
+@click.option(
+    "--admin", "admins", type=PRINCIPAL, multiple=True, help="Admins besides the identity that deploys; repeatable."
+)
+@click.option(
+    "--cycles", type=CYCLES, default=INITIAL_CYCLES, help="Cycles that the canister is created with.  [default: 3T]"
+)
+@click.option(
+    "--reserve",
+    type=CYCLES,
+    help="Cycles that are to be available for creations; test networks only.  [default: 20T]",
+)
+@click.option("--canister", type=PRINCIPAL, help="Install into this empty canister of yours instead of creating one.")
+@click.option("--disabled", is_flag=True, help="Refuse requests until 'admin enable'.")
+@output_options
+def deploy(
+    network: Network,
+    identity: Identity,
+    operators: Sequence[Principal],
+    admins: Sequence[Principal],
+    cycles: int,
+    reserve: int | None,
+    canister: Principal | None,
+    disabled: bool,
+) -> None:
+    """Install a backend, approve the bundled personal canister's module, and fund the reserve.
+
+    On a test network the canister is created out of nothing. On mainnet create one first, with cycles of your own and
+    the same identity as its controller, and give its id with --canister. Repeated with --canister, it does only what
+    is missing, and never installs over another module.
+
+    \b
+    Example:
+      canister-factory identity new admin.pem
+      canister-factory deploy --identity admin.pem --operator $OPERATOR
+    """
+    if network.is_mainnet and canister is None:
+        raise InputError(
+            "on mainnet a canister is created with your own cycles: create one with this identity as its controller "
+            f"({identity.sender()}), for example with 'icp canister create', and give its id with --canister"
+        )
+    if network.is_mainnet and reserve is not None:
+        raise InputError(
+            "on mainnet the reserve is funded with your own cycles: leave --reserve out, and see "
+            "'canister-factory reserve top-up --help'"
+        )
+
+    async def work(agent: Agent) -> dict[str, Any]:
+        canister_id = canister
+        if canister_id is None:
+            canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
+            # Said at once: should anything fail from here on, --canister goes on with it.
+            step(f"created canister {canister_id}")
+        init = BackendInit(operators=list(operators), admins=list(admins), creation_enabled=not disabled)
+        installed = await install_backend(agent, canister_id, init)
+        client = BackendClient(agent, canister_id)
+        step(f"backend {canister_id}: {'installed' if installed else 'there already'}")
+        if not installed:
+            await _grant(client, operators, admins, disabled)
+        await register_release(client)
+        if not network.is_mainnet:
+            await _fund(agent, client, reserve if reserve is not None else _DEFAULT_RESERVE)
+        return await _described(agent, client, installed)
+
+    deployed = run_with_agent(identity, network, work)
+    if output.settings.json:
+        output.json_object(deployed)
+        return
+    output.table(
+        "Backend",
+        [
+            ("backend", deployed["backend_id"]),
+            ("module hash", f"{deployed['module_hash'].hex()} (certified)"),
+            ("approved release", deployed["personal_module_hash"].hex()),
+            ("API version", deployed["api_version"]),
+            ("admins", ", ".join(map(str, deployed["admins"])) or "none"),
+            ("operators", ", ".join(map(str, deployed["operators"])) or "none"),
+            ("creation", "enabled" if deployed["creation_enabled"] else "disabled"),
+            ("reserve", f"{output.cycles(deployed['reserve'])} available"),
+        ],
+    )
+    _what_next(deployed, network)
+
+
+@click.command()
+@click.argument("backend", type=PRINCIPAL, envvar="CANISTER_FACTORY_BACKEND")
+@network_options
+@signing_identity_option
+@click.option("--no-release", is_flag=True, help="Don't approve the bundled personal canister's module.")
+@output_options
+def upgrade(backend: Principal, network: Network, identity: Identity, no_release: bool) -> None:
+    """Upgrade BACKEND to the bundled module, as its controller; its data are kept.
+
+    \b
+    Example:
+      canister-factory upgrade $BACKEND --identity admin.pem
+    """
+
+    async def work(agent: Agent) -> dict[str, Any]:
+        done = await upgrade_backend(agent, backend)
+        client = BackendClient(agent, backend)
+        if not no_release:
+            await register_release(client)
+        return {
+            "backend_id": backend,
+            "changed": done.changed,
+            "module_hash_before": done.before,
+            "module_hash": done.after,
+            "api_version": await client.get_api_version(),
+            "releases": [release.module_hash for release in await client.list_releases()],
+        }
+
+    upgraded = run_with_agent(identity, network, work)
+    if output.settings.json:
+        output.json_object(upgraded)
+        return
+    output.table(
+        "Backend",
+        [
+            ("backend", backend),
+            ("upgrade", "done" if upgraded["changed"] else "none needed: it is there already"),
+            ("module hash before", f"{upgraded['module_hash_before'].hex()} (certified)"),
+            ("module hash", f"{upgraded['module_hash'].hex()} (certified)"),
+            ("API version", upgraded["api_version"]),
+            ("approved releases", ", ".join(digest.hex() for digest in upgraded["releases"]) or "none"),
+        ],
+    )
+
+
+async def _grant(
+    client: BackendClient, operators: Sequence[Principal], admins: Sequence[Principal], disabled: bool
+) -> None:
+    """What the init argument would have done, on a backend that is there already."""
+    for operator in set(operators) - set(await client.list_operators()):
+        await client.add_operator(operator)
+    for admin in set(admins) - set(await client.list_admins()):
+        await client.add_admin(admin)
+    if disabled:
+        await client.set_personal_canister_creation_enabled(False)
+
+
+async def _fund(agent: Agent, client: BackendClient, wanted: int) -> None:
+    missing = wanted - (await client.get_reserve_status()).available
+    if missing > 0:
+        await fund(agent, client.canister_id, missing)
+
+
+async def _described(agent: Agent, client: BackendClient, installed: bool) -> dict[str, Any]:
+    """The backend as it is now; the module hash is certified."""
+    module_hash = (await agent.canister_info(client.canister_id)).module_hash
+    return {
+        "backend_id": client.canister_id,
+        "installed": installed,
+        "module_hash": module_hash,
+        "personal_module_hash": personal_wasm().module_hash,
+        "api_version": API_VERSION,
+        "admins": await client.list_admins(),
+        "operators": await client.list_operators(),
+        "creation_enabled": await client.is_personal_canister_creation_enabled(),
+        "reserve": (await client.get_reserve_status()).available,
+        "network": agent.network.name,
+        "url": agent.network.url,
+    }
+
+
+def _what_next(deployed: dict[str, Any], network: Network) -> None:
+    backend_id = deployed["backend_id"]
+    output.note("What to do next:")
+    output.note(f"  export CANISTER_FACTORY_BACKEND={backend_id}")
+    if not deployed["operators"]:
+        output.note("  canister-factory admin operators add PRINCIPAL   # who runs creations")
+    if network.is_mainnet:
+        output.note("  canister-factory reserve top-up 5T               # says how to send cycles to the reserve")
+    if not deployed["creation_enabled"]:
+        output.note("  canister-factory admin enable                    # accept requests")
+    output.note("  canister-factory worker --identity OPERATOR.pem  # creates what owners ask for")

@@ -1,0 +1,81 @@
+"""`identity new|show`: keys in PEM files, and the option of commands that can't be anonymous.
+
+Owns what is asked for and said. Does not own: keys (`ic.identity`).
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from canister_factory.cli import output
+from canister_factory.cli.errors import InputError
+from canister_factory.cli.options import F, identity_option, load_identity, output_options
+
+if TYPE_CHECKING:
+    from canister_factory.ic.identity import Identity, KeyKind
+
+
+def signing_identity_option(command: F) -> F:
+    """Like `identity_option`, for commands that the anonymous caller can't do anything with. Raises `InputError`."""
+
+    @wraps(command)
+    def with_key(*args: Any, identity: Identity, **rest: Any) -> Any:
+        if identity.sender().is_anonymous:
+            raise InputError(
+                "this needs an identity: give --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY); make one with "
+                "'canister-factory identity new FILE.pem'"
+            )
+        return command(*args, identity=identity, **rest)
+
+    return identity_option(with_key)  # type: ignore[return-value]
+
+
+@click.group()
+def identity() -> None:
+    """Make and look at identities: key pairs in PEM files, which calls are signed with.
+
+    A file is readable by you alone; whoever has it can act as you. Files of dfx, icp-cli and openssl work too.
+
+    \b
+    Example:
+      canister-factory identity new me.pem
+      canister-factory deploy --identity me.pem
+    """
+
+
+@identity.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(["ed25519", "secp256k1", "p256"]),
+    default="ed25519",
+    show_default=True,
+    help="Kind of key.",
+)
+@output_options
+def new(file: Path, kind: KeyKind) -> None:
+    """Make a new key and write it to FILE, which must not exist yet. Prints its principal."""
+    from canister_factory.ic.identity import Identity
+
+    made = Identity.generate(kind)
+    made.write_pem(file)
+    _show(made, file)
+
+
+@identity.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@output_options
+def show(file: Path) -> None:
+    """Show the principal and the kind of the key in FILE; never the key."""
+    _show(load_identity(file), file)
+
+
+def _show(shown: Identity, file: Path) -> None:
+    if output.settings.json:
+        output.json_object({"principal": shown.sender(), "kind": shown.key_type, "file": str(file)})
+    else:
+        output.table("", [("principal", shown.sender()), ("kind", shown.key_type), ("file", file)])
