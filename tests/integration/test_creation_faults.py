@@ -32,7 +32,7 @@ from canister_factory.factory.events import (
     Verified,
 )
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.management import ManagementCanister
 from conftest import World, inline, note
 
@@ -341,7 +341,7 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     patience = canister_module.Patience(world.orchestrator().config)
     personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, patience)
     await personal.clean_up()
-    with pytest.raises(CertificateError, match="does not exist"):
+    with pytest.raises(IcError, match="does not exist"):
         await personal.info()
 
 

@@ -18,8 +18,7 @@ class FactoryConfig(BaseModel):
 
         max_window x max_message_bytes x MESSAGE_COPIES  +  about 1 KB for each item of the capsule
 
-    however large the capsule is. With the defaults that bound is 190 MB; an ordinary transfer, whose window stays near
-    `start_window`, holds a good part of `start_window` x `max_message_bytes` x 3, or 60 MB.
+    however large the capsule is: 182 MB and the items with the defaults, when every message is as large as it may be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

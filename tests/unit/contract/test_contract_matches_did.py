@@ -113,9 +113,7 @@ def endpoints(client: type[Client]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("client", "name"), [(BackendClient, "backend"), (PersonalClient, "personal")])
-def test_every_endpoint_has_exactly_one_method(
-    client: type[Client], name: str, request: pytest.FixtureRequest
-) -> None:
+def test_every_endpoint_has_exactly_one_method(client: type[Client], name: str, request: pytest.FixtureRequest) -> None:
     service = request.getfixturevalue(name).service
     assert endpoints(client).keys() == {method for method, _ in service.methods}
 

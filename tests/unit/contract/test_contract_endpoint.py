@@ -1,0 +1,156 @@
+"""How client methods become calls, and replies become values or refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.errors import EncodeError
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+from canister_factory.contract.capsule_models import CapsuleError
+from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.creation_models import CreationErrorKind
+from canister_factory.contract.endpoint import Client
+from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+from canister_factory.contract.import_models import MemoryChunk
+from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
+from canister_factory.contract.person_models import PersonRef
+
+CANISTER = Principal(b"\x00" * 8 + b"\x01\x01")
+
+
+class Wire:
+    """An agent that keeps what it is given and answers with `reply`."""
+
+    def __init__(self, client: type[Client], method: str, reply: Any) -> None:
+        service = client.interface().service
+        assert service is not None
+        self.function = service.method(method)
+        self.reply = encode(self.function.results, [reply])
+        self.calls: list[tuple[str, str, tuple[Any, ...]]] = []
+
+    async def update(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        self.calls.append(("update", method, decode(arg, self.function.args)))
+        assert canister_id == CANISTER
+        return self.reply
+
+    async def query(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        self.calls.append(("query", method, decode(arg, self.function.args)))
+        return self.reply
+
+
+async def test_a_query_method_is_queried_and_its_ok_value_returned() -> None:
+    wire = Wire(BackendClient, "read_memory_chunk", Case("Ok", b"bytes"))
+    assert await BackendClient(wire, CANISTER).read_memory_chunk("m1", 3) == b"bytes"
+    assert wire.calls == [("query", "read_memory_chunk", ("m1", 3))]
+
+
+async def test_an_update_method_is_updated_with_models_as_arguments() -> None:
+    wire = Wire(BackendClient, "add_memory_to_capsule", Case("Ok", "m7"))
+    data = MemoryData(blob_ref=BlobRef(kind=BlobKind.ICPCapsule, locator=""), data=b"x")
+    memory = NewMemory(memory_type=MemoryType.Note, name="n", content_type="text/plain")
+    assert await BackendClient(wire, str(CANISTER)).add_memory_to_capsule(data, memory) == "m7"
+    ((mode, _, (sent, described)),) = wire.calls
+    assert mode == "update"
+    assert sent["data"] == b"x"
+    assert described["memory_type"] == Case("Note")
+
+
+async def test_arguments_may_be_named_and_optional_ones_left_out() -> None:
+    wire = Wire(PersonalClient, "list_import_entries", Case("Ok", {"entries": [], "next": None, "revision": 4}))
+    page = await PersonalClient(wire, CANISTER).list_import_entries(limit=5)
+    assert page.revision == 4
+    assert wire.calls[0][2] == (None, 5)
+
+
+async def test_lists_of_models_travel() -> None:
+    wire = Wire(PersonalClient, "put_memory_chunks", Case("Ok"))
+    chunk = MemoryChunk(memory_id="m", index=1, bytes=b"ab", sha256=b"s" * 32)
+    assert await PersonalClient(wire, CANISTER).put_memory_chunks(5, [chunk]) is None
+    assert wire.calls[0][2] == (5, [{"memory_id": "m", "index": 1, "bytes": b"ab", "sha256": b"s" * 32}])
+
+
+async def test_a_type_that_is_no_result_comes_back_as_it_is() -> None:
+    wire = Wire(BackendClient, "get_personal_canister_id", None)
+    assert await BackendClient(wire, CANISTER).get_personal_canister_id(CANISTER) is None
+
+
+async def test_a_refusal_of_the_capsule_api_names_limit_and_value() -> None:
+    error = Case("LimitExceeded", {"what": "bytes of a chunk", "limit": 2_000_000, "actual": 3_000_000})
+    wire = Wire(BackendClient, "read_memory_chunk", Case("Err", error))
+    with pytest.raises(CapsuleRefused, match=r"bytes of a chunk is 3,000,000, above the limit of 2,000,000") as refused:
+        await BackendClient(wire, CANISTER).read_memory_chunk("m", 0)
+    assert (refused.value.kind, refused.value.method) == ("LimitExceeded", "read_memory_chunk")
+
+
+async def test_a_refusal_of_the_creation_api_keeps_kind_amounts_and_whether_a_retry_helps() -> None:
+    error = {
+        "kind": Case("ReserveInsufficient"),
+        "message": "not enough",
+        "stage": Case("Creating"),
+        "canister_id": None,
+        "needed": 7_000,
+        "available": 5,
+        "retry_helps": True,
+    }
+    wire = Wire(BackendClient, "create_personal_canister", Case("Err", error))
+    with pytest.raises(CreationRefused, match=r"not enough \(needed 7,000, available 5\)") as raised:
+        await BackendClient(wire, CANISTER).create_personal_canister()
+    assert raised.value.retry_helps
+    assert raised.value.error.kind == CreationErrorKind.ReserveInsufficient
+    assert raised.value.context["method"] == "create_personal_canister"
+
+
+async def test_a_reply_of_another_contract_is_named_as_such() -> None:
+    wire = Wire(BackendClient, "whoami", CANISTER)
+    wire.reply = b"DIDL\x00\x01\x71\x01x"
+    with pytest.raises(ContractMismatchError, match="reply of whoami"):
+        await BackendClient(wire, CANISTER).whoami()
+
+
+async def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent() -> None:
+    wire = Wire(BackendClient, "add_connection", Case("Ok"))
+    with pytest.raises(EncodeError):
+        await BackendClient(wire, CANISTER).add_connection("not a person")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        await BackendClient(wire, CANISTER).add_connection()  # type: ignore[call-arg]
+    assert wire.calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "retry_helps"),
+    [
+        ({"Unauthorized": "nobody"}, "not authorized: nobody", False),
+        ({"NotFound": {"kind": "memory", "id": "m"}}, "there is no memory m", False),
+        ({"AlreadyExists": {"kind": "group", "id": "g"}}, "there is a group g already", False),
+        ({"InvalidArgument": {"field": "name", "reason": "empty"}}, "name can't be used: empty", False),
+        ({"ChecksumMismatch": {"what": "chunk 1", "expected": "aa", "actual": "bb"}}, "chunk 1 is bb, not aa", False),
+        ({"ChunkConflict": {"memory_id": "m", "index": 2}}, "chunk 2 of memory m is there already", False),
+        ({"MissingChunks": {"memory_id": "m", "missing": [1, 2]}}, "lacks 2 of its chunks: 1, 2", True),
+        ({"SessionExpired": {"session": 3, "expired_at": 9}}, "session 3 expired", True),
+        ({"Locked": {"reason": "moving", "until": 77}}, r"moving \(until 77", True),
+        ({"Moved": {"personal_canister": str(CANISTER)}}, f"personal canister {CANISTER}", False),
+    ],
+)
+def test_every_refusal_says_what_to_do(error: dict[str, Any], words: str, retry_helps: bool) -> None:
+    import json
+
+    refused = CapsuleRefused("method", CapsuleError.model_validate_json(json.dumps(error)))
+    with pytest.raises(CapsuleRefused, match=words):
+        raise refused
+    assert refused.retry_helps is retry_helps
+
+
+def test_every_case_of_the_error_has_words() -> None:
+    covered = test_every_refusal_says_what_to_do.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    cases = {next(iter(error)) for error, _, _ in covered} | {"LimitExceeded"}
+    assert cases == set(CapsuleError.model_fields)
+
+
+def test_a_person_is_exactly_one_of_both() -> None:
+    with pytest.raises(ValueError, match="exactly one"):
+        PersonRef(Principal=CANISTER, Opaque="both")
