@@ -25,7 +25,12 @@ module {
     mayWrite(capsule, caller) or (not caller.isAnonymous() and Persons.isPrincipal(capsule.subject, caller));
   };
 
-  public func mayReadMemory(capsule : Store.Capsule, memory : Types.MemoryRecord, caller : Principal, now : Nat64) : Bool {
+  public func mayReadMemory(
+    capsule : Store.Capsule,
+    memory : Types.MemoryRecord,
+    caller : Principal,
+    now : Nat64,
+  ) : Bool {
     mayWrite(capsule, caller) or grants(capsule, memory.access, caller, now);
   };
 
@@ -33,12 +38,19 @@ module {
     capsule.events.any(func recorded = recorded.event == event);
   };
 
-  func grants(capsule : Store.Capsule, access : Types.MemoryAccess, caller : Principal, now : Nat64) : Bool = switch access {
+  func grants(
+    capsule : Store.Capsule,
+    access : Types.MemoryAccess,
+    caller : Principal,
+    now : Nat64,
+  ) : Bool = switch access {
     case (#Public) true;
     case (#Private) false;
     case (#Custom { individuals; groups }) isNamed(capsule, individuals, groups, caller);
     case (#Scheduled { accessible_after; access }) now >= accessible_after and grants(capsule, access, caller, now);
-    case (#EventTriggered { trigger_event; access }) hasHappened(capsule, trigger_event) and grants(capsule, access, caller, now);
+    case (#EventTriggered { trigger_event; access }) {
+      hasHappened(capsule, trigger_event) and grants(capsule, access, caller, now);
+    };
   };
 
   /// By name or by group; whoever the owner has blocked or revoked is not let in by either.

@@ -1,5 +1,6 @@
-/// Where the value begins in a Candid encoding. A type table may list the same types in any order, the value after it has one
-/// form only, which anyone can compute. Understands the tables of data types (opt, vec, record, variant), all that is sealed.
+/// Where the value begins in a Candid encoding. A type table may list the same types in any order, the value after it
+/// has one form only, which anyone can compute. Understands the tables of data types (opt, vec, record, variant), all
+/// that is sealed.
 import Nat64 "mo:core/Nat64";
 import Nat8 "mo:core/Nat8";
 import Runtime "mo:core/Runtime";

@@ -1,5 +1,5 @@
-/// The endpoints of the capsule API, the same in every canister that includes them: names and types as in the contracts,
-/// each passing its caller on to the service. Owns no rule and no state.
+/// The endpoints of the capsule API, the same in every canister that includes them: names and types as in the
+/// contracts, each passing its caller on to the service. Owns no rule and no state.
 import CapsuleService "CapsuleService";
 import Types "Types";
 
@@ -11,7 +11,9 @@ mixin (service : CapsuleService.CapsuleService) {
     service.registerWithNonce(caller, nonce);
   };
 
-  public shared ({ caller }) func prove_nonce(nonce : Text) : async Types.UnitResult { service.proveNonce(caller, nonce) };
+  public shared ({ caller }) func prove_nonce(nonce : Text) : async Types.UnitResult {
+    service.proveNonce(caller, nonce);
+  };
 
   public shared query func verify_nonce(nonce : Text) : async Types.Result<Principal> { service.verifyNonce(nonce) };
 
@@ -40,7 +42,9 @@ mixin (service : CapsuleService.CapsuleService) {
     service.getCapsuleInfo(caller, id);
   };
 
-  public shared query ({ caller }) func list_my_capsules() : async [Types.CapsuleHeader] { service.listMyCapsules(caller) };
+  public shared query ({ caller }) func list_my_capsules() : async [Types.CapsuleHeader] {
+    service.listMyCapsules(caller);
+  };
 
   public shared ({ caller }) func record_capsule_event(id : Text, event : Types.AccessEvent) : async Types.UnitResult {
     service.recordCapsuleEvent(caller, id, event);
@@ -58,7 +62,10 @@ mixin (service : CapsuleService.CapsuleService) {
     service.getMemory(caller, id);
   };
 
-  public shared ({ caller }) func update_memory_in_capsule(id : Text, change : Types.MemoryUpdate) : async Types.UnitResult {
+  public shared ({ caller }) func update_memory_in_capsule(
+    id : Text,
+    change : Types.MemoryUpdate,
+  ) : async Types.UnitResult {
     service.updateMemory(caller, id, change);
   };
 
@@ -77,7 +84,9 @@ mixin (service : CapsuleService.CapsuleService) {
     service.readMemoryChunk(caller, id, index);
   };
 
-  public shared ({ caller }) func begin_memory_upload(request : Types.UploadRequest) : async Types.Result<Types.UploadSession> {
+  public shared ({ caller }) func begin_memory_upload(
+    request : Types.UploadRequest
+  ) : async Types.Result<Types.UploadSession> {
     service.beginMemoryUpload(caller, request);
   };
 
@@ -142,7 +151,9 @@ mixin (service : CapsuleService.CapsuleService) {
   };
 
   // ---- Galleries ----
-  public shared ({ caller }) func store_gallery_forever(gallery : Types.GalleryData) : async Types.Result<Types.Gallery> {
+  public shared ({ caller }) func store_gallery_forever(
+    gallery : Types.GalleryData
+  ) : async Types.Result<Types.Gallery> {
     service.storeGallery(caller, gallery);
   };
 
@@ -156,11 +167,16 @@ mixin (service : CapsuleService.CapsuleService) {
     service.getGallery(caller, id);
   };
 
-  public shared ({ caller }) func update_gallery(id : Text, change : Types.GalleryUpdate) : async Types.Result<Types.Gallery> {
+  public shared ({ caller }) func update_gallery(
+    id : Text,
+    change : Types.GalleryUpdate,
+  ) : async Types.Result<Types.Gallery> {
     service.updateGallery(caller, id, change);
   };
 
-  public shared ({ caller }) func delete_gallery(id : Text) : async Types.UnitResult { service.deleteGallery(caller, id) };
+  public shared ({ caller }) func delete_gallery(id : Text) : async Types.UnitResult {
+    service.deleteGallery(caller, id);
+  };
 
   public shared query func get_api_version() : async Text { service.apiVersion() };
 };

@@ -1,6 +1,6 @@
-/// The capsule API: what both canisters offer, method by method, over one store. Owns who may call what: it refuses the
-/// anonymous caller, finds the capsule, asks for access and for the host's consent (locks), and then leaves the work to
-/// the module concerned. An actor only passes its caller on.
+/// The capsule API: what both canisters offer, method by method, over one store. Owns who may call what: it refuses
+/// the anonymous caller, finds the capsule, asks for access and for the host's consent (locks), and then leaves the
+/// work to the module concerned. An actor only passes its caller on.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
@@ -53,7 +53,9 @@ module {
     func writable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       let #Ok capsule = found else return found;
-      if (not Access.mayWrite(capsule, caller)) return #Err(#Unauthorized("capsule " # capsule.id # " is neither owned nor controlled by the caller"));
+      if (not Access.mayWrite(capsule, caller)) return #Err(
+        #Unauthorized("capsule " # capsule.id # " is neither owned nor controlled by the caller")
+      );
       switch (host.refuseWrite(capsule)) { case (?problem) #Err problem; case null #Ok capsule };
     };
 
@@ -71,14 +73,26 @@ module {
     };
 
     /// Does the change and, if it succeeded, notes it in the capsule.
-    func changing(caller : Principal, found : Result<Capsule>, change : (Capsule, Nat64) -> Types.UnitResult) : Types.UnitResult {
-      switch (changingTo<()>(caller, found, func(capsule, now) = switch (change(capsule, now)) { case (#Ok) #Ok(); case (#Err problem) #Err problem })) {
+    func changing(
+      caller : Principal,
+      found : Result<Capsule>,
+      change : (Capsule, Nat64) -> Types.UnitResult,
+    ) : Types.UnitResult {
+      switch (changingTo<()>(
+        caller,
+        found,
+        func(capsule, now) = switch (change(capsule, now)) { case (#Ok) #Ok(); case (#Err problem) #Err problem },
+      )) {
         case (#Ok _) #Ok;
         case (#Err problem) #Err problem;
       };
     };
 
-    func changingTo<T>(caller : Principal, found : Result<Capsule>, change : (Capsule, Nat64) -> Result<T>) : Result<T> {
+    func changingTo<T>(
+      caller : Principal,
+      found : Result<Capsule>,
+      change : (Capsule, Nat64) -> Result<T>,
+    ) : Result<T> {
       switch (writable(caller, found)) {
         case (#Err problem) #Err problem;
         case (#Ok capsule) {
@@ -97,7 +111,10 @@ module {
       case null #Ok(Users.register(store, caller, time()));
     };
 
-    public func registerWithNonce(caller : Principal, nonce : Text) : Result<Types.User> = switch (proveNonce(caller, nonce)) {
+    public func registerWithNonce(
+      caller : Principal,
+      nonce : Text,
+    ) : Result<Types.User> = switch (proveNonce(caller, nonce)) {
       case (#Err problem) #Err problem;
       case (#Ok) register(caller);
     };
@@ -137,13 +154,18 @@ module {
       };
     };
 
-    public func createCapsule(caller : Principal, subject : Types.PersonRef) : Result<Types.CapsuleHeader> = switch (newCapsule(caller, subject)) {
+    public func createCapsule(
+      caller : Principal,
+      subject : Types.PersonRef,
+    ) : Result<Types.CapsuleHeader> = switch (newCapsule(caller, subject)) {
       case (#Ok capsule) #Ok(Capsules.header(capsule));
       case (#Err problem) #Err problem;
     };
 
     /// The caller's self-capsule, made if there is none yet.
-    public func registerCapsule(caller : Principal) : Result<{ capsule_id : Text; is_new : Bool }> = switch (Store.selfCapsule(store, caller)) {
+    public func registerCapsule(
+      caller : Principal
+    ) : Result<{ capsule_id : Text; is_new : Bool }> = switch (Store.selfCapsule(store, caller)) {
       case (?capsule) #Ok({ capsule_id = capsule.id; is_new = false });
       case null switch (newCapsule(caller, #Principal caller)) {
         case (#Ok capsule) #Ok({ capsule_id = capsule.id; is_new = true });
@@ -151,17 +173,27 @@ module {
       };
     };
 
-    public func getCapsule(caller : Principal, id : Text) : Result<Types.Capsule> = switch (Store.findCapsule(store, id)) {
+    public func getCapsule(
+      caller : Principal,
+      id : Text,
+    ) : Result<Types.Capsule> = switch (Store.findCapsule(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) {
-        if (Access.mayWrite(capsule, caller)) #Ok(Capsules.view(capsule)) else #Err(#Unauthorized("capsule " # id # " is shown to its owners and controllers only"));
+        if (Access.mayWrite(capsule, caller)) #Ok(Capsules.view(capsule)) else #Err(
+          #Unauthorized("capsule " # id # " is shown to its owners and controllers only")
+        );
       };
     };
 
-    public func getCapsuleInfo(caller : Principal, id : Text) : Result<Types.CapsuleInfo> = switch (Store.findCapsule(store, id)) {
+    public func getCapsuleInfo(
+      caller : Principal,
+      id : Text,
+    ) : Result<Types.CapsuleInfo> = switch (Store.findCapsule(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) {
-        if (Access.maySeeInfo(capsule, caller)) #Ok(Capsules.info(capsule, caller)) else #Err(#Unauthorized("capsule " # id # " is not the caller's"));
+        if (Access.maySeeInfo(capsule, caller)) #Ok(Capsules.info(capsule, caller)) else #Err(
+          #Unauthorized("capsule " # id # " is not the caller's")
+        );
       };
     };
 
@@ -171,7 +203,11 @@ module {
       case null [];
     };
 
-    public func recordCapsuleEvent(caller : Principal, id : Text, event : Types.AccessEvent) : Types.UnitResult = switch (writable(caller, Store.findCapsule(store, id))) {
+    public func recordCapsuleEvent(
+      caller : Principal,
+      id : Text,
+      event : Types.AccessEvent,
+    ) : Types.UnitResult = switch (writable(caller, Store.findCapsule(store, id))) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) Capsules.recordEvent(capsule, caller, event, time());
     };
@@ -183,15 +219,24 @@ module {
       case (#Err problem) #Err problem;
     };
 
-    func readableMemory(caller : Principal, id : Text) : Result<Store.StoredMemory> = switch (Store.findMemory(store, id)) {
+    func readableMemory(
+      caller : Principal,
+      id : Text,
+    ) : Result<Store.StoredMemory> = switch (Store.findMemory(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok(capsule, memory)) {
-        if (Access.mayReadMemory(capsule, memory.record, caller, time())) #Ok memory else #Err(#Unauthorized("memory " # id # " is not shared with the caller"));
+        if (Access.mayReadMemory(capsule, memory.record, caller, time())) #Ok memory else #Err(
+          #Unauthorized("memory " # id # " is not shared with the caller")
+        );
       };
     };
 
     public func addMemory(caller : Principal, data : Types.MemoryData, memory : Types.NewMemory) : Types.TextResult {
-      changingTo<Text>(caller, namedOrOwn(caller, memory.capsule_id), func(capsule, now) = Memories.add(store, capsule, newId("mem"), data, memory, now));
+      changingTo<Text>(
+        caller,
+        namedOrOwn(caller, memory.capsule_id),
+        func(capsule, now) = Memories.add(store, capsule, newId("mem"), data, memory, now),
+      );
     };
 
     public func getMemory(caller : Principal, id : Text) : Result<Types.Memory> = switch (readableMemory(caller, id)) {
@@ -214,24 +259,41 @@ module {
       changing(caller, memoryHome(id), func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok });
     };
 
-    public func listMemories(caller : Principal, capsuleId : ?Text, request : Types.PageRequest) : Result<Types.MemoryPage> = switch (namedOrOwn(caller, capsuleId)) {
+    public func listMemories(
+      caller : Principal,
+      capsuleId : ?Text,
+      request : Types.PageRequest,
+    ) : Result<Types.MemoryPage> = switch (namedOrOwn(caller, capsuleId)) {
       case (#Ok capsule) #Ok(Memories.list(capsule, caller, request, time()));
       case (#Err problem) #Err problem;
     };
 
-    public func readMemoryChunk(caller : Principal, id : Text, index : Nat32) : Result<Blob> = switch (readableMemory(caller, id)) {
+    public func readMemoryChunk(
+      caller : Principal,
+      id : Text,
+      index : Nat32,
+    ) : Result<Blob> = switch (readableMemory(caller, id)) {
       case (#Ok memory) Export.chunkOf(memory, index);
       case (#Err problem) #Err problem;
     };
 
     // ---- Uploads ----
 
-    public func beginMemoryUpload(caller : Principal, request : Types.UploadRequest) : Result<Types.UploadSession> = switch (writable(caller, namedOrOwn(caller, request.memory.capsule_id))) {
+    public func beginMemoryUpload(
+      caller : Principal,
+      request : Types.UploadRequest,
+    ) : Result<Types.UploadSession> = switch (writable(caller, namedOrOwn(caller, request.memory.capsule_id))) {
       case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, time());
       case (#Err problem) #Err problem;
     };
 
-    public func putMemoryUploadChunk(caller : Principal, id : Nat64, index : Nat32, bytes : Blob, sha256 : Blob) : Types.UnitResult {
+    public func putMemoryUploadChunk(
+      caller : Principal,
+      id : Nat64,
+      index : Nat32,
+      bytes : Blob,
+      sha256 : Blob,
+    ) : Types.UnitResult {
       let now = time();
       switch (Uploads.find(store, caller, id, now)) {
         case (#Ok upload) Uploads.putChunk(upload, index, bytes, sha256, now);
@@ -239,12 +301,18 @@ module {
       };
     };
 
-    public func getMemoryUpload(caller : Principal, id : Nat64) : Result<Types.UploadSession> = switch (Uploads.find(store, caller, id, time())) {
+    public func getMemoryUpload(
+      caller : Principal,
+      id : Nat64,
+    ) : Result<Types.UploadSession> = switch (Uploads.find(store, caller, id, time())) {
       case (#Ok upload) #Ok(Uploads.view(upload));
       case (#Err problem) #Err problem;
     };
 
-    public func commitMemoryUpload(caller : Principal, id : Nat64) : Types.TextResult = switch (Uploads.find(store, caller, id, time())) {
+    public func commitMemoryUpload(
+      caller : Principal,
+      id : Nat64,
+    ) : Types.TextResult = switch (Uploads.find(store, caller, id, time())) {
       case (#Err problem) #Err problem;
       case (#Ok upload) {
         if (upload.committed) return #Ok(upload.memory_id);
@@ -252,7 +320,10 @@ module {
       };
     };
 
-    public func abortMemoryUpload(caller : Principal, id : Nat64) : Types.UnitResult = switch (Uploads.find(store, caller, id, time())) {
+    public func abortMemoryUpload(
+      caller : Principal,
+      id : Nat64,
+    ) : Types.UnitResult = switch (Uploads.find(store, caller, id, time())) {
       case (#Ok upload) { Uploads.abort(store, upload); #Ok };
       case (#Err problem) #Err problem;
     };
@@ -263,7 +334,11 @@ module {
       changing(caller, ownCapsule(caller), func(capsule, now) = Connections.add(capsule, caller, peer, now));
     };
 
-    public func updateConnectionStatus(caller : Principal, peer : Types.PersonRef, status : Types.ConnectionStatus) : Types.UnitResult {
+    public func updateConnectionStatus(
+      caller : Principal,
+      peer : Types.PersonRef,
+      status : Types.ConnectionStatus,
+    ) : Types.UnitResult {
       changing(caller, ownCapsule(caller), func(capsule, now) = Connections.updateStatus(capsule, peer, status, now));
     };
 
@@ -277,10 +352,18 @@ module {
     };
 
     public func createConnectionGroup(caller : Principal, group : Types.NewConnectionGroup) : Types.TextResult {
-      changingTo<Text>(caller, ownCapsule(caller), func(capsule, now) = Connections.addGroup(capsule, newId("group"), group, now));
+      changingTo<Text>(
+        caller,
+        ownCapsule(caller),
+        func(capsule, now) = Connections.addGroup(capsule, newId("group"), group, now),
+      );
     };
 
-    public func updateConnectionGroup(caller : Principal, id : Text, change : Types.ConnectionGroupUpdate) : Types.UnitResult {
+    public func updateConnectionGroup(
+      caller : Principal,
+      id : Text,
+      change : Types.ConnectionGroupUpdate,
+    ) : Types.UnitResult {
       changing(caller, ownCapsule(caller), func(capsule, now) = Connections.updateGroup(capsule, id, change, now));
     };
 
@@ -288,7 +371,9 @@ module {
       changing(caller, ownCapsule(caller), func(capsule, _) = Connections.removeGroup(capsule, id));
     };
 
-    public func listConnectionGroups(caller : Principal) : Result<[Types.ConnectionGroup]> = switch (ownCapsule(caller)) {
+    public func listConnectionGroups(
+      caller : Principal
+    ) : Result<[Types.ConnectionGroup]> = switch (ownCapsule(caller)) {
       case (#Ok capsule) #Ok(Connections.listGroups(capsule));
       case (#Err problem) #Err problem;
     };
@@ -301,21 +386,33 @@ module {
     };
 
     public func storeGallery(caller : Principal, data : Types.GalleryData) : Result<Types.Gallery> {
-      changingTo<Types.Gallery>(caller, ownCapsule(caller), func(capsule, now) = Galleries.add(store, capsule, newId("gal"), caller, data, now));
+      changingTo<Types.Gallery>(
+        caller,
+        ownCapsule(caller),
+        func(capsule, now) = Galleries.add(store, capsule, newId("gal"), caller, data, now),
+      );
     };
 
     public func getMyGalleries(caller : Principal) : [Types.Gallery] = getUserGalleries(caller, caller);
 
     /// The galleries of a person's self-capsule that the caller may read.
-    public func getUserGalleries(caller : Principal, person : Principal) : [Types.Gallery] = switch (Store.selfCapsule(store, person)) {
+    public func getUserGalleries(
+      caller : Principal,
+      person : Principal,
+    ) : [Types.Gallery] = switch (Store.selfCapsule(store, person)) {
       case (?capsule) Galleries.visibleTo(capsule, caller);
       case null [];
     };
 
-    public func getGallery(caller : Principal, id : Text) : Result<Types.Gallery> = switch (Store.findGallery(store, id)) {
+    public func getGallery(
+      caller : Principal,
+      id : Text,
+    ) : Result<Types.Gallery> = switch (Store.findGallery(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok(capsule, gallery)) {
-        if (Galleries.mayRead(capsule, gallery, caller)) #Ok gallery else #Err(#Unauthorized("gallery " # id # " is private"));
+        if (Galleries.mayRead(capsule, gallery, caller)) #Ok gallery else #Err(
+          #Unauthorized("gallery " # id # " is private")
+        );
       };
     };
 

@@ -29,7 +29,9 @@ module {
       case null {};
       case (?known) {
         if (known.size() >= Limits.capsulesPerOwner) {
-          return #Err(#LimitExceeded { what = "capsules of an owner"; limit = Limits.capsulesPerOwner; actual = known.size() + 1 });
+          return #Err(
+            #LimitExceeded { what = "capsules of an owner"; limit = Limits.capsulesPerOwner; actual = known.size() + 1 }
+          );
         };
         for (capsule in known.values()) {
           if (capsule.subject == subject and capsule.owners.containsKey(Persons.key(#Principal owner))) {
@@ -55,11 +57,20 @@ module {
     };
   };
 
-  public func recordEvent(capsule : Store.Capsule, caller : Principal, event : Types.AccessEvent, now : Nat64) : Types.UnitResult {
+  public func recordEvent(
+    capsule : Store.Capsule,
+    caller : Principal,
+    event : Types.AccessEvent,
+    now : Nat64,
+  ) : Types.UnitResult {
     switch (Validate.event("event", event)) { case null {}; case (?problem) return #Err problem };
     if (Access.hasHappened(capsule, event)) return #Ok;
     if (capsule.events.size() >= Limits.eventsPerCapsule) {
-      return #Err(#LimitExceeded { what = "events of a capsule"; limit = Limits.eventsPerCapsule; actual = capsule.events.size() + 1 });
+      return #Err(#LimitExceeded {
+        what = "events of a capsule";
+        limit = Limits.eventsPerCapsule;
+        actual = capsule.events.size() + 1;
+      });
     };
     capsule.events.add({ event; recorded_at = now; recorded_by = caller });
     touch(capsule, caller, now);
@@ -119,7 +130,9 @@ module {
     };
     {
       record_ with
-      connections = capsule.connections.values().map(func({ record }) = { key = record.peer; value = record }).toArray();
+      connections = capsule.connections.values().map(
+        func({ record }) = { key = record.peer; value = record }
+      ).toArray();
       connection_groups = capsule.groups.entries().map(func((key, { record })) = { key; value = record }).toArray();
       memories = memories.toArray();
       memory_count = Nat64.fromNat(capsule.memories.size());

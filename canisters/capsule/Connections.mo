@@ -54,11 +54,18 @@ module {
     #Ok;
   };
 
-  public func list(capsule : Store.Capsule) : [Types.Connection] = capsule.connections.values().map(func({ record }) = record).toArray();
+  public func list(
+    capsule : Store.Capsule
+  ) : [Types.Connection] = capsule.connections.values().map(func({ record }) = record).toArray();
 
   // ---- Groups ----
 
-  public func addGroup(capsule : Store.Capsule, newId : () -> Text, group : Types.NewConnectionGroup, now : Nat64) : Types.TextResult {
+  public func addGroup(
+    capsule : Store.Capsule,
+    newId : () -> Text,
+    group : Types.NewConnectionGroup,
+    now : Nat64,
+  ) : Types.TextResult {
     switch (Validate.group(group)) { case null {}; case (?problem) return #Err problem };
     let record : Types.ConnectionGroup = { group with id = newId(); created_at = now; updated_at = now };
     switch (putGroup(capsule, record)) { case (#Ok) #Ok(record.id); case (#Err problem) #Err problem };
@@ -93,5 +100,7 @@ module {
     #Ok;
   };
 
-  public func listGroups(capsule : Store.Capsule) : [Types.ConnectionGroup] = capsule.groups.values().map(func({ record }) = record).toArray();
+  public func listGroups(
+    capsule : Store.Capsule
+  ) : [Types.ConnectionGroup] = capsule.groups.values().map(func({ record }) = record).toArray();
 };

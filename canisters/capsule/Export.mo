@@ -1,5 +1,6 @@
-/// What an export reads of a capsule: items by reference, the manifests of memories' contents, chunks. Replies are kept
-/// below a message's size: lists answer the first part of what was asked, at least one, and the caller asks again for the rest.
+/// What an export reads of a capsule: items by reference, the manifests of memories' contents, chunks. Replies are
+/// kept below a message's size: lists answer the first part of what was asked, at least one, and the caller asks
+/// again for the rest.
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";
@@ -31,9 +32,18 @@ module {
       ?(#Capsule record, seal.record_bytes);
     };
     case (#Memory) do ? { let found = capsule.memories.get(ref.id)!; (#Memory(found.record), found.seal.record_bytes) };
-    case (#Gallery) do ? { let found = capsule.galleries.get(ref.id)!; (#Gallery(found.record), found.seal.record_bytes) };
-    case (#Connection) do ? { let found = capsule.connections.get(ref.id)!; (#Connection(found.record), found.seal.record_bytes) };
-    case (#ConnectionGroup) do ? { let found = capsule.groups.get(ref.id)!; (#ConnectionGroup(found.record), found.seal.record_bytes) };
+    case (#Gallery) do ? {
+      let found = capsule.galleries.get(ref.id)!;
+      (#Gallery(found.record), found.seal.record_bytes);
+    };
+    case (#Connection) do ? {
+      let found = capsule.connections.get(ref.id)!;
+      (#Connection(found.record), found.seal.record_bytes);
+    };
+    case (#ConnectionGroup) do ? {
+      let found = capsule.groups.get(ref.id)!;
+      (#ConnectionGroup(found.record), found.seal.record_bytes);
+    };
   };
 
   /// The items in the order of the references.
@@ -43,7 +53,9 @@ module {
     for (ref in refs.values()) {
       let ?(found, size) = item(capsule, ref) else return #Err(notFound(ref));
       bytes += size;
-      if (not page.isEmpty() and (bytes > Limits.pageBytes or page.size() == Limits.largestPage)) return #Ok(page.toArray());
+      if (not page.isEmpty() and (bytes > Limits.pageBytes or page.size() == Limits.largestPage)) return #Ok(
+        page.toArray()
+      );
       page.add(found);
     };
     #Ok(page.toArray());
@@ -59,7 +71,9 @@ module {
         case null {};
         case (?content) {
           bytes += 200 + 33 * content.chunks.size();
-          if (not page.isEmpty() and (bytes > Limits.pageBytes or page.size() == Limits.largestPage)) return #Ok(page.toArray());
+          if (not page.isEmpty() and (bytes > Limits.pageBytes or page.size() == Limits.largestPage)) return #Ok(
+            page.toArray()
+          );
           page.add(memoryManifest(id, content));
         };
       };
@@ -86,7 +100,10 @@ module {
     let ?content = memory.content else return #Err(#NotFound { kind = "content of memory"; id = memory.record.id });
     let position = Nat32.toNat(index);
     if (position >= content.chunks.size()) {
-      return #Err(#InvalidArgument { field = "index"; reason = "the memory has " # debug_show (content.chunks.size()) # " chunks" });
+      return #Err(#InvalidArgument {
+        field = "index";
+        reason = "the memory has " # debug_show (content.chunks.size()) # " chunks";
+      });
     };
     #Ok(content.chunks[position].bytes);
   };

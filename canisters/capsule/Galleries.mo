@@ -1,5 +1,6 @@
-/// Galleries: ordered views of a capsule's memories. A gallery names only memories that exist; what it says itself (title,
-/// captions) is public when the gallery is, the memories keep their own access rules. Not who may write (the service asks).
+/// Galleries: ordered views of a capsule's memories. A gallery names only memories that exist; what it says itself
+/// (title, captions) is public when the gallery is, the memories keep their own access rules. Not who may write (the
+/// service asks).
 import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
@@ -89,7 +90,9 @@ module {
   /// Takes a deleted memory's entries out of the capsule's galleries.
   public func forgetMemory(capsule : Store.Capsule, memoryId : Text, now : Nat64) {
     func isOther(entry : Types.GalleryMemoryEntry) : Bool = entry.memory_id != memoryId;
-    let affected = capsule.galleries.values().filter(func({ record }) = not record.memory_entries.all(isOther)).toArray();
+    let affected = capsule.galleries.values().filter(
+      func({ record }) = not record.memory_entries.all(isOther)
+    ).toArray();
     for ({ record } in affected.values()) {
       let kept = { record with memory_entries = record.memory_entries.filter(isOther); updated_at = now };
       Roster.insert(capsule, capsule.galleries, record.id, Seal.gallery(kept));
@@ -100,7 +103,10 @@ module {
     gallery.is_public or Access.mayWrite(capsule, caller);
   };
 
-  public func visibleTo(capsule : Store.Capsule, caller : Principal) : [Types.Gallery] = capsule.galleries.values().filter(
+  public func visibleTo(
+    capsule : Store.Capsule,
+    caller : Principal,
+  ) : [Types.Gallery] = capsule.galleries.values().filter(
     func({ record }) = mayRead(capsule, record, caller)
   ).map(func({ record }) = record).toArray();
 };

@@ -1,5 +1,5 @@
-/// New ids. Unique by construction: a kind, this canister's tag (the head of the SHA-256 of its principal), a counter; so
-/// that the ids which a personal canister makes never meet those that it imported.
+/// New ids. Unique by construction: a kind, this canister's tag (the head of the SHA-256 of its principal), a
+/// counter; so that the ids which a personal canister makes never meet those that it imported.
 import Nat8 "mo:core/Nat8";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";

@@ -82,8 +82,16 @@ module {
     };
     let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m.seal, m.content))
       or fill<Store.Sealed<Types.Gallery>>(#Gallery, capsule.galleries, func(id, g) = entry(#Gallery, id, g.seal, null))
-      or fill<Store.Sealed<Types.Connection>>(#Connection, capsule.connections, func(id, c) = entry(#Connection, id, c.seal, null))
-      or fill<Store.Sealed<Types.ConnectionGroup>>(#ConnectionGroup, capsule.groups, func(id, g) = entry(#ConnectionGroup, id, g.seal, null));
+      or fill<Store.Sealed<Types.Connection>>(
+        #Connection,
+        capsule.connections,
+        func(id, c) = entry(#Connection, id, c.seal, null),
+      )
+      or fill<Store.Sealed<Types.ConnectionGroup>>(
+        #ConnectionGroup,
+        capsule.groups,
+        func(id, g) = entry(#ConnectionGroup, id, g.seal, null),
+      );
     let next = if more { page.last().map(func last = { kind = last.kind; id = last.id }) } else null;
     { entries = page.toArray(); next; revision = capsule.revision };
   };

@@ -1,5 +1,5 @@
-/// Memories: making, changing, deleting and listing them, with their bytes. Owns how a memory is written to a capsule and
-/// its indexes; not uploads in progress (`Uploads`), and not who may write (the service asks first).
+/// Memories: making, changing, deleting and listing them, with their bytes. Owns how a memory is written to a capsule
+/// and its indexes; not uploads in progress (`Uploads`), and not who may write (the service asks first).
 import Array "mo:core/Array";
 import List "mo:core/List";
 import Map "mo:core/Map";
@@ -47,7 +47,10 @@ module {
 
   func checkData(data : Types.MemoryData) : Validate.Problem = switch (data.blob_ref.kind, data.data) {
     case (#ICPCapsule, ?bytes) Validate.most("bytes of inline data", Limits.chunkBytes, bytes.size());
-    case (#MemoryBlobKindExternal, ?_) Validate.invalid("data", "bytes that are kept elsewhere can't be sent here as well");
+    case (#MemoryBlobKindExternal, ?_) Validate.invalid(
+      "data",
+      "bytes that are kept elsewhere can't be sent here as well",
+    );
     case (_, null) Validate.blobRef(data.blob_ref);
   };
 
@@ -65,7 +68,10 @@ module {
     hash = switch content { case (?c) ?c.checksum; case null null };
   };
 
-  func refAndContent(id : Text, data : Types.MemoryData) : (Types.BlobRef, ?Store.Content) = switch (data.blob_ref.kind) {
+  func refAndContent(
+    id : Text,
+    data : Types.MemoryData,
+  ) : (Types.BlobRef, ?Store.Content) = switch (data.blob_ref.kind) {
     case (#MemoryBlobKindExternal) (data.blob_ref, null);
     case (#ICPCapsule) {
       let content = switch (data.data) { case (?bytes) ?inlineContent(bytes); case null null };
@@ -118,7 +124,14 @@ module {
     switch (memory.memory_type) {
       case (#Image) #Image { base; dimensions = null };
       case (#Video) #Video { base; duration = null; width = null; height = null; thumbnail = null };
-      case (#Audio) #Audio { base; duration = null; bitrate = null; sample_rate = null; format = null; channels = null };
+      case (#Audio) #Audio {
+        base;
+        duration = null;
+        bitrate = null;
+        sample_rate = null;
+        format = null;
+        channels = null;
+      };
       case (#Document) #Document { base };
       case (#Note) #Note { base; tags = null };
     };
@@ -161,7 +174,10 @@ module {
     memory : Types.NewMemory,
     now : Nat64,
   ) : Types.TextResult {
-    switch (Validate.first([checkNew(capsule, memory), checkData(data)])) { case null {}; case (?problem) return #Err problem };
+    switch (Validate.first([checkNew(capsule, memory), checkData(data)])) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
     let id = newId();
     let (ref, content) = refAndContent(id, data);
     switch (addNew(store, capsule, id, memory, content, ?ref, now)) {
@@ -178,7 +194,10 @@ module {
     now : Nat64,
   ) : Types.UnitResult {
     let record = old.record;
-    let info = switch (change.info) { case (?given) given; case null ({ name = null; content_type = null; date_of_memory = null }) };
+    let info = switch (change.info) {
+      case (?given) given;
+      case null ({ name = null; content_type = null; date_of_memory = null });
+    };
     let problem = Validate.first([
       switch (info.name) { case (?name) Validate.name("info.name", name); case null null },
       switch (info.content_type) { case (?text) Validate.name("info.content_type", text); case null null },
@@ -188,7 +207,10 @@ module {
       },
       checkAccess(capsule, change.access),
       switch (change.data) {
-        case (?{ blob_ref = { kind = #ICPCapsule }; data = null }) Validate.invalid("data", "has no bytes; leave data out to keep what is stored");
+        case (?{ blob_ref = { kind = #ICPCapsule }; data = null }) Validate.invalid(
+          "data",
+          "has no bytes; leave data out to keep what is stored",
+        );
         case (?data) checkData(data);
         case null null;
       },
@@ -243,7 +265,12 @@ module {
 
   /// A page of the memories that the caller may read. For people who may not write the capsule, a page looks at no more
   /// than 1,000 memories, so it may be short, and `total` counts what is on the page.
-  public func list(capsule : Store.Capsule, caller : Principal, request : Types.PageRequest, now : Nat64) : Types.MemoryPage {
+  public func list(
+    capsule : Store.Capsule,
+    caller : Principal,
+    request : Types.PageRequest,
+    now : Nat64,
+  ) : Types.MemoryPage {
     let wanted = Pages.size(request.limit);
     let seesAll = Access.mayWrite(capsule, caller);
     let items = List.empty<Types.MemorySummary>();

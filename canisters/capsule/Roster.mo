@@ -1,5 +1,5 @@
-/// Galleries, connections and connection groups are read all at once, so that a capsule may hold only as many bytes of
-/// them as fit a reply. Owns that count; what the items mean is their own modules' business.
+/// Galleries, connections and connection groups are read all at once, so that a capsule may hold only as many bytes
+/// of them as fit a reply. Owns that count; what the items mean is their own modules' business.
 import Int "mo:core/Int";
 import Map "mo:core/Map";
 import Text "mo:core/Text";
@@ -17,7 +17,11 @@ module {
   };
 
   /// By how many bytes the roster would grow (or shrink) with the item in its place.
-  public func growth<T>(items : Items<T>, id : Text, item : Store.Sealed<T>) : Int = item.seal.record_bytes - bytesOf(items.get(id));
+  public func growth<T>(
+    items : Items<T>,
+    id : Text,
+    item : Store.Sealed<T>,
+  ) : Int = item.seal.record_bytes - bytesOf(items.get(id));
 
   public func checkItem<T>(item : Store.Sealed<T>) : Validate.Problem {
     Validate.most("bytes of one gallery, connection or group", Limits.recordBytes, item.seal.record_bytes);
@@ -26,7 +30,11 @@ module {
   /// Would the roster be too large if it grew by so many bytes?
   public func checkTotal(capsule : Store.Capsule, grown : Int) : Validate.Problem {
     if (grown <= 0) return null;
-    Validate.most("bytes of a capsule's galleries, connections and groups", Limits.rosterBytes, capsule.roster_bytes + Int.abs(grown));
+    Validate.most(
+      "bytes of a capsule's galleries, connections and groups",
+      Limits.rosterBytes,
+      capsule.roster_bytes + Int.abs(grown),
+    );
   };
 
   /// Adds or replaces an item; refused when it, or all of them together, are too large.

@@ -1,5 +1,6 @@
 /// Seals: the checksums of an item as the manifest's definition in the contracts has them. Owns the byte layout of an
 /// entry hash; each item is sealed once, when it is written.
+import Array "mo:core/Array";
 import Blob "mo:core/Blob";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
@@ -11,7 +12,8 @@ import Store "Store";
 import Types "Types";
 
 module {
-  let noChecksum : Blob = "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00";
+  /// 32 zero bytes, in the place of a content checksum.
+  func noChecksum() : Blob = Blob.fromArray(Array.repeat<Nat8>(0, 32));
 
   /// In the order in which a manifest lists them.
   public func kindNumber(kind : Types.ItemKind) : Nat8 = switch kind {
@@ -31,7 +33,7 @@ module {
     Sha256.update(hash, idBytes);
     Sha256.update(hash, recordChecksum);
     let (checksum, size, chunkSize, chunks) : (Blob, Nat64, Nat32, Nat) = switch content {
-      case null (noChecksum, 0, 0, 0);
+      case null (noChecksum(), 0, 0, 0);
       case (?c) (c.checksum, c.size, c.chunk_size, c.chunks.size());
     };
     Sha256.update(hash, checksum);

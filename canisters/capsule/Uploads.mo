@@ -1,5 +1,6 @@
-/// Uploads of large memories, chunk by chunk, by the caller who began them. Owns the sessions: their chunks, their expiry
-/// after an hour without activity, and the sweep that frees what was abandoned. A commit turns one into a memory.
+/// Uploads of large memories, chunk by chunk, by the caller who began them. Owns the sessions: their chunks, their
+/// expiry after an hour without activity, and the sweep that frees what was abandoned. A commit turns one into a
+/// memory.
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
@@ -56,12 +57,17 @@ module {
     switch problem { case null {}; case (?found) return #Err found };
     let chunkSize = Nat64.fromNat32(request.chunk_size);
     let chunks = Nat64.toNat((request.total_size + chunkSize - 1) / chunkSize);
-    switch (Validate.most("chunks of a memory", Limits.chunksPerMemory, chunks)) { case null {}; case (?found) return #Err found };
+    switch (Validate.most("chunks of a memory", Limits.chunksPerMemory, chunks)) {
+      case null {};
+      case (?found) return #Err found;
+    };
 
     let own = ownSessions(store, owner, now);
     let open = own.values().filter(func upload = not upload.committed).size();
     if (open >= Limits.uploadsPerCaller) {
-      return #Err(#LimitExceeded { what = "uploads in progress of a caller"; limit = Limits.uploadsPerCaller; actual = open + 1 });
+      return #Err(
+        #LimitExceeded { what = "uploads in progress of a caller"; limit = Limits.uploadsPerCaller; actual = open + 1 }
+      );
     };
     let upload : Store.Upload = {
       id = store.next_upload;
@@ -122,18 +128,29 @@ module {
   };
 
   /// Stores a chunk after comparing its checksum. The same chunk again is a success.
-  public func putChunk(upload : Store.Upload, index : Nat32, bytes : Blob, sha256 : Blob, now : Nat64) : Types.UnitResult {
+  public func putChunk(
+    upload : Store.Upload,
+    index : Nat32,
+    bytes : Blob,
+    sha256 : Blob,
+    now : Nat64,
+  ) : Types.UnitResult {
     if (upload.committed) return #Err(#AlreadyExists { kind = "memory"; id = upload.memory_id });
     if (index >= upload.total_chunks) {
-      return #Err(#InvalidArgument { field = "index"; reason = "the upload has " # Nat32.toText(upload.total_chunks) # " chunks" });
+      return #Err(
+        #InvalidArgument { field = "index"; reason = "the upload has " # Nat32.toText(upload.total_chunks) # " chunks" }
+      );
     };
-    switch (Validate.most("bytes of a chunk", Limits.chunkBytes, bytes.size())) { case null {}; case (?problem) return #Err problem };
+    switch (Validate.most("bytes of a chunk", Limits.chunkBytes, bytes.size())) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
     let offset = Nat64.fromNat32(index) * Nat64.fromNat32(upload.chunk_size);
     let expected = Nat64.toNat(Nat64.min(Nat64.fromNat32(upload.chunk_size), upload.total_size - offset));
     if (bytes.size() != expected) {
       return #Err(#InvalidArgument {
         field = "bytes";
-        reason = "chunk " # Nat32.toText(index) # " has " # bytes.size().toText() # " bytes instead of " # expected.toText();
+        reason = "chunk " # debug_show index # " has " # debug_show (bytes.size()) # " bytes instead of " # debug_show expected;
       });
     };
     let position = Nat32.toNat(index);

@@ -1,5 +1,5 @@
-/// Registered callers and the nonces by which a caller proves a web session to be theirs. A nonce is bound to who proved it
-/// and is valid for ten minutes. Owns users and nonces; knows nothing of capsules but who is connected.
+/// Registered callers and the nonces by which a caller proves a web session to be theirs. A nonce is bound to who
+/// proved it and is valid for ten minutes. Owns users and nonces; knows nothing of capsules but who is connected.
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
@@ -29,14 +29,19 @@ module {
   /// Binds the nonce to the caller. The same caller may prove it again, which makes it valid for another ten minutes.
   public func proveNonce(store : Store.Store, caller : Principal, nonce : Text, now : Nat64) : Types.UnitResult {
     if (nonce == "") return #Err(#InvalidArgument { field = "nonce"; reason = "must not be empty" });
-    switch (Validate.textAtMost("nonce", nonce, Limits.nonceChars)) { case null {}; case (?problem) return #Err problem };
+    switch (Validate.textAtMost("nonce", nonce, Limits.nonceChars)) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
     dropExpired(store, now);
     switch (store.nonces.get(nonce)) {
       case (?known) if (known.owner != caller) return #Err(#AlreadyExists { kind = "nonce"; id = nonce });
       case null {
         let count = countOf(store, caller);
         if (count >= Limits.noncesPerCaller) {
-          return #Err(#LimitExceeded { what = "valid nonces of a caller"; limit = Limits.noncesPerCaller; actual = count + 1 });
+          return #Err(
+            #LimitExceeded { what = "valid nonces of a caller"; limit = Limits.noncesPerCaller; actual = count + 1 }
+          );
         };
         store.nonce_counts.add(caller, count + 1);
       };
@@ -48,8 +53,14 @@ module {
   };
 
   /// Who proved the nonce, while it is valid.
-  public func verifyNonce(store : Store.Store, nonce : Text, now : Nat64) : Types.Result<Principal> = switch (store.nonces.get(nonce)) {
-    case (?{ owner; expires_at }) if (now < expires_at) #Ok owner else #Err(#NotFound { kind = "valid nonce"; id = nonce });
+  public func verifyNonce(
+    store : Store.Store,
+    nonce : Text,
+    now : Nat64,
+  ) : Types.Result<Principal> = switch (store.nonces.get(nonce)) {
+    case (?{ owner; expires_at }) if (now < expires_at) #Ok owner else #Err(
+      #NotFound { kind = "valid nonce"; id = nonce }
+    );
     case null #Err(#NotFound { kind = "valid nonce"; id = nonce });
   };
 
@@ -83,7 +94,10 @@ module {
       case null {};
       case (?capsule) for ({ record } in capsule.connections.values()) {
         switch (record.peer, record.status) {
-          case (#Principal peer, #Accepted) switch (store.users.get(peer)) { case (?user) users.add(user); case null {} };
+          case (#Principal peer, #Accepted) switch (store.users.get(peer)) {
+            case (?user) users.add(user);
+            case null {};
+          };
           case _ {};
         };
       };

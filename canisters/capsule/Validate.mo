@@ -1,5 +1,5 @@
-/// Checks of what callers send: lengths, required texts, kinds that must fit each other. Each check answers the problem or
-/// null. Owns no limits (see `Limits`) and looks at no stored state.
+/// Checks of what callers send: lengths, required texts, kinds that must fit each other. Each check answers the
+/// problem or null. Owns no limits (see `Limits`) and looks at no stored state.
 import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
@@ -17,9 +17,17 @@ module {
 
   public func invalid(field : Text, reason : Text) : Problem = ?#InvalidArgument { field; reason };
 
-  public func most(what : Text, limit : Nat, actual : Nat) : Problem = if (actual > limit) ?#LimitExceeded { what; limit; actual } else null;
+  public func most(
+    what : Text,
+    limit : Nat,
+    actual : Nat,
+  ) : Problem = if (actual > limit) ?#LimitExceeded { what; limit; actual } else null;
 
-  public func textAtMost(field : Text, text : Text, limit : Nat) : Problem = most("characters of " # field, limit, text.size());
+  public func textAtMost(
+    field : Text,
+    text : Text,
+    limit : Nat,
+  ) : Problem = most("characters of " # field, limit, text.size());
 
   public func name(field : Text, text : Text) : Problem {
     if (text == "") return invalid(field, "must not be empty");
@@ -37,7 +45,10 @@ module {
   };
 
   public func person(field : Text, ref : Types.PersonRef) : Problem = switch ref {
-    case (#Principal principal) if (principal.isAnonymous()) invalid(field, "the anonymous principal is nobody") else null;
+    case (#Principal principal) if (principal.isAnonymous()) invalid(
+      field,
+      "the anonymous principal is nobody",
+    ) else null;
     case (#Opaque text) name(field, text);
   };
 
@@ -80,7 +91,9 @@ module {
     if (typeOf(value) != memoryType) return invalid("metadata", "its variant differs from the memory's type");
     switch value {
       case (#Image { base } or #Document { base }) metadataBase(base);
-      case (#Video { base; thumbnail }) first([metadataBase(base), optText("metadata.thumbnail", thumbnail, Limits.thumbnailChars)]);
+      case (#Video { base; thumbnail }) first(
+        [metadataBase(base), optText("metadata.thumbnail", thumbnail, Limits.thumbnailChars)]
+      );
       case (#Audio { base; format }) first([metadataBase(base), optText("metadata.format", format, Limits.nameChars)]);
       case (#Note { base; tags }) first([metadataBase(base), texts("metadata.tags", tags, Limits.tags)]);
     };
@@ -100,7 +113,10 @@ module {
       case (?hash) if (hash.size() != 32) return invalid("blob_ref.hash", "a SHA-256 checksum has 32 bytes");
       case null {};
     };
-    if (ref.kind == #MemoryBlobKindExternal and ref.locator == "") return invalid("blob_ref.locator", "must name the external place");
+    if (ref.kind == #MemoryBlobKindExternal and ref.locator == "") return invalid(
+      "blob_ref.locator",
+      "must name the external place",
+    );
     textAtMost("blob_ref.locator", ref.locator, Limits.locatorChars);
   };
 

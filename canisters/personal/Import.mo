@@ -35,7 +35,8 @@ module {
     // ---- Who may ----
 
     func refuseImport(caller : Principal) : ?Capsule.CapsuleError {
-      if (caller.isAnonymous() or not caller.isController()) ?#Unauthorized "only controllers of this canister import" else null;
+      if (not caller.isAnonymous() and caller.isController()) return null;
+      ?#Unauthorized "only controllers of this canister import";
     };
 
     func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
@@ -68,19 +69,39 @@ module {
       #Ok session;
     };
 
-    public func putChunks(caller : Principal, session : Nat64, chunks : [Types.MemoryChunk], now : Nat64) : Capsule.UnitResult {
+    public func putChunks(
+      caller : Principal,
+      session : Nat64,
+      chunks : [Types.MemoryChunk],
+      now : Nat64,
+    ) : Capsule.UnitResult {
       importing(caller, session, now, func() = ImportContents.putChunks(state, chunks));
     };
 
-    public func putItems(caller : Principal, session : Nat64, items : [Capsule.ExportItem], now : Nat64) : Capsule.UnitResult {
+    public func putItems(
+      caller : Principal,
+      session : Nat64,
+      items : [Capsule.ExportItem],
+      now : Nat64,
+    ) : Capsule.UnitResult {
       importing(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
     };
 
-    public func commit(caller : Principal, session : Nat64, manifests : [Capsule.MemoryManifest], now : Nat64) : Capsule.UnitResult {
+    public func commit(
+      caller : Principal,
+      session : Nat64,
+      manifests : [Capsule.MemoryManifest],
+      now : Nat64,
+    ) : Capsule.UnitResult {
       importing(caller, session, now, func() = ImportContents.commit(store, state, manifests));
     };
 
-    public func removeItems(caller : Principal, session : Nat64, refs : [Capsule.ItemRef], now : Nat64) : Capsule.UnitResult {
+    public func removeItems(
+      caller : Principal,
+      session : Nat64,
+      refs : [Capsule.ItemRef],
+      now : Nat64,
+    ) : Capsule.UnitResult {
       importing(caller, session, now, func() = ImportItems.remove(store, state, refs));
     };
 
@@ -90,7 +111,10 @@ module {
         case (?final) if (final.session == session and refuseImport(caller) == null) return #Ok(final.result);
         case null {};
       };
-      switch (importing(caller, session, now, checkComplete)) { case (#Ok) {}; case (#Err problem) return #Err problem };
+      switch (importing(caller, session, now, checkComplete)) {
+        case (#Ok) {};
+        case (#Err problem) return #Err problem;
+      };
       let manifest = Manifest.take(state.capsule, parties.self(), now);
       let result = { total_memories_imported = manifest.memories; total_size_imported = manifest.content_size };
       state.final := ?{ session; at = now; manifest; result };
@@ -103,7 +127,7 @@ module {
       switch (state.pending.minEntry()) {
         case (?(id, _)) return #Err(#InvalidArgument {
           field = "session";
-          reason = state.pending.size().toText() # " memories are not committed yet, the first is " # id # "; commit or remove them";
+          reason = debug_show (state.pending.size()) # " memories are not committed, " # id # " first; commit or remove them";
         });
         case null {};
       };
@@ -147,7 +171,11 @@ module {
       #Ok { session = ImportState.view(state, now); pending = page.toArray(); next };
     };
 
-    public func entries(caller : Principal, after : ?Capsule.ItemRef, limit : ?Nat32) : Result<Capsule.ManifestPage> = switch (refuseLook(caller)) {
+    public func entries(
+      caller : Principal,
+      after : ?Capsule.ItemRef,
+      limit : ?Nat32,
+    ) : Result<Capsule.ManifestPage> = switch (refuseLook(caller)) {
       case (?problem) #Err problem;
       case null #Ok(Manifest.entries(state.capsule, after, limit));
     };

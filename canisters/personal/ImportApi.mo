@@ -1,5 +1,5 @@
-/// The endpoints of the import and of what it left, as in `personal.did`, each passing its caller on. Owns no rule and no
-/// state.
+/// The endpoints of the import and of what it left, as in `personal.did`, each passing its caller on. Owns no rule
+/// and no state.
 import Capsule "../capsule/Types";
 import CapsuleService "../capsule/CapsuleService";
 import Import "Import";
@@ -21,7 +21,10 @@ mixin (imports : Import.Import) {
     imports.putChunks(caller, session, [{ memory_id; index; bytes; sha256 }], CapsuleService.time());
   };
 
-  public shared ({ caller }) func put_memory_chunks(session : Nat64, chunks : [Types.MemoryChunk]) : async Capsule.UnitResult {
+  public shared ({ caller }) func put_memory_chunks(
+    session : Nat64,
+    chunks : [Types.MemoryChunk],
+  ) : async Capsule.UnitResult {
     imports.putChunks(caller, session, chunks, CapsuleService.time());
   };
 
@@ -29,11 +32,17 @@ mixin (imports : Import.Import) {
     imports.putItems(caller, session, items, CapsuleService.time());
   };
 
-  public shared ({ caller }) func commit_memory(session : Nat64, manifest : Capsule.MemoryManifest) : async Capsule.UnitResult {
+  public shared ({ caller }) func commit_memory(
+    session : Nat64,
+    manifest : Capsule.MemoryManifest,
+  ) : async Capsule.UnitResult {
     imports.commit(caller, session, [manifest], CapsuleService.time());
   };
 
-  public shared ({ caller }) func commit_memories(session : Nat64, manifests : [Capsule.MemoryManifest]) : async Capsule.UnitResult {
+  public shared ({ caller }) func commit_memories(
+    session : Nat64,
+    manifests : [Capsule.MemoryManifest],
+  ) : async Capsule.UnitResult {
     imports.commit(caller, session, manifests, CapsuleService.time());
   };
 
@@ -41,7 +50,9 @@ mixin (imports : Import.Import) {
     imports.removeItems(caller, session, refs, CapsuleService.time());
   };
 
-  public shared query ({ caller }) func get_import_status(page : Capsule.PageRequest) : async Capsule.Result<Types.ImportStatus> {
+  public shared query ({ caller }) func get_import_status(
+    page : Capsule.PageRequest
+  ) : async Capsule.Result<Types.ImportStatus> {
     imports.status(caller, page, CapsuleService.time());
   };
 

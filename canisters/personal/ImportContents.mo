@@ -1,5 +1,5 @@
-/// The bytes of imported memories: chunks, and the commit that makes a memory of them. Every byte is hashed once, when its
-/// chunk is stored. A batch is checked as a whole before any of it is stored.
+/// The bytes of imported memories: chunks, and the commit that makes a memory of them. Every byte is hashed once,
+/// when its chunk is stored. A batch is checked as a whole before any of it is stored.
 import Blob "mo:core/Blob";
 import List "mo:core/List";
 import Map "mo:core/Map";
@@ -8,6 +8,7 @@ import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
+import Export "../capsule/Export";
 import Memories "../capsule/Memories";
 import Seal "../capsule/Seal";
 import Sha256 "../capsule/sha256/Sha256";
@@ -38,7 +39,11 @@ module {
   /// The same bytes again are no problem, others under the same index are.
   func compare(known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
     if (known.bytes != chunk.bytes) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
-    if (known.sha256 != chunk.sha256) return ?#ChecksumMismatch { what = describe(chunk); expected = chunk.sha256; actual = known.sha256 };
+    if (known.sha256 != chunk.sha256) return ?#ChecksumMismatch {
+      what = describe(chunk);
+      expected = chunk.sha256;
+      actual = known.sha256;
+    };
     null;
   };
 
@@ -51,13 +56,20 @@ module {
       Validate.most("bytes of a chunk", Nat64.toNat(state.limits.max_chunk_bytes), chunk.bytes.size()),
       Validate.most("bytes of an import", Nat64.toNat(state.limits.max_import_bytes), Nat64.toNat(total)),
       switch (state.pending.get(chunk.memory_id), state.capsule.memories.get(chunk.memory_id)) {
-        case (null, ?_) Validate.invalid("memory_id", "memory " # chunk.memory_id # " is committed without such a chunk; put its changed record first");
+        case (null, ?_) Validate.invalid(
+          "memory_id",
+          "memory " # chunk.memory_id # " is committed without such a chunk; put its changed record first",
+        );
         case _ null;
       },
     ]);
     if (problem != null) return problem;
     let actual = Sha256.hash(chunk.bytes);
-    if (actual != chunk.sha256) ?#ChecksumMismatch { what = describe(chunk); expected = chunk.sha256; actual } else null;
+    if (actual != chunk.sha256) ?#ChecksumMismatch {
+      what = describe(chunk);
+      expected = chunk.sha256;
+      actual;
+    } else null;
   };
 
   public func putChunks(state : State, chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
@@ -91,10 +103,11 @@ module {
   type Ready = { record : Capsule.MemoryRecord; content : Store.Content };
 
   /// Whether the memory is committed already, with just this content.
-  func isCommitted(state : State, manifest : Capsule.MemoryManifest) : Bool = switch (state.capsule.memories.get(manifest.memory_id)) {
-    case (?{ content = ?content }) {
-      content.checksum == manifest.final_checksum and content.size == manifest.total_size and content.chunk_size == manifest.chunk_size and Nat32.fromNat(content.chunks.size()) == manifest.total_chunks
-    };
+  func isCommitted(
+    state : State,
+    manifest : Capsule.MemoryManifest,
+  ) : Bool = switch (state.capsule.memories.get(manifest.memory_id)) {
+    case (?{ content = ?content }) Export.memoryManifest(manifest.memory_id, content) == manifest;
     case _ false;
   };
 
@@ -103,15 +116,25 @@ module {
     let { memory_id; total_chunks; total_size; chunk_size } = manifest;
     let count = Nat32.toNat(total_chunks);
     if (manifest.chunk_checksums.size() != count) {
-      return #Err(#InvalidArgument { field = "chunk_checksums"; reason = "there must be one for each of the " # Nat32.toText(total_chunks) # " chunks" });
+      return #Err(#InvalidArgument {
+        field = "chunk_checksums";
+        reason = "there must be one for each of the " # Nat32.toText(total_chunks) # " chunks";
+      });
     };
     let size = Nat64.fromNat32(chunk_size);
-    if (chunk_size == 0 or Nat64.toNat(total_size) > Nat32.toNat(chunk_size) * count or (count > 0 and Nat64.toNat(total_size) <= Nat32.toNat(chunk_size) * (count - 1 : Nat))) {
-      return #Err(#InvalidArgument { field = "total_size"; reason = Nat64.toText(total_size) # " bytes don't make " # Nat32.toText(total_chunks) # " chunks of " # Nat32.toText(chunk_size) });
+    let wantedChunks : ?Nat = if (chunk_size == 0) null else ?((total_size.toNat() + size.toNat() - 1) / size.toNat());
+    if (wantedChunks != ?count) {
+      return #Err(#InvalidArgument {
+        field = "total_size";
+        reason = debug_show total_size # " bytes don't make " # debug_show total_chunks # " chunks of " # debug_show chunk_size;
+      });
     };
     switch (pending.chunks.maxEntry()) {
       case (?(last, _)) if (last >= total_chunks) {
-        return #Err(#InvalidArgument { field = "total_chunks"; reason = "chunk " # Nat32.toText(last) # " of " # memory_id # " is here too, beyond the " # Nat32.toText(total_chunks) # " of the manifest" });
+        return #Err(#InvalidArgument {
+          field = "total_chunks";
+          reason = "chunk " # Nat32.toText(last) # " of " # memory_id # " is here too, beyond the manifest's";
+        });
       };
       case null {};
     };
@@ -127,7 +150,10 @@ module {
           if (chunk.sha256 != expected) return #Err(#ChecksumMismatch { what; expected; actual = chunk.sha256 });
           let wanted = Nat64.min(size, total_size - Nat64.fromNat32(index) * size);
           if (sizeOf(chunk.bytes) != wanted) {
-            return #Err(#InvalidArgument { field = "chunk_size"; reason = what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted) });
+            return #Err(#InvalidArgument {
+              field = "chunk_size";
+              reason = what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted);
+            });
           };
           chunks.add(chunk);
         };
@@ -142,10 +168,17 @@ module {
     let id = manifest.memory_id;
     let ?pending = state.pending.get(id) else return #Err(#NotFound { kind = "pending memory"; id });
     let ?record = pending.record else return #Err(#NotFound { kind = "record of pending memory"; id });
-    let chunks = switch (assemble(pending, manifest)) { case (#Ok found) found; case (#Err problem) return #Err problem };
+    let chunks = switch (assemble(pending, manifest)) {
+      case (#Ok found) found;
+      case (#Err problem) return #Err problem;
+    };
     let content = Seal.content(manifest.total_size, manifest.chunk_size, chunks);
     if (content.checksum != manifest.final_checksum) {
-      return #Err(#ChecksumMismatch { what = "final checksum of " # id; expected = manifest.final_checksum; actual = content.checksum });
+      return #Err(#ChecksumMismatch {
+        what = "final checksum of " # id;
+        expected = manifest.final_checksum;
+        actual = content.checksum;
+      });
     };
     switch (record.blob_ref.hash) {
       case (?hash) if (hash != content.checksum) {

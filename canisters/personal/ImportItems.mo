@@ -1,5 +1,5 @@
-/// Imported records: the capsule's own, memories, galleries, connections, groups. Owns what a record must be to be taken,
-/// and when a memory still needs its bytes. A batch is checked as a whole before any of it is stored.
+/// Imported records: the capsule's own, memories, galleries, connections, groups. Owns what a record must be to be
+/// taken, and when a memory still needs its bytes. A batch is checked as a whole before any of it is stored.
 import Array "mo:core/Array";
 import List "mo:core/List";
 import Map "mo:core/Map";
@@ -34,9 +34,18 @@ module {
 
   func checkCapsule(state : State, record : Capsule.CapsuleRecord, owner : Principal) : Problem = Validate.first([
     Validate.name("id", record.id),
-    if (ImportState.hasCapsule(state) and state.capsule.id != record.id) Validate.invalid("id", "capsule " # state.capsule.id # " is being imported here") else null,
-    if (not Persons.isPrincipal(record.subject, owner)) Validate.invalid("subject", "must be this canister's owner") else null,
-    if (not record.owners.any(func entry = Persons.isPrincipal(entry.key, owner))) Validate.invalid("owners", "must contain this canister's owner") else null,
+    if (ImportState.hasCapsule(state) and state.capsule.id != record.id) Validate.invalid(
+      "id",
+      "capsule " # state.capsule.id # " is being imported here",
+    ) else null,
+    if (not Persons.isPrincipal(record.subject, owner)) Validate.invalid(
+      "subject",
+      "must be this canister's owner",
+    ) else null,
+    if (not record.owners.any(func entry = Persons.isPrincipal(entry.key, owner))) Validate.invalid(
+      "owners",
+      "must contain this canister's owner",
+    ) else null,
     checkPeople("owners", record.owners),
     checkPeople("controllers", record.controllers),
     Validate.most("events of a capsule", CapsuleLimits.eventsPerCapsule, record.events.size()),
@@ -106,13 +115,22 @@ module {
   /// An item that was found in order, sealed: what it adds to the roster, and how to store it.
   type Prepared = { growth : Int; apply : () -> () };
 
-  func prepare(store : Store.Store, state : State, item : Capsule.ExportItem, owner : Principal) : Capsule.Result<Prepared> {
+  func prepare(
+    store : Store.Store,
+    state : State,
+    item : Capsule.ExportItem,
+    owner : Principal,
+  ) : Capsule.Result<Prepared> {
     let capsule = state.capsule;
     let (problem, growth, apply) : (Problem, Int, () -> ()) = switch item {
       case (#Capsule record) (checkCapsule(state, record, owner), 0, func() = putCapsule(store, state, record));
       case (#Memory record) {
         let sealed = Seal.memory(record, keptContent(state, record));
-        (Validate.first([checkMemory(record), Memories.checkSize(sealed)]), 0, func() = putMemory(store, state, sealed));
+        (
+          Validate.first([checkMemory(record), Memories.checkSize(sealed)]),
+          0,
+          func() = putMemory(store, state, sealed),
+        );
       };
       case (#Gallery gallery) {
         let sealed = Seal.gallery(gallery);
@@ -144,7 +162,12 @@ module {
   };
 
   /// Puts items in their places, new or over those with the same ids.
-  public func put(store : Store.Store, state : State, items : [Capsule.ExportItem], owner : Principal) : Capsule.UnitResult {
+  public func put(
+    store : Store.Store,
+    state : State,
+    items : [Capsule.ExportItem],
+    owner : Principal,
+  ) : Capsule.UnitResult {
     let batch = List.empty<Prepared>();
     var growth : Int = 0;
     for (item in items.values()) {

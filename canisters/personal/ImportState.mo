@@ -14,7 +14,12 @@ module {
   /// Chunks that have arrived, by index, and the memory's record, if that has.
   public type Pending = { var record : ?Capsule.MemoryRecord; chunks : Map.Map<Nat32, Store.Chunk> };
 
-  public type Final = { session : Nat64; at : Nat64; manifest : Capsule.CapsuleManifest; result : Types.FinalizedImport };
+  public type Final = {
+    session : Nat64;
+    at : Nat64;
+    manifest : Capsule.CapsuleManifest;
+    result : Types.FinalizedImport;
+  };
 
   public type State = {
     limits : Types.ImportLimits;
@@ -92,7 +97,9 @@ module {
     let ?session = state.session else return #Err(#NotFound { kind = "import session"; id = Nat64.toText(id) });
     if (id > session.id) return #Err(#NotFound { kind = "import session"; id = Nat64.toText(id) });
     if (id < session.id) return #Err(#SessionExpired { session = id; expired_at = session.started_at });
-    if (now >= expiresAt(state, session)) return #Err(#SessionExpired { session = id; expired_at = expiresAt(state, session) });
+    if (now >= expiresAt(state, session)) return #Err(
+      #SessionExpired { session = id; expired_at = expiresAt(state, session) }
+    );
     #Ok session;
   };
 

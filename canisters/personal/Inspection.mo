@@ -1,5 +1,6 @@
-/// Refuses at the door, before a message costs anything, what its method would refuse anyway: updates by the anonymous
-/// caller, imports by those who aren't controllers. Never the only guard, since calls by canisters don't pass here.
+/// Refuses at the door, before a message costs anything, what its method would refuse anyway: updates by the
+/// anonymous caller, imports by those who aren't controllers. Never the only guard, since calls by canisters don't
+/// pass here.
 import Principal "mo:core/Principal";
 
 module {

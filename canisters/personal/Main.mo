@@ -1,5 +1,5 @@
-/// The personal canister: one capsule, of one owner, that came by an import. The actor wires state, rules and endpoints;
-/// the capsule API is the backend's own (`capsule/CapsuleService`), the import is in `Import`.
+/// The personal canister: one capsule, of one owner, that came by an import. The actor wires state, rules and
+/// endpoints; the capsule API is the backend's own (`capsule/CapsuleService`), the import is in `Import`.
 import Principal "mo:core/Principal";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";

@@ -1,5 +1,5 @@
-/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule, and changes
-/// nothing before the import is final. Owns no state.
+/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule, and
+/// changes nothing before the import is final. Owns no state.
 import Principal "mo:core/Principal";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
@@ -11,10 +11,13 @@ module {
   type Refusal = ?Capsule.CapsuleError;
 
   public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : CapsuleService.Host {
-    func unfinished() : Refusal = if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
+    func unfinished() : Refusal {
+      if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
+    };
 
     func refuseUser(caller : Principal) : Refusal {
-      if (caller == owner or Access.mayWrite(state.capsule, caller)) unfinished() else ?#Unauthorized "this canister belongs to someone else";
+      let isTheirs = caller == owner or Access.mayWrite(state.capsule, caller);
+      if isTheirs { unfinished() } else ?#Unauthorized "this canister belongs to someone else";
     };
 
     {
@@ -36,7 +39,8 @@ module {
   ) : CapsuleService.CapsuleService = {
     service with
     createCapsule = func(caller : Principal, subject : Capsule.PersonRef) : Capsule.Result<Capsule.CapsuleHeader> {
-      if (caller == owner and ImportState.hasCapsule(state)) #Ok(Capsules.header(state.capsule)) else service.createCapsule(caller, subject);
+      if (caller == owner and ImportState.hasCapsule(state)) return #Ok(Capsules.header(state.capsule));
+      service.createCapsule(caller, subject);
     };
   };
 };

@@ -303,7 +303,7 @@ def test_an_import_with_pending_memories_is_not_finalized(world: PersonalWorld, 
     world.put(staged, Case("Capsule", capsule_record()))
     problem = world.err("finalize_import", staged, sender=OPERATOR)
     assert problem.tag == "InvalidArgument"
-    assert "1 memories are not committed yet, the first is mem-a" in problem.value["reason"]
+    assert "1 memories are not committed, mem-a first" in problem.value["reason"]
     world.ok("commit_memory", staged, memory_manifest("mem-a", CHUNKS), sender=OPERATOR)
     world.ok("finalize_import", staged, sender=OPERATOR)
 
