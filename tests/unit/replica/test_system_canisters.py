@@ -125,6 +125,17 @@ def test_withdrawn_cycles_arrive_at_the_canister(bench: Bench) -> None:
     assert balance(bench) == TEST_BALANCE - 7_000 - BLOCK_FEE
 
 
+def test_a_canister_deposits_cycles_on_an_account(bench: Bench) -> None:
+    canister = bench.puppet()
+    text = f'(record {{ to = record {{ owner = principal "{Principal(OWNER)}" }} }})'
+    arg = encode(*parse_args(text, LEDGER.method_type("deposit").args))
+    reply = bench.call(canister, "forward", call_argument(CYCLES_LEDGER, "deposit", arg, 10**12))
+    assert LEDGER.decode_result("deposit", reply)["balance"] == TEST_BALANCE + 10**12 - BLOCK_FEE
+    assert balance(bench) == TEST_BALANCE + 10**12 - BLOCK_FEE
+    with pytest.raises(CallRejectedError, match="needs at least 100000000"):
+        bench.call(canister, "forward", call_argument(CYCLES_LEDGER, "deposit", arg, 10))
+
+
 def test_a_withdrawal_to_nobody_is_refused_and_costs_nothing(bench: Bench) -> None:
     nobody = "lxzze-o7777-77777-aaaaa-cai"
     result = ask(bench, LEDGER, "withdraw", f'(record {{ amount = 7_000; to = principal "{nobody}" }})')

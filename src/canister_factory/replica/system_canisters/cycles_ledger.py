@@ -1,10 +1,10 @@
 """The cycles ledger of a test network: pays for creating and topping up canisters with cycles that nobody bought.
 
-Owns the accounts and these two payments. Not emulated: transfers, approvals, the block log and deduplication
+Owns the accounts, these two payments, and deposits. Not emulated: transfers, approvals, the block log and deduplication
 (`created_at_time` is refused, so that nobody relies on it).
 
-Every account starts with `TEST_BALANCE`; what it pays comes into circulation as newly minted cycles. Unlike on the real
-ledger, a payment that fails costs no fee.
+Every account starts with `TEST_BALANCE`; what it pays comes into circulation as newly minted cycles, what is deposited
+counts as consumed. Unlike on the real ledger, a payment that fails costs no fee.
 
 Source: the cycles ledger's interface description (dfinity/cycles-ledger).
 """
@@ -127,6 +127,28 @@ def _withdraw(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Cas
     return Case("Ok", subnet.state.ledger_blocks)
 
 
+def _deposit(subnet: Subnet, request: Request, argument: dict[str, Any]) -> dict[str, int]:
+    """The cycles attached to the call, less the fee, go to an account.
+
+    Raises:
+        CanisterError: IC0503, they don't cover the fee.
+    """
+    state, to = subnet.state, argument["to"]
+    account = _account(to["owner"].bytes, to["subaccount"])
+    if request.cycles < BLOCK_FEE:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Error from Canister {text_of(CYCLES_LEDGER)}: a deposit needs at least {BLOCK_FEE} cycles, the fee, but "
+            f"only {request.cycles} were attached.",
+            "IC0503",
+        )
+    balance = state.ledger_balances.get(account, TEST_BALANCE) + request.cycles - BLOCK_FEE
+    request.cycles = 0
+    state.ledger_balances[account] = balance
+    state.ledger_blocks += 1
+    return {"block_index": state.ledger_blocks, "balance": balance}
+
+
 def _balance_of(subnet: Subnet, request: Request, argument: dict[str, Any]) -> int:
     account = _account(argument["owner"].bytes, argument["subaccount"])
     return subnet.state.ledger_balances.get(account, TEST_BALANCE)
@@ -138,6 +160,7 @@ LEDGER = SystemCanister(
     {
         "create_canister": _create_canister,
         "withdraw": _withdraw,
+        "deposit": _deposit,
         "icrc1_balance_of": _balance_of,
         "icrc1_decimals": lambda *_: _DECIMALS,
         "icrc1_fee": lambda *_: BLOCK_FEE,
