@@ -1,0 +1,137 @@
+"""`canister-factory demo` and the commands around it, as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
+
+FIELDS = {
+    "owner",
+    "canister_id",
+    "status",
+    "controllers_before",
+    "controllers_after",
+    "module_hash",
+    "memories",
+    "bytes",
+    "source_manifest",
+    "target_manifest",
+    "cycles_consumed",
+    "seconds",
+    "replica_url",
+    "backend_id",
+}
+
+
+def command(*args: str, home: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables, **({"CANISTER_FACTORY_HOME": str(home)} if home else {})}
+    return subprocess.run(
+        [sys.executable, "-m", "canister_factory", *args],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+    )
+
+
+def test_the_demo_gives_files_of_all_sorts_back_and_prints_one_object(tmp_path: Path) -> None:
+    files = {
+        "empty.txt": b"",
+        "notes/žlutý kůň.md": "úpěl ďábelské ódy".encode(),
+        "photo.jpg": os.urandom(1_000_001),
+        "film.mp4": os.urandom(4_000_000),
+        'b\n"quotes".bin': b"\x00\xff",
+    }
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / os.fsdecode(b"caf\xe9.bin")).write_bytes(b"latin-1")
+    (tmp_path / "out").symlink_to("/etc")
+
+    done = command("demo", str(tmp_path), "--json")
+
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert result.keys() >= FIELDS
+    assert result["status"] == "Completed"
+    assert result["controllers_after"] == [result["owner"]]
+    assert sorted(result["controllers_before"]) == sorted([result["owner"], result["operator"]])
+    assert result["source_manifest"] == result["target_manifest"]
+    assert len(result["module_hash"]) == 64
+    assert (result["memories"], result["bytes"]) == (6, sum(map(len, files.values())) + 7)
+    assert result["read_back"] == "equal"
+    assert "left out: out: a symbolic link out of the directory" in done.stderr
+
+
+def test_without_a_directory_the_demo_shows_the_sample_as_a_table() -> None:
+    done = command("demo")
+    assert done.returncode == 0, done.stderr
+    assert "Completed" in done.stdout
+    assert "every byte equal" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kept_replica_can_be_looked_at_and_stopped(tmp_path: Path) -> None:
+    kept = command("demo", "--keep", "--json", TMPDIR=str(tmp_path))
+    assert kept.returncode == 0, kept.stderr
+    result = json.loads(kept.stdout)
+    (home,) = tmp_path.glob("canister-factory-demo-*")
+    try:
+        for role in ("owner", "operator", "admin"):
+            assert stat.S_IMODE((home / f"{role}.pem").stat().st_mode) == 0o600
+        owner = ("--identity", str(home / "owner.pem"))
+        admin = ("--identity", str(home / "admin.pem"))
+        backend = ("--backend", result["backend_id"])
+
+        whoami = command("call", result["canister_id"], "whoami", *owner, home=home)
+        assert whoami.stdout == f'(principal "{result["owner"]}")\n'
+        info = command("call", result["canister_id"], "get_personal_info", "--json", home=home)
+        assert json.loads(info.stdout)[0]["owner"] == result["owner"]
+        controllers = command(
+            "call",
+            "aaaaa-aa",
+            "canister_status",
+            f'(record {{ canister_id = principal "{result["canister_id"]}" }})',
+            "--json",
+            *owner,
+            home=home,
+        )
+        assert json.loads(controllers.stdout)[0]["settings"]["controllers"] == [result["owner"]]
+        status = command("status", "--json", *backend, *owner, home=home)
+        assert json.loads(status.stdout)["status"] == "Completed"
+        listed = command("list", "--json", *backend, *admin, home=home)
+        assert json.loads(listed.stdout)["canister_id"] == result["canister_id"]
+
+        stranger = command("list", *backend, home=home)
+        assert (stranger.returncode, stranger.stderr.count("\n")) == (1, 1)
+        over = command("run", result["owner"], *backend, "--identity", str(home / "operator.pem"), "--json", home=home)
+        assert over.returncode == 1
+        assert "not in progress" in json.loads(over.stdout)["error"]["message"]
+        wrong = command("call", result["canister_id"], "whoani", home=home)
+        assert (wrong.returncode, "whoami" in wrong.stderr) == (2, True)
+    finally:
+        stopped = command("replica", "stop", home=home)
+    assert stopped.returncode == 0, stopped.stderr
+    gone = command("call", result["canister_id"], "whoami", "--network", result["replica_url"], "--fetch-root-key")
+    assert gone.returncode == 3
+    assert gone.stderr.startswith("error: can't connect")
+
+
+def test_a_file_above_the_upload_limit_is_named_with_the_limit(tmp_path: Path) -> None:
+    with (tmp_path / "huge.bin").open("wb") as file:
+        file.truncate(1_073_741_825)
+    done = command("demo", str(tmp_path), "--json")
+    assert done.returncode == 1
+    message = json.loads(done.stdout)["error"]["message"]
+    assert "huge.bin (1,073,741,825 bytes) can't be stored" in message
+    assert "1,073,741,824" in message
