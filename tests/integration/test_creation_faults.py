@@ -21,6 +21,7 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory import canister as canister_module
+from canister_factory.factory import stages as stages_module
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError
 from canister_factory.factory.events import (
     HandedOver,
@@ -351,3 +352,34 @@ async def test_an_operator_reads_nothing_without_a_lease(world: World) -> None:
     client = BackendClient(world.operator, world.backend_id)
     with pytest.raises(CreationRefused):
         await client.list_export_entries(LeaseRef(owner=world.owner_id, lease=1))
+
+
+async def test_a_capsule_that_outgrew_the_import_limit_gets_a_canister_with_a_larger_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = stages_module.DEFAULT_LIMITS.model_copy(update={"max_import_bytes": 1_000})
+    monkeypatch.setattr(stages_module, "DEFAULT_LIMITS", small)
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(done(CreationStatus.Installing)), import_margin_bytes=0).run(
+            world.owner_id
+        )
+    created = await world.as_owner.get_detailed_creation_status()
+    assert created is not None
+    contents = await fill(world.as_owner)
+    outcome = await world.orchestrator(import_margin_bytes=0).run(world.owner_id)
+    assert outcome.creation.canister_id == created.canister_id
+    assert await read_back(world.personal(outcome.creation.canister_id)) == contents
+
+
+async def test_a_limit_of_the_target_is_named_in_the_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = stages_module.DEFAULT_LIMITS.model_copy(update={"max_chunk_bytes": 1_000})
+    monkeypatch.setattr(stages_module, "DEFAULT_LIMITS", small)
+    await world.as_owner.add_memory_to_capsule(inline(bytes(1_001)), note("large"))
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(CreationFailedError, match=r"1,001, above the limit of 1,000"):
+        await world.orchestrator().run(world.owner_id)
+    failed = await world.as_owner.get_detailed_creation_status()
+    assert failed is not None
+    assert failed.error is not None
+    assert failed.error.kind == CreationErrorKind.ImportFailed

@@ -51,7 +51,7 @@ def demo(directory: Path | None, keep: bool) -> None:
     step(f"{len(files)} files, {output.size(sum(file.size for file in files))}, from {where}")
     with DemoNetwork(keep=keep) as network:
         step(f"embedded replica at {network.network.url}")
-        result = asyncio.run(_demo(network, files, started))
+        result = asyncio.run(network.watched(_demo(network, files, started)))
         if output.settings.json:
             output.json_object(result.fields(network.network.url))
         else:

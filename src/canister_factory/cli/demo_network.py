@@ -5,24 +5,27 @@ Owns that replica's life. Does not own the replica (`canister_factory.replica`).
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
-from canister_factory.cli.errors import CommandError
+from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
 
+T = TypeVar("T")
+_WATCH_SECONDS = 0.5
 _STATE_VARIABLE = "CANISTER_FACTORY_HOME"
 
 
@@ -61,6 +64,24 @@ class DemoNetwork:
         if self._kept is not None and error is not None:
             self._kept.terminate()
             self._kept.wait()
+
+    async def watched(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`; when the replica ends meanwhile, that is said at once instead of waiting for it."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait({task}, timeout=_WATCH_SECONDS)
+            if not task.done() and not self._running():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_WATCH_SECONDS)
+                raise CommandError(
+                    "the embedded replica ended in the middle of the demo; run it again", exit_code=UNREACHABLE
+                )
+        return await task
+
+    def _running(self) -> bool:
+        if self._kept is not None:
+            return self._kept.poll() is None
+        return self._process is not None and self._process.running
 
     def keep_identities(self, identities: Mapping[str, Identity]) -> None:
         """With `keep`: writes each identity's PEM file, readable by this user only."""

@@ -6,6 +6,7 @@ Owns the fence around a worker. Does not own: what is done within it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -25,6 +26,7 @@ from canister_factory.factory.patience import Patience, Sleep
 from canister_factory.ic.errors import IcError
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class Lease:
@@ -73,11 +75,11 @@ class Lease:
             async with asyncio.timeout(max(self.remaining_seconds, 1.0)):
                 await self._backend.renew_lease(self.ref)
         except TimeoutError:
-            raise LeaseLostError(f"{self} could not be renewed before it ran out: no answer from the backend") from None
+            raise LeaseLostError(f"{self._name()} could not be renewed before it ran out: no answer") from None
         except CreationRefused as refusal:
             if refusal.error.kind == CreationErrorKind.InvalidRequest:
                 raise  # the creation isn't in progress any more
-            raise LeaseLostError(f"{self} is lost: {refusal.error.message}") from refusal
+            raise LeaseLostError(f"{self._name()} is lost: {refusal.error.message}") from refusal
         self._ends_at = asked_at + self._config.lease_seconds
 
     async def release(self) -> None:
@@ -116,4 +118,8 @@ class Lease:
                 return
             except IcError as error:
                 if self.remaining_seconds <= 0:
-                    raise LeaseLostError(f"{self} ran out, since it could not be renewed: {error}") from error
+                    raise LeaseLostError(f"{self._name()} ran out, it could not be renewed: {error}") from error
+                logger.warning("%s can't be renewed, %.0f s left: %s", self._name(), self.remaining_seconds, error)
+
+    def _name(self) -> str:
+        return f"lease {self.ref.lease} on the creation of {self._owner}"
