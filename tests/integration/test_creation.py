@@ -6,6 +6,7 @@ import hashlib
 import io
 
 import pytest
+from creation_world import World, inline, note
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
@@ -18,7 +19,6 @@ from canister_factory.contract.person_models import ConnectionStatus, NewConnect
 from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.identity import Identity
-from conftest import World, inline, note
 
 
 def pattern(size: int, seed: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from creation_world import World, inline, note
 from test_creation import fill, read_back
 
 from canister_factory.candid.principal import Principal
@@ -35,7 +36,6 @@ from canister_factory.factory.events import (
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.management import ManagementCanister
-from conftest import World, inline, note
 
 
 class Killed(BaseException):

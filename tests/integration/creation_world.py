@@ -1,0 +1,76 @@
+"""What a creation test has: a backend with its admin, operator and one owner, and shorthands for data."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.network import Network
+
+
+def note(name: str, **fields: Any) -> NewMemory:
+    """A memory to be, of bytes."""
+    return NewMemory(memory_type=MemoryType.Document, name=name, content_type="application/octet-stream", **fields)
+
+
+def inline(data: bytes) -> MemoryData:
+    """Bytes that travel in one message."""
+    return MemoryData(blob_ref=BlobRef(kind=BlobKind.ICPCapsule, locator=""), data=data)
+
+
+@dataclass
+class World:
+    """A backend with its admin, operator and one owner; everything else is made from these."""
+
+    network: Network
+    admin: Agent
+    operator: Agent
+    owner: Agent
+    backend_id: Principal
+    stack: AsyncExitStack
+    events: list[object] = field(default_factory=list)
+
+    def agent(self, identity: Identity | None = None, **options: Any) -> Agent:
+        """An agent of a new identity (or this one); closed with the world."""
+        agent = Agent(identity or Identity.generate(), self.network, **options)
+        self.stack.push_async_callback(agent.close)
+        return agent
+
+    @property
+    def as_admin(self) -> BackendClient:
+        return BackendClient(self.admin, self.backend_id)
+
+    @property
+    def as_operator(self) -> BackendClient:
+        return BackendClient(self.operator, self.backend_id)
+
+    @property
+    def as_owner(self) -> BackendClient:
+        return BackendClient(self.owner, self.backend_id)
+
+    @property
+    def owner_id(self) -> Principal:
+        return Principal(self.owner.identity.sender().bytes)
+
+    @property
+    def operator_id(self) -> Principal:
+        return Principal(self.operator.identity.sender().bytes)
+
+    def orchestrator(self, *, agent: Agent | None = None, emit: Any = None, **config: Any) -> Orchestrator:
+        """A new orchestrator that knows nothing; its events are kept in `events`."""
+        config = {"backoff_seconds": 0.05, "progress_seconds": 0.0, **config}
+        return Orchestrator(
+            agent or self.operator, self.backend_id, FactoryConfig(**config), emit=emit or self.events.append
+        )
+
+    def personal(self, canister_id: Principal, agent: Agent | None = None) -> PersonalClient:
+        """A personal canister, as its owner sees it."""
+        return PersonalClient(agent or self.owner, canister_id)
