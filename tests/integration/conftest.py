@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from creation_world import World
+from creation_world import World, inline, note
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.reserve_models import BackendInit
@@ -20,6 +20,9 @@ from canister_factory.factory.deployment import deploy_backend, fund, register_r
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+
+
+__all__ = ["World", "inline", "note"]
 
 
 @pytest.fixture(scope="session")
