@@ -14,15 +14,23 @@ import click
 from canister_factory.cli import errors
 
 COMMANDS: dict[str, str] = {
+    "admin": "canister_factory.cli.admin:admin",
     "call": "canister_factory.cli.call:call",
+    "cleanup": "canister_factory.cli.cleanup:cleanup",
     "demo": "canister_factory.cli.demo:demo",
     "deploy": "canister_factory.cli.deploy:deploy",
+    "doctor": "canister_factory.cli.doctor:doctor",
     "identity": "canister_factory.cli.identity:identity",
     "list": "canister_factory.cli.status:list_creations",
     "replica": "canister_factory.cli.replica:replica",
+    "request": "canister_factory.cli.request:request",
+    "reserve": "canister_factory.cli.reserve:reserve",
+    "retry": "canister_factory.cli.request:retry",
     "run": "canister_factory.cli.run:run",
     "status": "canister_factory.cli.status:status",
     "upgrade": "canister_factory.cli.deploy:upgrade",
+    "verify": "canister_factory.cli.verify:verify",
+    "worker": "canister_factory.cli.worker:worker",
 }
 """Name of a command or group, and where it is: `module:attribute`."""
 

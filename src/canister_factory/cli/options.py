@@ -75,21 +75,28 @@ def output_options(command: F) -> F:
     )(command)
 
 
-def network_options(command: F) -> F:
-    """`--network`, `--root-key`, `--fetch-root-key`: passed to the command as `network: Network`."""
-
-    @click.option(
+def network_name_options(command: F) -> F:
+    """`--network`, `--root-key`, `--fetch-root-key` as they were typed: what `resolve_network` takes."""
+    command = click.option(
+        "--fetch-root-key", is_flag=True, help="Ask the network at a URL for its root key: for test networks only."
+    )(command)
+    command = click.option(
+        "--root-key", "root_key_hex", metavar="HEX", help="The root key (DER) of the network at a URL."
+    )(command)
+    return click.option(
         "--network",
         "network_name",
         default="embedded",
         show_default=True,
         envvar="CANISTER_FACTORY_NETWORK",
         help="embedded, local (dfx, icp-cli), ic (mainnet), or a URL.",
-    )
-    @click.option("--root-key", "root_key_hex", metavar="HEX", help="The root key (DER) of the network at a URL.")
-    @click.option(
-        "--fetch-root-key", is_flag=True, help="Ask the network at a URL for its root key: for test networks only."
-    )
+    )(command)
+
+
+def network_options(command: F) -> F:
+    """`--network`, `--root-key`, `--fetch-root-key`: passed to the command as `network: Network`."""
+
+    @network_name_options
     @wraps(command)
     def with_network(*args: Any, network_name: str, root_key_hex: str | None, fetch_root_key: bool, **rest: Any) -> Any:
         return command(*args, network=resolve_network(network_name, root_key_hex, fetch_root_key), **rest)

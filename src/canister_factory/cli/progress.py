@@ -71,8 +71,9 @@ def rate(count: int, seconds: float) -> str:
 class EventLines:
     """An event hook that turns a creation's events into lines, and into movements of a bar."""
 
-    def __init__(self, advance: Advance) -> None:
+    def __init__(self, advance: Advance, say: Callable[[str], None] = step) -> None:
         self._advance = advance
+        self._say = say
         self._shown = 0
 
     def __call__(self, event: Event) -> None:
@@ -81,15 +82,15 @@ class EventLines:
                 self._advance(max(0, done - self._shown))
                 self._shown = max(self._shown, done)
             case StageDone(stage=stage, detail=detail, skipped=skipped):
-                step(f"{stage}: {'there already: ' if skipped else ''}{detail or 'done'}")
+                self._say(f"{stage}: {'there already: ' if skipped else ''}{detail or 'done'}")
             case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
-                step(
+                self._say(
                     f"created {canister_id} with {output.cycles(cycles)} cycles, controllers "
                     f"{', '.join(sorted(map(str, controllers)))}"
                 )
             case PassDone(number=number, bytes_moved=moved, locked=True):
-                step(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
+                self._say(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
             case Verified(source_manifest=manifest):
-                step(f"both sides have the manifest {manifest.hex()}, certified for the target")
+                self._say(f"both sides have the manifest {manifest.hex()}, certified for the target")
             case HandedOver(controllers=controllers):
-                step(f"handed over: the only controller is {', '.join(map(str, controllers))}")
+                self._say(f"handed over: the only controller is {', '.join(map(str, controllers))}")

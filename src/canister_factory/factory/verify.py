@@ -46,7 +46,7 @@ async def verify(
     target_entries = await target.entries()
     certified = await patience(target.client.get_manifest)
     _check_side("target", certified.manifest, target_entries)
-    _check_certificate(certified.certificate, certified.manifest, target.client.canister_id, root_key, clock_ns())
+    check_certificate(certified.certificate, certified.manifest, target.client.canister_id, root_key, clock_ns())
     differing = [
         f"{key.kind.name.lower()} {key.id}"
         for key in sorted({*source_entries, *target_entries})
@@ -84,7 +84,7 @@ def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, 
         raise VerifyError(f"the {side}'s manifest claims the hash {claim}, but its entries make {computed.hex()}")
 
 
-def _check_certificate(
+def check_certificate(
     certificate: bytes | None, manifest: CapsuleManifest, canister_id: Principal, root_key: bytes, now_ns: int
 ) -> None:
     """Raises `VerifyError` or `CertificateError` unless the network certifies the manifest's hash for the target."""

@@ -78,9 +78,11 @@ class Worker:
                     result = error
                 self._finished(owner, result)
 
+        # Listed before the group begins: it would wrap an error of the list in an ExceptionGroup.
+        owners = [request.owner async for request in self._open()]
         async with asyncio.TaskGroup() as group:
-            async for request in self._open():
-                group.create_task(one(request.owner))
+            for owner in owners:
+                group.create_task(one(owner))
         return completed
 
     async def _open(self) -> AsyncIterator[OpenRequest]:

@@ -1,0 +1,233 @@
+"""`admin …`: the switch, roles, approved releases and creations of a backend.
+
+Owns these commands. Does not own: logs and registry (`admin_logs`), the reserve (`reserve`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Literal
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import admin_logs, output
+from canister_factory.cli.backend import Ask, backend_command, follow
+from canister_factory.cli.options import PRINCIPAL
+from canister_factory.cli.results import confirm, done, moment, record
+from canister_factory.cli.status import list_creations, status
+from canister_factory.contract.artifacts import API_VERSION, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import NewRelease, OwnerPageRequest
+
+
+@click.group()
+def admin() -> None:
+    """Look after a backend: who may do what, what is approved, what went wrong.
+
+    The caller must be an admin or a controller of the backend; operators may look at most of it.
+
+    \b
+    Example:
+      export CANISTER_FACTORY_BACKEND=lxzze-o7777-77777-aaaaa-cai CANISTER_FACTORY_IDENTITY=admin.pem
+      canister-factory admin status
+      canister-factory admin operators add $OPERATOR
+    """
+
+
+admin.add_command(list_creations, "states")
+admin.add_command(status, "show")
+for command in (
+    admin_logs.errors,
+    admin_logs.error_rate,
+    admin_logs.notifications,
+    admin_logs.acknowledge,
+    admin_logs.registry,
+):
+    admin.add_command(command)
+
+
+# --- The switch and the overview ------------------------------------------------------------------------------------
+
+
+@admin.command()
+@backend_command
+def enable(ask: Ask) -> None:
+    """Accept requests for personal canisters."""
+    ask(lambda backend: backend.set_personal_canister_creation_enabled(True))
+    done("The backend accepts requests for personal canisters.", creation_enabled=True)
+
+
+@admin.command()
+@backend_command
+def disable(ask: Ask) -> None:
+    """Refuse new requests for personal canisters. Creations in progress go on."""
+    ask(lambda backend: backend.set_personal_canister_creation_enabled(False))
+    done("The backend refuses new requests; creations in progress go on.", creation_enabled=False)
+
+
+@admin.command("status")
+@backend_command
+def overview(ask: Ask) -> None:
+    """Show the backend at a glance: version, switch, creations, reserve, roles."""
+
+    async def look(backend: BackendClient) -> dict[str, Any]:
+        creations = follow(
+            lambda after, limit: backend.list_all_creation_states(OwnerPageRequest(after=after, limit=limit))
+        )
+        states = Counter([str(creation.status) async for creation in creations])
+        reserve = await backend.get_reserve_status()
+        return {
+            "backend_id": backend.canister_id,
+            "api_version": await backend.get_api_version(),
+            "creation_enabled": await backend.is_personal_canister_creation_enabled(),
+            "creations": dict(states),
+            "reserve": reserve.available,
+            "alert_level": reserve.alert_level,
+            "admins": await backend.list_admins(),
+            "operators": await backend.list_operators(),
+            "releases": [release.module_hash for release in await backend.list_releases()],
+        }
+
+    found = ask(look)
+    if output.settings.json:
+        output.json_object(found)
+        return
+    output.table(
+        "Backend",
+        [
+            ("backend", found["backend_id"]),
+            ("API version", found["api_version"]),
+            ("creation", "enabled" if found["creation_enabled"] else "disabled"),
+            ("creations", ", ".join(f"{count} {name}" for name, count in found["creations"].items()) or "none yet"),
+            ("reserve", f"{output.cycles(found['reserve'])} available, {found['alert_level']}"),
+            ("admins", ", ".join(map(str, found["admins"])) or "none but the controllers"),
+            ("operators", ", ".join(map(str, found["operators"])) or "none: nobody can run creations"),
+            ("releases", ", ".join(digest.hex() for digest in found["releases"]) or "none: nothing can be installed"),
+        ],
+    )
+
+
+@admin.command()
+@backend_command
+def stats(ask: Ask) -> None:
+    """Show how many creations were attempted, succeeded and failed, and the cycles they took."""
+    counted = ask(lambda backend: backend.get_personal_canister_creation_stats())
+    record(
+        counted,
+        [
+            ("attempts", f"{counted.total_attempts:,}"),
+            ("successes", f"{counted.total_successes:,}"),
+            ("failures", f"{counted.total_failures:,}"),
+            ("cycles consumed", output.cycles(counted.total_cycles_consumed)),
+        ],
+    )
+
+
+# --- Roles ----------------------------------------------------------------------------------------------------------
+
+RoleAction = Literal["list", "add", "remove"]
+_ROLE_ACTION = click.Choice(["list", "add", "remove"])
+
+
+@admin.command()
+@click.argument("action", type=_ROLE_ACTION, default="list")
+@click.argument("who", type=PRINCIPAL, metavar="[PRINCIPAL]", required=False)
+@backend_command
+def admins(action: RoleAction, who: Principal | None, ask: Ask) -> None:
+    """List the admins, or 'add PRINCIPAL', or 'remove PRINCIPAL'. Controllers are admins without being listed."""
+    if _is_change(action, who) and who is not None:
+        ask(lambda backend: backend.add_admin(who) if action == "add" else backend.remove_admin(who))
+    _show_people("admins", ask(lambda backend: backend.list_admins()))
+
+
+@admin.command()
+@click.argument("action", type=_ROLE_ACTION, default="list")
+@click.argument("who", type=PRINCIPAL, metavar="[PRINCIPAL]", required=False)
+@backend_command
+def operators(action: RoleAction, who: Principal | None, ask: Ask) -> None:
+    """List the operators, who run creations, or 'add PRINCIPAL', or 'remove PRINCIPAL'."""
+    if _is_change(action, who) and who is not None:
+        ask(lambda backend: backend.add_operator(who) if action == "add" else backend.remove_operator(who))
+    _show_people("operators", ask(lambda backend: backend.list_operators()))
+
+
+def _is_change(action: str, subject: object) -> bool:
+    """Whether something is to be changed. Raises `click.UsageError` when action and subject don't go together."""
+    if (action == "list") != (subject is None):
+        wrong = "takes no more arguments" if action == "list" else "needs to be told whom or what"
+        raise click.UsageError(f"'{action}' {wrong}")
+    return action != "list"
+
+
+def _show_people(role: str, people: list[Principal]) -> None:
+    if output.settings.json:
+        output.json_object({role: people})
+    else:
+        output.text("\n".join(map(str, people)) or f"no {role}")
+
+
+# --- Releases -------------------------------------------------------------------------------------------------------
+
+
+class ModuleHashType(click.ParamType[bytes]):
+    """A module's SHA-256 in hexadecimal, as `module_hash` is shown everywhere."""
+
+    name = "hash"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        digits = str(value).removeprefix("0x")
+        if re.fullmatch(r"[0-9a-fA-F]{64}", digits) is None:
+            self.fail(f"{value!r} is not a SHA-256 in hexadecimal (64 digits)", param, ctx)
+        return bytes.fromhex(digits)
+
+
+@admin.command()
+@click.argument("action", type=click.Choice(["list", "register", "revoke"]), default="list")
+@click.argument("module_hash", type=ModuleHashType(), metavar="[HASH]", required=False)
+@click.option("--api-version", default=API_VERSION, show_default=True, help="The module's, when it is registered.")
+@click.option("--note", default="", help="What it is, when it is registered.")
+@backend_command
+def releases(action: str, module_hash: bytes | None, api_version: str, note: str, ask: Ask) -> None:
+    """List the modules approved for personal canisters, or 'register HASH', or 'revoke HASH'.
+
+    'register' without HASH approves the module that comes along. Nothing else than an approved module is installed or
+    accepted; what runs already is not changed by revoking.
+    """
+    if action == "register":
+        bundled = personal_wasm()
+        chosen = module_hash or bundled.module_hash
+        default_note = bundled.name if chosen == bundled.module_hash else ""
+        new = NewRelease(module_hash=chosen, api_version=api_version, note=note or default_note)
+        ask(lambda backend: backend.register_release(new))
+    elif _is_change(action, module_hash) and module_hash is not None:
+        ask(lambda backend: backend.revoke_release(module_hash))
+    approved = ask(lambda backend: backend.list_releases())
+    if output.settings.json:
+        output.json_object({"releases": [release.model_dump(mode="json") for release in approved]})
+    elif approved:
+        rows = [(r.module_hash.hex(), r.api_version, moment(r.registered_at), r.note) for r in approved]
+        output.table("", rows, ("module hash", "API version", "registered", "note"))
+    else:
+        output.note("no module is approved, so nothing can be installed: 'admin releases register'")
+
+
+# --- Creations ------------------------------------------------------------------------------------------------------
+
+
+@admin.command()
+@click.argument("owner", type=PRINCIPAL)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@backend_command
+def clear(owner: Principal, yes: bool, ask: Ask) -> None:
+    """Forget the creation of OWNER, which must have ended, so that OWNER may begin anew.
+
+    A canister that was created stays, and stays in the registry; 'cleanup' deletes it first. Clearing a completed
+    creation makes the shared capsule writable again.
+    """
+    confirm(f"Forget the creation of {owner}?", yes)
+    ask(lambda backend: backend.clear_creation_state(owner))
+    done(f"The creation of {owner} is forgotten.", owner=owner, cleared=True)

@@ -1,0 +1,84 @@
+"""Commands that talk to a backend: their options in one decorator, and pages followed to their end.
+
+Owns this frame. Does not own: what is asked (`contract`), how it is shown (`results`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import F, backend_option, network_options, output_options, run_with_agent
+from canister_factory.contract.clients import BackendClient
+
+if TYPE_CHECKING:
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+
+T = TypeVar("T")
+Item = TypeVar("Item", covariant=True)
+Cursor = TypeVar("Cursor")
+
+PAGE_ITEMS = 1_000
+"""The most items that the backend puts on a page."""
+
+
+class Ask(Protocol):
+    """Runs calls of the backend as the command's identity, and returns what they return."""
+
+    def __call__(self, work: Callable[[BackendClient], Awaitable[T]]) -> T:
+        """Runs `work` to its end. Raises what the calls raise."""
+
+
+class Page(Protocol[Item]):
+    """A page of a list."""
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """What is on it."""
+
+    @property
+    def next(self) -> Any:
+        """Where the next page begins; `None` on the last one."""
+
+
+def backend_command(command: F) -> F:
+    """`--backend`, the network's options, a key and the output's options: passed to the command as `ask: Ask`."""
+
+    @wraps(command)
+    def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
+        def ask(work: Callable[[BackendClient], Awaitable[T]]) -> T:
+            async def with_client(agent: Agent) -> T:
+                return await work(BackendClient(agent, backend))
+
+            return run_with_agent(identity, network, with_client)
+
+        return command(*args, ask=ask, **rest)
+
+    decorated: F = backend_option(network_options(signing_identity_option(output_options(with_backend))))  # type: ignore[assignment]
+    return decorated
+
+
+def limit_option(command: F) -> F:
+    """`--limit N`: passed to the command as `limit: int | None`."""
+    return click.option("--limit", type=click.IntRange(min=1), help="At most this many.  [default: all]")(command)
+
+
+async def follow(fetch: Callable[[Any, int], Awaitable[Page[Item]]], limit: int | None = None) -> AsyncIterator[Item]:
+    """All items of a paged list, or the first `limit`. `fetch(after, count)` returns a page."""
+    after, left = None, limit
+    while True:
+        page = await fetch(after, PAGE_ITEMS if left is None else min(left, PAGE_ITEMS))
+        for item in page.items[:left]:
+            yield item
+        if left is not None:
+            left -= len(page.items)
+        if page.next is None or page.next == after or (left is not None and left <= 0):
+            return
+        after = page.next

@@ -1,0 +1,117 @@
+"""`cleanup OWNER`: deletes what a failed creation left behind, so that its owner may begin anew.
+
+Owns the order: the canister first, the record of it last. Does not own: deleting (`factory.canister`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import (
+    PRINCIPAL,
+    backend_option,
+    load_identity,
+    network_options,
+    output_options,
+    run_with_agent,
+)
+from canister_factory.cli.progress import step
+from canister_factory.cli.results import confirm, done
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.factory.canister import PersonalCanister
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.patience import Patience
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import CanisterNotFoundError
+
+if TYPE_CHECKING:
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+
+
+@click.command()
+@click.argument("owner", type=PRINCIPAL)
+@backend_option
+@network_options
+@signing_identity_option
+@click.option(
+    "--admin-identity",
+    "admin_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM file of an admin, if the operator of --identity is none.",
+)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@output_options
+def cleanup(
+    owner: Principal,
+    backend: Principal,
+    network: Network,
+    identity: Identity,
+    admin_file: Path | None,
+    yes: bool,
+) -> None:
+    """Delete the canister of OWNER's failed creation, and forget the creation.
+
+    The operator that ran the creation still controls the canister, and deletes it with --identity; its cycles are
+    lost. An admin then clears the creation, so that OWNER may ask anew. The capsule on the backend is not touched.
+    Usually a 'retry' by the owner is better: it goes on with what is there.
+
+    \b
+    Example:
+      canister-factory cleanup $OWNER --identity operator.pem --admin-identity admin.pem
+    """
+    admin = identity if admin_file is None else load_identity(admin_file)
+
+    async def work(agent: Agent) -> tuple[Principal | None, bool]:
+        async with Agent(admin, network) as admin_agent:
+            as_admin = BackendClient(admin_agent, backend)
+            canister_id = await _failed_canister(as_admin, owner)
+            what = f"Delete the canister {canister_id} and forget" if canister_id else "Forget"
+            confirm(f"{what} the failed creation of {owner}?", yes)
+            deleted = canister_id is not None and await _delete(agent, canister_id, owner)
+            await as_admin.clear_creation_state(owner)
+        return canister_id, deleted
+
+    canister_id, deleted = run_with_agent(identity, network, work)
+    done(
+        f"The creation of {owner} is forgotten; "
+        + (f"canister {canister_id} is deleted." if canister_id else "there was no canister."),
+        owner=owner,
+        canister_id=canister_id,
+        deleted=deleted,
+        cleared=True,
+    )
+
+
+async def _failed_canister(as_admin: BackendClient, owner: Principal) -> Principal | None:
+    """The canister of a failed creation, if it came so far. Raises `CommandError` when it hasn't failed."""
+    await as_admin.list_admins()  # refused to everybody else, before anything is deleted
+    creation = await as_admin.get_user_creation_status(owner)
+    if creation is None:
+        raise CommandError(f"{owner} has no creation on {as_admin.canister_id}: there is nothing to clean up")
+    if creation.status != CreationStatus.Failed:
+        raise CommandError(
+            f"the creation of {owner} is {creation.status}, and only a failed one can be cleaned up; "
+            "'canister-factory status' shows how far it is"
+        )
+    return creation.canister_id
+
+
+async def _delete(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
+    """Whether there was something to delete: an earlier run may have done it."""
+    canister = PersonalCanister(agent, canister_id, owner, Patience(FactoryConfig()))
+    try:
+        await canister.clean_up()
+    except CanisterNotFoundError:
+        output.note(f"canister {canister_id} is gone already")
+        return False
+    step(f"deleted canister {canister_id}")
+    return True

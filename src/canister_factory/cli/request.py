@@ -1,0 +1,99 @@
+"""`request` and `retry`: an owner asks for a personal canister, and asks again after a failure.
+
+Owns these questions. Does not own: the creation, which a worker runs (`worker`, `run`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
+from canister_factory.cli.backend import Ask, backend_command
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.options import PRINCIPAL
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    CreatePersonalCanisterConfig,
+    CreationStatus,
+    DetailedCreationStatus,
+    PersonalCanisterCreationResponse,
+)
+
+Answer = tuple[PersonalCanisterCreationResponse, DetailedCreationStatus | None]
+
+
+@click.command()
+@click.option("--name", help="What to call the canister.")
+@click.option("--subnet", type=PRINCIPAL, help="Where to create it.  [default: where the backend is]")
+@backend_command
+def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
+    """Ask for a personal canister, as the owner of a capsule.
+
+    A worker then creates it; 'status' shows how far it is. Asked again, it answers with what is.
+
+    \b
+    Example:
+      canister-factory request --backend $BACKEND --identity owner.pem --name "My memories"
+    """
+    config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
+
+    async def work(backend: BackendClient) -> Answer:
+        return await backend.create_personal_canister(config), await backend.get_detailed_creation_status()
+
+    _show(ask(work))
+
+
+@click.command()
+@backend_command
+def retry(ask: Ask) -> None:
+    """Ask again after a failure, as the owner: goes on with the canister and the data that are there.
+
+    Only the owner can retry. To run what owners have asked for, an operator uses 'run OWNER' or 'worker'.
+    """
+
+    async def work(backend: BackendClient) -> Answer:
+        before = await backend.get_detailed_creation_status()
+        if before is None:
+            raise CommandError("there is nothing to retry: no personal canister was asked for; use 'request'")
+        if before.status != CreationStatus.Failed:
+            raise CommandError(
+                f"there is nothing to retry: the creation is {before.status}"
+                + (
+                    ""
+                    if before.status == CreationStatus.Completed
+                    else "; an operator's 'run' or 'worker' goes on with it"
+                )
+            )
+        if before.error is not None and not before.error.retry_helps:
+            output.note(f"note: this may fail again, until an admin has looked at it: {before.error.message}")
+        return await backend.create_personal_canister(), await backend.get_detailed_creation_status()
+
+    _show(ask(work))
+
+
+def _show(answer: Answer) -> None:
+    response, creation = answer
+    fields: dict[str, Any] = {
+        "success": response.success,
+        "canister_id": response.canister_id,
+        "status": creation.status if creation else None,
+        "attempts": creation.attempts if creation else None,
+        "message": response.message,
+    }
+    if not response.success:
+        raise CommandError(f"the backend refused: {response.message}")
+    if output.settings.json:
+        output.json_object(fields)
+    else:
+        output.table(
+            "",
+            [
+                ("status", fields["status"] or "-"),
+                ("canister", response.canister_id or "none yet"),
+                ("attempts", fields["attempts"] or "-"),
+                ("message", response.message),
+            ],
+        )

@@ -1,0 +1,120 @@
+"""What most commands end with: a record, a list, a list of checks, or the word that it is done; and questions before.
+
+Owns the form of these, for people and as JSON. Does not own: the streams (`output`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import click
+from pydantic import BaseModel
+from rich.table import Table
+from rich.text import Text
+
+from canister_factory.cli import output
+from canister_factory.cli.errors import CommandError, InputError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def done(message: str, **fields: object) -> None:
+    """A change was made: a line for a person, `fields` as JSON."""
+    if output.settings.json:
+        output.json_object(fields)
+    else:
+        output.text(message)
+
+
+def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """One thing: `rows` of name and value for a person, all of the model as JSON."""
+    if output.settings.json:
+        output.json_object(model.model_dump(mode="json"))
+    else:
+        output.table(title, rows)
+
+
+async def listing(
+    items: AsyncIterator[M], headers: Sequence[str], row: Callable[[M], Sequence[object]], nothing: str
+) -> None:
+    """Many things: a table for a person, one JSON object a line as they come. `nothing`: said of an empty list."""
+    rows = []
+    async for item in items:
+        if output.settings.json:
+            output.json_object(item.model_dump(mode="json"))
+        else:
+            rows.append(row(item))
+    if rows:
+        output.table("", rows, headers)
+    elif not output.settings.json:
+        output.note(nothing)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Asks before what can't be undone; `yes` answers already. Raises `CommandError` unless the answer is yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"{question} There is nobody to ask: repeat the command with --yes")
+    if not click.confirm(question, err=True):
+        raise CommandError("not confirmed; nothing was changed")
+
+
+def moment(time_ns: int | None) -> str:
+    """A time (nanoseconds since 1970) for a person, in UTC."""
+    if time_ns is None:
+        return "-"
+    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(span_ns: int) -> str:
+    """A span of time (nanoseconds) for a person."""
+    seconds = span_ns / 10**9
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.3g} {unit}"
+    return f"{seconds:,.3g} seconds"
+
+
+class Verdict(StrEnum):
+    """How a check came out; `SKIPPED`: it could not be made, which is no fault."""
+
+    OK = "ok"
+    WARNING = "warn"
+    FAILED = "fail"
+    SKIPPED = "skip"
+
+
+_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red", Verdict.SKIPPED: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what was found, and what to do about it if anything."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
+    """Shows checks: a list for a person, one object with `ok`, `checks` and `fields` as JSON. Whether none failed."""
+    passed = all(check.verdict != Verdict.FAILED for check in made)
+    if output.settings.json:
+        output.json_object({**fields, "ok": passed, "checks": [asdict(check) for check in made]})
+        return passed
+    grid = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for check in made:
+        said = check.found + (f"; {check.advice}" if check.advice else "")
+        grid.add_row(Text(check.verdict, _STYLES[check.verdict]), check.name, Text(output.printable(said)))
+    output.stdout().print(grid)
+    return passed
