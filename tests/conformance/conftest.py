@@ -1,0 +1,52 @@
+"""What conformance tests share: an embedded replica, and the official clients, whose npm packages are pinned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from canister_factory.replica.process import ReplicaProcess
+
+CLIENTS = Path(__file__).resolve().parent / "clients"
+OLDEST_NODE = (20, 19)  # what the JavaScript agent's libraries ask for
+
+
+@pytest.fixture(scope="session")
+def replica() -> Iterator[ReplicaProcess]:
+    """An embedded replica for all conformance tests."""
+    with ReplicaProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def clients() -> Path:
+    """The folder of the official clients, installed as package-lock.json says; skips where Node.js isn't there."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        absent("Node.js and npm are not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+    if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < OLDEST_NODE:
+        absent(f"Node.js is {version}, the JavaScript agent needs {'.'.join(map(str, OLDEST_NODE))} or newer")
+    stamp = CLIENTS / "node_modules" / ".installed"
+    wanted = sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        installed = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True)
+        if installed.returncode:
+            absent(f"npm ci could not install the official clients:\n{installed.stderr[-2000:]}")
+        stamp.write_text(wanted)
+    return CLIENTS
+
+
+def absent(reason: str) -> NoReturn:
+    """Skips; fails where CI asks that nothing is skipped."""
+    if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
+        pytest.fail(f"{reason}, and CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
+    pytest.skip(reason)
