@@ -21,7 +21,6 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 
-
 __all__ = ["World", "inline", "note"]
 
 
