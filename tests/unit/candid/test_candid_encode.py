@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -91,15 +91,14 @@ def test_blobs_may_be_any_kind_of_bytes() -> None:
     [(BLOB, bytes(1_900_000)), (Opt(BLOB), bytes(1_900_000)), (Record({"a": BLOB}), {"a": bytes(1_900_000)})],
     ids=["blob", "opt blob", "record"],
 )
-def test_big_blobs_are_quick(t: Type, value: Any) -> None:
+def test_big_blobs_take_no_more_steps_than_small_ones(
+    t: Type, value: Any, count_calls: Callable[[Callable[[], object]], int]
+) -> None:
     message = encode([t], [value])
-    best = 1.0
-    for _ in range(5):
-        started = time.perf_counter()
-        assert len(encode([t], [value])) > 1_900_000
-        decode(message, [t])
-        best = min(best, time.perf_counter() - started)
-    assert best < 0.006
+    assert len(message) > 1_900_000
+    assert decode(message, [t]) == (value,)
+    assert count_calls(lambda: encode([t], [value])) < 200
+    assert count_calls(lambda: decode(message, [t])) < 200
 
 
 def test_missing_optional_fields_are_null() -> None:
