@@ -6,6 +6,8 @@ the command runs, so that `--help` and errors don't wait for a Wasm runtime.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 from typing import Any
 
@@ -49,6 +51,8 @@ class LazyGroup(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        # The process gives its memory back as a whole; to look for cycles in it first would take a call's time again.
+        atexit.register(gc.freeze)
         return errors.guarded(super().main, *args, **kwargs)
 
 
