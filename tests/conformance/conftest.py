@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -30,22 +31,31 @@ def clients() -> Path:
     """The folder of the official clients, installed as package-lock.json says; skips where Node.js isn't there."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        absent("Node.js and npm are not installed")
+        _absent("Node.js and npm are not installed")
     version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
     if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < OLDEST_NODE:
-        absent(f"Node.js is {version}, the JavaScript agent needs {'.'.join(map(str, OLDEST_NODE))} or newer")
+        _absent(f"Node.js is {version}, the JavaScript agent needs {'.'.join(map(str, OLDEST_NODE))} or newer")
     stamp = CLIENTS / "node_modules" / ".installed"
     wanted = sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         installed = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True)
         if installed.returncode:
-            absent(f"npm ci could not install the official clients:\n{installed.stderr[-2000:]}")
+            _absent(f"npm ci could not install the official clients:\n{installed.stderr[-2000:]}")
         stamp.write_text(wanted)
     return CLIENTS
 
 
-def absent(reason: str) -> NoReturn:
+@pytest.fixture(scope="session")
+def icp_binary(clients: Path) -> Path:
+    """icp-cli; skips on machines that its pinned package is not for."""
+    binary = clients / "node_modules" / "@icp-sdk" / "icp-cli-linux-x64" / "bin" / "icp"
+    if not binary.exists():
+        _absent(f"icp-cli is pinned for Linux on x86-64 only; this is {platform.system()} on {platform.machine()}")
+    return binary
+
+
+def _absent(reason: str) -> NoReturn:
     """Skips; fails where CI asks that nothing is skipped."""
     if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
         pytest.fail(f"{reason}, and CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
