@@ -17,7 +17,7 @@ from ic.constants import IC_ROOT_KEY
 
 from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key
-from canister_factory.ic.errors import CertificateError, NetworkConfigError, ProtocolError
+from canister_factory.ic.errors import CertificateError, NetworkConfigError, NetworkUnreachableError, ProtocolError
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_exceptions
 
 MAINNET_URL = "https://icp-api.io"
@@ -122,7 +122,7 @@ def _from_state_file(path: Path, root_key: bytes | None) -> Network:
         state = json.loads(path.read_text("utf-8"))
         url, key = str(state["url"]), bytes.fromhex(state["root_key"])
     except FileNotFoundError:
-        raise NetworkConfigError(f"no embedded replica is running (there is no {path}): {hint}") from None
+        raise NetworkUnreachableError(f"no embedded replica is running (there is no {path}): {hint}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NetworkConfigError(f"can't read the embedded replica's state file {path} ({error}): {hint}") from None
     if root_key is not None and root_key != key:

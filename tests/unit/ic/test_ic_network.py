@@ -49,7 +49,7 @@ def test_the_embedded_network_is_found_by_its_state_file(tmp_path: Path) -> None
 
 
 def test_a_missing_state_file_says_how_to_start_the_replica(tmp_path: Path) -> None:
-    with pytest.raises(NetworkConfigError, match="canister-factory replica start"):
+    with pytest.raises(NetworkUnreachableError, match="canister-factory replica start"):
         Network.resolve("embedded", state_file=tmp_path / "replica.json")
 
 
