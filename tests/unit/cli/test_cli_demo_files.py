@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,23 +80,29 @@ def test_a_directory_that_is_missing_or_a_file_is_a_usage_error(tmp_path: Path) 
         find_files(tmp_path / "file")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "locked.txt").write_text("x")
-    (tmp_path / "locked.txt").chmod(0)
-    with pytest.raises(InputError, match=r"locked\.txt can't be read"):
-        find_files(tmp_path)
+@contextmanager
+def as_ordinary_person() -> Iterator[None]:
+    """Root reads everything: a test of permissions that runs as root lays that down for a while."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
 
 
-def test_an_unreadable_file_is_named_whoever_runs_this(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "locked.txt").write_text("x")
-
-    def refuse(path: Path, *args: object, **kwargs: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(InputError, match=r"locked\.txt can't be read: Permission denied"):
-        find_files(tmp_path)
+@pytest.mark.parametrize("locked", ["locked.txt", "folder"])
+def test_what_cannot_be_read_is_named(locked: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # tmp_path is in a directory of its owner's only
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / "locked.txt").write_text("x")
+        (directory / "folder").mkdir()
+        (directory / locked).chmod(0)
+        with as_ordinary_person(), pytest.raises(InputError, match=rf"{locked}.* can't be read: Permission denied"):
+            find_files(directory)
 
 
 def test_the_sample_has_every_kind_but_video_and_is_small() -> None:
