@@ -24,7 +24,7 @@ from canister_factory.contract.creation_models import NewRelease, OwnerPageReque
 
 @click.group()
 def admin() -> None:
-    """Look after a backend: who may do what, what is approved, what went wrong.
+    """Look after a backend: roles, releases, failures.
 
     The caller must be an admin or a controller of the backend; operators may look at most of it.
 

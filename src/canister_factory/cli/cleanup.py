@@ -58,7 +58,7 @@ def cleanup(
     admin_file: Path | None,
     yes: bool,
 ) -> None:
-    """Delete the canister of OWNER's failed creation, and forget the creation.
+    """Delete what a failed creation left behind.
 
     The operator that ran the creation still controls the canister, and deletes it with --identity; its cycles are
     lost. An admin then clears the creation, so that OWNER may ask anew. The capsule on the backend is not touched.

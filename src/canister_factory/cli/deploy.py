@@ -65,7 +65,9 @@ def deploy(
     canister: Principal | None,
     disabled: bool,
 ) -> None:
-    """Install a backend, approve the bundled personal canister's module, and fund the reserve.
+    """Bring a backend to a network, ready for creations.
+
+    Installs the backend, approves the bundled personal canister's module and funds the reserve.
 
     On a test network the canister is created out of nothing. On mainnet create one first, with cycles of your own and
     the same identity as its controller, and give its id with --canister. Repeated with --canister, it does only what
@@ -131,7 +133,9 @@ def deploy(
 @click.option("--no-release", is_flag=True, help="Don't approve the bundled personal canister's module.")
 @output_options
 def upgrade(backend: Principal, network: Network, identity: Identity, no_release: bool) -> None:
-    """Upgrade BACKEND to the bundled module, as its controller; its data are kept.
+    """Upgrade a backend; its data are kept.
+
+    BACKEND gets the bundled module, by the identity of one of its controllers.
 
     \b
     Example:

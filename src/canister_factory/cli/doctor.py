@@ -65,9 +65,10 @@ def doctor(
     identity_file: Path | None,
     backend: Principal | None,
 ) -> None:
-    """Check the installation, the network, the identity and the backend; say what to do about what is wrong.
+    """Check what commands need, and say what to do.
 
-    Nothing is changed. Exit code 1 when a check fails, 3 when the network can't be reached.
+    Looks at the installation, the identity, the network and the backend. Nothing is changed. Exit code 1 when a
+    check fails, 3 when the network can't be reached.
 
     \b
     Example:

@@ -36,9 +36,10 @@ def signing_identity_option(command: F) -> F:
 
 @click.group()
 def identity() -> None:
-    """Make and look at identities: key pairs in PEM files, which calls are signed with.
+    """The keys that calls are signed with.
 
-    A file is readable by you alone; whoever has it can act as you. Files of dfx, icp-cli and openssl work too.
+    An identity is a key pair in a PEM file. What 'new' writes is readable by you alone; whoever has it can act as
+    you. Files of dfx, icp-cli and openssl work too.
 
     \b
     Example:

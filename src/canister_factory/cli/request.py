@@ -30,7 +30,7 @@ Answer = tuple[PersonalCanisterCreationResponse, DetailedCreationStatus | None]
 @click.option("--subnet", type=PRINCIPAL, help="Where to create it.  [default: where the backend is]")
 @backend_command
 def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
-    """Ask for a personal canister, as the owner of a capsule.
+    """Ask for a personal canister, as its owner.
 
     A worker then creates it; 'status' shows how far it is. Asked again, it answers with what is.
 
@@ -49,9 +49,10 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
 @click.command()
 @backend_command
 def retry(ask: Ask) -> None:
-    """Ask again after a failure, as the owner: goes on with the canister and the data that are there.
+    """Ask again after a failure, as the owner.
 
-    Only the owner can retry. To run what owners have asked for, an operator uses 'run OWNER' or 'worker'.
+    The creation then goes on with the canister and the data that are there. Only the owner can retry. To run what
+    owners have asked for, an operator uses 'run OWNER' or 'worker'.
     """
 
     async def work(backend: BackendClient) -> Answer:

@@ -60,7 +60,7 @@ def confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"{question} There is nobody to ask: repeat the command with --yes")
+        raise InputError(f"{question} Nobody is there to answer: repeat the command with --yes")
     if not click.confirm(question, err=True):
         raise CommandError("not confirmed; nothing was changed")
 

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 @signing_identity_option
 @output_options
 def verify(owner: Principal, backend: Principal, network: Network, identity: Identity) -> None:
-    """Check OWNER's personal canister against the backend's records. Exit code 1 when something differs.
+    """Check a personal canister against the records.
+
+    Compares OWNER's canister, by what the network certifies, with what the backend recorded of its creation. Exit
+    code 1 when something differs.
 
     As the owner: all of it. As an admin or operator: all but the manifest, which the canister shows to its owner alone.
 

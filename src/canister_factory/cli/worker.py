@@ -64,10 +64,11 @@ def worker(
     idle_seconds: float,
     name: str | None,
 ) -> None:
-    """Create personal canisters as owners ask for them, as an operator of the backend.
+    """Create what owners ask for, until stopped.
 
-    Ctrl-C or SIGTERM stops it in good order: leases are given back, and creations stay open for the next worker to go
-    on with. Run several, on several machines, for more throughput. With --json it prints one event a line.
+    The identity is an operator of the backend. Ctrl-C or SIGTERM stops it in good order: leases are given back, and
+    creations stay open for the next worker to go on with. Run several, on several machines, for more throughput.
+    With --json it prints one event a line.
 
     \b
     Example:
