@@ -6,7 +6,7 @@ Owns their meaning. Does not own: how amounts are shown (`output`).
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -24,8 +24,8 @@ class CyclesType(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBT]?)", str(value).strip(), re.IGNORECASE | re.ASCII)
-        amount = None if match is None else _number(match[1]) * _UNITS[match[2].upper()]
-        if amount is None or amount != int(amount):
+        amount = None if match is None else Fraction(re.sub("[_,]", "", match[1])) * _UNITS[match[2].upper()]
+        if amount is None or amount.denominator != 1:
             self.fail(f"{value!r} is not a number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
         return int(amount)
 
@@ -41,12 +41,8 @@ class DurationType(click.ParamType[int]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip(), re.ASCII)
         if match is None:
             self.fail(f"{value!r} is not a duration; write it as 90s, 30m, 24h or 7d", param, ctx)
-        return int(Decimal(match[1]) * _SECONDS[match[2]] * 10**9)
+        return int(Fraction(match[1]) * _SECONDS[match[2]] * 10**9)
 
 
 CYCLES = CyclesType()
 DURATION = DurationType()
-
-
-def _number(text: str) -> Decimal:
-    return Decimal(text.replace("_", "").replace(",", ""))

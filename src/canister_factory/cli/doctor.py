@@ -23,7 +23,7 @@ from canister_factory.cli.errors import DONE, FAILED, UNREACHABLE
 from canister_factory.cli.options import PRINCIPAL, load_identity, network_name_options, output_options, resolve_network
 from canister_factory.cli.results import Check, Verdict, checks
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
-from canister_factory.contract.errors import ArtifactError
+from canister_factory.contract.errors import ArtifactError, ContractError
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import (
     IcError,
@@ -168,7 +168,7 @@ async def _online(network: Network, identity: Identity, backend: Principal | Non
         else:
             try:
                 made.extend([check async for check in check_backend(agent, backend)])
-            except IcError as error:
+            except (IcError, ContractError) as error:
                 made.append(Check("backend", Verdict.FAILED, f"{backend}: {error}"))
     return made, True
 

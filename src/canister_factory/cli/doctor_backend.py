@@ -13,10 +13,11 @@ from canister_factory.cli.results import Check, Verdict
 from canister_factory.contract.artifacts import API_VERSION, backend_wasm, compatible, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
-from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.reserve_models import AlertLevel
+from canister_factory.factory.deployment import is_backend
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CanisterNotFoundError, RejectedError
+from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.facts import CanisterInfo
 
 _LEVELS = {
@@ -38,11 +39,10 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
         advice = f"install it with 'canister-factory deploy --canister {backend_id}'"
         yield Check("backend", Verdict.FAILED, f"{backend_id} is an empty canister", advice)
         return
-    try:
-        api_version = await backend.get_api_version()
-    except (ContractError, RejectedError) as error:
-        yield Check("backend", Verdict.FAILED, f"{backend_id} doesn't answer as a backend: {error}")
+    if not await is_backend(agent, backend_id):
+        yield Check("backend", Verdict.FAILED, f"{backend_id} is another kind of canister, by its certified interface")
         return
+    api_version = await backend.get_api_version()
     yield _module(backend_id, info, api_version)
     if not compatible(api_version):
         return

@@ -5,13 +5,14 @@ Owns what is asked and shown. Does not own: what the states mean (the contract).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import click
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
+from canister_factory.cli.backend import Ask, backend_command, follow, limit_option
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import (
     PRINCIPAL,
@@ -21,8 +22,14 @@ from canister_factory.cli.options import (
     output_options,
     run_with_agent,
 )
+from canister_factory.cli.results import listing
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, OwnerPageRequest
+from canister_factory.contract.creation_models import (
+    CreationPage,
+    CreationStatus,
+    DetailedCreationStatus,
+    OwnerPageRequest,
+)
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -70,41 +77,29 @@ def status(owner: Principal | None, backend: Principal, network: Network, identi
 
 
 @click.command("list")
-@backend_option
-@network_options
-@identity_option
 @click.option("--status", "wanted", type=click.Choice([str(status) for status in CreationStatus]), help="Only these.")
-@output_options
-def list_creations(backend: Principal, network: Network, identity: Identity, wanted: str | None) -> None:
-    """List all creations, as an admin. With --json one object a line."""
+@limit_option
+@backend_command
+def list_creations(wanted: str | None, limit: int | None, ask: Ask) -> None:
+    """List all creations, as an admin or operator. With --json one object a line."""
 
-    async def work(agent: Agent) -> int:
-        client = BackendClient(agent, backend)
-        rows = []
-        async for creation in _creations(client, CreationStatus(wanted) if wanted else None):
-            if output.settings.json:
-                output.json_object(creation.model_dump(mode="json"))
-            rows.append(
-                (creation.owner, creation.status, creation.canister_id or "-", output.cycles(creation.cycles_consumed))
-            )
-        if not output.settings.json:
-            output.table("", rows, ("owner", "status", "canister", "cycles consumed"))
-        return len(rows)
+    async def show(backend: BackendClient) -> None:
+        def page(after: Principal | None, count: int) -> Awaitable[CreationPage]:
+            request = OwnerPageRequest(after=after, limit=count)
+            if wanted is None:
+                return backend.list_all_creation_states(request)
+            return backend.get_creation_states_by_status(CreationStatus(wanted), request)
 
-    run_with_agent(identity, network, work)
-
-
-async def _creations(client: BackendClient, wanted: CreationStatus | None) -> AsyncIterator[DetailedCreationStatus]:
-    after: Principal | None = None
-    while True:
-        request = OwnerPageRequest(after=after)
-        page = await (
-            client.list_all_creation_states(request)
-            if wanted is None
-            else client.get_creation_states_by_status(wanted, request)
+        await listing(
+            follow(page, limit),
+            ("owner", "status", "canister", "cycles consumed"),
+            lambda creation: (
+                creation.owner,
+                creation.status,
+                creation.canister_id or "-",
+                output.cycles(creation.cycles_consumed),
+            ),
+            "no creations" if wanted is None else f"no creations that are {wanted}",
         )
-        for creation in page.items:
-            yield creation
-        if page.next is None:
-            return
-        after = page.next
+
+    ask(show)

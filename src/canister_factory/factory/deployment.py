@@ -90,8 +90,7 @@ async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
         )
     if info.module_hash == module.module_hash:
         return Upgrade(info.module_hash, info.module_hash)
-    interface = await agent.metadata(canister_id, "candid:service")
-    if interface is None or b"create_personal_canister" not in interface:
+    if not await is_backend(agent, canister_id):
         raise InstallError(
             f"{canister_id} runs the module {info.module_hash.hex()}, which is not a backend by its interface; it was "
             "left as it is",
@@ -108,6 +107,12 @@ async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
             canister_id=canister_id,
         )
     return Upgrade(info.module_hash, after)
+
+
+async def is_backend(agent: Agent, canister_id: Principal) -> bool:
+    """Whether a canister's certified interface is a backend's, of whatever version."""
+    interface = await agent.metadata(canister_id, "candid:service")
+    return interface is not None and b"create_personal_canister" in interface
 
 
 async def register_release(backend: BackendClient, module: WasmModule | None = None, note: str = "") -> WasmModule:

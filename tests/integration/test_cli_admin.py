@@ -1,0 +1,503 @@
+"""The commands around a creation, on a real network: deploy, roles, reserve, worker, verify, clean-up, upgrade."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from click.testing import CliRunner
+
+from canister_factory.candid.binding import to_candid
+from canister_factory.candid.encode import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import main, output
+from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreationError,
+    CreationErrorKind,
+    CreationStatus,
+    LeaseRef,
+)
+from canister_factory.contract.reserve_models import BackendInit
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import CanisterNotFoundError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
+from canister_factory.ic.network import Network
+
+T = TypeVar("T")
+ROLES = ("admin", "operator", "owner", "stranger")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one object on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The objects on stdout, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> str:
+        """The message of the error object."""
+        assert self.code != 0, self.out
+        message: str = self.lines[-1]["error"]["message"]
+        return message
+
+
+class Cli:
+    """The command line against one backend, as people with different roles."""
+
+    def __init__(self, network: Network, directory: Path) -> None:
+        self.network = network
+        self.directory = directory
+        self.identities = {role: Identity.generate() for role in ROLES}
+        for role, identity in self.identities.items():
+            identity.write_pem(self.pem(role))
+        self.backend_id: Principal | None = None
+
+    def pem(self, role: str) -> Path:
+        return self.directory / f"{role}.pem"
+
+    def id(self, role: str) -> Principal:
+        return self.identities[role].sender()
+
+    def arguments(self, role: str, *args: object, backend: bool = True) -> list[str]:
+        common = ["--network", self.network.url, "--root-key", self.network.root_key.hex()]
+        common += ["--identity", str(self.pem(role)), "--json"]
+        return [*map(str, args), *common, *(["--backend", str(self.backend_id)] if backend else [])]
+
+    def run(self, role: str, *args: object, backend: bool = True) -> Ran:
+        result = CliRunner().invoke(main, self.arguments(role, *args, backend=backend))
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    def ok(self, role: str, *args: object, backend: bool = True) -> Ran:
+        ran = self.run(role, *args, backend=backend)
+        assert ran.code == 0, f"{args} ended with {ran.code}: {ran.out}{ran.err}"
+        return ran
+
+    def directly(self, role: str, work: Callable[[Agent, BackendClient], Coroutine[Any, Any, T]]) -> T:
+        """What no command does."""
+        assert self.backend_id is not None
+        backend_id = self.backend_id
+
+        async def run() -> T:
+            async with Agent(self.identities[role], self.network) as agent:
+                return await work(agent, BackendClient(agent, backend_id))
+
+        return asyncio.run(run())
+
+    def give_capsule(self) -> None:
+        """Makes the owner one that may ask for a personal canister."""
+
+        async def register(agent: Agent, backend: BackendClient) -> None:
+            await backend.register()
+            await backend.register_capsule()
+
+        self.directly("owner", register)
+
+    def leave_failed(self) -> Principal:
+        """A creation that failed after its canister was made; returns the canister."""
+
+        async def fail(agent: Agent, backend: BackendClient) -> Principal:
+            owner = self.id("owner")
+            claimed = await backend.claim_creation(ClaimRequest(owner=owner, worker="test"))
+            lease = LeaseRef(owner=owner, lease=claimed.lease)
+            await backend.begin_export(lease, False)
+            made = await backend.provision_canister(lease)
+            error = CreationError(
+                kind=CreationErrorKind.InstallFailed,
+                message="the disk was full",
+                stage=CreationStatus.Installing,
+                retry_helps=False,
+            )
+            await backend.fail_creation(lease, error)
+            return made.canister_id
+
+        return self.directly("operator", fail)
+
+
+@pytest.fixture
+def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line before there is a backend."""
+    for name in ("NETWORK", "IDENTITY", "BACKEND"):
+        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
+    monkeypatch.setattr(output, "settings", output.Settings())
+    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
+    return Cli(network, tmp_path)
+
+
+@pytest.fixture
+def deployed(cli: Cli) -> Cli:
+    """The command line of a backend that `deploy` made."""
+    made = cli.ok("admin", "deploy", "--operator", cli.id("operator"), backend=False)
+    cli.backend_id = Principal.from_str(made.json["backend_id"])
+    return cli
+
+
+@pytest.fixture
+def requested(deployed: Cli) -> Cli:
+    """The owner has asked for a personal canister."""
+    deployed.give_capsule()
+    deployed.ok("owner", "request", "--name", "Mine")
+    return deployed
+
+
+# --- deploy and upgrade ---------------------------------------------------------------------------------------------
+
+
+def test_deploy_makes_a_backend_that_is_ready_for_creations(cli: Cli) -> None:
+    people = ("--operator", cli.id("operator"), "--admin", cli.id("owner"))
+    made = cli.ok("admin", "deploy", *people, "--reserve", "7T", backend=False).json
+    cli.backend_id = Principal.from_str(made["backend_id"])
+    assert made["installed"] is True
+    assert made["module_hash"] == backend_wasm().module_hash.hex()
+    assert made["personal_module_hash"] == personal_wasm().module_hash.hex()
+    assert made["operators"] == [str(cli.id("operator"))]
+    assert set(made["admins"]) == {str(cli.id("admin")), str(cli.id("owner"))}
+    assert made["creation_enabled"] is True
+    assert 6.99e12 < made["reserve"] <= 7e12
+    releases = cli.ok("stranger", "admin", "releases").json["releases"]
+    assert [release["module_hash"] for release in releases] == [personal_wasm().module_hash.hex()]
+
+
+def test_deploy_again_adds_only_what_is_missing(deployed: Cli) -> None:
+    people = ("--operator", deployed.id("operator"), "--operator", deployed.id("stranger"))
+    again = deployed.ok("admin", "deploy", "--canister", deployed.backend_id, *people, "--disabled", backend=False).json
+    assert again["installed"] is False
+    assert set(again["operators"]) == {str(deployed.id("operator")), str(deployed.id("stranger"))}
+    assert again["creation_enabled"] is False
+    assert len(deployed.ok("admin", "admin", "releases").json["releases"]) == 1
+
+
+def test_deploy_never_installs_over_another_module(cli: Cli) -> None:
+    async def occupied() -> Principal:
+        async with Agent(cli.identities["admin"], cli.network) as agent:
+            management = ManagementCanister(agent)
+            canister = await management.provisional_create_canister_with_cycles(3 * 10**12)
+            await management.install(canister, b"\0asm\x01\0\0\0", b"")
+            return canister
+
+    canister = asyncio.run(occupied())
+    refused = cli.run("admin", "deploy", "--canister", canister, backend=False)
+    assert refused.code == 1
+    assert "would destroy its data" in refused.error
+    refused = cli.run("admin", "upgrade", canister, backend=False)
+    assert refused.code == 1
+    assert "not a backend by its interface" in refused.error
+    refused = cli.run("stranger", "deploy", "--canister", canister, backend=False)
+    assert refused.code == 1
+    assert "not controlled by" in refused.error
+
+
+def test_upgrade_replaces_an_older_module_and_keeps_the_data(cli: Cli) -> None:
+    # An older build: the same code under another hash, by a custom section at its end.
+    older = gzip.compress(gzip.decompress(backend_wasm().wasm) + b"\0\x06\x05older", mtime=0)
+
+    async def deploy_older() -> Principal:
+        async with Agent(cli.identities["admin"], cli.network) as agent:
+            management = ManagementCanister(agent)
+            canister = await management.provisional_create_canister_with_cycles(5 * 10**12)
+            init = BackendInit(operators=[cli.id("operator")])
+            argument = encode(backend_interface().init_args, [to_candid(BackendInit | None, init)])
+            await management.install(canister, older, argument)
+            return canister
+
+    cli.backend_id = asyncio.run(deploy_older())
+    cli.give_capsule()
+    done = cli.ok("admin", "upgrade", cli.backend_id, "--no-release", backend=False).json
+    assert done["changed"] is True
+    assert done["module_hash_before"] != done["module_hash"] == backend_wasm().module_hash.hex()
+    assert done["releases"] == []
+    again = cli.ok("admin", "upgrade", cli.backend_id, backend=False).json
+    assert again["changed"] is False
+    assert again["releases"] == [personal_wasm().module_hash.hex()]
+    assert cli.ok("admin", "admin", "operators").json == {"operators": [str(cli.id("operator"))]}
+
+    async def capsules(agent: Agent, backend: BackendClient) -> int:
+        return len(await backend.list_my_capsules())
+
+    assert cli.directly("owner", capsules) == 1
+
+
+# --- admin ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_switch_decides_whether_requests_are_accepted(deployed: Cli) -> None:
+    deployed.give_capsule()
+    assert deployed.ok("admin", "admin", "disable").json == {"creation_enabled": False}
+    refused = deployed.run("owner", "request")
+    assert refused.code == 1
+    assert "Disabled" in refused.error
+    deployed.ok("admin", "admin", "enable")
+    asked = deployed.ok("owner", "request").json
+    assert (asked["success"], asked["status"], asked["attempts"]) == (True, "NotStarted", 1)
+    assert deployed.ok("admin", "admin", "status").json["creations"] == {"NotStarted": 1}
+
+
+def test_only_admins_change_roles(deployed: Cli) -> None:
+    stranger = deployed.id("stranger")
+    refused = deployed.run("stranger", "admin", "operators", "add", stranger)
+    assert refused.code == 1
+    added = deployed.ok("admin", "admin", "admins", "add", stranger).json["admins"]
+    assert str(stranger) in added
+    assert str(stranger) in deployed.ok("stranger", "admin", "operators", "add", stranger).json["operators"]
+    assert str(stranger) not in deployed.ok("admin", "admin", "operators", "remove", stranger).json["operators"]
+    assert str(stranger) not in deployed.ok("admin", "admin", "admins", "remove", stranger).json["admins"]
+
+
+def test_releases_are_registered_and_revoked(deployed: Cli) -> None:
+    other = "ab" * 32
+    deployed.ok("admin", "admin", "releases", "register", other, "--note", "mine", "--api-version", "1.2.3")
+    releases = {r["module_hash"]: r for r in deployed.ok("admin", "admin", "releases").json["releases"]}
+    assert (releases[other]["note"], releases[other]["api_version"]) == ("mine", "1.2.3")
+    deployed.ok("admin", "admin", "releases", "revoke", personal_wasm().module_hash.hex())
+    left = deployed.ok("admin", "admin", "releases", "revoke", other).json["releases"]
+    assert left == []
+    again = deployed.ok("admin", "admin", "releases", "register").json["releases"]
+    assert [(r["module_hash"], r["note"]) for r in again] == [(personal_wasm().module_hash.hex(), "personal")]
+
+
+def test_a_failure_is_on_record_and_acknowledged(requested: Cli) -> None:
+    canister = requested.leave_failed()
+    (entry,) = requested.ok("admin", "admin", "errors").lines
+    assert entry["error"]["message"] == "the disk was full"
+    assert entry["owner"] == str(requested.id("owner"))
+    rate = requested.ok("admin", "admin", "error-rate", "--window", "1h").json
+    assert (rate["attempts"], rate["failures"], rate["window_ns"]) == (1, 1, 3_600 * 10**9)
+    notices = requested.ok("admin", "admin", "notifications").lines
+    (failed,) = [notice for notice in notices if notice["kind"] == "CreationFailed"]
+    requested.ok("admin", "admin", "ack", failed["id"])
+    (seen,) = [n for n in requested.ok("admin", "admin", "notifications").lines if n["id"] == failed["id"]]
+    assert seen["acknowledged_by"] == str(requested.id("admin"))
+    (registered,) = requested.ok("admin", "admin", "registry").lines
+    assert registered == requested.ok("admin", "admin", "registry", canister).json
+    assert (registered["canister_id"], registered["status"]) == (str(canister), "Failed")
+    (state,) = requested.ok("admin", "admin", "states", "--status", "Failed").lines
+    assert state == requested.ok("admin", "admin", "show", requested.id("owner")).json
+    assert requested.ok("operator", "list", "--limit", 1).lines == [state]
+    assert requested.ok("operator", "list", "--status", "Completed").lines == []
+    assert requested.ok("admin", "admin", "stats").json["total_failures"] == 1
+
+
+# --- reserve --------------------------------------------------------------------------------------------------------
+
+
+def test_the_reserve_is_topped_up_and_watched(deployed: Cli) -> None:
+    before = deployed.ok("admin", "reserve", "status").json
+    added = deployed.ok("admin", "reserve", "top-up", "1.5T").json
+    assert added["added"] == 1_500_000_000_000
+    assert added["available"] > before["available"] + 1.4e12
+    deployed.ok("admin", "reserve", "set-threshold", "90T")
+    low = deployed.ok("admin", "reserve", "status").json
+    assert low["settings"]["threshold"] == 90 * 10**12
+    assert low["alert_level"] == "Critical"
+    assert "Add" in deployed.ok("admin", "reserve", "report", "--window", "7d").json["recommendation"]
+    changed = deployed.ok("admin", "reserve", "settings", "--threshold", "1T", "--creation-per-byte", "5_000").json
+    assert (changed["threshold"], changed["creation_cycles_per_byte"]) == (10**12, 5_000)
+    assert changed["creation_base_cycles"] == before["settings"]["creation_base_cycles"]
+    assert deployed.ok("admin", "reserve", "settings").json == changed
+
+
+def test_strangers_see_nothing_of_the_reserve(deployed: Cli) -> None:
+    refused = deployed.run("stranger", "reserve", "status")
+    assert refused.code == 1
+    assert "Unauthorized" in refused.error
+
+
+# --- worker, verify, retry, cleanup ---------------------------------------------------------------------------------
+
+
+def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> None:
+    events = requested.ok("operator", "worker", "--once").lines
+    owner = str(requested.id("owner"))
+    assert {event["owner"] for event in events} == {owner}
+    assert events[0]["event"] == "Claimed"
+    assert events[-1]["event"] == "Completed"
+    assert events[-1]["controllers_after"] == [owner]
+    as_owner = requested.ok("owner", "verify", owner).json
+    assert as_owner["ok"] is True
+    assert as_owner["canister_id"] == events[-1]["canister_id"]
+    verdicts = {check["name"]: check["verdict"] for check in as_owner["checks"]}
+    assert verdicts == {
+        "creation": "ok",
+        "registry entry": "skip",
+        "controllers": "ok",
+        "module": "ok",
+        "what it says": "ok",
+        "manifest": "ok",
+    }
+    as_admin = requested.ok("admin", "verify", owner).json
+    assert {check["name"]: check["verdict"] for check in as_admin["checks"]} == {
+        **verdicts,
+        "registry entry": "ok",
+        "manifest": "skip",
+    }
+    (spent,) = requested.ok("admin", "reserve", "consumption").lines
+    assert spent["canister_id"] == as_owner["canister_id"]
+
+
+def test_verify_finds_another_controller_and_a_revoked_module(requested: Cli) -> None:
+    canister = requested.ok("operator", "worker", "--once").lines[-1]["canister_id"]
+
+    async def share(agent: Agent, backend: BackendClient) -> None:
+        people = [requested.id("owner"), requested.id("stranger")]
+        await ManagementCanister(agent).update_settings(canister, CanisterSettings(controllers=people))
+
+    requested.directly("owner", share)
+    requested.ok("admin", "admin", "releases", "revoke", personal_wasm().module_hash.hex())
+    found = requested.run("owner", "verify", requested.id("owner"))
+    assert found.code == 1
+    failed = {check["name"] for check in found.json["checks"] if check["verdict"] == "fail"}
+    assert failed == {"controllers", "module"}
+    assert str(requested.id("stranger")) in found.out
+
+
+def test_verify_says_when_there_is_nothing_to_verify(deployed: Cli) -> None:
+    assert "not asked for a personal canister" in deployed.run("owner", "verify", deployed.id("owner")).error
+
+
+def test_a_worker_that_is_no_operator_is_refused(requested: Cli) -> None:
+    assert "not an admin or an operator" in requested.run("stranger", "worker", "--once").error
+
+
+def test_a_worker_stops_at_a_signal_and_gives_its_leases_back(requested: Cli) -> None:
+    command = requested.arguments("operator", "worker", "--idle", "0.1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "canister_factory", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert first["event"] == "Claimed"
+    assert "stopping: giving leases back" in err
+    # Whether it came to an end before the signal or not: a worker of another name need not wait, and finishes it.
+    requested.ok("operator", "worker", "--once")
+    assert requested.ok("owner", "status").json["status"] == "Completed"
+
+
+def test_the_owner_retries_a_failed_creation_with_the_same_canister(requested: Cli) -> None:
+    assert "nothing to retry: the creation is NotStarted" in requested.run("owner", "retry").error
+    canister = requested.leave_failed()
+    again = requested.ok("owner", "retry")
+    assert again.json["canister_id"] == str(canister)
+    assert again.json["attempts"] == 2
+    assert "the disk was full" in again.err
+    assert requested.ok("operator", "worker", "--once").lines[-1]["canister_id"] == str(canister)
+    assert "Completed" in requested.run("owner", "retry").error
+    assert "use 'request'" in requested.run("stranger", "retry").error
+
+
+def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: Cli) -> None:
+    owner = requested.id("owner")
+    with_admin = ("--admin-identity", requested.pem("admin"))
+    assert "only a failed one" in requested.run("operator", "cleanup", owner, *with_admin, "--yes").error
+    canister = requested.leave_failed()
+    unasked = requested.run("operator", "cleanup", owner, *with_admin)
+    assert unasked.code == 2
+    assert "--yes" in unasked.error
+    not_admin = requested.run("operator", "cleanup", owner, "--yes")
+    assert "Unauthorized" in not_admin.error
+    done = requested.ok("operator", "cleanup", owner, *with_admin, "--yes").json
+    assert done == {"owner": str(owner), "canister_id": str(canister), "deleted": True, "cleared": True}
+
+    async def look(agent: Agent, backend: BackendClient) -> None:
+        await agent.canister_info(canister)
+
+    with pytest.raises(CanisterNotFoundError):
+        requested.directly("operator", look)
+    anew = requested.ok("owner", "request").json
+    assert (anew["status"], anew["canister_id"]) == ("NotStarted", None)
+
+
+def test_cleanup_goes_on_when_the_canister_is_gone_already(requested: Cli) -> None:
+    canister = requested.leave_failed()
+
+    async def delete(agent: Agent, backend: BackendClient) -> None:
+        management = ManagementCanister(agent)
+        await management.stop_canister(canister)
+        await management.delete_canister(canister)
+
+    requested.directly("operator", delete)
+    with_admin = ("--admin-identity", requested.pem("admin"))
+    done = requested.ok("operator", "cleanup", requested.id("owner"), *with_admin, "--yes").json
+    assert (done["deleted"], done["cleared"]) == (False, True)
+
+
+def test_clearing_forgets_a_creation_that_has_ended(requested: Cli) -> None:
+    owner = requested.id("owner")
+    assert requested.run("admin", "admin", "clear", owner, "--yes").code == 1
+    requested.leave_failed()
+    assert "--yes" in requested.run("admin", "admin", "clear", owner).error
+    requested.ok("admin", "admin", "clear", owner, "--yes")
+    assert requested.ok("admin", "list").lines == []
+    assert len(requested.ok("admin", "admin", "registry").lines) == 1
+
+
+# --- doctor ---------------------------------------------------------------------------------------------------------
+
+
+def verdicts(ran: Ran) -> dict[str, tuple[str, str]]:
+    return {check["name"]: (check["verdict"], check["found"]) for check in ran.json["checks"]}
+
+
+def test_the_doctor_finds_a_backend_in_good_health(deployed: Cli) -> None:
+    found = verdicts(deployed.ok("admin", "doctor"))
+    assert {name: verdict for name, (verdict, _) in found.items() if verdict != "ok"} == {}
+    assert found["roles"][1] == "controller, admin"
+    assert verdicts(deployed.ok("operator", "doctor"))["roles"][1] == "operator"
+    assert verdicts(deployed.ok("stranger", "doctor"))["reserve"][0] == "skip"
+
+
+def test_the_doctor_finds_what_keeps_creations_from_running(deployed: Cli) -> None:
+    deployed.ok("admin", "admin", "releases", "revoke", personal_wasm().module_hash.hex())
+    deployed.ok("admin", "admin", "disable")
+    deployed.ok("admin", "reserve", "set-threshold", "90T")
+    sick = deployed.run("admin", "doctor")
+    assert sick.code == 1
+    found = verdicts(sick)
+    assert {name: verdict for name, (verdict, _) in found.items() if verdict != "ok"} == {
+        "release": "fail",
+        "creation": "warn",
+        "reserve": "fail",
+    }
+
+
+def test_the_doctor_tells_a_canister_that_is_no_backend(requested: Cli) -> None:
+    canister = requested.ok("operator", "worker", "--once").lines[-1]["canister_id"]
+    requested.backend_id = Principal.from_str(canister)
+    sick = requested.run("admin", "doctor")
+    assert sick.code == 1
+    verdict, found = verdicts(sick)["backend"]
+    assert (verdict, found) == ("fail", f"{canister} is another kind of canister, by its certified interface")
+    requested.backend_id = Principal(bytes(7) + b"\xff\x01\x01")
+    assert verdicts(requested.run("admin", "doctor"))["backend"][0] == "fail"
