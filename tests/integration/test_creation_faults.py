@@ -149,7 +149,7 @@ async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> N
     contents = await fill(world.as_owner)
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(done(CreationStatus.Importing)), lease_seconds=3).run(world.owner_id)
+        await world.orchestrator(emit=killing_at(done(CreationStatus.Importing))).run(world.owner_id)
     interrupted = await world.as_owner.get_detailed_creation_status()
     assert interrupted is not None
     # The lock ends with the lease, here because its holder gives it back.
