@@ -193,3 +193,9 @@ def test_the_doctor_shows_a_person_a_line_for_each_check() -> None:
     lines = run("doctor").stdout.splitlines()
     assert lines[0].startswith("ok")
     assert any(line.startswith("fail  network") for line in lines)
+
+
+def test_the_documentation_names_every_command(repository: Path) -> None:
+    text = (repository / "docs" / "cli.md").read_text("utf-8")
+    missing = [" ".join(command) for command in every_command() if command[-1] not in text]
+    assert missing == []
