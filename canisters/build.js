@@ -1,40 +1,43 @@
-// Compiles one canister: node build.js backend|personal OUT_DIR. Run by scripts/build-canisters, one process for each, since
-// a second compile in one process differs from the first. Owns what goes into an artifact; not where artifacts are kept.
+// Compiles one canister: node build.js backend|personal OUT_DIR [FEATURE_LEFT_OUT]. Run by scripts/build-canisters, one
+// process for each, since a second compile in one process differs from the first. Owns what goes into an artifact; not
+// where artifacts are kept.
 //
 // Reproducible: sources get fixed virtual paths, gzip has no time and no name. The public metadata `candid:service` is
 // the hand-written contract, of which the compiled actor must be a subtype (checked by the tests).
+//
+// A feature that can be left out stands between the lines `// feature NAME` and `// end of NAME`, in sources and contract.
 'use strict';
 const crypto = require('crypto');
 const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
+const { report } = require('./diagnostics.js');
 
 const CANISTERS = ['backend', 'personal'];
 const SOURCE_FOLDERS = ['capsule', 'capsule/sha256', 'backend', 'personal'];
 const PUBLIC_METADATA = ['candid:service', 'candid:args', 'motoko:stable-types'];
-const ERROR = 1;
 
-function loadCompiler() {
-  const compiler = require('motoko');
-  compiler.loadPackage(JSON.parse(fs.readFileSync(require.resolve('motoko/packages/latest/core.json'), 'utf8')));
-  for (const folder of SOURCE_FOLDERS) {
-    for (const file of fs.readdirSync(path.join(__dirname, folder)).sort()) {
-      if (file.endsWith('.mo')) compiler.write(`${folder}/${file}`, fs.readFileSync(path.join(__dirname, folder, file), 'utf8'));
-    }
-  }
-  compiler.setPublicMetadata(PUBLIC_METADATA);
-  return compiler;
+/** A file of this folder, without the feature. */
+function source(file, feature) {
+  const text = fs.readFileSync(path.join(__dirname, file), 'utf8');
+  return feature ? text.replace(partsOf(feature), '') : text;
 }
 
-/** Prints what the compiler has to say, each thing once; true when there is an error. */
-function report(diagnostics) {
-  const lines = new Set(diagnostics.map((found) => {
-    const { line, character } = found.range.start;
-    const kind = found.severity === ERROR ? 'error' : 'warning';
-    return `${found.source}:${line + 1}:${character + 1}: ${kind} [${found.code}] ${found.message}`;
-  }));
-  for (const line of lines) console.error(line);
-  return diagnostics.some((found) => found.severity === ERROR);
+function partsOf(feature) {
+  return new RegExp(`^ *// feature ${feature}\\n[^]*?^ *// end of ${feature}\\n`, 'gm');
+}
+
+function sourceFiles() {
+  return SOURCE_FOLDERS.flatMap((folder) => fs.readdirSync(path.join(__dirname, folder)).sort()
+    .filter((file) => file.endsWith('.mo')).map((file) => `${folder}/${file}`));
+}
+
+function loadCompiler(feature) {
+  const compiler = require('motoko');
+  compiler.loadPackage(JSON.parse(fs.readFileSync(require.resolve('motoko/packages/latest/core.json'), 'utf8')));
+  for (const file of sourceFiles()) compiler.write(file, source(file, feature));
+  compiler.setPublicMetadata(PUBLIC_METADATA);
+  return compiler.compiler;
 }
 
 function readLeb128(bytes, start) {
@@ -81,27 +84,30 @@ function deterministicGzip(bytes) {
   return zipped;
 }
 
-function build(name) {
-  const compiler = loadCompiler();
-  const main = `${name}/Main.mo`;
-  if (report(compiler.check(main))) return null;
-  const { wasm, candid, stable } = compiler.wasm(main, 'ic');
-  const contract = fs.readFileSync(path.join(__dirname, name, `${name}.did`));
-  const module = replaceCustomSection(Buffer.from(wasm), 'icp:public candid:service', contract);
+/** The artifacts by file name; null when the compiler found an error, which it has then reported. */
+function build(name, feature) {
+  const { diagnostics, code } = loadCompiler(feature).compileWasm('ic', `${name}/Main.mo`);
+  if (report(diagnostics) || !code) return null;
+  const contract = Buffer.from(source(`${name}/${name}.did`, feature));
+  const module = replaceCustomSection(Buffer.from(code.wasm), 'icp:public candid:service', contract);
   return {
     [`${name}.wasm.gz`]: deterministicGzip(module),
     [`${name}.did`]: contract,
-    [`${name}.compiled.did`]: candid,
-    [`${name}.most`]: stable,
+    [`${name}.compiled.did`]: code.candid,
+    [`${name}.most`]: code.stable,
   };
 }
 
-function main([name, folder, ...rest]) {
+function main([name, folder, feature, ...rest]) {
   if (!CANISTERS.includes(name) || !folder || rest.length) {
-    console.error(`usage: node build.js ${CANISTERS.join('|')} OUT_DIR`);
+    console.error(`usage: node build.js ${CANISTERS.join('|')} OUT_DIR [FEATURE_LEFT_OUT]`);
     return 2;
   }
-  const artifacts = build(name);
+  if (feature && !partsOf(feature).test(source(`${name}/Main.mo`))) {
+    console.error(`${name} has no feature "${feature}"`);
+    return 2;
+  }
+  const artifacts = build(name, feature);
   if (!artifacts) return 1;
   for (const [file, content] of Object.entries(artifacts)) fs.writeFileSync(path.join(folder, file), content);
   const zipped = artifacts[`${name}.wasm.gz`];

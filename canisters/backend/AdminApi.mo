@@ -18,7 +18,7 @@ import Reserve "Reserve";
 import Roles "Roles";
 import T "BackendTypes";
 
-mixin (context : Creation.Context, roles : Roles.State, releases : Releases.State) {
+mixin (context : Creation.Context, roles : Roles.State) {
   func forStaff<A>(caller : Principal, answer : () -> A) : T.Result<A> {
     switch (Roles.requireStaff(roles, caller)) { case (?error) #Err error; case null #Ok(answer()) };
   };
@@ -83,14 +83,14 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   // ---- Releases ----------------------------------------------------------------------------------------------------------
   public shared ({ caller }) func register_release(release : T.NewRelease) : async T.CreationResult {
-    forAdmin(caller, func() = Releases.register(releases, release, context.now()));
+    forAdmin(caller, func() = Releases.register(context.releases, release, context.now()));
   };
 
   public shared ({ caller }) func revoke_release(module_hash : Blob) : async T.CreationResult {
-    forAdmin(caller, func() = Releases.revoke(releases, module_hash));
+    forAdmin(caller, func() = Releases.revoke(context.releases, module_hash));
   };
 
-  public shared query func list_releases() : async [T.Release] { Releases.list(releases) };
+  public shared query func list_releases() : async [T.Release] { Releases.list(context.releases) };
 
   // ---- Reserve -----------------------------------------------------------------------------------------------------------
   public shared query ({ caller }) func get_reserve_status() : async T.Result<T.ReserveStatus> {

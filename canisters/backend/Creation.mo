@@ -14,6 +14,7 @@ import Errors "CreationErrors";
 import Leases "Leases";
 import Policy "CreationPolicy";
 import Registry "Registry";
+import Releases "Releases";
 import Reserve "Reserve";
 import T "BackendTypes";
 
@@ -32,6 +33,7 @@ module {
     store : Store.Store;
     creations : Creations.State;
     registry : Registry.State;
+    releases : Releases.State;
     reserve : Reserve.State;
     alerts : Alerts.State;
     leases : Leases.Counter;

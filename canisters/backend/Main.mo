@@ -1,5 +1,8 @@
 /// The backend canister: wires the capsules, the creation of personal canisters and their administration to the actor's
 /// state. Every rule is in the module of its concern; here is what is kept, and who is refused at the door.
+///
+/// What is kept is the same in a build without the creation of personal canisters, which leaves its endpoints out only: an
+/// upgrade from one build to the other loses nothing, and what has moved to a personal canister stays read-only here.
 
 import Cycles "mo:core/Cycles";
 import Principal "mo:core/Principal";
@@ -17,10 +20,12 @@ import Releases "Releases";
 import Reserve "Reserve";
 import Roles "Roles";
 import T "BackendTypes";
+import RolesApi "RolesApi";
+// feature personal_canister_creation
 import AdminApi "AdminApi";
 import CreationApi "CreationApi";
 import OperatorApi "OperatorApi";
-import RolesApi "RolesApi";
+// end of personal_canister_creation
 
 shared ({ caller = installer }) persistent actor class Backend(init : ?T.BackendInit) = this {
   transient let given : T.BackendInit = switch init {
@@ -47,6 +52,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     store;
     creations;
     registry;
+    releases;
     reserve;
     alerts;
     leases;
@@ -67,9 +73,11 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
 
   include CapsuleApi(service);
   include RolesApi(roles);
+  // feature personal_canister_creation
   include CreationApi(context, roles);
-  include AdminApi(context, roles, releases);
-  include OperatorApi(context, roles, releases, self);
+  include AdminApi(context, roles);
+  include OperatorApi(context, roles, self);
+  // end of personal_canister_creation
 
   system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool { Inspection.accepts(roles, caller, msg) };
 };

@@ -21,7 +21,7 @@ import Roles "Roles";
 import T "BackendTypes";
 import Verification "Verification";
 
-mixin (context : Creation.Context, roles : Roles.State, releases : Releases.State, self : () -> Principal) {
+mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) {
   /// Owners whose `create_canister` is under way. Not kept over an upgrade: the canister can't be upgraded while a call is
   /// outstanding, so that the set is empty then.
   transient let provisioning = Set.empty<Principal>();
@@ -220,7 +220,7 @@ mixin (context : Creation.Context, roles : Roles.State, releases : Releases.Stat
 
   func notReleased(moduleHash : ?Blob) : ?Text {
     let ?hash = moduleHash else return ?"The canister has no module installed.";
-    if (Releases.isApproved(releases, hash)) return null;
+    if (Releases.isApproved(context.releases, hash)) return null;
     ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
