@@ -46,12 +46,27 @@ module {
   };
 
   func checkData(data : Types.MemoryData) : Validate.Problem = switch (data.blob_ref.kind, data.data) {
-    case (#ICPCapsule, ?bytes) Validate.most("bytes of inline data", Limits.chunkBytes, bytes.size());
+    case (#ICPCapsule, ?bytes) Validate.first([
+      Validate.most("bytes of inline data", Limits.chunkBytes, bytes.size()),
+      Validate.blobRef(data.blob_ref),
+      checkHash(data.blob_ref.hash, bytes),
+    ]);
     case (#MemoryBlobKindExternal, ?_) Validate.invalid(
       "data",
       "bytes that are kept elsewhere can't be sent here as well",
     );
     case (_, null) Validate.blobRef(data.blob_ref);
+  };
+
+  /// A checksum that comes along with inline data is the one of the bytes, or the one that reading them gave.
+  func checkHash(stated : ?Blob, bytes : Blob) : Validate.Problem {
+    let ?expected = stated else return null;
+    let actual = Sha256.hash(bytes);
+    if (expected == actual or expected == inlineContent(bytes).checksum) null else ?#ChecksumMismatch {
+      what = "inline data";
+      expected;
+      actual;
+    };
   };
 
   // ---- Writing ----
