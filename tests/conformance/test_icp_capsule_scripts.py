@@ -1,0 +1,46 @@
+"""The bash scripts of `scripts/capsule` with their calls made by icp-cli, on the embedded replica."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from canister_factory.replica.process import ReplicaProcess
+
+CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
+
+
+@pytest.mark.parametrize(
+    "script", ["test_memory_upload.sh", "test_gallery_crud.sh", "test_personal_canister_creation.sh"]
+)
+def test_the_script_passes_with_calls_by_icp(
+    script: str, icp_binary: Path, replica: ReplicaProcess, tmp_path: Path
+) -> None:
+    ran = subprocess.run(
+        ["bash", CAPSULE / "run_tests.sh", "--only", script],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "TMPDIR": str(tmp_path),
+            "CANISTER_FACTORY": str(Path(sys.executable).parent / "canister-factory"),
+            "CALL_WITH": "icp",
+            "ICP": str(icp_binary),
+            "NETWORK": replica.url,
+            "ROOT_KEY": replica.root_key.hex(),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "calls by icp" in ran.stderr
+    assert f"[PASS] {script} (" in ran.stdout
+    assert "[FAIL]" not in ran.stdout
+    assert list(tmp_path.iterdir()) == []  # nothing is left in the home, nor of the temporary files
