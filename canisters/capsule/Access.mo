@@ -25,47 +25,49 @@ module {
     mayWrite(capsule, caller) or (not caller.isAnonymous() and Persons.isPrincipal(capsule.subject, caller));
   };
 
-  public func mayReadMemory(
-    capsule : Store.Capsule,
-    memory : Types.MemoryRecord,
-    caller : Principal,
-    now : Nat64,
-  ) : Bool {
-    mayWrite(capsule, caller) or grants(capsule, memory.access, caller, now);
+  /// Decides for one caller which memories they may read. What memories have in common is looked up once: whether the
+  /// caller is in a group, so that a page of memories that name large groups stays cheap.
+  public func reader(capsule : Store.Capsule, caller : Principal, now : Nat64) : Types.MemoryRecord -> Bool {
+    if (mayWrite(capsule, caller)) return func _ = true;
+    let known = Map.empty<Text, Bool>();
+
+    func isCaller(person : Types.PersonRef) : Bool = Persons.isPrincipal(person, caller);
+
+    func isIn(group : Text) : Bool = switch (known.get(group)) {
+      case (?answer) answer;
+      case null {
+        let answer = switch (capsule.groups.get(group)) {
+          case (?{ record }) record.members.any(isCaller);
+          case null false;
+        };
+        known.add(group, answer);
+        answer;
+      };
+    };
+
+    let mayBeNamed = not caller.isAnonymous() and not isShutOut(capsule, caller);
+
+    func grants(access : Types.MemoryAccess) : Bool = switch access {
+      case (#Public) true;
+      case (#Private) false;
+      case (#Custom { individuals; groups }) mayBeNamed and (individuals.any(isCaller) or groups.any(isIn));
+      case (#Scheduled { accessible_after; access }) now >= accessible_after and grants(access);
+      case (#EventTriggered { trigger_event; access }) hasHappened(capsule, trigger_event) and grants(access);
+    };
+
+    func memory = grants(memory.access);
   };
 
   public func hasHappened(capsule : Store.Capsule, event : Types.AccessEvent) : Bool {
     capsule.events.any(func recorded = recorded.event == event);
   };
 
-  func grants(
+  /// Whoever the owner has blocked or revoked is let in neither by name nor by group.
+  func isShutOut(
     capsule : Store.Capsule,
-    access : Types.MemoryAccess,
     caller : Principal,
-    now : Nat64,
-  ) : Bool = switch access {
-    case (#Public) true;
-    case (#Private) false;
-    case (#Custom { individuals; groups }) isNamed(capsule, individuals, groups, caller);
-    case (#Scheduled { accessible_after; access }) now >= accessible_after and grants(capsule, access, caller, now);
-    case (#EventTriggered { trigger_event; access }) {
-      hasHappened(capsule, trigger_event) and grants(capsule, access, caller, now);
-    };
-  };
-
-  /// By name or by group; whoever the owner has blocked or revoked is not let in by either.
-  func isNamed(capsule : Store.Capsule, individuals : [Types.PersonRef], groups : [Text], caller : Principal) : Bool {
-    if (caller.isAnonymous()) return false;
-    switch (capsule.connections.get(Persons.key(#Principal caller))) {
-      case (?{ record = { status = #Blocked or #Revoked } }) return false;
-      case _ {};
-    };
-    func isCaller(person : Types.PersonRef) : Bool = Persons.isPrincipal(person, caller);
-    individuals.any(isCaller) or groups.any(
-      func id = switch (capsule.groups.get(id)) {
-        case (?group) group.record.members.any(isCaller);
-        case null false;
-      }
-    );
+  ) : Bool = switch (capsule.connections.get(Persons.key(#Principal caller))) {
+    case (?{ record = { status = #Blocked or #Revoked } }) true;
+    case _ false;
   };
 };

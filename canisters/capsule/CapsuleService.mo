@@ -225,7 +225,7 @@ module {
     ) : Result<Store.StoredMemory> = switch (Store.findMemory(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok(capsule, memory)) {
-        if (Access.mayReadMemory(capsule, memory.record, caller, time())) #Ok memory else #Err(
+        if (Access.reader(capsule, caller, time())(memory.record)) #Ok memory else #Err(
           #Unauthorized("memory " # id # " is not shared with the caller")
         );
       };

@@ -5,7 +5,9 @@ import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Option "mo:core/Option";
+import Order "mo:core/Order";
 import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Access "Access";
 import Limits "Limits";
@@ -29,23 +31,48 @@ module {
     };
   };
 
-  /// Puts a gallery in its place, new or over the one with the same id.
+  /// Puts a gallery in its place, new or over the one with the same id, unless it is too large.
   public func put(store : Store.Store, capsule : Store.Capsule, gallery : Types.Gallery) : Types.UnitResult {
     let sealed = Seal.gallery(gallery);
-    let fits = Roster.put(capsule, capsule.galleries, gallery.id, sealed);
-    if (fits == #Ok) store.gallery_homes.add(gallery.id, capsule);
-    fits;
+    switch (Roster.check(capsule, capsule.galleries, gallery.id, sealed)) {
+      case (?problem) #Err problem;
+      case null { insert(store, capsule, sealed); #Ok };
+    };
   };
 
   /// Puts a gallery that is known to fit in its place.
   public func insert(store : Store.Store, capsule : Store.Capsule, gallery : Store.Sealed<Types.Gallery>) {
-    Roster.insert(capsule, capsule.galleries, gallery.record.id, gallery);
-    store.gallery_homes.add(gallery.record.id, capsule);
+    let id = gallery.record.id;
+    let before = entriesOf(capsule, id);
+    if (before != gallery.record.memory_entries) {
+      for ({ memory_id } in before.values()) capsule.appearances.remove(compareAppearances, (memory_id, id));
+      for ({ memory_id } in gallery.record.memory_entries.values()) {
+        capsule.appearances.add(compareAppearances, (memory_id, id));
+      };
+    };
+    Roster.insert(capsule, capsule.galleries, id, gallery);
+    store.gallery_homes.add(id, capsule);
   };
 
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
+    for ({ memory_id } in entriesOf(capsule, id).values()) {
+      capsule.appearances.remove(compareAppearances, (memory_id, id));
+    };
     Roster.drop(capsule, capsule.galleries, id);
     store.gallery_homes.remove(id);
+  };
+
+  func entriesOf(
+    capsule : Store.Capsule,
+    id : Text,
+  ) : [Types.GalleryMemoryEntry] = switch (capsule.galleries.get(id)) {
+    case (?{ record }) record.memory_entries;
+    case null [];
+  };
+
+  /// By memory, then by gallery.
+  func compareAppearances(a : (Text, Text), b : (Text, Text)) : Order.Order {
+    switch (Text.compare(a.0, b.0)) { case (#equal) Text.compare(a.1, b.1); case order order };
   };
 
   public func add(
@@ -89,13 +116,19 @@ module {
 
   /// Takes a deleted memory's entries out of the capsule's galleries.
   public func forgetMemory(capsule : Store.Capsule, memoryId : Text, now : Nat64) {
-    func isOther(entry : Types.GalleryMemoryEntry) : Bool = entry.memory_id != memoryId;
-    let affected = capsule.galleries.values().filter(
-      func({ record }) = not record.memory_entries.all(isOther)
+    let places = capsule.appearances.valuesFrom(compareAppearances, (memoryId, "")).takeWhile(
+      func((memory, _)) = memory == memoryId
     ).toArray();
-    for ({ record } in affected.values()) {
-      let kept = { record with memory_entries = record.memory_entries.filter(isOther); updated_at = now };
-      Roster.insert(capsule, capsule.galleries, record.id, Seal.gallery(kept));
+    for (place in places.values()) {
+      capsule.appearances.remove(compareAppearances, place);
+      switch (capsule.galleries.get(place.1)) {
+        case null {};
+        case (?{ record }) {
+          let memory_entries = record.memory_entries.filter(func entry = entry.memory_id != memoryId);
+          let kept = Seal.gallery({ record with memory_entries; updated_at = now });
+          Roster.insert(capsule, capsule.galleries, record.id, kept);
+        };
+      };
     };
   };
 

@@ -76,9 +76,8 @@ module {
       false;
     };
 
-    switch (after, ownEntry(capsule)) {
-      case (null, ?{ seal }) page.add(entry(#Capsule, capsule.id, seal, null));
-      case _ {};
+    if (after == null) {
+      switch (ownEntry(capsule)) { case (?{ seal }) page.add(entry(#Capsule, capsule.id, seal, null)); case null {} };
     };
     let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m.seal, m.content))
       or fill<Store.Sealed<Types.Gallery>>(#Gallery, capsule.galleries, func(id, g) = entry(#Gallery, id, g.seal, null))

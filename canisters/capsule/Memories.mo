@@ -105,14 +105,14 @@ module {
 
   /// The same, unless the record is too large.
   func put(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) : Types.UnitResult {
-    switch (checkSize(memory)) {
+    switch (checkSize(memory.seal)) {
       case (?problem) #Err problem;
       case null { insert(store, capsule, memory); #Ok };
     };
   };
 
-  public func checkSize(memory : Store.StoredMemory) : Validate.Problem {
-    Validate.most("bytes of a memory's record", Limits.recordBytes, memory.seal.record_bytes);
+  public func checkSize(seal : Store.RecordSeal) : Validate.Problem {
+    Validate.most("bytes of a memory's record", Limits.recordBytes, seal.record_bytes);
   };
 
   func contentSize(memory : ?Store.StoredMemory) : Nat64 = switch memory {
@@ -288,6 +288,7 @@ module {
   ) : Types.MemoryPage {
     let wanted = Pages.size(request.limit);
     let seesAll = Access.mayWrite(capsule, caller);
+    let mayRead = Access.reader(capsule, caller, now);
     let items = List.empty<Types.MemorySummary>();
     var bytes = 0;
     var examined = 0;
@@ -300,7 +301,7 @@ module {
       };
       examined += 1;
       last := ?id;
-      if (seesAll or Access.mayReadMemory(capsule, memory.record, caller, now)) {
+      if (mayRead(memory.record)) {
         items.add(summary(memory));
         bytes += memory.seal.record_bytes;
       };

@@ -37,9 +37,14 @@ module {
     );
   };
 
+  /// Is the item, or are all of them together with it, too large?
+  public func check<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Validate.Problem {
+    Validate.first([checkItem(item), checkTotal(capsule, growth(items, id, item))]);
+  };
+
   /// Adds or replaces an item; refused when it, or all of them together, are too large.
   public func put<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Types.UnitResult {
-    switch (Validate.first([checkItem(item), checkTotal(capsule, growth(items, id, item))])) {
+    switch (check(capsule, items, id, item)) {
       case (?problem) #Err problem;
       case null { insert(capsule, items, id, item); #Ok };
     };

@@ -5,7 +5,6 @@ import Blob "mo:core/Blob";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
-import CandidValue "CandidValue";
 import Persons "Persons";
 import Sha256 "sha256/Sha256";
 import Store "Store";
@@ -24,14 +23,21 @@ module {
     case (#ConnectionGroup) 4;
   };
 
-  func seal(kind : Types.ItemKind, id : Text, encoded : Blob, content : ?Store.Content) : Store.Seal {
-    let recordChecksum = Sha256.hashFrom(encoded, CandidValue.start(encoded));
+  /// Of a record encoded as one argument and, twice, as two. A type table may list the same types in any order, the value
+  /// behind it has one form only, which anyone can compute. Both encodings have the same table, so that what the second
+  /// is longer by is the value, and one byte for its type (tables here have fewer than 64 types).
+  func sealed(once : Blob, twice : Blob) : Store.RecordSeal {
+    let valueBytes : Nat = twice.size() - once.size() - 1;
+    { record_checksum = Sha256.hashFrom(once, once.size() - valueBytes); record_bytes = once.size() };
+  };
+
+  func seal(kind : Types.ItemKind, id : Text, record : Store.RecordSeal, content : ?Store.Content) : Store.Seal {
     let hash = Sha256.new();
     let idBytes = id.encodeUtf8();
     let (l0, l1, l2, l3) = Nat32.explode(Nat32.fromNat(idBytes.size()));
     Sha256.update(hash, Blob.fromArray([kindNumber(kind), l0, l1, l2, l3]));
     Sha256.update(hash, idBytes);
-    Sha256.update(hash, recordChecksum);
+    Sha256.update(hash, record.record_checksum);
     let (checksum, size, chunkSize, chunks) : (Blob, Nat64, Nat32, Nat) = switch content {
       case null (noChecksum(), 0, 0, 0);
       case (?c) (c.checksum, c.size, c.chunk_size, c.chunks.size());
@@ -41,33 +47,43 @@ module {
     let (c0, c1, c2, c3) = Nat32.explode(chunkSize);
     let (n0, n1, n2, n3) = Nat32.explode(Nat32.fromNat(chunks));
     Sha256.update(hash, Blob.fromArray([s0, s1, s2, s3, s4, s5, s6, s7, c0, c1, c2, c3, n0, n1, n2, n3]));
-    { record_checksum = recordChecksum; record_bytes = encoded.size(); entry_hash = Sha256.digest(hash) };
+    { record with entry_hash = Sha256.digest(hash) };
   };
 
   public func capsule(record : Types.CapsuleRecord) : Store.Sealed<Types.CapsuleRecord> = {
     record;
-    seal = seal(#Capsule, record.id, to_candid (record), null);
+    seal = seal(#Capsule, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
-  public func memory(record : Types.MemoryRecord, content : ?Store.Content) : Store.StoredMemory = {
-    record;
-    content;
-    seal = seal(#Memory, record.id, to_candid (record), content);
+  public func memory(record : Types.MemoryRecord, content : ?Store.Content) : Store.StoredMemory {
+    memoryOf(record, memoryRecord(record), content);
   };
+
+  /// What can be said of a memory before its content is there.
+  public func memoryRecord(record : Types.MemoryRecord) : Store.RecordSeal {
+    sealed(to_candid (record), to_candid (record, record));
+  };
+
+  /// A memory whose record is sealed already, with its content.
+  public func memoryOf(
+    record : Types.MemoryRecord,
+    recordSeal : Store.RecordSeal,
+    content : ?Store.Content,
+  ) : Store.StoredMemory = { record; content; seal = seal(#Memory, record.id, recordSeal, content) };
 
   public func gallery(record : Types.Gallery) : Store.Sealed<Types.Gallery> = {
     record;
-    seal = seal(#Gallery, record.id, to_candid (record), null);
+    seal = seal(#Gallery, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
   public func connection(record : Types.Connection) : Store.Sealed<Types.Connection> = {
     record;
-    seal = seal(#Connection, Persons.key(record.peer), to_candid (record), null);
+    seal = seal(#Connection, Persons.key(record.peer), sealed(to_candid (record), to_candid (record, record)), null);
   };
 
   public func group(record : Types.ConnectionGroup) : Store.Sealed<Types.ConnectionGroup> = {
     record;
-    seal = seal(#ConnectionGroup, record.id, to_candid (record), null);
+    seal = seal(#ConnectionGroup, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
   /// Chunks that are already hashed, as the content of a memory.

@@ -4,6 +4,7 @@ import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Queue "mo:core/Queue";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Types "Types";
 
@@ -15,8 +16,10 @@ module {
   /// The bytes of a memory. `checksum` is the SHA-256 of the concatenated checksums of the chunks.
   public type Content = { size : Nat64; chunk_size : Nat32; chunks : [Chunk]; checksum : Blob };
 
+  /// The checksum of an item's record, and the bytes of its encoding.
+  public type RecordSeal = { record_checksum : Blob; record_bytes : Nat };
   /// What the manifest says about an item, computed once, when the item is written.
-  public type Seal = { record_checksum : Blob; record_bytes : Nat; entry_hash : Blob };
+  public type Seal = RecordSeal and { entry_hash : Blob };
   public type Sealed<T> = { record : T; seal : Seal };
   public type StoredMemory = { record : Types.MemoryRecord; content : ?Content; seal : Seal };
 
@@ -29,6 +32,8 @@ module {
     events : List.List<Types.RecordedEvent>;
     memories : Map<Text, StoredMemory>;
     galleries : Map<Text, Sealed<Types.Gallery>>;
+    /// Which galleries name a memory: pairs of memory and gallery, so that a deleted memory's galleries are found.
+    appearances : Set.Set<(Text, Text)>;
     connections : Map<Text, Sealed<Types.Connection>>;
     groups : Map<Text, Sealed<Types.ConnectionGroup>>;
     var created_at : Nat64;
@@ -73,6 +78,7 @@ module {
     nonce_expiries : Queue.Queue<(Nat64, Text)>;
     nonce_counts : Map<Principal, Nat>;
     uploads : Map<Nat64, Upload>;
+    /// Those in progress: without the committed ones, of which there may be many.
     uploads_of : Map<Principal, Map<Nat64, Upload>>;
     /// Where the next sweep for expired uploads goes on.
     var upload_sweep : Nat64;
@@ -109,6 +115,7 @@ module {
     events = List.empty();
     memories = Map.empty();
     galleries = Map.empty();
+    appearances = Set.empty();
     connections = Map.empty();
     groups = Map.empty();
     var created_at = now;

@@ -63,11 +63,9 @@ module {
     };
 
     let own = ownSessions(store, owner, now);
-    let open = own.values().filter(func upload = not upload.committed).size();
-    if (open >= Limits.uploadsPerCaller) {
-      return #Err(
-        #LimitExceeded { what = "uploads in progress of a caller"; limit = Limits.uploadsPerCaller; actual = open + 1 }
-      );
+    switch (Validate.most("uploads in progress of a caller", Limits.uploadsPerCaller, own.size() + 1)) {
+      case null {};
+      case (?found) return #Err found;
     };
     let upload : Store.Upload = {
       id = store.next_upload;
@@ -88,7 +86,7 @@ module {
     #Ok(view(upload));
   };
 
-  /// The caller's sessions, without those that have expired.
+  /// The caller's sessions in progress, without those that have expired.
   func ownSessions(store : Store.Store, owner : Principal, now : Nat64) : Map.Map<Nat64, Store.Upload> {
     switch (store.uploads_of.get(owner)) {
       case null {};
@@ -108,6 +106,11 @@ module {
 
   func free(store : Store.Store, upload : Store.Upload) {
     store.uploads.remove(upload.id);
+    endFor(store, upload);
+  };
+
+  /// The session isn't its owner's in progress any more.
+  func endFor(store : Store.Store, upload : Store.Upload) {
     let ?own = store.uploads_of.get(upload.owner) else return;
     own.remove(upload.id);
     if (own.isEmpty()) store.uploads_of.remove(upload.owner);
@@ -193,6 +196,7 @@ module {
     upload.chunks := [var];
     upload.committed := true;
     upload.last_activity_at := now;
+    endFor(store, upload);
     #Ok(upload.memory_id);
   };
 

@@ -11,6 +11,9 @@ import Types "Types";
 import Validate "Validate";
 
 module {
+  /// Expired nonces that one proof forgets at most, so that no message has to pay for all of them.
+  let forgottenAtOnce = 1_000;
+
   /// Registers the caller, or notes the activity of one who is registered.
   public func register(store : Store.Store, caller : Principal, now : Nat64) : Types.User {
     let user : Types.User = switch (store.users.get(caller)) {
@@ -34,6 +37,10 @@ module {
       case (?problem) return #Err problem;
     };
     dropExpired(store, now);
+    switch (store.nonces.get(nonce)) {
+      case (?known) if (now >= known.expires_at) forget(store, nonce, known);
+      case null {};
+    };
     switch (store.nonces.get(nonce)) {
       case (?known) if (known.owner != caller) return #Err(#AlreadyExists { kind = "nonce"; id = nonce });
       case null {
@@ -71,19 +78,23 @@ module {
 
   /// Every nonce lives equally long, so the queue is in the order of expiry.
   func dropExpired(store : Store.Store, now : Nat64) {
-    loop {
+    var looked = 0;
+    while (looked < forgottenAtOnce) {
       let ?(expires_at, nonce) = store.nonce_expiries.peekFront() else return;
       if (now < expires_at) return;
       ignore store.nonce_expiries.popFront();
       switch (store.nonces.get(nonce)) {
-        case (?known) if (known.expires_at == expires_at) {
-          store.nonces.remove(nonce);
-          let left : Nat = countOf(store, known.owner) - 1;
-          if (left == 0) store.nonce_counts.remove(known.owner) else store.nonce_counts.add(known.owner, left);
-        };
+        case (?known) if (known.expires_at == expires_at) forget(store, nonce, known);
         case null {};
       };
+      looked += 1;
     };
+  };
+
+  func forget(store : Store.Store, nonce : Text, known : Store.Nonce) {
+    store.nonces.remove(nonce);
+    let left : Nat = countOf(store, known.owner) - 1;
+    if (left == 0) store.nonce_counts.remove(known.owner) else store.nonce_counts.add(known.owner, left);
   };
 
   /// The caller, and those registered people with whom the caller's connection is accepted.

@@ -100,7 +100,7 @@ module {
 
   // ---- Commits ----
 
-  type Ready = { record : Capsule.MemoryRecord; content : Store.Content };
+  type Ready = { record : ImportState.PendingRecord; content : Store.Content };
 
   /// Whether the memory is committed already, with just this content.
   func isCommitted(
@@ -180,7 +180,7 @@ module {
         actual = content.checksum;
       });
     };
-    switch (record.blob_ref.hash) {
+    switch (record.record.blob_ref.hash) {
       case (?hash) if (hash != content.checksum) {
         return #Err(#ChecksumMismatch { what = "blob_ref.hash of " # id; expected = hash; actual = content.checksum });
       };
@@ -203,7 +203,7 @@ module {
     };
     for ((id, { record; content }) in ready.entries()) {
       ImportState.dropPending(state, id);
-      Memories.insert(store, state.capsule, Seal.memory(record, ?content));
+      Memories.insert(store, state.capsule, Seal.memoryOf(record.record, record.seal, ?content));
     };
     #Ok;
   };

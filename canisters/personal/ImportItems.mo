@@ -81,27 +81,28 @@ module {
 
   /// A record whose content is committed already, or that has none, is committed at once; otherwise the memory is pending
   /// until `commit`. Chunks of another content are of no use any more.
-  func putMemory(store : Store.Store, state : State, memory : Store.StoredMemory) {
-    let id = memory.record.id;
-    switch (neededContent(memory.record), memory.content) {
+  func putMemory(store : Store.Store, state : State, sealed : ImportState.PendingRecord) {
+    let { record; seal } = sealed;
+    let content = keptContent(state, record);
+    switch (neededContent(record), content) {
       case (?_, null) {
-        Memories.drop(store, state.capsule, id);
-        stage(state, memory.record);
+        Memories.drop(store, state.capsule, record.id);
+        stage(state, sealed);
       };
       case _ {
-        ImportState.dropPending(state, id);
-        Memories.insert(store, state.capsule, memory);
+        ImportState.dropPending(state, record.id);
+        Memories.insert(store, state.capsule, Seal.memoryOf(record, seal, content));
       };
     };
   };
 
-  func stage(state : State, record : Capsule.MemoryRecord) {
-    let pending = ImportState.pendingFor(state, record.id);
+  func stage(state : State, sealed : ImportState.PendingRecord) {
+    let pending = ImportState.pendingFor(state, sealed.record.id);
     switch (pending.record) {
-      case (?old) if (neededContent(old) != neededContent(record)) ImportState.dropChunks(state, pending);
+      case (?old) if (neededContent(old.record) != neededContent(sealed.record)) ImportState.dropChunks(state, pending);
       case null {};
     };
-    pending.record := ?record;
+    pending.record := ?sealed;
   };
 
   /// The committed content that the record goes with.
@@ -125,11 +126,11 @@ module {
     let (problem, growth, apply) : (Problem, Int, () -> ()) = switch item {
       case (#Capsule record) (checkCapsule(state, record, owner), 0, func() = putCapsule(store, state, record));
       case (#Memory record) {
-        let sealed = Seal.memory(record, keptContent(state, record));
+        let seal = Seal.memoryRecord(record);
         (
-          Validate.first([checkMemory(record), Memories.checkSize(sealed)]),
+          Validate.first([checkMemory(record), Memories.checkSize(seal)]),
           0,
-          func() = putMemory(store, state, sealed),
+          func() = putMemory(store, state, { record; seal }),
         );
       };
       case (#Gallery gallery) {
