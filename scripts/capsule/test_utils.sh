@@ -277,12 +277,12 @@ expect_rejected() {
 
 # expect_text TEXT WHAT: the reply has this Candid text in it.
 expect_text() {
-  if [[ $RESPONSE == *"$1"* ]]; then pass "$2" "$LAST_CALL: $1"; else fail "$2" "a reply with $1" "$RESPONSE"; fi
+  if [[ -n $1 && $RESPONSE == *"$1"* ]]; then pass "$2" "$LAST_CALL: $1"; else fail "$2" "a reply with $1" "$RESPONSE"; fi
 }
 
 # expect_no_text TEXT WHAT: a reply came, and hasn't this Candid text in it.
 expect_no_text() {
-  if [[ $RESPONSE != "no reply: "* && $RESPONSE != *"$1"* ]]; then
+  if [[ -n $1 && $RESPONSE != "no reply: "* && $RESPONSE != *"$1"* ]]; then
     pass "$2" "$LAST_CALL: without $1"
   else
     fail "$2" "a reply without $1" "$RESPONSE"
