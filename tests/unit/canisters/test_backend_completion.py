@@ -40,7 +40,7 @@ def at_stage(stage: str) -> tuple[World, dict[str, Any]]:
     return world, lease
 
 
-@pytest.mark.parametrize(("stage", "reported"), product(STAGES, [*STAGES, "Completed", "Failed"]))
+@pytest.mark.parametrize(("stage", "reported"), list(product(STAGES, [*STAGES, "Completed", "Failed"])))
 def test_progress_moves_forward_only_and_never_to_a_stage_that_has_its_own_method(stage: str, reported: str) -> None:
     world, lease = at_stage(stage)
     forward = (
