@@ -84,6 +84,7 @@ async def test_a_failure_at_any_stage_is_recorded_harms_nothing_and_is_retried(w
     assert again.canister_id == failed.canister_id
     outcome = await world.orchestrator().run(world.owner_id)
     creation = outcome.creation
+    assert creation.canister_id is not None
     assert (creation.status, creation.attempts, creation.error) == (CreationStatus.Completed, 2, None)
     assert creation.canister_id == (failed.canister_id or creation.canister_id)
     assert outcome.controllers_after == {world.owner_id}
@@ -106,6 +107,7 @@ async def test_after_a_failure_the_owner_goes_on_writing_and_all_of_it_arrives(w
     contents[await world.as_owner.add_memory_to_capsule(inline(b"meanwhile"), note("meanwhile"))] = b"meanwhile"
     await world.as_owner.create_personal_canister(None)
     outcome = await world.orchestrator().run(world.owner_id)
+    assert outcome.creation.canister_id is not None
     assert await read_back(world.personal(outcome.creation.canister_id)) == contents
 
 

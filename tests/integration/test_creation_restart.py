@@ -77,5 +77,6 @@ async def test_a_creation_goes_on_after_the_network_was_restarted(
     assert await read_back(world.as_owner) == contents
     outcome = await world.orchestrator().run(world.owner_id)
     assert (outcome.creation.status, outcome.creation.attempts) == (CreationStatus.Completed, 1)
+    assert outcome.creation.canister_id is not None
     assert outcome.creation.canister_id == before.canister_id
     assert await read_back(world.personal(outcome.creation.canister_id)) == contents
