@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 
@@ -36,7 +36,12 @@ _MANAGEMENT = Principal.management_canister()
 @click.command()
 @click.argument("canister", type=PRINCIPAL)
 @click.argument("method")
-@click.argument("args", default="()")
+@click.argument("args", required=False)
+@click.option(
+    "--args-file",
+    type=click.File("r", encoding="utf-8"),
+    help="Read ARGS from a file (-: from stdin): the system limits how long they may be on the command line.",
+)
 @network_options
 @identity_option
 @click.option("--query/--update", "as_query", default=None, help="Default: what the canister's interface says.")
@@ -53,7 +58,8 @@ _MANAGEMENT = Principal.management_canister()
 def call(
     canister: Principal,
     method: str,
-    args: str,
+    args: str | None,
+    args_file: TextIO | None,
     network: Network,
     identity: Identity,
     as_query: bool | None,
@@ -62,8 +68,11 @@ def call(
 ) -> None:
     """Call METHOD of CANISTER with ARGS in textual Candid, such as '("text", 5, record { x = opt true })'.
 
-    CANISTER is a canister's id, or aaaaa-aa for the methods of the management canister.
+    CANISTER is a canister's id, or aaaaa-aa for the methods of the management canister. Without ARGS: none, '()'.
     """
+    if args is not None and args_file is not None:
+        raise click.UsageError("ARGS are given twice: on the command line and with --args-file")
+    text = args_file.read() if args_file is not None else args or "()"
     given = None
     if did_file is not None:
         given = parse_did(did_file.read_text("utf-8"), source=did_file.name)
@@ -73,7 +82,7 @@ def call(
 
     async def work(agent: Agent) -> None:
         function = await _function(agent, canister, method, given)
-        argument, values = _argument(args, function)
+        argument, values = _argument(text, function)
         query = as_query if as_query is not None else function is not None and function.is_query
         send = agent.query if query else agent.update
         effective = await _effective_id(agent, values) if canister == _MANAGEMENT else None

@@ -217,6 +217,8 @@ class Transport:
                 limits=limits,
                 headers={"accept-encoding": "identity", "user-agent": "canister-factory"},
                 trust_env=not self._direct,
+                # Loading the certificates of authorities takes longer than many a command, and plain http needs none.
+                verify=self.url.startswith("https:"),
             )
         return self._client
 
