@@ -1,0 +1,162 @@
+"""The table of `docs/requirements.md` is true: its rows are complete, and the tests that it names exist.
+
+Reads files only; whether the tests pass is for the tests themselves to say.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from canister_factory.candid.did import parse_did
+from canister_factory.contract.capsule_models import CapsuleError
+from canister_factory.contract.creation_models import CreationErrorKind
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TESTS = REPOSITORY / "tests"
+SOURCES = REPOSITORY / "src" / "canister_factory"
+TABLE = REPOSITORY / "docs" / "requirements.md"
+
+NOT_SHOWN_YET: set[str] = {"R7.10", "S16.3"}
+"""Rows that no test shows. May only become smaller."""
+
+PARTS = {"R1": 7, "R2": 8, "R3": 5, "R4": 4, "R5": 5, "R6": 5, "R7": 10}
+WORK = {"S2": 3, "S3": 2, "S4": 2, "S6": 3, "S7": 2, "S8": 2, "S9": 2, "S10": 2, "S11": 2, "S12": 2, "S15": 3, "S16": 3}
+WHOLE = {f"S{number}" for number in range(1, 19)} - set(WORK)
+
+CONCERNS = {
+    "types": ["backend/BackendTypes.mo", "capsule/Types.mo", "contract/creation_models.py"],
+    "registry": ["backend/Registry.mo", "backend/Creations.mo"],
+    "cycles": ["backend/Reserve.mo", "backend/Alerts.mo", "contract/reserve_models.py"],
+    "auth": ["backend/Roles.mo", "capsule/Access.mo"],
+    "export": ["capsule/Export.mo", "capsule/Manifest.mo", "factory/export.py"],
+    "import": ["personal/Import.mo", "factory/importer.py"],
+    "verify": ["backend/Verification.mo", "factory/verify.py"],
+    "canister operations": ["backend/CanisterOperations.mo", "factory/canister.py"],
+    "orchestrator": ["backend/CreationSteps.mo", "factory/orchestrator.py"],
+}
+"""Where each concern of the work list is, in `canisters` and in `src/canister_factory`."""
+
+UNIT_TESTS = {
+    "types": ["test_contract_matches_did.py"],
+    "registry": ["test_backend_requests.py", "test_backend_state_machine.py"],
+    "cycles": ["test_backend_reserve.py"],
+    "auth": ["test_backend_roles.py", "test_capsule_memories.py"],
+    "export": ["test_backend_leases.py", "test_factory_manifest.py"],
+    "import": ["test_personal_import.py", "test_personal_import_refusals.py", "test_factory_difference.py"],
+    "verify": ["test_backend_completion.py", "test_factory_manifest.py"],
+    "canister operations": ["test_backend_provisioning.py", "test_ic_management.py"],
+    "orchestrator": ["test_backend_leases.py", "test_factory_patience.py", "test_factory_window.py"],
+}
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def rows() -> dict[str, str]:
+    """What shows each requirement, by its number."""
+    found: dict[str, str] = {}
+    for line in TABLE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and re.fullmatch(r"[RSA]\d+(\.\d+)?", cells[0]):
+            assert cells[0] not in found, f"{cells[0]} has two rows"
+            assert len(cells) == 3, f"{cells[0]} has {len(cells)} cells"
+            found[cells[0]] = cells[2]
+    return found
+
+
+@cache
+def names_in(path: str) -> set[str]:
+    """The functions and assigned names of a test module."""
+    tree = ast.parse((REPOSITORY / path).read_text())
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_there_is_a_row_for_every_requirement() -> None:
+    parts = {f"{name}.{number}" for name, count in {**PARTS, **WORK}.items() for number in range(1, count + 1)}
+    assert {name for name in rows() if not name.startswith("A")} == parts | WHOLE
+
+
+def test_every_row_is_shown_by_tests_that_exist() -> None:
+    for name, shown in rows().items():
+        tests = re.findall(r"`([^`]+)`", shown)
+        if name in NOT_SHOWN_YET:
+            assert (shown, tests) == ("not shown yet", []), f"{name} is shown now: take it off the list"
+            continue
+        assert tests, f"{name} is shown by no test"
+        for test in tests:
+            path, _, function = test.partition("::")
+            assert (REPOSITORY / path).is_file(), f"{name}: {path} doesn't exist"
+            assert function in names_in(path), f"{name}: {path} has no {function}"
+            assert function.lower().startswith("test"), f"{name}: {function} is not a test"
+
+
+# --- what the table says of the tests themselves ---------------------------------------------------------------------
+
+
+def sources() -> Iterator[Path]:
+    return (path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts)
+
+
+@cache
+def all_tests_text() -> str:
+    return "\n".join(path.read_text() for path in sorted(sources()) if path != Path(__file__))
+
+
+@pytest.mark.parametrize("canister", ["backend", "personal"])
+def test_every_endpoint_of_both_canisters_is_called_by_a_test(canister: str) -> None:
+    service = parse_did((REPOSITORY / "canisters" / canister / f"{canister}.did").read_text()).service
+    assert service is not None
+    text = all_tests_text()
+    missing = [name for name, _ in service.methods if not re.search(rf"\.{name}\(|\"{name}\"", text)]
+    assert missing == []
+
+
+def test_every_typed_error_is_expected_by_a_test() -> None:
+    text = all_tests_text()
+    kinds = [f'"{name}"' for name in CapsuleError.model_fields]
+    missing = [kind for kind in kinds if kind not in text]
+    missing += [
+        kind for kind in CreationErrorKind if not re.search(rf'CreationErrorKind\.{kind}\b|Case\("{kind}"\)', text)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("concern", CONCERNS)
+def test_each_concern_has_a_module_of_its_own(concern: str) -> None:
+    for path in CONCERNS[concern]:
+        if path.endswith(".mo"):
+            documented = (REPOSITORY / "canisters" / path).read_text().startswith("///")
+        else:
+            documented = bool(ast.get_docstring(ast.parse((SOURCES / path).read_text())))
+        assert documented, f"{path} doesn't begin with what it is responsible for"
+
+
+@pytest.mark.parametrize("concern", CONCERNS)
+def test_each_concern_has_unit_tests(concern: str) -> None:
+    assert set(UNIT_TESTS[concern]) <= {path.name for path in (TESTS / "unit").rglob("test_*.py")}
+
+
+def test_creations_and_capsules_are_made_for_one_test_each() -> None:
+    """What tests of the product share is the network alone, on which each makes canisters and people of its own."""
+    places = (
+        "integration/test_creation*.py",
+        "integration/test_capsule*.py",
+        "unit/canisters/*.py",
+        "unit/factory/*.py",
+    )
+    paths = [path for place in places for path in TESTS.glob(place)]
+    assert len(paths) > 20
+    shared = [path.name for path in paths if re.search(r"fixture\([^)]*scope=", path.read_text())]
+    assert shared == []
