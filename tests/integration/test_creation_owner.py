@@ -9,14 +9,20 @@ from capsule_world import another_owner, capsule_on
 from creation_world import World, inline, note
 from test_creation import fill, read_back
 
+from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
 from canister_factory.candid.types import NAT, PRINCIPAL, TEXT, Opt, Record, Vec
+from canister_factory.contract.artifacts import personal_interface, personal_wasm
 from canister_factory.contract.capsule_models import GalleryData, GalleryUpdate
 from canister_factory.contract.clients import BackendClient, CapsuleClient
 from canister_factory.contract.creation_models import ClaimRequest, CreationErrorKind, CreationStatus, LeaseRef
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
+from canister_factory.contract.import_models import PersonalInit
 from canister_factory.contract.memory_models import MemoryUpdate
 from canister_factory.contract.person_models import PersonRef
+from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings, InstallMode, MemoryPersistence, UpgradeOptions
 
 ORDER = list(CreationStatus)
 
@@ -57,6 +63,37 @@ async def test_a_frontend_starts_polls_falls_back_and_switches_over(world: World
     again = await client.create_personal_canister(None)
     assert (again.success, again.canister_id) == (True, outcome.creation.canister_id)
     assert await client.get_personal_canister_id(world.owner_id) == outcome.creation.canister_id
+
+
+async def test_afterwards_the_canister_obeys_its_owner_alone(world: World) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    outcome = await world.orchestrator().run(world.owner_id)
+    canister_id = outcome.creation.canister_id
+    assert canister_id is not None
+
+    for agent in (world.operator, world.admin):
+        management, personal = ManagementCanister(agent), world.personal(canister_id, agent)
+        for forbidden in (
+            management.canister_status(canister_id),
+            management.update_settings(canister_id, CanisterSettings(controllers=[world.operator_id])),
+            management.uninstall_code(canister_id),
+            management.stop_canister(canister_id),
+            personal.begin_import(),
+        ):
+            with pytest.raises(RejectedError):
+                await forbidden
+        with pytest.raises(CapsuleRefused, match="not authorized"):
+            await personal.get_capsule((await world.as_owner.list_my_capsules())[0].id)
+    assert set((await world.owner.canister_info(canister_id)).controllers) == {world.owner_id}
+
+    argument = encode(
+        personal_interface().init_args,
+        [to_candid(PersonalInit, PersonalInit(owner=world.owner_id, backend=world.backend_id))],
+    )
+    keep = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
+    await ManagementCanister(world.owner).install(canister_id, personal_wasm().wasm, argument, mode=keep)
+    assert await read_back(world.personal(canister_id)) == contents, "the owner's own upgrade keeps everything"
 
 
 async def test_options_that_the_backend_does_not_know_are_ignored(world: World) -> None:
