@@ -152,10 +152,11 @@ class World:
             sender,
         )
 
-    def upgrade_backend(self) -> None:
+    def upgrade_backend(self, module: bytes | None = None, init: dict[str, Any] | None = None) -> None:
+        """Upgrades to the same build, or to `module`."""
         keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}
-        arg = encode_args(interface("backend").init_args, [None])
-        self.install(self.backend, wasm("backend"), arg, CONTROLLER, Case("upgrade", keep))
+        arg = encode_args(interface("backend").init_args, [init])
+        self.install(self.backend, module or wasm("backend"), arg, CONTROLLER, Case("upgrade", keep))
 
     # --- the backend's interface -------------------------------------------------------------------------------------
 

@@ -6,7 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, CONTROLLER, OPERATOR, OTHER_OPERATOR, OWNER, RejectedError, World, failure
+from backend_world import (
+    ADMIN,
+    CONTROLLER,
+    OPERATOR,
+    OTHER_OPERATOR,
+    OWNER,
+    STRANGER,
+    RejectedError,
+    World,
+    encode_args,
+    failure,
+    interface,
+    wasm,
+)
 
 from canister_factory.candid.values import Case
 
@@ -113,12 +126,86 @@ def test_lease_numbers_go_on_growing_after_an_upgrade() -> None:
     assert world.claim()["lease"] > before
 
 
-def test_the_arguments_of_an_upgrade_change_no_role() -> None:
+def test_a_lease_ends_after_an_upgrade_when_it_would_have_ended() -> None:
     world = World()
-    world.ok("remove_operator", OTHER_OPERATOR, sender=ADMIN)
+    world.request()
+    lease = world.claim()
     world.upgrade_backend()
-    assert world.ok("list_operators", sender=ADMIN) == [OPERATOR]
-    assert world.ok("list_admins", sender=CONTROLLER) == [ADMIN]
+    assert world.err("claim_creation", {"owner": OWNER, "worker": "other"}, sender=OTHER_OPERATOR)["kind"] == Case(
+        "Busy"
+    )
+    world.advance(61)
+    world.upgrade_backend()
+    assert world.claim(operator=OTHER_OPERATOR)["lease"] > lease["lease"]
+
+
+def test_the_write_lock_holds_over_an_upgrade_and_ends_with_its_lease() -> None:
+    world = World()
+    exporting(world)
+    until = world.add_memory(1).value.value["until"]
+    world.upgrade_backend()
+    assert world.add_memory(1).value.value["until"] == until
+    world.now_ns = until + 1
+    assert world.add_memory(1).tag == "Ok"
+
+
+def test_the_seal_of_a_verified_capsule_holds_over_an_upgrade_when_its_lease_is_gone() -> None:
+    world = World()
+    verifying(world)
+    world.advance(500)
+    world.upgrade_backend()
+    refused = world.add_memory(1).value
+    assert refused.tag == "Locked", "the worker may be between handoff and completion"
+    world.now_ns = refused.value["until"] + 1
+    assert world.add_memory(1).tag == "Ok"
+
+
+def test_a_moved_capsule_stays_read_only_after_an_upgrade() -> None:
+    world = World()
+    canister = world.completed()
+    world.upgrade_backend()
+    assert world.add_memory(1).value == Case("Moved", {"personal_canister": canister})
+
+
+def test_a_failed_creation_goes_on_after_an_upgrade_with_the_canister_that_was_paid_for() -> None:
+    world = World()
+    failed(world)
+    before = world.status()
+    world.upgrade_backend()
+    world.request()
+    lease = world.claim()
+    world.ok("begin_export", lease, False, sender=OPERATOR)
+    again = world.ok("provision_canister", lease, sender=OPERATOR)
+    assert (again["canister_id"], again["is_new"]) == (before["canister_id"], False)
+    assert world.reserve()["total_consumed"] == before["cycles_consumed"] > 0
+
+
+@pytest.mark.parametrize("reach", [requested, importing], ids=lambda reach: reach.__name__)
+def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], None]) -> None:
+    reserve = {"threshold": 7, "operating_minimum": 9, "creation_base_cycles": 10**12, "creation_cycles_per_byte": 8}
+    world = World(reserve=reserve, creation_enabled=True)
+    reach(world)
+    world.ok("remove_operator", OTHER_OPERATOR, sender=ADMIN)
+    before = everything(world)
+    other = dict.fromkeys(reserve, 1)
+    world.upgrade_backend(
+        init={"admins": [STRANGER], "operators": [STRANGER], "reserve": other, "creation_enabled": False}
+    )
+    assert everything(world) == before
+    assert before["list_operators"] == [OPERATOR]
+    assert before["enabled"] is True
+
+
+def test_a_module_that_cannot_take_the_state_over_is_refused_and_the_backend_goes_on() -> None:
+    world = World()
+    importing(world)
+    before, module = everything(world), world.backend_state.module
+    arg = encode_args(interface("personal").init_args, [{"owner": OWNER, "backend": world.backend}])
+    keep = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})
+    with pytest.raises(RejectedError, match="Memory-incompatible program upgrade"):
+        world.install(world.backend, wasm("personal"), arg, CONTROLLER, keep)
+    assert world.backend_state.module is module
+    assert everything(world) == before
 
 
 def test_no_upgrade_comes_between_a_creation_call_and_its_answer() -> None:
