@@ -110,9 +110,9 @@ async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
 
 
 async def is_backend(agent: Agent, canister_id: Principal) -> bool:
-    """Whether a canister's certified interface is a backend's, of whatever version."""
+    """Whether a canister's certified interface is a backend's, of whatever version or build."""
     interface = await agent.metadata(canister_id, "candid:service")
-    return interface is not None and b"create_personal_canister" in interface
+    return interface is not None and b"add_operator" in interface
 
 
 async def register_release(backend: BackendClient, module: WasmModule | None = None, note: str = "") -> WasmModule:

@@ -15,6 +15,9 @@ REJECT_CODES = {
 }
 """Reject codes by number (interface specification, "Reject codes")."""
 
+STOPPED_CODES = ("IC0508", "IC0509")
+"""The implementation's codes of a canister that is stopped or stopping: most often while it is upgraded."""
+
 
 class IcError(Exception):
     """Base of every error this layer raises. `retry_helps`: a later attempt at the same thing may succeed."""
@@ -92,7 +95,7 @@ class RejectedError(IcError):
         self.message = message
         self.error_code = error_code
         self.certified = certified
-        self.retry_helps = code == 2
+        self.retry_helps = code == 2 or error_code in STOPPED_CODES
 
 
 class OutcomeUnknownError(IcError):

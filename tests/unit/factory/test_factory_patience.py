@@ -56,6 +56,8 @@ def patience(clock: Clock, **config: Any) -> Patience:
         OutcomeUnknownError(b"id", 1, "no answer"),
         TransportError("broken"),
         RejectedError(2, "busy", certified=False),
+        RejectedError(5, "stopped for its upgrade", "IC0508", certified=False),
+        RejectedError(5, "stopping for its upgrade", "IC0509", certified=True),
     ],
 )
 async def test_a_passing_failure_is_waited_out(failure: Exception) -> None:
@@ -78,6 +80,7 @@ async def test_a_passing_failure_is_waited_out(failure: Exception) -> None:
     [
         NetworkUnreachableError("nobody there"),
         RejectedError(4, "no", certified=True),
+        RejectedError(5, "trapped", "IC0503", certified=True),
         refusal(CreationErrorKind.Busy),
         ValueError("a defect"),
     ],
