@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedError, World, encode_args, interface
@@ -21,30 +24,41 @@ SCRIPTS = CANISTERS.parent / "scripts"
 RELEASES = CANISTERS / "releases"
 FEATURE = "personal_canister_creation"
 NAMES = ["backend", "personal"]
+Artifacts: TypeAlias = dict[str, bytes]
 
 
-@pytest.fixture(scope="session")
-def compiler() -> None:
-    """Node.js and the pinned Motoko compiler."""
+@cache
+def why_there_is_no_compiler() -> str:
+    """Sees to it that the pinned Motoko compiler can be run; "" then."""
     script = f"set -e; source '{SCRIPTS}/lib/motoko.sh'; ensure_compiler"
     found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    if found.returncode == 0:
+    return "" if found.returncode == 0 else found.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def compiler() -> None:
+    """Node.js and the Motoko compiler."""
+    if not (problem := why_there_is_no_compiler()):
         return
-    reason = f"the Motoko compiler can't be run: {found.stderr.strip().splitlines()[-1]}"
     if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
-        pytest.fail(f"{reason}, and CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
-    pytest.skip(reason)
+        pytest.fail(f"{problem}; CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
+    pytest.skip(problem)
 
 
-@pytest.fixture(scope="session")
-def without_creation(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The artifacts of a backend without the creation of personal canisters, built once for all tests."""
-    out = tmp_path_factory.mktemp("without-creation")
-    command = [SCRIPTS / "build-canisters", "--without", FEATURE, "--out", out]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    assert built.stderr == "", "the compiler has nothing to remark"
-    return out
+@cache
+def build_without_creation() -> Artifacts:
+    """The artifacts by file name; built once, since it takes a while."""
+    with tempfile.TemporaryDirectory() as out:
+        built = build("--without", FEATURE, "--out", out)
+        assert built.returncode == 0, built.stderr
+        assert built.stderr == "", "the compiler has nothing to remark"
+        return {path.name: path.read_bytes() for path in Path(out).iterdir()}
+
+
+@pytest.fixture
+def without_creation(compiler: None) -> Artifacts:
+    """The artifacts of a backend without the creation of personal canisters."""
+    return build_without_creation()
 
 
 # --- a build without the feature -------------------------------------------------------------------------------------
@@ -62,19 +76,23 @@ def capsule_and_roles() -> set[str]:
 
 
 @pytest.mark.parametrize("file", ["backend.did", "backend.compiled.did"])
-def test_a_backend_without_creation_has_the_capsule_api_and_the_roles_alone(without_creation: Path, file: str) -> None:
-    built = methods(parse_did((without_creation / file).read_text()))
+def test_a_backend_without_creation_has_the_capsule_api_and_the_roles_alone(
+    without_creation: Artifacts, file: str
+) -> None:
+    built = methods(parse_did(without_creation[file].decode()))
     assert set(built) == capsule_and_roles()
     whole = methods(interface("backend"))
     for name, func in built.items():
         assert explain_mismatch(func, whole[name]) is None, name
 
 
-def test_a_backend_without_creation_serves_capsules_and_knows_no_creation_method(without_creation: Path) -> None:
+def test_a_backend_without_creation_serves_capsules_and_knows_no_creation_method(
+    without_creation: Artifacts,
+) -> None:
     world = World()
     world.capsule()
     memory_id = world.add_memory(100).value
-    world.upgrade_backend((without_creation / "backend.wasm.gz").read_bytes())
+    world.upgrade_backend(without_creation["backend.wasm.gz"])
 
     assert world.ok("get_memory_from_capsule", memory_id, sender=OWNER)["data"]["data"] == bytes(100)
     assert world.add_memory(5).tag == "Ok"
@@ -91,13 +109,13 @@ def test_a_backend_without_creation_serves_capsules_and_knows_no_creation_method
             world.reply(call)
 
 
-def test_a_backend_that_was_without_creation_for_a_while_has_lost_nothing(without_creation: Path) -> None:
+def test_a_backend_that_was_without_creation_for_a_while_has_lost_nothing(without_creation: Artifacts) -> None:
     world = World()
     lease, canister = world.copied()
     world.ok("begin_export", lease, True, sender=OPERATOR)
     status, registry, reserve = world.status(), world.ok("list_registry", {}, sender=ADMIN), world.reserve()
 
-    world.upgrade_backend((without_creation / "backend.wasm.gz").read_bytes())
+    world.upgrade_backend(without_creation["backend.wasm.gz"])
     assert world.add_memory(5).value.tag == "Locked", "a creation in progress goes on protecting its capsule"
     world.upgrade_backend()
 
@@ -109,11 +127,53 @@ def test_a_backend_that_was_without_creation_for_a_while_has_lost_nothing(withou
 
 
 def test_a_feature_that_nobody_knows_is_refused(compiler: None, tmp_path: Path) -> None:
-    command = [SCRIPTS / "build-canisters", "--without", "memories", "--out", tmp_path]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert refused.returncode != 0
+    refused = build("--without", "memories", "--out", str(tmp_path))
+    assert refused.returncode == 1
     assert 'backend has no feature "memories"' in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+# --- the script ------------------------------------------------------------------------------------------------------
+
+
+def build(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [SCRIPTS / "build-canisters", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--only", "other"], "there is no canister other"),
+        (["--without", FEATURE], "--without needs --out"),
+        (["--check", "--out", "elsewhere"], "--check writes nothing"),
+        (["--release", "next"], "a release is three numbers such as 0.2.0, not next"),
+        (["--release", "0.2.0", "--only", "backend"], "--release records both canisters"),
+        (["--out"], "--out needs a value"),
+        (["--fast"], "there is no option --fast"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_make_no_sense_are_refused_before_anything_is_built(options: list[str], problem: str) -> None:
+    refused = build(*options)
+    assert refused.returncode == 2
+    assert f"error: {problem}" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("node", "problem"),
+    [("exit 127", "Node.js isn't installed; version 18 or newer"), ("echo v16.20.2", "Node.js 16.20.2 is too old")],
+)
+def test_a_missing_or_old_node_is_named_with_the_version_that_is_needed(
+    tmp_path: Path, node: str, problem: str
+) -> None:
+    program = tmp_path / "node"
+    program.write_text(f"#!/bin/sh\n{node}\n")
+    program.chmod(0o755)
+    refused = build(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert refused.returncode == 1
+    assert f"error: {problem}" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
 
 
 # --- upgrades that would lose data -----------------------------------------------------------------------------------
@@ -134,8 +194,8 @@ def test_canisters_of_the_latest_release_can_be_upgraded_to_this_build(compiler:
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_the_build_without_creation_keeps_the_same_state(without_creation: Path) -> None:
-    assert (without_creation / "backend.most").read_text() == (CANISTERS / "dist" / "backend.most").read_text()
+def test_the_build_without_creation_keeps_the_same_state(without_creation: Artifacts) -> None:
+    assert without_creation["backend.most"] == (CANISTERS / "dist" / "backend.most").read_bytes()
 
 
 @pytest.mark.parametrize(
