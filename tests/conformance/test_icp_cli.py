@@ -25,7 +25,6 @@ from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, T
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_URL = "http://127.0.0.1:4944"
 CREATION_FEE = 500_000_000_000
-SOURCES = ("backend", "personal", "capsule", "dist", "build.js", "package.json", "package-lock.json")
 NOBODY = str(Principal(bytes.fromhex("fffffffffffffff00101")))  # no canister, though the subnet could give this id
 LEDGER = "um5iw-rqaaa-aaaaq-qaaba-cai"
 
@@ -90,17 +89,10 @@ def icp(icp_binary: Path, replica: ReplicaProcess, tmp_path_factory: pytest.Temp
 
 def copied_project(folder: Path, replica: ReplicaProcess) -> Path:
     """The project with all that a build needs; its network `embedded` is the tests' replica, with a pinned root key."""
-    (folder / "canisters").mkdir()
-    for name in SOURCES:
-        source, target = REPOSITORY / "canisters" / name, folder / "canisters" / name
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copy(source, target)
+    shutil.copytree(REPOSITORY / "canisters", folder / "canisters", ignore=shutil.ignore_patterns("node_modules"))
     if (REPOSITORY / "canisters" / "node_modules").is_dir():
         (folder / "canisters" / "node_modules").symlink_to(REPOSITORY / "canisters" / "node_modules")
-    (folder / "scripts").mkdir()
-    shutil.copy(REPOSITORY / "scripts" / "build-canisters", folder / "scripts")
+    shutil.copytree(REPOSITORY / "scripts", folder / "scripts")
     text = (REPOSITORY / "icp.yaml").read_text("utf-8")
     assert DEFAULT_URL in text
     assert "root-key: fetch" in text

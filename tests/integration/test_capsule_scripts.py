@@ -124,6 +124,8 @@ def test_without_a_network_the_script_has_a_replica_of_its_own_which_an_interrup
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A test run in the background inherits that interrupts are ignored, which bash then can't change.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert child.stdout is not None
     place = next(line for line in child.stdout if line.startswith("at "))

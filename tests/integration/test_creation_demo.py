@@ -112,8 +112,8 @@ def test_a_kept_replica_can_be_looked_at_and_stopped(tmp_path: Path) -> None:
         listed = command("list", "--json", *backend, *admin, home=home)
         assert json.loads(listed.stdout)["canister_id"] == result["canister_id"]
 
-        stranger = command("list", *backend, home=home)
-        assert (stranger.returncode, stranger.stderr.count("\n")) == (1, 1)
+        nobody = command("list", *backend, home=home)
+        assert (nobody.returncode, nobody.stderr.count("\n"), "--identity" in nobody.stderr) == (2, 1, True)
         over = command("run", result["owner"], *backend, "--identity", str(home / "operator.pem"), "--json", home=home)
         assert over.returncode == 1
         assert "not in progress" in json.loads(over.stdout)["error"]["message"]
