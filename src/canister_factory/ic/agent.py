@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -46,8 +48,21 @@ _POLL_FIRST_S, _POLL_FACTOR, _POLL_MAX_S = 0.2, 1.4, 5.0
 _EXPIRY_MARGIN_NS = 30 * 10**9
 _PROCESSING_MARGIN_NS = 300 * 10**9
 
+# A call that the subnet doesn't know of is sent again, as the same bytes: it was lost on the way, or with a node.
+_RESEND_AFTER_NS = 5 * 10**9
+
 _MANAGEMENT = Principal.management_canister()
 _VERSIONS = {"call": ("v4", "v3", "v2"), "query": ("v3", "v2"), "read_state": ("v3", "v2")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A signed call; `body` is `None` where only its request id is known."""
+
+    request_id: bytes
+    effective: Principal
+    expiry_ns: int
+    body: bytes | None
 
 
 class CallerIdentity(Signer, Protocol):
@@ -133,14 +148,14 @@ class Agent(IcPyAgent):
         effective = self._effective_id(canister_id, effective_canister_id)
         content = self._call_content("call", canister_id, method, arg)
         request_id, body = self._signed(content, f"the call of {method}")
-        expiry_ns: int = content["ingress_expiry"]
+        call = _Call(request_id, effective, content["ingress_expiry"], body)
         try:
-            response = await self._post("call", "canister", effective, body, expiry_ns)
+            response = await self._send(call)
         except TransportError as error:
             if not error.maybe_delivered:
                 raise
-            return await self._wait(request_id, effective, expiry_ns, str(error))
-        return await self._call_outcome(response, request_id, effective, expiry_ns)
+            return await self._wait(call, str(error))
+        return await self._call_outcome(response, call)
 
     async def query(
         self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
@@ -172,57 +187,69 @@ class Agent(IcPyAgent):
         Returns the certified reply. Raises `RejectedError`, `OutcomeUnknownError` or `CertificateError`.
         """
         expiry_ns = expiry_ns if expiry_ns is not None else self._clock_ns() + 300 * 10**9
-        return await self._wait(request_id, as_principal(effective_canister_id), expiry_ns, "no outcome in time")
+        call = _Call(request_id, as_principal(effective_canister_id), expiry_ns, None)
+        return await self._wait(call, "no outcome in time")
 
-    async def _call_outcome(self, response: Response, request_id: bytes, effective: Principal, expiry_ns: int) -> bytes:
+    async def _send(self, call: _Call) -> Response:
+        assert call.body is not None
+        return await self._post("call", "canister", call.effective, call.body, call.expiry_ns)
+
+    async def _call_outcome(self, response: Response, call: _Call) -> bytes:
         if response.status == 202:
-            return await self._wait(request_id, effective, expiry_ns, "accepted, but no outcome in time")
+            return await self._wait(call, "accepted, but no outcome in time")
         if response.status >= 500 or (response.status != 200 and response.resent):
             # A refusal now doesn't take back an earlier attempt that may have arrived.
-            return await self._wait(request_id, effective, expiry_ns, f"HTTP {response.status}: {response.text}")
+            return await self._wait(call, f"HTTP {response.status}: {response.text}")
         answer = _answer(response, "the answer to the call")
         data = answer.get("certificate")
         if answer.get("status") == "replied" and isinstance(data, bytes):
-            certificate = self._verify(data, effective)
-            status = certified_status(certificate, request_id)
+            certificate = self._verify(data, call.effective)
+            status = certified_status(certificate, call.request_id)
             if status is None:
                 raise CertificateError("the answer's certificate proves that the subnet doesn't know of the request")
-            reply = _outcome(certificate, request_id, status, expiry_ns)
+            reply = _outcome(certificate, call, status)
             if reply is None:
-                return await self._wait(request_id, effective, expiry_ns, f"still {status}")
+                return await self._wait(call, f"still {status}")
             return reply
         if "reject_code" not in answer:
             raise ProtocolError("the answer to a call is neither a certificate nor a rejection")
         rejection = _uncertified_rejection(answer)
         if response.resent:
-            return await self._wait(request_id, effective, expiry_ns, str(rejection))
+            return await self._wait(call, str(rejection))
         raise rejection
 
-    async def _wait(self, request_id: bytes, effective: Principal, expiry_ns: int, reason: str) -> bytes:
+    async def _wait(self, call: _Call, reason: str) -> bytes:
         delay_s = _POLL_FIRST_S
-        deadline_ns = expiry_ns + _EXPIRY_MARGIN_NS
+        deadline_ns = call.expiry_ns + _EXPIRY_MARGIN_NS
+        sent_ns = self._clock_ns()
         while self._clock_ns() < deadline_ns:
             await self.transport.sleep(delay_s)
             delay_s = min(delay_s * _POLL_FACTOR, _POLL_MAX_S)
             try:
-                certificate = await self.read_state(effective, [[b"request_status", request_id]])
+                certificate = await self.read_state(call.effective, [[b"request_status", call.request_id]])
             except (TransportError, StaleCertificateError, MalformedCborError) as error:
                 reason = str(error)
                 continue
             except ProtocolError as error:
-                raise OutcomeUnknownError(request_id, expiry_ns, f"its status can't be read: {error}") from error
-            status = certified_status(certificate, request_id)
+                raise OutcomeUnknownError(
+                    call.request_id, call.expiry_ns, f"its status can't be read: {error}"
+                ) from error
+            status = certified_status(certificate, call.request_id)
             if status is None:
                 reason = "the subnet doesn't know of it"
-                if certificate.time_ns > expiry_ns:
+                if certificate.time_ns > call.expiry_ns:
                     break
+                if call.body is not None and self._clock_ns() >= sent_ns + _RESEND_AFTER_NS:
+                    with suppress(TransportError):
+                        await self._send(call)  # whatever the answer: the state is what decides
+                    sent_ns = self._clock_ns()
             else:
-                reply = _outcome(certificate, request_id, status, expiry_ns)
+                reply = _outcome(certificate, call, status)
                 if reply is not None:
                     return reply
                 reason = f"still {status}"
-                deadline_ns = expiry_ns + _PROCESSING_MARGIN_NS
-        raise OutcomeUnknownError(request_id, expiry_ns, reason)
+                deadline_ns = call.expiry_ns + _PROCESSING_MARGIN_NS
+        raise OutcomeUnknownError(call.request_id, call.expiry_ns, reason)
 
     # --- Certified state --------------------------------------------------------------------------------------------
 
@@ -388,12 +415,13 @@ def _uncertified_rejection(answer: dict[str, Any]) -> RejectedError:
     return RejectedError(code, message, detail if isinstance(detail, str) else None, certified=False)
 
 
-def _outcome(certificate: Certificate, request_id: bytes, status: str, expiry_ns: int) -> bytes | None:
+def _outcome(certificate: Certificate, call: _Call, status: str) -> bytes | None:
     """The reply, or `None` while the call is under way. Raises what else a certified status means."""
     if status in PENDING:
         return None
     if status == "rejected":
-        raise certified_rejection(certificate, request_id)
+        raise certified_rejection(certificate, call.request_id)
     if status == "done":
-        raise OutcomeUnknownError(request_id, expiry_ns, "it was executed, but the subnet no longer has the reply")
-    return certified_reply(certificate, request_id)
+        reason = "it was executed, but the subnet no longer has the reply"
+        raise OutcomeUnknownError(call.request_id, call.expiry_ns, reason)
+    return certified_reply(certificate, call.request_id)

@@ -115,6 +115,8 @@ class FakeNetwork:
         self.accept_only = False
         """Whether calls are answered with 202 and executed at `polls_until_done` reads."""
         self.polls_until_done = 0
+        self.calls_to_lose = 0
+        """How many calls are answered with 202 and then forgotten."""
         self.requests: list[tuple[str, bytes]] = []
         self.executed: dict[bytes, Any] = {}
         self.accepted: dict[bytes, VerifiedEnvelope] = {}
@@ -181,6 +183,9 @@ class FakeNetwork:
 
     def _call(self, envelope: VerifiedEnvelope, version: str) -> httpx.Response:
         rid = envelope.request_id
+        if self.calls_to_lose > 0:
+            self.calls_to_lose -= 1
+            return httpx.Response(202)
         if self.accept_only or version == "v2":
             self.accepted[rid] = envelope
             return httpx.Response(202)

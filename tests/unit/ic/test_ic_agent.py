@@ -137,7 +137,7 @@ async def test_a_status_that_may_not_be_read_leaves_the_outcome_unknown(agent: A
 async def test_a_call_that_is_never_executed_has_an_unknown_outcome_until_its_expiry(
     agent: Agent, net: FakeNetwork
 ) -> None:
-    net.next_answers = [httpx.Response(202)]
+    net.calls_to_lose = 10**6
     with pytest.raises(OutcomeUnknownError, match="doesn't know of it") as caught:
         await agent.update(CANISTER, "put", b"x")
     expiry_ns = NOW_NS + 240 * 10**9
@@ -145,6 +145,17 @@ async def test_a_call_that_is_never_executed_has_an_unknown_outcome_until_its_ex
     assert caught.value.request_id == verify_envelope(net.posted("call")[0], NOW_NS).request_id
     assert expiry_ns < net.clock.now_ns < expiry_ns + 40 * 10**9
     assert max(net.clock.slept) == 5.0
+
+
+async def test_a_call_that_was_accepted_and_lost_is_sent_again_as_the_same_bytes(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.calls_to_lose = 3
+    assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+    assert len(net.posted("call")) == 4
+    assert len(set(net.posted("call"))) == 1
+    assert len(net.executed) == 1
+    assert net.clock.now_ns < NOW_NS + 60 * 10**9
 
 
 async def test_a_call_that_is_being_processed_is_waited_for_beyond_its_expiry(agent: Agent, net: FakeNetwork) -> None:
