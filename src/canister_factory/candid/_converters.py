@@ -234,13 +234,12 @@ def _annotation(field: FieldInfo) -> Any:
 
 
 def _bind_model(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:
-    from .binding import CandidModel, CandidVariant
-
-    if not issubclass(cls, (CandidModel, CandidVariant)):
+    form = getattr(cls, "candid_form", None)
+    if form is None:
         raise InvalidTypeError(f"{cls.__name__} has no Candid type: derive it from CandidModel or CandidVariant")
     if not cls.__pydantic_complete__:
         cls.model_rebuild()
-    if issubclass(cls, CandidVariant):
+    if form == "variant":
         _bind_variant(cls, result, made)
     else:
         _bind_record(cls, result, made)

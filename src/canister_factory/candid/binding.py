@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
@@ -83,6 +83,7 @@ class CandidModel(BaseModel):
     """
 
     model_config = _CONFIG
+    candid_form: ClassVar[str] = "record"
 
 
 class CandidVariant(BaseModel):
@@ -103,6 +104,7 @@ class CandidVariant(BaseModel):
     """
 
     model_config = _CONFIG
+    candid_form: ClassVar[str] = "variant"
 
     @classmethod
     def of(cls, tag: str, value: Any = None) -> Self:
