@@ -12,6 +12,7 @@ import Creation "Creation";
 import CreationEnd "CreationEnd";
 import Creations "Creations";
 import Errors "CreationErrors";
+import Policy "CreationPolicy";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
@@ -79,6 +80,22 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.RegistryEntry> {
     forStaff<?T.RegistryEntry>(caller, func() = Registry.get(context.registry, canister_id));
+  };
+
+  // ---- Limits ------------------------------------------------------------------------------------------------------------
+  public shared query ({ caller }) func get_creation_limits() : async T.Result<T.CreationLimits> {
+    forStaff<T.CreationLimits>(caller, func() = context.limits.present);
+  };
+
+  func setLimits(limits : T.CreationLimits) : T.CreationResult {
+    switch (Policy.checkLimits(limits)) { case (?error) return #Err error; case null {} };
+    context.limits.present := limits;
+    #Ok;
+  };
+
+  /// What is in progress goes on, also when it's more than a new limit.
+  public shared ({ caller }) func set_creation_limits(limits : T.CreationLimits) : async T.CreationResult {
+    forAdmin(caller, func() = setLimits(limits));
   };
 
   // ---- Releases ----------------------------------------------------------------------------------------------------------

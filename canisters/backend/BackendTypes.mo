@@ -67,6 +67,7 @@ module {
   };
   public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
   public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };
+  public type CreationLimits = { max_in_progress : Nat32; max_per_hour : Nat32 };
   public type CreationStats = {
     total_attempts : Nat64;
     total_successes : Nat64;
@@ -160,5 +161,6 @@ module {
     operators : ?[Principal];
     reserve : ?ReserveSettings;
     creation_enabled : ?Bool;
+    limits : ?CreationLimits;
   };
 };

@@ -28,6 +28,9 @@ module {
     var failures : Nat64;
   };
 
+  /// How many creations there may be, as an admin set it.
+  public type Limits = { var present : T.CreationLimits };
+
   /// What a creation touches. `now` is in nanoseconds since 1970, `balance` in cycles.
   public type Context = {
     store : Store.Store;
@@ -38,6 +41,7 @@ module {
     alerts : Alerts.State;
     leases : Leases.Counter;
     switches : Switch;
+    limits : Limits;
     now : () -> Nat64;
     balance : () -> Nat;
   };

@@ -3,17 +3,18 @@
 import Char "mo:core/Char";
 import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
 import Principal "mo:core/Principal";
+import Runtime "mo:core/Runtime";
 import Text "mo:core/Text";
 
+import BoundedLog "BoundedLog";
 import Errors "CreationErrors";
 import T "BackendTypes";
 
 module {
-  /// Creations in progress at a time, over all owners.
-  public let MAX_OPEN = 100;
-  /// New attempts within one hour, over all owners.
-  public let MAX_ATTEMPTS_PER_HOUR : Nat64 = 1_000;
+  /// How many creations there may be over all owners, until an admin says otherwise.
+  public let DEFAULT_LIMITS : T.CreationLimits = { max_in_progress = 100; max_per_hour = 1_000 };
   public let HOUR_NS : Nat64 = 3_600_000_000_000;
   /// After a successful verification the owner's writes stay refused this long even without a lease, so that another
   /// worker can finish a handoff that was begun: once the owner controls the canister, nobody could copy a late write.
@@ -45,6 +46,31 @@ module {
         };
       };
       case null {};
+    };
+    null;
+  };
+
+  /// The limits of a new backend. Traps when they are refused, so that nobody installs a backend with other limits than asked for.
+  public func startLimits(asked : ?T.CreationLimits) : T.CreationLimits {
+    let ?limits = asked else return DEFAULT_LIMITS;
+    switch (checkLimits(limits)) { case (?error) Runtime.trap("limits: " # error.message); case null limits };
+  };
+
+  /// Null when a backend can keep to these limits. Zero would be a second switch, beside the one that is there for it; and
+  /// attempts are counted by a log, which can't tell of more than it keeps.
+  public func checkLimits(limits : T.CreationLimits) : ?T.CreationError {
+    for ((name, limit) in [("max_in_progress", limits.max_in_progress), ("max_per_hour", limits.max_per_hour)].values()) {
+      if (limit == 0) {
+        return ?Errors.invalid(
+          name # " is 0; it must be at least 1. To refuse every request, call set_personal_canister_creation_enabled(false)."
+        );
+      };
+    };
+    if (Nat32.toNat(limits.max_per_hour) > BoundedLog.CAPACITY) {
+      return ?Errors.invalid(
+        "max_per_hour is " # Nat32.toText(limits.max_per_hour) # "; it may be at most " # Nat.toText(BoundedLog.CAPACITY)
+        # ", as many attempts as the backend remembers."
+      );
     };
     null;
   };

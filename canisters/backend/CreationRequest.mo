@@ -1,6 +1,7 @@
 /// An owner's request for a personal canister: when it starts a creation, when a new attempt, and when it's refused.
 
 import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 
@@ -69,15 +70,18 @@ module {
   };
 
   func overCapacity(context : Creation.Context, now : Nat64) : ?T.CreationError {
-    if (Creations.openCount(context.creations) >= Policy.MAX_OPEN) {
+    let { max_in_progress; max_per_hour } = context.limits.present;
+    let open = Creations.openCount(context.creations);
+    if (open >= Nat32.toNat(max_in_progress)) {
       return ?Errors.busy(
-        Nat.toText(Policy.MAX_OPEN) # " creations are in progress, which is the limit; try again later."
+        Nat.toText(open) # " creations are in progress, and the limit is " # Nat32.toText(max_in_progress)
+        # " (max_in_progress); try again later."
       );
     };
-    if (Alerts.attemptsReach(context.alerts, Policy.MAX_ATTEMPTS_PER_HOUR, Policy.HOUR_NS, now)) {
+    if (Alerts.attemptsReach(context.alerts, Nat64.fromNat32(max_per_hour), Policy.HOUR_NS, now)) {
       return ?Errors.busy(
-        Nat64.toText(Policy.MAX_ATTEMPTS_PER_HOUR)
-        # " creations were requested within an hour, which is the limit; try again later."
+        "The limit of " # Nat32.toText(max_per_hour)
+        # " creations requested within an hour (max_per_hour) is reached; try again later."
       );
     };
     null;

@@ -12,7 +12,7 @@ module {
     #add_admin : Any; #remove_admin : Any; #add_operator : Any; #remove_operator : Any; #clear_creation_state : Any;
     #set_personal_canister_creation_enabled : Any; #register_release : Any; #revoke_release : Any;
     #set_reserve_settings : Any; #set_reserve_threshold : Any; #top_up_reserve : Any; #acknowledge_notification : Any;
-    #set_migration_enabled : Any;
+    #set_migration_enabled : Any; #set_creation_limits : Any;
     // operators
     #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #report_progress : Any; #begin_export : Any;
     #provision_canister : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
@@ -26,7 +26,8 @@ module {
     #update_gallery : Any; #delete_gallery : Any; #create_personal_canister : Any; #migrate_capsule : Any;
     // queries, which anyone may also send as updates to have the answer certified
     #get_api_version : Any; #get_capsule : Any; #get_capsule_info : Any; #get_consumption_report : Any;
-    #get_creation_states_by_status : Any; #get_creation_status : Any; #get_detailed_creation_status : Any;
+    #get_creation_limits : Any; #get_creation_states_by_status : Any; #get_creation_status : Any;
+    #get_detailed_creation_status : Any;
     #get_detailed_migration_status : Any; #get_error_rate : Any; #get_export_items : Any;
     #get_export_memory_manifests : Any; #get_gallery_by_id : Any; #get_memory_from_capsule : Any;
     #get_memory_upload : Any; #get_migration_stats : Any; #get_migration_status : Any; #get_my_galleries : Any;
@@ -46,7 +47,7 @@ module {
         #add_admin _ or #remove_admin _ or #add_operator _ or #remove_operator _ or #clear_creation_state _ or
         #set_personal_canister_creation_enabled _ or #register_release _ or #revoke_release _ or
         #set_reserve_settings _ or #set_reserve_threshold _ or #top_up_reserve _ or #acknowledge_notification _
-        or #set_migration_enabled _
+        or #set_migration_enabled _ or #set_creation_limits _
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #report_progress _ or #begin_export _ or

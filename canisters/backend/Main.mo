@@ -15,6 +15,7 @@ import Creation "Creation";
 import Creations "Creations";
 import Inspection "Inspection";
 import Leases "Leases";
+import Policy "CreationPolicy";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
@@ -30,7 +31,7 @@ import OperatorApi "OperatorApi";
 shared ({ caller = installer }) persistent actor class Backend(init : ?T.BackendInit) = this {
   transient let given : T.BackendInit = switch init {
     case (?some) some;
-    case null ({ admins = null; operators = null; reserve = null; creation_enabled = null });
+    case null ({ admins = null; operators = null; reserve = null; creation_enabled = null; limits = null });
   };
 
   let store = Store.empty();
@@ -47,6 +48,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     var successes = 0;
     var failures = 0;
   };
+  let limits : Creation.Limits = { var present = Policy.startLimits(given.limits) };
 
   transient let context : Creation.Context = {
     store;
@@ -57,6 +59,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     alerts;
     leases;
     switches;
+    limits;
     now = CapsuleService.time;
     balance = Cycles.balance;
   };

@@ -295,8 +295,13 @@ module {
       sha256 : Blob,
     ) : Types.UnitResult {
       let now = time();
-      switch (Uploads.find(store, caller, id, now)) {
-        case (#Ok upload) Uploads.putChunk(upload, index, bytes, sha256, now);
+      let upload = switch (Uploads.find(store, caller, id, now)) {
+        case (#Ok upload) upload;
+        case (#Err problem) return #Err problem;
+      };
+      // A capsule that takes no writes could never make a memory of the chunk.
+      switch (writable(caller, #Ok(upload.capsule))) {
+        case (#Ok _) Uploads.putChunk(upload, index, bytes, sha256, now);
         case (#Err problem) #Err problem;
       };
     };

@@ -258,6 +258,24 @@ def test_the_switch_decides_whether_requests_are_accepted(deployed: Cli) -> None
     assert deployed.ok("admin", "admin", "status").json["creations"] == {"NotStarted": 1}
 
 
+def test_an_admin_limits_how_many_creations_there_are(deployed: Cli) -> None:
+    defaults = {"max_in_progress": 100, "max_per_hour": 1_000}
+    assert deployed.ok("operator", "admin", "limits").json == defaults
+    assert deployed.run("operator", "admin", "limits", "--per-hour", 1).code == 1
+    assert deployed.ok("admin", "admin", "limits", "--in-progress", 5).json == {**defaults, "max_in_progress": 5}
+    changed = {"max_in_progress": 5, "max_per_hour": 1}
+    assert deployed.ok("admin", "admin", "limits", "--per-hour", 1).json == changed
+    assert deployed.ok("admin", "admin", "limits").json == changed
+    assert deployed.run("admin", "admin", "limits", "--in-progress", 0).code == 2
+    assert "at most 10000" in deployed.run("admin", "admin", "limits", "--per-hour", 10_001).error
+    deployed.give_capsule()
+    deployed.ok("owner", "request")
+    deployed.leave_failed()
+    refused = deployed.run("owner", "request")
+    assert refused.code == 1
+    assert "max_per_hour" in refused.error
+
+
 def test_only_admins_change_roles(deployed: Cli) -> None:
     stranger = deployed.id("stranger")
     refused = deployed.run("stranger", "admin", "operators", "add", stranger)

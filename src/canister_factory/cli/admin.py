@@ -19,7 +19,7 @@ from canister_factory.cli.results import confirm, done, moment, record
 from canister_factory.cli.status import list_creations, status
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import NewRelease, OwnerPageRequest
+from canister_factory.contract.creation_models import CreationLimits, NewRelease, OwnerPageRequest
 
 
 @click.group()
@@ -65,6 +65,31 @@ def disable(ask: Ask) -> None:
     """Refuse new requests for personal canisters. Creations in progress go on."""
     ask(lambda backend: backend.set_personal_canister_creation_enabled(False))
     done("The backend refuses new requests; creations in progress go on.", creation_enabled=False)
+
+
+@admin.command()
+@click.option("--in-progress", "max_in_progress", type=click.IntRange(1, 2**32 - 1), help="At most so many at a time.")
+@click.option("--per-hour", "max_per_hour", type=click.IntRange(1, 2**32 - 1), help="At most so many attempts an hour.")
+@backend_command
+def limits(ask: Ask, **changes: int | None) -> None:
+    """Show how many creations the backend allows over all owners, or change what is given.
+
+    Requests above a limit are refused as Busy; creations in progress go on. 'disable' refuses all requests.
+    """
+    given = {name: limit for name, limit in changes.items() if limit is not None}
+
+    async def work(backend: BackendClient) -> CreationLimits:
+        if given:
+            before = await backend.get_creation_limits()
+            await backend.set_creation_limits(before.model_copy(update=given))
+        return await backend.get_creation_limits()
+
+    present = ask(work)
+    record(
+        present,
+        [("in progress", f"{present.max_in_progress:,}"), ("within an hour", f"{present.max_per_hour:,}")],
+        "Limits of creations",
+    )
 
 
 @admin.command("status")

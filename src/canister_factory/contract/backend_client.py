@@ -18,6 +18,7 @@ from canister_factory.contract.creation_models import (
     CreatePersonalCanisterConfig,
     CreationError,
     CreationLease,
+    CreationLimits,
     CreationPage,
     CreationProgress,
     CreationStats,
@@ -132,6 +133,14 @@ class BackendClient(CapsuleClient):
     @endpoint
     async def is_personal_canister_creation_enabled(self) -> bool:
         """Whether requests are accepted."""
+
+    @endpoint
+    async def set_creation_limits(self, limits: CreationLimits) -> None:
+        """Sets how many creations there may be; each limit at least 1, `max_per_hour` at most 10,000. For admins."""
+
+    @endpoint
+    async def get_creation_limits(self) -> CreationLimits:
+        """How many creations there may be. For admins and operators."""
 
     @endpoint
     async def get_personal_canister_creation_stats(self) -> CreationStats:

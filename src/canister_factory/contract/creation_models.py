@@ -118,6 +118,13 @@ class OwnerPageRequest(CandidModel):
     limit: Nat32 | None = None
 
 
+class CreationLimits(CandidModel):
+    """How many creations a backend allows over all owners: in progress at a time, and attempts within an hour."""
+
+    max_in_progress: Nat32
+    max_per_hour: Nat32
+
+
 class CreationStats(CandidModel):
     """Counters over all creations; cycles."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.creation_models import CreationError
+from canister_factory.contract.creation_models import CreationError, CreationLimits
 
 
 class ReserveSettings(CandidModel):
@@ -125,9 +125,10 @@ class ErrorRate(CandidModel):
 
 
 class BackendInit(CandidModel):
-    """The backend's init argument; `admins` besides installer and controllers; creation is enabled by default."""
+    """The backend's init argument; `admins` besides installer and controllers; what is left out has a default."""
 
     admins: list[Principal] | None = None
     operators: list[Principal] | None = None
     reserve: ReserveSettings | None = None
     creation_enabled: bool | None = None
+    limits: CreationLimits | None = None

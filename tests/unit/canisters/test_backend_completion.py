@@ -20,6 +20,7 @@ from backend_world import (
     interface,
     wasm,
 )
+from personal_world import new_memory, sha256
 
 from canister_factory.candid.values import Case
 
@@ -247,6 +248,19 @@ def test_a_completed_canister_is_its_owners_alone_and_everyone_finds_it() -> Non
     # The shared capsule can be read for good, and names the place to write to.
     assert world.ok("get_memory_from_capsule", memory_id, sender=OWNER)["data"]["data"] == bytes(10)
     assert world.add_memory(1).value == Case("Moved", {"personal_canister": canister})
+
+
+def test_an_upload_that_was_begun_before_the_move_takes_no_more_chunks_and_can_only_be_aborted() -> None:
+    world = World()
+    world.capsule()
+    request = {"memory": new_memory(), "total_size": 10, "chunk_size": 10}
+    upload_id = world.ok("begin_memory_upload", request, sender=OWNER)["upload_id"]
+    moved = Case("Moved", {"personal_canister": world.completed()})
+    chunk = (upload_id, 0, bytes(10), sha256(bytes(10)))
+    assert world.call("put_memory_upload_chunk", *chunk, sender=OWNER).value == moved
+    assert world.ok("get_memory_upload", upload_id, sender=OWNER)["missing_chunks"] == [0]
+    assert world.call("commit_memory_upload", upload_id, sender=OWNER).value == moved
+    world.ok("abort_memory_upload", upload_id, sender=OWNER)
 
 
 def test_completing_again_is_a_success_for_any_operator() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from backend_world import OPERATOR, OTHER_OPERATOR, OWNER, SECOND_NS, World, failure, person
+from personal_world import new_memory, sha256
 
 from canister_factory.candid.values import Case
 
@@ -15,6 +16,20 @@ def world() -> World:
     world = World()
     world.request()
     return world
+
+
+CHUNKS = [b"a" * 1000, b"b" * 1000]
+
+
+def begin_upload(world: World) -> int:
+    """An upload of two chunks by the owner."""
+    request = {"memory": new_memory(), "total_size": 2000, "chunk_size": 1000}
+    upload_id: int = world.ok("begin_memory_upload", request, sender=OWNER)["upload_id"]
+    return upload_id
+
+
+def put_chunk(world: World, upload_id: int, index: int) -> None:
+    world.ok("put_memory_upload_chunk", upload_id, index, CHUNKS[index], sha256(CHUNKS[index]), sender=OWNER)
 
 
 def claim(world: World, worker: str, sender: Any = OPERATOR, **rest: Any) -> Case:
@@ -145,6 +160,27 @@ def test_the_lock_is_one_capsules(world: World) -> None:
     world.capsule(other)
     world.ok("begin_export", world.claim(), True, sender=OPERATOR)
     assert world.add_memory(10, owner=other).tag == "Ok"
+
+
+def test_an_upload_that_was_begun_before_takes_no_chunk_under_the_lock_and_goes_on_after_it(world: World) -> None:
+    upload_id = begin_upload(world)
+    put_chunk(world, upload_id, 0)
+    lease = world.claim()
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    refused = world.call("put_memory_upload_chunk", upload_id, 1, CHUNKS[1], sha256(CHUNKS[1]), sender=OWNER)
+    assert refused.value.tag == "Locked"
+    assert refused.value == world.call("commit_memory_upload", upload_id, sender=OWNER).value
+    assert world.ok("get_memory_upload", upload_id, sender=OWNER)["missing_chunks"] == [1]
+    world.ok("release_lease", lease, sender=OPERATOR)
+    put_chunk(world, upload_id, 1)
+    world.ok("commit_memory_upload", upload_id, sender=OWNER)
+
+
+def test_an_upload_can_be_aborted_under_the_lock(world: World) -> None:
+    upload_id = begin_upload(world)
+    world.ok("begin_export", world.claim(), True, sender=OPERATOR)
+    world.ok("abort_memory_upload", upload_id, sender=OWNER)
+    assert world.call("get_memory_upload", upload_id, sender=OWNER).value.tag == "NotFound"
 
 
 # --- the export ------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, ANONYMOUS, MANAGEMENT, OPERATOR, OWNER, STRANGER, World, failure, person
+from backend_world import ADMIN, ANONYMOUS, MANAGEMENT, OPERATOR, OWNER, STRANGER, RejectedError, World, failure, person
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
@@ -154,6 +155,63 @@ def test_no_more_than_a_thousand_attempts_are_made_within_an_hour() -> None:
     assert world.err("create_personal_canister", None, sender=OWNER)["kind"] == Case("Busy")
     world.advance(3_600)
     world.ok("create_personal_canister", None, sender=OWNER)
+
+
+def test_a_lower_limit_of_creations_in_progress_takes_effect_at_once_and_ends_nothing() -> None:
+    world = World(cycles=10**15, limits={"max_in_progress": 3, "max_per_hour": 9})
+    owners = [person(f"owner-{number}") for number in range(4)]
+    for owner in owners[:2]:
+        world.request(owner)
+    world.ok("set_creation_limits", {"max_in_progress": 1, "max_per_hour": 9}, sender=ADMIN)
+    world.capsule(owners[2])
+    error = world.err("create_personal_canister", None, sender=owners[2])
+    assert (error["kind"], error["retry_helps"]) == (Case("Busy"), True)
+    assert "2 creations are in progress, and the limit is 1 (max_in_progress)" in error["message"]
+    world.ok("begin_export", world.claim(owners[0]), False, sender=OPERATOR)
+    world.ok("set_creation_limits", {"max_in_progress": 3, "max_per_hour": 9}, sender=ADMIN)
+    world.ok("create_personal_canister", None, sender=owners[2])
+    world.capsule(owners[3])
+    assert world.err("create_personal_canister", None, sender=owners[3])["kind"] == Case("Busy")
+
+
+def test_the_limit_of_an_hour_counts_the_attempts_that_were_made_before_it_was_set() -> None:
+    world = World()
+    world.request()
+    world.ok("fail_creation", world.claim(), failure(), sender=OPERATOR)
+    world.ok("set_creation_limits", {"max_in_progress": 100, "max_per_hour": 1}, sender=ADMIN)
+    error = world.err("create_personal_canister", None, sender=OWNER)
+    assert (error["kind"], error["retry_helps"]) == (Case("Busy"), True)
+    assert "limit of 1 creations requested within an hour (max_per_hour)" in error["message"]
+    world.ok("set_creation_limits", {"max_in_progress": 100, "max_per_hour": 2}, sender=ADMIN)
+    world.ok("create_personal_canister", None, sender=OWNER)
+
+
+def test_limits_are_shown_to_staff_and_have_defaults() -> None:
+    defaults = {"max_in_progress": 100, "max_per_hour": 1_000}
+    assert World().ok("get_creation_limits", sender=OPERATOR) == defaults
+    given = {"max_in_progress": 2, "max_per_hour": 10_000}
+    world = World(limits=given)
+    assert world.ok("get_creation_limits", sender=ADMIN) == given
+    world.ok("set_creation_limits", defaults, sender=ADMIN)
+    assert world.ok("get_creation_limits", sender=OPERATOR) == defaults
+
+
+@pytest.mark.parametrize(
+    ("limits", "hint"),
+    [
+        ({"max_in_progress": 0, "max_per_hour": 1}, "call set_personal_canister_creation_enabled(false)"),
+        ({"max_in_progress": 1, "max_per_hour": 0}, "call set_personal_canister_creation_enabled(false)"),
+        ({"max_in_progress": 1, "max_per_hour": 10_001}, "it may be at most 10000"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused_at_installation_and_later(limits: dict[str, int], hint: str) -> None:
+    world = World()
+    error = world.err("set_creation_limits", limits, sender=ADMIN)
+    assert error["kind"] == Case("InvalidRequest")
+    assert hint in error["message"]
+    assert world.ok("get_creation_limits", sender=ADMIN) == {"max_in_progress": 100, "max_per_hour": 1_000}
+    with pytest.raises(RejectedError, match=re.escape(hint)):
+        World(limits=limits)
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ def everything(world: World) -> dict[str, Any]:
         "get_creation_states_by_status": (Case(world.stage()), {}),
         "list_open_requests": ({},),
         "get_personal_canister_creation_stats": (),
+        "get_creation_limits": (),
         "list_registry": ({},),
         "list_consumption": ({},),
         "list_notifications": ({},),
@@ -98,9 +99,12 @@ def test_an_upgrade_keeps_everything(reach: Callable[[World], None]) -> None:
     reach(world)
     world.ok("set_reserve_threshold", 99 * 10**12, sender=ADMIN)  # a notification
     world.ok("set_personal_canister_creation_enabled", False, sender=ADMIN)
+    limits = {"max_in_progress": 7, "max_per_hour": 8}
+    world.ok("set_creation_limits", limits, sender=ADMIN)
     before = everything(world)
     world.upgrade_backend()
     assert everything(world) == before
+    assert before["get_creation_limits"] == limits
 
 
 def test_a_creation_goes_on_after_an_upgrade_with_the_same_lease() -> None:
@@ -188,9 +192,9 @@ def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], Non
     world.ok("remove_operator", OTHER_OPERATOR, sender=ADMIN)
     before = everything(world)
     other = dict.fromkeys(reserve, 1)
-    world.upgrade_backend(
-        init={"admins": [STRANGER], "operators": [STRANGER], "reserve": other, "creation_enabled": False}
-    )
+    limits = {"max_in_progress": 1, "max_per_hour": 1}
+    people = {"admins": [STRANGER], "operators": [STRANGER]}
+    world.upgrade_backend(init={**people, "reserve": other, "creation_enabled": False, "limits": limits})
     assert everything(world) == before
     assert before["list_operators"] == [OPERATOR]
     assert before["enabled"] is True
