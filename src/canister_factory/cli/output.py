@@ -93,7 +93,16 @@ def table(title: str, rows: Iterable[Sequence[object]], headers: Sequence[str] =
         grid.add_column(overflow="fold")
     for row in rows:
         grid.add_row(*(Text(printable(str(cell))) for cell in row))
-    stdout().print(grid)
+    draw(grid)
+
+
+def draw(grid: Table) -> None:
+    """A table on stdout, without the padding of its last column, which is of no use to a pipe."""
+    console = stdout()
+    with console.capture() as drawn:
+        console.print(grid)
+    for line in drawn.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def error(

@@ -116,5 +116,5 @@ def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
     for check in made:
         said = check.found + (f"; {check.advice}" if check.advice else "")
         grid.add_row(Text(check.verdict, _STYLES[check.verdict]), check.name, Text(output.printable(said)))
-    output.stdout().print(grid)
+    output.draw(grid)
     return passed
