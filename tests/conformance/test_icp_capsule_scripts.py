@@ -14,9 +14,16 @@ from canister_factory.replica.process import ReplicaProcess
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 
 
-@pytest.mark.parametrize(
-    "script", ["test_memory_upload.sh", "test_gallery_crud.sh", "test_personal_canister_creation.sh"]
+SCRIPTS = sorted(
+    path.name for path in CAPSULE.glob("test_*.sh") if path.name not in ("test_config.sh", "test_utils.sh")
 )
+
+
+def test_all_scripts_are_found() -> None:
+    assert len(SCRIPTS) == 6
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_passes_with_calls_by_icp(
     script: str, icp_binary: Path, replica: ReplicaProcess, tmp_path: Path
 ) -> None:
