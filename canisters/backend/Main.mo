@@ -71,6 +71,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
       refuseUser = func _ = null;
       refuseNewCapsule = func _ = null;
       refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
+      isAdmin = func caller = Roles.isAdmin(roles, caller);
     },
   );
 

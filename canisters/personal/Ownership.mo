@@ -28,6 +28,7 @@ module {
         case refusal refusal;
       };
       refuseWrite = func _ = unfinished();
+      isAdmin = func _ = false;
     };
   };
 
