@@ -62,7 +62,9 @@ def guarded(main: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         output.error(type(error).__name__, error.format_message())
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        output.error("Interrupted", "interrupted; a creation on a network that still runs goes on when its command is run again")
+        output.error(
+            "Interrupted", "interrupted; a creation on a network that still runs goes on when its command is run again"
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
