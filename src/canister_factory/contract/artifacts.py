@@ -18,6 +18,7 @@ API_VERSION = "1.0.0"
 
 CHECKSUMS = "SHA256SUMS"
 _HERE = Path(__file__).resolve().parent
+_REMEDY = "install the package again, or in a clone run scripts/build-canisters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,7 @@ def directory() -> Path:
         if (candidate / CHECKSUMS).is_file():
             return candidate
     raise ArtifactError(
-        f"the canisters' modules are missing: there is no {CHECKSUMS} in {' or '.join(map(str, candidates))}; "
-        "install the package again, or build them with scripts/build-canisters"
+        f"the canisters' modules are missing: there is no {CHECKSUMS} in {' or '.join(map(str, candidates))}; {_REMEDY}"
     )
 
 
@@ -64,20 +64,20 @@ def _read(name: str) -> bytes:
     path = directory() / name
     expected = _checksums().get(name)
     if expected is None:
-        raise ArtifactError(f"{path.parent / CHECKSUMS} has no line for {name}; build the canisters again")
+        raise ArtifactError(f"{path.parent / CHECKSUMS} has no line for {name}; {_REMEDY}")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ArtifactError(f"{path} can't be read: {error.strerror}; build the canisters again") from error
+        raise ArtifactError(f"{path} can't be read: {error.strerror}; {_REMEDY}") from error
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
-        raise ArtifactError(f"{path} has SHA-256 {actual}, {CHECKSUMS} says {expected}; build the canisters again")
+        raise ArtifactError(f"{path} has SHA-256 {actual}, {CHECKSUMS} says {expected}; {_REMEDY}")
     return data
 
 
 def _module(name: str) -> WasmModule:
-    wasm = _read(f"{name}.wasm.gz")
-    return WasmModule(name, wasm, hashlib.sha256(wasm).digest())
+    file = f"{name}.wasm.gz"
+    return WasmModule(name, _read(file), bytes.fromhex(_checksums()[file]))  # what `_read` has compared
 
 
 def personal_wasm() -> WasmModule:
