@@ -8,16 +8,17 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VENV=${CANISTER_FACTORY_VENV:-$ROOT/.venv}
 
+# Packages with compiled parts (pyblst, wasmtime, ...) have builds for these; the locks are tried with each of them.
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
+  for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3 python; do
     [ -n "$candidate" ] || continue
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  echo "error: Python 3.11 or newer is needed; set PYTHON to one" >&2
+  echo "error: Python 3.11, 3.12 or 3.13 is needed and none was found; install one, or set PYTHON to one" >&2
   return 1
 }
 
@@ -25,26 +26,66 @@ stamp_for() {
   cat "$ROOT/requirements/$1.lock" "$ROOT/pyproject.toml" | sha256sum | cut -d' ' -f1
 }
 
-ensure_environment() {
-  local kind=$1 stamp python log
-  stamp=$(stamp_for "$kind")
-  if [ -x "$VENV/bin/python" ] && [ -e "$VENV/.installed-$kind-$stamp" ]; then return; fi
-  # The dev environment holds everything that the run environment does.
-  if [ "$kind" = run ] && [ -x "$VENV/bin/python" ] && [ -e "$VENV/.installed-dev-$(stamp_for dev)" ]; then return; fi
+is_ready() {
+  [ -x "$VENV/bin/python" ] && [ ! -e "$VENV/.unfinished" ] && [ -e "$VENV/.installed-$1-$(stamp_for "$1")" ]
+}
 
-  echo "Setting up the Python environment in $(basename "$VENV") (once; about a minute) ..." >&2
-  if [ ! -x "$VENV/bin/python" ]; then
-    python=$(find_python)
-    "$python" -m venv "$VENV"
-  fi
+# Runs a command whose output is only of interest when it fails.
+quietly() {
+  local log
   log=$(mktemp)
-  if ! { "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/requirements/$kind.lock" &&
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable "$ROOT"; } >"$log" 2>&1; then
-    cat "$log" >&2
+  if "$@" >"$log" 2>&1; then
     rm -f "$log"
-    echo "error: the packages could not be installed (see above)" >&2
+    return
+  fi
+  cat "$log" >&2
+  rm -f "$log"
+  return 1
+}
+
+# The locks are complete: `--no-deps` keeps pip from resolving anything anew (it does for `package[extra]`, even beside a
+# pin), and `pip check` says so if one isn't. What builds this project is in them too, so nothing unpinned is fetched.
+pip_locked() {
+  quietly "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+    -r "$ROOT/requirements/$1.lock"
+}
+
+ensure_environment() {
+  # The dev environment holds everything that the run environment does.
+  if is_ready "$1" || { [ "$1" = run ] && is_ready dev; }; then return; fi
+  (set_up_environment "$1")
+}
+
+set_up_environment() {
+  local kind=$1 python started=$SECONDS
+  trap 'echo "Interrupted; the next run begins the set-up anew." >&2; exit 130' INT
+  trap 'echo "Terminated; the next run begins the set-up anew." >&2; exit 143' TERM
+  # Of two scripts that begin at the same time one does the work; without flock(1) they must not.
+  if command -v flock >/dev/null; then
+    exec 9>"$ROOT/.venv-lock"
+    flock 9
+    if is_ready "$kind"; then return; fi
+  fi
+  if [ ! -x "$VENV/bin/python" ] || [ -e "$VENV/.unfinished" ]; then
+    python=$(find_python)
+    echo "Making a virtual environment in $(basename "$VENV") ..." >&2
+    mkdir -p "$VENV"
+    touch "$VENV/.unfinished"
+    # `--clear` removes the mark of an earlier attempt, and everything else that it left.
+    quietly "$python" -m venv --clear "$VENV" || { echo "error: the virtual environment could not be made (see above)" >&2; return 1; }
+  fi
+  # Whatever stops this, even a lost machine: half an installation is never taken for a whole one.
+  touch "$VENV/.unfinished"
+  echo "Installing the packages that requirements/$kind.lock pins (once; about a minute) ..." >&2
+  if ! { pip_locked "$kind" &&
+    quietly "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+      --editable "$ROOT" &&
+    quietly "$VENV/bin/python" -m pip check --disable-pip-version-check; }; then
+    echo "error: the packages could not be installed (see above); the next run tries again" >&2
     return 1
   fi
-  rm -f "$log" "$VENV"/.installed-"$kind"-*
-  touch "$VENV/.installed-$kind-$stamp"
+  rm -f "$VENV"/.installed-"$kind"-*
+  touch "$VENV/.installed-$kind-$(stamp_for "$kind")"
+  rm -f "$VENV/.unfinished"
+  echo "The environment is ready after $((SECONDS - started)) s." >&2
 }

@@ -53,12 +53,17 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
     return value
 
 
+def _set_full(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+    output.settings.full = value
+    return value
+
+
 def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
     output.start_logging(value)
 
 
 def output_options(command: F) -> F:
-    """`--json`, `--debug`, `-v`. They act by themselves: JSON is in `output.settings`."""
+    """`--json`, `--full`, `--debug`, `-v`. They act by themselves, through `output.settings`."""
     command = click.option(
         "--json",
         is_flag=True,
@@ -66,6 +71,14 @@ def output_options(command: F) -> F:
         expose_value=False,
         callback=_set_json,
         help="Print JSON on stdout; everything else goes to stderr.",
+    )(command)
+    command = click.option(
+        "--full",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_full,
+        help="Show principals and hashes whole.",
     )(command)
     command = click.option(
         "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug, help="Show tracebacks."

@@ -18,7 +18,11 @@ from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.foreign_text import escaped
+
 _UNWRAPPED = 400
+_WHOLE_CHARACTERS = 27  # a canister's id: ten bytes
 
 
 @dataclass
@@ -27,6 +31,8 @@ class Settings:
 
     json: bool = False
     debug: bool = False
+    full: bool = False
+    """Ids and hashes whole in what people read; JSON always has them whole."""
 
 
 settings = Settings()
@@ -61,12 +67,27 @@ def note(message: str) -> None:
 
 def text(message: str) -> None:
     """A result that is text, on stdout."""
-    print(printable(message))
+    print(printable(message, keep_lines=True))
 
 
-def printable(value: str) -> str:
-    """`value` without what can't be written as UTF-8 (a file name's undecodable bytes are shown escaped)."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+def printable(value: str, *, keep_lines: bool = False) -> str:
+    """`value` without what could repaint a terminal or forge a line, and without what can't be written as UTF-8."""
+    return escaped(value, keep_lines=keep_lines)
+
+
+def ident(value: Principal | bytes | str) -> str:
+    """A principal or a hash for a person: shortened in one way everywhere, or with `--full` whole.
+
+    A canister's id stays whole, since people copy it: only what is longer than that is shortened, a principal to its
+    first and last group (`rstmr-…-uqe`), a hash to eight digits at both ends (`fb24cd06…4420322e`).
+    """
+    text = printable(str(value)) if isinstance(value, Principal | str) else bytes(value).hex()
+    if settings.full or len(text) <= _WHOLE_CHARACTERS:
+        return text
+    if "-" in text:
+        first, *_, last = text.split("-")
+        return f"{first}-…-{last}"
+    return f"{text[:8]}…{text[-8:]}"
 
 
 def json_object(value: Mapping[str, Any] | Sequence[Any]) -> None:
