@@ -11,22 +11,33 @@ from typing import Any
 
 import click
 
+_NUMBER = re.compile(
+    # 1_000_000, or with commas between groups of three; then perhaps a fraction, which begins with a point
+    r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?:\.\d+)?)\s*(?:(?P<unit>[KMBT])C?)?",
+    re.IGNORECASE | re.ASCII,
+)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class CyclesType(click.ParamType[int]):
-    """A number of cycles. Units count as cycles do: K, M, B (10^9) and T (10^12)."""
+    """A number of cycles. Units count as cycles do: K, M, B (10^9) and T (10^12); TC is the same as T.
+
+    A comma is taken only where it can't be meant as a decimal comma: between groups of three digits.
+    """
 
     name = "cycles"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?)\s*([KMBT]?)", str(value).strip(), re.IGNORECASE | re.ASCII)
-        amount = None if match is None else Fraction(re.sub("[_,]", "", match[1])) * _UNITS[match[2].upper()]
-        if amount is None or amount.denominator != 1:
-            self.fail(f"{value!r} is not a number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
+        match = _NUMBER.fullmatch(str(value).strip())
+        if match is None:
+            point = "; the decimal sign is a point" if "," in str(value) else ""
+            self.fail(f"{value!r} is not a number of cycles; write it as 5T, 500B or 1_000_000{point}", param, ctx)
+        amount = Fraction(re.sub("[_,]", "", match["number"])) * _UNITS[(match["unit"] or "").upper()]
+        if amount.denominator != 1:
+            self.fail(f"{value!r} is not a whole number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
         return int(amount)
 
 

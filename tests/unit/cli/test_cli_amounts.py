@@ -21,13 +21,21 @@ from canister_factory.cli.amounts import CYCLES, DURATION
         ("1_000_000", 1_000_000),
         ("1,000,000", 1_000_000),
         ("0", 0),
+        ("3TC", 3 * 10**12),
+        ("3 TC", 3 * 10**12),
+        ("1.5 bc", 1_500_000_000),
+        ("1,500T", 1_500 * 10**12),
+        ("1_000.5K", 1_000_500),
     ],
 )
 def test_cycles_are_read_as_people_write_them(text: str, cycles: int) -> None:
     assert CYCLES.convert(text, None, None) == cycles
 
 
-@pytest.mark.parametrize("text", ["", "T", "-5T", "5 X", "five", "1.5", "0.0001K", "1e12", "\u0665T", "_5", "5TB"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "T", "-5T", "5 X", "five", "1.5", "0.0001K", "1e12", "\u0665T", "_5", "5_", "1__0", "5TB", "5C", "5TCC"],
+)
 def test_what_is_no_number_of_cycles_is_refused_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="5T, 500B or 1_000_000"):
         CYCLES.convert(text, None, None)
@@ -37,7 +45,29 @@ def test_what_is_no_number_of_cycles_is_refused_with_examples(text: str) -> None
 def test_any_whole_number_of_cycles_is_read_exactly(amount: int) -> None:
     assert CYCLES.convert(str(amount), None, None) == amount
     assert CYCLES.convert(f"{amount:_}", None, None) == amount
-    assert CYCLES.convert(f"{amount}B", None, None) == amount * 10**9
+    assert CYCLES.convert(f"{amount:,}", None, None) == amount
+    for text in (f"{amount}B", f"{amount}BC", f"{amount} bc", f"{amount:,}B", f"{amount}.000B"):
+        assert CYCLES.convert(text, None, None) == amount * 10**9
+
+
+@pytest.mark.parametrize("text", ["1,5T", "1,50T", "1,5000", "12,3456,789", "1.000,5T", "1,000_000", ",500", "1,"])
+def test_a_comma_that_may_be_a_decimal_comma_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="the decimal sign is a point"):
+        CYCLES.convert(text, None, None)
+
+
+@given(st.integers(0, 10**6), st.text("0123456789,", max_size=8), st.sampled_from(["", "T", "TC", " B"]))
+def test_commas_are_taken_only_between_groups_of_three_digits(first: int, rest: str, unit: str) -> None:
+    text = f"{first},{rest}"
+    groups = text.split(",")
+    grouped = 1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])
+    try:
+        read = CYCLES.convert(text + unit, None, None)
+    except click.BadParameter:
+        assert not grouped
+    else:
+        assert grouped
+        assert read == int("".join(groups)) * {"": 1, "T": 10**12, "TC": 10**12, " B": 10**9}[unit]
 
 
 @pytest.mark.parametrize(
