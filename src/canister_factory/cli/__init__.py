@@ -9,15 +9,18 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import sys
 from typing import Any
 
 import click
 
-from canister_factory.cli import errors
+from canister_factory.cli import errors, output
+from canister_factory.cli.groups import CommandGroup
 
 COMMANDS: dict[str, str] = {
     "admin": "canister_factory.cli.admin:admin",
     "call": "canister_factory.cli.call:call",
+    "completion": "canister_factory.cli.completion:completion",
     "cleanup": "canister_factory.cli.cleanup:cleanup",
     "demo": "canister_factory.cli.demo:demo",
     "deploy": "canister_factory.cli.deploy:deploy",
@@ -37,7 +40,7 @@ COMMANDS: dict[str, str] = {
 """Name of a command or group, and where it is: `module:attribute`."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group whose commands are imported on first use, and whose errors become one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,6 +54,11 @@ class LazyGroup(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        arguments = list(args[0] if args and args[0] is not None else kwargs.get("args") or sys.argv[1:])
+        typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        # Known before the options are read, so that wrong usage is told as JSON too, wherever --json stands.
+        output.settings.json = "--json" in typed
+        output.settings.debug = output.settings.full = False
         # The process gives its memory back as a whole; to look for cycles in it first would take a call's time again.
         atexit.register(gc.freeze)
         return errors.guarded(super().main, *args, **kwargs)

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import admin_logs, output
 from canister_factory.cli.backend import Ask, backend_command, follow
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.groups import CommandGroup, run_default
 from canister_factory.cli.options import PRINCIPAL
 from canister_factory.cli.results import confirm, done, moment, record
-from canister_factory.cli.status import list_creations, status
+from canister_factory.cli.roles import Role
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import CreationLimits, NewRelease, OwnerPageRequest
+from canister_factory.contract.creation_models import CreationLimits, NewRelease, OwnerPageRequest, Release
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def admin() -> None:
     """Look after a backend: roles, releases, failures.
 
@@ -36,8 +38,6 @@ def admin() -> None:
     """
 
 
-admin.add_command(list_creations, "states")
-admin.add_command(status, "show")
 for command in (
     admin_logs.errors,
     admin_logs.error_rate,
@@ -52,7 +52,7 @@ for command in (
 
 
 @admin.command()
-@backend_command
+@backend_command(Role.ADMIN)
 def enable(ask: Ask) -> None:
     """Accept requests for personal canisters."""
     ask(lambda backend: backend.set_personal_canister_creation_enabled(True))
@@ -60,7 +60,7 @@ def enable(ask: Ask) -> None:
 
 
 @admin.command()
-@backend_command
+@backend_command(Role.ADMIN)
 def disable(ask: Ask) -> None:
     """Refuse new requests for personal canisters. Creations in progress go on."""
     ask(lambda backend: backend.set_personal_canister_creation_enabled(False))
@@ -70,7 +70,7 @@ def disable(ask: Ask) -> None:
 @admin.command()
 @click.option("--in-progress", "max_in_progress", type=click.IntRange(1, 2**32 - 1), help="At most so many at a time.")
 @click.option("--per-hour", "max_per_hour", type=click.IntRange(1, 2**32 - 1), help="At most so many attempts an hour.")
-@backend_command
+@backend_command(Role.ADMIN)
 def limits(ask: Ask, **changes: int | None) -> None:
     """Show how many creations the backend allows over all owners, or change what is given.
 
@@ -93,7 +93,7 @@ def limits(ask: Ask, **changes: int | None) -> None:
 
 
 @admin.command("status")
-@backend_command
+@backend_command(Role.ADMIN)
 def overview(ask: Ask) -> None:
     """Show the backend at a glance: version, switch, creations, reserve, roles."""
 
@@ -135,7 +135,7 @@ def overview(ask: Ask) -> None:
 
 
 @admin.command()
-@backend_command
+@backend_command(Role.ADMIN)
 def stats(ask: Ask) -> None:
     """Show how many creations were attempted, succeeded and failed, and the cycles they took."""
     counted = ask(lambda backend: backend.get_personal_canister_creation_stats())
@@ -152,38 +152,81 @@ def stats(ask: Ask) -> None:
 
 # --- Roles ----------------------------------------------------------------------------------------------------------
 
-RoleAction = Literal["list", "add", "remove"]
-_ROLE_ACTION = click.Choice(["list", "add", "remove"])
+
+@admin.group(invoke_without_command=True)
+@click.pass_context
+def admins(ctx: click.Context) -> None:
+    """List, add and remove admins. Controllers of the backend are admins without being listed."""
+    run_default(ctx, list_admins)
 
 
-@admin.command()
-@click.argument("action", type=_ROLE_ACTION, default="list")
-@click.argument("who", type=PRINCIPAL, metavar="[PRINCIPAL]", required=False)
-@backend_command
-def admins(action: RoleAction, who: Principal | None, ask: Ask) -> None:
-    """List the admins, or 'add PRINCIPAL', or 'remove PRINCIPAL'. Controllers are admins without being listed."""
-    if _is_change(action, who) and who is not None:
-        ask(lambda backend: backend.add_admin(who) if action == "add" else backend.remove_admin(who))
+@admins.command("list")
+@backend_command(Role.ADMIN)
+def list_admins(ask: Ask) -> None:
+    """List the admins; so does 'admins' alone."""
     _show_people("admins", ask(lambda backend: backend.list_admins()))
 
 
-@admin.command()
-@click.argument("action", type=_ROLE_ACTION, default="list")
-@click.argument("who", type=PRINCIPAL, metavar="[PRINCIPAL]", required=False)
-@backend_command
-def operators(action: RoleAction, who: Principal | None, ask: Ask) -> None:
-    """List the operators, who run creations, or 'add PRINCIPAL', or 'remove PRINCIPAL'."""
-    if _is_change(action, who) and who is not None:
-        ask(lambda backend: backend.add_operator(who) if action == "add" else backend.remove_operator(who))
+@admins.command("add")
+@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@backend_command(Role.ADMIN)
+def add_admin(who: Principal, ask: Ask) -> None:
+    """Make PRINCIPAL an admin."""
+    ask(lambda backend: backend.add_admin(who))
+    _show_people("admins", ask(lambda backend: backend.list_admins()))
+
+
+@admins.command("remove")
+@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@click.option("--force", is_flag=True, help="Remove the last admin too; only a controller of the backend can.")
+@backend_command(Role.ADMIN)
+def remove_admin(who: Principal, force: bool, ask: Ask) -> None:
+    """Take the role of an admin from PRINCIPAL."""
+
+    async def work(backend: BackendClient) -> list[Principal]:
+        before = await backend.list_admins()
+        if before == [who] and not force:
+            raise CommandError(
+                f"{who} is the last admin; nothing was changed. Add another one first ('admin admins add PRINCIPAL'), "
+                "or repeat with --force: only controllers of the backend can then add an admin"
+            )
+        await backend.remove_admin(who)
+        # Who has just removed itself may not ask any more.
+        return [admin for admin in before if admin != who]
+
+    _show_people("admins", ask(work))
+
+
+@admin.group(invoke_without_command=True)
+@click.pass_context
+def operators(ctx: click.Context) -> None:
+    """List, add and remove operators, who run creations."""
+    run_default(ctx, list_operators)
+
+
+@operators.command("list")
+@backend_command(Role.ADMIN)
+def list_operators(ask: Ask) -> None:
+    """List the operators; so does 'operators' alone."""
     _show_people("operators", ask(lambda backend: backend.list_operators()))
 
 
-def _is_change(action: str, subject: object) -> bool:
-    """Whether something is to be changed. Raises `click.UsageError` when action and subject don't go together."""
-    if (action == "list") != (subject is None):
-        wrong = "takes no more arguments" if action == "list" else "needs to be told whom or what"
-        raise click.UsageError(f"'{action}' {wrong}")
-    return action != "list"
+@operators.command("add")
+@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@backend_command(Role.ADMIN)
+def add_operator(who: Principal, ask: Ask) -> None:
+    """Make PRINCIPAL an operator."""
+    ask(lambda backend: backend.add_operator(who))
+    _show_people("operators", ask(lambda backend: backend.list_operators()))
+
+
+@operators.command("remove")
+@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@backend_command(Role.ADMIN)
+def remove_operator(who: Principal, ask: Ask) -> None:
+    """Take the role of an operator from PRINCIPAL; its leases end with it."""
+    ask(lambda backend: backend.remove_operator(who))
+    _show_people("operators", ask(lambda backend: backend.list_operators()))
 
 
 def _show_people(role: str, people: list[Principal]) -> None:
@@ -210,27 +253,48 @@ class ModuleHashType(click.ParamType[bytes]):
         return bytes.fromhex(digits)
 
 
-@admin.command()
-@click.argument("action", type=click.Choice(["list", "register", "revoke"]), default="list")
-@click.argument("module_hash", type=ModuleHashType(), metavar="[HASH]", required=False)
-@click.option("--api-version", default=API_VERSION, show_default=True, help="The module's, when it is registered.")
-@click.option("--note", default="", help="What it is, when it is registered.")
-@backend_command
-def releases(action: str, module_hash: bytes | None, api_version: str, note: str, ask: Ask) -> None:
-    """List the modules approved for personal canisters, or 'register HASH', or 'revoke HASH'.
+@admin.group(invoke_without_command=True)
+@click.pass_context
+def releases(ctx: click.Context) -> None:
+    """List, register and revoke the modules approved for personal canisters.
 
-    'register' without HASH approves the module that comes along. Nothing else than an approved module is installed or
-    accepted; what runs already is not changed by revoking.
+    Nothing else than an approved module is installed or accepted; what runs already is not changed by revoking.
     """
-    if action == "register":
-        bundled = personal_wasm()
-        chosen = module_hash or bundled.module_hash
-        default_note = bundled.name if chosen == bundled.module_hash else ""
-        new = NewRelease(module_hash=chosen, api_version=api_version, note=note or default_note)
-        ask(lambda backend: backend.register_release(new))
-    elif _is_change(action, module_hash) and module_hash is not None:
-        ask(lambda backend: backend.revoke_release(module_hash))
-    approved = ask(lambda backend: backend.list_releases())
+    run_default(ctx, list_releases)
+
+
+@releases.command("list")
+@backend_command(Role.ANYONE)
+def list_releases(ask: Ask) -> None:
+    """List the approved modules; so does 'releases' alone."""
+    _show_releases(ask(lambda backend: backend.list_releases()))
+
+
+@releases.command("register")
+@click.argument("module_hash", type=ModuleHashType(), metavar="[HASH]", required=False)
+@click.option("--api-version", default=API_VERSION, show_default=True, help="The module's.")
+@click.option("--note", default="", help="What it is.")
+@backend_command(Role.ADMIN)
+def register_release(module_hash: bytes | None, api_version: str, note: str, ask: Ask) -> None:
+    """Approve the module with the SHA-256 HASH; without HASH the one that comes along."""
+    bundled = personal_wasm()
+    chosen = module_hash or bundled.module_hash
+    default_note = bundled.name if chosen == bundled.module_hash else ""
+    new = NewRelease(module_hash=chosen, api_version=api_version, note=note or default_note)
+    ask(lambda backend: backend.register_release(new))
+    _show_releases(ask(lambda backend: backend.list_releases()))
+
+
+@releases.command("revoke")
+@click.argument("module_hash", type=ModuleHashType(), metavar="HASH")
+@backend_command(Role.ADMIN)
+def revoke_release(module_hash: bytes, ask: Ask) -> None:
+    """Approve the module with the SHA-256 HASH no longer."""
+    ask(lambda backend: backend.revoke_release(module_hash))
+    _show_releases(ask(lambda backend: backend.list_releases()))
+
+
+def _show_releases(approved: list[Release]) -> None:
     if output.settings.json:
         output.json_object({"releases": [release.model_dump(mode="json") for release in approved]})
     elif approved:
@@ -246,7 +310,7 @@ def releases(action: str, module_hash: bytes | None, api_version: str, note: str
 @admin.command()
 @click.argument("owner", type=PRINCIPAL)
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@backend_command
+@backend_command(Role.ADMIN)
 def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     """Forget the creation of OWNER, which must have ended, so that OWNER may begin anew.
 

@@ -14,6 +14,7 @@ from canister_factory.cli.backend import Ask, backend_command, follow, limit_opt
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import PRINCIPAL
 from canister_factory.cli.results import done, duration, listing, moment, record
+from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.reserve_models import NumberedPageRequest
@@ -21,7 +22,7 @@ from canister_factory.contract.reserve_models import NumberedPageRequest
 
 @click.command()
 @limit_option
-@backend_command
+@backend_command(Role.STAFF)
 def errors(limit: int | None, ask: Ask) -> None:
     """List failures, newest first. With --json one object a line."""
 
@@ -48,7 +49,7 @@ def errors(limit: int | None, ask: Ask) -> None:
 
 @click.command("error-rate")
 @click.option("--window", "window_ns", type=DURATION, help="How far back, such as 30m, 24h or 7d.  [default: 24h]")
-@backend_command
+@backend_command(Role.STAFF)
 def error_rate(window_ns: int | None, ask: Ask) -> None:
     """Show how many of the latest attempts failed."""
     rate = ask(lambda backend: backend.get_error_rate(window_ns))
@@ -66,7 +67,7 @@ def error_rate(window_ns: int | None, ask: Ask) -> None:
 
 @click.command()
 @limit_option
-@backend_command
+@backend_command(Role.STAFF)
 def notifications(limit: int | None, ask: Ask) -> None:
     """List what the backend notified its admins of, newest first. With --json one object a line."""
 
@@ -86,7 +87,7 @@ def notifications(limit: int | None, ask: Ask) -> None:
 
 @click.command("ack")
 @click.argument("notification", type=click.IntRange(min=0), metavar="ID")
-@backend_command
+@backend_command(Role.ADMIN)
 def acknowledge(notification: int, ask: Ask) -> None:
     """Mark notification ID as seen."""
     ask(lambda backend: backend.acknowledge_notification(notification))
@@ -96,7 +97,7 @@ def acknowledge(notification: int, ask: Ask) -> None:
 @click.command()
 @click.argument("canister", type=PRINCIPAL, required=False)
 @limit_option
-@backend_command
+@backend_command(Role.STAFF)
 def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
     """List every personal canister that was ever created here, or show the entry of CANISTER."""
     if canister is not None:

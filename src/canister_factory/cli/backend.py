@@ -14,6 +14,7 @@ import click
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import F, backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.roles import Role, note_missing_role
 from canister_factory.contract.clients import BackendClient
 
 if TYPE_CHECKING:
@@ -48,21 +49,60 @@ class Page(Protocol[Item]):
         """Where the next page begins; `None` on the last one."""
 
 
-def backend_command(command: F) -> F:
-    """`--backend`, the network's options, a key and the output's options: passed to the command as `ask: Ask`."""
+def backend_command(role: Role) -> Callable[[F], F]:
+    """`--backend`, the network's options, a key and the output's options: passed to the command as `ask: Ask`.
 
-    @wraps(command)
-    def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
-        def ask(work: Callable[[BackendClient], Awaitable[T]]) -> T:
-            async def with_client(agent: Agent) -> T:
-                return await work(BackendClient(agent, backend))
+    `role` is what the backend asks for; who is refused is told of it.
+    """
 
-            return run_with_agent(identity, network, with_client)
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
+            def ask(work: Callable[[BackendClient], Awaitable[T]]) -> T:
+                async def with_client(agent: Agent) -> T:
+                    return await work(BackendClient(agent, backend))
 
-        return command(*args, ask=ask, **rest)
+                return run_with_agent(identity, network, with_client)
 
-    decorated: F = backend_option(network_options(signing_identity_option(output_options(with_backend))))  # type: ignore[assignment]
-    return decorated
+            return command(*args, ask=ask, **rest)
+
+        told = needs_role(role)(with_backend)
+        decorated: F = backend_option(network_options(signing_identity_option(output_options(told))))  # type: ignore[assignment]
+        return decorated
+
+    return decorate
+
+
+def needs_role(role: Role) -> Callable[[F], F]:
+    """For a command that gets `backend` and `identity`: who is refused is told of the role that is missing.
+
+    The command has the role as its attribute `role`.
+    """
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def with_role(*args: Any, backend: Principal, identity: Identity, **rest: Any) -> Any:
+            try:
+                return command(*args, backend=backend, identity=identity, **rest)
+            except Exception as error:
+                note_missing_role(error, role, identity.sender(), backend)
+                raise
+
+        with_role.role = role  # type: ignore[attr-defined]  # `wraps` copies it to what wraps this
+        return with_role  # type: ignore[return-value]
+
+    return decorate
+
+
+def worker_option(default: str | None) -> Callable[[F], F]:
+    """`--worker NAME`: passed to the command as `worker`; without a default `None` stands for a random one."""
+    return click.option(
+        "--worker",
+        metavar="NAME",
+        default=default,
+        help="Name under which leases are claimed; no two that run at the same time may share one.  "
+        f"[default: {default or 'random'}]",
+    )
 
 
 def limit_option(command: F) -> F:

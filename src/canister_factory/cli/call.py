@@ -23,6 +23,7 @@ from canister_factory.candid.values import Case, FuncRef, Some
 from canister_factory.cli import output
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.options import PRINCIPAL, identity_option, network_options, output_options, run_with_agent
+from canister_factory.cli.parameters import Choice
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -51,9 +52,7 @@ _MANAGEMENT = Principal.management_canister()
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The interface.  [default: the canister's certified metadata candid:service]",
 )
-@click.option(
-    "--output", "form", type=click.Choice(["text", "json", "hex"]), help="Form of the reply.  [default: text]"
-)
+@click.option("--output", "form", type=Choice(["text", "json", "hex"]), help="Form of the reply.  [default: text]")
 @output_options
 def call(
     canister: Principal,

@@ -15,7 +15,14 @@ from canister_factory.cli import output
 from canister_factory.cli.amounts import CYCLES
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import PRINCIPAL, network_options, output_options, run_with_agent
+from canister_factory.cli.options import (
+    BACKEND_VARIABLE,
+    PRINCIPAL,
+    network_options,
+    output_options,
+    run_with_agent,
+)
+from canister_factory.cli.parameters import CommonArgument
 from canister_factory.cli.progress import step
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
@@ -127,7 +134,7 @@ def deploy(
 
 
 @click.command()
-@click.argument("backend", type=PRINCIPAL, envvar="CANISTER_FACTORY_BACKEND")
+@click.argument("backend", cls=CommonArgument, type=PRINCIPAL, envvar=BACKEND_VARIABLE)
 @network_options
 @signing_identity_option
 @click.option("--no-release", is_flag=True, help="Don't approve the bundled personal canister's module.")

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,14 @@ import click
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.doctor_backend import check_backend
 from canister_factory.cli.errors import DONE, FAILED, UNREACHABLE
-from canister_factory.cli.options import PRINCIPAL, load_identity, network_name_options, output_options, resolve_network
+from canister_factory.cli.options import (
+    backend_option,
+    identity_file_option,
+    load_identity,
+    network_name_options,
+    output_options,
+    resolve_network,
+)
 from canister_factory.cli.results import Check, Verdict, checks
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
 from canister_factory.contract.errors import ArtifactError, ContractError
@@ -47,16 +55,8 @@ _NEW_KEY = "make one with 'canister-factory identity new FILE.pem' and give it w
 
 @click.command()
 @network_name_options
-@click.option(
-    "--identity",
-    "identity_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="CANISTER_FACTORY_IDENTITY",
-    help="PEM file with the caller's private key.",
-)
-@click.option(
-    "--backend", type=PRINCIPAL, envvar="CANISTER_FACTORY_BACKEND", help="The backend canister, if there is one yet."
-)
+@partial(identity_file_option, must_exist=False)
+@partial(backend_option, required=False)
 @output_options
 def doctor(
     network_name: str,

@@ -83,11 +83,17 @@ def _show(error: Exception) -> int:
             f"unexpected error: {name}: {error}. Run again with --debug and send the output to {ISSUES}",
         )
         return FAILED
-    message = str(error)
+    message = words_of(error)
     if isinstance(error, ValidationError):
         message = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
     output.error(name, message, context=context_of(error), retry_helps=getattr(error, "retry_helps", False))
     return code
+
+
+def words_of(error: BaseException) -> str:
+    """An error's message, with the notes that were added to it on its way up (`add_note`)."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return ". ".join([str(error).rstrip("."), *notes]) if notes else str(error)
 
 
 def exit_code(error: Exception) -> int | None:

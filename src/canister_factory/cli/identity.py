@@ -1,4 +1,4 @@
-"""`identity new|show`: keys in PEM files, and the option of commands that can't be anonymous.
+"""`identity new|show|principal`: keys in PEM files, and the option of commands that can't be anonymous.
 
 Owns what is asked for and said. Does not own: keys (`ic.identity`).
 """
@@ -13,7 +13,10 @@ import click
 
 from canister_factory.cli import output
 from canister_factory.cli.errors import InputError
-from canister_factory.cli.options import F, identity_option, load_identity, output_options
+from canister_factory.cli.groups import CommandGroup
+from canister_factory.cli.options import F, identity_file_option, identity_option, load_identity, output_options
+from canister_factory.cli.parameters import Choice
+from canister_factory.cli.roles import ANONYMOUS
 
 if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity, KeyKind
@@ -25,16 +28,13 @@ def signing_identity_option(command: F) -> F:
     @wraps(command)
     def with_key(*args: Any, identity: Identity, **rest: Any) -> Any:
         if identity.sender().is_anonymous:
-            raise InputError(
-                "this needs an identity: give --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY); make one with "
-                "'canister-factory identity new FILE.pem'"
-            )
+            raise InputError(f"this needs an identity, and {ANONYMOUS}")
         return command(*args, identity=identity, **rest)
 
     return identity_option(with_key)  # type: ignore[return-value]
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def identity() -> None:
     """The keys that calls are signed with.
 
@@ -52,7 +52,7 @@ def identity() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--kind",
-    type=click.Choice(["ed25519", "secp256k1", "p256"]),
+    type=Choice(["ed25519", "secp256k1", "p256"]),
     default="ed25519",
     show_default=True,
     help="Kind of key.",
@@ -73,6 +73,27 @@ def new(file: Path, kind: KeyKind) -> None:
 def show(file: Path) -> None:
     """Show the principal and the kind of the key in FILE; never the key."""
     _show(load_identity(file), file)
+
+
+@identity.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@identity_file_option
+@output_options
+def principal(file: Path | None, identity_file: Path | None) -> None:
+    """Print the principal of the key in FILE, or in that of --identity, and nothing else.
+
+    \b
+    Example:
+      canister-factory admin operators add "$(canister-factory identity principal operator.pem)"
+    """
+    chosen = file or identity_file
+    if chosen is None:
+        raise InputError("whose principal? Give FILE, or --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)")
+    found = str(load_identity(chosen).sender())
+    if output.settings.json:
+        output.json_object({"principal": found})
+    else:
+        output.text(found)
 
 
 def _show(shown: Identity, file: Path) -> None:

@@ -1,21 +1,25 @@
 """Options that commands share: the network, the identity, JSON, verbosity; and how they become an agent.
 
-Owns their names and meaning. Does not own: what a network or an identity is (`ic`).
+Owns their names and meaning. Does not own: what a network or an identity is (`ic`), and how groups hand them down
+(`parameters`, `groups`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from canister_factory.candid.errors import PrincipalError
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
+from canister_factory.cli.parameters import CommonOption
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+
+NETWORK_VARIABLE = "CANISTER_FACTORY_NETWORK"
+IDENTITY_VARIABLE = "CANISTER_FACTORY_IDENTITY"
+BACKEND_VARIABLE = "CANISTER_FACTORY_BACKEND"
 
 
 class PrincipalType(click.ParamType[Principal]):
@@ -43,18 +51,21 @@ class PrincipalType(click.ParamType[Principal]):
 PRINCIPAL = PrincipalType()
 
 
+# --- What is shown --------------------------------------------------------------------------------------------------
+
+
 def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.json = value
+    output.settings.json = output.settings.json or value
     return value
 
 
 def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.debug = value
+    output.settings.debug = output.settings.debug or value
     return value
 
 
 def _set_full(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.full = value
+    output.settings.full = output.settings.full or value
     return value
 
 
@@ -64,44 +75,51 @@ def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> No
 
 def output_options(command: F) -> F:
     """`--json`, `--full`, `--debug`, `-v`. They act by themselves, through `output.settings`."""
-    command = click.option(
-        "--json",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_set_json,
-        help="Print JSON on stdout; everything else goes to stderr.",
-    )(command)
-    command = click.option(
-        "--full",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_set_full,
-        help="Show principals and hashes whole.",
-    )(command)
-    command = click.option(
-        "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug, help="Show tracebacks."
-    )(command)
+    acting: dict[str, Any] = {"cls": CommonOption, "is_flag": True, "is_eager": True, "expose_value": False}
+    for name, callback, explained in (
+        ("--json", _set_json, "Print JSON on stdout; everything else goes to stderr."),
+        ("--full", _set_full, "Show principals and hashes whole."),
+        ("--debug", _set_debug, "Show tracebacks."),
+    ):
+        command = click.option(name, callback=callback, help=explained, **acting)(command)
     return click.option(
-        "-v", "--verbose", count=True, expose_value=False, callback=_set_verbosity, help="More log lines; twice: all."
+        "-v",
+        "--verbose",
+        cls=CommonOption,
+        count=True,
+        expose_value=False,
+        callback=_set_verbosity,
+        help="Log each call; twice: each attempt; three times: what libraries say too.",
     )(command)
+
+
+# --- Network, identity, backend -------------------------------------------------------------------------------------
 
 
 def network_name_options(command: F) -> F:
     """`--network`, `--root-key`, `--fetch-root-key` as they were typed: what `resolve_network` takes."""
     command = click.option(
-        "--fetch-root-key", is_flag=True, help="Ask the network at a URL for its root key: for test networks only."
+        "--fetch-root-key",
+        cls=CommonOption,
+        is_flag=True,
+        help="Ask the network at a URL for its root key: for test networks only.",
     )(command)
     command = click.option(
-        "--root-key", "root_key_hex", metavar="HEX", help="The root key (DER) of the network at a URL."
+        "--root-key",
+        "root_key_hex",
+        cls=CommonOption,
+        metavar="HEX",
+        help="The root key (DER) of the network at a URL.",
     )(command)
     return click.option(
         "--network",
         "network_name",
+        cls=CommonOption,
+        metavar="NETWORK",
         default="embedded",
         show_default=True,
-        envvar="CANISTER_FACTORY_NETWORK",
+        envvar=NETWORK_VARIABLE,
+        show_envvar=True,
         help="embedded, local (dfx, icp-cli), ic (mainnet), or a URL.",
     )(command)
 
@@ -112,32 +130,51 @@ def network_options(command: F) -> F:
     @network_name_options
     @wraps(command)
     def with_network(*args: Any, network_name: str, root_key_hex: str | None, fetch_root_key: bool, **rest: Any) -> Any:
-        return command(*args, network=resolve_network(network_name, root_key_hex, fetch_root_key), **rest)
+        with _naming_the_variable("network_name", NETWORK_VARIABLE):
+            network = resolve_network(network_name, root_key_hex, fetch_root_key)
+        return command(*args, network=network, **rest)
 
     return with_network  # type: ignore[return-value]  # the signature changes, click looks at the options only
+
+
+def identity_file_option(command: F, *, must_exist: bool = True) -> F:
+    """`--identity FILE.pem`: passed to the command as `identity_file: Path | None`."""
+    return click.option(
+        "--identity",
+        "identity_file",
+        cls=CommonOption,
+        metavar="FILE",
+        type=click.Path(exists=must_exist, dir_okay=False, path_type=Path),
+        envvar=IDENTITY_VARIABLE,
+        show_envvar=True,
+        help="PEM file with the caller's private key; without it the caller is anonymous.",
+    )(command)
 
 
 def identity_option(command: F) -> F:
     """`--identity FILE.pem`: passed to the command as `identity: Identity`, anonymous when not given."""
 
-    @click.option(
-        "--identity",
-        "identity_file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        envvar="CANISTER_FACTORY_IDENTITY",
-        help="PEM file with the caller's private key; without it the caller is anonymous.",
-    )
+    @identity_file_option
     @wraps(command)
     def with_identity(*args: Any, identity_file: Path | None, **rest: Any) -> Any:
-        return command(*args, identity=load_identity(identity_file), **rest)
+        with _naming_the_variable("identity_file", IDENTITY_VARIABLE):
+            identity = load_identity(identity_file)
+        return command(*args, identity=identity, **rest)
 
     return with_identity  # type: ignore[return-value]
 
 
-def backend_option(command: F) -> F:
-    """`--backend ID`: passed to the command as `backend: Principal`."""
+def backend_option(command: F, *, required: bool = True) -> F:
+    """`--backend ID`: passed to the command as `backend: Principal`, or `None` where it isn't required."""
     return click.option(
-        "--backend", type=PRINCIPAL, required=True, envvar="CANISTER_FACTORY_BACKEND", help="The backend canister."
+        "--backend",
+        cls=CommonOption,
+        metavar="CANISTER",
+        type=PRINCIPAL,
+        required=required,
+        envvar=BACKEND_VARIABLE,
+        show_envvar=True,
+        help="The backend canister.",
     )(command)
 
 
@@ -159,12 +196,36 @@ def load_identity(path: Path | None) -> Identity:
     return Identity.anonymous() if path is None else Identity.from_pem(path.read_bytes())
 
 
+@contextmanager
+def _naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
+    """Adds where a value came from to an error about it, when it was the environment: nobody typed it just now."""
+    try:
+        yield
+    except Exception as error:
+        context = click.get_current_context(silent=True)
+        if context is not None and context.get_parameter_source(parameter) == ParameterSource.ENVIRONMENT:
+            error.add_note(f"It was given by the environment variable {variable}")
+        raise
+
+
+# --- Running --------------------------------------------------------------------------------------------------------
+
+
 def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent], Coroutine[Any, Any, T]]) -> T:
-    """Runs `work` with an agent that is closed afterwards; the synchronous face of our async code."""
+    """Runs `work` with an agent that is closed afterwards; the synchronous face of our async code.
+
+    What `work` raises carries a note when the caller was anonymous and that may be why.
+    """
+    from canister_factory.cli.roles import note_that_caller_is_anonymous
     from canister_factory.ic.agent import Agent
 
     async def main() -> T:
         async with Agent(identity, network) as agent:
             return await work(agent)
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except Exception as error:
+        if identity.sender().is_anonymous:
+            note_that_caller_is_anonymous(error)
+        raise

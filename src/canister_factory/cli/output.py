@@ -6,7 +6,6 @@ Owns the two streams and their form. Does not own: what is said.
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from enum import Enum
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
@@ -54,10 +52,10 @@ def _console(stream: TextIO) -> Console:
 
 
 def start_logging(verbosity: int) -> None:
-    """Sends log records to stderr: warnings, or with `verbosity` 1 information, with 2 everything."""
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    handler = RichHandler(console=stderr(), show_path=False, markup=False, rich_tracebacks=False)
-    logging.basicConfig(level=level, format="%(name)s: %(message)s", datefmt="%H:%M:%S", handlers=[handler], force=True)
+    """Sends log records to stderr (`logs`): warnings, or with `verbosity` 1 information, with 2 everything."""
+    from canister_factory.cli import logs
+
+    logs.start(verbosity)
 
 
 def note(message: str) -> None:

@@ -20,6 +20,7 @@ import click
 
 from canister_factory.cli import output
 from canister_factory.cli.errors import UNREACHABLE, CommandError
+from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.options import output_options
 from canister_factory.replica.state_file import (
     ReplicaRecord,
@@ -40,7 +41,7 @@ _NOTICE: Final = (
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def replica() -> None:
     """The embedded replica: a network of your own, for development and tests."""
 

@@ -14,6 +14,7 @@ from canister_factory.cli import output
 from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import PRINCIPAL
+from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreatePersonalCanisterConfig,
@@ -28,7 +29,7 @@ Answer = tuple[PersonalCanisterCreationResponse, DetailedCreationStatus | None]
 @click.command()
 @click.option("--name", help="What to call the canister.")
 @click.option("--subnet", type=PRINCIPAL, help="Where to create it.  [default: where the backend is]")
-@backend_command
+@backend_command(Role.OWNER)
 def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
     """Ask for a personal canister, as its owner.
 
@@ -47,7 +48,7 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
 
 
 @click.command()
-@backend_command
+@backend_command(Role.OWNER)
 def retry(ask: Ask) -> None:
     """Ask again after a failure, as the owner.
 

@@ -12,11 +12,13 @@ import click
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.amounts import CYCLES, DURATION
-from canister_factory.cli.backend import Ask, backend_command, follow, limit_option
+from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
 from canister_factory.cli.errors import CommandError
+from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.results import done, duration, listing, moment, record
+from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.reserve_models import NumberedPageRequest, ReserveSettings, ReserveStatus
 from canister_factory.factory.deployment import fund
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from canister_factory.ic.network import Network
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def reserve() -> None:
     """The cycles that personal canisters are created with.
 
@@ -43,7 +45,7 @@ def reserve() -> None:
 
 
 @reserve.command("status")
-@backend_command
+@backend_command(Role.STAFF)
 def status(ask: Ask) -> None:
     """Show what is available, and how much to add if that is little."""
     found = ask(lambda backend: backend.get_reserve_status())
@@ -56,6 +58,7 @@ def status(ask: Ask) -> None:
 @network_options
 @signing_identity_option
 @output_options
+@needs_role(Role.STAFF)
 def top_up(amount: int, backend: Principal, network: Network, identity: Identity) -> None:
     """Add AMOUNT cycles to the backend, out of nothing: on test networks.
 
@@ -84,7 +87,7 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
 
 @reserve.command("set-threshold")
 @click.argument("amount", type=CYCLES)
-@backend_command
+@backend_command(Role.ADMIN)
 def set_threshold(amount: int, ask: Ask) -> None:
     """Warn the admins when less than AMOUNT is available."""
     ask(lambda backend: backend.set_reserve_threshold(amount))
@@ -96,7 +99,7 @@ def set_threshold(amount: int, ask: Ask) -> None:
 @click.option("--operating-minimum", type=CYCLES, help="Kept for the backend itself.")
 @click.option("--creation-base", "creation_base_cycles", type=CYCLES, help="For a creation, whatever its size.")
 @click.option("--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="On top, for each byte.")
-@backend_command
+@backend_command(Role.ADMIN)
 def settings(ask: Ask, **changes: int | None) -> None:
     """Show the settings, or change those that are given."""
     given = {name: amount for name, amount in changes.items() if amount is not None}
@@ -113,7 +116,7 @@ def settings(ask: Ask, **changes: int | None) -> None:
 
 @reserve.command()
 @click.option("--window", "window_ns", type=DURATION, help="How far back, such as 30m, 24h or 7d.  [default: 24h]")
-@backend_command
+@backend_command(Role.STAFF)
 def report(window_ns: int | None, ask: Ask) -> None:
     """Show what creations consumed lately, and what that means for the reserve."""
     found = ask(lambda backend: backend.get_consumption_report(window_ns))
@@ -132,7 +135,7 @@ def report(window_ns: int | None, ask: Ask) -> None:
 
 @reserve.command()
 @limit_option
-@backend_command
+@backend_command(Role.STAFF)
 def consumption(limit: int | None, ask: Ask) -> None:
     """List the cycles of each attempt, newest first. With --json one object a line."""
 

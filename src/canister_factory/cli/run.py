@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import logs, output
+from canister_factory.cli.backend import needs_role, worker_option
+from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import (
     PRINCIPAL,
     backend_option,
@@ -20,9 +22,16 @@ from canister_factory.cli.options import (
     run_with_agent,
 )
 from canister_factory.cli.progress import EventLines, bytes_bar
+from canister_factory.cli.results import done
+from canister_factory.cli.roles import Role
+from canister_factory.cli.stopping import StoppedError, until_signal
+from canister_factory.contract.creation_models import DetailedCreationStatus
+from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import LeaseLostError
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
+from canister_factory.factory.worker import completed_by_another
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -35,17 +44,44 @@ if TYPE_CHECKING:
 @backend_option
 @network_options
 @identity_option
-@click.option("--worker", default="canister-factory", show_default=True, help="Name under which the lease is claimed.")
+@worker_option("canister-factory")
 @output_options
+@needs_role(Role.OPERATOR)
 def run(owner: Principal, backend: Principal, network: Network, identity: Identity, worker: str) -> None:
-    """Run the creation that OWNER asked for. Interrupted at any point, the same command goes on from there."""
+    """Run the creation that OWNER asked for. Interrupted at any point, the same command goes on from there.
 
-    async def work(agent: Agent) -> Outcome:
+    Ctrl-C or SIGTERM stops it in good order: the lease is given back, and the creation stays open. A creation that is
+    complete already is a success.
+    """
+
+    async def work(agent: Agent) -> Outcome | DetailedCreationStatus:
+        logs.WORKER.set(worker)
+        logs.OWNER.set(owner)
         with bytes_bar("creating the personal canister", None) as advance:
             orchestrator = Orchestrator(agent, backend, FactoryConfig(worker=worker), emit=EventLines(advance))
-            return await orchestrator.run(owner)
+            try:
+                return await until_signal(lambda: orchestrator.run(owner))
+            except (CreationRefused, LeaseLostError) as error:
+                completed = await completed_by_another(orchestrator.backend, owner, error)
+                if completed is None:
+                    raise
+                return completed
 
-    outcome = run_with_agent(identity, network, work)
+    try:
+        result = run_with_agent(identity, network, work)
+    except StoppedError as stop:
+        raise CommandError(
+            f"{stop}: the creation of {owner} stays open, and its lease is given back; the same command, or another "
+            "worker, goes on from there",
+            exit_code=stop.exit_code,
+        ) from None
+    if isinstance(result, Outcome):
+        _show(result)
+    else:
+        _show_completed(result)
+
+
+def _show(outcome: Outcome) -> None:
     if output.settings.json:
         output.json_object(outcome_fields(outcome))
         return
@@ -62,6 +98,17 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
             ("copied", output.size(outcome.bytes_moved)),
             ("seconds", f"{outcome.seconds:.2f}"),
         ],
+    )
+
+
+def _show_completed(creation: DetailedCreationStatus) -> None:
+    done(
+        f"The creation of {creation.owner} is complete already: canister {creation.canister_id}.",
+        owner=creation.owner,
+        canister_id=creation.canister_id,
+        status=creation.status,
+        cycles_consumed=creation.cycles_consumed,
+        completed_before=True,
     )
 
 

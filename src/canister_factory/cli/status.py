@@ -12,7 +12,7 @@ import click
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
-from canister_factory.cli.backend import Ask, backend_command, follow, limit_option
+from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import (
     PRINCIPAL,
@@ -22,7 +22,9 @@ from canister_factory.cli.options import (
     output_options,
     run_with_agent,
 )
+from canister_factory.cli.parameters import Choice
 from canister_factory.cli.results import listing
+from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreationPage,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @network_options
 @identity_option
 @output_options
+@needs_role(Role.STAFF)
 def status(owner: Principal | None, backend: Principal, network: Network, identity: Identity) -> None:
     """Show the caller's creation, or as an admin that of OWNER."""
 
@@ -77,9 +80,9 @@ def status(owner: Principal | None, backend: Principal, network: Network, identi
 
 
 @click.command("list")
-@click.option("--status", "wanted", type=click.Choice([str(status) for status in CreationStatus]), help="Only these.")
+@click.option("--status", "wanted", type=Choice([str(status) for status in CreationStatus]), help="Only these.")
 @limit_option
-@backend_command
+@backend_command(Role.STAFF)
 def list_creations(wanted: str | None, limit: int | None, ask: Ask) -> None:
     """List all creations, as an admin or operator. With --json one object a line."""
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.candid.principal import Principal
+from canister_factory.cli.backend import needs_role
 from canister_factory.cli.errors import FAILED, CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import PRINCIPAL, backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.results import Check, Verdict, checks
+from canister_factory.cli.roles import Role
 from canister_factory.contract.artifacts import compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 @network_options
 @signing_identity_option
 @output_options
+@needs_role(Role.STAFF)
 def verify(owner: Principal, backend: Principal, network: Network, identity: Identity) -> None:
     """Check a personal canister against the records.
 

@@ -1,28 +1,29 @@
 """`worker`: runs what owners have asked for, until it is told to stop.
 
-Owns signals, and what is shown of several creations at once. Does not own: the loop (`factory.worker`).
+Owns what is shown of several creations at once. Does not own: the loop (`factory.worker`), signals (`stopping`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import signal
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
-from canister_factory.cli.errors import DONE, FAILED, context_of
+from canister_factory.cli import logs, output
+from canister_factory.cli.backend import needs_role, worker_option
+from canister_factory.cli.errors import DONE, FAILED, context_of, words_of
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.progress import EventLines, step
+from canister_factory.cli.roles import Role, note_missing_role
 from canister_factory.cli.run import outcome_fields
+from canister_factory.cli.stopping import StoppedError, until_signal
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.events import Claimed, Event, Transferred
 from canister_factory.factory.orchestrator import Orchestrator
@@ -53,8 +54,9 @@ _PROGRESS_SECONDS = 1.0
     show_default=True,
     help="Seconds between two looks for new requests.",
 )
-@click.option("--name", help="Name under which leases are claimed; no two workers may share one.  [default: random]")
+@worker_option(None)
 @output_options
+@needs_role(Role.OPERATOR)
 def worker(
     backend: Principal,
     network: Network,
@@ -62,7 +64,7 @@ def worker(
     once: bool,
     parallel: int,
     idle_seconds: float,
-    name: str | None,
+    worker: str | None,
 ) -> None:
     """Create what owners ask for, until stopped.
 
@@ -74,14 +76,16 @@ def worker(
     Example:
       canister-factory worker --backend $BACKEND --identity operator.pem --parallel 4
     """
-    report = Report()
+    report = Report(explain=lambda error: note_missing_role(error, Role.OPERATOR, identity.sender(), backend))
 
     async def work(agent: Agent) -> None:
-        config = FactoryConfig(worker=name or f"worker-{secrets.token_hex(4)}")
+        config = FactoryConfig(worker=worker or f"worker-{secrets.token_hex(4)}")
+        logs.WORKER.set(config.worker)
         orchestrator = Orchestrator(agent, backend, config, emit=report.event)
         loop = Worker(orchestrator, parallel=parallel, idle_seconds=idle_seconds, finished=report.finished)
         step(f"worker {config.worker}, operator {identity.sender()}, backend {backend}")
-        await _until_signal(loop.run_once if once else loop.run)
+        with suppress(StoppedError):
+            await until_signal(loop.run_once if once else loop.run)
 
     run_with_agent(identity, network, work)
     step(f"{report.completed} completed, {report.failed} failed")
@@ -89,21 +93,23 @@ def worker(
 
 
 class Report:
-    """Tells of the events of all creations, each with its owner."""
+    """Tells of the events of all creations, each with its owner. `explain` may add notes to an error."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, explain: Callable[[Exception], None] = lambda error: None
+    ) -> None:
         self.completed = 0
         self.failed = 0
         self._clock = clock
         self._said_at: dict[Principal, float] = {}
-        # The task that claims a creation, and all tasks that it starts, work for one owner.
-        self._owner: ContextVar[Principal | None] = ContextVar("owner", default=None)
+        self._explain = explain
 
     def event(self, event: Event) -> None:
         """The orchestrator's hook."""
         if isinstance(event, Claimed):
-            self._owner.set(event.owner)
-        owner = self._owner.get()
+            # The task that claims a creation, and all tasks that it starts, work for one owner.
+            logs.OWNER.set(event.owner)
+        owner = logs.OWNER.get()
         if output.settings.json:
             if not (isinstance(event, Transferred) and self._was_said(owner)):
                 _line({"event": type(event).__name__, "owner": owner, **_plain_fields(event)})
@@ -119,10 +125,11 @@ class Report:
             said, detail = f"completed, canister {result.creation.canister_id}", outcome_fields(result)
         else:
             self.failed += 1
-            said = f"failed: {result}"
+            self._explain(result)
+            said = f"failed: {words_of(result)}"
             detail = {
                 "kind": type(result).__name__,
-                "message": str(result),
+                "message": words_of(result),
                 "context": context_of(result),
                 "retry_helps": getattr(result, "retry_helps", False),
             }
@@ -148,23 +155,3 @@ def _plain_fields(event: Event) -> dict[str, Any]:
 def _line(value: dict[str, Any]) -> None:
     output.json_object(value)
     output.stdout().file.flush()  # whoever reads a pipe wants each event as it happens
-
-
-async def _until_signal(work: Callable[[], Any]) -> None:
-    """Runs `work`; the first SIGINT or SIGTERM cancels it, which gives the leases back, a second one ends at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work())
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        step("stopping: giving leases back")
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not task.cancelled():
-            raise

@@ -11,9 +11,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.creation_models import CreationErrorKind, OpenRequest, OwnerPageRequest
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    CreationErrorKind,
+    CreationStatus,
+    DetailedCreationStatus,
+    OpenRequest,
+    OwnerPageRequest,
+)
 from canister_factory.contract.errors import ContractError, CreationRefused
-from canister_factory.factory.errors import FactoryError
+from canister_factory.factory.errors import FactoryError, LeaseLostError
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.patience import Sleep
 from canister_factory.factory.stages import Outcome
@@ -73,7 +80,7 @@ class Worker:
                     result: Outcome | Exception = await self._orchestrator.run(owner)
                     completed += 1
                 except (FactoryError, ContractError, IcError) as error:
-                    if isinstance(error, CreationRefused) and error.error.kind == CreationErrorKind.Busy:
+                    if await self._is_others_business(owner, error):
                         return
                     result = error
                 self._finished(owner, result)
@@ -84,6 +91,16 @@ class Worker:
             for owner in owners:
                 group.create_task(one(owner))
         return completed
+
+    async def _is_others_business(self, owner: Principal, error: Exception) -> bool:
+        """Whether `error` says that another worker has the creation, or ended it since it was listed: no failure."""
+        if isinstance(error, CreationRefused):
+            if error.error.kind == CreationErrorKind.Busy:
+                return True
+            if error.method == "claim_creation" and error.error.kind == CreationErrorKind.InvalidRequest:
+                logger.info("the creation of %s was ended by another worker", owner)
+                return True
+        return await completed_by_another(self._orchestrator.backend, owner, error) is not None
 
     async def _open(self) -> AsyncIterator[OpenRequest]:
         after: Principal | None = None
@@ -97,3 +114,21 @@ class Worker:
             if page.next is None:
                 return
             after = page.next
+
+
+async def completed_by_another(
+    backend: BackendClient, owner: Principal, error: Exception
+) -> DetailedCreationStatus | None:
+    """The completed creation of `owner`, if `error` stopped our run only because another worker was first.
+
+    Asks the backend as an operator; when it doesn't answer, `error` stands.
+    """
+    kinds = (CreationErrorKind.Busy, CreationErrorKind.InvalidRequest)
+    refused = isinstance(error, CreationRefused) and error.error.kind in kinds
+    if not refused and not isinstance(error, LeaseLostError):
+        return None
+    try:
+        creation = await backend.get_user_creation_status(owner)
+    except (ContractError, IcError):
+        return None
+    return creation if creation is not None and creation.status == CreationStatus.Completed else None
