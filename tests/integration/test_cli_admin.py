@@ -314,8 +314,8 @@ def test_a_failure_is_on_record_and_acknowledged(requested: Cli) -> None:
     (registered,) = requested.ok("admin", "admin", "registry").lines
     assert registered == requested.ok("admin", "admin", "registry", canister).json
     assert (registered["canister_id"], registered["status"]) == (str(canister), "Failed")
-    (state,) = requested.ok("admin", "admin", "states", "--status", "Failed").lines
-    assert state == requested.ok("admin", "admin", "show", requested.id("owner")).json
+    (state,) = requested.ok("admin", "list", "--status", "Failed").lines
+    assert state == requested.ok("admin", "status", requested.id("owner")).json
     assert requested.ok("operator", "list", "--limit", 1).lines == [state]
     assert requested.ok("operator", "list", "--status", "Completed").lines == []
     assert requested.ok("admin", "admin", "stats").json["total_failures"] == 1

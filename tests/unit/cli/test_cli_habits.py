@@ -249,10 +249,15 @@ def refusal(message: str = "abc is not an admin.") -> CreationRefused:
     return CreationRefused("add_operator", error)
 
 
-DOOR = RejectedError(4, "Canister rejected the message", "IC0406", certified=False)
-
-
-@pytest.mark.parametrize("error", [refusal(), DOOR], ids=["answered", "refused at the door"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal(),
+        RejectedError(4, "Canister rejected the message", "IC0406", certified=False),
+        RejectedError(5, "canister_inspect_message explicitly refused message", "IC0503", certified=False),
+    ],
+    ids=["answered", "not accepted", "not accepted by Motoko"],
+)
 def test_a_refused_caller_is_told_the_role_who_asked_and_how_it_is_given(error: Exception) -> None:
     caller = Identity.from_pem(Path("me.pem")).sender()
     note_missing_role(error, Role.ADMIN, caller, Principal.from_str(BACKEND))
