@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 import pytest
 from click.testing import CliRunner
 
+import canister_factory.cli.run as run_command
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import main, output
+from canister_factory.cli.progress import EventLines
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
@@ -31,6 +33,7 @@ from canister_factory.contract.creation_models import (
     LeaseRef,
 )
 from canister_factory.contract.reserve_models import BackendInit
+from canister_factory.factory.events import Event, StageDone
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
@@ -423,6 +426,51 @@ def test_a_worker_stops_at_a_signal_and_gives_its_leases_back(requested: Cli) ->
     assert requested.ok("owner", "status").json["status"] == "Completed"
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_gives_its_lease_back_and_the_creation_stays_open(
+    requested: Cli, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    class Stopping(EventLines):
+        """Somebody stops this process in the middle of the creation."""
+
+        def __call__(self, event: Event) -> None:
+            super().__call__(event)
+            if isinstance(event, StageDone) and event.stage == CreationStatus.Exporting:
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(run_command, "EventLines", Stopping)
+    stopped = requested.run("operator", "run", requested.id("owner"))
+    assert stopped.code == 128 + number
+    assert f"stopped by {number.name}: the creation of {requested.id('owner')} stays open" in stopped.error
+    assert requested.ok("owner", "status").json["status"] not in ("Completed", "Failed")
+    monkeypatch.undo()
+    # A worker of another name need not wait for the lease to end.
+    assert requested.ok("operator", "run", requested.id("owner"), "--worker", "another").json["status"] == "Completed"
+
+
+def test_to_run_a_creation_that_is_complete_is_a_success(requested: Cli) -> None:
+    owner = requested.id("owner")
+    first = requested.ok("operator", "run", owner, "--worker", "one").json
+    again = requested.ok("operator", "run", owner, "--worker", "two").json
+    assert again["completed_before"] is True
+    assert {name: again[name] for name in ("owner", "canister_id", "status", "cycles_consumed")} == {
+        name: first[name] for name in ("owner", "canister_id", "status", "cycles_consumed")
+    }
+    nobody = requested.run("operator", "run", requested.id("stranger"))
+    assert nobody.code == 1
+    assert "has not asked for a personal canister" in nobody.error
+
+
+def test_to_run_a_creation_that_another_worker_has_says_so(requested: Cli) -> None:
+    async def claim(agent: Agent, backend: BackendClient) -> None:
+        await backend.claim_creation(ClaimRequest(owner=requested.id("owner"), worker="another"))
+
+    requested.directly("operator", claim)
+    busy = requested.run("operator", "run", requested.id("owner"))
+    assert busy.code == 1
+    assert "Worker another of" in busy.error
+
+
 def test_the_owner_retries_a_failed_creation_with_the_same_canister(requested: Cli) -> None:
     assert "nothing to retry: the creation is NotStarted" in requested.run("owner", "retry").error
     canister = requested.leave_failed()
@@ -445,6 +493,7 @@ def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: C
     assert "--yes" in unasked.error
     not_admin = requested.run("operator", "cleanup", owner, "--yes")
     assert "Unauthorized" in not_admin.error
+    assert f"needs the role admin on the backend {requested.backend_id}" in not_admin.error
     done = requested.ok("operator", "cleanup", owner, *with_admin, "--yes").json
     assert done == {"owner": str(owner), "canister_id": str(canister), "deleted": True, "cleared": True}
 

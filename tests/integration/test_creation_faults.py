@@ -33,6 +33,7 @@ from canister_factory.factory.events import (
     Transferred,
     Verified,
 )
+from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.management import ManagementCanister
@@ -383,3 +384,34 @@ async def test_a_limit_of_the_target_is_named_in_the_failure(world: World, monke
     assert failed is not None
     assert failed.error is not None
     assert failed.error.kind == CreationErrorKind.ImportFailed
+
+
+class OvertakenAgent(Agent):
+    """Before it first sends `method`, another worker brings the creation to its end."""
+
+    method = ""
+    overtake: Any = None
+
+    async def update(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
+        if method == self.method and self.overtake is not None:
+            overtake, self.overtake = self.overtake, None
+            await overtake()
+        return await super().update(canister_id, method, arg, **rest)
+
+
+@pytest.mark.parametrize("method", ["claim_creation", "begin_export", "verify_creation"])
+async def test_a_creation_that_another_worker_finished_is_no_failure_of_this_one(world: World, method: str) -> None:
+    contents = await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(None)
+    agent = await world.stack.enter_async_context(OvertakenAgent(world.operator.identity, world.network))
+    agent.method = method
+    agent.overtake = lambda: world.orchestrator().run(world.owner_id)
+    finished: list[object] = []
+    worker = Worker(world.orchestrator(agent=agent), finished=lambda owner, result: finished.append(result))
+    assert await worker.run_once() == 0
+    assert agent.overtake is None
+    assert finished == []
+    creation = await world.as_owner.get_detailed_creation_status()
+    assert creation is not None
+    assert (creation.status, creation.error) == (CreationStatus.Completed, None)
+    assert await read_back(world.personal(creation.canister_id)) == contents

@@ -24,13 +24,15 @@ from canister_factory.cli.options import (
 )
 from canister_factory.cli.progress import step
 from canister_factory.cli.results import confirm, done
+from canister_factory.cli.roles import Role, note_missing_role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.patience import Patience
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CanisterNotFoundError
+from canister_factory.ic.errors import CanisterNotFoundError, RejectedError
 
 if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
@@ -73,7 +75,7 @@ def cleanup(
     async def work(agent: Agent) -> tuple[Principal | None, bool]:
         async with Agent(admin, network) as admin_agent:
             as_admin = BackendClient(admin_agent, backend)
-            canister_id = await _failed_canister(as_admin, owner)
+            canister_id = await _failed_canister(as_admin, admin.sender(), owner)
             what = f"Delete the canister {canister_id} and forget" if canister_id else "Forget"
             confirm(f"{what} the failed creation of {owner}?", yes)
             deleted = canister_id is not None and await _delete(agent, canister_id, owner)
@@ -91,9 +93,13 @@ def cleanup(
     )
 
 
-async def _failed_canister(as_admin: BackendClient, owner: Principal) -> Principal | None:
+async def _failed_canister(as_admin: BackendClient, admin: Principal, owner: Principal) -> Principal | None:
     """The canister of a failed creation, if it came so far. Raises `CommandError` when it hasn't failed."""
-    await as_admin.list_admins()  # refused to everybody else, before anything is deleted
+    try:
+        await as_admin.list_admins()  # refused to everybody else, before anything is deleted
+    except (CreationRefused, RejectedError) as refusal:
+        note_missing_role(refusal, Role.ADMIN, admin, as_admin.canister_id)
+        raise
     creation = await as_admin.get_user_creation_status(owner)
     if creation is None:
         raise CommandError(f"{owner} has no creation on {as_admin.canister_id}: there is nothing to clean up")

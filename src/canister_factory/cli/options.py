@@ -214,9 +214,9 @@ def _naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
 def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent], Coroutine[Any, Any, T]]) -> T:
     """Runs `work` with an agent that is closed afterwards; the synchronous face of our async code.
 
-    What `work` raises carries a note when the caller was anonymous and that may be why.
+    What `work` raises carries a note when who called may be why (`roles`).
     """
-    from canister_factory.cli.roles import note_that_caller_is_anonymous
+    from canister_factory.cli.roles import note_caller
     from canister_factory.ic.agent import Agent
 
     async def main() -> T:
@@ -226,6 +226,5 @@ def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent],
     try:
         return asyncio.run(main())
     except Exception as error:
-        if identity.sender().is_anonymous:
-            note_that_caller_is_anonymous(error)
+        note_caller(error, identity.sender())
         raise

@@ -59,13 +59,15 @@ def note_missing_role(error: Exception, role: Role, caller: Principal, backend: 
     error.add_note(note)
 
 
-def note_that_caller_is_anonymous(error: Exception) -> None:
-    """Adds a note to `error`, which an anonymous caller got, if being anonymous may be why."""
-    rejected = isinstance(error, RejectedError) and (
-        error.error_code == _NOT_CONTROLLER or _ABOUT_THE_CALLER.search(error.message) is not None
-    )
-    if rejected or _is_refusal(error):
-        error.add_note(ANONYMOUS[0].upper() + ANONYMOUS[1:])
+def note_caller(error: Exception, caller: Principal) -> None:
+    """Adds a note to `error`, if who called may be why: that the caller was anonymous, or is no controller."""
+    not_controller = isinstance(error, RejectedError) and error.error_code == _NOT_CONTROLLER
+    if caller.is_anonymous:
+        told = isinstance(error, RejectedError) and _ABOUT_THE_CALLER.search(error.message) is not None
+        if not_controller or told or _is_refusal(error):
+            error.add_note(ANONYMOUS[0].upper() + ANONYMOUS[1:])
+    elif not_controller and str(caller) not in str(error):
+        error.add_note(f"The caller, {output.ident(caller)}, is none of them")
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import errors, main, options, output
 from canister_factory.cli.errors import words_of
-from canister_factory.cli.roles import Role, note_missing_role, note_that_caller_is_anonymous
+from canister_factory.cli.roles import Role, note_caller, note_missing_role
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.ic.errors import RejectedError
@@ -274,7 +274,7 @@ def test_other_failures_say_nothing_of_roles_or_of_being_anonymous() -> None:
         OSError("disk full"),
     ):
         note_missing_role(error, Role.ADMIN, Principal.from_str(BACKEND), Principal.from_str(BACKEND))
-        note_that_caller_is_anonymous(error)
+        note_caller(error, Principal.anonymous())
         assert words_of(error) == str(error)
 
 
@@ -298,6 +298,16 @@ def test_an_anonymous_caller_is_told_so_where_that_is_why(error: Exception) -> N
     with pytest.raises(type(error)) as raised:
         options.run_with_agent(Identity.anonymous(), network, work)
     assert "You are anonymous: give --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)" in words_of(raised.value)
+
+
+def test_a_caller_who_is_no_controller_is_named() -> None:
+    caller = Identity.from_pem(Path("me.pem")).sender()
+    error = RejectedError(5, "Only controllers of canister x can call stop_canister", "IC0512", certified=True)
+    note_caller(error, caller)
+    assert words_of(error).endswith(f"can call stop_canister. The caller, {output.ident(caller)}, is none of them")
+    says_it = RejectedError(5, f"Only controllers can. Sender's ID: {caller}", "IC0512", certified=True)
+    note_caller(says_it, caller)
+    assert words_of(says_it) == str(says_it)
 
 
 # --- identity principal ---------------------------------------------------------------------------------------------
