@@ -123,12 +123,14 @@ def test_the_command_that_the_refusal_names_gives_the_role(people: People) -> No
 
 
 def test_an_anonymous_caller_is_told_so_and_how_to_give_an_identity(people: People) -> None:
-    for command in (["run", str(people.other)], ["status", str(people.other)]):
-        told = people.refused(None, *command)
-        assert "You are anonymous: give --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)" in told
-        assert "This needs the role" in told
     told = people.refused(None, "call", people.backend, "set_personal_canister_creation_enabled", "(true)")
+    assert "You are anonymous: give --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)" in told
+    told = people.refused(
+        None, "call", "aaaaa-aa", "stop_canister", f'(record {{ canister_id = principal "{people.backend}" }})'
+    )
     assert "You are anonymous" in told
+    signed = people.refused("stranger", "call", people.backend, "set_personal_canister_creation_enabled", "(true)")
+    assert "anonymous" not in signed
 
 
 def test_the_last_admin_is_removed_only_with_force(people: People) -> None:

@@ -14,10 +14,10 @@ from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
 from canister_factory.cli.errors import CommandError
+from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
     PRINCIPAL,
     backend_option,
-    identity_option,
     network_options,
     output_options,
     run_with_agent,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.argument("owner", type=PRINCIPAL, required=False)
 @backend_option
 @network_options
-@identity_option
+@signing_identity_option
 @output_options
 @needs_role(Role.STAFF)
 def status(owner: Principal | None, backend: Principal, network: Network, identity: Identity) -> None:

@@ -74,9 +74,10 @@ def test_each_group_shows_an_example(group: str) -> None:
 
 
 def test_what_needs_a_key_refuses_to_be_anonymous_and_says_how_to_make_one(key: str) -> None:
-    for command in (["deploy"], ["admin", "enable", "--backend", BACKEND], ["worker", "--backend", BACKEND]):
-        result = run(*command, "--network", "ic")
+    for command in (["deploy"], ["admin", "enable"], ["worker"], ["run", BACKEND], ["status"], ["verify", BACKEND]):
+        result = run("--backend", BACKEND, *command, "--network", "ic")
         assert result.exit_code == 2
+        assert "this needs an identity, and you are anonymous" in result.stderr
         assert "canister-factory identity new FILE.pem" in result.stderr
 
 
