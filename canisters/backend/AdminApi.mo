@@ -78,8 +78,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
     forStaff<T.RegistryPage>(caller, func() = Registry.page(context.registry, request));
   };
 
-  public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.RegistryEntry> {
-    forStaff<?T.RegistryEntry>(caller, func() = Registry.get(context.registry, canister_id));
+  public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.PersonalCanisterRecord> {
+    forStaff<?T.PersonalCanisterRecord>(caller, func() = Registry.get(context.registry, canister_id));
   };
 
   // ---- Limits ------------------------------------------------------------------------------------------------------------

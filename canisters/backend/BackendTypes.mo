@@ -68,20 +68,20 @@ module {
   public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
   public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };
   public type CreationLimits = { max_in_progress : Nat32; max_per_hour : Nat32 };
-  public type CreationStats = {
+  public type PersonalCanisterCreationStats = {
     total_attempts : Nat64;
     total_successes : Nat64;
     total_failures : Nat64;
     total_cycles_consumed : Nat;
   };
-  public type RegistryEntry = {
+  public type PersonalCanisterRecord = {
     canister_id : Principal;
     created_by : Principal;
     created_at : Nat64;
     status : CreationStatus;
     cycles_consumed : Nat;
   };
-  public type RegistryPage = { items : [RegistryEntry]; next : ?Principal; total : Nat64 };
+  public type RegistryPage = { items : [PersonalCanisterRecord]; next : ?Principal; total : Nat64 };
 
   // ---- Operators -----------------------------------------------------------------------------------------------------
   public type ClaimRequest = { owner : Principal; worker : Text; duration_ns : ?Nat64 };

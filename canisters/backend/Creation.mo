@@ -91,7 +91,7 @@ module {
     if (creation.status == #Completed) creation.canisterId else null;
   };
 
-  public func stats(context : Context) : T.CreationStats {
+  public func stats(context : Context) : T.PersonalCanisterCreationStats {
     {
       total_attempts = context.switches.attempts;
       total_successes = context.switches.successes;

@@ -43,7 +43,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     #Ok;
   };
 
-  func statsFor(caller : Principal) : T.Result<T.CreationStats> {
+  func statsFor(caller : Principal) : T.Result<T.PersonalCanisterCreationStats> {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
     #Ok(Creation.stats(context));
   };
@@ -52,7 +52,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     setEnabled(caller, enabled);
   };
 
-  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.CreationStats> {
+  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.PersonalCanisterCreationStats> {
     statsFor(caller);
   };
 
@@ -73,5 +73,5 @@ mixin (context : Creation.Context, roles : Roles.State) {
     setEnabled(caller, enabled);
   };
 
-  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.CreationStats> { statsFor(caller) };
+  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.PersonalCanisterCreationStats> { statsFor(caller) };
 };

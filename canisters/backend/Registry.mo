@@ -10,15 +10,15 @@ import BoundedLog "BoundedLog";
 import T "BackendTypes";
 
 module {
-  public type State = { entries : Map.Map<Principal, T.RegistryEntry> };
+  public type State = { entries : Map.Map<Principal, T.PersonalCanisterRecord> };
 
-  public func start() : State { { entries = Map.empty<Principal, T.RegistryEntry>() } };
+  public func start() : State { { entries = Map.empty<Principal, T.PersonalCanisterRecord>() } };
 
-  public func add(state : State, entry : T.RegistryEntry) {
+  public func add(state : State, entry : T.PersonalCanisterRecord) {
     Map.add(state.entries, Principal.compare, entry.canister_id, entry);
   };
 
-  public func get(state : State, canisterId : Principal) : ?T.RegistryEntry {
+  public func get(state : State, canisterId : Principal) : ?T.PersonalCanisterRecord {
     Map.get(state.entries, Principal.compare, canisterId);
   };
 
@@ -37,7 +37,7 @@ module {
       case null Map.entries(state.entries);
       case (?canisterId) Map.entriesFrom(state.entries, Principal.compare, canisterId);
     };
-    let items = List.empty<T.RegistryEntry>();
+    let items = List.empty<T.PersonalCanisterRecord>();
     var last : ?Principal = null;
     for ((canisterId, entry) in entries) {
       if (?canisterId != request.after) {

@@ -10,7 +10,7 @@ TESTS=(
   test_memory_crud.sh
   test_gallery_upload.sh
   test_gallery_crud.sh
-  test_personal_canister_creation.sh
+  test_personal_canister.sh
 )
 
 usage() {

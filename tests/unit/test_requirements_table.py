@@ -102,6 +102,31 @@ def test_every_row_is_shown_by_tests_that_exist() -> None:
             assert function.lower().startswith("test"), f"{name}: {function} is not a test"
 
 
+NAMES = {
+    *("PersonalCanisterCreationResponse", "CreationStatus", "CreationStatusResponse", "ExportData", "ExportMetadata"),
+    *("PersonalCanisterCreationState", "PersonalCanisterCreationConfig", "CreatePersonalCanisterConfig"),
+    *("PersonalCanisterCreationStats", "PersonalCanisterRecord"),
+    *("migrate_capsule", "get_migration_status", "get_detailed_migration_status", "set_migration_enabled"),
+    "get_migration_stats",
+}
+"""What S1, S11 and S17 call things."""
+
+
+def test_every_name_that_users_expect_is_in_the_contract_or_has_something_that_stands_for_it() -> None:
+    contract = parse_did((REPOSITORY / "canisters" / "backend" / "backend.did").read_text())
+    assert contract.service is not None
+    there = {*contract.types, *(name for name, _ in contract.service.methods)}
+    section = TABLE.read_text().split("## Where the names of S1, S11 and S17 are")[1].split("\n## ")[0]
+    table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
+    assert set(table) == NAMES
+    for name, stands_for_it in table.items():
+        carriers = re.findall(r"`(\w+)`", stands_for_it)
+        assert carriers, f"{name} has nothing that stands for it"
+        assert set(carriers) <= there, f"{name}: {set(carriers) - there} is not in the contract"
+        if name in there:
+            assert carriers[0] == name, f"{name} is in the contract itself"
+
+
 # --- what the table says of the tests themselves ---------------------------------------------------------------------
 
 

@@ -21,7 +21,6 @@ from canister_factory.contract.creation_models import (
     CreationLimits,
     CreationPage,
     CreationProgress,
-    CreationStats,
     CreationStatus,
     CreationStatusResponse,
     DetailedCreationStatus,
@@ -30,8 +29,9 @@ from canister_factory.contract.creation_models import (
     OpenRequestPage,
     OwnerPageRequest,
     PersonalCanisterCreationResponse,
+    PersonalCanisterCreationStats,
+    PersonalCanisterRecord,
     ProvisionResult,
-    RegistryEntry,
     RegistryPage,
     Release,
     VerificationReport,
@@ -143,7 +143,7 @@ class BackendClient(CapsuleClient):
         """How many creations there may be. For admins and operators."""
 
     @endpoint
-    async def get_personal_canister_creation_stats(self) -> CreationStats:
+    async def get_personal_canister_creation_stats(self) -> PersonalCanisterCreationStats:
         """Counters of attempts, successes, failures and cycles. For admins."""
 
     @endpoint
@@ -163,7 +163,7 @@ class BackendClient(CapsuleClient):
         """A page of the registry of personal canisters. For admins."""
 
     @endpoint
-    async def get_registry_entry(self, canister_id: Principal) -> RegistryEntry | None:
+    async def get_registry_entry(self, canister_id: Principal) -> PersonalCanisterRecord | None:
         """The registry's entry of one personal canister. For admins."""
 
     # Admin: reserve
@@ -287,5 +287,5 @@ class BackendClient(CapsuleClient):
         """Deprecated name of `set_personal_canister_creation_enabled`."""
 
     @endpoint
-    async def get_migration_stats(self) -> CreationStats:
+    async def get_migration_stats(self) -> PersonalCanisterCreationStats:
         """Deprecated name of `get_personal_canister_creation_stats`."""

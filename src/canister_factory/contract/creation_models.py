@@ -125,7 +125,7 @@ class CreationLimits(CandidModel):
     max_per_hour: Nat32
 
 
-class CreationStats(CandidModel):
+class PersonalCanisterCreationStats(CandidModel):
     """Counters over all creations; cycles."""
 
     total_attempts: Nat64
@@ -134,7 +134,7 @@ class CreationStats(CandidModel):
     total_cycles_consumed: Nat
 
 
-class RegistryEntry(CandidModel):
+class PersonalCanisterRecord(CandidModel):
     """A personal canister in the registry."""
 
     canister_id: Principal
@@ -147,7 +147,7 @@ class RegistryEntry(CandidModel):
 class RegistryPage(CandidModel):
     """A page of the registry."""
 
-    items: list[RegistryEntry]
+    items: list[PersonalCanisterRecord]
     next: Principal | None = None
     total: Nat64
 
