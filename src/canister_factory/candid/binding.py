@@ -1,15 +1,19 @@
 """Python classes bound to Candid types: pydantic models for records and variants, enums, annotated numbers.
 
-Owns: the base classes and annotations to declare models with. Does not own: converting values (`_converters`), bytes.
+Owns: the base classes and annotations to declare models with, and the models' JSON. Does not own: converting values
+(`_converters`), bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_serializer, model_validator
+from pydantic_core import core_schema
 
 from . import types as t
 from ._converters import candid_type, case_content, field_label, from_candid, to_candid
@@ -35,6 +39,7 @@ __all__ = [
     "Nat64",
     "PrincipalT",
     "Reserved",
+    "TimeNs",
     "Unit",
     "candid_type",
     "from_candid",
@@ -42,16 +47,57 @@ __all__ = [
     "types_equal",
 ]
 
-Nat = Annotated[int, t.NAT, Field(strict=True, ge=0)]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _JsonText:
+    """Makes a number text in JSON, so that readers with float64 numbers keep it (RFC 8259, section 6)."""
+
+    write: Callable[[int], str]
+    read: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        number = handler(source)
+        read = core_schema.no_info_plain_validator_function(self.read)
+        return core_schema.json_or_python_schema(
+            json_schema=core_schema.chain_schema([read, number]),
+            python_schema=number,
+            serialization=core_schema.plain_serializer_function_ser_schema(self.write, when_used="json"),
+        )
+
+
+def rfc3339(time_ns: int) -> str:
+    """A time (nanoseconds since 1970, as nat64) in UTC with all nine digits: `2026-11-25T16:45:52.123456789Z`."""
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+
+
+def _time_ns(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    moment, _, nanoseconds = text.removesuffix("Z").partition(".")
+    since = datetime.fromisoformat(moment).replace(tzinfo=UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 10**9 + int(nanoseconds.ljust(9, "0"))
+
+
+def _integer(text: Any) -> Any:
+    return int(text) if isinstance(text, str) else text
+
+
+_DECIMAL = _JsonText(str, _integer)
+Nat = Annotated[int, t.NAT, Field(strict=True, ge=0), _DECIMAL]
 Nat8 = Annotated[int, t.NAT8, Field(strict=True, ge=0, le=2**8 - 1)]
 Nat16 = Annotated[int, t.NAT16, Field(strict=True, ge=0, le=2**16 - 1)]
 Nat32 = Annotated[int, t.NAT32, Field(strict=True, ge=0, le=2**32 - 1)]
-Nat64 = Annotated[int, t.NAT64, Field(strict=True, ge=0, le=2**64 - 1)]
-Int = Annotated[int, t.INT, Field(strict=True)]
+Nat64 = Annotated[int, t.NAT64, Field(strict=True, ge=0, le=2**64 - 1), _DECIMAL]
+Int = Annotated[int, t.INT, Field(strict=True), _DECIMAL]
 Int8 = Annotated[int, t.INT8, Field(strict=True, ge=-(2**7), le=2**7 - 1)]
 Int16 = Annotated[int, t.INT16, Field(strict=True, ge=-(2**15), le=2**15 - 1)]
 Int32 = Annotated[int, t.INT32, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, t.INT64, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, t.INT64, Field(strict=True, ge=-(2**63), le=2**63 - 1), _DECIMAL]
+# A nat64 that is a time: nanoseconds since 1970.
+TimeNs = Annotated[int, t.NAT64, Field(strict=True, ge=0, le=2**64 - 1), _JsonText(rfc3339, _time_ns)]
 Float32 = Annotated[float, t.FLOAT32]
 Float64 = Annotated[float, t.FLOAT64]
 Blob = Annotated[bytes, t.BLOB]
@@ -73,7 +119,9 @@ _CONFIG = ConfigDict(
 
 
 class CandidModel(BaseModel):
-    """Base of models bound to a Candid record. Frozen; bytes are hexadecimal in JSON.
+    """Base of models bound to a Candid record. Frozen.
+
+    In JSON bytes are hexadecimal, `Nat`, `Int`, `Nat64` and `Int64` are decimal text, and `TimeNs` is RFC 3339 in UTC.
 
     Annotations and what they mean: `bool`, `str` (text), `int` (int) or `Nat`, `Nat8` ... `Int64`, `float` (float64),
     `bytes` (blob), `None` (null), `Principal`, `T | None` (opt), `list[T]` and `tuple[T, ...]` (vec), `tuple[A, B]`

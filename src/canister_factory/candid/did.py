@@ -6,6 +6,7 @@ come from (callers pass texts, and a resolver for imports).
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from .grammar import Node, TypeBuilder, error_at, parse, text_of
 from .types import Func, Named, Service, Type, describe, resolve
 
 Resolver = Callable[[str], str]
+MAX_IMPORTED_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ def parse_did(text: str, resolver: Resolver | None = None, source: str = "") -> 
 
     Args:
         text: the file's content.
-        resolver: gives the text of an imported file by the name in the import; imports are refused without one.
-        source: the file's name, for error messages.
+        resolver: gives the text of an imported file; imports are refused without one. It gets the name in the import
+            relative to the importing file: "b.did" in "sub/a.did" is "sub/b.did". It may raise OSError and
+            UnicodeDecodeError.
+        source: the file's name, for error messages and for what it imports.
 
     Raises:
         ParseError: a syntax error, an undefined, doubly defined or vacuous type, colliding labels, a refused import;
@@ -60,15 +64,18 @@ class _Definition:
 
 
 class _Loader:
-    """Reads a file and everything it imports, each file once: first all names, then what they mean."""
+    """Reads a file and everything it imports, each file once: first all names, then what they mean.
+
+    Files that import each other are no error, as in the official parser: names are shared by all files anyway.
+    """
 
     def __init__(self, resolver: Resolver | None) -> None:
         self._resolver = resolver
         self._scope: dict[str, Named] = {}
         self._definitions: list[_Definition] = []
-        # Actors of imported files whose methods are wanted: (the import, its file's name, the file, the file's name).
-        self._services: list[tuple[Token, str, Node, str]] = []
-        self._seen: set[str] = set()
+        # Actors of imported files whose methods are wanted: (the import, its file's name, the imported file's name).
+        self._services: list[tuple[Token, str, str]] = []
+        self._trees: dict[str, Node] = {}
 
     def load(self, text: str, source: str) -> Interface:
         tree = self._declare(text, source)
@@ -79,15 +86,14 @@ class _Loader:
         actor = next(_nodes(tree, "actor"), None)
         init_args, service = self._actor(actor, source) if actor is not None else ((), None)
         methods = dict(service.methods) if service else {}
-        for token, importer, imported, path in self._services:
-            self._merge(methods, token, importer, imported, path)
+        for token, importer, path in self._services:
+            self._merge(methods, token, importer, path)
         types = {name: resolve(named) for name, named in self._scope.items()}
         return Interface(types, Service(methods) if service or self._services else None, init_args)
 
     def _declare(self, text: str, source: str) -> Node:
         """Parse a file, take in its names, and go on with its imports."""
-        self._seen.add(source)
-        tree = parse(text, "prog", source)
+        tree = self._trees[source] = parse(text, "prog", source)
         for node in _nodes(tree, "type_def"):
             name_node, body = node.children
             assert isinstance(name_node, Tree)
@@ -105,16 +111,28 @@ class _Loader:
     def _import(self, node: Node, source: str) -> None:
         (token,) = node.children
         assert isinstance(token, Token)
-        path = text_of(token, source)
+        name = text_of(token, source)
         if self._resolver is None:
-            problem = f"import of {path!r} refused: imports need a resolver, or inline the imported definitions"
+            problem = f"import of {name!r} refused: imports need a resolver, or inline the imported definitions"
             raise error_at(token, problem, source)
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), name))
         if node.data == "import_service":
-            self._services.append((token, source, parse(self._resolver(path), "prog", path), path))
-        if path not in self._seen:
-            self._declare(self._resolver(path), path)
+            self._services.append((token, source, path))
+        if path in self._trees:
+            return
+        if len(self._trees) > MAX_IMPORTED_FILES:
+            raise error_at(token, f"more than {MAX_IMPORTED_FILES} files are imported", source)
+        try:
+            text = self._resolver(path)
+        except OSError as error:
+            raise error_at(token, f"{name!r} can't be imported: {error.strerror or error}", source) from error
+        except UnicodeDecodeError as error:
+            problem = f"{name!r} can't be imported: not UTF-8 at byte {error.start}"
+            raise error_at(token, problem, source) from None
+        self._declare(text, path)
 
-    def _merge(self, methods: dict[str, Type], token: Token, importer: str, imported: Node, path: str) -> None:
+    def _merge(self, methods: dict[str, Type], token: Token, importer: str, path: str) -> None:
+        imported = self._trees[path]
         actor = next(_nodes(imported, "actor"), None)
         init_args, service = self._actor(actor, path) if actor is not None else ((), None)
         if service is None or init_args:

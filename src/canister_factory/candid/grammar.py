@@ -18,6 +18,7 @@ from lark import Token, Tree
 from .errors import InvalidTypeError, ParseError
 from .types import (
     BLOB,
+    KEYWORDS,
     NULL,
     PRIMITIVES,
     PRINCIPAL,
@@ -38,7 +39,10 @@ _BLOCK_MARK = re.compile(r"/\*|\*/")
 _ESCAPE = re.compile(rb"\\(?:u\{([^}\"]*)\}?|([0-9a-fA-F]{2})|(.)?)", re.DOTALL)
 _HEX_NUMBER = re.compile(rb"[0-9a-fA-F](?:_?[0-9a-fA-F])*\Z")
 _PLAIN_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\", b'"': b'"', b"'": b"'"}
-_STARTS = ("prog", "args", "tuptype")
+_STARTS = ("prog", "args", "bare", "tuptype")
+# The names of other primitive types are identifiers to the grammar.
+_WORDS = KEYWORDS - (PRIMITIVES.keys() - {"null", "principal"})
+_WORD_BEFORE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
 
 
 @lru_cache(maxsize=4)
@@ -61,14 +65,18 @@ def parse(text: str, start: str, source: str = "", using: lark.Lark | None = Non
     Raises:
         ParseError: a syntax error, with its line and column.
     """
+    plain = blank_comments(text, source)
     try:
-        return (using or parser()).parse(blank_comments(text, source), start=start)
+        return (using or parser()).parse(plain, start=start)
     except lark.UnexpectedInput as error:
-        raise _syntax_error(text, error, source) from None
+        raise _syntax_error(plain, error, source) from None
 
 
 def _syntax_error(text: str, error: lark.UnexpectedInput, source: str) -> ParseError:
     if isinstance(error, lark.UnexpectedToken) and error.token.type != "$END":
+        hinted = _mistaken_word(text, error, source)
+        if hinted is not None:
+            return hinted
         found = str(error.token)
         shown = found if len(found) <= 40 else found[:37] + "..."
         return ParseError(f"unexpected {shown!r}", error.line, error.column, source)
@@ -78,6 +86,30 @@ def _syntax_error(text: str, error: lark.UnexpectedInput, source: str) -> ParseE
         return ParseError(problem, error.line, error.column, source)
     line = text.count("\n") + 1
     return ParseError("the text ends too early", line, len(text) - text.rfind("\n"), source)
+
+
+def _mistaken_word(text: str, error: lark.UnexpectedToken, source: str) -> ParseError | None:
+    """The error of a word that needs quotes: one of the language used as a name, or a text without any."""
+    word, offset = str(error.token), error.token.start_pos or 0
+    accepted = error.accepts or set()
+    if error.token.type in ("EQUAL", "COLON") or "EQUAL" in accepted:
+        # The parser noticed one token late: the word before was taken for a value, a type or a label.
+        before = _WORD_BEFORE.search(text, max(0, offset - 200), offset)
+        if before is None:
+            return None
+        label, word, offset = word not in "=:", before[1], before.start()
+        if not label and word not in _WORDS:
+            return None
+        if label:
+            return _at_offset(text, offset, f"after the name {word} comes '='; a text is quoted: \"{word}\"", source)
+    elif "TEXT" not in accepted or not (word in _WORDS or error.token.type == "ID"):
+        return None
+    if word in _WORDS:
+        problem = f'{word} is a word of the language; as a name it is quoted: "{word}"'
+    else:
+        shown = word if len(word) <= 40 else word[:37] + "..."
+        problem = f'unexpected {shown!r}; a text is quoted: "{shown}"'
+    return _at_offset(text, offset, problem, source)
 
 
 def blank_comments(text: str, source: str = "") -> str:
@@ -204,8 +236,6 @@ class TypeBuilder:
         """
         parts: list[Any] = node.children
         match node.data:
-            case "primitive":
-                return PRIMITIVES[parts[0]]
             case "principal_type":
                 return PRINCIPAL
             case "null_type":
@@ -228,6 +258,8 @@ class TypeBuilder:
                 return self.build(parts[1])
         assert node.data == "ref", node.data
         name = str(parts[0])
+        if name in PRIMITIVES:
+            return PRIMITIVES[name]
         if name not in self._scope:
             raise error_at(parts[0], f"type {name} is not defined", self._source)
         return self._scope[name]

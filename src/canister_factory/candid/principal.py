@@ -94,7 +94,7 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
 
     @staticmethod
     def from_str(s: str) -> Principal:
-        """Read the text form, strictly: grouping, lower case and checksum must all be right.
+        """Read the text form: grouping and checksum must be right, upper case is the same as lower case.
 
         Raises:
             PrincipalError: anything else.
@@ -112,7 +112,7 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
         principal = Principal(checked[_CHECKSUM_BYTES:])
         if zlib.crc32(principal._raw).to_bytes(_CHECKSUM_BYTES, "big") != checked[:_CHECKSUM_BYTES]:
             raise PrincipalError(f"{shown!r} is not a principal: its checksum is wrong, a character was mistyped")
-        if principal.to_str() != s:
+        if principal.to_str() != s.lower():
             raise PrincipalError(f"{shown!r} is not the canonical form of this principal, which is {principal}")
         return principal
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .decode import decode
 from .encode import encode
 from .errors import CandidError, EncodeError, InvalidTypeError, PrincipalError
-from .grammar import Node, TypeBuilder, bytes_of, error_at, label_of, name_of, natural, parse, text_of
+from .grammar import Node, TypeBuilder, blank_comments, bytes_of, error_at, label_of, name_of, natural, parse, text_of
 from .principal import Principal
 from .subtyping import types_equal
 from .types import (
@@ -55,7 +55,9 @@ class Args(NamedTuple):
     values: tuple[Any, ...]
 
 
-def parse_args(text: str, types: Sequence[Type] | None = None, *, ignore_unknown_fields: bool = False) -> Args:
+def parse_args(
+    text: str, types: Sequence[Type] | None = None, *, ignore_unknown_fields: bool = False, bare: bool = False
+) -> Args:
     """Read an argument list such as `(1 : nat, "x", record { a = opt principal "aaaaa-aa" })`.
 
     With expected `types` each value is read as its type: plain numbers fit any number type, a plain value fits an
@@ -65,12 +67,14 @@ def parse_args(text: str, types: Sequence[Type] | None = None, *, ignore_unknown
     Args:
         ignore_unknown_fields: drop record fields that the expected types don't have, as decoding does, instead of
             refusing them as probable mistakes.
+        bare: the parentheses around the list may be left out.
 
     Raises:
         ParseError: a syntax error or a value that does not fit, with line and column.
     """
     reader = _ValueReader(ignore_unknown_fields)
-    tree = parse(text, "args")
+    listed = not bare or blank_comments(text).lstrip().startswith("(")
+    tree = parse(text, "args" if listed else "bare")
     nodes = [node for node in tree.children if not isinstance(node, str)]
     try:
         if types is None:
@@ -346,7 +350,7 @@ def _show_primitive(t: Primitive, value: Any) -> str:
         return repr(float(value))
     if t is FLOAT32:
         return f"{_shortest_float32(value)} : float32"
-    return _decimal(value) if t is INT else f"{_decimal(value)} : {t.name}"
+    return decimal(value) if t is INT else f"{decimal(value)} : {t.name}"
 
 
 def _show_opt(t: Opt, value: Any) -> str:
@@ -374,7 +378,7 @@ def _shortest_float32(value: float) -> str:
     return repr(float(value))
 
 
-def _decimal(number: int) -> str:
+def decimal(number: int) -> str:
     """Decimal digits; in pieces, since Python refuses to convert very long numbers at once."""
     if number.bit_length() < 8192:
         return str(number)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from canister_factory.candid.json_form import exact
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.foreign_text import escaped
 
@@ -89,8 +90,8 @@ def ident(value: Principal | bytes | str) -> str:
 
 
 def json_object(value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """One JSON value on one line of stdout."""
-    print(json.dumps(value, default=_plain, ensure_ascii=True))
+    """One JSON value on one line of stdout; integers that readers with float64 numbers would round are text."""
+    print(json.dumps(exact(value), default=_plain, ensure_ascii=True))
 
 
 def _plain(value: object) -> object:

@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: memori
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat, Nat32, Nat64
+from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.memory_models import MemoryRecord
 from canister_factory.contract.person_models import (
@@ -45,8 +45,8 @@ class Gallery(CandidModel):
     title: str
     description: str | None = None
     is_public: bool
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
     storage_status: StorageStatus
     memory_entries: list[GalleryMemoryEntry]
 
@@ -95,8 +95,8 @@ class Capsule(CandidModel):
     memories: list[MemoryEntry]
     memory_count: Nat64
     galleries: list[GalleryEntry]
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
     bound_to_web2: bool
 
 
@@ -109,8 +109,8 @@ class CapsuleInfo(CandidModel):
     is_controller: bool
     is_self_capsule: bool
     bound_to_web2: bool
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
 
 
 class CapsuleHeader(CandidModel):
@@ -121,8 +121,8 @@ class CapsuleHeader(CandidModel):
     owner_count: Nat64
     controller_count: Nat64
     memory_count: Nat64
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
 
 
 class RegisteredCapsule(CandidModel):
@@ -180,14 +180,14 @@ class ExpiredSession(CandidModel):
     """A session, and when it ended (nanoseconds since 1970)."""
 
     session: Nat64
-    expired_at: Nat64
+    expired_at: TimeNs
 
 
 class WriteLock(CandidModel):
     """Why writes are refused, and until when."""
 
     reason: str
-    until: Nat64 | None = None
+    until: TimeNs | None = None
 
 
 class NewHome(CandidModel):

@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: the re
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64
+from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import CapsuleManifest
 
@@ -90,9 +90,9 @@ class DetailedCreationStatus(CandidModel):
     status: CreationStatus
     canister_id: Principal | None = None
     config: CreatePersonalCanisterConfig
-    created_at: Nat64
-    updated_at: Nat64
-    completed_at: Nat64 | None = None
+    created_at: TimeNs
+    updated_at: TimeNs
+    completed_at: TimeNs | None = None
     attempts: Nat32
     cycles_consumed: Nat
     error: CreationError | None = None
@@ -100,7 +100,7 @@ class DetailedCreationStatus(CandidModel):
     progress_message: str
     source_manifest: CapsuleManifest | None = None
     verified: bool
-    locked_until: Nat64 | None = None
+    locked_until: TimeNs | None = None
 
 
 class CreationPage(CandidModel):
@@ -139,7 +139,7 @@ class PersonalCanisterRecord(CandidModel):
 
     canister_id: Principal
     created_by: Principal
-    created_at: Nat64
+    created_at: TimeNs
     status: CreationStatus
     cycles_consumed: Nat
 
@@ -164,7 +164,7 @@ class CreationLease(CandidModel):
     """The exclusive right to work on a creation, until `expires_at`."""
 
     lease: Nat64
-    expires_at: Nat64
+    expires_at: TimeNs
     creation: DetailedCreationStatus
 
 
@@ -174,8 +174,8 @@ class OpenRequest(CandidModel):
     owner: Principal
     status: CreationStatus
     canister_id: Principal | None = None
-    requested_at: Nat64
-    leased_until: Nat64 | None = None
+    requested_at: TimeNs
+    leased_until: TimeNs | None = None
     worker: str | None = None
 
 
@@ -215,7 +215,7 @@ class Release(CandidModel):
 
     module_hash: bytes
     api_version: str
-    registered_at: Nat64
+    registered_at: TimeNs
     note: str
 
 

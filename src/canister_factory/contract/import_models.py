@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: types 
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64
+from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import CapsuleManifest
 
@@ -42,9 +42,9 @@ class ImportSession(CandidModel):
 
     id: Nat64
     state: ImportState
-    started_at: Nat64
-    last_activity_at: Nat64
-    expires_at: Nat64
+    started_at: TimeNs
+    last_activity_at: TimeNs
+    expires_at: TimeNs
     bytes_received: Nat64
     memories_committed: Nat64
     limits: ImportLimits

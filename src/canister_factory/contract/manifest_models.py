@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: comput
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat32, Nat64
+from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import capsule_models, person_models
 from canister_factory.contract.memory_models import AccessEvent, MemoryRecord
@@ -49,7 +49,7 @@ class CapsuleManifest(CandidModel):
     origin: Principal
     api_version: str
     revision: Nat64
-    taken_at: Nat64
+    taken_at: TimeNs
     memories: Nat64
     galleries: Nat64
     connections: Nat64
@@ -73,7 +73,7 @@ class RecordedEvent(CandidModel):
     """An event that happened."""
 
     event: AccessEvent
-    recorded_at: Nat64
+    recorded_at: TimeNs
     recorded_by: Principal
 
 
@@ -85,8 +85,8 @@ class CapsuleRecord(CandidModel):
     owners: list[OwnerEntry]
     controllers: list[ControllerEntry]
     events: list[RecordedEvent]
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
     bound_to_web2: bool
 
 

@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: capsul
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat8, Nat32, Nat64, Unit
+from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat8, Nat32, Nat64, TimeNs, Unit
 from canister_factory.contract.person_models import PersonRef
 
 
@@ -25,10 +25,10 @@ class MemoryInfo(CandidModel):
     memory_type: MemoryType
     name: str
     content_type: str
-    created_at: Nat64
-    updated_at: Nat64
-    uploaded_at: Nat64
-    date_of_memory: Nat64 | None = None
+    created_at: TimeNs
+    updated_at: TimeNs
+    uploaded_at: TimeNs
+    date_of_memory: TimeNs | None = None
 
 
 class MemoryMetadataBase(CandidModel):
@@ -117,7 +117,7 @@ class CustomAccess(CandidModel):
 class ScheduledAccess(CandidModel):
     """`access` from this time on."""
 
-    accessible_after: Nat64
+    accessible_after: TimeNs
     access: MemoryAccess
 
 
@@ -196,7 +196,7 @@ class NewMemory(CandidModel):
     memory_type: MemoryType
     name: str
     content_type: str
-    date_of_memory: Nat64 | None = None
+    date_of_memory: TimeNs | None = None
     metadata: MemoryMetadata | None = None
     access: MemoryAccess | None = None
 
@@ -206,7 +206,7 @@ class MemoryInfoUpdate(CandidModel):
 
     name: str | None = None
     content_type: str | None = None
-    date_of_memory: Nat64 | None = None
+    date_of_memory: TimeNs | None = None
 
 
 class MemoryUpdate(CandidModel):
@@ -233,7 +233,7 @@ class UploadSession(CandidModel):
     total_size: Nat64
     chunk_size: Nat32
     total_chunks: Nat32
-    expires_at: Nat64
+    expires_at: TimeNs
     missing_chunks: list[Nat32]
 
 

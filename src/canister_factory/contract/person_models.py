@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: capsul
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat64, PrincipalT
+from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, PrincipalT, TimeNs
 from canister_factory.candid.principal import Principal
 
 
@@ -19,14 +19,14 @@ class PersonRef(CandidVariant):
 class OwnerState(CandidModel):
     """Since when a person owns a capsule."""
 
-    since: Nat64
-    last_activity_at: Nat64
+    since: TimeNs
+    last_activity_at: TimeNs
 
 
 class ControllerState(CandidModel):
     """Who let a person control a capsule, and when."""
 
-    granted_at: Nat64
+    granted_at: TimeNs
     granted_by: PersonRef
 
 
@@ -58,8 +58,8 @@ class Connection(CandidModel):
 
     peer: PersonRef
     status: ConnectionStatus
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
 
 
 class ConnectionEntry(CandidModel):
@@ -76,8 +76,8 @@ class ConnectionGroup(CandidModel):
     name: str
     description: str | None = None
     members: list[PersonRef]
-    created_at: Nat64
-    updated_at: Nat64
+    created_at: TimeNs
+    updated_at: TimeNs
 
 
 class ConnectionGroupEntry(CandidModel):
@@ -107,6 +107,6 @@ class User(CandidModel):
     """A registered caller."""
 
     principal_id: Principal
-    registered_at: Nat64
-    last_activity_at: Nat64
+    registered_at: TimeNs
+    last_activity_at: TimeNs
     bound: bool

@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: creati
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64
+from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import CreationError, CreationLimits
 
@@ -44,7 +44,7 @@ class ConsumptionEntry(CandidModel):
     """Cycles that one attempt attached and got back."""
 
     id: Nat64
-    at: Nat64
+    at: TimeNs
     owner: Principal
     canister_id: Principal | None = None
     attached: Nat
@@ -87,7 +87,7 @@ class Notification(CandidModel):
     """A message to the admins."""
 
     id: Nat64
-    at: Nat64
+    at: TimeNs
     kind: NotificationKind
     message: str
     acknowledged_by: Principal | None = None
@@ -104,7 +104,7 @@ class ErrorLogEntry(CandidModel):
     """A failure in the log."""
 
     id: Nat64
-    at: Nat64
+    at: TimeNs
     owner: Principal | None = None
     error: CreationError
 

@@ -6,15 +6,7 @@ not own calling it (`management`).
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import (
-    Blob,
-    CandidEnum,
-    CandidModel,
-    CandidVariant,
-    Nat,
-    Nat64,
-    Unit,
-)
+from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, CandidVariant, Nat, Nat64, TimeNs, Unit
 from canister_factory.candid.principal import Principal
 
 
@@ -117,7 +109,7 @@ class LogRecord(CandidModel):
     """One line that a canister printed."""
 
     idx: Nat64
-    timestamp_nanos: Nat64
+    timestamp_nanos: TimeNs
     content: Blob
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from canister_factory.candid.binding import (
@@ -19,6 +21,7 @@ from canister_factory.candid.binding import (
     Nat64,
     PrincipalT,
     Reserved,
+    TimeNs,
     Unit,
     candid_type,
     from_candid,
@@ -30,7 +33,7 @@ from canister_factory.candid.did import parse_did
 from canister_factory.candid.encode import encode
 from canister_factory.candid.errors import EncodeError, InvalidTypeError, MismatchError
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import NAT, TEXT, Func, Opt, Service
+from canister_factory.candid.types import NAT, NAT64, TEXT, Func, Opt, Record, Service
 from canister_factory.candid.values import Case, FuncRef, Some
 
 DID = """
@@ -131,10 +134,29 @@ def test_a_model_goes_to_json_and_back() -> None:
     memory = MEMORY.model_copy(update={"callback": None})
     text = memory.model_dump_json()
     assert '"data":"00ff"' in text
-    assert '"access":{"Scheduled":{"accessible_after":5,"access":{"Public":null}}}' in text
-    assert '[{"Opaque":"x"},1],[{"Principal":"2vxsx-fae"},2]' in text
+    assert '"access":{"Scheduled":{"accessible_after":"5","access":{"Public":null}}}' in text
+    assert '[{"Opaque":"x"},"1"],[{"Principal":"2vxsx-fae"},"2"]' in text
     assert '"class":7' in text
+    assert '"balance":"-1267650600228229401496703205376"' in text
     assert Memory.model_validate_json(text) == memory
+
+
+class Event(CandidModel):
+    at: TimeNs
+    until: TimeNs | None = None
+
+
+def test_times_are_rfc_3339_with_nanoseconds_in_json_and_numbers_on_the_wire() -> None:
+    event = Event(at=1_764_089_152_123_456_789, until=0)
+    text = event.model_dump_json()
+    assert text == '{"at":"2025-11-25T16:45:52.123456789Z","until":"1970-01-01T00:00:00.000000000Z"}'
+    assert Event.model_validate_json(text) == event
+    assert types_equal(candid_type(Event), Record({"at": NAT64, "until": Opt(NAT64)}))
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_no_nanosecond_is_lost_in_json(time_ns: int) -> None:
+    assert Event.model_validate_json(Event(at=time_ns).model_dump_json()).at == time_ns
 
 
 def test_any_annotation_has_converters() -> None:

@@ -11,6 +11,7 @@ from canister_factory.candid.errors import ParseError
 from canister_factory.candid.subtyping import types_equal
 from canister_factory.candid.types import (
     BLOB,
+    BOOL,
     NAT,
     NAT64,
     NULL,
@@ -96,7 +97,10 @@ def test_what_a_type_prints_is_read_back() -> None:
         ("type T = nat; service : { m : T }", "1:15: method m has type T, expected a function"),
         ("type T = nat; service : T", "1:15: the main service is nat, no service"),
         ("type F = func (a : nat, a : nat) -> ()", "1:25: the name a is used twice in this list"),
-        ("type A = record { query : nat }", "1:19: unexpected 'query'"),
+        ("type A = record { query : nat }", '1:19: query is a word of the language; as a name it is quoted: "query"'),
+        ("type A = record { a : nat; opt : nat }", "1:28: opt is a word of the language"),
+        ("type A = variant { ok; null }", "1:24: null is a word of the language"),
+        ("service : { import : () -> () }", "1:13: import is a word of the language"),
         ("type record = nat", "1:6: unexpected 'record'"),
         ("type A = nat; /* open /* nested */", "1:15: this block comment is not closed"),
         ('type A = record { "open : nat }', "1:19: this string is not closed"),
@@ -148,6 +152,47 @@ def test_imports_go_through_the_resolver() -> None:
 def test_imports_that_clash_are_refused(text: str, message: str) -> None:
     with pytest.raises(ParseError, match=message):
         parse_did(text, FILES.__getitem__)
+
+
+def test_imports_are_relative_to_the_importing_file_and_each_file_is_read_once() -> None:
+    shelf = {
+        "api/types/id.did": 'import "../base.did"; type Id = Base;',
+        "api/base.did": 'import "types/id.did"; type Base = text;',
+    }
+    read: list[str] = []
+
+    def resolver(name: str) -> str:
+        read.append(name)
+        return shelf[name]
+
+    text = 'import "types/id.did"; import "./base.did"; service : { get : () -> (Id) }'
+    interface = parse_did(text, resolver, "api/main.did")
+    assert interface.service == Service({"get": Func([], [interface.service.method("get").results[0]])})
+    assert interface.types["Id"] == TEXT
+    assert sorted(read) == sorted(shelf)
+
+
+def test_an_import_that_cannot_be_read_is_pointed_at() -> None:
+    def missing(name: str) -> str:
+        raise FileNotFoundError(2, "No such file or directory", name)
+
+    with pytest.raises(ParseError, match=r"^a/b.did:1:8: 'c.did' can't be imported: No such file or directory$"):
+        parse_did('import "c.did";', missing, "a/b.did")
+    with pytest.raises(ParseError, match=r"^a/b.did:1:8: 'c.did' can't be imported: not UTF-8 at byte 1$"):
+        parse_did('import "c.did";', lambda _: b"a\xff".decode(), "a/b.did")
+
+
+def test_imports_end_at_a_stated_number_of_files() -> None:
+    def endless(name: str) -> str:
+        return f'import "{int(name) + 1}";'
+
+    with pytest.raises(ParseError, match=r"^200:1:8: more than 200 files are imported$"):
+        parse_did('import "1";', endless)
+
+
+def test_names_of_types_are_names_of_methods_and_fields_as_in_the_official_parser() -> None:
+    service = parse_did("service : { text : (record { nat : nat; bool : opt bool }) -> (int : text) query }").service
+    assert service == Service({"text": Func([Record({"nat": NAT, "bool": Opt(BOOL)})], [TEXT], ["query"])})
 
 
 def test_long_interfaces_parse_whole() -> None:

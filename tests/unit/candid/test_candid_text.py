@@ -189,6 +189,59 @@ def test_mistakes_are_reported_with_line_and_column(text: str, types: list[Type]
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(record { opt = 1 })", '1:11: opt is a word of the language; as a name it is quoted: "opt"'),
+        ("(record { a = 1; vec = 2 })", "1:18: vec is a word of the language"),
+        ("(record { null = 1 })", "1:11: null is a word of the language"),
+        ("(record { principal = 1 })", "1:11: principal is a word of the language"),
+        ("(record {\n\ttype = 1 })", "2:2: type is a word of the language"),
+        ("(variant { service = 1 })", "1:12: service is a word of the language"),
+        ('(func "aaaaa-aa".query)', '1:18: query is a word of the language; as a name it is quoted: "query"'),
+        ("(hello)", "1:2: unexpected 'hello'; a text is quoted: \"hello\""),
+        ("(vec { a; b })", "1:8: unexpected 'a'; a text is quoted: \"a\""),
+        ("(record { hello })", "1:11: after the name hello comes '='; a text is quoted: \"hello\""),
+        ("(record { /* opt = */ hello /* opt */ })", "1:23: after the name hello comes '='"),
+    ],
+)
+def test_words_that_the_official_parser_refuses_are_refused_with_a_hint(text: str, message: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse_args(text)
+    assert message in str(caught.value)
+
+
+def test_names_of_types_are_names_of_fields_as_in_the_official_parser() -> None:
+    named = parse_args('(record { text = "x"; nat = 1; bool = true; empty = 2; reserved = 3; "opt" = 4; option = 5 })')
+    assert named.values[0] == {"text": "x", "nat": 1, "bool": True, "empty": 2, "reserved": 3, "opt": 4, "option": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("5", (5,)),
+        ('"a", true', ("a", True)),
+        (" ( 5 ) ", (5,)),
+        ("/* why */ (5)", (5,)),
+        ("// why\n5", (5,)),
+        ("", ()),
+        (" \n", ()),
+    ],
+)
+def test_parentheses_may_be_left_out_where_the_caller_says_so(text: str, values: tuple[Any, ...]) -> None:
+    assert parse_args(text, bare=True).values == values
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("hello", (1, 1)), ("  hello", (1, 3)), ("\n\thello", (2, 2)), ("\n (1,\n  hello)", (3, 3)), ("1,\t x", (1, 5))],
+)
+def test_columns_count_the_characters_that_were_typed(text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(ParseError) as caught:
+        parse_args(text, bare=True)
+    assert (caught.value.line, caught.value.column) == place
+
+
 def test_missing_optional_arguments_are_null_and_unknown_fields_can_be_dropped() -> None:
     assert parse_args("()", [Opt(NAT), NULL]).values == (None, None)
     args = parse_args("(record { limit = 5; other = vec { 1 } })", [CONFIG], ignore_unknown_fields=True)

@@ -72,7 +72,7 @@ async def rates() -> AsyncIterator[ErrorRate]:
 async def test_a_list_is_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.settings.json = True
     await listing(rates(), ("attempts",), lambda rate: (rate.attempts,), "nothing")
-    assert [json.loads(line)["attempts"] for line in capsys.readouterr().out.splitlines()] == [1, 2]
+    assert [json.loads(line)["attempts"] for line in capsys.readouterr().out.splitlines()] == ["1", "2"]
 
 
 async def test_an_empty_list_says_so_to_a_person_and_nothing_to_a_program(capsys: pytest.CaptureFixture[str]) -> None:
