@@ -151,10 +151,11 @@ def _show(reply: bytes, function: Func | None, known: Interface | None, form: Fo
         else:
             text = format_args(types, values)
             output.json_object({"reply": text}) if output.settings.json else output.text(text)
-    except CandidError as error:
-        output.note(f"warning: the reply can't be shown as {form}: {error}; it follows in hexadecimal")
+    except (CandidError, RecursionError) as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        output.note(f"warning: the reply can't be shown as {form}: {problem}; it follows in hexadecimal")
         if form == "json" or output.settings.json:
-            output.json_object({"reply_hex": reply.hex(), "problem": str(error)})
+            output.json_object({"reply_hex": reply.hex(), "problem": problem})
         else:
             output.text(reply.hex())
 
