@@ -15,6 +15,7 @@ from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
+    IDENTITY_FILE,
     PRINCIPAL,
     backend_option,
     load_identity,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--admin-identity",
     "admin_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=IDENTITY_FILE,
     help="PEM file of an admin, if the operator of --identity is none.",
 )
 @click.option("--yes", is_flag=True, help="Don't ask.")

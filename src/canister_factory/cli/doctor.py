@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -55,7 +54,7 @@ _NEW_KEY = "make one with 'canister-factory identity new FILE.pem' and give it w
 
 @click.command()
 @network_name_options
-@partial(identity_file_option, must_exist=False)
+@identity_file_option
 @partial(backend_option, required=False)
 @output_options
 def doctor(
@@ -125,15 +124,14 @@ def _artifacts() -> Check:
 def _identity(file: Path | None) -> tuple[Check, Identity]:
     if file is None:
         return Check("identity", Verdict.WARNING, "none: calls are anonymous", _NEW_KEY), Identity.anonymous()
+    warnings: list[str] = []
     try:
-        identity = load_identity(file)
-        mode = file.stat().st_mode
-    except (IdentityError, OSError) as error:
-        return Check("identity", Verdict.FAILED, f"{file}: {error}", _NEW_KEY), Identity.anonymous()
+        identity = load_identity(file, warnings.append)
+    except IdentityError as error:
+        return Check("identity", Verdict.FAILED, str(error), _NEW_KEY), Identity.anonymous()
     found = f"{identity.sender()}, {identity.key_type}"
-    if os.name == "posix" and mode & 0o077:
-        advice = f"other users of this computer can read the key: chmod 600 {file}"
-        return Check("identity", Verdict.WARNING, found, advice), identity
+    if warnings:
+        return Check("identity", Verdict.WARNING, found, warnings[0]), identity
     return Check("identity", Verdict.OK, found), identity
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from canister_factory.candid.errors import CandidError
 from canister_factory.cli import output
 from canister_factory.ic.errors import IcError, IdentityError, NetworkConfigError, NetworkUnreachableError
+from canister_factory.ic.key_file import redacted
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -53,13 +54,10 @@ def guarded(main: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.UsageError as error:
-        if output.settings.json:
-            output.error("UsageError", error.format_message())
-        else:
-            error.show()
+        _show_usage(error)
         sys.exit(USAGE)
     except click.ClickException as error:
-        output.error(type(error).__name__, error.format_message())
+        output.error(type(error).__name__, redacted(error.format_message()))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         output.error(
@@ -73,9 +71,18 @@ def guarded(main: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         sys.exit(_show(error))
 
 
+def _show_usage(error: click.UsageError) -> None:
+    """Click's words quote what was typed: it is escaped, and a key in a wrong place isn't repeated."""
+    message = redacted(error.format_message())
+    if output.settings.json:
+        output.error("UsageError", message)
+    else:
+        click.UsageError(output.printable(message), error.ctx).show()
+
+
 def _show(error: Exception) -> int:
     if output.settings.debug:
-        traceback.print_exception(error)
+        sys.stderr.write(output.printable("".join(traceback.format_exception(error)), keep_lines=True))
     name, code = type(error).__name__, exit_code(error)
     if code is None:
         output.error(

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from canister_factory.cli.options import (
+    IDENTITY_FILE,
     backend_option,
     identity_file_option,
     network_name_options,
@@ -80,8 +81,6 @@ def _common_options() -> list[click.Option]:
     for option in options:
         option.required = False
         option.expose_value = False
-        if isinstance(option.type, click.Path):
-            option.type = click.Path()
-        elif option.metavar is not None:
+        if option.metavar is not None and option.type is not IDENTITY_FILE:
             option.type = click.STRING
     return options[::-1]

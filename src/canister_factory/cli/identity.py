@@ -14,7 +14,14 @@ import click
 from canister_factory.cli import output
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.options import F, identity_file_option, identity_option, load_identity, output_options
+from canister_factory.cli.options import (
+    IDENTITY_FILE,
+    F,
+    identity_file_option,
+    identity_option,
+    load_identity,
+    output_options,
+)
 from canister_factory.cli.parameters import Choice
 from canister_factory.cli.roles import ANONYMOUS
 
@@ -49,7 +56,7 @@ def identity() -> None:
 
 
 @identity.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=IDENTITY_FILE)
 @click.option(
     "--kind",
     type=Choice(["ed25519", "secp256k1", "p256"]),
@@ -68,7 +75,7 @@ def new(file: Path, kind: KeyKind) -> None:
 
 
 @identity.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=IDENTITY_FILE)
 @output_options
 def show(file: Path) -> None:
     """Show the principal and the kind of the key in FILE; never the key."""
@@ -76,7 +83,7 @@ def show(file: Path) -> None:
 
 
 @identity.command()
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=IDENTITY_FILE)
 @identity_file_option
 @output_options
 def principal(file: Path | None, identity_file: Path | None) -> None:

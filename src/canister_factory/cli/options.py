@@ -51,6 +51,19 @@ class PrincipalType(click.ParamType[Principal]):
 PRINCIPAL = PrincipalType()
 
 
+class IdentityFileType(click.Path):
+    """The path of a PEM file. It is looked at when it is read: click's own checks quote what was given as it stands,
+    and that may be a key in place of the name of its file."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(value)
+
+
+IDENTITY_FILE = IdentityFileType()
+
+
 # --- What is shown --------------------------------------------------------------------------------------------------
 
 
@@ -137,14 +150,14 @@ def network_options(command: F) -> F:
     return with_network  # type: ignore[return-value]  # the signature changes, click looks at the options only
 
 
-def identity_file_option(command: F, *, must_exist: bool = True) -> F:
+def identity_file_option(command: F) -> F:
     """`--identity FILE.pem`: passed to the command as `identity_file: Path | None`."""
     return click.option(
         "--identity",
         "identity_file",
         cls=CommonOption,
         metavar="FILE",
-        type=click.Path(exists=must_exist, dir_okay=False, path_type=Path),
+        type=IDENTITY_FILE,
         envvar=IDENTITY_VARIABLE,
         show_envvar=True,
         help="PEM file with the caller's private key; without it the caller is anonymous.",
@@ -189,11 +202,22 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
     return Network.resolve(name, root_key=root_key, fetch_root_key=fetch_root_key)
 
 
-def load_identity(path: Path | None) -> Identity:
-    """The identity of a PEM file, or the anonymous one. Raises `IdentityError`."""
+def load_identity(path: Path | None, warn: Callable[[str], object] | None = None) -> Identity:
+    """The identity of a PEM file, or the anonymous one. Raises `IdentityError`, which quotes nothing of the file.
+
+    `warn` is told when others can read the file; without it that is a line on stderr, once for each file.
+    """
     from canister_factory.ic.identity import Identity
 
-    return Identity.anonymous() if path is None else Identity.from_pem(path.read_bytes())
+    return Identity.anonymous() if path is None else Identity.from_pem_file(path, warn=warn or _warn_once)
+
+
+def _warn_once(message: str) -> None:
+    context = click.get_current_context(silent=True)
+    said: set[str] = set() if context is None else context.meta.setdefault(f"{__name__}.warnings", set())
+    if message not in said:
+        said.add(message)
+        output.note(f"warning: {message}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Identities: the keys that requests are signed with, and delegations from one key to another.
 
 Owns loading, making and using private keys; no key leaves an identity except through `to_pem` and `write_pem`.
-Does not own: envelopes, public-key checks (`public_key`).
+Does not own: reading keys' files (`key_file`), envelopes, public-key checks (`public_key`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -25,9 +25,11 @@ from ic.identity import DelegateIdentity as IcPyDelegateIdentity
 from ic.identity import Identity as IcPyIdentity
 from mnemonic import Mnemonic
 
+from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, SignatureError
+from canister_factory.ic.key_file import described, read_key_file, shown_name
 from canister_factory.ic.public_key import verify_signature
 from canister_factory.ic.request_id import hash_of_map
 
@@ -52,10 +54,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         if anonymous:
             self._adopt(None)
         elif privkey:
-            try:
-                self._adopt(_key_from_bytes(bytes.fromhex(privkey), type))
-            except ValueError:
-                raise IdentityError(f"not a private key for {type}: expected 64 hexadecimal digits") from None
+            self._adopt(_key_from_hex(privkey, type))
         else:
             self._adopt(_new_key(type))
 
@@ -63,7 +62,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         self._key = key
         # ic-py has a flag of this name; here the class attribute is the constructor of the anonymous identity.
         self.__dict__["anonymous"] = key is None
-        self.key_type = "anonymous" if key is None else _kind_of(key)
+        self.key_type = "anonymous" if key is None else str(_kind_of(key))
         self._der_pubkey = (
             None
             if key is None
@@ -101,23 +100,28 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         return Identity._of(ed25519.Ed25519PrivateKey.from_private_bytes(words.to_seed(mnemonic)[:32]))
 
     @staticmethod
-    def from_pem(pem: str | bytes | Path) -> Identity:
-        """Reads a private key in PEM: PKCS#8 or SEC1, Ed25519, secp256k1 or P-256; from a path or the PEM text itself.
+    def from_pem(pem: str | bytes) -> Identity:
+        """Reads a private key from the content of a PEM file: PKCS#8 or SEC1, Ed25519, secp256k1 or P-256.
 
-        Warns if the file can be read by other users. Raises `IdentityError` naming the file and what is wrong with it.
+        Takes the content only, never a path: that is `from_pem_file`'s. Raises `IdentityError`, which says what the
+        content looks like and quotes nothing of it.
         """
-        text = pem.encode() if isinstance(pem, str) else pem
-        if isinstance(text, bytes) and b"-----BEGIN" in text:
-            return Identity._of(_load_pem(text, "the PEM text"))
-        path = Path(os.fsdecode(text))
-        try:
-            data = path.read_bytes()
-            mode = path.stat().st_mode
-        except (OSError, ValueError) as error:
-            raise IdentityError(f"can't read the identity file {path}: {error}") from None
-        if os.name == "posix" and mode & 0o077:
-            warnings.warn(f"{path} can be read by other users of this computer: run chmod 600 on it", stacklevel=2)
-        return Identity._of(_load_pem(data, str(path)))
+        if not isinstance(pem, str | bytes):
+            raise IdentityError("from_pem takes the content of a PEM file; from_pem_file takes its path")
+        return Identity._of(
+            _load_pem(pem.encode("utf-8", "replace") if isinstance(pem, str) else pem, "the given text")
+        )
+
+    @staticmethod
+    def from_pem_file(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> Identity:
+        """Reads a private key from the PEM file (or pipe) at `path`; the kinds of keys are those of `from_pem`.
+
+        `warn` is told in one line if the file can be read by other users; without it that is a Python warning. Raises
+        `IdentityError` naming the file and what is wrong with it, and quoting nothing of its content.
+        """
+        where = Path(path)
+        content = read_key_file(where, warn or (lambda said: warnings.warn(said, stacklevel=5)))
+        return Identity._of(_load_pem(content, f"the identity file {shown_name(where)}"))
 
     def to_pem(self) -> bytes:
         """The private key as unencrypted PKCS#8 PEM; keep it secret. Raises `IdentityError` if anonymous."""
@@ -132,9 +136,12 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(pem)
         except FileExistsError:
-            raise IdentityError(f"{path} exists already; a key there might be the only copy, so it is kept") from None
-        except OSError as error:
-            raise IdentityError(f"can't write the identity file {path}: {error}") from None
+            raise IdentityError(
+                f"{shown_name(path)} exists already; a key there might be the only copy, so it is kept"
+            ) from None
+        except (OSError, ValueError) as error:
+            problem = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
+            raise IdentityError(f"can't write the identity file {shown_name(path)}: {problem}") from None
 
     def sender(self) -> Principal:
         """The principal that this identity calls as."""
@@ -216,7 +223,8 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
     def __init__(self, identity: Identity, public_key: bytes, delegations: Sequence[dict[str, Any]]) -> None:
         try:
             last_key, targets = follow_delegations(public_key, list(delegations), now_ns=0)
-        except EnvelopeError as error:
+            canisters = None if targets is None else frozenset(map(Principal, targets))
+        except (EnvelopeError, CandidError, ValueError) as error:
             raise IdentityError(f"broken delegation chain: {error}") from None
         if last_key != identity.der_pubkey:
             raise IdentityError("broken delegation chain: it doesn't end at the key that is to sign")
@@ -224,19 +232,24 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
         self._delegations = list(delegations)
         self._der_pubkey = public_key
         self._sender = Principal.self_authenticating(public_key)
-        self.targets = None if targets is None else frozenset(Principal(target) for target in targets)
+        self.targets = canisters
         """The only canisters that the chain lets this identity call, if it restricts them."""
 
     @staticmethod
     def from_json(ic_identity: str, ic_delegation: str) -> DelegatedIdentity:
-        """Reads the JSON forms of the JavaScript agent: `[public, private]` in hexadecimal, and a delegation chain."""
+        """Reads the JSON forms of the JavaScript agent: `[public, private]` in hexadecimal, and a delegation chain.
+
+        Both are contents, never paths. Raises `IdentityError`, which quotes nothing of them.
+        """
         try:
-            session = Identity(json.loads(ic_identity)[1][:64])
-            chain = json.loads(ic_delegation)
+            digits, chain = json.loads(ic_identity)[1][:64], json.loads(ic_delegation)
             public_key, links = bytes.fromhex(chain["publicKey"]), [_link(link) for link in chain["delegations"]]
-        except (ValueError, KeyError, TypeError, IndexError):
-            raise IdentityError("not the JSON form of a session key and its delegation chain") from None
-        return DelegatedIdentity(session, public_key, links)
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+            # Told of below: what was caught here may carry the whole text.
+            links = None
+        if links is None:
+            raise IdentityError("not the JSON form of a session key and its delegation chain")
+        return DelegatedIdentity(Identity(digits), public_key, links)
 
     @property
     def expiration_ns(self) -> int:
@@ -267,22 +280,28 @@ def _new_key(kind: str) -> _PrivateKey:
     return ec.generate_private_key(_curve(kind))
 
 
-def _key_from_bytes(raw: bytes, kind: str) -> _PrivateKey:
-    if len(raw) != 32:
-        raise ValueError("expected 32 bytes")
-    if kind == "ed25519":
-        return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
-    return ec.derive_private_key(int.from_bytes(raw, "big"), _curve(kind))
+def _key_from_hex(digits: str, kind: str) -> _PrivateKey:
+    curve = None if kind == "ed25519" else _curve(kind)
+    try:
+        raw = bytes.fromhex(digits)
+        if len(raw) == 32:
+            if curve is None:
+                return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
+            return ec.derive_private_key(int.from_bytes(raw, "big"), curve)
+    except (ValueError, TypeError):
+        pass  # told of below, where nothing that may quote the key is chained
+    raise IdentityError("not a private key of this kind: expected 64 hexadecimal digits within the curve's range")
 
 
 def _curve(kind: str) -> ec.EllipticCurve:
     curve = _CURVES.get(kind)
     if curve is None:
-        raise IdentityError(f"no such kind of key: {kind!r}; there are ed25519, secp256k1 and p256")
+        # Not quoted: somebody may have given the key in place of its kind.
+        raise IdentityError("there is no such kind of key; there are ed25519, secp256k1 and p256")
     return curve
 
 
-def _kind_of(key: object) -> KeyKind:
+def _kind_of(key: object) -> KeyKind | None:
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return "ed25519"
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -290,24 +309,27 @@ def _kind_of(key: object) -> KeyKind:
             return "secp256k1"
         if isinstance(key.curve, ec.SECP256R1):
             return "p256"
-    raise IdentityError("unsupported kind of private key: Ed25519, secp256k1 and P-256 are supported")
+    return None
 
 
 def _load_pem(data: bytes, source: str) -> _PrivateKey:
+    """The key in `data`. Raises `IdentityError` with nothing chained to it: a cause could carry the content."""
     seed = _pkcs8_v2_seed(data)
+    key: object = None
+    problem = ""
     try:
         key = ed25519.Ed25519PrivateKey.from_private_bytes(seed) if seed else ser.load_pem_private_key(data, None)
     except TypeError:
-        raise IdentityError(f"{source} is encrypted: decrypt it first, for example with openssl pkey") from None
+        problem = "is encrypted: decrypt it first, for example with openssl pkey"
     except (ValueError, UnsupportedAlgorithm):
-        # The library's message may quote the input, so it is left out.
-        raise IdentityError(f"{source} is not a private key in PEM form (PKCS#8 or SEC1)") from None
-    try:
-        _kind_of(key)
-    except IdentityError as error:
-        raise IdentityError(f"{source}: {error}") from None
-    assert isinstance(key, (ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey))
-    return key
+        problem = described(data)
+    if not problem:
+        kind = _kind_of(key)
+        if kind is not None:
+            assert isinstance(key, _PrivateKey)
+            return key
+        problem = "holds an unsupported kind of private key: Ed25519, secp256k1 and P-256 are supported"
+    raise IdentityError(f"{source} {problem}")
 
 
 def _pkcs8_v2_seed(pem: bytes) -> bytes | None:

@@ -142,7 +142,7 @@ def test_a_new_identity_is_for_its_owner_only_and_shown_without_its_key(kind: st
     shown = run("identity", "show", "me.pem", "--json")
     assert json.loads(shown.stdout) == json.loads(made.stdout)
     assert json.loads(shown.stdout)["kind"] == kind
-    assert json.loads(shown.stdout)["principal"] == str(Identity.from_pem(file).sender())
+    assert json.loads(shown.stdout)["principal"] == str(Identity.from_pem_file(file).sender())
     secret = file.read_text().splitlines()[1]
     assert secret not in shown.stdout + made.stdout
 

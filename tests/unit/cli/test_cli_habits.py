@@ -79,7 +79,7 @@ def test_common_options_work_before_and_after_the_command_at_each_level(
 ) -> None:
     command = ["admin", "operators", "list"]
     result = run(*command[:place], *COMMON, *command[place:])
-    me = str(Identity.from_pem(Path("me.pem")).sender())
+    me = str(Identity.from_pem_file(Path("me.pem")).sender())
     assert asked == [(BACKEND, "ic", me)]
     assert json.loads(result.stdout)["error"]["message"] == "asked"
 
@@ -97,7 +97,7 @@ def test_what_is_given_nearest_to_the_command_wins(asked: list[tuple[str, str, s
     run(*outer, "admin", *COMMON, "stats")
     run(*outer, "admin", "stats", *COMMON)
     run(*COMMON, "admin", *outer, "stats", *COMMON)
-    me = str(Identity.from_pem(Path("me.pem")).sender())
+    me = str(Identity.from_pem_file(Path("me.pem")).sender())
     assert asked == [(BACKEND, "ic", me)] * 3
 
 
@@ -259,7 +259,7 @@ def refusal(message: str = "abc is not an admin.") -> CreationRefused:
     ids=["answered", "not accepted", "not accepted by Motoko"],
 )
 def test_a_refused_caller_is_told_the_role_who_asked_and_how_it_is_given(error: Exception) -> None:
-    caller = Identity.from_pem(Path("me.pem")).sender()
+    caller = Identity.from_pem_file(Path("me.pem")).sender()
     note_missing_role(error, Role.ADMIN, caller, Principal.from_str(BACKEND))
     told = words_of(error)
     assert f"needs the role admin on the backend {BACKEND}, which {output.ident(caller)} hasn't" in told
@@ -293,7 +293,7 @@ def test_an_anonymous_caller_is_told_so_where_that_is_why(error: Exception) -> N
 
     network = options.resolve_network("ic")
     with pytest.raises(type(error)) as raised:
-        options.run_with_agent(Identity.from_pem(Path("me.pem")), network, work)
+        options.run_with_agent(Identity.from_pem_file(Path("me.pem")), network, work)
     assert "anonymous: give" not in words_of(raised.value)
     with pytest.raises(type(error)) as raised:
         options.run_with_agent(Identity.anonymous(), network, work)
@@ -301,7 +301,7 @@ def test_an_anonymous_caller_is_told_so_where_that_is_why(error: Exception) -> N
 
 
 def test_a_caller_who_is_no_controller_is_named() -> None:
-    caller = Identity.from_pem(Path("me.pem")).sender()
+    caller = Identity.from_pem_file(Path("me.pem")).sender()
     error = RejectedError(5, "Only controllers of canister x can call stop_canister", "IC0512", certified=True)
     note_caller(error, caller)
     assert words_of(error).endswith(f"can call stop_canister. The caller, {output.ident(caller)}, is none of them")
@@ -314,7 +314,7 @@ def test_a_caller_who_is_no_controller_is_named() -> None:
 
 
 def test_a_principal_is_printed_alone_for_use_in_other_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    me, you = (str(Identity.from_pem(Path(f"{name}.pem")).sender()) for name in ("me", "you"))
+    me, you = (str(Identity.from_pem_file(Path(f"{name}.pem")).sender()) for name in ("me", "you"))
     assert run("identity", "principal", "me.pem").stdout == f"{me}\n"
     assert run("identity", "principal", "--identity", "me.pem").stdout == f"{me}\n"
     assert run("--identity", "me.pem", "identity", "principal").stdout == f"{me}\n"

@@ -4,8 +4,10 @@ import copy
 import json
 import os
 import pickle
+import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import ic.identity
 import pytest
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.errors import IdentityError
 from canister_factory.ic.identity import DelegatedIdentity, Identity, KeyKind
+from canister_factory.ic.key_file import MAX_KEY_FILE_BYTES
 from canister_factory.ic.public_key import verify_signature
 
 KINDS: list[KeyKind] = ["ed25519", "secp256k1", "p256"]
@@ -44,8 +47,8 @@ def test_a_key_survives_being_written_and_read(kind: KeyKind, tmp_path: Path) ->
     identity = Identity.generate(kind)
     identity.write_pem(tmp_path / "key.pem")
     for read in (
-        Identity.from_pem(tmp_path / "key.pem"),
-        Identity.from_pem(str(tmp_path / "key.pem")),
+        Identity.from_pem_file(tmp_path / "key.pem"),
+        Identity.from_pem_file(str(tmp_path / "key.pem")),
         Identity.from_pem(identity.to_pem()),
         Identity.from_pem(identity.to_pem().decode()),
     ):
@@ -128,7 +131,7 @@ def test_a_written_key_is_for_its_owner_only_and_never_overwritten(tmp_path: Pat
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(IdentityError, match="exists already"):
         Identity.generate().write_pem(path)
-    assert Identity.from_pem(path).sender() == first.sender()
+    assert Identity.from_pem_file(path).sender() == first.sender()
     with pytest.raises(IdentityError, match="can't write"):
         first.write_pem(tmp_path / "nowhere" / "key.pem")
 
@@ -139,13 +142,19 @@ def test_a_key_that_others_can_read_is_used_with_a_warning(tmp_path: Path) -> No
     Identity.generate().write_pem(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Identity.from_pem(path)
+        Identity.from_pem_file(path)
     path.chmod(0o644)
-    with pytest.warns(UserWarning, match="chmod 600"):
-        Identity.from_pem(path)
+    with pytest.warns(UserWarning, match="chmod 600") as caught:
+        Identity.from_pem_file(path)
+    assert caught[0].filename == __file__
+    said: list[str] = []
+    odd = tmp_path / "my key.pem"
+    path.rename(odd)
+    Identity.from_pem_file(odd, warn=said.append)
+    assert said == [f"other users of this computer can read the key in {odd}: run chmod 600 '{odd}'"]
 
 
-def test_files_that_are_no_usable_key_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_that_are_no_usable_key_are_refused_by_name_and_told_apart(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256K1())
     cases = {
         "encrypted.pem": (pem_of(key, ser.PrivateFormat.PKCS8, b"pass"), "is encrypted"),
@@ -156,27 +165,105 @@ def test_files_that_are_no_usable_key_are_refused_by_name(tmp_path: Path) -> Non
             ed25519.Ed25519PrivateKey.generate()
             .public_key()
             .public_bytes(ser.Encoding.PEM, ser.PublicFormat.SubjectPublicKeyInfo),
-            "not a private key",
+            "holds a public key",
         ),
         "broken.pem": (b"-----BEGIN PRIVATE KEY-----\n!!!\n-----END PRIVATE KEY-----\n", "not a private key"),
-        "junk": (b"\x00\xff", "not a private key"),
+        "junk": (b"\x00\xff", "looks like binary data"),
+        "openssh.pem": (
+            pem_of(ed25519.Ed25519PrivateKey.generate(), ser.PrivateFormat.OpenSSH),
+            "in the form of OpenSSH",
+        ),
+        "key.der": (
+            ed25519.Ed25519PrivateKey.generate().private_bytes(
+                ser.Encoding.DER, ser.PrivateFormat.PKCS8, ser.NoEncryption()
+            ),
+            "looks like a key in DER form: 'openssl pkey -inform DER'",
+        ),
+        "utf16.pem": (Identity.generate().to_pem().decode().encode("utf-16"), "looks like UTF-16 text"),
+        "hex": (b"0x" + b"a1" * 32 + b"\n", "looks like hexadecimal digits: that may be a raw key"),
+        "phrase": (PHRASE.encode(), "looks like words, perhaps a seed phrase"),
+        "body": (b"MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g", "looks like base64"),
+        "agent.json": (b'["302a", "9d61"]', "looks like JSON"),
+        "prose": (b"Dear all, see below.", "looks like text of another kind"),
+        "empty": (b" \n", "is empty"),
     }
     for name, (data, problem) in cases.items():
         path = tmp_path / name
         path.touch(0o600)
         path.write_bytes(data)
         with pytest.raises(IdentityError, match=problem) as caught:
-            Identity.from_pem(path)
+            Identity.from_pem_file(path)
         assert str(path) in str(caught.value)
-    with pytest.raises(IdentityError, match="can't read"):
-        Identity.from_pem(tmp_path / "missing.pem")
 
 
-@pytest.mark.parametrize(("secret", "kind"), [("11", "ed25519"), ("zz" * 32, "ed25519"), ("11" * 32, "rsa")])
+def test_what_is_no_file_of_a_sensible_size_is_refused_in_one_line_that_says_what_is_expected(tmp_path: Path) -> None:
+    (tmp_path / "huge.pem").write_bytes(b"x" * (MAX_KEY_FILE_BYTES + 1))
+    os.mkfifo(tmp_path / "pipe.pem")
+    cases = {
+        tmp_path / "missing.pem": "No such file or directory",
+        tmp_path: "it is a directory",
+        tmp_path / "huge.pem": "it is larger than 65,536 bytes",
+        tmp_path / "pipe.pem": "it is a pipe that nobody writes to",
+        Path("/dev/zero"): "it is a device, not a file",
+        Path("a\0b"): "not a usable path",
+    }
+    for path, problem in cases.items():
+        with pytest.raises(IdentityError, match=problem) as caught:
+            Identity.from_pem_file(path)
+        said = str(caught.value)
+        assert said.startswith(f"can't read the identity file {path}: ")
+        assert "-----BEGIN PRIVATE KEY-----" in said
+        assert "\n" not in said
+        assert caught.value.__context__ is None
+
+
+def test_a_file_that_may_not_be_read_is_refused_with_the_systems_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object, flags: int) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("canister_factory.ic.key_file.os.open", refuse)
+    with pytest.raises(IdentityError, match=r"key\.pem: Permission denied; expected is"):
+        Identity.from_pem_file(tmp_path / "key.pem")
+
+
+def test_a_key_comes_out_of_a_pipe_too_but_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = Identity.generate()
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "wb") as output:
+        monkeypatch.setattr("canister_factory.ic.key_file._PIPE_WAIT_S", 0.0)
+        with pytest.raises(IdentityError, match="nothing came out of this pipe"):
+            Identity.from_pem_file(f"/dev/fd/{reader}")
+        output.write(identity.to_pem())
+        output.close()
+        assert Identity.from_pem_file(f"/dev/fd/{reader}").sender() == identity.sender()
+
+
+def test_content_and_path_are_never_taken_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    identity = Identity.generate()
+    identity.write_pem("key.pem")
+    with pytest.raises(IdentityError, match="the given text looks like"):
+        Identity.from_pem("key.pem")
+    with pytest.raises(IdentityError, match="from_pem_file takes its path"):
+        Identity.from_pem(Path("key.pem"))  # type: ignore[arg-type]
+    pem = identity.to_pem().decode()
+    with pytest.raises(IdentityError, match="No such file") as caught:
+        Identity.from_pem_file(pem)
+    assert pem.splitlines()[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secret", "kind"),
+    [("11", "ed25519"), ("zz" * 32, "ed25519"), ("11" * 32, "rsa"), ("ff" * 32, "p256"), ("ed25519", "11" * 32)],
+)
 def test_a_private_key_in_the_wrong_form_is_refused_without_quoting_it(secret: str, kind: str) -> None:
     with pytest.raises(IdentityError) as caught:
         Identity(privkey=secret, type=kind)
-    assert secret not in str(caught.value)
+    said = "".join(traceback.format_exception(caught.value))
+    assert [digits for digits in ("11" * 4, "zz" * 4, "ff" * 4) if digits in said] == []
+    assert caught.value.__context__ is None
 
 
 def test_a_delegation_chain_must_lead_to_the_key_that_signs() -> None:
@@ -217,5 +304,41 @@ def test_the_javascript_agents_delegation_keeps_its_targets() -> None:
     assert read.delegations == [link]
     assert read.targets == {target}
     assert read.sender() == owner.sender()
-    with pytest.raises(IdentityError, match="JSON"):
-        DelegatedIdentity.from_json("[]", "{}")
+
+
+@pytest.mark.parametrize(
+    ("identity", "delegation"),
+    [
+        ("[]", "{}"),
+        ("key.json", "chain.json"),
+        ('["", "5ec4e75ec4e75ec4"', "{}"),
+        ('["", "5ec4e75ec4e75ec4"]', '{"publicKey": "5ec4e75ec4e75ec4", "delegations": []}'),
+        ('["", "5ec4e75ec4e75ec4"]', '{"publicKey": "5ec4e75ec4e75ec4", "delegations": [{"delegation": "5ec4e75e"}]}'),
+        ("[" * 100_000, "{}"),
+        (json.dumps(["", "22" * 32]), '{"publicKey": "00", "delegations": []}'),
+        (
+            json.dumps(["", "22" * 32]),
+            json.dumps(
+                {
+                    "publicKey": "00",
+                    "delegations": [
+                        {"delegation": {"pubkey": "00", "expiration": "5ec4e75e" * 2_000}, "signature": "00"}
+                    ],
+                }
+            ),
+        ),
+    ],
+    ids=["empty", "paths", "cut", "short", "no-link", "deep", "other-key", "long-expiration"],
+)
+def test_a_delegation_in_the_wrong_form_is_refused_without_quoting_it(identity: str, delegation: str) -> None:
+    with pytest.raises(IdentityError) as caught:
+        DelegatedIdentity.from_json(identity, delegation)
+    assert "5ec4e75e" not in "".join(traceback.format_exception(caught.value)).replace(identity, "")
+    with pytest.raises(IdentityError, match="pickled"):
+        pickle.dumps(DelegatedIdentity(*_delegated()))
+
+
+def _delegated() -> tuple[Identity, bytes, list[dict[str, Any]]]:
+    owner, session = Identity.generate(), Identity.generate()
+    assert owner.der_pubkey is not None
+    return session, owner.der_pubkey, [owner.sign_delegation(session.der_pubkey or b"", 5)]
