@@ -22,6 +22,7 @@ from canister_factory.cli.roles import Role
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import CreationLimits, NewRelease, OwnerPageRequest, Release
+from canister_factory.ic.foreign_text import quoted
 
 
 @click.group(cls=CommandGroup)
@@ -123,7 +124,7 @@ def overview(ask: Ask) -> None:
         "Backend",
         [
             ("backend", found["backend_id"]),
-            ("API version", found["api_version"]),
+            ("API version", quoted(found["api_version"], 40)),
             ("creation", "enabled" if found["creation_enabled"] else "disabled"),
             ("creations", ", ".join(f"{count} {name}" for name, count in found["creations"].items()) or "none yet"),
             ("reserve", f"{output.cycles(found['reserve'])} available, {found['alert_level']}"),
@@ -298,7 +299,9 @@ def _show_releases(approved: list[Release]) -> None:
     if output.settings.json:
         output.json_object({"releases": [release.model_dump(mode="json") for release in approved]})
     elif approved:
-        rows = [(r.module_hash.hex(), r.api_version, moment(r.registered_at), r.note) for r in approved]
+        rows = [
+            (r.module_hash.hex(), quoted(r.api_version, 40), moment(r.registered_at), quoted(r.note)) for r in approved
+        ]
         output.table("", rows, ("module hash", "API version", "registered", "note"))
     else:
         output.note("no module is approved, so nothing can be installed: 'admin releases register'")

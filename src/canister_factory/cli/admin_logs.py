@@ -18,6 +18,7 @@ from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.reserve_models import NumberedPageRequest
+from canister_factory.ic.foreign_text import quoted
 
 
 @click.command()
@@ -39,7 +40,7 @@ def errors(limit: int | None, ask: Ask) -> None:
                 entry.owner or "-",
                 entry.error.kind,
                 entry.error.stage or "-",
-                entry.error.message,
+                quoted(entry.error.message),
             ),
             "no errors on record",
         )
@@ -78,7 +79,13 @@ def notifications(limit: int | None, ask: Ask) -> None:
                 limit,
             ),
             ("id", "when", "kind", "message", "acknowledged by"),
-            lambda notice: (notice.id, moment(notice.at), notice.kind, notice.message, notice.acknowledged_by or "-"),
+            lambda notice: (
+                notice.id,
+                moment(notice.at),
+                notice.kind,
+                quoted(notice.message),
+                notice.acknowledged_by or "-",
+            ),
             "no notifications",
         )
 

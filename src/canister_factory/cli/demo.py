@@ -29,6 +29,7 @@ from canister_factory.factory.deployment import deploy_backend, fund, register_r
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
+from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.identity import Identity
 
 ROLES = ("owner", "operator", "admin")
@@ -149,7 +150,7 @@ async def _demo(demo_network: DemoNetwork, files: list[DemoFile], started: float
             ids = await fill(as_owner, files, admin.identity.sender(), advance)
         step(f"owner {owner_id}: {len(ids)} memories, a gallery, two connections and a group")
         answer = await as_owner.create_personal_canister(CreatePersonalCanisterConfig(name="Demo"))
-        step(f"create_personal_canister: {answer.message}")
+        step(f"create_personal_canister: {quoted(answer.message)}")
         with bytes_bar("creating the personal canister", size) as advance:
             orchestrator = Orchestrator(operator, backend_id, FactoryConfig(worker="demo"), emit=EventLines(advance))
             outcome = await orchestrator.run(owner_id)

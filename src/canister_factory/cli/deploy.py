@@ -34,6 +34,7 @@ from canister_factory.factory.deployment import (
     register_release,
     upgrade_backend,
 )
+from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def deploy(
             ("backend", deployed["backend_id"]),
             ("module hash", f"{deployed['module_hash'].hex()} (certified)"),
             ("approved release", deployed["personal_module_hash"].hex()),
-            ("API version", deployed["api_version"]),
+            ("API version", quoted(deployed["api_version"], 40)),
             ("admins", ", ".join(map(str, deployed["admins"])) or "none"),
             ("operators", ", ".join(map(str, deployed["operators"])) or "none"),
             ("creation", "enabled" if deployed["creation_enabled"] else "disabled"),

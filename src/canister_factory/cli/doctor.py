@@ -39,6 +39,7 @@ from canister_factory.ic.errors import (
     NetworkUnreachableError,
     StaleCertificateError,
 )
+from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.identity import Identity
 
 if TYPE_CHECKING:
@@ -173,9 +174,9 @@ async def _online(network: Network, identity: Identity, backend: Principal | Non
 
 async def _health(agent: Agent) -> Check:
     status = await agent.status()
-    found = f"{agent.network.url}, {status.health or 'of unknown health'}"
+    found = f"{agent.network.url}, {quoted(status.health or 'of unknown health', 100)}"
     if status.implementation:
-        found += f", {status.implementation}"
+        found += f", {quoted(status.implementation, 100)}"
     if status.root_key is not None and status.root_key != agent.network.root_key:
         return Check(
             "network", Verdict.FAILED, found, "its root key is another than the expected one: is it restarted?"

@@ -19,6 +19,7 @@ from canister_factory.factory.deployment import is_backend
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.foreign_text import quoted
 
 _LEVELS = {
     AlertLevel.Normal: Verdict.OK,
@@ -58,7 +59,7 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
 
 def _module(backend_id: Principal, info: CanisterInfo, api_version: str) -> Check:
     assert info.module_hash is not None
-    found = f"{backend_id}, API version {api_version}, module {info.module_hash.hex()[:16]}… (certified)"
+    found = f"{backend_id}, API version {quoted(api_version, 40)}, module {info.module_hash.hex()[:16]}… (certified)"
     if not compatible(api_version):
         advice = f"this is made for {API_VERSION}: upgrade the backend, or use another version of canister-factory"
         return Check("backend", Verdict.FAILED, found, advice)

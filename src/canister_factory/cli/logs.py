@@ -6,8 +6,8 @@ defects only, or with `--debug`: an expected failure is one line.
 
 from __future__ import annotations
 
-import json
 import logging
+import textwrap
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -56,7 +56,10 @@ def as_line(record: logging.LogRecord) -> str:
     """`time level logger: message` on one line; for a defect of ours its traceback follows."""
     head = f"{_time(record)} {record.levelname} {record.name}: {_one_line(record.getMessage())}"
     trace = _traceback(record)
-    return head if trace is None else f"{head}\n{output.printable(trace, keep_lines=True)}"
+    if trace is None:
+        return head
+    # Indented, since a message with line feeds could make one of its lines look like a record.
+    return f"{head}\n{textwrap.indent(output.printable(trace, keep_lines=True), '  ')}"
 
 
 def as_json(record: logging.LogRecord) -> str:
@@ -74,7 +77,7 @@ def as_json(record: logging.LogRecord) -> str:
     fields["message"] = record.getMessage()
     if trace is not None:
         fields["traceback"] = trace
-    return json.dumps(fields, default=lambda value: value.hex() if isinstance(value, bytes) else str(value))
+    return output.as_json(fields)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -18,9 +18,10 @@ from rich.text import Text
 
 from canister_factory.candid.json_form import exact
 from canister_factory.candid.principal import Principal
-from canister_factory.ic.foreign_text import escaped
+from canister_factory.ic.foreign_text import escaped, quoted
 
 _UNWRAPPED = 400
+_LONGEST_ERROR = 4_000  # characters; what is quoted in it is cut before, where it is known what is foreign
 _WHOLE_CHARACTERS = 27  # a canister's id: ten bytes
 
 
@@ -90,8 +91,13 @@ def ident(value: Principal | bytes | str) -> str:
 
 
 def json_object(value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """One JSON value on one line of stdout; integers that readers with float64 numbers would round are text."""
-    print(json.dumps(exact(value), default=_plain, ensure_ascii=True))
+    """One JSON value on one line of stdout; texts are whole, integers that float64 numbers would round are text."""
+    print(as_json(exact(value)))
+
+
+def as_json(value: object) -> str:
+    """JSON on one line, in printable ASCII alone."""
+    return json.dumps(value, default=_plain, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 
 def _plain(value: object) -> object:
@@ -104,7 +110,13 @@ def _plain(value: object) -> object:
 
 def table(title: str, rows: Iterable[Sequence[object]], headers: Sequence[str] = ()) -> None:
     """A table on stdout; without `headers` the first column holds the names."""
-    grid = Table(title=title or None, title_justify="left", show_header=bool(headers), box=None, pad_edge=False)
+    grid = Table(
+        title=Text(printable(title), "table.title") if title else None,
+        title_justify="left",
+        show_header=bool(headers),
+        box=None,
+        pad_edge=False,
+    )
     if headers:
         for header in headers:
             grid.add_column(header, overflow="fold")
@@ -128,7 +140,11 @@ def draw(grid: Table) -> None:
 def error(
     kind: str, message: str, *, context: Mapping[str, object] | None = None, retry_helps: bool | None = None
 ) -> None:
-    """An error: one line on stderr, or with --json one object `{"error": {...}}` on stdout."""
+    """An error: one line on stderr, or with --json one object `{"error": {...}}` on stdout.
+
+    The message is cut in both forms; `context` is whole.
+    """
+    message = quoted(message, _LONGEST_ERROR) if len(message) > _LONGEST_ERROR else message
     if not settings.json:
         stderr().print(Text("error: ", style="bold red") + Text(" ".join(printable(message).split())), soft_wrap=True)
         return

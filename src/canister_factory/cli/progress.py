@@ -32,14 +32,14 @@ def bytes_bar(what: str, total: int | None) -> Iterator[Advance]:
     done = 0
     if console.is_terminal and not output.settings.json:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(what, total=total)
+            task = progress.add_task(output.printable(what), total=total)
 
             def advance_bar(count: int) -> None:
                 nonlocal done

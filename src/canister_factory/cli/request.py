@@ -22,6 +22,7 @@ from canister_factory.contract.creation_models import (
     DetailedCreationStatus,
     PersonalCanisterCreationResponse,
 )
+from canister_factory.ic.foreign_text import quoted
 
 Answer = tuple[PersonalCanisterCreationResponse, DetailedCreationStatus | None]
 
@@ -70,7 +71,7 @@ def retry(ask: Ask) -> None:
                 )
             )
         if before.error is not None and not before.error.retry_helps:
-            output.note(f"note: this may fail again, until an admin has looked at it: {before.error.message}")
+            output.note(f"note: this may fail again, until an admin has looked at it: {quoted(before.error.message)}")
         return await backend.create_personal_canister(), await backend.get_detailed_creation_status()
 
     _show(ask(work))
@@ -86,7 +87,7 @@ def _show(answer: Answer) -> None:
         "message": response.message,
     }
     if not response.success:
-        raise CommandError(f"the backend refused: {response.message}")
+        raise CommandError(f"the backend refused: {quoted(response.message)}")
     if output.settings.json:
         output.json_object(fields)
     else:
@@ -96,6 +97,6 @@ def _show(answer: Answer) -> None:
                 ("status", fields["status"] or "-"),
                 ("canister", response.canister_id or "none yet"),
                 ("attempts", fields["attempts"] or "-"),
-                ("message", response.message),
+                ("message", quoted(response.message)),
             ],
         )

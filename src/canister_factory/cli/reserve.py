@@ -22,6 +22,7 @@ from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.reserve_models import NumberedPageRequest, ReserveSettings, ReserveStatus
 from canister_factory.factory.deployment import fund
+from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -127,7 +128,7 @@ def report(window_ns: int | None, ask: Ask) -> None:
             ("creations", f"{found.creations_in_window:,}"),
             ("consumed", output.cycles(found.consumed_in_window)),
             ("available", f"{output.cycles(found.reserve.available)}, {found.reserve.alert_level}"),
-            ("recommendation", found.recommendation),
+            ("recommendation", quoted(found.recommendation)),
         ],
         "Consumption",
     )

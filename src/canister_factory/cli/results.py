@@ -61,7 +61,7 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nobody is there to answer: repeat the command with --yes")
-    if not click.confirm(question, err=True):
+    if not click.confirm(output.printable(question), err=True):
         raise CommandError("not confirmed; nothing was changed")
 
 
@@ -109,12 +109,22 @@ def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
     if output.settings.json:
         output.json_object({**fields, "ok": passed, "checks": [asdict(check) for check in made]})
         return passed
-    grid = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    grid = Table(
+        title=Text(output.printable(title), "table.title") if title else None,
+        title_justify="left",
+        show_header=False,
+        box=None,
+        pad_edge=False,
+    )
     grid.add_column(no_wrap=True)
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for check in made:
         said = check.found + (f"; {check.advice}" if check.advice else "")
-        grid.add_row(Text(check.verdict, _STYLES[check.verdict]), check.name, Text(output.printable(said)))
+        grid.add_row(
+            Text(check.verdict, _STYLES[check.verdict]),
+            Text(output.printable(check.name)),
+            Text(output.printable(said)),
+        )
     output.draw(grid)
     return passed

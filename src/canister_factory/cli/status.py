@@ -32,6 +32,7 @@ from canister_factory.contract.creation_models import (
     DetailedCreationStatus,
     OwnerPageRequest,
 )
+from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -69,7 +70,7 @@ def status(owner: Principal | None, backend: Principal, network: Network, identi
             ("owner", creation.owner),
             ("status", creation.status),
             ("canister", creation.canister_id or "none yet"),
-            ("message", creation.error.message if creation.error else creation.progress_message),
+            ("message", quoted(creation.error.message if creation.error else creation.progress_message)),
             ("progress", f"{output.size(progress.bytes_done)} of {output.size(progress.bytes_total)}"),
             ("items", f"{progress.items_done} of {progress.items_total}"),
             ("attempts", creation.attempts),

@@ -24,6 +24,7 @@ from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.verify import check_certificate
 from canister_factory.ic.errors import CanisterNotFoundError, CertificateError
+from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -123,14 +124,16 @@ async def _module(backend: BackendClient, info: CanisterInfo) -> Check:
     approved = {release.module_hash: release for release in await backend.list_releases()}
     found = f"{info.module_hash.hex()} (certified)"
     if info.module_hash in approved:
-        return Check("module", Verdict.OK, f"{found}, approved release {approved[info.module_hash].note}".rstrip())
+        return Check(
+            "module", Verdict.OK, f"{found}, approved release {quoted(approved[info.module_hash].note)}".rstrip()
+        )
     advice = "not an approved release (any more): ask the owner, who may have upgraded it"
     return Check("module", Verdict.FAILED, found, advice)
 
 
 async def _interface(personal: PersonalClient, owner: Principal, backend_id: Principal) -> Check:
     about = await personal.get_personal_info()
-    found = f"API version {about.api_version}, for owner {about.owner} and backend {about.backend}"
+    found = f"API version {quoted(about.api_version, 40)}, for owner {about.owner} and backend {about.backend}"
     right = compatible(about.api_version) and (about.owner, about.backend) == (owner, backend_id)
     return Check("what it says", Verdict.OK if right else Verdict.FAILED, found)
 

@@ -1,12 +1,14 @@
 """What our canisters refuse, as exceptions with a message that a person can act on.
 
-Owns these exceptions and their words. Does not own: the error values they carry (the models), failures of the network.
+Owns these exceptions and their words, in which a canister's texts are escaped and cut; `error` and `context` have them
+whole, for programs. Does not own: the error values they carry (the models), failures of the network.
 """
 
 from __future__ import annotations
 
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
+from canister_factory.ic.foreign_text import quoted
 
 
 class ContractError(Exception):
@@ -32,7 +34,7 @@ class CapsuleRefused(ContractError):  # noqa: N818 - the canister answered; that
     """The capsule API answered `Err`. `kind` is the case of `error`; `method` the endpoint."""
 
     def __init__(self, method: str, error: CapsuleError) -> None:
-        super().__init__(f"{method}: {_words(error)}")
+        super().__init__(f"{method}: {quoted(_words(error))}")
         self.method = method
         self.error = error
         self.kind = error.tag
@@ -48,7 +50,7 @@ class CreationRefused(ContractError):  # noqa: N818
     """The creation API answered `Err`. `kind` is that of `error`; `method` the endpoint."""
 
     def __init__(self, method: str, error: CreationError) -> None:
-        super().__init__(f"{method}: {error.kind}: {error.message}{_amounts(error)}")
+        super().__init__(f"{method}: {error.kind}: {quoted(error.message)}{_amounts(error)}")
         self.method = method
         self.error = error
         self.kind = str(error.kind)

@@ -19,6 +19,7 @@ from canister_factory.factory.patience import Patience
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 
@@ -94,7 +95,7 @@ class PersonalCanister:
         version = await self._patience(self.client.get_api_version)
         if not compatible(version):
             raise InstallError(
-                f"{self.canister_id} has API version {version}, which this orchestrator can't import into",
+                f"{self.canister_id} has API version {quoted(version, 40)}, which this orchestrator can't import into",
                 canister_id=self.canister_id,
             )
         about = await self._patience(self.client.get_personal_info)

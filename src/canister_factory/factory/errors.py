@@ -10,6 +10,10 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind, CreationStatus
 from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.ic.errors import IcError
+from canister_factory.ic.foreign_text import quoted
+
+MAX_RECORDED_CHARACTERS = 900
+"""The longest message of a failure on record: a quotation and our own words around it. The backend cuts at 1,000."""
 
 KIND_OF_STAGE = {
     CreationStatus.Exporting: CreationErrorKind.ImportFailed,
@@ -109,7 +113,12 @@ class CreationFailedError(FactoryError):
     """A creation ended in Failed: what was recorded in the backend. The cause is chained."""
 
     def __init__(self, error: CreationError, *, stage: CreationStatus, canister_id: Principal | None) -> None:
-        super().__init__(error.message, stage=stage, canister_id=canister_id, retry_helps=error.retry_helps)
+        super().__init__(
+            quoted(error.message, MAX_RECORDED_CHARACTERS),
+            stage=stage,
+            canister_id=canister_id,
+            retry_helps=error.retry_helps,
+        )
         self.kind = error.kind
         self.error = error
 
@@ -117,7 +126,8 @@ class CreationFailedError(FactoryError):
 def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Principal | None) -> CreationError:
     """What the backend records for `error`, which stopped a creation at `stage`.
 
-    What isn't an error of this project's trees is a defect; the owner is told its type, and its text isn't published.
+    Its message may quote a canister's text, so it is escaped and cut before it is stored. What isn't an error of this
+    project's trees is a defect; the owner is told its type, and its text isn't published.
     """
     kind = KIND_OF_STAGE[stage]
     needed = available = None
@@ -134,7 +144,7 @@ def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Prin
         message, retry_helps = f"the orchestrator met an unexpected {type(error).__name__}; its log has more", True
     return CreationError(
         kind=kind,
-        message=message,
+        message=quoted(message, MAX_RECORDED_CHARACTERS),
         stage=stage,
         canister_id=canister_id,
         needed=needed,

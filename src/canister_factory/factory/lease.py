@@ -24,6 +24,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import LeaseLostError
 from canister_factory.factory.patience import Patience, Sleep
 from canister_factory.ic.errors import IcError
+from canister_factory.ic.foreign_text import quoted
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Lease:
         except CreationRefused as refusal:
             if refusal.error.kind == CreationErrorKind.InvalidRequest:
                 raise  # the creation isn't in progress any more
-            raise LeaseLostError(f"{self._name()} is lost: {refusal.error.message}") from refusal
+            raise LeaseLostError(f"{self._name()} is lost: {quoted(refusal.error.message)}") from refusal
         self._ends_at = asked_at + self._config.lease_seconds
 
     async def release(self) -> None:

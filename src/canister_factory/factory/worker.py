@@ -111,7 +111,7 @@ class Worker:
                 taken = request.leased_until is not None and request.leased_until > self._clock_ns()
                 if not taken or request.worker == worker:
                     yield request
-            if page.next is None:
+            if page.next is None or page.next == after:  # a page that points to itself is the last
                 return
             after = page.next
 

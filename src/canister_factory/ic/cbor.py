@@ -12,6 +12,7 @@ from typing import Any
 import cbor2
 
 from canister_factory.ic.errors import MalformedCborError
+from canister_factory.ic.foreign_text import quoted
 
 SELF_DESCRIBE = b"\xd9\xd9\xf7"
 """Tag 55799, which opens every message (interface specification, "CBOR encoding of requests and responses")."""
@@ -77,7 +78,7 @@ def loads(data: bytes, what: str = "message") -> Any:
     except RecursionError:
         raise MalformedCborError(f"{what}: CBOR nested too deeply") from None
     except Exception as error:  # its optional tags raise whatever their Python types raise
-        raise MalformedCborError(f"{what}: not valid CBOR: {error}") from None
+        raise MalformedCborError(f"{what}: not valid CBOR: {quoted(str(error), 100)}") from None
     try:
         decoder.read(1)
     except EOFError:

@@ -5,6 +5,8 @@ Owns the types and whether a retry helps. Does not own: retrying, and errors of 
 
 from __future__ import annotations
 
+from canister_factory.ic.foreign_text import quoted
+
 REJECT_CODES = {
     1: "SYS_FATAL",
     2: "SYS_TRANSIENT",
@@ -85,12 +87,13 @@ class RejectedError(IcError):
     """The call was rejected. `certified` tells whether the subnet certified that, or a single replica only says so.
 
     `code` is the protocol's reject code (see `REJECT_CODES`), `error_code` the implementation's, such as `IC0503`.
+    `message` is the canister's or the replica's as it came, for programs; `str()` quotes it escaped and cut.
     """
 
     def __init__(self, code: int, message: str, error_code: str | None = None, *, certified: bool) -> None:
         name = REJECT_CODES.get(code, "unknown reject code")
-        detail = f", {error_code}" if error_code else ""
-        super().__init__(f"rejected with {name} ({code}{detail}): {message}")
+        detail = f", {quoted(error_code, 40)}" if error_code else ""
+        super().__init__(f"rejected with {name} ({code}{detail}): {quoted(message)}")
         self.code = code
         self.message = message
         self.error_code = error_code

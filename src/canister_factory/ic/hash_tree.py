@@ -239,7 +239,9 @@ def check_well_formed(tree: Node) -> None:
                 raise HashTreeError("malformed hash tree: a leaf beside other nodes")
             if isinstance(node, Labeled):
                 if previous is not None and node.label <= previous:
-                    raise HashTreeError(f"malformed hash tree: the label {node.label!r} comes after {previous!r}")
+                    raise HashTreeError(
+                        f"malformed hash tree: the label {node.label[:40]!r} comes after {previous[:40]!r}"
+                    )
                 previous = node.label
                 subtrees.append(node.subtree)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from types import TracebackType
 import httpx
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
+from canister_factory.ic.foreign_text import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ MAX_RESPONSE_BYTES = 8 << 20
 
 TIMEOUT = httpx.Timeout(connect=10, read=60, write=60, pool=120)
 """Seconds. Boundary nodes hold a synchronous call for about 10 s before they answer 202."""
+
+_HTML = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
+_TITLE_WITHIN = 4_000
 
 _RETRIED_STATUSES = frozenset((429, 502, 503, 504))
 # A gateway that gave up (502, 504) may have passed the request on; 429 and 503 refuse it.
@@ -61,9 +67,16 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The body as text for an error message, cut to 500 characters."""
-        text = self.body[:2000].decode(errors="replace").strip()
-        return text[:500] or f"(empty body, HTTP {self.status})"
+        """The body for an error message: one line, escaped and cut; of an HTML page its title."""
+        text = self.body.decode(errors="replace")
+        if _HTML.match(text):
+            title = _TITLE.search(text[:_TITLE_WITHIN])
+            return "an HTML page" + (f" with the title {quoted(_one_line(title[1]), 100)}" if title else "")
+        return quoted(_one_line(text)) or f"(empty body, HTTP {self.status})"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[ \t\r\n]+", " ", text).strip()
 
 
 @contextmanager
@@ -73,7 +86,7 @@ def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise NetworkUnreachableError(
-            f"can't connect to {url}: {error or 'timed out'}{hint and '; ' + hint}"
+            f"can't connect to {url}: {quoted(str(error)) or 'timed out'}{hint and '; ' + hint}"
         ) from error
     except httpx.PoolTimeout as error:
         raise TransportError(
@@ -84,7 +97,7 @@ def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise NetworkConfigError(f"{url!r} is not a usable URL: {error}") from error
     except httpx.HTTPError as error:
-        raise TransportError(f"the connection to {url} broke: {error or type(error).__name__}") from error
+        raise TransportError(f"the connection to {url} broke: {quoted(str(error)) or type(error).__name__}") from error
 
 
 class Transport:

@@ -102,13 +102,13 @@ class ReplicaKeys:
         """
         path = state_dir / _FILE_NAME
         try:
-            text = path.read_text()
+            content = path.read_bytes()
         except FileNotFoundError:
             fresh = _new_secrets()
             _write_private(path, json.dumps(fresh) + "\n")
             return cls._from_secrets(fresh)
         try:
-            return cls._from_secrets(json.loads(text))
+            return cls._from_secrets(json.loads(content))
         except (ValueError, KeyError, TypeError, AttributeError):
             # The cause is cut off on purpose: its message could quote the file's content.
             raise KeyFileError(

@@ -62,7 +62,7 @@ def test_an_expected_failure_is_one_line_and_has_its_traceback_with_debug(capsys
 def test_a_defect_of_ours_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     fail(ZeroDivisionError("oh"))
     shown = capsys.readouterr().err
-    assert "failed: oh\nTraceback (most recent call last)" in shown
+    assert "failed: oh\n  Traceback (most recent call last)" in shown
     assert "ZeroDivisionError: oh" in shown
 
 

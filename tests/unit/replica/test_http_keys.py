@@ -41,14 +41,14 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
         assert str(int(secret, 16)) not in repr(keys)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "not json", '{"root": "00", "subnet": "01", "node": "02"}'])
+@pytest.mark.parametrize("content", ["", "{}", "not json", '{"root": "00", "subnet": "01", "node": "02"}', "\xff{}"])
 def test_a_damaged_key_file_is_reported_and_kept(tmp_path: Path, content: str) -> None:
     file = tmp_path / "keys.json"
-    file.write_text(content)
+    file.write_text(content, "latin-1")
     with pytest.raises(KeyFileError, match=r"keys\.json is damaged") as raised:
         ReplicaKeys.load_or_create(tmp_path)
     assert raised.value.__cause__ is None
-    assert file.read_text() == content
+    assert file.read_text("latin-1") == content
 
 
 def test_the_record_of_a_replica_is_read_back_and_only_its_own_is_removed(tmp_path: Path) -> None:
