@@ -158,7 +158,7 @@ async def _manifest(agent: Agent, personal: PersonalClient, creation: DetailedCr
             held.manifest,
             personal.canister_id,
             agent.network.root_key,
-            agent.transport.clock_ns(),
+            agent.clock(),
         )
     except (VerifyError, CertificateError) as error:
         return Check(name, Verdict.FAILED, str(error))

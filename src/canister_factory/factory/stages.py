@@ -276,7 +276,7 @@ class Stages:
             target,
             self._patience,
             self._agent.network.root_key,
-            self._agent.transport.clock_ns,
+            self._agent.clock,
         )
         await self._verify_by_backend(lock=False)
         self._outcome.source_manifest, self._outcome.target_manifest = found.source_manifest, found.target_manifest

@@ -37,8 +37,9 @@ from canister_factory.ic.request_id import leb128
 
 STATE_ROOT_DOMAIN = b"\x0dic-state-root"
 MAX_AGE_NS = 300 * 10**9
-MAX_FUTURE_NS = 60 * 10**9
-"""How far a subnet's clock may be ahead of ours; a wrong clock here would show as this."""
+MAX_FUTURE_NS = 300 * 10**9
+"""How far a certificate's time may be before or ahead of ours: what the official JavaScript agent allows. Nobody can
+make a certificate of the future without the subnet, so one only shows that the clock here is slow."""
 
 CanisterRange = tuple[bytes, bytes]
 """The lowest and highest canister id of a closed interval, ordered as bytes."""
@@ -103,12 +104,13 @@ class CertificateVerifier:
         )
 
     def verify(
-        self, data: bytes, *, now_ns: int, canister_id: bytes | None = None, subnet_id: bytes | None = None
+        self, data: bytes, *, now_ns: int | None, canister_id: bytes | None = None, subnet_id: bytes | None = None
     ) -> Certificate:
         """Verifies a CBOR certificate that has to speak for a canister (by its effective id) or for a subnet.
 
-        Exactly one of `canister_id` and `subnet_id` is given. `now_ns`: nanoseconds since 1970. A delegated subnet
-        can't speak for the management canister's own id, which is in no range; the root key can speak for all ids.
+        Exactly one of `canister_id` and `subnet_id` is given. `now_ns`: nanoseconds since 1970; `None` leaves out the
+        check of freshness, for whoever has another proof of it. A delegated subnet can't speak for the management
+        canister's own id, which is in no range; the root key can speak for all ids.
 
         Raises `MalformedCertificateError`, `CertificateSignatureError`, `CertificateScopeError` or
         `StaleCertificateError`.
@@ -129,13 +131,15 @@ class CertificateVerifier:
             raise CertificateScopeError(
                 f"the certificate is from subnet {Principal(signer)} instead of {Principal(subnet_id)}"
             )
-        return Certificate(tree, self._fresh_time(tree, now_ns), signer, delegation.ranges if delegation else None)
-
-    def _fresh_time(self, tree: Node, now_ns: int) -> int:
         found = lookup_path(tree, (b"time",))
         if not isinstance(found, Found):
             raise MalformedCertificateError("the certificate has no /time")
         time_ns = read_leb128(found.value)
+        if now_ns is not None:
+            self._check_fresh(time_ns, now_ns)
+        return Certificate(tree, time_ns, signer, delegation.ranges if delegation else None)
+
+    def _check_fresh(self, time_ns: int, now_ns: int) -> None:
         if time_ns < now_ns - self._max_age_ns:
             raise StaleCertificateError(
                 f"the certificate is {(now_ns - time_ns) / 1e9:.1f} s old, above the limit of "
@@ -146,7 +150,6 @@ class CertificateVerifier:
                 f"the certificate's time is {(time_ns - now_ns) / 1e9:.1f} s in the future, above the limit of "
                 f"{self._max_future_ns / 1e9:g} s: check this computer's clock"
             )
-        return time_ns
 
     def _delegation(self, items: Any) -> _Delegation:
         """Verifies a delegation, or finds that this very one was verified before.

@@ -39,7 +39,10 @@ class NetworkConfigError(IcError):
 
 
 class TransportError(IcError):
-    """The network was reached but gave no usable answer in time: time-outs, broken connections, 5xx, too large."""
+    """The network was reached but gave no usable answer in time: time-outs, broken connections, 5xx, too large.
+
+    Of an update call it only says that nothing was delivered; otherwise that call's outcome is unknown instead.
+    """
 
     retry_helps = True
 
@@ -65,6 +68,10 @@ class ProtocolError(IcError):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RequestExpiryError(ProtocolError):
+    """The network refused a request for its expiry: this computer's clock and the network's differ."""
 
 
 class MalformedCborError(ProtocolError):
@@ -128,6 +135,10 @@ class QuerySignatureError(IcError):
     retry_helps = True
 
 
+class StaleAnswerError(QuerySignatureError):
+    """The time in a query answer's signature is too old, or lies in the future."""
+
+
 # --- Certificates ---------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +159,7 @@ class CertificateSignatureError(CertificateError):
 
 
 class StaleCertificateError(CertificateError):
-    """A certificate's time is too old, or lies in the future."""
+    """A certificate's time is too old, or lies in the future: a replica that lags, a replay, or a wrong clock here."""
 
     retry_helps = True
 

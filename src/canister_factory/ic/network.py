@@ -18,7 +18,7 @@ from ic.constants import IC_ROOT_KEY
 from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key
 from canister_factory.ic.errors import CertificateError, NetworkConfigError, NetworkUnreachableError, ProtocolError
-from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_exceptions
+from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_environment_errors, map_exceptions
 
 MAINNET_URL = "https://icp-api.io"
 LOCAL_URL = "http://127.0.0.1:4943"
@@ -162,10 +162,9 @@ def _checked_url(text: str, allow_plain_http: bool) -> str:
 
 def _fetch_root_key(url: str, hint: str, http: httpx.BaseTransport | None) -> bytes:
     """The root key that a test network says is its own."""
-    with (
-        map_exceptions(url, hint),
-        httpx.Client(transport=http, timeout=10, trust_env=not is_loopback(url)) as client,
-    ):
+    with map_environment_errors():
+        client = httpx.Client(transport=http, timeout=10, trust_env=not is_loopback(url))
+    with map_exceptions(url, hint), client:
         answer = client.get(f"{url}/api/v2/status")
     if answer.status_code != 200 or len(answer.content) > MAX_RESPONSE_BYTES:
         raise ProtocolError(

@@ -18,7 +18,13 @@ from canister_factory.ic.certificate import (
     canister_ranges,
     in_ranges,
 )
-from canister_factory.ic.errors import CertificateScopeError, ProtocolError, QuerySignatureError, SignatureError
+from canister_factory.ic.errors import (
+    CertificateScopeError,
+    ProtocolError,
+    QuerySignatureError,
+    SignatureError,
+    StaleAnswerError,
+)
 from canister_factory.ic.hash_tree import Found, labels
 from canister_factory.ic.public_key import verify_signature
 from canister_factory.ic.request_id import hash_of_map
@@ -64,10 +70,12 @@ class SubnetKeys:
         """Whether the canister is this subnet's."""
         return in_ranges(self.ranges, canister_id)
 
-    def verify(self, answer: Mapping[str, Any], request_id: bytes, now_ns: int) -> None:
+    def verify(self, answer: Mapping[str, Any], request_id: bytes, now_ns: int | None) -> int:
         """Checks that every signature of a query answer is fresh and by a node of this subnet.
 
-        Raises `UnverifiedAnswerError`, `QuerySignatureError`, or `ProtocolError` for an answer of the wrong form.
+        Returns the earliest time that a node gave (nanoseconds since 1970). `now_ns`: as `CertificateVerifier.verify`
+        takes it. Raises `UnverifiedAnswerError`, `StaleAnswerError`, `QuerySignatureError`, or `ProtocolError` for an
+        answer of the wrong form.
         """
         signatures = answer.get("signatures")
         if not isinstance(signatures, list) or not signatures:
@@ -75,6 +83,7 @@ class SubnetKeys:
         if len(signatures) > max(len(self.node_keys), 1):
             raise QuerySignatureError("the query answer has more signatures than the subnet has nodes")
         signed = _signed_fields(answer)
+        times: list[int] = []
         for item in signatures:
             match item:
                 case {"timestamp": int(time_ns), "signature": bytes(signature), "identity": bytes(node_id)} if (
@@ -83,8 +92,8 @@ class SubnetKeys:
                     pass
                 case _:
                     raise ProtocolError("a signature of a query answer is not a map of timestamp, signature, identity")
-            if not now_ns - MAX_AGE_NS <= time_ns <= now_ns + MAX_FUTURE_NS:
-                raise QuerySignatureError(
+            if now_ns is not None and not now_ns - MAX_AGE_NS <= time_ns <= now_ns + MAX_FUTURE_NS:
+                raise StaleAnswerError(
                     f"the query answer says that it was signed {(now_ns - time_ns) / 1e9:.1f} s ago, outside of the "
                     f"{MAX_AGE_NS / 1e9:g} s for which answers are taken; check this computer's clock"
                 )
@@ -101,6 +110,8 @@ class SubnetKeys:
                 raise UnverifiedAnswerError(
                     f"the query answer is not what node {Principal(node_id)} signed: {error}"
                 ) from None
+            times.append(time_ns)
+        return min(times)
 
 
 def _signed_fields(answer: Mapping[str, Any]) -> dict[str, Any]:

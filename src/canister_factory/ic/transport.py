@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import re
 import time
@@ -21,6 +22,7 @@ import httpx
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.foreign_text import quoted
+from canister_factory.ic.trace import Span
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,8 @@ _TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
 _TITLE_WITHIN = 4_000
 
 _RETRIED_STATUSES = frozenset((429, 502, 503, 504))
-# A gateway that gave up (502, 504) may have passed the request on; 429 and 503 refuse it.
-_MAYBE_DELIVERED_STATUSES = frozenset((502, 504))
+# A gateway that gave up (502, 504), or lost its connection to the node (503 of some), may have passed the request on.
+_MAYBE_DELIVERED_STATUSES = frozenset((502, 503, 504))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise NetworkUnreachableError(
             f"can't connect to {url}: {quoted(str(error)) or 'timed out'}{hint and '; ' + hint}"
+        ) from error
+    except httpx.ProxyError as error:
+        raise NetworkUnreachableError(
+            f"the proxy that {_proxy_variable()} names refuses to connect to {url}: {quoted(str(error))}"
         ) from error
     except httpx.PoolTimeout as error:
         raise TransportError(
@@ -163,26 +169,34 @@ class Transport:
             chance=self._chance,
         )
 
-    async def get(self, path: str) -> Response:
+    async def get(self, path: str, *, span: Span | None = None) -> Response:
         """`GET`, retried like `post`. A path below `url`."""
-        return await self._request("GET", path, None, None)
+        return await self._request("GET", path, None, None, span)
 
-    async def post(self, path: str, body: bytes, *, deadline_ns: int | None = None) -> Response:
+    async def post(
+        self, path: str, body: bytes, *, deadline_ns: int | None = None, span: Span | None = None
+    ) -> Response:
         """Sends a CBOR body, the same bytes again on failures that may pass; gives up at `deadline_ns` (since 1970).
 
-        Returns the answer whatever its status, except 429, 502, 503, 504, which are retried. Raises
-        `NetworkUnreachableError`, or `TransportError` which tells whether the body may have arrived.
+        Returns the answer whatever its status, except 429, 502, 503, 504, which are retried. `span`: the request that
+        this is for; it is told of each attempt. Raises `NetworkUnreachableError`, or `TransportError` which tells
+        whether the body may have arrived, or `NetworkConfigError` for a proxy or CA file that can't be used.
         """
-        return await self._request("POST", path, body, deadline_ns)
+        return await self._request("POST", path, body, deadline_ns, span)
 
-    async def _request(self, method: str, path: str, body: bytes | None, deadline_ns: int | None) -> Response:
+    async def _request(
+        self, method: str, path: str, body: bytes | None, deadline_ns: int | None, span: Span | None
+    ) -> Response:
+        span = span or Span(lambda event: None, method)
         attempt = unreachable = 0
         maybe_delivered = False
         while True:
             attempt += 1
             retry_after_s: float | None = None
             try:
-                response, retry_after_s = await self._attempt(method, path, body)
+                with span.attempt(path, len(body or b"")) as event:
+                    response, retry_after_s = await self._attempt(method, path, body)
+                    event.bytes_received, event.outcome = len(response.body), f"HTTP {response.status}"
                 if response.status not in _RETRIED_STATUSES:
                     return Response(response.status, response.body, resent=maybe_delivered)
                 failure = TransportError(
@@ -200,7 +214,7 @@ class Transport:
                 if maybe_delivered and not failure.maybe_delivered:
                     raise TransportError(f"{failure} (an earlier attempt may have arrived)") from failure
                 raise failure
-            logger.debug("attempt %d at %s%s failed, again in %.2f s: %s", attempt, self.url, path, delay_s, failure)
+            logger.debug("again in %.2f s: %s", delay_s, failure)
             await self.sleep(delay_s)
 
     async def _attempt(self, method: str, path: str, body: bytes | None) -> tuple[Response, float | None]:
@@ -224,16 +238,49 @@ class Transport:
             limits = httpx.Limits(
                 max_connections=self._max_connections, max_keepalive_connections=self._max_connections
             )
-            self._client = httpx.AsyncClient(
-                transport=self._http,
-                timeout=TIMEOUT,
-                limits=limits,
-                headers={"accept-encoding": "identity", "user-agent": "canister-factory"},
-                trust_env=not self._direct,
-                # Loading the certificates of authorities takes longer than many a command, and plain http needs none.
-                verify=self.url.startswith("https:"),
-            )
+            with map_environment_errors():
+                self._client = httpx.AsyncClient(
+                    transport=self._http,
+                    timeout=TIMEOUT,
+                    limits=limits,
+                    headers={"accept-encoding": "identity", "user-agent": "canister-factory"},
+                    trust_env=not self._direct,
+                    # Loading the authorities' certificates takes longer than many a command; plain http needs none.
+                    verify=self.url.startswith("https:"),
+                )
         return self._client
+
+
+@contextmanager
+def map_environment_errors() -> Iterator[None]:
+    """Around the making of an HTTP client, which reads proxies and CA files from the environment.
+
+    Raises `NetworkConfigError` that names the variable and what to do.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise NetworkConfigError(
+            f"{_proxy_variable('socks')} asks for a SOCKS proxy, which needs another package: install it with "
+            "pip install 'httpx[socks]', or unset the variable"
+        ) from error
+    except OSError as error:  # a file that isn't there, or isn't one of certificates (ssl.SSLError)
+        name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        raise NetworkConfigError(
+            f"{name} is {quoted(os.environ.get(name, ''))}, which can't be read as certificates of authorities "
+            f"({error.strerror or error}): correct it or unset it"
+        ) from error
+    except (ValueError, httpx.InvalidURL) as error:
+        raise NetworkConfigError(
+            f"{_proxy_variable()} is not the URL of a proxy that can be used: write it as http://HOST:PORT, or unset it"
+        ) from error
+
+
+def _proxy_variable(scheme: str = "") -> str:
+    """The environment's variable with a proxy of this scheme. Its value isn't shown: it may hold a password."""
+    names = [name for base in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY") for name in (base.lower(), base)]
+    found = [name for name in names if os.environ.get(name, "").lower().startswith(scheme) and os.environ.get(name)]
+    return " or ".join(found) if found else "a proxy setting of this system"
 
 
 def _retry_after_s(headers: httpx.Headers, now_ns: int) -> float | None:

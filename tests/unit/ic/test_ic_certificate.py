@@ -151,10 +151,10 @@ def test_a_stale_certificate_is_refused(age_s: int) -> None:
 
 def test_a_certificate_from_the_future_is_refused() -> None:
     with pytest.raises(StaleCertificateError, match="in the future"):
-        verify(certificate(), now_ns=NOW_NS - 61 * SECOND)
+        verify(certificate(), now_ns=NOW_NS - 301 * SECOND)
 
 
-@pytest.mark.parametrize("age_s", [300, 0, -60])
+@pytest.mark.parametrize("age_s", [300, 0, -300])
 def test_a_certificate_within_the_limits_of_age_is_believed(age_s: int) -> None:
     verify(certificate(), now_ns=NOW_NS + age_s * SECOND)
 

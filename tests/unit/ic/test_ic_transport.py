@@ -1,5 +1,6 @@
 """The transport: the same bytes again when that can help, and never a library's exception."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -10,6 +11,7 @@ import pytest
 from ic_test_support import NOW_NS, FakeClock
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
+from canister_factory.ic.network import Network
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, RetryPolicy, Transport
 
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -68,6 +70,7 @@ async def test_an_answer_tells_whether_an_earlier_attempt_may_have_arrived() -> 
     for first, expected in [
         (httpx.ReadTimeout("slow"), True),
         (httpx.Response(504), True),
+        (httpx.Response(503), True),
         (httpx.Response(429), False),
     ]:
         async with Server(first, ok()).transport() as transport:
@@ -89,7 +92,6 @@ async def test_it_gives_up_after_the_allowed_attempts_and_counts_what_was_thrott
         with pytest.raises(TransportError, match="HTTP 503: overloaded") as caught:
             await transport.post("/call", b"envelope")
     assert caught.value.retry_helps
-    assert not caught.value.maybe_delivered
     assert transport.throttled == 4
 
 
@@ -129,6 +131,7 @@ async def test_retry_after_is_honoured_within_reason(value: str, waited: float) 
         (httpx.RemoteProtocolError("gone"), True),
         (httpx.PoolTimeout("busy"), False),
         (httpx.ConnectTimeout("slow"), False),
+        (httpx.ProxyError("407 Proxy Authentication Required"), False),
     ],
 )
 async def test_each_failure_tells_whether_the_request_may_have_arrived(
@@ -170,6 +173,32 @@ async def test_a_url_that_http_cannot_use_is_refused() -> None:
     async with Transport("gopher://127.0.0.1") as transport:
         with pytest.raises(NetworkConfigError):
             await transport.get("/")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("ALL_PROXY", "socks5://user:secret@proxy.test:1080", r"ALL_PROXY asks for a SOCKS proxy.*pip install"),
+        ("https_proxy", "gopher://user:secret@proxy.test", "https_proxy is not the URL of a proxy"),
+        ("SSL_CERT_FILE", "/no/such/file.pem", "SSL_CERT_FILE is /no/such/file.pem, .*No such file.*unset it"),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE is .*can't be read as certificates"),
+    ],
+)
+async def test_an_environment_that_can_not_be_used_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, advice: str
+) -> None:
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    async with Transport("https://127.0.0.1:1") as transport:
+        with pytest.raises(NetworkConfigError, match=advice) as caught:
+            await transport.get("/")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(NetworkConfigError, match=advice):
+        Network.resolve("https://test.invalid", fetch_root_key=True)
 
 
 async def test_a_closed_transport_opens_again_and_says_which_state_it_is_in() -> None:

@@ -1,0 +1,112 @@
+"""The one tracing seam: an event for each request and for each attempt at it, which logs, metrics and tests share.
+
+Owns the event and its line in the log. Does not own: sending, and who listens (`Agent(trace=...)`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.foreign_text import escaped
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Event:
+    """A request that ended, or (not `complete`) one HTTP exchange on its behalf.
+
+    `kind` is `call`, `query`, `read_state` or `status`; polling shows as exchanges of kind `read_state` with the method
+    and request id of the call that is waited for. `attempt` counts from 1; of a complete request it is how many there
+    were, 0 if nothing was sent. `outcome` is `replied`, `HTTP 200` or the like, or the name of an error.
+    """
+
+    kind: str
+    canister: str
+    method: str
+    request_id: bytes
+    complete: bool
+    attempt: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    outcome: str = ""
+    milliseconds: float = 0.0
+
+    def __str__(self) -> str:
+        digits = self.request_id.hex()
+        request = f", request {digits[:8]}…{digits[-8:]}" if digits else ""
+        subject = " of ".join(filter(None, (escaped(self.method), self.canister)))
+        attempt = f"{self.attempt} attempt{'' if self.attempt == 1 else 's'}" if self.complete else f"#{self.attempt}"
+        return f"{self.kind} {subject}{request}, {attempt}: {self.outcome} in {self.milliseconds:.0f} ms"
+
+
+Hook = Callable[[Event], None]
+"""Told of every event, complete or not; an exception that it raises ends the request."""
+
+
+def log(event: Event) -> None:
+    """The default hook: complete requests at INFO, each attempt at DEBUG. Records carry the event as `request`."""
+    level = logging.INFO if event.complete else logging.DEBUG
+    if not logger.isEnabledFor(level):
+        return
+    sizes = "" if event.complete else f", {event.bytes_sent:,} bytes sent, {event.bytes_received:,} received"
+    logger.log(level, "%s%s", event, sizes, extra={"request": event})
+
+
+class Span:
+    """One request while it lasts; a context manager that tells of its end, whatever that is."""
+
+    def __init__(self, hook: Hook, kind: str, canister: object = "", method: str = "") -> None:
+        self._hook = hook
+        self._event = Event(kind, str(canister), method, b"", complete=True)
+        self._began = 0.0
+
+    def __repr__(self) -> str:
+        return f"Span({self._event})"
+
+    def about(self, request_id: bytes) -> None:
+        """Names the signed request; one that is signed anew for another expiry has a new id."""
+        self._event.request_id = request_id
+
+    def __enter__(self) -> Span:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._event.outcome = "replied" if error is None else _name(error)
+        self._event.milliseconds = (time.perf_counter() - self._began) * 1e3
+        self._hook(self._event)
+
+    @contextmanager
+    def attempt(self, path: str, bytes_sent: int) -> Iterator[Event]:
+        """One exchange at a URL path, whose last part is its kind. The body sets what was received, and the outcome."""
+        whole = self._event
+        whole.attempt += 1
+        whole.bytes_sent += bytes_sent
+        event = Event(
+            path.rsplit("/", 1)[-1], whole.canister, whole.method, whole.request_id, False, whole.attempt, bytes_sent
+        )
+        began = time.perf_counter()
+        try:
+            yield event
+        except BaseException as error:
+            event.outcome = _name(error)
+            raise
+        finally:
+            event.milliseconds = (time.perf_counter() - began) * 1e3
+            whole.bytes_received += event.bytes_received
+            self._hook(event)
+
+
+def _name(error: BaseException) -> str:
+    if isinstance(error, RejectedError):
+        return f"rejected ({error.code}{', ' + escaped(error.error_code) if error.error_code else ''})"
+    return type(error).__name__
