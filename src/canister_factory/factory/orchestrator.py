@@ -19,10 +19,10 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError, to_creation_error
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
-from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.factory.patience import Patience, Sleep, is_open
 from canister_factory.factory.stages import Outcome, Stages
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import IcError, OutcomeUnknownError
+from canister_factory.ic.errors import IcError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ class Orchestrator:
             CreationRefused: there is no open request, or another worker has the lease (kind Busy).
             LeaseLostError: another worker took over; nothing was done since.
             CreationFailedError: the creation is Failed, on record; the owner may retry it.
-            IcError: the network failed for longer than all attempts took; the creation stays open, run it again.
+            IcError: the network failed, or gave no answer that can be trusted, for longer than all attempts took; the
+                creation stays open, run it again.
         """
         patience = Patience(self.config, sleep=self._sleep, emit=self._emit)
         lease = Lease(self.backend, owner, self.config, patience, sleep=self._sleep, clock=self._clock)
@@ -95,7 +96,7 @@ class Orchestrator:
             await asyncio.shield(lease.release())
             raise
         except Exception as error:
-            if _passes(error):
+            if is_open(error):
                 await lease.release()
                 raise
             raise await self._failed(error, stages, lease) from error
@@ -111,8 +112,3 @@ class Orchestrator:
             logger.warning("the failure could not be recorded, the creation stays open: %s", refusal)
             return error
         return CreationFailedError(recorded.error or told, stage=stages.stage, canister_id=stages.canister_id)
-
-
-def _passes(error: Exception) -> bool:
-    """Whether only time is needed: then the creation stays open, and the next run goes on from there."""
-    return isinstance(error, OutcomeUnknownError) or (isinstance(error, IcError) and error.retry_helps)

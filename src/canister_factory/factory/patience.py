@@ -1,5 +1,6 @@
-"""Making an idempotent call again when its outcome is unknown or the network failed. Owns when and how often; does not
-own which calls are idempotent: whoever asks for it knows.
+"""Which failures pass, and making an idempotent call again after one that does.
+
+Owns when and how often. Does not own which calls are idempotent: whoever asks for it knows.
 """
 
 from __future__ import annotations
@@ -10,11 +11,48 @@ from typing import ParamSpec, TypeVar
 
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.events import EventHook, Retrying, ignore
-from canister_factory.ic.errors import IcError, NetworkUnreachableError, OutcomeUnknownError
+from canister_factory.ic.errors import (
+    CanisterNotFoundError,
+    IcError,
+    IdentityError,
+    IngressTooLargeError,
+    NetworkConfigError,
+    NetworkUnreachableError,
+    ProtocolError,
+    RejectedError,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[object]]
+
+
+# What an `IcError` of these kinds says holds: certified, or a fact about what we ourselves were about to send.
+_SETTLED = (CanisterNotFoundError, IdentityError, IngressTooLargeError, NetworkConfigError)
+
+
+def may_be_repeated(error: Exception) -> bool:
+    """Whether an idempotent call may well succeed when it is made again in a moment.
+
+    So it is after an unknown outcome, a failing network, and an answer that can't be read or trusted (the next one may
+    come from another replica or another way); not after a rejection for a reason that lasts, or a refused request.
+    """
+    if isinstance(error, RejectedError):
+        return error.retry_helps
+    if isinstance(error, ProtocolError) and error.status is not None:
+        return False
+    return is_open(error) and not isinstance(error, NetworkUnreachableError)
+
+
+def is_open(error: Exception) -> bool:
+    """Whether a failure says nothing certain about a creation, which therefore stays open for the next run.
+
+    Only what canisters or the network certify, what was found by comparing, and defects of our own decide against a
+    creation. Everything else that can be wrong with an answer or with the way to the network is nobody's verdict on it.
+    """
+    if isinstance(error, RejectedError):
+        return error.retry_helps or not error.certified
+    return isinstance(error, IcError) and not isinstance(error, _SETTLED)
 
 
 class Patience:
@@ -40,8 +78,7 @@ class Patience:
             try:
                 return await call(*args, **kwargs)
             except IcError as error:
-                passing = error.retry_helps or isinstance(error, OutcomeUnknownError)
-                if attempt == self._config.attempts or not passing or isinstance(error, NetworkUnreachableError):
+                if attempt == self._config.attempts or not may_be_repeated(error):
                     raise
                 self.on_pressure()
                 pause = self._config.backoff_seconds * 2 ** (attempt - 1)

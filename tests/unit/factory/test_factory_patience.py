@@ -20,8 +20,22 @@ from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import InstallError, LeaseLostError, to_creation_error
 from canister_factory.factory.lease import Lease
-from canister_factory.factory.patience import Patience
-from canister_factory.ic.errors import NetworkUnreachableError, OutcomeUnknownError, RejectedError, TransportError
+from canister_factory.factory.patience import Patience, is_open
+from canister_factory.ic.errors import (
+    CanisterNotFoundError,
+    CertificateScopeError,
+    CertificateSignatureError,
+    IngressTooLargeError,
+    MalformedCborError,
+    NetworkConfigError,
+    NetworkUnreachableError,
+    OutcomeUnknownError,
+    ProtocolError,
+    QuerySignatureError,
+    RejectedError,
+    StaleCertificateError,
+    TransportError,
+)
 
 OWNER = Principal(b"\x07" * 10)
 
@@ -50,6 +64,41 @@ def patience(clock: Clock, **config: Any) -> Patience:
     return Patience(FactoryConfig(backoff_seconds=1, attempts=3, **config), sleep=clock.sleep)
 
 
+UNTRUSTED = [
+    CertificateSignatureError("signed by a stranger"),
+    CertificateScopeError("another subnet's"),
+    StaleCertificateError("of yesterday"),
+    QuerySignatureError("not signed"),
+    MalformedCborError("not CBOR"),
+    ProtocolError("neither a reply nor a rejection"),
+]
+UNCERTIFIED = [
+    NetworkUnreachableError("nobody there"),
+    ProtocolError("HTTP 403: a portal wants a login", status=403),
+    RejectedError(4, "one replica says no", certified=False),
+]
+CERTAIN = [
+    RejectedError(4, "no", certified=True),
+    RejectedError(5, "trapped", "IC0503", certified=True),
+    CanisterNotFoundError("deleted"),
+    IngressTooLargeError("the call", 3, 2),
+    NetworkConfigError("a proxy that can't be used"),
+    InstallError("another module"),
+    refusal(CreationErrorKind.ReserveInsufficient),
+    ValueError("a defect"),
+]
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknownError(b"id", 1, "no answer"), *UNTRUSTED, *UNCERTIFIED], ids=repr)
+def test_what_nobody_certifies_leaves_a_creation_open(failure: Exception) -> None:
+    assert is_open(failure)
+
+
+@pytest.mark.parametrize("failure", CERTAIN, ids=repr)
+def test_what_is_certain_decides_a_creation(failure: Exception) -> None:
+    assert not is_open(failure)
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -58,7 +107,9 @@ def patience(clock: Clock, **config: Any) -> Patience:
         RejectedError(2, "busy", certified=False),
         RejectedError(5, "stopped for its upgrade", "IC0508", certified=False),
         RejectedError(5, "stopping for its upgrade", "IC0509", certified=True),
+        *UNTRUSTED,
     ],
+    ids=repr,
 )
 async def test_a_passing_failure_is_waited_out(failure: Exception) -> None:
     clock, failures, pressed = Clock(), [failure, failure], []
@@ -78,12 +129,11 @@ async def test_a_passing_failure_is_waited_out(failure: Exception) -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        NetworkUnreachableError("nobody there"),
-        RejectedError(4, "no", certified=True),
-        RejectedError(5, "trapped", "IC0503", certified=True),
+        *UNCERTIFIED,
+        *CERTAIN,
         refusal(CreationErrorKind.Busy),
-        ValueError("a defect"),
     ],
+    ids=repr,
 )
 async def test_any_other_failure_goes_through_at_once(failure: Exception) -> None:
     clock = Clock()
