@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 
 from canister_factory.ic.errors import RejectedError
@@ -51,12 +51,18 @@ Hook = Callable[[Event], None]
 
 
 def log(event: Event) -> None:
-    """The default hook: complete requests at INFO, each attempt at DEBUG. Records carry the event as `request`."""
+    """The default hook: complete requests at INFO, each attempt at DEBUG. Records carry the fields of the event."""
     level = logging.INFO if event.complete else logging.DEBUG
     if not logger.isEnabledFor(level):
         return
     sizes = "" if event.complete else f", {event.bytes_sent:,} bytes sent, {event.bytes_received:,} received"
-    logger.log(level, "%s%s", event, sizes, extra={"request": event})
+    logger.log(level, "%s%s", event, sizes, extra=fields_of(event))
+
+
+def fields_of(event: Event) -> dict[str, object]:
+    """The event's fields that say something, as plain values for JSON."""
+    fields = {**asdict(event), "request_id": event.request_id.hex(), "milliseconds": round(event.milliseconds, 1)}
+    return {name: value for name, value in fields.items() if value != ""}
 
 
 class Span:

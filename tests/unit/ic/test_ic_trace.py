@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -76,7 +77,7 @@ async def test_queries_reads_and_failures_are_told(agent: Agent, net: FakeNetwor
 
 @pytest.fixture
 def restored_logging() -> Iterator[None]:
-    names = ("", "httpx", "httpcore")
+    names = ("", "canister_factory")
     before = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     handlers = logging.getLogger().handlers[:]
     yield
@@ -99,5 +100,20 @@ async def test_v_shows_each_call_on_a_line_and_vv_each_attempt_instead_of_http_l
         rf"(?:call|read_state) add of {CANISTER}, request \w{{8}}…\w{{8}}, (?:#\d|2 attempts): .+ in \d+ ms", shown
     )
     assert len(told) == lines
-    assert "HTTP Request" not in shown
+    assert "HTTP Request" not in shown  # the HTTP library's own lines
     assert "receive_response" not in shown
+
+
+@pytest.mark.usefixtures("restored_logging")
+async def test_with_json_a_call_is_an_object_with_its_request_id(
+    net: FakeNetwork, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.settings, "json", True)
+    output.start_logging(1)
+    async with Agent(Identity.generate(), net.network(), transport=net.transport()) as agent:
+        await agent.update(CANISTER, "add", b"1")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    (request_id,) = net.executed
+    assert (told["request_id"], told["method"], told["outcome"]) == (request_id.hex(), "add", "replied")
+    assert (told["canister"], told["attempt"], told["level"]) == (str(CANISTER), 1, "info")
