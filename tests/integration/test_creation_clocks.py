@@ -10,10 +10,13 @@ import pytest
 from creation_world import World, inline, note
 from test_creation import read_back
 
+from canister_factory.cli.doctor import _clock
+from canister_factory.cli.results import Verdict
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
+from canister_factory.ic.network import Network
 
 MINUTES = 60 * 10**9
 
@@ -58,3 +61,22 @@ async def test_the_time_is_also_learnt_where_no_canister_is(world: World) -> Non
     assert abs(agent.clock() - time.time_ns()) < MINUTES
     with pytest.raises(CanisterNotFoundError):
         await agent.canister_info(type(effective)(effective.bytes[:6] + b"\x0f\xff\x01\x01"))
+
+
+@pytest.mark.parametrize(
+    ("skew_minutes", "verdict", "found"),
+    [
+        (0, Verdict.OK, "within"),
+        (-20, Verdict.FAILED, "s behind"),
+        (180, Verdict.FAILED, "s ahead of"),
+        (-2880, Verdict.FAILED, "expiry"),
+        (2880, Verdict.FAILED, "expiry"),
+    ],
+)
+async def test_doctor_tells_how_far_a_clock_is_off_although_calls_work(
+    network: Network, skew_minutes: int, verdict: Verdict, found: str
+) -> None:
+    skew_ns = skew_minutes * MINUTES
+    async with Agent(Identity.generate(), network, clock_ns=lambda: time.time_ns() + skew_ns) as agent:
+        check = await _clock(agent, lambda: time.time() + skew_ns / 1e9)
+    assert (check.verdict, found in check.found) == (verdict, True)

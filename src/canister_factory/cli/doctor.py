@@ -37,6 +37,7 @@ from canister_factory.ic.errors import (
     IdentityError,
     NetworkConfigError,
     NetworkUnreachableError,
+    RequestExpiryError,
     StaleCertificateError,
 )
 from canister_factory.ic.foreign_text import quoted
@@ -193,7 +194,7 @@ async def _clock(agent: Agent, now: Callable[[], float] = time.time) -> Check:
         before = now()
         certificate = await agent.read_state(effective, [[b"time"]])
         after = now()
-    except StaleCertificateError as error:
+    except (StaleCertificateError, RequestExpiryError) as error:
         return Check("clock", Verdict.FAILED, str(error), advice)
     except IcError as error:
         return Check("clock", Verdict.WARNING, f"the network's time can't be read: {error}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 
 from canister_factory.candid.principal import Principal
@@ -45,7 +44,7 @@ class Worker:
         idle_seconds: float = 10.0,
         finished: Finished = lambda owner, result: None,
         sleep: Sleep = asyncio.sleep,
-        clock_ns: Callable[[], int] = time.time_ns,
+        clock_ns: Callable[[], int] | None = None,
     ) -> None:
         if parallel < 1:
             raise ValueError(f"parallel must be at least 1, not {parallel}")
@@ -54,7 +53,7 @@ class Worker:
         self._idle_seconds = idle_seconds
         self._finished = finished
         self._sleep = sleep
-        self._clock_ns = clock_ns
+        self._clock_ns = clock_ns or (lambda: orchestrator.agent.clock())  # leases end by the network's time
 
     def __repr__(self) -> str:
         return f"Worker({self._orchestrator}, parallel={self._parallel})"
