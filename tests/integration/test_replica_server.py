@@ -24,7 +24,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.envelope import sign_envelope
-from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.errors import CertificateError, OutcomeUnknownError, RejectedError
 from canister_factory.ic.hash_tree import Found
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
@@ -97,8 +97,10 @@ async def test_a_client_with_another_root_key_believes_nothing(replica: ReplicaP
     with ReplicaProcess() as other:
         stranger = Network.resolve(replica.url, root_key=other.root_key)
     async with Agent(Identity.generate(), stranger) as agent:
-        with pytest.raises(CertificateError):
+        with pytest.raises(OutcomeUnknownError, match="root key"):
             await agent.update(canister, "add", b"")
+        with pytest.raises(CertificateError):
+            await agent.canister_info(canister)
 
 
 async def test_certified_data_reaches_the_client_of_a_query(replica: ReplicaProcess) -> None:

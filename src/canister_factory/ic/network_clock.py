@@ -54,6 +54,11 @@ class NetworkClock:
         self._latest_ns = max(self._latest_ns, fresh_ns)
 
     @property
+    def has_seen(self) -> bool:
+        """Whether anything fresh was ever verified: then the root key is the network's."""
+        return self._latest_ns > 0
+
+    @property
     def checked_lately(self) -> bool:
         """Whether the network agreed with this clock within the last minute, so that asking again tells nothing."""
         return self._right_at_ns is not None and 0 <= self.local_ns() - self._right_at_ns < _CHECKED_AGAIN_NS

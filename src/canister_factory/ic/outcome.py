@@ -15,6 +15,7 @@ from canister_factory.ic import cbor
 from canister_factory.ic.certificate import Certificate
 from canister_factory.ic.errors import (
     CertificateError,
+    CertificateSignatureError,
     IcError,
     OutcomeUnknownError,
     ProtocolError,
@@ -39,6 +40,9 @@ _RESEND_AFTER_NS = 5 * 10**9
 
 # Refusals to read the status, one after the other, until it is taken as settled that it may not be read.
 _REFUSALS_TAKEN = 5
+
+# Answers signed by a stranger, until a root key that never fitted anything is taken for another network's.
+_STRANGERS_TAKEN = 8
 
 # What a time-out on the way looks like, although it is of the kind "the client's fault".
 _TIMED_OUT = frozenset((408, 425, 429, 499))
@@ -143,14 +147,20 @@ async def wait(requester: Requester, call: Call, reason: str, span: Span) -> byt
 
     Returns the certified reply. Raises `RejectedError` (certified) or `OutcomeUnknownError`, nothing else: an answer
     that can't be read or trusted only means to ask again. `reason`: why it isn't known yet.
+
+    It gives up earlier, after some seconds, where asking on tells nothing: the status may not be read, or nothing that
+    this network ever said was signed by its root key, so that the root key must be another network's.
     """
     clock, request = requester.clock, call.request
     path = [b"request_status", request.request_id]
-    delay_s, refusals = _POLL_FIRST_S, 0
+    delay_s, refusals, strangers = _POLL_FIRST_S, 0, 0
     deadline_ns = request.expiry_ns + _EXPIRY_MARGIN_NS
     sent_ns = clock()
     logger.debug("waiting for request %s: %s", request.request_id.hex(), reason)
     while clock() < deadline_ns and refusals < _REFUSALS_TAKEN:
+        if strangers >= _STRANGERS_TAKEN and not clock.has_seen:
+            reason += "; is the root key this network's?"
+            break
         await requester.transport.sleep(delay_s)
         delay_s = min(delay_s * _POLL_FACTOR, _POLL_MAX_S)
         try:
@@ -162,6 +172,7 @@ async def wait(requester: Requester, call: Call, reason: str, span: Span) -> byt
         except (ProtocolError, CertificateError) as error:
             refused = _is_refusal(getattr(error, "status", None))
             refusals = refusals + 1 if refused else 0
+            strangers = strangers + 1 if isinstance(error, CertificateSignatureError) else 0
             reason = f"its status can't be read: {error}" if refused else _distrust(error)
             continue
         if isinstance(judged, bytes):

@@ -129,7 +129,7 @@ REFUSALS = {f"HTTP {status}": failing(status, content=b"no") for status in (400,
 
 
 @pytest.mark.parametrize("lie", LIES)
-@pytest.mark.parametrize("lies_first", [1, 2, 9])
+@pytest.mark.parametrize("lies_first", [1, 2, 8])
 async def test_what_may_have_been_delivered_is_asked_for_until_the_certified_reply_is_there(
     net: FakeNetwork, lie: str, lies_first: int
 ) -> None:
@@ -146,7 +146,9 @@ async def test_when_no_answer_can_be_trusted_the_outcome_is_unknown_and_nothing_
     net: FakeNetwork, lie: str
 ) -> None:
     liar = Liar(net, LIES[lie])
+    liar.lies = lambda number: number > 1
     async with liar.agent() as agent:
+        await agent.read_state(CANISTER, [[b"time"]])
         with pytest.raises(OutcomeUnknownError) as caught:
             await agent.update(CANISTER, "add", b"1")
     assert not caught.value.retry_helps
