@@ -128,9 +128,9 @@ def overview(ask: Ask) -> None:
             ("creation", "enabled" if found["creation_enabled"] else "disabled"),
             ("creations", ", ".join(f"{count} {name}" for name, count in found["creations"].items()) or "none yet"),
             ("reserve", f"{output.cycles(found['reserve'])} available, {found['alert_level']}"),
-            ("admins", ", ".join(map(str, found["admins"])) or "none but the controllers"),
-            ("operators", ", ".join(map(str, found["operators"])) or "none: nobody can run creations"),
-            ("releases", ", ".join(digest.hex() for digest in found["releases"]) or "none: nothing can be installed"),
+            ("admins", ", ".join(map(output.ident, found["admins"])) or "none but the controllers"),
+            ("operators", ", ".join(map(output.ident, found["operators"])) or "none: nobody can run creations"),
+            ("releases", ", ".join(map(output.ident, found["releases"])) or "none: nothing can be installed"),
         ],
     )
 
@@ -300,7 +300,8 @@ def _show_releases(approved: list[Release]) -> None:
         output.json_object({"releases": [release.model_dump(mode="json") for release in approved]})
     elif approved:
         rows = [
-            (r.module_hash.hex(), quoted(r.api_version, 40), moment(r.registered_at), quoted(r.note)) for r in approved
+            (output.ident(r.module_hash), quoted(r.api_version, 40), moment(r.registered_at), quoted(r.note))
+            for r in approved
         ]
         output.table("", rows, ("module hash", "API version", "registered", "note"))
     else:
@@ -320,6 +321,6 @@ def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     A canister that was created stays, and stays in the registry; 'cleanup' deletes it first. Clearing a completed
     creation makes the shared capsule writable again.
     """
-    confirm(f"Forget the creation of {owner}?", yes)
+    confirm(f"Forget the creation of {output.ident(owner)}?", yes)
     ask(lambda backend: backend.clear_creation_state(owner))
-    done(f"The creation of {owner} is forgotten.", owner=owner, cleared=True)
+    done(f"The creation of {output.ident(owner)} is forgotten.", owner=owner, cleared=True)

@@ -37,7 +37,7 @@ def errors(limit: int | None, ask: Ask) -> None:
             lambda entry: (
                 entry.id,
                 moment(entry.at),
-                entry.owner or "-",
+                output.ident(entry.owner) if entry.owner else "-",
                 entry.error.kind,
                 entry.error.stage or "-",
                 quoted(entry.error.message),
@@ -84,7 +84,7 @@ def notifications(limit: int | None, ask: Ask) -> None:
                 moment(notice.at),
                 notice.kind,
                 quoted(notice.message),
-                notice.acknowledged_by or "-",
+                output.ident(notice.acknowledged_by) if notice.acknowledged_by else "-",
             ),
             "no notifications",
         )
@@ -115,7 +115,7 @@ def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
             entry,
             [
                 ("canister", entry.canister_id),
-                ("owner", entry.created_by),
+                ("owner", output.ident(entry.created_by)),
                 ("created", moment(entry.created_at)),
                 ("status", entry.status),
                 ("cycles consumed", output.cycles(entry.cycles_consumed)),
@@ -129,7 +129,7 @@ def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
             ("canister", "owner", "created", "status", "cycles consumed"),
             lambda entry: (
                 entry.canister_id,
-                entry.created_by,
+                output.ident(entry.created_by),
                 moment(entry.created_at),
                 entry.status,
                 output.cycles(entry.cycles_consumed),

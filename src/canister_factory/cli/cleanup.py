@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
@@ -78,14 +79,15 @@ def cleanup(
             as_admin = BackendClient(admin_agent, backend)
             canister_id = await _failed_canister(as_admin, admin.sender(), owner)
             what = f"Delete the canister {canister_id} and forget" if canister_id else "Forget"
-            confirm(f"{what} the failed creation of {owner}?", yes)
+            confirm(f"{what} the failed creation of {output.ident(owner)}?", yes)
+            interrupts.if_interrupted("the same command goes on with the clean-up")
             deleted = canister_id is not None and await _delete(agent, canister_id, owner)
             await as_admin.clear_creation_state(owner)
         return canister_id, deleted
 
     canister_id, deleted = run_with_agent(identity, network, work)
     done(
-        f"The creation of {owner} is forgotten; "
+        f"The creation of {output.ident(owner)} is forgotten; "
         + (f"canister {canister_id} is deleted." if canister_id else "there was no canister."),
         owner=owner,
         canister_id=canister_id,

@@ -6,7 +6,6 @@ Owns the order of the show. Does not own: the creation (`factory`), the files (`
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ from typing import Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.demo_capsule import compare, fill
 from canister_factory.cli.demo_files import SAMPLE, DemoFile, find_files
 from canister_factory.cli.demo_network import DemoNetwork
+from canister_factory.cli.errors import FAILED
 from canister_factory.cli.options import output_options
-from canister_factory.cli.progress import EventLines, bytes_bar, rate, step
+from canister_factory.cli.progress import EventLines, bytes_bar, step
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.factory.config import FactoryConfig
@@ -37,27 +38,49 @@ ROLES = ("owner", "operator", "admin")
 
 @click.command()
 @click.argument("directory", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+@click.option("--all", "hidden", is_flag=True, help="Take hidden files and folders, too.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out files and folders of that name or path, such as '*.tmp'; repeatable.",
+)
 @click.option("--keep", is_flag=True, help="Leave the replica running, and the identities' PEM files on disk.")
 @output_options
-def demo(directory: Path | None, keep: bool) -> None:
+def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], keep: bool) -> None:
     """Create a personal canister from the files in DIR, on an embedded replica.
 
     Real files become memories on a backend canister; their owner asks for a canister of their own; the orchestrator
     creates, installs, fills, verifies and hands it over; the owner reads every byte back. Without DIR it uses a few
-    files that come along.
+    files that come along. Exit code 1 when a file had to be left out because it can't be read.
+
+    \b
+    Example:
+      canister-factory demo ~/memories --exclude '*.tmp' --exclude drafts
     """
+    interrupts.if_interrupted("nothing of the demo is kept: run it again")
     started = time.monotonic()
-    files = find_files(directory or SAMPLE, lambda why: step(f"left out: {why}"))
-    where = "the files that come along" if directory is None else output.printable(str(directory))
-    step(f"{len(files)} files, {output.size(sum(file.size for file in files))}, from {where}")
-    with DemoNetwork(keep=keep) as network:
+    found = find_files(directory or SAMPLE, lambda why: step(f"left out: {why}"), hidden=hidden, exclude=exclude)
+    where = "the files that come along" if directory is None else str(directory)
+    step(f"{_files(len(found.files))}, {output.size(sum(file.size for file in found.files))}, from {where}")
+    with interrupts.held(), DemoNetwork(keep=keep) as network:
         step(f"embedded replica at {network.network.url}")
-        result = asyncio.run(network.watched(_demo(network, files, started)))
+        result = interrupts.run(network.watched(_demo(network, found.files, started)))
         if output.settings.json:
-            output.json_object(result.fields(network.network.url))
+            output.json_object({**result.fields(network.network.url), "unreadable": found.unreadable})
         else:
             result.show()
         network.explain(result.backend_id, result.canister_id)
+    if found.unreadable:
+        left_out = f"{_files(len(found.unreadable))} can't be read, so they were left out"
+        if len(found.unreadable) == 1:
+            left_out = f"{found.unreadable[0]} can't be read, so it was left out"
+        output.note(f"not everything is there: {left_out}")
+        click.get_current_context().exit(FAILED)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +131,7 @@ class Result:
         names = {self.owner: "owner", self.operator: "operator"}
 
         def people(who: frozenset[Principal]) -> str:
-            return ", ".join(sorted(f"{names.get(one, 'unknown')} {one}" for one in who))
+            return ", ".join(sorted(f"{names.get(one, 'unknown')} {output.ident(one)}" for one in who))
 
         output.table(
             "Personal canister",
@@ -117,16 +140,24 @@ class Result:
                 ("canister", self.canister_id),
                 ("controllers before", people(outcome.controllers_before)),
                 ("controllers after", f"{people(outcome.controllers_after)} (certified)"),
-                ("module hash", f"{(outcome.module_hash or b'').hex()} (certified)"),
+                ("module hash", f"{output.ident(outcome.module_hash or b'')} (certified)"),
                 ("memories", f"{self.memories}, {output.size(self.size)}, read back by the owner: every byte equal"),
-                ("source manifest", (outcome.source_manifest or b"").hex()),
-                ("target manifest", f"{(outcome.target_manifest or b'').hex()} (certified)"),
+                ("source manifest", output.ident(outcome.source_manifest or b"")),
+                ("target manifest", f"{output.ident(outcome.target_manifest or b'')} (certified)"),
                 ("cycles consumed", output.cycles(outcome.creation.cycles_consumed)),
                 ("reserve", f"{output.cycles(self.reserve_before)} before, {output.cycles(self.reserve_after)} after"),
-                ("copying", f"{outcome.transfer_seconds:.2f} s, {rate(self.size, outcome.transfer_seconds)}"),
-                ("creation", f"{outcome.seconds:.2f} s"),
-                ("whole demo", f"{self.seconds:.2f} s"),
+                (
+                    "copying",
+                    f"{output.duration(outcome.transfer_seconds)}, {output.rate(self.size, outcome.transfer_seconds)}",
+                ),
+                ("creation", output.duration(outcome.seconds)),
+                ("whole demo", output.duration(self.seconds)),
             ],
+        )
+        one = self.memories == 1
+        output.sentence(
+            f"The {'file' if one else f'{self.memories:,} files'} of owner {output.ident(self.owner)} "
+            f"{'is' if one else 'are'} on canister {self.canister_id}, which they alone control."
         )
 
 
@@ -140,15 +171,17 @@ async def _demo(demo_network: DemoNetwork, files: list[DemoFile], started: float
         owner_id, operator_id = owner.identity.sender(), operator.identity.sender()
         as_admin = await deploy_backend(admin, [operator_id])
         backend_id = as_admin.canister_id
-        step(f"backend {backend_id}, admin {admin.identity.sender()}, operator {operator_id}")
+        step(
+            f"backend {backend_id}, admin {output.ident(admin.identity.sender())}, operator {output.ident(operator_id)}"
+        )
         module = await register_release(as_admin)
-        step(f"approved release {module.module_hash.hex()}")
+        step(f"approved release {output.ident(module.module_hash)}")
         before = await _fund(admin, as_admin, size)
 
         as_owner = BackendClient(owner, backend_id)
         with bytes_bar("storing the files as memories", size) as advance:
             ids = await fill(as_owner, files, admin.identity.sender(), advance)
-        step(f"owner {owner_id}: {len(ids)} memories, a gallery, two connections and a group")
+        step(f"owner {output.ident(owner_id)}: {len(ids)} memories, a gallery, two connections and a group")
         answer = await as_owner.create_personal_canister(CreatePersonalCanisterConfig(name="Demo"))
         step(f"create_personal_canister: {quoted(answer.message)}")
         with bytes_bar("creating the personal canister", size) as advance:

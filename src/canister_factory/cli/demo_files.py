@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
 
@@ -46,56 +47,120 @@ class DemoFile:
         )
 
 
-def find_files(directory: Path, skipped: Callable[[str], None] = lambda why: None) -> list[DemoFile]:
-    """All files below `directory`, ordered by name. `skipped` is told of what isn't taken, and why.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is below a directory: the files in the order of their names, and the names that can't be read."""
 
+    files: list[DemoFile]
+    unreadable: list[str]
+
+
+def find_files(
+    directory: Path,
+    skipped: Callable[[str], None] = lambda why: None,
+    *,
+    hidden: bool = False,
+    exclude: Sequence[str] = (),
+) -> Found:
+    """The files below `directory`. `skipped` is told of what isn't taken, and why.
+
+    Hidden files and folders (`.name`) are taken with `hidden` only. `exclude`: shell patterns (`*.tmp`, `drafts`,
+    `2019/*`) of a name at any depth, or of a path below the directory; a folder is left out with all that is in it.
     Symbolic links are followed to files within the directory only. A name that isn't UTF-8 is escaped like in
-    Python's bytes (`caf\\xe9.txt`). Raises `InputError` for a directory or file that can't be read.
+    Python's bytes (`caf\\xe9.txt`). Raises `InputError` for a directory that can't be read or has no file to take.
     """
     name = printable(str(directory))
     if not directory.exists():
         raise InputError(f"there is no directory {name}")
     if not directory.is_dir():
         raise InputError(f"{name} is a file; give the directory that it is in")
-    root = directory.resolve()
-    found = [file for path in _paths(directory) if (file := _file(path, directory, root, skipped)) is not None]
-    return sorted(found, key=lambda file: file.name)
+    search = _Search(directory, skipped, hidden, exclude)
+    files = sorted(search.files(), key=lambda file: file.name)
+    if search.hidden_count:
+        skipped(
+            f"{_counted(search.hidden_count, 'hidden file or folder', 'hidden files and folders')}; --all takes them"
+        )
+    if search.excluded_count:
+        skipped(f"{_counted(search.excluded_count, 'file or folder', 'files and folders')} that --exclude names")
+    if not files:
+        why = "no file in it can be taken" if search.seen else "it is empty"
+        raise InputError(f"{name} has no files for a demo: {why}")
+    return Found(files, search.unreadable)
 
 
-def _paths(directory: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{printable(str(error.filename))} can't be read: {error.strerror}")
-
-    for parent, directories, files in os.walk(directory, onerror=refuse):
-        directories.sort()
-        for name in files:
-            yield Path(parent) / name
-        # os.walk lists links to directories with the directories, and doesn't follow them.
-        yield from (Path(parent) / name for name in directories if (Path(parent) / name).is_symlink())
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
-def _file(path: Path, directory: Path, root: Path, skipped: Callable[[str], None]) -> DemoFile | None:
-    raw = os.fsencode(path.relative_to(directory).as_posix())
-    name = raw.decode("utf-8", "backslashreplace")
-    if path.is_symlink():
+class _Search:
+    """One walk through a directory, and what it met."""
+
+    def __init__(self, directory: Path, skipped: Callable[[str], None], hidden: bool, exclude: Sequence[str]) -> None:
+        self._directory = directory
+        self._root = directory.resolve()
+        self._skipped = skipped
+        self._hidden = hidden
+        self._exclude = [pattern.rstrip("/") for pattern in exclude]
+        self.seen = False
+        self.hidden_count = self.excluded_count = 0
+        self.unreadable: list[str] = []
+
+    def files(self) -> Iterator[DemoFile]:
+        for parent, directories, files in os.walk(self._directory, onerror=self._cannot_read):
+            here = Path(parent)
+            directories[:] = [name for name in sorted(directories) if self._wanted(here / name)]
+            # os.walk lists links to directories with the directories, and doesn't follow them.
+            links = [name for name in directories if (here / name).is_symlink()]
+            for path in [here / name for name in links] + [here / name for name in files if self._wanted(here / name)]:
+                file = self._file(path)
+                if file is not None:
+                    yield file
+
+    def _wanted(self, path: Path) -> bool:
+        self.seen = True
+        below = path.relative_to(self._directory).as_posix()
+        if any(fnmatchcase(path.name, pattern) or fnmatchcase(below, pattern) for pattern in self._exclude):
+            self.excluded_count += 1
+            return False
+        if path.name.startswith(".") and not self._hidden:
+            self.hidden_count += 1
+            return False
+        return True
+
+    def _cannot_read(self, error: OSError) -> None:
+        path = Path(error.filename)
+        if path == self._directory:
+            raise InputError(f"{printable(str(path))} can't be read: {error.strerror}") from None
+        name = self._name(path)
+        self.unreadable.append(name)
+        self._skipped(f"{name}: can't be read: {error.strerror}")
+
+    def _name(self, path: Path) -> str:
+        return os.fsencode(path.relative_to(self._directory).as_posix()).decode("utf-8", "backslashreplace")
+
+    def _file(self, path: Path) -> DemoFile | None:
+        name = self._name(path)
+        if path.is_symlink():
+            try:
+                target = path.resolve(strict=True)
+            except (OSError, RuntimeError):
+                self._skipped(f"{name}: a symbolic link that leads nowhere")
+                return None
+            if not target.is_relative_to(self._root):
+                self._skipped(f"{name}: a symbolic link out of the directory")
+                return None
         try:
-            target = path.resolve(strict=True)
-        except (OSError, RuntimeError):
-            skipped(f"{name}: a symbolic link that leads nowhere")
+            about = path.stat()
+            if not S_ISREG(about.st_mode):
+                self._skipped(f"{name}: not a regular file")
+                return None
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            error.filename = path
+            self._cannot_read(error)
             return None
-        if not target.is_relative_to(root):
-            skipped(f"{name}: a symbolic link out of the directory")
-            return None
-    try:
-        about = path.stat()
-        if not S_ISREG(about.st_mode):
-            skipped(f"{name}: not a regular file")
-            return None
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise InputError(f"{printable(str(path))} can't be read: {error.strerror}") from None
-    content_type, encoding = mimetypes.guess_type(name)
-    if content_type is None or encoding is not None:
-        content_type = "application/octet-stream"
-    return DemoFile(path, name, about.st_size, max(about.st_mtime_ns, 0), content_type)
+        content_type, encoding = mimetypes.guess_type(name)
+        if content_type is None or encoding is not None:
+            content_type = "application/octet-stream"
+        return DemoFile(path, name, about.st_size, max(about.st_mtime_ns, 0), content_type)

@@ -9,6 +9,8 @@ import asyncio
 import importlib.util
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,19 +66,24 @@ class DemoNetwork:
         if self._kept is not None and error is not None:
             self._kept.terminate()
             self._kept.wait()
+            if self._directory is not None:
+                shutil.rmtree(self._directory, ignore_errors=True)
 
     async def watched(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; when the replica ends meanwhile, that is said at once instead of waiting for it."""
         task = asyncio.ensure_future(work)
-        while not task.done():
-            await asyncio.wait({task}, timeout=_WATCH_SECONDS)
-            if not task.done() and not self._running():
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=_WATCH_SECONDS)
+                if not task.done() and not self._running():
+                    raise CommandError(
+                        "the embedded replica ended in the middle of the demo; run it again", exit_code=UNREACHABLE
+                    )
+            return await task
+        finally:
+            if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=_WATCH_SECONDS)
-                raise CommandError(
-                    "the embedded replica ended in the middle of the demo; run it again", exit_code=UNREACHABLE
-                )
-        return await task
 
     def _running(self) -> bool:
         if self._kept is not None:
@@ -93,15 +100,16 @@ class DemoNetwork:
         """With `keep`: says how to look around."""
         if self._directory is None or self._kept is None:
             return
-        base = f"{_STATE_VARIABLE}={self._directory} canister-factory"
+        base = f"{_STATE_VARIABLE}={shlex.quote(str(self._directory))} {this_command()}"
+        owner, admin = (shlex.quote(str(self._directory / f"{role}.pem")) for role in ("owner", "admin"))
         output.note(f"The replica keeps running at {self.network.url} (process {self._kept.pid}). To look around:")
         for line in (
-            f"{base} call {canister_id} get_personal_info",
-            f"{base} call {canister_id} list_my_capsules --identity {self._directory}/owner.pem",
-            f"{base} call {backend_id} get_reserve_status --identity {self._directory}/admin.pem",
-            f"{base} replica stop",
+            f"call {canister_id} get_personal_info",
+            f"call {canister_id} list_my_capsules --identity {owner}",
+            f"call {backend_id} get_reserve_status --identity {admin}",
+            "replica stop",
         ):
-            output.note(f"  {line}")
+            output.verbatim(f"  {base} {line}")
 
     def _start_kept(self) -> Network:
         # Made with mkdtemp, so only this user can read it.
@@ -127,3 +135,16 @@ class DemoNetwork:
             self._kept.wait()
             said = (directory / "replica.log").read_text(errors="replace")[-1000:].strip()
             raise CommandError(f"the embedded replica did not start: {said or 'it ended without a word'}") from None
+
+
+def this_command() -> str:
+    """How a person who stays where they are calls this program again, quoted for a shell."""
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py" or not script.is_file():
+        return f"{shlex.quote(sys.executable)} -m canister_factory"
+    on_path = shutil.which(script.name)
+    if on_path is not None and Path(on_path).resolve() == script.resolve():
+        return shlex.quote(script.name)
+    absolute = script.absolute()
+    here = Path.cwd()
+    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.amounts import CYCLES
@@ -100,9 +101,11 @@ def deploy(
     async def work(agent: Agent) -> dict[str, Any]:
         canister_id = canister
         if canister_id is None:
+            interrupts.if_interrupted("a canister may have been created, whose id is not known here")
             canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
             # Said at once: should anything fail from here on, --canister goes on with it.
             step(f"created canister {canister_id}")
+        interrupts.if_interrupted(f"the backend is canister {canister_id}: 'deploy --canister {canister_id}' goes on")
         init = BackendInit(operators=list(operators), admins=list(admins), creation_enabled=not disabled)
         installed = await install_backend(agent, canister_id, init)
         client = BackendClient(agent, canister_id)
@@ -122,11 +125,11 @@ def deploy(
         "Backend",
         [
             ("backend", deployed["backend_id"]),
-            ("module hash", f"{deployed['module_hash'].hex()} (certified)"),
-            ("approved release", deployed["personal_module_hash"].hex()),
+            ("module hash", f"{output.ident(deployed['module_hash'])} (certified)"),
+            ("approved release", output.ident(deployed["personal_module_hash"])),
             ("API version", quoted(deployed["api_version"], 40)),
-            ("admins", ", ".join(map(str, deployed["admins"])) or "none"),
-            ("operators", ", ".join(map(str, deployed["operators"])) or "none"),
+            ("admins", ", ".join(map(output.ident, deployed["admins"])) or "none"),
+            ("operators", ", ".join(map(output.ident, deployed["operators"])) or "none"),
             ("creation", "enabled" if deployed["creation_enabled"] else "disabled"),
             ("reserve", f"{output.cycles(deployed['reserve'])} available"),
         ],
@@ -151,6 +154,7 @@ def upgrade(backend: Principal, network: Network, identity: Identity, no_release
     """
 
     async def work(agent: Agent) -> dict[str, Any]:
+        interrupts.if_interrupted("the backend may have been upgraded: the same command looks, and goes on")
         done = await upgrade_backend(agent, backend)
         client = BackendClient(agent, backend)
         if not no_release:
@@ -173,10 +177,10 @@ def upgrade(backend: Principal, network: Network, identity: Identity, no_release
         [
             ("backend", backend),
             ("upgrade", "done" if upgraded["changed"] else "none needed: it is there already"),
-            ("module hash before", f"{upgraded['module_hash_before'].hex()} (certified)"),
-            ("module hash", f"{upgraded['module_hash'].hex()} (certified)"),
+            ("module hash before", f"{output.ident(upgraded['module_hash_before'])} (certified)"),
+            ("module hash", f"{output.ident(upgraded['module_hash'])} (certified)"),
             ("API version", upgraded["api_version"]),
-            ("approved releases", ", ".join(digest.hex() for digest in upgraded["releases"]) or "none"),
+            ("approved releases", ", ".join(map(output.ident, upgraded["releases"])) or "none"),
         ],
     )
 
@@ -220,11 +224,11 @@ async def _described(agent: Agent, client: BackendClient, installed: bool) -> di
 def _what_next(deployed: dict[str, Any], network: Network) -> None:
     backend_id = deployed["backend_id"]
     output.note("What to do next:")
-    output.note(f"  export CANISTER_FACTORY_BACKEND={backend_id}")
+    output.verbatim(f"  export CANISTER_FACTORY_BACKEND={backend_id}")
     if not deployed["operators"]:
-        output.note("  canister-factory admin operators add PRINCIPAL   # who runs creations")
+        output.verbatim("  canister-factory admin operators add PRINCIPAL   # who runs creations")
     if network.is_mainnet:
-        output.note("  canister-factory reserve top-up 5T               # says how to send cycles to the reserve")
+        output.verbatim("  canister-factory reserve top-up 5T               # says how to send cycles to the reserve")
     if not deployed["creation_enabled"]:
-        output.note("  canister-factory admin enable                    # accept requests")
-    output.note("  canister-factory worker --identity OPERATOR.pem  # creates what owners ask for")
+        output.verbatim("  canister-factory admin enable                    # accept requests")
+    output.verbatim("  canister-factory worker --identity OPERATOR.pem  # creates what owners ask for")

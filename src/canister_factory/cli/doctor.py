@@ -5,7 +5,6 @@ Owns the order of the checks on this side. Does not own: those of the backend (`
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import platform
 import time
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
 from canister_factory.cli.doctor_backend import check_backend
 from canister_factory.cli.errors import DONE, FAILED, UNREACHABLE
 from canister_factory.cli.options import (
@@ -87,7 +88,7 @@ def doctor(
         made.append(Check("network", Verdict.FAILED, str(error), advice))
     else:
         made.append(_root_key(network, network_name, root_key_hex, fetch_root_key))
-        found, reached = asyncio.run(_online(network, identity, backend))
+        found, reached = interrupts.run(_online(network, identity, backend))
         made.extend(found)
     passed = checks("", made)
     click.get_current_context().exit(DONE if passed else FAILED if reached else UNREACHABLE)
@@ -116,7 +117,7 @@ def _extra(network_name: str) -> Check:
 def _artifacts() -> Check:
     try:
         found = ", ".join(
-            f"{module.name} {module.module_hash.hex()[:16]}…" for module in (backend_wasm(), personal_wasm())
+            f"{module.name} {output.ident(module.module_hash)}" for module in (backend_wasm(), personal_wasm())
         )
     except ArtifactError as error:
         return Check("bundled canisters", Verdict.FAILED, str(error))
@@ -131,7 +132,7 @@ def _identity(file: Path | None) -> tuple[Check, Identity]:
         identity = load_identity(file, warnings.append)
     except IdentityError as error:
         return Check("identity", Verdict.FAILED, str(error), _NEW_KEY), Identity.anonymous()
-    found = f"{identity.sender()}, {identity.key_type}"
+    found = f"{output.ident(identity.sender())}, {identity.key_type}"
     if warnings:
         return Check("identity", Verdict.WARNING, found, warnings[0]), identity
     return Check("identity", Verdict.OK, found), identity
@@ -201,7 +202,7 @@ async def _clock(agent: Agent, now: Callable[[], float] = time.time) -> Check:
     there = certificate.time_ns / 1e9
     # The certificate was made between the two readings, and may be as old as the network's latest round.
     skew = before - there if there < before else min(0.0, after - there)
-    found = f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the network's certified time"
+    found = f"{output.duration(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the network's certified time"
     if abs(skew) < _SKEW_NOTED_S:
         return Check("clock", Verdict.OK, f"within {_SKEW_NOTED_S:.0f} s of the network's certified time")
     return Check("clock", Verdict.FAILED if abs(skew) >= _SKEW_HARMFUL_S else Verdict.WARNING, found, advice)

@@ -59,7 +59,8 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
 
 def _module(backend_id: Principal, info: CanisterInfo, api_version: str) -> Check:
     assert info.module_hash is not None
-    found = f"{backend_id}, API version {quoted(api_version, 40)}, module {info.module_hash.hex()[:16]}… (certified)"
+    module = f"module {output.ident(info.module_hash)} (certified)"
+    found = f"{backend_id}, API version {quoted(api_version, 40)}, {module}"
     if not compatible(api_version):
         advice = f"this is made for {API_VERSION}: upgrade the backend, or use another version of canister-factory"
         return Check("backend", Verdict.FAILED, found, advice)
@@ -73,11 +74,11 @@ async def _releases(backend: BackendClient) -> Check:
     approved = {release.module_hash for release in await backend.list_releases()}
     bundled = personal_wasm().module_hash
     if bundled in approved:
-        return Check("release", Verdict.OK, f"the bundled personal canister {bundled.hex()[:16]}… is approved")
+        return Check("release", Verdict.OK, f"the bundled personal canister {output.ident(bundled)} is approved")
     return Check(
         "release",
         Verdict.FAILED,
-        f"the bundled personal canister {bundled.hex()[:16]}… is not approved, so no creation can run from here",
+        f"the bundled personal canister {output.ident(bundled)} is not approved, so no creation can run from here",
         "an admin approves it with 'canister-factory admin releases register'",
     )
 

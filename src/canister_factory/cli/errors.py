@@ -5,6 +5,9 @@ Owns exit codes and the words for errors that no layer could word. Does not own:
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,14 +15,17 @@ from typing import Any
 
 import click
 from pydantic import ValidationError
+from rich.control import Control
+from rich.segment import ControlType
 
+from canister_factory import interrupts
 from canister_factory.candid.errors import CandidError
 from canister_factory.cli import output
 from canister_factory.ic.errors import IcError, IdentityError, NetworkConfigError, NetworkUnreachableError
 from canister_factory.ic.key_file import redacted
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
-INTERRUPTED = 130
+"""Besides these: 130 interrupted, 143 terminated."""
 ISSUES = "the project's issue tracker"
 
 
@@ -48,39 +54,69 @@ def guarded(main: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if not kwargs.get("standalone_mode", True):
         return main(*args, **kwargs)
     kwargs["standalone_mode"] = False
+    output.accept_any_text()
+    interrupts.say_through(_say_at_once)
+    try:
+        code = output.finish(_ended(main, *args, **kwargs))
+    except OSError as error:  # what was to be said of an error can't be written either
+        code = output.lost(error)
+    sys.exit(code)
+
+
+def _ended(main: Callable[..., Any], *args: Any, **kwargs: Any) -> int:
+    """The exit code of a command, and what is to be said of it."""
     try:
         result = main(*args, **kwargs)
-        sys.exit(result if isinstance(result, int) else DONE)
+        return result if isinstance(result, int) else DONE
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
+    except SystemExit as stop:  # click's own answer to a closed pipe
+        return stop.code if isinstance(stop.code, int) else FAILED
     except click.UsageError as error:
         _show_usage(error)
-        sys.exit(USAGE)
+        return USAGE
     except click.ClickException as error:
         output.error(type(error).__name__, redacted(error.format_message()))
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except interrupts.Interrupted as stop:
+        return _show_interruption(stop.number)
     except (click.Abort, KeyboardInterrupt):
-        output.error(
-            "Interrupted", "interrupted; a creation on a network that still runs goes on when its command is run again"
-        )
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(FAILED)
+        return _show_interruption(signal.SIGINT)
     except Exception as error:
-        sys.exit(_show(error))
+        return _show(error)
 
 
 def _show_usage(error: click.UsageError) -> None:
     """Click's words quote what was typed: it is escaped, and a key in a wrong place isn't repeated."""
-    message = redacted(error.format_message())
+    if error.ctx is not None and not output.settings.json:
+        output.note(error.ctx.get_usage())
+        if error.ctx.command.get_help_option(error.ctx) is not None:
+            output.note(f"Try '{error.ctx.command_path} {error.ctx.help_option_names[0]}' for help.")
+    output.error("UsageError", redacted(error.format_message()))
+
+
+def _show_interruption(number: int) -> int:
     if output.settings.json:
-        output.error("UsageError", message)
+        output.error("Interrupted", interrupts.message(number))
     else:
-        click.UsageError(output.printable(message), error.ctx).show()
+        if output.is_terminal(output.stderr()):
+            output.stderr().control(Control((ControlType.CARRIAGE_RETURN,), (ControlType.ERASE_IN_LINE, 2)))  # the ^C
+        output.note(interrupts.message(number))
+    return 128 + number
+
+
+def _say_at_once(number: int) -> None:
+    """In a signal's handler: whatever runs may hold the streams' locks."""
+    if output.settings.json:
+        body = {"error": {"kind": "Interrupted", "message": interrupts.message(number)}}
+        os.write(1, (json.dumps(body) + "\n").encode())
+    else:
+        interrupts.say_plainly(number)
 
 
 def _show(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None and not output.can_write_results():
+        return output.lost(error)
     if output.settings.debug:
         sys.stderr.write(output.printable("".join(traceback.format_exception(error)), keep_lines=True))
     name, code = type(error).__name__, exit_code(error)
@@ -93,6 +129,8 @@ def _show(error: Exception) -> int:
     message = words_of(error)
     if isinstance(error, ValidationError):
         message = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
+    elif isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     output.error(name, message, context=context_of(error), retry_helps=getattr(error, "retry_helps", False))
     return code
 

@@ -6,7 +6,6 @@ Owns their names and meaning. Does not own: what a network or an identity is (`i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from canister_factory import interrupts
 from canister_factory.candid.errors import PrincipalError
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
@@ -240,15 +240,15 @@ def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent],
 
     What `work` raises carries a note when who called may be why (`roles`).
     """
+    from canister_factory.cli.command_agent import CommandAgent
     from canister_factory.cli.roles import note_caller
-    from canister_factory.ic.agent import Agent
 
     async def main() -> T:
-        async with Agent(identity, network) as agent:
+        async with CommandAgent(identity, network) as agent:
             return await work(agent)
 
     try:
-        return asyncio.run(main())
+        return interrupts.run(main())
     except Exception as error:
         note_caller(error, identity.sender())
         raise

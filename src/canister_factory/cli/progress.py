@@ -1,6 +1,6 @@
 """Long work as a person sees it: bars on a terminal, plain lines elsewhere; always on stderr.
 
-Owns how progress looks. Does not own: what is going on.
+Owns how progress looks. Does not own: what is going on, and the console, which lines share with bars (`output`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from canister_factory.cli import output
 from canister_factory.factory.events import Event, HandedOver, PassDone, Provisioned, StageDone, Transferred, Verified
 
 _LINE_SECONDS = 2.0
+_WIDE = 78
+"""Characters: on narrower screens there is no room for a bar beside the numbers."""
 
 Advance = Callable[[int], None]
 
@@ -24,48 +28,63 @@ def step(message: str) -> None:
     output.note(message)
 
 
+class _Done(ProgressColumn):
+    """`8.3 MB of 20.0 MB`, and how fast: in the same units as everything else."""
+
+    def __init__(self, *, with_rate: bool) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._with_rate = with_rate
+
+    def render(self, task: Task) -> Text:
+        of_total = "" if task.total is None else f" of {output.size(task.total)}"
+        speed = f", {output.rate(task.speed, 1)}" if self._with_rate and task.speed else ""
+        return Text(f"{output.size(task.completed)}{of_total}{speed}")
+
+
 @contextmanager
 def bytes_bar(what: str, total: int | None) -> Iterator[Advance]:
-    """Progress over `total` bytes (`None`: not known); the yielded function is told how many more are done."""
-    console = output.stderr()
+    """Progress over `total` bytes (`None`: not known); the yielded function is told how many more are done.
+
+    Nothing of the bar stays; at the end a line says how much was done, unless the work broke off.
+    """
     started = time.monotonic()
     done = 0
-    if console.is_terminal and not output.settings.json:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task(output.printable(what), total=total)
+    said_at = started
+    with _bar(what, total) as show:
 
-            def advance_bar(count: int) -> None:
-                nonlocal done
-                done += count
-                progress.update(task, completed=done)
-
-            yield advance_bar
-    else:
-        said_at = started
-
-        def advance_line(count: int) -> None:
+        def advance(count: int) -> None:
             nonlocal done, said_at
             done += count
-            if time.monotonic() - said_at >= _LINE_SECONDS:
+            if show is not None:
+                show(done)
+            elif time.monotonic() - said_at >= _LINE_SECONDS:
                 said_at = time.monotonic()
                 of_total = "" if total is None else f" of {output.size(total)}"
                 output.note(f"{what}: {output.size(done)}{of_total}")
 
-        yield advance_line
+        yield advance
     seconds = time.monotonic() - started
-    output.note(f"{what}: {output.size(done)} in {seconds:.1f} s" + (f", {rate(done, seconds)}" if done else ""))
+    speed = f", {output.rate(done, seconds)}" if done else ""
+    output.note(f"{what}: {output.size(done)} in {output.duration(seconds)}{speed}")
 
 
-def rate(count: int, seconds: float) -> str:
-    """Bytes a second for a person."""
-    return f"{output.size(count / max(seconds, 1e-9))}/s"
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A bar on a terminal, and what moves it; `None` elsewhere."""
+    console = output.stderr()
+    if output.settings.json or not output.is_terminal(console):
+        yield None
+        return
+    wide = console.width >= _WIDE
+    columns = [
+        TextColumn("{task.description}", markup=False),
+        *([BarColumn(bar_width=None)] if wide else []),
+        _Done(with_rate=wide),
+    ]
+    # stdout isn't redirected: results must not end up on stderr.
+    with Progress(*columns, console=console, transient=True, expand=wide, redirect_stdout=False) as progress:
+        task = progress.add_task(output.printable(what), total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 class EventLines:
@@ -86,11 +105,11 @@ class EventLines:
             case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
                 self._say(
                     f"created {canister_id} with {output.cycles(cycles)} cycles, controllers "
-                    f"{', '.join(sorted(map(str, controllers)))}"
+                    f"{', '.join(output.ident(one) for one in sorted(controllers, key=str))}"
                 )
             case PassDone(number=number, bytes_moved=moved, locked=True):
                 self._say(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
             case Verified(source_manifest=manifest):
-                self._say(f"both sides have the manifest {manifest.hex()}, certified for the target")
+                self._say(f"both sides have the manifest {output.ident(manifest)}, certified for the target")
             case HandedOver(controllers=controllers):
-                self._say(f"handed over: the only controller is {', '.join(map(str, controllers))}")
+                self._say(f"handed over: the only controller is {', '.join(map(output.ident, controllers))}")

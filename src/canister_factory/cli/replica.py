@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.cli import output
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.cli.groups import CommandGroup
@@ -62,7 +63,7 @@ def start(port: int, state_dir: Path | None, exit_with_parent: bool) -> None:
 
     With --json it prints one line when it is ready: url, root_key (hexadecimal, DER) and pid.
     """
-    asyncio.run(_serve(port, state_dir or home_directory() / "replica", exit_with_parent))
+    interrupts.run(_serve(port, state_dir or home_directory() / "replica", exit_with_parent))
 
 
 @replica.command()

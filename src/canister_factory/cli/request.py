@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend import Ask, backend_command
@@ -43,6 +44,7 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
     config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
 
     async def work(backend: BackendClient) -> Answer:
+        interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
         return await backend.create_personal_canister(config), await backend.get_detailed_creation_status()
 
     _show(ask(work))
@@ -72,6 +74,7 @@ def retry(ask: Ask) -> None:
             )
         if before.error is not None and not before.error.retry_helps:
             output.note(f"note: this may fail again, until an admin has looked at it: {quoted(before.error.message)}")
+        interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
         return await backend.create_personal_canister(), await backend.get_detailed_creation_status()
 
     _show(ask(work))

@@ -150,7 +150,7 @@ def consumption(limit: int | None, ask: Ask) -> None:
             lambda entry: (
                 entry.id,
                 moment(entry.at),
-                entry.owner,
+                output.ident(entry.owner),
                 entry.canister_id or "-",
                 output.cycles(entry.attached),
                 output.cycles(entry.refunded),

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import click
 from pydantic import BaseModel
-from rich.table import Table
 from rich.text import Text
 
-from canister_factory.cli import output
+from canister_factory import interrupts
+from canister_factory.cli import output, tables
 from canister_factory.cli.errors import CommandError, InputError
 
 M = TypeVar("M", bound=BaseModel)
@@ -61,7 +61,9 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nobody is there to answer: repeat the command with --yes")
-    if not click.confirm(output.printable(question), err=True):
+    with interrupts.at_once():
+        answer = click.confirm(output.printable(question), err=True)
+    if not answer:
         raise CommandError("not confirmed; nothing was changed")
 
 
@@ -74,11 +76,7 @@ def moment(time_ns: int | None) -> str:
 
 def duration(span_ns: int) -> str:
     """A span of time (nanoseconds) for a person."""
-    seconds = span_ns / 10**9
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.3g} {unit}"
-    return f"{seconds:,.3g} seconds"
+    return output.duration(span_ns / 10**9)
 
 
 class Verdict(StrEnum):
@@ -109,22 +107,13 @@ def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
     if output.settings.json:
         output.json_object({**fields, "ok": passed, "checks": [asdict(check) for check in made]})
         return passed
-    grid = Table(
-        title=Text(output.printable(title), "table.title") if title else None,
-        title_justify="left",
-        show_header=False,
-        box=None,
-        pad_edge=False,
-    )
-    grid.add_column(no_wrap=True)
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for check in made:
-        said = check.found + (f"; {check.advice}" if check.advice else "")
-        grid.add_row(
+    rows = [
+        (
             Text(check.verdict, _STYLES[check.verdict]),
-            Text(output.printable(check.name)),
-            Text(output.printable(said)),
+            Text(output.printable(check.name), "bold"),
+            Text(output.printable(check.found + (f"; {check.advice}" if check.advice else ""))),
         )
-    output.draw(grid)
+        for check in made
+    ]
+    tables.show_running(output.stdout(), output.printable(title), rows)
     return passed

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import logs, output
 from canister_factory.cli.backend import needs_role, worker_option
-from canister_factory.cli.errors import CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
     PRINCIPAL,
@@ -24,7 +24,6 @@ from canister_factory.cli.options import (
 from canister_factory.cli.progress import EventLines, bytes_bar
 from canister_factory.cli.results import done
 from canister_factory.cli.roles import Role
-from canister_factory.cli.stopping import StoppedError, until_signal
 from canister_factory.contract.creation_models import DetailedCreationStatus
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.config import FactoryConfig
@@ -53,6 +52,7 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
     Ctrl-C or SIGTERM stops it in good order: the lease is given back, and the creation stays open. A creation that is
     complete already is a success.
     """
+    interrupts.if_interrupted("the creation stays open: the same command, or a worker, goes on with it")
 
     async def work(agent: Agent) -> Outcome | DetailedCreationStatus:
         logs.WORKER.set(worker)
@@ -60,21 +60,14 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
         with bytes_bar("creating the personal canister", None) as advance:
             orchestrator = Orchestrator(agent, backend, FactoryConfig(worker=worker), emit=EventLines(advance))
             try:
-                return await until_signal(lambda: orchestrator.run(owner))
+                return await orchestrator.run(owner)
             except (CreationRefused, LeaseLostError) as error:
                 completed = await completed_by_another(orchestrator.backend, owner, error)
                 if completed is None:
                     raise
                 return completed
 
-    try:
-        result = run_with_agent(identity, network, work)
-    except StoppedError as stop:
-        raise CommandError(
-            f"{stop}: the creation of {owner} stays open, and its lease is given back; the same command, or another "
-            "worker, goes on from there",
-            exit_code=stop.exit_code,
-        ) from None
+    result = run_with_agent(identity, network, work)
     if isinstance(result, Outcome):
         _show(result)
     else:
@@ -89,21 +82,21 @@ def _show(outcome: Outcome) -> None:
         "Personal canister",
         [
             ("status", outcome.creation.status),
-            ("owner", outcome.creation.owner),
+            ("owner", output.ident(outcome.creation.owner)),
             ("canister", outcome.creation.canister_id),
-            ("controllers after", ", ".join(map(str, outcome.controllers_after))),
-            ("module hash", (outcome.module_hash or b"").hex()),
-            ("manifest", (outcome.target_manifest or b"").hex()),
+            ("controllers after", ", ".join(map(output.ident, outcome.controllers_after))),
+            ("module hash", output.ident(outcome.module_hash or b"")),
+            ("manifest", output.ident(outcome.target_manifest or b"")),
             ("cycles consumed", output.cycles(outcome.creation.cycles_consumed)),
             ("copied", output.size(outcome.bytes_moved)),
-            ("seconds", f"{outcome.seconds:.2f}"),
+            ("creation", output.duration(outcome.seconds)),
         ],
     )
 
 
 def _show_completed(creation: DetailedCreationStatus) -> None:
     done(
-        f"The creation of {creation.owner} is complete already: canister {creation.canister_id}.",
+        f"The creation of {output.ident(creation.owner)} is complete already: canister {creation.canister_id}.",
         owner=creation.owner,
         canister_id=creation.canister_id,
         status=creation.status,

@@ -59,7 +59,7 @@ def status(owner: Principal | None, backend: Principal, network: Network, identi
     creation = run_with_agent(identity, network, work)
     if creation is None:
         whose = owner or identity.sender()
-        raise CommandError(f"{whose} has not asked for a personal canister on {backend}")
+        raise CommandError(f"{output.ident(whose)} has not asked for a personal canister on {backend}")
     if output.settings.json:
         output.json_object(creation.model_dump(mode="json"))
         return
@@ -67,7 +67,7 @@ def status(owner: Principal | None, backend: Principal, network: Network, identi
     output.table(
         "Creation",
         [
-            ("owner", creation.owner),
+            ("owner", output.ident(creation.owner)),
             ("status", creation.status),
             ("canister", creation.canister_id or "none yet"),
             ("message", quoted(creation.error.message if creation.error else creation.progress_message)),
@@ -98,7 +98,7 @@ def list_creations(wanted: str | None, limit: int | None, ask: Ask) -> None:
             follow(page, limit),
             ("owner", "status", "canister", "cycles consumed"),
             lambda creation: (
-                creation.owner,
+                output.ident(creation.owner),
                 creation.status,
                 creation.canister_id or "-",
                 output.cycles(creation.cycles_consumed),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.candid.principal import Principal
+from canister_factory.cli import output
 from canister_factory.cli.backend import needs_role
 from canister_factory.cli.errors import FAILED, CommandError
 from canister_factory.cli.identity import signing_identity_option
@@ -59,11 +60,13 @@ def verify(owner: Principal, backend: Principal, network: Network, identity: Ide
         creation = await (client.get_detailed_creation_status() if as_owner else client.get_user_creation_status(owner))
         if creation is None or creation.canister_id is None:
             why = "not asked for a personal canister" if creation is None else "no personal canister yet"
-            raise CommandError(f"{owner} has {why} on {backend}")
+            raise CommandError(f"{output.ident(owner)} has {why} on {backend}")
         return creation.canister_id, [check async for check in _checks(agent, client, creation, creation.canister_id)]
 
     canister_id, made = run_with_agent(identity, network, work)
-    if not checks(f"Personal canister {canister_id} of {owner}", made, owner=owner, canister_id=canister_id):
+    if not checks(
+        f"Personal canister {canister_id} of {output.ident(owner)}", made, owner=owner, canister_id=canister_id
+    ):
         click.get_current_context().exit(FAILED)
 
 
@@ -99,13 +102,13 @@ async def _registry(backend: BackendClient, creation: DetailedCreationStatus, ca
         return Check(name, Verdict.SKIPPED, "shown to admins and operators only")
     if entry is None:
         return Check(name, Verdict.FAILED, f"the registry has no canister {canister_id}")
-    recorded = f"{entry.status}, created for {entry.created_by}"
+    recorded = f"{entry.status}, created for {output.ident(entry.created_by)}"
     same = (entry.created_by, entry.status) == (creation.owner, creation.status)
     return Check(name, Verdict.OK if same else Verdict.FAILED, recorded)
 
 
 def _controllers(info: CanisterInfo, owner: Principal) -> Check:
-    found = ", ".join(sorted(map(str, info.controllers))) or "nobody"
+    found = ", ".join(map(output.ident, sorted(info.controllers, key=str))) or "nobody"
     if set(info.controllers) == {owner}:
         return Check("controllers", Verdict.OK, f"the owner alone: {found} (certified)")
     if owner not in info.controllers:
@@ -114,7 +117,7 @@ def _controllers(info: CanisterInfo, owner: Principal) -> Check:
         "controllers",
         Verdict.FAILED,
         f"{found} (certified)",
-        f"the owner should be the only one: only {owner} can know whether the others were added on purpose",
+        "the owner should be the only one, and alone knows whether the others were added on purpose",
     )
 
 
@@ -122,7 +125,7 @@ async def _module(backend: BackendClient, info: CanisterInfo) -> Check:
     if info.module_hash is None:
         return Check("module", Verdict.FAILED, "none is installed (certified)")
     approved = {release.module_hash: release for release in await backend.list_releases()}
-    found = f"{info.module_hash.hex()} (certified)"
+    found = f"{output.ident(info.module_hash)} (certified)"
     if info.module_hash in approved:
         return Check(
             "module", Verdict.OK, f"{found}, approved release {quoted(approved[info.module_hash].note)}".rstrip()
@@ -133,7 +136,8 @@ async def _module(backend: BackendClient, info: CanisterInfo) -> Check:
 
 async def _interface(personal: PersonalClient, owner: Principal, backend_id: Principal) -> Check:
     about = await personal.get_personal_info()
-    found = f"API version {quoted(about.api_version, 40)}, for owner {about.owner} and backend {about.backend}"
+    said = f"API version {quoted(about.api_version, 40)}, for owner {output.ident(about.owner)}"
+    found = f"{said} and backend {about.backend}"
     right = compatible(about.api_version) and (about.owner, about.backend) == (owner, backend_id)
     return Check("what it says", Verdict.OK if right else Verdict.FAILED, found)
 
@@ -150,7 +154,7 @@ async def _manifest(agent: Agent, personal: PersonalClient, creation: DetailedCr
         if refusal.kind != "Unauthorized":
             raise
         state = "verified" if creation.verified else "not verified"
-        recorded = f"shown to the owner only; the backend recorded {source.manifest_hash.hex()}, {state}"
+        recorded = f"shown to the owner only; the backend recorded {output.ident(source.manifest_hash)}, {state}"
         return Check(name, Verdict.SKIPPED, recorded)
     try:
         check_certificate(
@@ -162,8 +166,10 @@ async def _manifest(agent: Agent, personal: PersonalClient, creation: DetailedCr
         )
     except (VerifyError, CertificateError) as error:
         return Check(name, Verdict.FAILED, str(error))
-    found = held.manifest.manifest_hash.hex()
-    if found != source.manifest_hash.hex():
-        return Check(name, Verdict.FAILED, f"{found} (certified), but the source's is {source.manifest_hash.hex()}")
+    found = output.ident(held.manifest.manifest_hash)
+    if held.manifest.manifest_hash != source.manifest_hash:
+        return Check(
+            name, Verdict.FAILED, f"{found} (certified), but the source's is {output.ident(source.manifest_hash)}"
+        )
     counts = f"{held.manifest.memories} memories, {held.manifest.content_size:,} bytes"
     return Check(name, Verdict.OK, f"{found} (certified), equal to the source's: {counts}")

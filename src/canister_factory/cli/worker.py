@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import logs, output
 from canister_factory.cli.backend import needs_role, worker_option
@@ -76,6 +77,7 @@ def worker(
     Example:
       canister-factory worker --backend $BACKEND --identity operator.pem --parallel 4
     """
+    interrupts.if_interrupted("creations stay open: a lease that could not be given back ends by itself")
     report = Report(explain=lambda error: note_missing_role(error, Role.OPERATOR, identity.sender(), backend))
 
     async def work(agent: Agent) -> None:
@@ -83,7 +85,7 @@ def worker(
         logs.WORKER.set(config.worker)
         orchestrator = Orchestrator(agent, backend, config, emit=report.event)
         loop = Worker(orchestrator, parallel=parallel, idle_seconds=idle_seconds, finished=report.finished)
-        step(f"worker {config.worker}, operator {identity.sender()}, backend {backend}")
+        step(f"worker {config.worker}, operator {output.ident(identity.sender())}, backend {backend}")
         with suppress(StoppedError):
             await until_signal(loop.run_once if once else loop.run)
 
@@ -114,9 +116,9 @@ class Report:
             if not (isinstance(event, Transferred) and self._was_said(owner)):
                 _line({"event": type(event).__name__, "owner": owner, **_plain_fields(event)})
         elif isinstance(event, Claimed):
-            step(f"{owner}: claimed at {event.status}")
+            step(f"{_name(owner)}: claimed at {event.status}")
         else:
-            EventLines(lambda count: None, lambda message: step(f"{owner}: {message}"))(event)
+            EventLines(lambda count: None, lambda message: step(f"{_name(owner)}: {message}"))(event)
 
     def finished(self, owner: Principal, result: Outcome | Exception) -> None:
         """The worker's hook."""
@@ -136,7 +138,7 @@ class Report:
         if output.settings.json:
             _line({"event": "Completed" if isinstance(result, Outcome) else "Failed", "owner": owner, **detail})
         else:
-            step(f"{owner}: {said}")
+            step(f"{output.ident(owner)}: {said}")
 
     def _was_said(self, owner: Principal | None) -> bool:
         """Whether an owner's progress was told of within the last second."""
@@ -147,11 +149,14 @@ class Report:
         return False
 
 
+def _name(owner: Principal | None) -> str:
+    return "nobody" if owner is None else output.ident(owner)
+
+
 def _plain_fields(event: Event) -> dict[str, Any]:
     values = {field.name: getattr(event, field.name) for field in fields(event)}
     return {name: sorted(map(str, value)) if isinstance(value, frozenset) else value for name, value in values.items()}
 
 
 def _line(value: dict[str, Any]) -> None:
-    output.json_object(value)
-    output.stdout().file.flush()  # whoever reads a pipe wants each event as it happens
+    output.json_object(value, flush=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 
 import pytest
 
+from canister_factory import interrupts
 from canister_factory.candid.errors import ParseError
 from canister_factory.cli import main, output
 from canister_factory.cli.errors import CommandError, InputError, guarded
@@ -15,6 +17,7 @@ from canister_factory.contract.creation_models import CreationError, CreationErr
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.errors import InstallError
 from canister_factory.ic.errors import IdentityError, NetworkUnreachableError, RejectedError
+from canister_factory.interrupts import Interrupted
 
 REFUSED = CreationRefused(
     "claim_creation", CreationError(kind=CreationErrorKind.Busy, message="taken", retry_helps=True)
@@ -52,7 +55,6 @@ def raising(error: BaseException) -> Callable[[], object]:
         (InputError("wrong"), 2),
         (IdentityError("no key"), 2),
         (NetworkUnreachableError("nobody there"), 3),
-        (KeyboardInterrupt(), 130),
     ],
 )
 def test_errors_have_one_line_and_their_exit_code(
@@ -64,6 +66,28 @@ def test_errors_have_one_line_and_their_exit_code(
     assert shown.err.startswith("error: ")
     assert shown.err.count("\n") == 1
     assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(signal.SIGINT), 130, "interrupted"),
+        (Interrupted(signal.SIGTERM), 143, "terminated"),
+    ],
+)
+def test_an_interruption_is_one_line_that_says_what_holds(
+    error: BaseException, code: int, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupts.if_interrupted("the creation stays open")
+    assert ended(raising(error)) == code
+    assert capsys.readouterr() == ("", f"{word}; the creation stays open\n")
+
+
+def test_with_json_an_interruption_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
+    output.settings.json = True
+    assert ended(raising(Interrupted(signal.SIGINT))) == 130
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "Interrupted"
 
 
 def test_with_json_an_error_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +163,16 @@ def test_asking_for_help_loads_no_wasm_runtime() -> None:
 
 
 def test_sizes_and_cycles_are_written_for_people() -> None:
-    assert [output.size(n) for n in (0, 999, 1500, 64_000_000)] == ["0 bytes", "999 bytes", "1.5 KB", "64.0 MB"]
+    assert [output.size(n) for n in (0, 1, 999, 1500, 999_999, 64_000_000, 5 * 10**12)] == [
+        "0 bytes",
+        "1 byte",
+        "999 bytes",
+        "1.5 kB",
+        "1.0 MB",
+        "64.0 MB",
+        "5.0 TB",
+    ]
+    assert output.rate(20_000_000, 2) == "10.0 MB/s"
     assert output.cycles(1_500_000_000_000) == "1.500 T (1,500,000,000,000)"
     assert output.cycles(12) == "12"
 

@@ -131,7 +131,9 @@ def test_only_a_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_times_and_spans_are_shown_in_words() -> None:
     assert moment(1_700_000_000_123_456_789) == "2023-11-14 22:13:20 UTC"
     assert moment(None) == "-"
-    assert duration(86_400 * 10**9) == "24 hours"
+    assert duration(86_400 * 10**9) == "24 h"
+    assert duration(15 * 10**7) == "0.15 s"
+    assert duration(1_500_000_000) == "1.5 s"
     assert duration(7 * 86_400 * 10**9) == "7 days"
-    assert duration(90 * 10**9) == "90 seconds"
-    assert duration(30 * 60 * 10**9) == "30 minutes"
+    assert duration(90 * 10**9) == "90 s"
+    assert duration(30 * 60 * 10**9) == "30 min"

@@ -1,0 +1,22 @@
+"""The agent of a command: an interruption names the call that may have been executed.
+
+Owns that. Does not own: calls (`ic.agent`), and the words of commands that know more (`interrupts.if_interrupted`).
+"""
+
+from __future__ import annotations
+
+from canister_factory import interrupts
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.foreign_text import escaped
+from canister_factory.ic.ic_py import CanisterId
+
+
+class CommandAgent(Agent):
+    """An `Agent` that tells `interrupts` of each update call before it is sent."""
+
+    async def update(
+        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+    ) -> bytes:
+        """As `Agent.update`."""
+        interrupts.call_begins(escaped(method))
+        return await super().update(canister_id, method, arg, effective_canister_id=effective_canister_id)
