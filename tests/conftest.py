@@ -23,6 +23,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip(reason)
 
 
+_ended_by_ctrl_c: list[bool] = []
+
+
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Ctrl-C; pytest's own reasons to stop, such as an error while it collects, are subclasses."""
+    if excinfo.type is KeyboardInterrupt:
+        _ended_by_ctrl_c.append(True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """`scripts/test` ends as every interrupted command does; pytest has 2 for it, which means wrong usage elsewhere."""
+    if _ended_by_ctrl_c:
+        session.exitstatus = 130
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""

@@ -8,6 +8,13 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VENV=${CANISTER_FACTORY_VENV:-$ROOT/.venv}
 
+# A script that sources this ends with one line, and as shells expect; what it hands over to with exec does so itself.
+end_with_a_line() {
+  trap 'echo "Interrupted." >&2; exit 130' INT
+  trap 'echo "Terminated." >&2; exit 143' TERM
+}
+end_with_a_line
+
 # Packages with compiled parts (pyblst, wasmtime, ...) have builds for these; the locks are tried with each of them.
 find_python() {
   local candidate
@@ -53,7 +60,10 @@ pip_locked() {
 ensure_environment() {
   # The dev environment holds everything that the run environment does.
   if is_ready "$1" || { [ "$1" = run ] && is_ready dev; }; then return; fi
+  trap 'exit 130' INT # the set-up says the line
+  trap 'exit 143' TERM
   (set_up_environment "$1")
+  end_with_a_line
 }
 
 set_up_environment() {

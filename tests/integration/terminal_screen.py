@@ -54,7 +54,7 @@ def on_terminal(
     """Runs a command on a terminal of `columns` until it ends.
 
     Once, as soon as `when` says so of all text that is on the screen or above it, `keys` are typed (Ctrl-C unless
-    said), or with `number` that signal is sent to the command alone.
+    said), or with `number` that signal is sent to the command alone, with `-number` to all processes of the terminal.
     """
     variables = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
@@ -86,8 +86,10 @@ def on_terminal(
             pressed = True
             if number is None:
                 os.write(terminal, keys)
-            else:
+            elif number > 0:
                 os.kill(child, number)
+            else:
+                os.killpg(child, -number)
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
@@ -17,8 +18,10 @@ from canister_factory.cli import output
 from canister_factory.factory.events import Event, HandedOver, PassDone, Provisioned, StageDone, Transferred, Verified
 
 _LINE_SECONDS = 2.0
-_WIDE = 78
-"""Characters: on narrower screens there is no room for a bar beside the numbers."""
+_NUMBERS = len(" 999.9 MB of 999.9 MB, 999.9 MB/s ")
+_MARGIN = 4
+"""Characters that stay free on the right: the terminal's `^C` must not begin another line."""
+_SHORTEST_BAR, _LONGEST_BAR = 5, 40
 
 Advance = Callable[[int], None]
 
@@ -75,14 +78,12 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]
     if output.settings.json or not output.is_terminal(console):
         yield None
         return
-    wide = console.width >= _WIDE
-    columns = [
-        TextColumn("{task.description}", markup=False),
-        *([BarColumn(bar_width=None)] if wide else []),
-        _Done(with_rate=wide),
-    ]
+    room = console.width - cell_len(what) - _NUMBERS - _MARGIN
+    wide = room >= _SHORTEST_BAR
+    bar = [BarColumn(bar_width=min(room, _LONGEST_BAR))] if wide else []
+    columns = [TextColumn("{task.description}", markup=False), *bar, _Done(with_rate=wide)]
     # stdout isn't redirected: results must not end up on stderr.
-    with Progress(*columns, console=console, transient=True, expand=wide, redirect_stdout=False) as progress:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(output.printable(what), total=total)
         yield lambda done: progress.update(task, completed=done)
 
