@@ -69,6 +69,11 @@ def call_begins(method: str) -> None:
     _state.otherwise = f"the call of {method} may have been executed, or may still be"
 
 
+def arrived() -> bool:
+    """Whether a signal has come and the work is about to end; a terminal has written `^C` where its cursor was."""
+    return bool(_state.arrived)
+
+
 def message(number: int) -> str:
     """What is said of an interruption."""
     return f"{'terminated' if number == signal.SIGTERM else 'interrupted'}; {_state.holds or _state.otherwise}"
@@ -110,15 +115,15 @@ def at_once() -> Iterator[None]:
         yield
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` for commands: the first signal cancels `work`, which tidies up.
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """`asyncio.run(work())` for commands: the first signal cancels the work, which tidies up.
 
     Raises what `work` raises, the error given to `end_with`, or `Interrupted` after a signal, however `work` took it.
     """
     import asyncio
 
     if not _state.installed:
-        return asyncio.run(work)
+        return asyncio.run(work())
 
     async def cancellable() -> T:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
@@ -133,9 +138,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         _state.stop = task.cancel
         with _handled(cancel):
             if _state.arrived:
-                work.close()
                 raise Interrupted(_state.arrived[0])
-            return await work
+            return await work()
 
     try:
         return asyncio.run(cancellable())

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import canister_factory.cli.run as run_command
+from canister_factory import interrupts
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
@@ -426,9 +427,20 @@ def test_a_worker_stops_at_a_signal_and_gives_its_leases_back(requested: Cli) ->
     assert requested.ok("owner", "status").json["status"] == "Completed"
 
 
+@pytest.fixture
+def signals_in_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Signals as in a process of a command's own."""
+    before = [(number, signal.getsignal(number)) for number in interrupts.NUMBERS]
+    monkeypatch.setattr(interrupts, "_state", interrupts._State())
+    interrupts.install()
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_stopped_gives_its_lease_back_and_the_creation_stays_open(
-    requested: Cli, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    requested: Cli, monkeypatch: pytest.MonkeyPatch, signals_in_hand: None, number: signal.Signals
 ) -> None:
     class Stopping(EventLines):
         """Somebody stops this process in the middle of the creation."""
@@ -441,7 +453,7 @@ def test_a_run_that_is_stopped_gives_its_lease_back_and_the_creation_stays_open(
     monkeypatch.setattr(run_command, "EventLines", Stopping)
     stopped = requested.run("operator", "run", requested.id("owner"))
     assert stopped.code == 128 + number
-    assert f"stopped by {number.name}: the creation of {requested.id('owner')} stays open" in stopped.error
+    assert "; the creation stays open: the same command, or a worker, goes on with it" in stopped.error
     assert requested.ok("owner", "status").json["status"] not in ("Completed", "Failed")
     monkeypatch.undo()
     # A worker of another name need not wait for the lease to end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -135,3 +136,77 @@ def test_a_file_above_the_upload_limit_is_named_with_the_limit(tmp_path: Path) -
     message = json.loads(done.stdout)["error"]["message"]
     assert "huge.bin (1,073,741,825 bytes) can't be stored" in message
     assert "1,073,741,824" in message
+
+
+def test_the_commands_that_a_kept_demo_suggests_can_be_pasted(repository: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "a folder"
+    directory.mkdir()
+    folders = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if not (Path(folder) / "canister-factory").exists())
+    environment = {**os.environ, "TMPDIR": str(directory), "PATH": path}
+
+    def bash(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", line],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=environment,
+            cwd=repository,
+        )
+
+    kept = bash("scripts/demo --keep")
+    assert kept.returncode == 0, kept.stderr
+    suggested = [line.strip() for line in kept.stderr.splitlines() if line.startswith("  ")]
+    ran = [bash(line) for line in suggested]
+    assert [(done.returncode, done.stderr) for done in ran] == [(0, "")] * 4, suggested
+    assert all(" .venv/bin/canister-factory " in line for line in suggested)
+    info, capsules, reserve, stopped = (done.stdout for done in ran)
+    assert "api_version" in info
+    assert "cap-" in capsules
+    assert "threshold" in reserve
+    assert "has stopped" in stopped
+
+
+def test_the_demo_says_at_its_end_whose_files_are_where(tmp_path: Path) -> None:
+    (tmp_path / "only.txt").write_text("x")
+    done = command("demo", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"The file of owner [a-z2-7]{5}-…-[a-z2-7]{3} is on canister [a-z2-7-]{27}, which they alone control\.", last
+    )
+
+
+def test_a_file_that_cannot_be_read_is_left_out_and_the_end_says_so(tmp_path: Path) -> None:
+    # Root reads everything, so the refusal of the system is put in for one file.
+    (tmp_path / "good.txt").write_text("x")
+    (tmp_path / "bad.txt").write_text("x")
+    code = (
+        "import pathlib, sys; real = pathlib.Path.open\n"
+        "def refuse(self, *a, **k):\n"
+        "    if self.name == 'bad.txt': raise PermissionError(13, 'Permission denied', str(self))\n"
+        "    return real(self, *a, **k)\n"
+        "pathlib.Path.open = refuse\n"
+        "from canister_factory.cli import main; main()"
+    )
+    for options in ((), ("--json",)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "demo", str(tmp_path), *options],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        assert "left out: bad.txt: can't be read: Permission denied" in done.stderr
+        assert done.stderr.splitlines()[-1] == "not everything is there: bad.txt can't be read, so it was left out"
+    assert json.loads(done.stdout)["unreadable"] == ["bad.txt"]
+    assert json.loads(done.stdout)["memories"] == 1
+
+
+def test_an_empty_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    done = command("demo", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {tmp_path} has no files for a demo: it is empty\n"

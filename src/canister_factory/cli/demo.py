@@ -64,8 +64,7 @@ def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], keep: b
     where = "the files that come along" if directory is None else str(directory)
     step(f"{_files(len(found.files))}, {output.size(sum(file.size for file in found.files))}, from {where}")
     with interrupts.held(), DemoNetwork(keep=keep) as network:
-        step(f"embedded replica at {network.network.url}")
-        result = interrupts.run(network.watched(_demo(network, found.files, started)))
+        result = interrupts.run(lambda: network.watched(_demo(network, found.files, started)))
         if output.settings.json:
             output.json_object({**result.fields(network.network.url), "unreadable": found.unreadable})
         else:
@@ -165,6 +164,7 @@ async def _demo(demo_network: DemoNetwork, files: list[DemoFile], started: float
     identities = {role: Identity.generate() for role in ROLES}
     demo_network.keep_identities(identities)
     network = demo_network.network
+    step(f"embedded replica at {network.url}")
     size = sum(file.size for file in files)
     async with AsyncExitStack() as stack:
         owner, operator, admin = [await stack.enter_async_context(Agent(identities[role], network)) for role in ROLES]

@@ -88,7 +88,7 @@ def doctor(
         made.append(Check("network", Verdict.FAILED, str(error), advice))
     else:
         made.append(_root_key(network, network_name, root_key_hex, fetch_root_key))
-        found, reached = interrupts.run(_online(network, identity, backend))
+        found, reached = interrupts.run(lambda: _online(network, identity, backend))
         made.extend(found)
     passed = checks("", made)
     click.get_current_context().exit(DONE if passed else FAILED if reached else UNREACHABLE)

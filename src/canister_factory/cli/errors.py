@@ -15,8 +15,6 @@ from typing import Any
 
 import click
 from pydantic import ValidationError
-from rich.control import Control
-from rich.segment import ControlType
 
 from canister_factory import interrupts
 from canister_factory.candid.errors import CandidError
@@ -99,8 +97,7 @@ def _show_interruption(number: int) -> int:
     if output.settings.json:
         output.error("Interrupted", interrupts.message(number))
     else:
-        if output.is_terminal(output.stderr()):
-            output.stderr().control(Control((ControlType.CARRIAGE_RETURN,), (ControlType.ERASE_IN_LINE, 2)))  # the ^C
+        output.begin_line()
         output.note(interrupts.message(number))
     return 128 + number
 
@@ -126,19 +123,19 @@ def _show(error: Exception) -> int:
             f"unexpected error: {name}: {error}. Run again with --debug and send the output to {ISSUES}",
         )
         return FAILED
-    message = words_of(error)
-    if isinstance(error, ValidationError):
-        message = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
-    elif isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    output.error(name, message, context=context_of(error), retry_helps=getattr(error, "retry_helps", False))
+    output.error(name, words_of(error), context=context_of(error), retry_helps=getattr(error, "retry_helps", False))
     return code
 
 
 def words_of(error: BaseException) -> str:
     """An error's message, with the notes that were added to it on its way up (`add_note`)."""
     notes: list[str] = getattr(error, "__notes__", [])
-    return ". ".join([str(error).rstrip("."), *notes]) if notes else str(error)
+    said = str(error)
+    if isinstance(error, ValidationError):
+        said = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']}" for item in error.errors())
+    elif isinstance(error, OSError) and error.strerror:
+        said = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return ". ".join([said.rstrip("."), *notes]) if notes else said
 
 
 def exit_code(error: Exception) -> int | None:

@@ -248,7 +248,7 @@ def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent],
             return await work(agent)
 
     try:
-        return interrupts.run(main())
+        return interrupts.run(main)
     except Exception as error:
         note_caller(error, identity.sender())
         raise

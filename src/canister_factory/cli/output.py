@@ -19,7 +19,9 @@ from enum import Enum
 from typing import Any, TextIO, cast
 
 from rich.console import Console
+from rich.control import Control
 from rich.file_proxy import FileProxy
+from rich.segment import ControlType
 from rich.text import Text
 
 from canister_factory import interrupts
@@ -191,7 +193,16 @@ def verbatim(line: str) -> None:
 
 def _say(line: Text) -> None:
     console = stderr()
+    if interrupts.arrived():
+        begin_line()
     console.print(Text("\n").join(wrapped(line, columns(console))), soft_wrap=True)
+
+
+def begin_line() -> None:
+    """After a signal: overwrites the `^C` that the terminal may have written on the current line."""
+    console = stderr()
+    if is_terminal(console):
+        console.control(Control((ControlType.CARRIAGE_RETURN,), (ControlType.ERASE_IN_LINE, 2)))
 
 
 def wrapped(line: Text, width: int) -> list[Text]:

@@ -63,7 +63,7 @@ def start(port: int, state_dir: Path | None, exit_with_parent: bool) -> None:
 
     With --json it prints one line when it is ready: url, root_key (hexadecimal, DER) and pid.
     """
-    interrupts.run(_serve(port, state_dir or home_directory() / "replica", exit_with_parent))
+    interrupts.run(lambda: _serve(port, state_dir or home_directory() / "replica", exit_with_parent))
 
 
 @replica.command()
