@@ -64,9 +64,10 @@ def if_interrupted(holds: str) -> None:
     _state.holds = holds
 
 
-def call_begins(method: str) -> None:
+def call_begins(method: str, request_id: bytes = b"") -> None:
     """From here on an interruption names this call, which can't be taken back, unless the command says more."""
-    _state.otherwise = f"the call of {method} may have been executed, or may still be"
+    request = f" (request id {request_id.hex()})" if request_id else ""
+    _state.otherwise = f"the call of {method} may have been executed, or may still be{request}"
 
 
 def arrived() -> bool:

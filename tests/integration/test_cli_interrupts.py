@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from creation_world import World
 from terminal_screen import Seen, on_terminal
 
 from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.ic.network import Network
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 
@@ -222,7 +225,7 @@ def interrupted(world: World, *command: str, marker: str, number: int | None = N
 async def test_an_interrupted_run_gives_its_lease_back_and_goes_on(operator: World, number: int | None) -> None:
     seen = interrupted(operator, "run", str(operator.owner_id), marker="created ", number=number)
     assert seen.code == (130 if number is None else 143), seen.text
-    assert seen.lines[-1].endswith("; the creation stays open: the same command goes on with it")
+    assert seen.lines[-1].endswith("; the creation stays open: the same command, or a worker, goes on with it")
     assert seen.cursor_is_shown
     creation = await operator.as_operator.get_user_creation_status(operator.owner_id)
     assert creation is not None
@@ -249,6 +252,48 @@ async def test_an_interrupted_question_changes_nothing(operator: World, tmp_path
     admin = ("--identity", str(tmp_path / "admin.pem"))
     seen = interrupted(operator, "admin", "clear", str(operator.owner_id), *admin, marker="[y/N]")
     assert (seen.code, seen.lines[-1]) == (130, "interrupted; nothing was changed"), seen.text
+
+
+def test_an_interrupted_call_says_that_it_may_be_executed_and_names_its_request(
+    network: Network, tmp_path: Path
+) -> None:
+    arrived, over = threading.Event(), threading.Event()
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.set()
+            over.wait(60)
+
+    did = tmp_path / "service.did"
+    did.write_text("service : { change : () -> () }")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        command = ["call", "lqy7q-dh777-77777-aaaaq-cai", "change", "--did", str(did), "--network", url]
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "canister_factory",
+                *command,
+                "--network",
+                url,
+                "--root-key",
+                network.root_key.hex(),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert arrived.wait(60)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+        over.set()
+        server.shutdown()
+    assert (process.returncode, stdout) == (130, "")
+    assert re.fullmatch(
+        r"interrupted; the call of change may have been executed, or may still be \(request id [0-9a-f]{64}\)\n", stderr
+    ), stderr
 
 
 # --- The scripts around it ------------------------------------------------------------------------------------------

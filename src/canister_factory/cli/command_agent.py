@@ -6,13 +6,18 @@ Owns that. Does not own: calls (`ic.agent`), and the words of commands that know
 from __future__ import annotations
 
 from canister_factory import interrupts
-from canister_factory.ic.agent import Agent
+from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.foreign_text import escaped
 from canister_factory.ic.ic_py import CanisterId
+from canister_factory.ic.network import Network
+from canister_factory.ic.trace import Event, log
 
 
 class CommandAgent(Agent):
-    """An `Agent` that tells `interrupts` of each update call before it is sent."""
+    """An `Agent` that tells `interrupts` of each update call before it is sent, and of its request id when it ends."""
+
+    def __init__(self, identity: CallerIdentity, network: Network) -> None:
+        super().__init__(identity, network, trace=_told)
 
     async def update(
         self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
@@ -20,3 +25,9 @@ class CommandAgent(Agent):
         """As `Agent.update`."""
         interrupts.call_begins(escaped(method))
         return await super().update(canister_id, method, arg, effective_canister_id=effective_canister_id)
+
+
+def _told(event: Event) -> None:
+    log(event)
+    if event.kind == "call" and event.complete and event.request_id:
+        interrupts.call_begins(escaped(event.method), event.request_id)
