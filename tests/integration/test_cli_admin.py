@@ -211,7 +211,7 @@ def test_deploy_never_installs_over_another_module(cli: Cli) -> None:
     assert "would destroy its data" in refused.error
     refused = cli.run("admin", "upgrade", canister, backend=False)
     assert refused.code == 1
-    assert "not a backend by its interface" in refused.error
+    assert "not a backend by its certified interface" in refused.error
     refused = cli.run("stranger", "deploy", "--canister", canister, backend=False)
     assert refused.code == 1
     assert "not controlled by" in refused.error
@@ -319,7 +319,7 @@ def test_a_failure_is_on_record_and_acknowledged(requested: Cli) -> None:
     assert registered == requested.ok("admin", "admin", "registry", canister).json
     assert (registered["canister_id"], registered["status"]) == (str(canister), "Failed")
     (state,) = requested.ok("admin", "list", "--status", "Failed").lines
-    assert state == requested.ok("admin", "status", requested.id("owner")).json
+    assert {**state, "canister": "empty"} == requested.ok("admin", "status", requested.id("owner")).json
     assert requested.ok("operator", "list", "--limit", 1).lines == [state]
     assert requested.ok("operator", "list", "--status", "Completed").lines == []
     assert requested.ok("admin", "admin", "stats").json["total_failures"] == "1"
@@ -577,6 +577,6 @@ def test_the_doctor_tells_a_canister_that_is_no_backend(requested: Cli) -> None:
     sick = requested.run("admin", "doctor")
     assert sick.code == 1
     verdict, found = verdicts(sick)["backend"]
-    assert (verdict, found) == ("fail", f"{canister} is another kind of canister, by its certified interface")
+    assert (verdict, found) == ("fail", f"{canister} is a personal canister, not a backend")
     requested.backend_id = Principal(bytes(7) + b"\xff\x01\x01")
     assert verdicts(requested.run("admin", "doctor"))["backend"][0] == "fail"

@@ -5,8 +5,10 @@ Owns these commands. Does not own: logs and registry (`admin_logs`), the reserve
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections import Counter
+from hashlib import sha256
 from typing import Any
 
 import click
@@ -16,12 +18,18 @@ from canister_factory.cli import admin_logs, output
 from canister_factory.cli.backend import Ask, backend_command, follow
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup, run_default
-from canister_factory.cli.options import PRINCIPAL
+from canister_factory.cli.options import PRINCIPAL, ROLE_HOLDER
 from canister_factory.cli.results import confirm, done, moment, record
 from canister_factory.cli.roles import Role
-from canister_factory.contract.artifacts import API_VERSION, personal_wasm
+from canister_factory.contract.artifacts import API_VERSION, backend_wasm, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import CreationLimits, NewRelease, OwnerPageRequest, Release
+from canister_factory.contract.creation_models import (
+    CreationLimits,
+    DetailedCreationStatus,
+    NewRelease,
+    OwnerPageRequest,
+    Release,
+)
 from canister_factory.ic.foreign_text import quoted
 
 
@@ -169,7 +177,7 @@ def list_admins(ask: Ask) -> None:
 
 
 @admins.command("add")
-@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@click.argument("who", type=ROLE_HOLDER, metavar="PRINCIPAL")
 @backend_command(Role.ADMIN)
 def add_admin(who: Principal, ask: Ask) -> None:
     """Make PRINCIPAL an admin."""
@@ -191,6 +199,7 @@ def remove_admin(who: Principal, force: bool, ask: Ask) -> None:
                 f"{who} is the last admin; nothing was changed. Add another one first ('admin admins add PRINCIPAL'), "
                 "or repeat with --force: only controllers of the backend can then add an admin"
             )
+        _note_unless(who, before, "admin")
         await backend.remove_admin(who)
         # Who has just removed itself may not ask any more.
         return [admin for admin in before if admin != who]
@@ -213,7 +222,7 @@ def list_operators(ask: Ask) -> None:
 
 
 @operators.command("add")
-@click.argument("who", type=PRINCIPAL, metavar="PRINCIPAL")
+@click.argument("who", type=ROLE_HOLDER, metavar="PRINCIPAL")
 @backend_command(Role.ADMIN)
 def add_operator(who: Principal, ask: Ask) -> None:
     """Make PRINCIPAL an operator."""
@@ -226,8 +235,18 @@ def add_operator(who: Principal, ask: Ask) -> None:
 @backend_command(Role.ADMIN)
 def remove_operator(who: Principal, ask: Ask) -> None:
     """Take the role of an operator from PRINCIPAL; its leases end with it."""
-    ask(lambda backend: backend.remove_operator(who))
-    _show_people("operators", ask(lambda backend: backend.list_operators()))
+
+    async def work(backend: BackendClient) -> list[Principal]:
+        _note_unless(who, await backend.list_operators(), "operator")
+        await backend.remove_operator(who)
+        return await backend.list_operators()
+
+    _show_people("operators", ask(work))
+
+
+def _note_unless(who: Principal, people: list[Principal], role: str) -> None:
+    if who not in people:
+        output.note(f"note: {who} was no {role}")
 
 
 def _show_people(role: str, people: list[Principal]) -> None:
@@ -281,6 +300,12 @@ def register_release(module_hash: bytes | None, api_version: str, note: str, ask
     bundled = personal_wasm()
     chosen = module_hash or bundled.module_hash
     default_note = bundled.name if chosen == bundled.module_hash else ""
+    if (nothing := _no_personal_canister(chosen)) is not None:
+        raise CommandError(
+            f"{chosen.hex()} is {nothing}; nothing was approved. The bundled one is registered without HASH"
+        )
+    if chosen != bundled.module_hash:
+        output.note("note: this isn't the module that comes along, and nobody can tell from a hash what a module does")
     new = NewRelease(module_hash=chosen, api_version=api_version, note=note or default_note)
     ask(lambda backend: backend.register_release(new))
     _show_releases(ask(lambda backend: backend.list_releases()))
@@ -291,8 +316,27 @@ def register_release(module_hash: bytes | None, api_version: str, note: str, ask
 @backend_command(Role.ADMIN)
 def revoke_release(module_hash: bytes, ask: Ask) -> None:
     """Approve the module with the SHA-256 HASH no longer."""
-    ask(lambda backend: backend.revoke_release(module_hash))
-    _show_releases(ask(lambda backend: backend.list_releases()))
+
+    async def work(backend: BackendClient) -> list[Release]:
+        if module_hash not in {release.module_hash for release in await backend.list_releases()}:
+            output.note(f"note: {module_hash.hex()} was not approved")
+        await backend.revoke_release(module_hash)
+        return await backend.list_releases()
+
+    _show_releases(ask(work))
+
+
+def _no_personal_canister(module_hash: bytes) -> str | None:
+    """What a hash is of, where that is known to be no personal canister: what people copy by mistake."""
+    known = {
+        bytes(32): "no hash of anything",
+        sha256(b"").digest(): "the hash of nothing",
+        backend_wasm().module_hash: "the module of the backend, not of personal canisters",
+        sha256(gzip.decompress(personal_wasm().wasm)).digest(): (
+            "the hash of the unzipped module; the network's module hash is of the bytes that are installed, zipped"
+        ),
+    }
+    return known.get(module_hash)
 
 
 def _show_releases(approved: list[Release]) -> None:
@@ -321,6 +365,15 @@ def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     A canister that was created stays, and stays in the registry; 'cleanup' deletes it first. Clearing a completed
     creation makes the shared capsule writable again.
     """
-    confirm(f"Forget the creation of {output.ident(owner)}?", yes)
+
+    async def look(backend: BackendClient) -> DetailedCreationStatus | None:
+        await backend.list_admins()  # refused to everybody else, before anything is asked
+        return await backend.get_user_creation_status(owner)
+
+    creation = ask(look)
+    if creation is None:
+        raise CommandError(f"{output.ident(owner)} has no creation: there is nothing to clear")
+    stays = f"; canister {creation.canister_id} stays, if it is there still" if creation.canister_id else ""
+    confirm(f"Forget the creation of {output.ident(owner)}, which is {creation.status}{stays}?", yes)
     ask(lambda backend: backend.clear_creation_state(owner))
-    done(f"The creation of {output.ident(owner)} is forgotten.", owner=owner, cleared=True)
+    done(f"The creation of {output.ident(owner)} is forgotten{stays}.", owner=owner, cleared=True)

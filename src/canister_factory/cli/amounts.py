@@ -17,6 +17,8 @@ _NUMBER = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+MAX_CYCLES = 2**128 - 1
+"""Networks count cycles in 128 bits (interface specification, "System API")."""
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -38,6 +40,8 @@ class CyclesType(click.ParamType[int]):
         amount = Fraction(re.sub("[_,]", "", match["number"])) * _UNITS[(match["unit"] or "").upper()]
         if amount.denominator != 1:
             self.fail(f"{value!r} is not a whole number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
+        if amount > MAX_CYCLES:
+            self.fail(f"{value!r} is more cycles than a canister can hold (2^128 - 1)", param, ctx)
         return int(amount)
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from canister_factory.candid.principal import Principal
+from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import F, backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.roles import Role, note_missing_role
-from canister_factory.contract.clients import BackendClient
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -33,7 +33,7 @@ PAGE_ITEMS = 1_000
 class Ask(Protocol):
     """Runs calls of the backend as the command's identity, and returns what they return."""
 
-    def __call__(self, work: Callable[[BackendClient], Awaitable[T]]) -> T:
+    def __call__(self, work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
         """Runs `work` to its end. Raises what the calls raise."""
 
 
@@ -58,9 +58,9 @@ def backend_command(role: Role) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @wraps(command)
         def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
-            def ask(work: Callable[[BackendClient], Awaitable[T]]) -> T:
+            def ask(work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
                 async def with_client(agent: Agent) -> T:
-                    return await work(BackendClient(agent, backend))
+                    return await work(CheckedBackend(agent, backend))
 
                 return run_with_agent(identity, network, with_client)
 

@@ -13,7 +13,8 @@ import click
 from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
-from canister_factory.cli.errors import CommandError
+from canister_factory.cli.backend_check import CheckedBackend
+from canister_factory.cli.errors import CommandError, done_already
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
     IDENTITY_FILE,
@@ -76,13 +77,18 @@ def cleanup(
 
     async def work(agent: Agent) -> tuple[Principal | None, bool]:
         async with Agent(admin, network) as admin_agent:
-            as_admin = BackendClient(admin_agent, backend)
+            as_admin = CheckedBackend(admin_agent, backend)
+            await as_admin.make_sure()
             canister_id = await _failed_canister(as_admin, admin.sender(), owner)
             what = f"Delete the canister {canister_id} and forget" if canister_id else "Forget"
             confirm(f"{what} the failed creation of {output.ident(owner)}?", yes)
+            # The owner may have retried while the question was open: then the canister is in use.
+            if await _failed_canister(as_admin, admin.sender(), owner) != canister_id:
+                raise CommandError(f"the creation of {output.ident(owner)} has changed meanwhile; nothing was deleted")
             interrupts.if_interrupted("the same command goes on with the clean-up")
             deleted = canister_id is not None and await _delete(agent, canister_id, owner)
-            await as_admin.clear_creation_state(owner)
+            with done_already(f"The canister {canister_id} is deleted already" if deleted else ""):
+                await as_admin.clear_creation_state(owner)
         return canister_id, deleted
 
     canister_id, deleted = run_with_agent(identity, network, work)

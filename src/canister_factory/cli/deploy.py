@@ -14,11 +14,13 @@ from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.amounts import CYCLES
-from canister_factory.cli.errors import InputError
+from canister_factory.cli.backend_check import require_backend
+from canister_factory.cli.errors import InputError, done_already
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
     BACKEND_VARIABLE,
     PRINCIPAL,
+    ROLE_HOLDER,
     network_options,
     output_options,
     run_with_agent,
@@ -44,14 +46,16 @@ if TYPE_CHECKING:
     from canister_factory.ic.network import Network
 
 _DEFAULT_RESERVE = 20 * 10**12
+_MIN_CYCLES = 500 * 10**9
+"""The network holds back up to 300 B cycles while it installs a module, and freezes a canister before it is empty."""
 
 
 @click.command()
 @network_options
 @signing_identity_option
-@click.option("--operator", "operators", type=PRINCIPAL, multiple=True, help="Who may run creations; repeatable.")
+@click.option("--operator", "operators", type=ROLE_HOLDER, multiple=True, help="Who may run creations; repeatable.")
 @click.option(
-    "--admin", "admins", type=PRINCIPAL, multiple=True, help="Admins besides the identity that deploys; repeatable."
+    "--admin", "admins", type=ROLE_HOLDER, multiple=True, help="Admins besides the identity that deploys; repeatable."
 )
 @click.option(
     "--cycles", type=CYCLES, default=INITIAL_CYCLES, help="Cycles that the canister is created with.  [default: 3T]"
@@ -87,6 +91,8 @@ def deploy(
       canister-factory identity new admin.pem
       canister-factory deploy --identity admin.pem --operator $OPERATOR
     """
+    if cycles < _MIN_CYCLES and canister is None:
+        raise InputError(f"--cycles {cycles:,} is too little to install the backend with; give at least 500B")
     if network.is_mainnet and canister is None:
         raise InputError(
             "on mainnet a canister is created with your own cycles: create one with this identity as its controller "
@@ -98,24 +104,26 @@ def deploy(
             "'canister-factory reserve top-up --help'"
         )
 
+    init = BackendInit(operators=list(operators), admins=list(admins), creation_enabled=not disabled)
+
     async def work(agent: Agent) -> dict[str, Any]:
         canister_id = canister
         if canister_id is None:
             interrupts.if_interrupted("a canister may have been created, whose id is not known here")
             canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
-            # Said at once: should anything fail from here on, --canister goes on with it.
             step(f"created canister {canister_id}")
         interrupts.if_interrupted(f"the backend is canister {canister_id}: 'deploy --canister {canister_id}' goes on")
-        init = BackendInit(operators=list(operators), admins=list(admins), creation_enabled=not disabled)
-        installed = await install_backend(agent, canister_id, init)
-        client = BackendClient(agent, canister_id)
+        with done_already("" if canister else _made(canister_id, "was created")):
+            installed = await install_backend(agent, canister_id, init)
         step(f"backend {canister_id}: {'installed' if installed else 'there already'}")
-        if not installed:
-            await _grant(client, operators, admins, disabled)
-        await register_release(client)
-        if not network.is_mainnet:
-            await _fund(agent, client, reserve if reserve is not None else _DEFAULT_RESERVE)
-        return await _described(agent, client, installed)
+        client = BackendClient(agent, canister_id)
+        with done_already(_made(canister_id, "has the backend")):
+            if not installed:
+                await _grant(client, operators, admins, disabled)
+            await register_release(client)
+            if not network.is_mainnet:
+                await _fund(agent, client, reserve if reserve is not None else _DEFAULT_RESERVE)
+            return await _described(agent, client, installed)
 
     deployed = run_with_agent(identity, network, work)
     if output.settings.json:
@@ -154,19 +162,21 @@ def upgrade(backend: Principal, network: Network, identity: Identity, no_release
     """
 
     async def work(agent: Agent) -> dict[str, Any]:
+        await require_backend(agent, backend)
         interrupts.if_interrupted("the backend may have been upgraded: the same command looks, and goes on")
         done = await upgrade_backend(agent, backend)
         client = BackendClient(agent, backend)
-        if not no_release:
-            await register_release(client)
-        return {
-            "backend_id": backend,
-            "changed": done.changed,
-            "module_hash_before": done.before,
-            "module_hash": done.after,
-            "api_version": await client.get_api_version(),
-            "releases": [release.module_hash for release in await client.list_releases()],
-        }
+        with done_already(f"The backend {backend} was upgraded" if done.changed else ""):
+            if not no_release:
+                await register_release(client)
+            return {
+                "backend_id": backend,
+                "changed": done.changed,
+                "module_hash_before": done.before,
+                "module_hash": done.after,
+                "api_version": await client.get_api_version(),
+                "releases": [release.module_hash for release in await client.list_releases()],
+            }
 
     upgraded = run_with_agent(identity, network, work)
     if output.settings.json:
@@ -183,6 +193,10 @@ def upgrade(backend: Principal, network: Network, identity: Identity, no_release
             ("approved releases", ", ".join(map(output.ident, upgraded["releases"])) or "none"),
         ],
     )
+
+
+def _made(canister_id: Principal, what: str) -> str:
+    return f"The canister {canister_id} {what}; 'deploy --canister {canister_id}' goes on with it"
 
 
 async def _grant(

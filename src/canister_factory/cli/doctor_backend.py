@@ -9,15 +9,14 @@ from collections.abc import AsyncIterator, Awaitable
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
+from canister_factory.cli.backend_check import why_no_backend
 from canister_factory.cli.results import Check, Verdict
 from canister_factory.contract.artifacts import API_VERSION, backend_wasm, compatible, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.reserve_models import AlertLevel
-from canister_factory.factory.deployment import is_backend
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.foreign_text import quoted
 
@@ -31,18 +30,11 @@ _LEVELS = {
 async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Check]:
     """Module, API version, releases, switch, roles and reserve. Raises `IcError` when the network fails."""
     backend = BackendClient(agent, backend_id)
-    try:
-        info = await agent.canister_info(backend_id)
-    except CanisterNotFoundError as error:
-        yield Check("backend", Verdict.FAILED, str(error), "another id or network? 'deploy' makes a new one")
+    why = await why_no_backend(agent, backend_id)
+    if why is not None:
+        yield Check("backend", Verdict.FAILED, why, "another id or network? 'deploy' makes a new one")
         return
-    if info.module_hash is None:
-        advice = f"install it with 'canister-factory deploy --canister {backend_id}'"
-        yield Check("backend", Verdict.FAILED, f"{backend_id} is an empty canister", advice)
-        return
-    if not await is_backend(agent, backend_id):
-        yield Check("backend", Verdict.FAILED, f"{backend_id} is another kind of canister, by its certified interface")
-        return
+    info = await agent.canister_info(backend_id)
     api_version = await backend.get_api_version()
     yield _module(backend_id, info, api_version)
     if not compatible(api_version):

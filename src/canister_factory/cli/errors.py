@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -125,6 +126,17 @@ def _show(error: Exception) -> int:
         return FAILED
     output.error(name, words_of(error), context=context_of(error), retry_helps=getattr(error, "retry_helps", False))
     return code
+
+
+@contextmanager
+def done_already(what: str) -> Iterator[None]:
+    """Adds to an error what the command had done before it; with `what` empty nothing."""
+    try:
+        yield
+    except Exception as error:
+        if what:
+            error.add_note(what)
+        raise
 
 
 def words_of(error: BaseException) -> str:

@@ -48,7 +48,27 @@ class PrincipalType(click.ParamType[Principal]):
             self.fail(str(error), param, ctx)
 
 
+class RoleHolderType(PrincipalType):
+    """Somebody who can hold a role on a backend: everybody but the anonymous and the management canister's principal.
+
+    Canisters can be admins (a wallet, a governance canister), but it is noted, since most often it is a mistake.
+    """
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Principal:
+        who = super().convert(value, param, ctx)
+        if who.is_anonymous or who == Principal.management_canister():
+            name = "the anonymous principal" if who.is_anonymous else "the management canister"
+            self.fail(f"{who} is {name}, which can hold no role", param, ctx)
+        if who.bytes.endswith(_OPAQUE):
+            output.note(f"note: {who} is the id of a canister, not of a person's key: is that meant?")
+        return who
+
+
+_OPAQUE = b"\x01"
+"""The last byte of ids that a network gave to a canister (interface specification, "Special forms of Principals")."""
+
 PRINCIPAL = PrincipalType()
+ROLE_HOLDER = RoleHolderType()
 
 
 class IdentityFileType(click.Path):
@@ -143,7 +163,7 @@ def network_options(command: F) -> F:
     @network_name_options
     @wraps(command)
     def with_network(*args: Any, network_name: str, root_key_hex: str | None, fetch_root_key: bool, **rest: Any) -> Any:
-        with _naming_the_variable("network_name", NETWORK_VARIABLE):
+        with naming_the_variable("network_name", NETWORK_VARIABLE):
             network = resolve_network(network_name, root_key_hex, fetch_root_key)
         return command(*args, network=network, **rest)
 
@@ -170,7 +190,7 @@ def identity_option(command: F) -> F:
     @identity_file_option
     @wraps(command)
     def with_identity(*args: Any, identity_file: Path | None, **rest: Any) -> Any:
-        with _naming_the_variable("identity_file", IDENTITY_VARIABLE):
+        with naming_the_variable("identity_file", IDENTITY_VARIABLE):
             identity = load_identity(identity_file)
         return command(*args, identity=identity, **rest)
 
@@ -221,7 +241,7 @@ def _warn_once(message: str) -> None:
 
 
 @contextmanager
-def _naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
+def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
     """Adds where a value came from to an error about it, when it was the environment: nobody typed it just now."""
     try:
         yield

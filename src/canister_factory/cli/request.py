@@ -13,19 +13,19 @@ from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend import Ask, backend_command
+from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import PRINCIPAL
+from canister_factory.cli.present_canister import SHOWN_CHARACTERS, PresentCanister, look_at
 from canister_factory.cli.roles import Role
-from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreatePersonalCanisterConfig,
     CreationStatus,
-    DetailedCreationStatus,
     PersonalCanisterCreationResponse,
 )
 from canister_factory.ic.foreign_text import quoted
 
-Answer = tuple[PersonalCanisterCreationResponse, DetailedCreationStatus | None]
+Answer = tuple[PersonalCanisterCreationResponse, PresentCanister | None]
 
 
 @click.command()
@@ -43,9 +43,10 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
     """
     config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
 
-    async def work(backend: BackendClient) -> Answer:
+    async def work(backend: CheckedBackend) -> Answer:
+        _require_usable(await _looked_up(backend))
         interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
-        return await backend.create_personal_canister(config), await backend.get_detailed_creation_status()
+        return await backend.create_personal_canister(config), await _looked_up(backend)
 
     _show(ask(work))
 
@@ -59,10 +60,12 @@ def retry(ask: Ask) -> None:
     owners have asked for, an operator uses 'run OWNER' or 'worker'.
     """
 
-    async def work(backend: BackendClient) -> Answer:
-        before = await backend.get_detailed_creation_status()
-        if before is None:
+    async def work(backend: CheckedBackend) -> Answer:
+        present = await _looked_up(backend)
+        if present is None:
             raise CommandError("there is nothing to retry: no personal canister was asked for; use 'request'")
+        _require_usable(present)
+        before = present.creation
         if before.status != CreationStatus.Failed:
             raise CommandError(
                 f"there is nothing to retry: the creation is {before.status}"
@@ -75,19 +78,32 @@ def retry(ask: Ask) -> None:
         if before.error is not None and not before.error.retry_helps:
             output.note(f"note: this may fail again, until an admin has looked at it: {quoted(before.error.message)}")
         interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
-        return await backend.create_personal_canister(), await backend.get_detailed_creation_status()
+        return await backend.create_personal_canister(), await _looked_up(backend)
 
     _show(ask(work))
 
 
+async def _looked_up(backend: CheckedBackend) -> PresentCanister | None:
+    """The caller's creation with what is there of its canister; `None` before there is one."""
+    creation = await backend.get_detailed_creation_status()
+    return None if creation is None else await look_at(backend.ic, creation)
+
+
+def _require_usable(present: PresentCanister | None) -> None:
+    """Raises `CommandError` when the canister on record is gone: asking again would change nothing."""
+    if present is not None and not present.usable:
+        raise CommandError(present.message, canister_id=present.creation.canister_id, canister=present.presence)
+
+
 def _show(answer: Answer) -> None:
-    response, creation = answer
+    response, present = answer
+    creation = present.creation if present else None
     fields: dict[str, Any] = {
         "success": response.success,
         "canister_id": response.canister_id,
         "status": creation.status if creation else None,
         "attempts": creation.attempts if creation else None,
-        "message": response.message,
+        "message": present.message if present and creation and creation.canister_id else response.message,
     }
     if not response.success:
         raise CommandError(f"the backend refused: {quoted(response.message)}")
@@ -100,6 +116,6 @@ def _show(answer: Answer) -> None:
                 ("status", fields["status"] or "-"),
                 ("canister", response.canister_id or "none yet"),
                 ("attempts", fields["attempts"] or "-"),
-                ("message", quoted(response.message)),
+                ("message", quoted(str(fields["message"]), SHOWN_CHARACTERS)),
             ],
         )

@@ -13,7 +13,8 @@ from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.amounts import CYCLES, DURATION
 from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
-from canister_factory.cli.errors import CommandError
+from canister_factory.cli.backend_check import CheckedBackend, require_backend
+from canister_factory.cli.errors import CommandError, InputError, done_already
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
@@ -66,6 +67,8 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
     Elsewhere cycles are your own, and are sent by whatever holds them: a cycles ledger or wallet, with
     'icp canister top-up' or the management canister's deposit_cycles. They count as soon as they arrive.
     """
+    if amount == 0:
+        raise InputError("AMOUNT is 0: there is nothing to add")
     if network.is_mainnet:
         raise CommandError(
             "on mainnet cycles aren't made out of nothing: send your own, for example with "
@@ -74,8 +77,12 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
         )
 
     async def work(agent: Agent) -> ReserveStatus:
+        await require_backend(agent, backend)
+        client = CheckedBackend(agent, backend)
+        await client.get_reserve_status()  # refused to those without the role, before anything is added
         await fund(agent, backend, amount)
-        return await BackendClient(agent, backend).get_reserve_status()
+        with done_already(f"The {output.cycles(amount)} cycles were added"):
+            return await client.get_reserve_status()
 
     after = run_with_agent(identity, network, work)
     done(
@@ -91,8 +98,19 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
 @backend_command(Role.ADMIN)
 def set_threshold(amount: int, ask: Ask) -> None:
     """Warn the admins when less than AMOUNT is available."""
-    ask(lambda backend: backend.set_reserve_threshold(amount))
-    done(f"Admins are warned below {output.cycles(amount)} cycles.", threshold=amount)
+
+    async def work(backend: BackendClient) -> ReserveStatus:
+        await backend.set_reserve_threshold(amount)
+        return await backend.get_reserve_status()
+
+    after = ask(work)
+    done(
+        f"Admins are warned below {output.cycles(amount)} cycles; {output.cycles(after.available)} are available now: "
+        f"{after.alert_level}.",
+        threshold=amount,
+        available=after.available,
+        alert_level=after.alert_level,
+    )
 
 
 @reserve.command()
@@ -105,14 +123,17 @@ def settings(ask: Ask, **changes: int | None) -> None:
     """Show the settings, or change those that are given."""
     given = {name: amount for name, amount in changes.items() if amount is not None}
 
-    async def work(backend: BackendClient) -> ReserveSettings:
+    async def work(backend: BackendClient) -> ReserveStatus:
         if given:
             before = (await backend.get_reserve_status()).settings
             await backend.set_reserve_settings(before.model_copy(update=given))
-        return (await backend.get_reserve_status()).settings
+        return await backend.get_reserve_status()
 
     present = ask(work)
-    record(present, _settings_rows(present), "Reserve settings")
+    record(present.settings, _settings_rows(present.settings), "Reserve settings")
+    if present.available < present.settings.creation_base_cycles:
+        needs, there = output.cycles(present.settings.creation_base_cycles), output.cycles(present.available)
+        output.note(f"note: no creation is possible now: that of an empty capsule needs {needs}; {there} are available")
 
 
 @reserve.command()
@@ -169,7 +190,7 @@ def _status_rows(found: ReserveStatus) -> list[tuple[str, object]]:
         ("creations in progress", output.cycles(found.in_flight)),
         *_settings_rows(found.settings),
         ("consumed so far", output.cycles(found.total_consumed)),
-        ("topped up so far", output.cycles(found.total_topped_up)),
+        ("topped up, at least", output.cycles(found.total_topped_up)),
         ("recommended top-up", output.cycles(found.recommended_top_up) if found.recommended_top_up else "none"),
     ]
 

@@ -13,6 +13,7 @@ from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import logs, output
 from canister_factory.cli.backend import needs_role, worker_option
+from canister_factory.cli.backend_check import require_backend
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
     PRINCIPAL,
@@ -57,6 +58,7 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
     async def work(agent: Agent) -> Outcome | DetailedCreationStatus:
         logs.WORKER.set(worker)
         logs.OWNER.set(owner)
+        await require_backend(agent, backend)
         with bytes_bar("creating the personal canister", None) as advance:
             orchestrator = Orchestrator(agent, backend, FactoryConfig(worker=worker), emit=EventLines(advance))
             try:

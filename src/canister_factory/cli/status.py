@@ -13,6 +13,7 @@ import click
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
+from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import (
@@ -23,13 +24,13 @@ from canister_factory.cli.options import (
     run_with_agent,
 )
 from canister_factory.cli.parameters import Choice
+from canister_factory.cli.present_canister import SHOWN_CHARACTERS, PresentCanister, look_at
 from canister_factory.cli.results import listing
 from canister_factory.cli.roles import Role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreationPage,
     CreationStatus,
-    DetailedCreationStatus,
     OwnerPageRequest,
 )
 from canister_factory.ic.foreign_text import quoted
@@ -50,27 +51,32 @@ if TYPE_CHECKING:
 def status(owner: Principal | None, backend: Principal, network: Network, identity: Identity) -> None:
     """Show the caller's creation, or as an admin that of OWNER."""
 
-    async def work(agent: Agent) -> DetailedCreationStatus | None:
-        client = BackendClient(agent, backend)
-        if owner is None or owner == identity.sender():
-            return await client.get_detailed_creation_status()
-        return await client.get_user_creation_status(owner)
-
-    creation = run_with_agent(identity, network, work)
-    if creation is None:
+    async def work(agent: Agent) -> PresentCanister:
+        client = CheckedBackend(agent, backend)
         whose = owner or identity.sender()
-        raise CommandError(f"{output.ident(whose)} has not asked for a personal canister on {backend}")
+        as_owner = whose == identity.sender()
+        creation = await (client.get_detailed_creation_status() if as_owner else client.get_user_creation_status(whose))
+        if creation is None:
+            raise CommandError(f"{output.ident(whose)} has not asked for a personal canister on {backend}")
+        return await look_at(agent, creation)
+
+    present = run_with_agent(identity, network, work)
+    creation = present.creation
     if output.settings.json:
-        output.json_object(creation.model_dump(mode="json"))
+        fields = creation.model_dump(mode="json")
+        if creation.status == CreationStatus.Completed:
+            fields["progress_message"] = present.message
+        output.json_object({**fields, "canister": present.presence})
         return
     progress = creation.progress
+    canister = f"{creation.canister_id} ({present.presence})" if creation.canister_id else str(present.presence)
     output.table(
         "Creation",
         [
             ("owner", output.ident(creation.owner)),
             ("status", creation.status),
-            ("canister", creation.canister_id or "none yet"),
-            ("message", quoted(creation.error.message if creation.error else creation.progress_message)),
+            ("canister", canister),
+            ("message", quoted(present.message, SHOWN_CHARACTERS)),
             ("progress", f"{output.size(progress.bytes_done)} of {output.size(progress.bytes_total)}"),
             ("items", f"{progress.items_done} of {progress.items_total}"),
             ("attempts", creation.attempts),

@@ -13,6 +13,7 @@ import click
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend import needs_role
+from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.errors import FAILED, CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import PRINCIPAL, backend_option, network_options, output_options, run_with_agent
@@ -21,10 +22,10 @@ from canister_factory.cli.roles import Role
 from canister_factory.contract.artifacts import compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
-from canister_factory.contract.errors import CapsuleRefused, CreationRefused
+from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.verify import check_certificate
-from canister_factory.ic.errors import CanisterNotFoundError, CertificateError
+from canister_factory.ic.errors import CanisterNotFoundError, CertificateError, RejectedError
 from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def verify(owner: Principal, backend: Principal, network: Network, identity: Ide
     """
 
     async def work(agent: Agent) -> tuple[Principal, list[Check]]:
-        client = BackendClient(agent, backend)
+        client = CheckedBackend(agent, backend)
         as_owner = owner == identity.sender()
         creation = await (client.get_detailed_creation_status() if as_owner else client.get_user_creation_status(owner))
         if creation is None or creation.canister_id is None:
@@ -90,8 +91,12 @@ async def _checks(
     yield await _module(backend, info)
     if info.module_hash is not None:
         personal = PersonalClient(agent, canister_id)
-        yield await _interface(personal, creation.owner, backend.canister_id)
-        yield await _manifest(agent, personal, creation)
+        try:
+            yield await _interface(personal, creation.owner, backend.canister_id)
+            yield await _manifest(agent, personal, creation)
+        except (ContractMismatchError, RejectedError) as error:
+            # Its owner may run there whatever they like.
+            yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")
 
 
 async def _registry(backend: BackendClient, creation: DetailedCreationStatus, canister_id: Principal) -> Check:

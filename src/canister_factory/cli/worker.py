@@ -5,6 +5,8 @@ Owns what is shown of several creations at once. Does not own: the loop (`factor
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import logs, output
 from canister_factory.cli.backend import needs_role, worker_option
+from canister_factory.cli.backend_check import require_backend
 from canister_factory.cli.errors import DONE, FAILED, context_of, words_of
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
@@ -30,11 +33,14 @@ from canister_factory.factory.events import Claimed, Event, Transferred
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.factory.worker import Worker
+from canister_factory.ic.errors import TransportError
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
+
+logger = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS = 1.0
 
@@ -86,12 +92,29 @@ def worker(
         orchestrator = Orchestrator(agent, backend, config, emit=report.event)
         loop = Worker(orchestrator, parallel=parallel, idle_seconds=idle_seconds, finished=report.finished)
         step(f"worker {config.worker}, operator {output.ident(identity.sender())}, backend {backend}")
+
+        async def checked() -> None:
+            await _require_backend(agent, backend, None if once else idle_seconds)
+            await (loop.run_once() if once else loop.run())
+
         with suppress(StoppedError):
-            await until_signal(loop.run_once if once else loop.run)
+            await until_signal(checked)
 
     run_with_agent(identity, network, work)
     step(f"{report.completed} completed, {report.failed} failed")
     click.get_current_context().exit(FAILED if once and report.failed else DONE)
+
+
+async def _require_backend(agent: Agent, backend: Principal, idle_seconds: float | None) -> None:
+    """Raises `NotABackendError`. With `idle_seconds` a network that fails is waited out, as the loop itself does."""
+    while True:
+        try:
+            return await require_backend(agent, backend)
+        except TransportError as error:
+            if idle_seconds is None:
+                raise
+            logger.warning("the backend can't be checked, again in %.0f s: %s", idle_seconds, error)
+        await asyncio.sleep(idle_seconds)
 
 
 class Report:

@@ -64,7 +64,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     monkeypatch.setattr(
         backend, "run_with_agent", lambda identity, network, work: asyncio.run(work((identity, network)))
     )
-    monkeypatch.setattr(backend, "BackendClient", client)
+    monkeypatch.setattr(backend, "CheckedBackend", client)
     return calls
 
 
@@ -120,7 +120,7 @@ def test_upgrade_takes_the_backend_that_was_typed_before_it(monkeypatch: pytest.
         upgraded.append(backend)
         raise errors.CommandError("asked")
 
-    monkeypatch.setattr(deploy, "upgrade_backend", instead)
+    monkeypatch.setattr(deploy, "require_backend", instead)
     monkeypatch.setenv("CANISTER_FACTORY_BACKEND", OTHER)
     run(*COMMON, "upgrade")
     run("upgrade", BACKEND, *COMMON[2:])
