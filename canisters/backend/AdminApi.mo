@@ -111,7 +111,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   // ---- Reserve -----------------------------------------------------------------------------------------------------------
   public shared query ({ caller }) func get_reserve_status() : async T.Result<T.ReserveStatus> {
-    forStaff<T.ReserveStatus>(caller, func() = Reserve.status(context.reserve, context.balance()));
+    forStaff<T.ReserveStatus>(caller, func() = Reserve.status(context.reserve, context.deposits, context.balance()));
   };
 
   func reconfigure(settings : T.ReserveSettings) : T.CreationResult {
@@ -134,7 +134,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
     let accepted = Cycles.accept<system>(Cycles.available());
     if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
-    context.reserve.totalToppedUp += accepted;
+    Reserve.accepted(context.reserve, context.deposits, accepted);
     Creation.watchReserve(context);
     #Ok accepted;
   };
@@ -145,7 +145,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared query ({ caller }) func get_consumption_report(window_ns : ?Nat64) : async T.Result<T.ConsumptionReport> {
     forStaff<T.ConsumptionReport>(
       caller,
-      func() = Reserve.report(context.reserve, context.balance(), windowOf(window_ns), context.now()),
+      func() = Reserve.report(context.reserve, context.deposits, context.balance(), windowOf(window_ns), context.now()),
     );
   };
 

@@ -10,6 +10,7 @@ import Store "../capsule/Store";
 import Types "../capsule/Types";
 import Alerts "Alerts";
 import Creations "Creations";
+import Deposits "Deposits";
 import Errors "CreationErrors";
 import Leases "Leases";
 import Policy "CreationPolicy";
@@ -38,6 +39,7 @@ module {
     registry : Registry.State;
     releases : Releases.State;
     reserve : Reserve.State;
+    deposits : Deposits.State;
     alerts : Alerts.State;
     leases : Leases.Counter;
     switches : Switch;
@@ -154,7 +156,9 @@ module {
   };
 
   public func watchReserve(context : Context) {
-    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.balance()), context.now());
+    let balance = context.balance();
+    Reserve.countDeposits(context.reserve, context.deposits, balance);
+    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, balance), context.now());
   };
 
   public func move(context : Context, creation : Creation, status : T.CreationStatus) {

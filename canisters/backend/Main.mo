@@ -13,6 +13,7 @@ import Store "../capsule/Store";
 import Alerts "Alerts";
 import Creation "Creation";
 import Creations "Creations";
+import Deposits "Deposits";
 import Inspection "Inspection";
 import Leases "Leases";
 import Policy "CreationPolicy";
@@ -40,6 +41,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
   let registry = Registry.start();
   let releases = Releases.start();
   let reserve = Reserve.start(given.reserve);
+  let deposits = Deposits.start(Reserve.level(reserve, Cycles.balance()));
   let alerts = Alerts.start();
   let leases : Leases.Counter = { var next = 1 };
   let switches : Creation.Switch = {
@@ -56,6 +58,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     registry;
     releases;
     reserve;
+    deposits;
     alerts;
     leases;
     switches;

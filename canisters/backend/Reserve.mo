@@ -6,6 +6,7 @@ import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 
 import BoundedLog "BoundedLog";
+import Deposits "Deposits";
 import Errors "CreationErrors";
 import T "BackendTypes";
 
@@ -92,17 +93,32 @@ module {
     else #Warning;
   };
 
-  public func status(state : State, balance : Nat) : T.ReserveStatus {
-    let level = alertLevel(state, balance);
+  /// Balance and what creations took, together: see `Deposits`.
+  public func level(state : State, balance : Nat) : Nat { balance + state.totalConsumed };
+
+  /// Counts what was deposited since the last look. Not between `debit` and the call that takes the cycles, nor between a
+  /// refund and `settle`, when books and balance don't agree.
+  public func countDeposits(state : State, deposits : Deposits.State, balance : Nat) {
+    state.totalToppedUp += Deposits.look(deposits, level(state, balance));
+  };
+
+  /// Cycles that came with a call.
+  public func accepted(state : State, deposits : Deposits.State, amount : Nat) {
+    state.totalToppedUp += amount;
+    Deposits.told(deposits, amount);
+  };
+
+  public func status(state : State, deposits : Deposits.State, balance : Nat) : T.ReserveStatus {
+    let alert = alertLevel(state, balance);
     {
       balance;
       available = available(state, balance);
       in_flight = state.inFlight;
       settings = state.settings;
       total_consumed = state.totalConsumed;
-      total_topped_up = state.totalToppedUp;
-      alert_level = level;
-      recommended_top_up = switch level {
+      total_topped_up = state.totalToppedUp + Deposits.since(deposits, level(state, balance));
+      alert_level = alert;
+      recommended_top_up = switch alert {
         case (#Normal) 0;
         case _ Int.toNat(Int.max(0, 2 * state.settings.threshold - headroom(state, balance)));
       };
@@ -110,7 +126,13 @@ module {
   };
 
   /// Consumption of the last `windowNs` nanoseconds, as far back as the log goes.
-  public func report(state : State, balance : Nat, windowNs : Nat64, now : Nat64) : T.ConsumptionReport {
+  public func report(
+    state : State,
+    deposits : Deposits.State,
+    balance : Nat,
+    windowNs : Nat64,
+    now : Nat64,
+  ) : T.ConsumptionReport {
     let since = if (now > windowNs) now - windowNs else 0 : Nat64;
     var consumed = 0;
     var creations : Nat64 = 0;
@@ -119,7 +141,7 @@ module {
       consumed += saturatingSub(entry.attached, entry.refunded);
       if (entry.canister_id != null) creations += 1;
     };
-    let reserve = status(state, balance);
+    let reserve = status(state, deposits, balance);
     {
       reserve;
       window_ns = windowNs;

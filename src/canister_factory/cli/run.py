@@ -22,10 +22,10 @@ from canister_factory.cli.options import (
     output_options,
     run_with_agent,
 )
+from canister_factory.cli.present_canister import PresentCanister, look_at
 from canister_factory.cli.progress import EventLines, bytes_bar
 from canister_factory.cli.results import done
 from canister_factory.cli.roles import Role
-from canister_factory.contract.creation_models import DetailedCreationStatus
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import LeaseLostError
@@ -55,7 +55,7 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
     """
     interrupts.if_interrupted("the creation stays open: the same command, or a worker, goes on with it")
 
-    async def work(agent: Agent) -> Outcome | DetailedCreationStatus:
+    async def work(agent: Agent) -> Outcome | PresentCanister:
         logs.WORKER.set(worker)
         logs.OWNER.set(owner)
         await require_backend(agent, backend)
@@ -67,7 +67,7 @@ def run(owner: Principal, backend: Principal, network: Network, identity: Identi
                 completed = await completed_by_another(orchestrator.backend, owner, error)
                 if completed is None:
                     raise
-                return completed
+                return await look_at(agent, completed)
 
     result = run_with_agent(identity, network, work)
     if isinstance(result, Outcome):
@@ -96,14 +96,17 @@ def _show(outcome: Outcome) -> None:
     )
 
 
-def _show_completed(creation: DetailedCreationStatus) -> None:
+def _show_completed(present: PresentCanister) -> None:
+    creation = present.creation
     done(
-        f"The creation of {output.ident(creation.owner)} is complete already: canister {creation.canister_id}.",
+        f"The creation of {output.ident(creation.owner)} is complete already: canister {creation.canister_id}"
+        + ("." if present.usable else f", but {present.message}."),
         owner=creation.owner,
         canister_id=creation.canister_id,
         status=creation.status,
         cycles_consumed=creation.cycles_consumed,
         completed_before=True,
+        canister=present.presence,
     )
 
 

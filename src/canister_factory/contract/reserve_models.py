@@ -36,6 +36,7 @@ class ReserveStatus(CandidModel):
     settings: ReserveSettings
     total_consumed: Nat
     total_topped_up: Nat
+    """At least: deposits are seen as a rise of the balance, less the running costs until then."""
     alert_level: AlertLevel
     recommended_top_up: Nat
 

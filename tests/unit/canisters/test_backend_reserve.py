@@ -40,6 +40,62 @@ def test_cycles_deposited_in_any_way_count() -> None:
     assert world.reserve()["available"] == before + TRILLION
 
 
+def deposit(world: World, amount: int) -> None:
+    world.manage("provisional_top_up_canister", {"canister_id": world.backend, "amount": amount}, sender=OWNER)
+
+
+def test_deposits_that_no_call_told_of_are_counted_less_the_running_costs() -> None:
+    world = World()
+    assert world.reserve()["total_topped_up"] == 0
+    deposit(world, 5 * TRILLION)
+    # The first one less what the installation may have held back, which a canister can't know.
+    first = world.reserve()["total_topped_up"]
+    assert 4.5 * TRILLION <= first <= 5 * TRILLION
+    world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
+    for _ in range(2):
+        deposit(world, TRILLION)
+    later = world.reserve()["total_topped_up"]
+    assert 1.99 * TRILLION < later - first <= 2 * TRILLION
+    world.ok("set_reserve_threshold", 2 * TRILLION, sender=ADMIN)
+    counted = world.reserve()["total_topped_up"]
+    assert 1.9 * TRILLION < counted - first <= 2 * TRILLION
+    world.upgrade_backend()
+    assert 0 <= counted - world.reserve()["total_topped_up"] < TRILLION // 100  # what the upgrade cost
+    world.top_up(TRILLION, sender=ADMIN)
+    assert 0 <= counted + TRILLION - world.reserve()["total_topped_up"] < TRILLION // 100
+
+
+def test_what_creations_take_and_give_back_is_no_deposit() -> None:
+    world = World(canisters=2)
+    for name in (
+        "first",
+        "second",
+        "third",
+    ):  # there is room for one besides the backend: the others get their cycles back
+        owner = person(name)
+        world.request(owner)
+        lease = world.claim(owner)
+        world.ok("begin_export", lease, False, sender=OPERATOR)
+        world.call("provision_canister", lease, sender=OPERATOR)
+        world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
+    assert world.reserve()["total_consumed"] == TRILLION
+    assert world.reserve()["total_topped_up"] == 0
+
+
+def test_running_costs_make_the_count_smaller_never_larger() -> None:
+    world = World()
+    given = 0
+    for number in range(12):
+        # What a month costs, more or less; then a deposit, or none.
+        world.backend_state.balance -= number * TRILLION // 20
+        if number % 3 == 0:
+            world.ok("set_reserve_threshold", number, sender=ADMIN)
+        deposit(world, (number % 2) * TRILLION)
+        given += (number % 2) * TRILLION
+        assert world.reserve()["total_topped_up"] <= given
+    assert world.reserve()["total_topped_up"] > given - (12 * TRILLION // 2)
+
+
 @pytest.mark.parametrize(("missing", "granted"), [(0, True), (1, False)])
 def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less(missing: int, granted: bool) -> None:
     world = World()

@@ -1,0 +1,32 @@
+/// Tells cycles that were deposited from all else that moves the balance. A canister is told of cycles that come with a call,
+/// and of no others: what the management canister or a ledger deposits only raises the balance. Nothing here moves cycles.
+
+import Nat "mo:core/Nat";
+
+module {
+  /// The system holds back cycles for messages and calls that are under way, so that the balance seems lower for a while. A
+  /// rise that only ends this is no deposit. While a module is installed it is more: 300 B for the instructions alone.
+  let HELD_BACK = 200_000_000_000;
+  let HELD_BACK_AT_INSTALLATION = 500_000_000_000;
+
+  /// A "level" is the balance and what creations took of it so far, together. Deposits raise it, running costs lower it,
+  /// creations leave it as it is. `seen` is never below the real level at the last look, so that what was counted is never
+  /// more than what came in, while the system holds back no more than supposed here. It is less by the running costs since
+  /// the deposit before, up to `HELD_BACK`.
+  public type State = { var seen : Nat };
+
+  public func start(level : Nat) : State { { var seen = level + HELD_BACK_AT_INSTALLATION } };
+
+  /// What came in since the last look, at least.
+  public func since(state : State, level : Nat) : Nat { if (level > state.seen) level - state.seen else 0 };
+
+  /// The same, counted once: the next look begins here.
+  public func look(state : State, level : Nat) : Nat {
+    let arrived = since(state, level);
+    state.seen := if (arrived > 0) level else Nat.min(state.seen, level + HELD_BACK);
+    arrived;
+  };
+
+  /// Cycles that came with a call, which were counted exactly.
+  public func told(state : State, amount : Nat) { state.seen += amount };
+};
