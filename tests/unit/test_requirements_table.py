@@ -19,7 +19,6 @@ from canister_factory.contract.creation_models import CreationErrorKind
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TESTS = REPOSITORY / "tests"
-SOURCES = REPOSITORY / "src" / "canister_factory"
 TABLE = REPOSITORY / "docs" / "requirements.md"
 
 NOT_SHOWN_YET: set[str] = set()
@@ -28,31 +27,6 @@ NOT_SHOWN_YET: set[str] = set()
 PARTS = {"R1": 7, "R2": 8, "R3": 5, "R4": 4, "R5": 5, "R6": 5, "R7": 10}
 WORK = {"S2": 3, "S3": 2, "S4": 2, "S6": 3, "S7": 2, "S8": 2, "S9": 2, "S10": 2, "S11": 2, "S12": 2, "S15": 3, "S16": 3}
 WHOLE = {f"S{number}" for number in range(1, 19)} - set(WORK)
-
-CONCERNS = {
-    "types": ["backend/BackendTypes.mo", "capsule/Types.mo", "contract/creation_models.py"],
-    "registry": ["backend/Registry.mo", "backend/Creations.mo"],
-    "cycles": ["backend/Reserve.mo", "backend/Alerts.mo", "contract/reserve_models.py"],
-    "auth": ["backend/Roles.mo", "capsule/Access.mo"],
-    "export": ["capsule/Export.mo", "capsule/Manifest.mo", "factory/export.py"],
-    "import": ["personal/Import.mo", "factory/importer.py"],
-    "verify": ["backend/Verification.mo", "factory/verify.py"],
-    "canister operations": ["backend/CanisterOperations.mo", "factory/canister.py"],
-    "orchestrator": ["backend/CreationSteps.mo", "factory/orchestrator.py"],
-}
-"""Where each concern of the work list is, in `canisters` and in `src/canister_factory`."""
-
-UNIT_TESTS = {
-    "types": ["test_contract_matches_did.py"],
-    "registry": ["test_backend_requests.py", "test_backend_state_machine.py"],
-    "cycles": ["test_backend_reserve.py"],
-    "auth": ["test_backend_roles.py", "test_capsule_memories.py"],
-    "export": ["test_backend_leases.py", "test_factory_manifest.py"],
-    "import": ["test_personal_import.py", "test_personal_import_refusals.py", "test_factory_difference.py"],
-    "verify": ["test_backend_completion.py", "test_factory_manifest.py"],
-    "canister operations": ["test_backend_provisioning.py", "test_ic_management.py"],
-    "orchestrator": ["test_backend_leases.py", "test_factory_patience.py", "test_factory_window.py"],
-}
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -156,21 +130,6 @@ def test_every_typed_error_is_expected_by_a_test() -> None:
         kind for kind in CreationErrorKind if not re.search(rf'CreationErrorKind\.{kind}\b|Case\("{kind}"\)', text)
     ]
     assert missing == []
-
-
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_each_concern_has_a_module_of_its_own(concern: str) -> None:
-    for path in CONCERNS[concern]:
-        if path.endswith(".mo"):
-            documented = (REPOSITORY / "canisters" / path).read_text().startswith("///")
-        else:
-            documented = bool(ast.get_docstring(ast.parse((SOURCES / path).read_text())))
-        assert documented, f"{path} doesn't begin with what it is responsible for"
-
-
-@pytest.mark.parametrize("concern", CONCERNS)
-def test_each_concern_has_unit_tests(concern: str) -> None:
-    assert set(UNIT_TESTS[concern]) <= {path.name for path in (TESTS / "unit").rglob("test_*.py")}
 
 
 def test_creations_and_capsules_are_made_for_one_test_each() -> None:

@@ -11,10 +11,11 @@ from canister_factory.candid.encode import encode
 from canister_factory.candid.errors import EncodeError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationErrorKind
-from canister_factory.contract.endpoint import Client
+from canister_factory.contract.endpoint import Client, endpoint
 from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
 from canister_factory.contract.import_models import MemoryChunk
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
@@ -65,6 +66,23 @@ async def test_arguments_may_be_named_and_optional_ones_left_out() -> None:
     page = await PersonalClient(wire, CANISTER).list_import_entries(limit=5)
     assert page.revision == 4
     assert wire.calls[0][2] == (None, 5)
+
+
+async def test_an_endpoint_that_both_canisters_share_is_called_the_same_way_on_either() -> None:
+    assert CapsuleClient.method("read_memory_chunk").is_query
+    for client in (CapsuleClient, BackendClient, PersonalClient):
+        wire = Wire(PersonalClient, "read_memory_chunk", Case("Ok", b"bytes"))
+        assert await client(wire, CANISTER).read_memory_chunk("m1", 3) == b"bytes"
+        assert wire.calls == [("query", "read_memory_chunk", ("m1", 3))]
+
+
+def test_a_method_that_the_contract_does_not_have_cannot_be_declared() -> None:
+    async def no_such_method(self: Client) -> None: ...
+
+    declared = endpoint(no_such_method)
+    assert declared.__is_endpoint__  # type: ignore[attr-defined]
+    with pytest.raises(KeyError):
+        BackendClient.method("no_such_method")
 
 
 async def test_lists_of_models_travel() -> None:
