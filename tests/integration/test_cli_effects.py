@@ -118,8 +118,7 @@ def test_verify_of_a_canister_that_runs_something_else_is_a_failed_check(request
 
 
 def balance(cli: Cli) -> int:
-    amount: int = cli.ok("admin", "reserve", "status").json["balance"]
-    return amount
+    return int(cli.ok("admin", "reserve", "status").json["balance"])
 
 
 def test_a_top_up_by_somebody_without_the_role_adds_nothing(deployed: Cli) -> None:
@@ -130,10 +129,10 @@ def test_a_top_up_by_somebody_without_the_role_adds_nothing(deployed: Cli) -> No
 
 
 def test_what_was_topped_up_is_shown(deployed: Cli) -> None:
-    before = deployed.ok("admin", "reserve", "status").json["total_topped_up"]
+    before = int(deployed.ok("admin", "reserve", "status").json["total_topped_up"])
     assert before > 16 * 10**12  # what `deploy` put there
     deployed.ok("admin", "reserve", "top-up", "3T")
-    after = deployed.ok("admin", "reserve", "status").json["total_topped_up"]
+    after = int(deployed.ok("admin", "reserve", "status").json["total_topped_up"])
     assert 2.8 * 10**12 < after - before <= 3 * 10**12
 
 
