@@ -170,7 +170,7 @@ def test_start_status_stop_and_the_state_file_between(tmp_path: Path) -> None:
     process = started(tmp_path)
     record = json.loads((tmp_path / "replica.json").read_text())
     assert record == process.ready  # type: ignore[attr-defined]
-    assert set(record) == {"url", "root_key", "pid"}
+    assert set(record) == {"url", "root_key", "pid", "state_dir"}
     assert json.loads((tmp_path / "replica" / "replica.json").read_text()) == record
     status = command("status", "--json", home=tmp_path)
     assert status.returncode == 0

@@ -5,10 +5,7 @@ Owns that replica's life. Does not own the replica (`canister_factory.replica`).
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -21,13 +18,15 @@ from typing import Any, Self, TypeVar
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
-from canister_factory.cli.errors import UNREACHABLE, CommandError
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.watch import watched
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
+from canister_factory.replica.launch import ReplicaProcessError, launch
+from canister_factory.replica.process import ReplicaProcess
 
 T = TypeVar("T")
-_WATCH_SECONDS = 0.5
+_START_TIMEOUT_S = 30.0
 _STATE_VARIABLE = "CANISTER_FACTORY_HOME"
 
 
@@ -46,15 +45,10 @@ class DemoNetwork:
             raise CommandError(
                 "the embedded replica is not installed; add it with: pip install 'canister-factory[replica]'"
             )
-        if self._keep:
-            self.network = self._start_kept()
-            return self
-        self._process = ReplicaProcess()
         try:
-            self._process.start()
+            self.network = self._start_kept() if self._keep else self._start()
         except ReplicaProcessError as error:
-            raise CommandError(str(error)) from None
-        self.network = Network.resolve(self._process.url, root_key=self._process.root_key)
+            raise CommandError(_for_demos(str(error))) from None
         return self
 
     def __exit__(
@@ -70,20 +64,11 @@ class DemoNetwork:
                 shutil.rmtree(self._directory, ignore_errors=True)
 
     async def watched(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`; when the replica ends meanwhile, that is said at once instead of waiting for it."""
-        task = asyncio.ensure_future(work)
+        """The result of `work`; when the replica ends or fails meanwhile, that is said at once with the cause."""
         try:
-            while not task.done():
-                await asyncio.wait({task}, timeout=_WATCH_SECONDS)
-                if not task.done() and not self._running():
-                    raise CommandError(
-                        "the embedded replica ended in the middle of the demo; run it again", exit_code=UNREACHABLE
-                    )
-            return await task
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task}, timeout=_WATCH_SECONDS)
+            return await watched(work, self.network.url, self._running, "the demo")
+        except CommandError as error:
+            raise CommandError(_for_demos(str(error)), exit_code=error.exit_code) from None
 
     def _running(self) -> bool:
         if self._kept is not None:
@@ -111,30 +96,31 @@ class DemoNetwork:
         ):
             output.verbatim(f"  {base} {line}")
 
+    def _start(self) -> Network:
+        self._process = ReplicaProcess().start()
+        return Network.resolve(self._process.url, root_key=self._process.root_key)
+
     def _start_kept(self) -> Network:
         # Made with mkdtemp, so only this user can read it.
-        directory = self._directory = Path(tempfile.mkdtemp(prefix="canister-factory-demo-"))
-        command = [sys.executable, "-m", "canister_factory", "replica", "start", "--json", "--port", "0"]
-        with (directory / "replica.log").open("ab") as log:
-            self._kept = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [*command, "--state-dir", str(directory / "replica")],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, _STATE_VARIABLE: str(directory)},
-                start_new_session=True,
-            )
-        assert self._kept.stdout is not None
-        line = self._kept.stdout.readline()
-        self._kept.stdout.close()
         try:
-            ready = json.loads(line)
-            return Network.resolve(ready["url"], root_key=bytes.fromhex(ready["root_key"]))
-        except (ValueError, KeyError, TypeError):
-            self._kept.kill()
-            self._kept.wait()
-            said = (directory / "replica.log").read_text(errors="replace")[-1000:].strip()
-            raise CommandError(f"the embedded replica did not start: {said or 'it ended without a word'}") from None
+            directory = self._directory = Path(tempfile.mkdtemp(prefix="canister-factory-demo-"))
+        except OSError as error:
+            raise CommandError(
+                f"there is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
+            ) from None
+        # The home is the directory, so that the commands of `explain` find it there.
+        environment = {_STATE_VARIABLE: str(directory)}
+        self._kept, record = launch(
+            directory / "replica", port=0, timeout_s=_START_TIMEOUT_S, detached=True, environment=environment
+        )
+        assert self._kept.stdout is not None
+        self._kept.stdout.close()
+        return Network.resolve(record.url, root_key=bytes.fromhex(record.root_key))
+
+
+def _for_demos(message: str) -> str:
+    """A replica's advice for those who can't give it a state directory, but a place for temporary ones."""
+    return message.replace("--state-dir", "TMPDIR")
 
 
 def this_command() -> str:

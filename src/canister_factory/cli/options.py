@@ -255,17 +255,21 @@ def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
 # --- Running --------------------------------------------------------------------------------------------------------
 
 
-def run_with_agent(identity: Identity, network: Network, work: Callable[[Agent], Coroutine[Any, Any, T]]) -> T:
+def run_with_agent(
+    identity: Identity, network: Network, work: Callable[[Agent], Coroutine[Any, Any, T]], *, watch: bool = True
+) -> T:
     """Runs `work` with an agent that is closed afterwards; the synchronous face of our async code.
 
+    With `watch`, an embedded replica that ends or fails meanwhile ends the work too, with the cause (`watch`).
     What `work` raises carries a note when who called may be why (`roles`).
     """
     from canister_factory.cli.command_agent import CommandAgent
     from canister_factory.cli.roles import note_caller
+    from canister_factory.cli.watch import watched_if_embedded
 
     async def main() -> T:
         async with CommandAgent(identity, network) as agent:
-            return await work(agent)
+            return await (watched_if_embedded(work(agent), network) if watch else work(agent))
 
     try:
         return interrupts.run(main)

@@ -1,238 +1,259 @@
-"""`replica start|status|stop`: the embedded replica as a process that a person or another program runs.
+"""`replica start|status|stop|logs`: the embedded replica as a process that a person or another program runs.
 
-Owns signals, the state files, and what is printed. Does not own the replica (`canister_factory.replica`): that is
-imported when it is started, since its Wasm runtime is an optional dependency.
+Owns the commands and what they say. Does not own: running it in the foreground (`replica_server`), its log
+(`replica_logs`), or the replica itself, whose Wasm runtime is an optional dependency (`canister_factory.replica`).
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import output
+from canister_factory.cli import output, replica_logs
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.options import output_options
+from canister_factory.cli.options import F, output_options
+from canister_factory.replica.launch import LOG_NAME, ReplicaProcessError, launch
+from canister_factory.replica.observation import is_alive, is_recorded_process, status_at
 from canister_factory.replica.state_file import (
     ReplicaRecord,
+    default_state_directory,
     home_directory,
     read_record,
     remove_record,
-    write_record,
 )
-
-if TYPE_CHECKING:
-    from canister_factory.replica.server import ReplicaServer
+from canister_factory.replica.state_lock import StateDirectoryError
 
 _DEFAULT_PORT: Final = 4944
+_START_TIMEOUT_S: Final = 120.0
 _STOP_TIMEOUT_S: Final = 15.0
-_REQUEST_TIMEOUT_S: Final = 3.0
 _NOTICE: Final = (
     "The embedded replica is for development and tests: it listens on this machine only, with its own root key."
 )
 
 
+def _state_dir_option(help_text: str) -> Callable[[F], F]:
+    return click.option("--state-dir", type=click.Path(file_okay=False, path_type=Path), help=help_text)
+
+
+def _which_replica(command: F) -> F:
+    return _state_dir_option("Of which replica.  [default: the one that was started last]")(command)
+
+
 @click.group(cls=CommandGroup)
 def replica() -> None:
-    """The embedded replica: a network of your own, for development and tests."""
+    """The embedded replica: a network of your own, for development and tests.
+
+    \b
+    Example:
+      canister-factory replica start --background
+      canister-factory replica status
+      canister-factory replica stop
+    """
 
 
 @replica.command()
 @click.option(
     "--port", default=_DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
-@click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where keys, canisters and their state are kept.  [default: ~/.canister-factory/replica]",
-)
+@_state_dir_option("Where keys, canisters and their state are kept.  [default: ~/.canister-factory/replica]")
+@click.option("--background", is_flag=True, help="Return when it is ready; 'replica logs' and 'replica stop' reach it.")
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin closes, as it does when the parent ends.")
 @output_options
-def start(port: int, state_dir: Path | None, exit_with_parent: bool) -> None:
-    """Run the replica in the foreground until Ctrl-C or SIGTERM.
+def start(port: int, state_dir: Path | None, background: bool, exit_with_parent: bool) -> None:
+    """Run the replica: in the foreground until Ctrl-C or SIGTERM, or in the background.
 
-    With --json it prints one line when it is ready: url, root_key (hexadecimal, DER) and pid.
+    With --json it prints one line when it is ready: url, root_key (hexadecimal, DER), pid and state_dir.
     """
-    interrupts.run(lambda: _serve(port, state_dir or home_directory() / "replica", exit_with_parent))
-
-
-@replica.command()
-@output_options
-def status() -> None:
-    """Whether the replica runs, and where. Exit code 3 when it doesn't."""
-    record = read_record(home_directory())
-    root_key = _root_key_at(record.url) if record else None
-    if record is None or root_key is None:
-        where = f" at {record.url}" if record else ""
-        raise CommandError(
-            f"No embedded replica answers{where}; start one with 'canister-factory replica start'",
-            exit_code=UNREACHABLE,
-        )
-    healthy = root_key.hex() == record.root_key
-    if not healthy:
-        raise CommandError(
-            f"Another network answers at {record.url} (its root key differs from the recorded one)",
-            exit_code=UNREACHABLE,
-        )
-    if output.settings.json:
-        output.json_object({"status": "healthy", "url": record.url, "root_key": record.root_key, "pid": record.pid})
-    else:
-        output.table(
-            "", [("status", "healthy"), ("url", record.url), ("root key", record.root_key), ("pid", record.pid)]
-        )
-
-
-@replica.command()
-@output_options
-def stop() -> None:
-    """Stop the replica that 'replica start' started, and wait until it has ended."""
-    record = read_record(home_directory())
-    if record is None or not _is_alive(record.pid):
-        _say("stopped", "No embedded replica is running", None)
+    if background and exit_with_parent:
+        raise click.UsageError("--background outlives its parent: leave out --exit-with-parent, or --background")
+    try:
+        directory = (state_dir or default_state_directory()).absolute()
+    except StateDirectoryError as error:
+        raise CommandError(str(error)) from None
+    if background:
+        announce(_in_background(directory, port))
         return
-    if not _is_ours(record):
+    from canister_factory.cli.replica_server import serve
+
+    interrupts.run(lambda: serve(port, directory, exit_with_parent, announce))
+
+
+def _in_background(directory: Path, port: int) -> ReplicaRecord:
+    level = logging.getLogger().level
+    options = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
+    try:
+        child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)
+    except ReplicaProcessError as error:
+        raise CommandError(str(error)) from None
+    assert child.stdout is not None
+    child.stdout.close()
+    child.returncode = 0  # it is no longer ours to wait for
+    status = status_at(record.url)
+    if status is None or status.health != "healthy":
+        reason = "it doesn't answer" if status is None else status.reason or status.health
         raise CommandError(
-            f"Process {record.pid} is not the embedded replica that was recorded; it was left alone. "
-            f"Remove {home_directory() / 'replica.json'} if no replica runs"
+            f"The embedded replica (process {record.pid}) started, but is not healthy: {reason}. "
+            f"Its log is {directory / LOG_NAME}"
         )
-    os.kill(record.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
-    while _is_alive(record.pid):
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"The embedded replica (process {record.pid}) did not end within {_STOP_TIMEOUT_S:.0f} seconds; it may "
-                f"be in a long execution: wait, or end it with 'kill -9 {record.pid}' (executed calls are durable)"
-            )
-        time.sleep(0.02)
-    _say("stopped", f"The embedded replica (process {record.pid}) has stopped", record.pid)
+    return record
 
 
-def _say(status_name: str, message: str, pid: int | None) -> None:
-    if output.settings.json:
-        output.json_object({"status": status_name, "pid": pid})
-    else:
-        output.text(message)
-
-
-# --- running it -----------------------------------------------------------------------------------------------------
-
-
-async def _serve(port: int, state_dir: Path, exit_with_parent: bool) -> None:
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    if exit_with_parent:
-        _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
-    server = _new_server(state_dir)
-    from canister_factory.replica.checkpoint import CheckpointError
-    from canister_factory.replica.server import ServerError
-
-    try:
-        await _serve_until(ended, server, port, state_dir)
-    except (ServerError, CheckpointError) as error:
-        raise CommandError(str(error)) from None
-
-
-async def _serve_until(ended: asyncio.Event, server: ReplicaServer, port: int, state_dir: Path) -> None:
-    try:
-        await server.start(port=port)
-        record = ReplicaRecord(server.url, server.root_key.hex(), os.getpid())
-        directories = {home_directory(), state_dir}
-        for directory in directories:
-            write_record(directory, record)
-        try:
-            _announce(record, state_dir)
-            await ended.wait()
-        finally:
-            for directory in directories:
-                remove_record(directory, record)
-    finally:
-        await server.stop()
-
-
-def _new_server(state_dir: Path) -> ReplicaServer:
-    try:
-        from canister_factory.replica.checkpoint import CheckpointError
-        from canister_factory.replica.keys import KeyFileError
-        from canister_factory.replica.server import ReplicaServer, ServerError
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "wasmtime":
-            raise
-        raise CommandError(
-            "The embedded replica needs the package wasmtime; add it with: pip install 'canister-factory[replica]'"
-        ) from None
-    try:
-        return ReplicaServer(state_dir)
-    except (ServerError, KeyFileError, CheckpointError) as error:
-        raise CommandError(str(error)) from None
-
-
-def _announce(record: ReplicaRecord, state_dir: Path) -> None:
+def announce(record: ReplicaRecord) -> None:
+    """Says where a replica is that just became ready."""
     if output.settings.json:
         print(record.to_json(), flush=True)
         return
-    output.text(f"{_NOTICE}\nurl       {record.url}\nroot key  {record.root_key}\nstate     {state_dir}")
+    rows = [("url", record.url), ("root key", record.root_key), ("process", record.pid), ("state", record.state_dir)]
+    output.text("\n".join([_NOTICE, *(f"{name:<10}{value}" for name, value in rows)]))
     sys.stdout.flush()
 
 
-def _when_stdin_closes(then: Callable[[], object]) -> None:
-    def watch() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
-        then()
+@replica.command()
+@_which_replica
+@output_options
+def status(state_dir: Path | None) -> None:
+    """Whether the replica runs, and where. Exit code 3 when none answers, 1 when it isn't healthy."""
+    record = read_record(_directory(state_dir))
+    if record is None:
+        raise _unreachable("No embedded replica is running; start one with 'canister-factory replica start'")
+    found = status_at(record.url)
+    if found is None and is_recorded_process(record):
+        raise _unreachable(
+            f"The embedded replica (process {record.pid}) runs but doesn't answer at {record.url}: it may be in a long "
+            "execution; 'canister-factory replica logs' shows what it said",
+            record,
+        )
+    if found is None:
+        raise _unreachable(
+            f"No embedded replica answers at {record.url}; start one with 'canister-factory replica start'", record
+        )
+    if found.root_key is None or found.root_key.hex() != record.root_key:
+        raise _unreachable(
+            f"Another network answers at {record.url} (its root key differs from the recorded one)", record
+        )
+    if found.health != "healthy":
+        why = found.reason or found.health
+        raise CommandError(
+            f"The embedded replica at {record.url} (process {record.pid}) is not healthy: {why}; afterwards restart it",
+            status=found.health,
+            url=record.url,
+            pid=record.pid,
+        )
+    fields: dict[str, object] = {"status": "healthy", "url": record.url, "root_key": record.root_key, "pid": record.pid}
+    if record.state_dir:
+        fields["state_dir"] = record.state_dir
+    if output.settings.json:
+        output.json_object(fields)
+    else:
+        names = {"root_key": "root key", "pid": "process", "state_dir": "state"}
+        output.table("", [(names.get(name, name), value) for name, value in fields.items()])
 
-    # A thread, since stdin may be of a kind that an event loop can't watch.
-    threading.Thread(target=watch, name="stdin", daemon=True).start()
 
-
-# --- asking it ------------------------------------------------------------------------------------------------------
-
-
-def _root_key_at(url: str) -> bytes | None:
-    """The root key of the network at a URL; None where none answers."""
-    from urllib.request import urlopen
-
-    from canister_factory.ic.cbor import loads_map
-    from canister_factory.ic.errors import MalformedCborError
-
+@replica.command()
+@_which_replica
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=_STOP_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait until it has ended.",
+)
+@output_options
+def stop(state_dir: Path | None, timeout_s: float) -> None:
+    """Stop the replica that 'replica start' started, and wait until it has ended."""
+    directory = _directory(state_dir)
+    record = read_record(directory)
+    ours = is_recorded_process(record) if record is not None else False
+    if record is None or ours is False:
+        if record is not None:
+            _forget(directory, record)
+        _say("No embedded replica is running", None)
+        return
+    if ours is None:
+        raise CommandError(
+            f"Process {record.pid} is not known to be the embedded replica that was recorded; it was left alone. "
+            f"Remove {directory / 'replica.json'} if no replica runs",
+            pid=record.pid,
+        )
     try:
-        with urlopen(f"{url}/api/v2/status", timeout=_REQUEST_TIMEOUT_S) as response:  # noqa: S310 - our own record
-            key = loads_map(response.read(65_536), "status").get("root_key")
-    except (OSError, ValueError, MalformedCborError):
-        return None
-    return key if isinstance(key, bytes) else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
+        os.kill(record.pid, signal.SIGTERM)
     except ProcessLookupError:
-        return False
+        pass
     except PermissionError:
-        return True
-    try:
-        # One that has ended, but whose parent hasn't noticed yet, still has its id.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return True
+        raise CommandError(
+            f"The embedded replica (process {record.pid}) belongs to another user, who can stop it", pid=record.pid
+        ) from None
+    deadline = time.monotonic() + timeout_s
+    while is_alive(record.pid):
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"The embedded replica (process {record.pid}) did not end within {timeout_s:g} seconds; it may be in a "
+                f"long execution: wait, or end it with 'kill -9 {record.pid}' (calls that were answered are kept)",
+                pid=record.pid,
+            )
+        time.sleep(0.02)
+    _forget(directory, record)
+    _say(f"The embedded replica (process {record.pid}) has stopped", record.pid)
 
 
-def _is_ours(record: ReplicaRecord) -> bool:
-    """Process ids are used again: the recorded one must still be a replica, by its command line or what it answers."""
+@replica.command()
+@_which_replica
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=100, show_default=True, help="How many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the replica ends or Ctrl-C.")
+@output_options
+def logs(state_dir: Path | None, lines: int, follow: bool) -> None:
+    """Show the log of a replica that runs, or ran, in the background.
+
+    One in the foreground logs to its own terminal. With --json each line is an object.
+    """
+    record = read_record(_directory(state_dir))
     try:
-        command = Path(f"/proc/{record.pid}/cmdline").read_bytes().replace(b"-", b"_")
-        return b"canister_factory" in command and b"replica" in command
-    except OSError:
-        root_key = _root_key_at(record.url)
-        return root_key is not None and root_key.hex() == record.root_key
+        directory = state_dir or (Path(record.state_dir) if record and record.state_dir else default_state_directory())
+    except StateDirectoryError as error:
+        raise CommandError(str(error)) from None
+    ended = record is None or is_recorded_process(record) is False
+
+    def runs() -> bool:
+        return not ended and record is not None and is_alive(record.pid)
+
+    replica_logs.show(directory / LOG_NAME, lines, runs if follow else None)
+
+
+def _directory(state_dir: Path | None) -> Path:
+    try:
+        return state_dir.absolute() if state_dir is not None else home_directory()
+    except StateDirectoryError as error:
+        raise CommandError(str(error)) from None
+
+
+def _unreachable(message: str, record: ReplicaRecord | None = None) -> CommandError:
+    if record is None:
+        return CommandError(message, exit_code=UNREACHABLE)
+    return CommandError(message, exit_code=UNREACHABLE, url=record.url, pid=record.pid)
+
+
+def _forget(directory: Path, record: ReplicaRecord) -> None:
+    """What a replica that was killed leaves behind."""
+    for place in {directory, Path(record.state_dir)} if record.state_dir else {directory}:
+        with suppress(OSError):
+            remove_record(place, record)
+
+
+def _say(message: str, pid: int | None) -> None:
+    if output.settings.json:
+        output.json_object({"status": "stopped", "pid": pid})
+    else:
+        output.text(message)

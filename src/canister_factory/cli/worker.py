@@ -100,7 +100,7 @@ def worker(
         with suppress(StoppedError):
             await until_signal(checked)
 
-    run_with_agent(identity, network, work)
+    run_with_agent(identity, network, work, watch=False)  # a worker goes on when the network is back
     step(f"{report.completed} completed, {report.failed} failed")
     click.get_current_context().exit(FAILED if once and report.failed else DONE)
 

@@ -27,16 +27,19 @@ class NetworkStatus:
     health: str | None
     implementation: str | None
     root_key: bytes | None = field(repr=False)
+    reason: str | None = None
+    """Why it isn't healthy: the embedded replica says so in the field `health_reason`."""
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> NetworkStatus:
         """Reads the map of the status endpoint (interface specification, "Status endpoint")."""
         health, implementation = fields.get("replica_health_status"), fields.get("impl_version")
-        key = fields.get("root_key")
+        key, reason = fields.get("root_key"), fields.get("health_reason")
         return cls(
             health if isinstance(health, str) else None,
             implementation if isinstance(implementation, str) else None,
             key if isinstance(key, bytes) else None,
+            reason if isinstance(reason, str) else None,
         )
 
 

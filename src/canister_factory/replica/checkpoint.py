@@ -49,7 +49,12 @@ CREATE TABLE block (
 
 
 class CheckpointError(Exception):
-    """A state directory can't be read or written; the message names it and says what to do."""
+    """A state directory can't be read or written; the message names it and says what to do.
+
+    `durable`: whether what was noted before is durable all the same; None: it isn't known.
+    """
+
+    durable: bool | None = False
 
 
 class Replayable(Protocol):
@@ -117,7 +122,7 @@ class Checkpoint:
         elif found != FORMAT:
             raise CheckpointError(
                 f"The state in {self._directory} has format {found}, this version reads format {FORMAT}: use the "
-                "version that wrote it, or choose another state directory."
+                "version that wrote it, or choose another directory with --state-dir"
             )
 
     @contextmanager
@@ -125,9 +130,10 @@ class Checkpoint:
         try:
             yield
         except (OSError, sqlite3.Error, StateFormatError) as error:
+            cause = (isinstance(error, OSError) and error.strerror) or error
             raise CheckpointError(
-                f"The state in {self._directory} can't be {what} ({error}): check space and permissions, or choose "
-                "another state directory."
+                f"The state in {self._directory} can't be {what} ({cause}): check space and permissions, or choose "
+                "another directory with --state-dir"
             ) from error
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -187,7 +193,7 @@ class Checkpoint:
                 raise CheckpointError(
                     f"The journal in {self._directory} can't be executed again: record {position} left {found} "
                     f"(instructions, cycles consumed), but {expected} when it was written. Another version of this "
-                    "program or of wasmtime wrote it; use that one, or choose another state directory."
+                    "program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
                 )
         if self._number == 0:
             self.snapshot(subnet.state)
@@ -208,11 +214,19 @@ class Checkpoint:
         Raises:
             CheckpointError: the disk refuses; nothing may be answered.
         """
-        with self._explained("written"):
-            self._journal.flush()
+        try:
+            with self._explained("written"):
+                self._journal.flush()
+        except CheckpointError as error:
+            error.durable = None if self._journal.torn else False
+            raise
         executed = state.instructions - self._instructions_at_snapshot
         if self._journal.size_bytes > self._journal_bytes or executed > self._journal_instructions:
-            self.snapshot(state)
+            try:
+                self.snapshot(state)
+            except CheckpointError as error:
+                error.durable = True  # the journal has it
+                raise
 
     def snapshot(self, state: SubnetState) -> None:
         """Writes the whole state (of memories: what changed) and begins a new journal.
@@ -238,7 +252,8 @@ class Checkpoint:
                 database.execute("INSERT INTO snapshot VALUES (?, ?)", (self._number + 1, encode_state(state)))
                 database.execute("COMMIT")
             except BaseException:
-                database.execute("ROLLBACK")
+                if database.in_transaction:  # a full disk ends it by itself
+                    database.execute("ROLLBACK")
                 self._saved = {}  # some changes were taken from the memories: the next snapshot writes them whole
                 raise
             self._saved = saved

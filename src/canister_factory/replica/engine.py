@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import os
 import tempfile
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -24,6 +26,8 @@ from .instrument import START_EXPORT, InstrumentedModule, MalformedModuleError, 
 from .memory import MemoryTransaction, best_memory
 from .system_api import HOST_FUNCTIONS
 from .wasmtime_ffi import set_async_stack_size
+
+_log = logging.getLogger(__name__)
 
 # The IC's limits ("Resource limits"; for exports and custom sections, the replica's validation of modules).
 MAX_WASM_BYTES: Final = 100 * 1024 * 1024
@@ -182,7 +186,7 @@ class Engine:
             return None
         try:
             content = path.read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             return None
@@ -192,14 +196,23 @@ class Engine:
             return None
 
     def _save(self, path: Path | None, native: wasmtime.Module) -> None:
+        """Writes the cache; where that can't be done (a full disk) the module is compiled again next time."""
         if path is None:
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         serialized = bytes(native.serialize())
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(serialized).digest())
-            file.write(serialized)
-        os.replace(file.name, path)
+        draft = ""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                draft = file.name
+                file.write(hashlib.sha256(serialized).digest())
+                file.write(serialized)
+            os.replace(draft, path)
+        except OSError as error:
+            _log.info("The compiled module was not kept: %s", error.strerror or error)
+            if draft:
+                with suppress(OSError):
+                    os.unlink(draft)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -24,7 +24,7 @@ from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.request_id import hash_of_map
 from canister_factory.replica.certification import CANISTER_RANGES, RangesLayout
 from canister_factory.replica.certified_view import CertifiedView, ObservableSubnet
-from canister_factory.replica.execution import CanisterError, Response
+from canister_factory.replica.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.keys import ReplicaKeys
 from canister_factory.replica.messages import RequestState
 from canister_factory.replica.read_state import (
@@ -134,14 +134,12 @@ class HttpApi:
         self._clock_ns = clock_ns
         self._sync_call_timeout_s = sync_call_timeout_s
         self._reader = StateTreeReader(self._subnet_id, self._request_owner, self._private_sections)
-        self._status = dumps(
-            {
-                "ic_api_version": _API_VERSION,
-                "impl_version": f"canister-factory {__version__}",
-                "replica_health_status": "healthy",
-                "root_key": keys.root.public_key,
-            }
-        )
+        self._status = {
+            "ic_api_version": _API_VERSION,
+            "impl_version": f"canister-factory {__version__}",
+            "replica_health_status": "healthy",
+            "root_key": keys.root.public_key,
+        }
 
     def __repr__(self) -> str:
         return f"<HttpApi subnet={Principal(self._subnet_id)}>"
@@ -166,7 +164,7 @@ class HttpApi:
 
     def _get(self, method: str, path: str) -> Answer:
         if path == "/api/v2/status":
-            answer = (200, _CBOR, self._status)
+            answer = (200, _CBOR, dumps(self._status | self._trouble()))
         elif path == "/_/topology":
             answer = (200, "application/json", self._topology())
         else:
@@ -180,15 +178,22 @@ class HttpApi:
         kind = envelope.content["request_type"]
         if kind != route.operation:
             raise HttpError(400, f"The request_type is {kind!r}, but the URL is for {route.operation!r}")
-        if kind == "query":
-            return self._query(route, envelope)
-        if kind == "read_state":
-            return self._read_state(route, envelope)
+        if kind != "call":
+            # What is in memory may be more than what a restart will find.
+            self._rounds.require_working()
+            return self._query(route, envelope) if kind == "query" else self._read_state(route, envelope)
         if len(body) > MAX_INGRESS_BYTES:
             raise HttpError(
                 413, f"The ingress message is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes"
             )
-        return await self._call(route, envelope)
+        try:
+            return await self._call(route, envelope)
+        except RoundFailedError as error:
+            if error.retry_helps or not error.surely_not_executed:
+                raise
+            # A refusal that clients of every kind show at once; a 5xx would make them wait for an outcome.
+            rejection = CanisterError(RejectCode.SYS_FATAL, str(error))
+            return 200, _CBOR, _uncertified_rejection(route, rejection)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -196,6 +201,7 @@ class HttpApi:
         content, request_id = envelope.content, envelope.request_id
         self._check_destination(route, content)
         status = self._subnet.request_statuses.get(request_id)
+        self._rounds.require_working(None if status is None else request_id)
         if status is None:  # else a replay: it is executed once, and answered the same
             try:
                 self._subnet.check_ingress(content, request_id, route.effective_id)
@@ -268,6 +274,11 @@ class HttpApi:
         sections = canister.module.custom_sections.items()
         private = frozenset(name.encode() for name, (visibility, _) in sections if visibility == "private")
         return frozenset(canister.settings.controllers), private
+
+    def _trouble(self) -> dict[str, str]:
+        """Fields of the status that say why the replica executes nothing any more; the reason is for people."""
+        failure = self._rounds.failure
+        return {} if failure is None else {"replica_health_status": "failed", "health_reason": failure}
 
     # --- other -------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _HEADER = struct.Struct("<II")  # length, CRC-32 of the content
@@ -26,6 +27,7 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._unwritten: list[bytes] = []
         self.size_bytes = 0
+        self.torn = False
         for record in self.records():
             self.size_bytes += _HEADER.size + len(record)
         os.ftruncate(self._file, self.size_bytes)
@@ -51,12 +53,24 @@ class Journal:
         self.size_bytes += _HEADER.size + len(record)
 
     def flush(self) -> None:
-        """Writes what was appended. Raises OSError when the disk refuses; the file then holds whole records at most."""
+        """Writes what was appended: all of it or, where the disk refuses, nothing.
+
+        Raises:
+            OSError: the disk refuses; nothing may be appended any more. `torn` tells whether a part may be there.
+        """
         if not self._unwritten:
             return
         unwritten = memoryview(b"".join(self._unwritten))
-        while unwritten:
-            unwritten = unwritten[os.write(self._file, unwritten) :]
+        whole_bytes = self.size_bytes - len(unwritten)
+        try:
+            while unwritten:
+                unwritten = unwritten[os.write(self._file, unwritten) :]
+        except OSError:
+            self.torn = True
+            with suppress(OSError):
+                os.ftruncate(self._file, whole_bytes)
+                self.torn = False
+            raise
         self._unwritten.clear()
 
     def close(self) -> None:

@@ -98,7 +98,8 @@ class ReplicaKeys:
         """The keys of a state directory; made on first use, in a file that only its owner can read.
 
         Raises:
-            KeyFileError: the file is damaged. It is kept, since a new root key would orphan whoever trusts the old one.
+            KeyFileError: the file is damaged or can't be read. It is kept, since a new root key would orphan whoever
+                trusts the old one.
         """
         path = state_dir / _FILE_NAME
         try:
@@ -107,6 +108,11 @@ class ReplicaKeys:
             fresh = _new_secrets()
             _write_private(path, json.dumps(fresh) + "\n")
             return cls._from_secrets(fresh)
+        except OSError as error:
+            raise KeyFileError(
+                f"The key file {path} can't be read ({error.strerror}): make it readable, or use another --state-dir "
+                "for a new network"
+            ) from None
         try:
             return cls._from_secrets(json.loads(content))
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -5,26 +5,19 @@ Owns the child process. Does not own what runs in it (`cli.replica`, `server`).
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from canister_factory.replica.launch import ReplicaProcessError, launch
+
 __all__ = ["ReplicaProcess", "ReplicaProcessError"]
 
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 15.0
-_LOG_TAIL_BYTES: Final = 4000
-
-
-class ReplicaProcessError(Exception):
-    """The replica's process did not start; the message has what it said."""
 
 
 class ReplicaProcess:
@@ -73,29 +66,24 @@ class ReplicaProcess:
         """
         if self.running:
             return self
-        if self._given_state_dir is None and self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="canister-factory-replica-")
+        try:
+            if self._given_state_dir is None and self._temporary is None:
+                self._temporary = tempfile.TemporaryDirectory(prefix="canister-factory-replica-")
+        except OSError as error:
+            raise ReplicaProcessError(
+                f"There is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
+            ) from None
         state_dir = self._given_state_dir or Path(self._temporary.name if self._temporary else ".")
-        command = [sys.executable, "-m", "canister_factory", "replica", "start", "--json", "--exit-with-parent"]
-        command += ["--port", str(self._port), "--state-dir", str(state_dir)]
-        state_dir.mkdir(parents=True, exist_ok=True)
-        own_log = (state_dir / "replica.log").open("ab") if self._log is None else None
+        # The home directory is the state directory: this replica is not the one that a person's commands find.
+        environment = {"CANISTER_FACTORY_HOME": str(state_dir), **self._environment}
         try:
-            # The home directory is the state directory: this replica is not the one that a person's commands find.
-            environment = {**os.environ, "CANISTER_FACTORY_HOME": str(state_dir), **self._environment}
-            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=own_log or self._log, env=environment
+            self._child, record = launch(
+                state_dir, port=self._port, timeout_s=_START_TIMEOUT_S, log=self._log, environment=environment
             )
-        finally:
-            if own_log is not None:
-                own_log.close()
-        line = self._first_line(self._child)
-        try:
-            ready = json.loads(line)
-            self.url, self.root_key, self.pid = str(ready["url"]), bytes.fromhex(ready["root_key"]), int(ready["pid"])
-        except (ValueError, KeyError, TypeError):
-            self.kill()
-            raise ReplicaProcessError(f"The embedded replica did not start: {self._explain(line, state_dir)}") from None
+        except ReplicaProcessError:
+            self._clean_up()
+            raise
+        self.url, self.root_key, self.pid = record.url, bytes.fromhex(record.root_key), record.pid
         return self
 
     def stop(self) -> None:
@@ -134,20 +122,6 @@ class ReplicaProcess:
         import asyncio
 
         await asyncio.to_thread(self.stop)
-
-    def _first_line(self, child: subprocess.Popen[bytes]) -> bytes:
-        assert child.stdout is not None
-        watchdog = threading.Timer(_START_TIMEOUT_S, child.kill)
-        watchdog.start()
-        try:
-            return child.stdout.readline()
-        finally:
-            watchdog.cancel()
-
-    def _explain(self, line: bytes, state_dir: Path) -> str:
-        log = state_dir / "replica.log"
-        said = line + (log.read_bytes()[-_LOG_TAIL_BYTES:] if self._log is None and log.exists() else b"")
-        return said.decode(errors="replace").strip() or "it ended without a word"
 
     def _clean_up(self, *, keep_state: bool = False) -> None:
         child = self._child

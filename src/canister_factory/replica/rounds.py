@@ -13,14 +13,15 @@ from typing import Any, Final, Protocol
 
 from canister_factory.replica.certification import CertifiedState
 from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.checkpoint import CheckpointError
 from canister_factory.replica.messages import RequestState, RequestStatus
 from canister_factory.replica.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
 
 _log = logging.getLogger(__name__)
-_PAUSE_AFTER_FAILURE_S: Final = 1.0
 _MAX_TIMER_S: Final = 3600.0
+_AFTERWARDS: Final = "; afterwards restart the replica"
 _FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
 
 
@@ -37,17 +38,25 @@ class ExecutableSubnet(Protocol):
 
 
 class RoundFailedError(Exception):
-    """A call wasn't executed: its round broke off by an internal error (the log has it), or the replica is stopping."""
+    """A call has no outcome: its round broke off or couldn't be made durable, or the replica is stopping.
 
-    def __init__(self, message: str, *, retry_helps: bool = False) -> None:
+    `retry_helps`: it is stopping only. `surely_not_executed`: nor will it be, unless it is sent again.
+    """
+
+    def __init__(self, message: str, *, retry_helps: bool = False, surely_not_executed: bool = True) -> None:
         super().__init__(message)
         self.retry_helps = retry_helps
+        self.surely_not_executed = surely_not_executed
 
 
 class Rounds:
     """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
 
-    What a round did is made durable before anything of it is certified or answered.
+    What a round did is made durable before anything of it is certified or answered. A round that fails is the last one:
+    memory is no longer what the disk has, so a restart has to begin from there.
+
+    Attributes:
+        failure: why nothing is executed any more, for people; None while all is well.
     """
 
     def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
@@ -58,9 +67,10 @@ class Rounds:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-        self._broken = False
+        self.failure: str | None = None
         self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
         self._finished: list[bytes] = []
+        self._undurable: set[bytes] = set()
         self._executed = 0
 
     def __repr__(self) -> str:
@@ -88,16 +98,26 @@ class Rounds:
         """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`.
 
         Raises:
-            RoundFailedError: the subnet is broken and will execute nothing, or the replica is stopping.
+            RoundFailedError: an earlier round failed, or the replica is stopping.
         """
         if self._stopping:
             raise RoundFailedError("The replica is stopping", retry_helps=True)
-        if self._broken:
-            raise RoundFailedError("An internal error broke the subnet (see the log): restart the replica")
+        self.require_working()
+        self._undurable.add(request_id)
         self._view.current()  # recent enough to serve reads until the round is durable
         self._view.held = True
         self._subnet.submit(content, request_id, effective_id)
         self._wake.set()
+
+    def require_working(self, known_request: bytes | None = None) -> None:
+        """Raises RoundFailedError when a round failed: nothing that is in memory may be told any more.
+
+        `known_request`: the id of the request that this is about, if the subnet knows it. A restart forgets it, unless
+        an earlier round was made durable with it.
+        """
+        if self.failure is not None:
+            forgotten = known_request is None or known_request in self._undurable
+            raise RoundFailedError(self.failure + _AFTERWARDS, surely_not_executed=forgotten)
 
     def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
         """A request's status changed; once the round is certified, those who wait for a final one are told."""
@@ -110,8 +130,9 @@ class Rounds:
         None: after `timeout_s`, or when the replica stops before.
 
         Raises:
-            RoundFailedError: an internal error; the request may be executed by a later round.
+            RoundFailedError: the round failed.
         """
+        self.require_working(request_id)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[CertifiedState | None] = loop.create_future()
         futures = self._waiting.setdefault(request_id, [])
@@ -132,16 +153,16 @@ class Rounds:
             self._wake.clear()
             try:
                 more = self._round()
-            except SubnetBrokenError as error:
-                self._broken = True
-                _log.error("%s", error)
-                self._fail_waiting()
+            except CheckpointError as error:
+                if error.durable is None:
+                    self._undurable.clear()  # nothing is sure
+                self._fail(str(error))
                 return
-            except Exception:
-                _log.exception("A round broke off; calls in it are answered with an error")
-                self._fail_waiting()
-                more = False
-                self._wake_in(_PAUSE_AFTER_FAILURE_S)
+            except Exception as error:
+                if not isinstance(error, SubnetBrokenError):
+                    _log.exception("A round broke off")
+                self._fail("An internal error broke the subnet; look at the replica's log")
+                return
             if self._stopping:
                 return
             if more:
@@ -152,7 +173,14 @@ class Rounds:
         self._view.held = True
         more = self._subnet.execute_round()
         self._executed += 1
-        self._subnet.persist()
+        failure = None
+        try:
+            self._subnet.persist()
+        except CheckpointError as error:
+            if not error.durable:
+                raise
+            failure = error  # what was executed is durable, so it is answered; but it is the last that is executed
+        self._undurable.clear()
         self._view.held = False
         state = self._view.current()
         if self._finished:
@@ -160,6 +188,8 @@ class Rounds:
             for request_id in finished:
                 for future in self._waiting.pop(request_id, ()):
                     _resolve(future, state)
+        if failure is not None:
+            raise failure
         if not more:
             wakeup_ns = self._subnet.next_wakeup_ns()
             if wakeup_ns is not None:
@@ -171,12 +201,16 @@ class Rounds:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
 
-    def _fail_waiting(self) -> None:
+    def _fail(self, reason: str) -> None:
+        self.failure = reason
+        self._view.held = True
+        _log.error("Nothing is executed any more: %s", reason)
         waiting, self._waiting = self._waiting, {}
-        for futures in waiting.values():
+        for request_id, futures in waiting.items():
             for future in futures:
                 if not future.done():
-                    future.set_exception(RoundFailedError("The replica failed to execute this round; its log says why"))
+                    error = RoundFailedError(reason + _AFTERWARDS, surely_not_executed=request_id in self._undurable)
+                    future.set_exception(error)
 
 
 def _resolve(future: asyncio.Future[CertifiedState | None], state: CertifiedState | None) -> None:

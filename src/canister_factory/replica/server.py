@@ -7,14 +7,13 @@ Does not own what requests mean (`http_api`), HTTP itself (aiohttp), or the proc
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import ipaddress
 import logging
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 
@@ -25,6 +24,7 @@ from canister_factory.replica.http_api import HttpApi
 from canister_factory.replica.keys import ReplicaKeys
 from canister_factory.replica.messages import RequestStatus
 from canister_factory.replica.rounds import Rounds
+from canister_factory.replica.state_lock import acquire, unusable
 from canister_factory.replica.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 
@@ -60,13 +60,24 @@ class ReplicaServer:
     Use `start`; a directory belongs to one process at a time.
 
     Raises:
-        ServerError: another process uses the directory.
+        StateDirectoryError: another process uses the directory, or the system refuses it.
         KeyFileError, CheckpointError: what is in the directory can't be used.
     """
 
     def __init__(self, state_dir: Path | None = None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._clock_ns = clock_ns
-        self._lock = _locked(state_dir) if state_dir is not None else None
+        self._lock = acquire(state_dir) if state_dir is not None else None
+        try:
+            self._open(state_dir)
+        except BaseException as error:
+            if self._lock is not None:
+                self._lock.close()
+            if isinstance(error, OSError) and state_dir is not None:
+                raise unusable(state_dir, error) from error
+            raise
+
+    def _open(self, state_dir: Path | None) -> None:
+        clock_ns = self._clock_ns
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
         engine = Engine(state_dir / "modules" if state_dir else None)
@@ -94,6 +105,11 @@ class ReplicaServer:
 
     def __repr__(self) -> str:
         return f"<ReplicaServer {self.url or 'not listening'} {self.subnet!r}>"
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is executed any more, for people; None while all is well."""
+        return self._rounds.failure
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
         """Listen; port 0 picks a free one.
@@ -181,23 +197,3 @@ def _require_loopback(host: str) -> None:
             f"The embedded replica is for development and tests and listens on loopback addresses only, not on {host}: "
             "use 127.0.0.1"
         )
-
-
-def _locked(state_dir: Path) -> IO[str]:
-    """Hold the directory for this process; the lock goes with the process, however it ends."""
-    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (state_dir / "lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise ServerError(
-            f"The state directory {state_dir} is used by another replica (process {holder}): stop it with "
-            "'canister-factory replica stop', or choose another --state-dir"
-        ) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file

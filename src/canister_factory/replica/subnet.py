@@ -16,7 +16,7 @@ from typing import Any
 from . import ingress
 from .calls import Calls, Handler
 from .canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, CheckpointError
 from .cycles import Prices
 from .engine import Engine
 from .execution import CanisterError, Entry, RejectCode, Response
@@ -47,10 +47,10 @@ class Builtin:
 
 
 class SubnetBrokenError(Exception):
-    """An internal error left a round half executed; a restart goes on from the last durable round."""
+    """A round was left half executed, or couldn't be written; a restart goes on from the last durable round."""
 
     def __init__(self) -> None:
-        super().__init__("A round broke off by an internal error (see the log): restart the replica to go on")
+        super().__init__("A round broke off (see the log): restart the replica to go on")
 
 
 class Subnet:
@@ -233,10 +233,14 @@ class Subnet:
         """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.
 
         Raises:
-            CheckpointError: the disk refuses; nothing may be answered.
+            CheckpointError: the disk refuses; it tells what may be answered. Nothing is executed any more.
         """
         if self._checkpoint is not None and not self._broken:
-            self._checkpoint.commit(self.state)
+            try:
+                self._checkpoint.commit(self.state)
+            except CheckpointError:
+                self._broken = True  # memory is ahead of the disk from here on, and must never be written over it
+                raise
 
     def close(self) -> None:
         """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards."""

@@ -16,6 +16,7 @@ from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.ic.request_id import request_id
 from canister_factory.replica.certified_view import CertifiedView
+from canister_factory.replica.checkpoint import CheckpointError
 from canister_factory.replica.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.http_api import Answer, HttpApi
 from canister_factory.replica.keys import ReplicaKeys
@@ -96,7 +97,7 @@ class FakeSubnet:
         self.persisted = 0
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
-        self.disk_full = False
+        self.disk_failure: CheckpointError | None = None
         self.broken = False
         self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
         self.on_canister: Callable[[bytes], None] = lambda _: None
@@ -166,8 +167,8 @@ class FakeSubnet:
         return self.wakeups_ns.pop(0) if self.wakeups_ns else None
 
     def persist(self) -> None:
-        if self.disk_full:
-            raise OSError("No space left on device")
+        if self.disk_failure is not None:
+            raise self.disk_failure
         self.persisted += 1
 
 

@@ -9,6 +9,8 @@ import pytest
 from replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 from canister_factory.ic import hash_tree
+from canister_factory.replica.checkpoint import CheckpointError
+from canister_factory.replica.http_api import Answer
 from canister_factory.replica.state_tree import witness
 
 
@@ -42,26 +44,88 @@ async def test_a_round_runs_when_a_timer_of_a_canister_is_due() -> None:
         assert network.subnet.rounds == [1, 0, 0]
 
 
-async def test_a_defect_in_execution_answers_500_and_the_replica_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def refusal(answer: Answer) -> str:
+    """Why a call was refused, surely not executed, without a certificate."""
+    fields = decoded(answer)
+    assert (fields["status"], fields["reject_code"]) == ("non_replicated_rejection", 1)
+    return str(fields["reject_message"])
+
+
+def disk_full(durable: bool | None) -> CheckpointError:
+    error = CheckpointError("No space left on device")
+    error.durable = durable
+    return error
+
+
+async def health(network: Network) -> tuple[str, str]:
+    status = decoded(await network.api.handle("GET", "/api/v2/status", b""))
+    return status["replica_health_status"], status.get("health_reason", "")
+
+
+async def test_a_defect_in_execution_is_logged_and_ends_all_execution(caplog: pytest.LogCaptureFixture) -> None:
     async with Network() as network:
-        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="defect")
-        assert answer[0] == 500
-        assert b"a defect" not in answer[2]
+        said = refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="defect"))
+        assert "restart the replica" in said
+        assert "a defect" not in said
         assert "a defect" in caplog.text
         network.subnet.queue.clear()
-        decoded(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        again = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert refusal(again) == said
+        assert await health(network) == ("failed", said.removesuffix("; afterwards restart the replica"))
 
 
-async def test_what_could_not_be_made_durable_is_not_answered_as_done() -> None:
+async def test_what_could_not_be_made_durable_is_never_answered_as_done(caplog: pytest.LogCaptureFixture) -> None:
     async with Network() as network:
-        network.subnet.disk_full = True
+        assert await health(network) == ("healthy", "")
+        network.subnet.disk_failure = disk_full(durable=False)
         caller, content = Caller(), {"request_type": "call", "method_name": "append", "arg": b"x"}
-        assert (await network.post(url(4, "call"), caller, **content))[0] == 500
+        assert "No space left" in refusal(await network.post(url(4, "call"), caller, **content))
         path = (b"request_status", id_of(caller, **content), b"status")
         assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
-        network.subnet.disk_full = False
-        decoded(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
-        assert hash_tree.lookup_path(shown(network, path), path) == hash_tree.Found(b"replied")
+        network.subnet.disk_failure = None
+        for version in (4, 2):  # not even when there is space again: memory is ahead of the disk
+            answer = await network.post(url(version, "call"), Caller(), request_type="call", method_name="append")
+            assert b"No space left" in answer[2]
+        assert "No space left" in refusal(await network.post(url(4, "call"), caller, **content))
+        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        assert len(caplog.records) == 1, "said once, not with every call"
+
+
+async def test_after_a_failed_write_reads_are_refused_with_the_cause() -> None:
+    async with Network() as network:
+        network.subnet.disk_failure = disk_full(durable=False)
+        await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        query = await network.post(url(3, "query"), Caller(), request_type="query", method_name="read")
+        read = await network.post(url(3, "read_state"), Caller(), request_type="read_state", paths=[[b"time"]])
+        for status, _, body in (query, read):
+            assert status == 500
+            assert b"No space left" in body
+        state, reason = await health(network)
+        assert state == "failed"
+        assert "No space left" in reason
+
+
+async def test_a_call_of_an_earlier_round_is_not_said_to_be_refused() -> None:
+    """A restart goes on with it: its outcome isn't known, unlike the one of a call in the round that failed."""
+    async with Network() as network:
+        waiting = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="later"))
+        await settle()
+        network.subnet.disk_failure = disk_full(durable=False)
+        refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        assert (await waiting)[0] == 500
+
+
+@pytest.mark.parametrize("durable", [True, None])
+async def test_a_call_is_refused_only_when_it_is_surely_not_durable(durable: bool | None) -> None:
+    async with Network() as network:
+        network.subnet.disk_failure = disk_full(durable)
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        if durable:
+            assert decoded(answer)["status"] == "replied"
+        else:
+            assert (answer[0], b"No space left" in answer[2]) == (500, True)
+        late = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert "No space left" in refusal(late)
 
 
 def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:
@@ -90,8 +154,7 @@ async def test_a_broken_subnet_refuses_calls_and_certifies_nothing_new(caplog: p
         network.subnet.broken = True
         for version in (4, 4, 2):
             answer = await network.post(url(version, "call"), Caller(), request_type="call", method_name="append")
-            assert answer[0] == 500
-            assert b"restart" in answer[2] or b"log" in answer[2]
+            assert b"restart the replica" in answer[2]
         network.now_ns += 10**10
         assert network.view.current() is before
         assert len(caplog.records) == 1, "said once, not with every call"

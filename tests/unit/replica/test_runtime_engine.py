@@ -1,3 +1,4 @@
+import errno
 import gzip
 import hashlib
 import os
@@ -139,3 +140,17 @@ def test_a_refused_module_leaves_nothing_in_the_cache(tmp_path):
     with pytest.raises(CanisterError):
         Engine(tmp_path).compile(wasm('(module (import "ic0" "nothing" (func)))'))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_cache_that_can_not_be_written_costs_only_time(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    assert Engine(tmp_path / "file" / "cache").compile(wasm(COUNTER)).updates >= {"bump"}
+
+
+def test_a_cache_on_a_full_disk_keeps_no_half_of_a_module(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert Engine(tmp_path).compile(wasm(COUNTER)).updates >= {"bump"}
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -160,7 +161,7 @@ def test_another_outcome_of_the_journal_is_refused_with_what_to_do(bench: Bench,
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.subnet.persist()
-    with pytest.raises(CheckpointError, match="another state directory"):
+    with pytest.raises(CheckpointError, match="--state-dir"):
         Subnet(engine(), clock_ns=bench.clock, checkpoint=Checkpoint(tmp_path, engine()), node_count=34)
 
 
@@ -213,6 +214,56 @@ def test_a_full_disk_is_said_with_the_directory(bench: Bench, tmp_path: Path) ->
     os.close(bench.subnet._checkpoint._journal._file)  # type: ignore[union-attr]
     with pytest.raises(CheckpointError, match=str(tmp_path)):
         bench.subnet.persist()
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_a_write_that_the_disk_cut_short_leaves_nothing_and_is_not_tried_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    canister = bench.puppet()
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    (journal,) = tmp_path.glob("journal-*")
+    before = journal.read_bytes()
+    bench.call(canister, "count")
+    write, left = os.write, room
+
+    def write_some(file: int, data: bytes) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written, left = write(file, data[:left]), 0
+        return written
+
+    monkeypatch.setattr(os, "write", write_some)
+    with pytest.raises(CheckpointError, match=r"written \(No space left on device\).*--state-dir") as refused:
+        bench.subnet.persist()
+    monkeypatch.undo()
+    assert refused.value.durable is False
+    bench.subnet.persist()
+    bench.subnet.close()
+    assert journal.read_bytes() == before, "there is space again, but memory is ahead of the disk"
+    bench.restart()
+    assert bench.call(canister, "count") == b"\x02\0\0\0"
+
+
+def test_a_snapshot_that_finds_no_space_says_so_and_loses_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canister = bench.puppet()
+    bench.subnet.persist()
+    checkpoint = bench.subnet._checkpoint
+    assert checkpoint is not None
+    pages = checkpoint._database.execute("PRAGMA page_count").fetchone()[0]
+    checkpoint._database.execute(f"PRAGMA max_page_count = {pages}")
+    monkeypatch.setattr(checkpoint, "_journal_bytes", 0)
+    bench.call(canister, "count")
+    with pytest.raises(CheckpointError, match="database or disk is full") as refused:
+        bench.subnet.persist()
+    assert refused.value.durable is True
+    bench.subnet.close()
+    bench.restart()
+    assert bench.call(canister, "count") == b"\x02\0\0\0"
 
 
 def test_settings_and_controllers_come_back(bench: Bench) -> None:

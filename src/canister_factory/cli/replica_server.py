@@ -1,0 +1,135 @@
+"""The embedded replica in the foreground: signals, the state files, and an orderly end.
+
+Owns the process around the replica. Does not own the replica (`canister_factory.replica`): that is imported when it is
+started, since its Wasm runtime is an optional dependency; nor what is said when it is ready (`cli.replica`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from canister_factory.cli import output
+from canister_factory.cli.errors import CommandError
+from canister_factory.replica.observation import is_recorded_process
+from canister_factory.replica.state_file import (
+    ReplicaRecord,
+    home_directory,
+    read_record,
+    remove_record,
+    write_record,
+)
+from canister_factory.replica.state_lock import StateDirectoryError
+
+if TYPE_CHECKING:
+    from canister_factory.replica.server import ReplicaServer
+
+Announce = Callable[[ReplicaRecord], None]
+
+
+async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: Announce) -> None:
+    """Runs until SIGINT, SIGTERM or, if so asked, the end of stdin. Raises CommandError."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    if exit_with_parent:
+        _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
+    server = _new_server(state_dir)
+    from canister_factory.replica.checkpoint import CheckpointError
+    from canister_factory.replica.server import ServerError
+
+    try:
+        await _serve_until(ended, server, port, state_dir, announce)
+    except ServerError as error:
+        raise CommandError(str(error)) from None
+    except CheckpointError as error:
+        raise CommandError(f"{error} (calls that were answered are kept)") from None
+    if server.failure is not None:
+        raise CommandError(f"The replica had stopped working: {server.failure} (calls that were answered are kept)")
+
+
+async def _serve_until(
+    ended: asyncio.Event, server: ReplicaServer, port: int, state_dir: Path, announce: Announce
+) -> None:
+    try:
+        await server.start(port=port)
+        record = ReplicaRecord(server.url, server.root_key.hex(), os.getpid(), str(state_dir))
+        places = [state_dir]
+        try:
+            _record_in(state_dir, record)
+            places += _record_at_home(record)
+            announce(record)
+            await ended.wait()
+        finally:
+            for place in places:
+                with suppress(OSError):  # else it names a process that has ended, which readers notice
+                    remove_record(place, record)
+    finally:
+        await server.stop()
+
+
+def _record_in(directory: Path, record: ReplicaRecord) -> None:
+    try:
+        write_record(directory, record)
+    except OSError as error:
+        raise CommandError(
+            f"{directory / 'replica.json'} can't be written ({error.strerror}): check space and permissions, or choose "
+            "another directory with --state-dir"
+        ) from None
+
+
+def _record_at_home(record: ReplicaRecord) -> list[Path]:
+    """Makes it the replica that `--network embedded` means; where there is no home, says how else to reach it."""
+    try:
+        home = home_directory()
+        earlier = read_record(home)
+        if earlier is not None and earlier.pid != record.pid and is_recorded_process(earlier):
+            output.note(
+                f"note: commands without --network now use this replica, not the one at {earlier.url} "
+                f"(process {earlier.pid}, --state-dir {earlier.state_dir})"
+            )
+        write_record(home, record)
+        return [home]
+    except (OSError, StateDirectoryError) as error:
+        why = error.strerror if isinstance(error, OSError) else "there is no home directory"
+        output.note(
+            f"note: commands won't find this replica by themselves ({why}): give them --network {record.url} "
+            "--fetch-root-key, or set CANISTER_FACTORY_HOME to a directory that can be written"
+        )
+        return []
+
+
+def _new_server(state_dir: Path) -> ReplicaServer:
+    try:
+        from canister_factory.replica.checkpoint import CheckpointError
+        from canister_factory.replica.keys import KeyFileError
+        from canister_factory.replica.server import ReplicaServer, ServerError
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("wasmtime", "aiohttp"):
+            raise
+        raise CommandError(
+            f"The embedded replica needs the package {missing}; add it with: pip install 'canister-factory[replica]'"
+        ) from None
+    try:
+        return ReplicaServer(state_dir)
+    except (ServerError, KeyFileError, CheckpointError, StateDirectoryError) as error:
+        raise CommandError(str(error)) from None
+
+
+def _when_stdin_closes(then: Callable[[], object]) -> None:
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        then()
+
+    # A thread, since stdin may be of a kind that an event loop can't watch.
+    threading.Thread(target=watch, name="stdin", daemon=True).start()

@@ -1,0 +1,79 @@
+"""Work on an embedded replica, given up as soon as the replica can't do it any more: it ended, or its disk is full.
+
+Owns when to look and what is said. Does not own looking (`replica.observation`), or the replica.
+
+Without this a person would wait for minutes: a call that may have been delivered is asked after until it expires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from canister_factory.cli.errors import UNREACHABLE, CommandError
+from canister_factory.ic.errors import IcError
+from canister_factory.ic.network import Network
+from canister_factory.replica.observation import is_recorded_process, status_at
+from canister_factory.replica.state_file import home_directory, read_record
+
+T = TypeVar("T")
+_INTERVAL_S: Final = 0.5
+_FAREWELL_S: Final = 0.5
+_STATUS_TIMEOUT_S: Final = 2.0
+
+
+async def watched(work: Coroutine[Any, Any, T], url: str, runs: Callable[[], bool], what: str) -> T:
+    """The result of `work`, which needs the embedded replica at `url`.
+
+    Args:
+        runs: whether the replica's process is alive.
+        what: what a person wanted, such as "the demo".
+
+    Raises:
+        CommandError: the replica ended (exit code 3) or works no more (exit code 1), said at once and with its reason.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=_INTERVAL_S)
+            if done and (task.cancelled() or not isinstance(task.exception(), IcError)):
+                return task.result()
+            # Also after an error: the replica knows the cause, of which the error is only a consequence.
+            trouble = await _trouble(url, runs, what)
+            if done and trouble is None:
+                return task.result()
+            if trouble is not None:
+                raise trouble
+    except asyncio.CancelledError:
+        # A person's Ctrl-C: the work gives its lease back, however slow the network is.
+        task.cancel()
+        await asyncio.wait({task})
+        raise
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_FAREWELL_S)
+
+
+def watched_if_embedded(work: Coroutine[Any, Any, T], network: Network) -> Coroutine[Any, Any, T]:
+    """`work`, watched where the network is an embedded replica whose process is known."""
+    if network.name != "embedded":
+        return work
+    record = read_record(home_directory())
+    if record is None or record.url != network.url or not is_recorded_process(record):
+        return work
+    return watched(work, record.url, lambda: is_recorded_process(record) is not False, "the command")
+
+
+async def _trouble(url: str, runs: Callable[[], bool], what: str) -> CommandError | None:
+    if not await asyncio.to_thread(runs):
+        return CommandError(
+            f"the embedded replica ended in the middle of {what}; what was under way may or may not have been done",
+            exit_code=UNREACHABLE,
+        )
+    status = await asyncio.to_thread(status_at, url, _STATUS_TIMEOUT_S)
+    # No answer isn't trouble: it may be in a long execution.
+    if status is None or status.health in (None, "healthy"):
+        return None
+    return CommandError(f"the embedded replica works no more: {status.reason or status.health}")
