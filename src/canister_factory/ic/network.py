@@ -29,9 +29,12 @@ MAINNET_ROOT_KEY: bytes = IC_ROOT_KEY
 
 
 def home_directory() -> Path:
-    """Where local state is kept: `$CANISTER_FACTORY_HOME`, else `~/.canister-factory`."""
+    """Where local state is kept: `$CANISTER_FACTORY_HOME`, else `~/.canister-factory`. Raises `NetworkConfigError`."""
     home = os.environ.get("CANISTER_FACTORY_HOME")
-    return Path(home) if home else Path.home() / ".canister-factory"
+    try:
+        return Path(home) if home else Path.home() / ".canister-factory"
+    except RuntimeError:
+        raise NetworkConfigError("this user has no home directory: set HOME or CANISTER_FACTORY_HOME") from None
 
 
 def default_state_file() -> Path:
@@ -121,7 +124,7 @@ def _from_state_file(path: Path, root_key: bytes | None) -> Network:
     try:
         state = json.loads(path.read_text("utf-8"))
         url, key = str(state["url"]), bytes.fromhex(state["root_key"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NetworkUnreachableError(f"no embedded replica is running (there is no {path}): {hint}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NetworkConfigError(f"can't read the embedded replica's state file {path} ({error}): {hint}") from None

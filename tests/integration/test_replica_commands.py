@@ -1,0 +1,355 @@
+"""`replica start|status|stop|logs` as people use them: in the background, twice, killed, with things in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canister_factory.replica.observation import is_alive
+
+pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
+
+Done = subprocess.CompletedProcess[str]
+MODULE = [sys.executable, "-m", "canister_factory"]
+
+
+class Shell:
+    """Runs commands with a home of their own, and ends the replicas that they left running."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.pids: list[int] = []
+
+    def __call__(self, *arguments: str, **variables: str) -> Done:
+        environment = {**os.environ, "CANISTER_FACTORY_HOME": str(self.home), **variables}
+        environment = {name: value for name, value in environment.items() if value != "(unset)"}
+        done = subprocess.run(
+            [*MODULE, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    def background(self, *options: str, **variables: str) -> dict[str, Any]:
+        """Starts a replica in the background; what it said when it was ready."""
+        done = self("replica", "start", "--background", "--port", "0", "--json", *options, **variables)
+        assert done.returncode == 0, done.stderr + done.stdout
+        record: dict[str, Any] = json.loads(done.stdout)
+        self.pids.append(record["pid"])
+        return record
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    made = Shell(tmp_path / "home")
+    yield made
+    for pid in made.pids:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGKILL)
+
+
+def error_of(done: Done, code: int = 1) -> str:
+    """The one line of an error."""
+    assert done.returncode == code, done.stderr + done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def json_error_of(done: Done, code: int = 1) -> dict[str, Any]:
+    assert done.returncode == code, done.stderr + done.stdout
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    error: dict[str, Any] = json.loads(line)["error"]
+    return error
+
+
+# --- in the background ----------------------------------------------------------------------------------------------
+
+
+def test_a_replica_in_the_background_is_ready_when_the_command_returns(shell: Shell) -> None:
+    record = shell.background()
+    assert set(record) == {"url", "root_key", "pid", "state_dir"}
+    assert record["state_dir"] == str(shell.home / "replica")
+    status = shell("replica", "status", "--json")
+    assert json.loads(status.stdout) == {"status": "healthy", **record}
+    stopped = shell("replica", "stop", "--json")
+    assert json.loads(stopped.stdout) == {"status": "stopped", "pid": record["pid"]}
+    assert not is_alive(record["pid"])
+    assert error_of(shell("replica", "status"), 3).endswith("start one with 'canister-factory replica start'")
+
+
+def test_people_are_told_where_it_is(shell: Shell) -> None:
+    done = shell("replica", "start", "--background", "--port", "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    fields = dict(line.split(None, 1) for line in done.stdout.splitlines() if line.split()[0] in ("url", "process"))
+    shell.pids.append(int(fields["process"]))
+    assert fields["url"].startswith("http://127.0.0.1:")
+    assert "root key" in done.stdout
+
+
+def test_the_log_of_the_background_is_shown_by_its_end(shell: Shell) -> None:
+    state_dir = Path(shell.background()["state_dir"])
+    with (state_dir / "replica.log").open("a") as log:
+        log.write("".join(f"line {number}\n" for number in range(5000)) + "odd \x1b[31m\n" + "no end")
+    shown = shell("replica", "logs", "-n", "3")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == "line 4999\nodd \\x1b[31m\nno end\n"
+    assert shell("replica", "logs", "-n", "0").stdout == ""
+    assert len(shell("replica", "logs").stdout.splitlines()) == 100
+    whole = shell("replica", "logs", "-n", "1000000").stdout
+    assert whole.count("\n") == 5002
+    as_json = shell("replica", "logs", "-n", "2", "--json", "--state-dir", str(state_dir))
+    assert [json.loads(line) for line in as_json.stdout.splitlines()] == [{"line": "odd \x1b[31m"}, {"line": "no end"}]
+
+
+def test_following_the_log_ends_with_the_replica_and_shows_its_last_words(shell: Shell) -> None:
+    record = shell.background()
+    log = Path(record["state_dir"]) / "replica.log"
+    with log.open("a") as file:
+        file.write("before\n")
+    following = subprocess.Popen(
+        [*MODULE, "replica", "logs", "-f"],
+        env={**os.environ, "CANISTER_FACTORY_HOME": str(shell.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    assert following.stdout.readline() == "before\n"
+    with log.open("a") as file:
+        file.write("meanwhile\n")
+    assert following.stdout.readline() == "meanwhile\n"
+    assert shell("replica", "stop").returncode == 0
+    rest, said = following.communicate(timeout=20)
+    assert (following.returncode, rest, said) == (0, "", "")
+
+
+def test_without_a_log_it_is_said_how_to_get_one(shell: Shell) -> None:
+    assert "--background" in error_of(shell("replica", "logs"))
+
+
+def test_why_it_did_not_start_is_one_line_from_the_process_itself(shell: Shell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = shell("replica", "start", "--background", "--port", port)
+        as_json = shell("replica", "start", "--background", "--port", port, "--json")
+    assert f"Port {port} on 127.0.0.1 can't be used (Address already in use)" in error_of(done)
+    assert "--port" in json_error_of(as_json)["message"]
+
+
+def test_a_start_that_dies_shows_the_end_of_its_log(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "wasmtime.py").write_text("raise RuntimeError('the runtime is broken')\n")
+    done = shell("replica", "start", "--background", PYTHONPATH=str(tmp_path / "broken"))
+    assert "the runtime is broken" in error_of(done)
+
+
+# --- two commands on one state directory, several replicas ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [(), ("--background",)])
+def test_a_second_start_on_a_state_directory_names_the_process_and_leaves_it_alone(
+    shell: Shell, how: tuple[str, ...]
+) -> None:
+    record = shell.background()
+    said = error_of(shell("replica", "start", "--port", "0", *how))
+    assert f"is used by another replica (process {record['pid']})" in said
+    assert f"stop --state-dir {record['state_dir']}" in said
+    assert json.loads(shell("replica", "status", "--json").stdout)["pid"] == record["pid"]
+    assert shell("replica", "logs").stdout == "", "the second one's words don't get into the log of the first"
+
+
+def test_of_two_starts_at_once_one_runs_and_the_state_is_whole(shell: Shell) -> None:
+    environment = {**os.environ, "CANISTER_FACTORY_HOME": str(shell.home)}
+    starts = [
+        subprocess.Popen(
+            [*MODULE, "replica", "start", "--background", "--port", "0", "--json"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ends = [(start.communicate(timeout=60)[0], start.returncode) for start in starts]
+    records = [json.loads(out) for out, code in ends if code == 0]
+    assert len(records) == 1
+    (record,) = records
+    shell.pids.append(record["pid"])
+    for out, code in ends:
+        if code:
+            assert f"(process {record['pid']})" in json.loads(out)["error"]["message"]
+    assert shell("replica", "stop").returncode == 0
+    assert shell.background()["root_key"] == record["root_key"]
+
+
+def test_several_replicas_are_told_apart_by_their_state_directory(shell: Shell, tmp_path: Path) -> None:
+    first = shell.background("--state-dir", str(tmp_path / "first"))
+    done = shell("replica", "start", "--background", "--port", "0", "--state-dir", str(tmp_path / "second"), "--json")
+    second = json.loads(done.stdout)
+    shell.pids.append(second["pid"])
+    assert json.loads(shell("replica", "status", "--json").stdout)["pid"] == second["pid"], "the latest"
+    for record in (first, second):
+        status = shell("replica", "status", "--json", "--state-dir", record["state_dir"])
+        assert json.loads(status.stdout)["pid"] == record["pid"]
+    assert shell("replica", "stop", "--state-dir", first["state_dir"]).returncode == 0
+    assert (is_alive(first["pid"]), is_alive(second["pid"])) == (False, True)
+    assert shell("replica", "stop").returncode == 0
+
+
+# --- stop: processes that don't end, ids that were used again -------------------------------------------------------
+
+
+def test_stop_says_what_to_do_about_a_process_that_does_not_end(shell: Shell) -> None:
+    record = shell.background()
+    os.kill(record["pid"], signal.SIGSTOP)
+    said = error_of(shell("replica", "stop", "--timeout", "0.1"))
+    assert "did not end within 0.1 seconds; it may be in a long execution: wait, or end it with 'kill -9 " in said
+    error = json_error_of(shell("replica", "stop", "--timeout", "0.1", "--json"))
+    assert error["context"] == {"pid": record["pid"]}
+    assert f"runs but doesn't answer at {record['url']}" in error_of(shell("replica", "status"), 3)
+    os.kill(record["pid"], signal.SIGCONT)
+    assert shell("replica", "stop").returncode == 0
+
+
+def test_what_a_killed_replica_left_is_cleared_away(shell: Shell) -> None:
+    record = shell.background()
+    os.kill(record["pid"], signal.SIGKILL)
+    error = json_error_of(shell("replica", "status", "--json"), 3)
+    assert error["context"] == {"url": record["url"], "pid": record["pid"]}
+    stopped = shell("replica", "stop", "--json")
+    assert json.loads(stopped.stdout) == {"status": "stopped", "pid": None}
+    assert not (shell.home / "replica.json").exists()
+    assert not (shell.home / "replica" / "replica.json").exists()
+
+
+def test_a_process_that_got_the_replicas_id_is_left_alone(shell: Shell) -> None:
+    """Even if it is one of ours: what counts is who holds the state directory."""
+    record = shell.background()
+    assert shell("replica", "stop").returncode == 0
+    innocent = subprocess.Popen(
+        [*MODULE, "replica", "start", "--port", "0", "--state-dir", str(shell.home / "other"), "--exit-with-parent"],
+        env={**os.environ, "CANISTER_FACTORY_HOME": str(shell.home / "other")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert innocent.stdout is not None
+    innocent.stdout.readline()
+    (shell.home / "replica.json").write_text(json.dumps({**record, "pid": innocent.pid}))
+    stopped = shell("replica", "stop", "--json")
+    assert json.loads(stopped.stdout) == {"status": "stopped", "pid": None}
+    assert innocent.poll() is None
+    innocent.communicate(timeout=20)
+
+
+# --- what is in the way ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["missing", "a file", "below a file", "not set"])
+def no_home(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody whose home can't be written; root may write everywhere else."""
+    (tmp_path / "file").write_text("")
+    homes = {
+        "missing": "/proc/nobody",
+        "a file": str(tmp_path / "file"),
+        "below a file": str(tmp_path / "file" / "me"),
+        "not set": "(unset)",
+    }
+    variables = {"HOME": homes[request.param], "CANISTER_FACTORY_HOME": "(unset)"}
+    if request.param == "not set":
+        # The user database knows a home then; it is this one.
+        (tmp_path / "sitecustomize.py").write_text(
+            "import os.path\nos.path.expanduser = lambda path: path  # as where the user has no entry either\n"
+        )
+        variables["PYTHONPATH"] = str(tmp_path)
+    return variables
+
+
+def test_a_home_that_can_not_be_written_is_one_line_that_says_state_dir(shell: Shell, no_home: dict[str, str]) -> None:
+    for how in ((), ("--background",)):
+        assert "--state-dir" in error_of(shell("replica", "start", "--port", "0", *how, **no_home))
+
+
+def test_without_a_home_a_replica_with_a_state_directory_works(
+    shell: Shell, no_home: dict[str, str], tmp_path: Path
+) -> None:
+    where = ("--state-dir", str(tmp_path / "state"))
+    record = shell.background(*where, **no_home)
+    log = shell("replica", "logs", *where, **no_home).stdout
+    assert f"give them --network {record['url']} --fetch-root-key, or set CANISTER_FACTORY_HOME" in log
+    assert json.loads(shell("replica", "status", "--json", *where, **no_home).stdout)["status"] == "healthy"
+    assert shell("replica", "stop", *where, **no_home).returncode == 0
+    assert not is_alive(record["pid"])
+
+
+@pytest.mark.parametrize("command", [("list",), ("status",), ("deploy",), ("call", "aaaaa-aa", "raw_rand")])
+def test_without_a_home_commands_say_in_one_line_that_no_replica_is_there(
+    shell: Shell, no_home: dict[str, str], command: tuple[str, ...], tmp_path: Path
+) -> None:
+    pem = str(tmp_path / "me.pem")
+    assert shell("identity", "new", pem, **no_home).returncode == 0
+    backend = () if command[0] in ("deploy", "call") else ("--backend", "aaaaa-aa")
+    done = shell(*command, *backend, "--identity", pem, **no_home)
+    said = error_of(done, 2 if no_home["HOME"] == "(unset)" else 3)
+    assert ("no embedded replica is running" in said) or ("no home directory" in said)
+
+
+def test_an_identity_is_not_written_where_there_is_no_place(shell: Shell, no_home: dict[str, str]) -> None:
+    assert "/proc/nobody/me.pem" in error_of(shell("identity", "new", "/proc/nobody/me.pem", **no_home), 2)
+
+
+def test_the_demo_needs_no_home(shell: Shell, tmp_path: Path) -> None:
+    done = shell("demo", "--json", HOME="/proc/nobody", CANISTER_FACTORY_HOME="(unset)")
+    assert json.loads(done.stdout)["status"] == "Completed"
+
+
+def test_the_state_of_a_newer_version_is_refused(shell: Shell) -> None:
+    record = shell.background()
+    assert shell("replica", "stop").returncode == 0
+    database = sqlite3.connect(Path(record["state_dir"]) / "state.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    for how in ((), ("--background",)):
+        said = error_of(shell("replica", "start", "--port", "0", *how))
+        assert "has format 99, this version reads format 1" in said
+        assert "--state-dir" in said
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00damaged", b"[]", b""])
+def test_keys_that_can_not_be_read_are_named(shell: Shell, content: bytes | None) -> None:
+    keys = shell.home / "replica" / "keys.json"
+    keys.parent.mkdir(parents=True)
+    if content is None:
+        keys.mkdir()
+    else:
+        keys.write_bytes(content)
+    said = error_of(shell("replica", "start", "--port", "0"))
+    assert str(keys) in said
+    assert "--state-dir" in said
+
+
+@pytest.mark.parametrize("name", ["lock", "state.sqlite", "journal-0", "replica.json"])
+def test_what_lies_in_the_place_of_a_state_file_is_one_line(shell: Shell, name: str) -> None:
+    (shell.home / "replica" / name).mkdir(parents=True)
+    said = error_of(shell("replica", "start", "--port", "0"))
+    assert str(shell.home / "replica") in said
+    assert "--state-dir" in said
