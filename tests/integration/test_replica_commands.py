@@ -116,7 +116,25 @@ def test_the_log_of_the_background_is_shown_by_its_end(shell: Shell) -> None:
     whole = shell("replica", "logs", "-n", "1000000").stdout
     assert whole.count("\n") == 5002
     as_json = shell("replica", "logs", "-n", "2", "--json", "--state-dir", str(state_dir))
-    assert [json.loads(line) for line in as_json.stdout.splitlines()] == [{"line": "odd \x1b[31m"}, {"line": "no end"}]
+    assert [json.loads(line) for line in as_json.stdout.splitlines()] == [
+        {"message": "odd \x1b[31m"},
+        {"message": "no end"},
+    ]
+
+
+def test_records_in_the_log_are_lines_for_people_and_objects_for_programs(shell: Shell) -> None:
+    record = shell.background("-v")
+    with (Path(record["state_dir"]) / "replica.log").open("a") as log:
+        fields = {
+            "time": "2026-01-01T00:00:00Z",
+            "level": "warning",
+            "logger": "canister_factory.x",
+            "message": "careful",
+        }
+        log.write(json.dumps(fields) + "\n")
+    shown = shell("replica", "logs", "-n", "1")
+    assert shown.stdout == "2026-01-01T00:00:00Z WARNING canister_factory.x: careful\n"
+    assert json.loads(shell("replica", "logs", "-n", "1", "--json").stdout) == fields
 
 
 def test_following_the_log_ends_with_the_replica_and_shows_its_last_words(shell: Shell) -> None:

@@ -90,7 +90,7 @@ def start(port: int, state_dir: Path | None, background: bool, exit_with_parent:
 
 
 def _in_background(directory: Path, port: int) -> ReplicaRecord:
-    level = logging.getLogger().level
+    level = logging.getLogger("canister_factory").getEffectiveLevel()
     options = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
     try:
         child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)

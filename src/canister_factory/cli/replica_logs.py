@@ -5,6 +5,7 @@ Owns reading and showing lines. Does not own what is in them, or when to stop wa
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -79,7 +80,22 @@ def _lines(file: int, follow_while: Callable[[], bool] | None) -> Iterator[bytes
 
 def _print(line: bytes) -> None:
     text = line.decode("utf-8", "backslashreplace")
+    record = _record(text)
     if output.settings.json:
-        output.json_object({"line": text})
-    else:
+        output.json_object(record or {"message": text})
+    elif record is None:
         output.text(text)
+    else:
+        level = str(record.get("level", "")).upper()
+        output.text(f"{record.get('time', '')} {level} {record.get('logger', '')}: {record['message']}")
+        if "traceback" in record:
+            output.text(str(record["traceback"]))
+
+
+def _record(text: str) -> dict[str, object] | None:
+    """The fields of a log record (`logs.as_json`); None for a line that is something else, such as a library's."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) and "message" in fields else None
