@@ -184,7 +184,9 @@ async def _health(agent: Agent) -> Check:
             "network", Verdict.FAILED, found, "its root key is another than the expected one: is it restarted?"
         )
     healthy = status.health in (None, "healthy")
-    return Check("network", Verdict.OK if healthy else Verdict.WARNING, found, status.reason or "")
+    if status.reason is not None:
+        return Check("network", Verdict.FAILED, found, status.reason)
+    return Check("network", Verdict.OK if healthy else Verdict.WARNING, found)
 
 
 async def _clock(agent: Agent, now: Callable[[], float] = time.time) -> Check:
