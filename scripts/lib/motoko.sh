@@ -8,7 +8,7 @@ CANISTERS=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../canisters" && pwd)
 OLDEST_NODE=18
 
 ensure_compiler() {
-  local found stamp log
+  local found stamp
   if ! found=$(node --version 2>/dev/null); then
     echo "error: Node.js isn't installed; version $OLDEST_NODE or newer runs the Motoko compiler" >&2
     return 1
@@ -25,12 +25,30 @@ ensure_compiler() {
     echo "error: npm isn't installed; it comes with Node.js and installs the Motoko compiler" >&2
     return 1
   fi
-  echo "Installing the Motoko compiler into canisters/node_modules (once) ..." >&2
+  (install_compiler "$stamp")
+}
+
+install_compiler() {
+  local stamp=$1 log
+  # Of two scripts that begin at the same time one does the work; without flock(1) they must not.
+  if command -v flock >/dev/null; then
+    exec 9>"$CANISTERS/.npm-lock"
+    if ! flock --nonblock 9; then
+      echo "Another script is installing the Motoko compiler; waiting for it ..." >&2
+      flock 9
+    fi
+    if [ -e "$stamp" ]; then return; fi
+  fi
   log=$(mktemp)
+  trap 'rm -f "$log"; echo "Interrupted; the next run begins the installation anew." >&2; exit 130' INT
+  trap 'rm -f "$log"; echo "Terminated; the next run begins the installation anew." >&2; exit 143' TERM
+  echo "Installing the Motoko compiler into canisters/node_modules (once) ..." >&2
+  # The stamp comes last: half an installation has none.
+  rm -f "$CANISTERS"/node_modules/.installed-*
   if ! (cd "$CANISTERS" && npm ci --no-audit --no-fund) >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
-    echo "error: npm could not install the Motoko compiler (see above)" >&2
+    echo "error: npm could not install the Motoko compiler (see above); the next run tries again" >&2
     return 1
   fi
   rm -f "$log"
