@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
@@ -35,15 +36,30 @@ def clients() -> Path:
     version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
     if tuple(int(part) for part in version.lstrip("v").split(".")[:2]) < OLDEST_NODE:
         _absent(f"Node.js is {version}, the JavaScript agent needs {'.'.join(map(str, OLDEST_NODE))} or newer")
-    stamp = CLIENTS / "node_modules" / ".installed"
-    wanted = sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        installed = subprocess.run(command, cwd=CLIENTS, capture_output=True, text=True)
-        if installed.returncode:
-            _absent(f"npm ci could not install the official clients:\n{installed.stderr[-2000:]}")
-        stamp.write_text(wanted)
+    if problem := install_clients(npm, CLIENTS):
+        _absent(f"npm ci could not install the official clients:\n{problem}")
     return CLIENTS
+
+
+def install_clients(npm: str, folder: Path) -> str:
+    """Installs what the folder's package-lock.json pins, unless it is there; returns why it couldn't be, or "".
+
+    Killed at any moment, the next call begins anew; of two at once, one does the work.
+    """
+    stamp = folder / "node_modules" / ".installed"
+    wanted = sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    with (folder / ".npm-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return ""
+        # The stamp comes last: half an installation has none.
+        stamp.unlink(missing_ok=True)
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if installed.returncode:
+            return installed.stderr[-2000:] or f"it ended with {installed.returncode}"
+        stamp.write_text(wanted)
+    return ""
 
 
 @pytest.fixture(scope="session")
