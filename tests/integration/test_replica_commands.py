@@ -137,26 +137,39 @@ def test_records_in_the_log_are_lines_for_people_and_objects_for_programs(shell:
     assert json.loads(shell("replica", "logs", "-n", "1", "--json").stdout) == fields
 
 
-def test_following_the_log_ends_with_the_replica_and_shows_its_last_words(shell: Shell) -> None:
-    record = shell.background()
-    log = Path(record["state_dir"]) / "replica.log"
+def following(shell: Shell, log: Path) -> subprocess.Popen[str]:
+    """A command that follows the log, and has shown its first line."""
     with log.open("a") as file:
         file.write("before\n")
-    following = subprocess.Popen(
+    process = subprocess.Popen(
         [*MODULE, "replica", "logs", "-f"],
         env={**os.environ, "CANISTER_FACTORY_HOME": str(shell.home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert following.stdout is not None
-    assert following.stdout.readline() == "before\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "before\n"
+    return process
+
+
+def test_ctrl_c_leaves_the_log_without_a_word(shell: Shell) -> None:
+    process = following(shell, Path(shell.background()["state_dir"]) / "replica.log")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 130
+
+
+def test_following_the_log_ends_with_the_replica_and_shows_its_last_words(shell: Shell) -> None:
+    log = Path(shell.background()["state_dir"]) / "replica.log"
+    process = following(shell, log)
+    assert process.stdout is not None
     with log.open("a") as file:
         file.write("meanwhile\n")
-    assert following.stdout.readline() == "meanwhile\n"
+    assert process.stdout.readline() == "meanwhile\n"
     assert shell("replica", "stop").returncode == 0
-    rest, said = following.communicate(timeout=20)
-    assert (following.returncode, rest, said) == (0, "", "")
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
 
 
 def test_without_a_log_it_is_said_how_to_get_one(shell: Shell) -> None:
