@@ -420,7 +420,6 @@ async def test_arguments_that_are_no_candid_or_of_other_types_change_nothing(cap
     before = await capsule.stored()
     client: CapsuleClient = capsule.owner
     for argument in (b"", b"garbage", b"DIDL", encode([NAT], [7]), encode([TEXT], ["x"])[:-1]):
-        with pytest.raises(RejectedError) as refused:
+        with pytest.raises(RejectedError, match="IDL error"):
             await client.agent.update(capsule.canister_id, "delete_memory_from_capsule", argument)
-        assert refused.value.code in (4, 5)
     assert await capsule.stored() == before

@@ -102,7 +102,7 @@ async def test_after_a_failure_the_owner_goes_on_writing_and_all_of_it_arrives(w
     await world.as_owner.create_personal_canister(None)
     agent = await world.stack.enter_async_context(RejectedAgent(world.operator.identity, world.network))
     agent.rejected = "finalize_import"
-    with pytest.raises(CreationFailedError):
+    with pytest.raises(CreationFailedError, match="finalize_import trapped"):
         await world.orchestrator(agent=agent).run(world.owner_id)
     contents[await world.as_owner.add_memory_to_capsule(inline(b"meanwhile"), note("meanwhile"))] = b"meanwhile"
     await world.as_owner.create_personal_canister(None)

@@ -81,7 +81,7 @@ async def test_afterwards_the_canister_obeys_its_owner_alone(world: World) -> No
             management.stop_canister(canister_id),
             personal.begin_import(),
         ):
-            with pytest.raises(RejectedError):
+            with pytest.raises(RejectedError, match=r"explicitly refused message|Only controllers of canister"):
                 await forbidden
         with pytest.raises(CapsuleRefused, match="not authorized"):
             await personal.get_capsule((await world.as_owner.list_my_capsules())[0].id)

@@ -20,7 +20,7 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli import output, replica_logs
-from canister_factory.cli.errors import INTERRUPTED, UNREACHABLE, CommandError
+from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.options import F, output_options
 from canister_factory.replica.launch import LOG_NAME, ReplicaProcessError, launch
@@ -230,9 +230,10 @@ def logs(state_dir: Path | None, lines: int, follow: bool) -> None:
         return not ended and record is not None and is_alive(record.pid)
 
     try:
-        replica_logs.show(directory / LOG_NAME, lines, runs if follow else None)
-    except KeyboardInterrupt:  # how one leaves --follow: nothing was cut short
-        click.get_current_context().exit(INTERRUPTED)
+        with interrupts.at_once():
+            replica_logs.show(directory / LOG_NAME, lines, runs if follow else None)
+    except interrupts.Interrupted as stop:  # how one leaves --follow: nothing was cut short
+        click.get_current_context().exit(stop.exit_code)
 
 
 def _directory(state_dir: Path | None) -> Path:

@@ -34,9 +34,9 @@ def test_signed_numbers_read_back_and_are_minimal(number: int, negative: bool) -
     number = -number if negative else number
     raw = leb128.signed(number)
     assert leb128.read_signed(raw, 0) == (number, len(raw))
-    if len(raw) > 1:
-        sign_only = {0x00: 0, 0x7F: 64}.get(raw[-1])
-        assert sign_only is None or raw[-2] & 64 != sign_only
+    # A last byte of sign bits alone is there only when the byte before has the other sign.
+    padding = {0x00: 0, 0x7F: 64}.get(raw[-1]) if len(raw) > 1 else None
+    assert padding != raw[-2:][0] & 64
 
 
 @settings(deadline=None)

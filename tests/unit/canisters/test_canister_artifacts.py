@@ -72,6 +72,9 @@ def test_the_canister_hashes_every_length_as_the_standard_does() -> None:
         {"memory_id": "mem-a", "index": n, "bytes": material[:n], "sha256": sha256(material[:n])} for n in lengths
     ]
     world.ok("put_memory_chunks", session, chunks, sender=OPERATOR)
+    (pending,) = world.ok("get_import_status", {}, sender=OPERATOR)["pending"]
+    stored = {chunk["index"]: chunk["sha256"] for chunk in pending["chunks"]}
+    assert stored == {chunk["index"]: chunk["sha256"] for chunk in chunks}
 
 
 def test_the_artifacts_are_small() -> None:

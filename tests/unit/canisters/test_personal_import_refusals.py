@@ -82,6 +82,8 @@ def test_what_was_removed_makes_room_again() -> None:
     world.put_chunks(session, "mem-a", [bytes(1000)])
     world.ok("remove_items", session, [{"kind": Case("Memory"), "id": "mem-a"}], sender=OPERATOR)
     world.put_chunks(session, "mem-b", [bytes(1000)])
+    (pending,) = world.ok("get_import_status", {}, sender=OPERATOR)["pending"]
+    assert (pending["memory_id"], [chunk["index"] for chunk in pending["chunks"]]) == ("mem-b", [0])
 
 
 def test_a_chunk_with_another_checksum_is_refused(world: PersonalWorld) -> None:

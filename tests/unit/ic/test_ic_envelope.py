@@ -179,11 +179,14 @@ def test_the_anonymous_sender_must_not_sign() -> None:
         verify_envelope(sign_envelope(call(Identity.anonymous()), ALICE), NOW_NS)
 
 
-@pytest.mark.parametrize("key", [b"", b"\x30" * 44, (BOB.der_pubkey or b"")[:-1] + b"\0"])
-def test_keys_that_are_not_supported_or_not_valid_are_refused(key: bytes) -> None:
+@pytest.mark.parametrize(
+    ("key", "error"),
+    [(b"", SenderError), (b"\x30" * 44, SenderError), ((BOB.der_pubkey or b"")[:-1] + b"\0", SenderError)],
+)
+def test_keys_that_are_not_supported_or_not_valid_are_refused(key: bytes, error: type[EnvelopeError]) -> None:
     envelope = reopened(sign_envelope(call(), ALICE))
     envelope["sender_pubkey"] = key
-    with pytest.raises((SenderError, SignatureError)):
+    with pytest.raises(error):
         verify_envelope(cbor.dumps(envelope), NOW_NS)
 
 
@@ -197,7 +200,7 @@ def test_an_expiry_in_the_past_or_too_far_ahead_is_refused(seconds: int) -> None
 @pytest.mark.parametrize("seconds", [0, 300, 360])
 def test_an_expiry_within_five_minutes_and_the_permitted_drift_is_taken(seconds: int) -> None:
     content = call(ingress_expiry=NOW_NS + seconds * SECOND)
-    verify_envelope(sign_envelope(content, ALICE), NOW_NS)
+    assert verify_envelope(sign_envelope(content, ALICE), NOW_NS).content == content
 
 
 def test_anonymous_reads_may_carry_any_expiry_but_anonymous_calls_may_not() -> None:

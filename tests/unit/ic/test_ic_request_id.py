@@ -4,7 +4,7 @@ import contextlib
 
 import cbor2
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from canister_factory.ic import cbor
@@ -45,13 +45,15 @@ def test_the_order_of_fields_and_left_out_fields_do_not_matter(fields: dict, ran
 @given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=4), VALUES)
 def test_another_value_gives_another_hash(fields: dict, other: object) -> None:
     name = next(iter(fields))
-    if hash_of_map({"": other}) != hash_of_map({"": fields[name]}):
-        assert hash_of_map({**fields, name: other}) != hash_of_map(fields)
+    assume(hash_of_map({"": other}) != hash_of_map({"": fields[name]}))
+    assert hash_of_map({**fields, name: other}) != hash_of_map(fields)
 
 
-@pytest.mark.parametrize("value", [-1, 1.5, True, object()])
-def test_values_without_a_representation_independent_hash_are_refused(value: object) -> None:
-    with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1, ValueError), (1.5, TypeError), (True, TypeError), (object(), TypeError)]
+)
+def test_values_without_a_representation_independent_hash_are_refused(value: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
         hash_of_map({"x": value})
 
 

@@ -36,6 +36,7 @@ def test_only_the_owner_can_read_the_key_file(tmp_path: Path) -> None:
 def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     keys = ReplicaKeys.load_or_create(tmp_path)
     stored = json.loads((tmp_path / "keys.json").read_text())
+    assert len(stored) == 3
     for secret in stored.values():
         assert secret.lstrip("0") not in repr(keys)
         assert str(int(secret, 16)) not in repr(keys)

@@ -231,7 +231,7 @@ def test_a_trapping_pre_upgrade_can_be_skipped(bench: Bench) -> None:
 def test_init_gets_the_argument_and_a_trapping_init_installs_nothing(bench: Bench) -> None:
     init = '(func (export "canister_init") (call $arg_copy (i32.const 0) (i32.const 0) (i32.const 4)))'
     canister = bench.create()
-    with pytest.raises(CallRejectedError):
+    with pytest.raises(CallRejectedError, match=r"IC0504.*msg_arg_data_copy"):
         bench.install(canister, puppet(init), arg=b"")
     assert bench.canister(canister).module is None
     bench.install(canister, puppet(init), arg=b"\x07\0\0\0")
@@ -372,7 +372,7 @@ def test_randomness_differs_from_call_to_call(bench: Bench) -> None:
 
 def test_logs_are_read_by_a_query_of_those_who_may_see_them(bench: Bench) -> None:
     canister = bench.puppet()
-    with pytest.raises(CallRejectedError):
+    with pytest.raises(CallRejectedError, match=r"IC0502.*unreachable"):
         bench.call(canister, "count_and_trap")
     argument = management_argument("fetch_canister_logs", {"canister_id": Principal(canister)})
     reply = bench.query(MANAGEMENT, "fetch_canister_logs", argument)

@@ -84,7 +84,7 @@ def test_a_trap_in_a_callback_keeps_what_came_before_the_call_and_runs_the_clean
 
 def test_a_trap_after_a_call_was_made_takes_the_call_back(bench: Bench) -> None:
     canister, other = bench.puppet(), bench.puppet()
-    with pytest.raises(CallRejectedError):
+    with pytest.raises(CallRejectedError, match="IC0502"):
         bench.call(canister, "forward_and_trap_now", call_argument(other, "count"))
     assert (bench.count(canister), bench.count(other)) == (0, 0)
 
@@ -145,8 +145,18 @@ def test_a_best_effort_call_gives_up_at_its_deadline_and_later_cycles_are_credit
     bench.run()
     response = bench.outcome(request)
     assert response is not None
-    assert "timed out" in response.message or response.data == b"\x01\0\0\0"
+    assert response.message == "Call timed out: its outcome is unknown.", "passed on by the caller's reject callback"
+    assert bench.count(other) == 1, "the callee had it already"
     assert bench.canister(canister).balance > held + 10**12 - 10**9
+
+
+def test_a_best_effort_call_that_is_answered_by_its_deadline_has_that_answer(bench: Bench) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    request = bench.submit(canister, "forward_best_effort", call_argument(other, "count"))
+    bench.subnet.execute_round(max_messages=1)
+    bench.clock.advance(9)
+    bench.run()
+    assert bench.outcome(request).data == b"\x01\0\0\0"  # type: ignore[union-attr]
 
 
 def test_calls_to_a_full_queue_fail_at_once(bench: Bench) -> None:
