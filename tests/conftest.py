@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import FrameType
 
@@ -36,6 +38,28 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """`scripts/test` ends as every interrupted command does; pytest has 2 for it, which means wrong usage elsewhere."""
     if _ended_by_ctrl_c:
         session.exitstatus = 130
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer() -> Generator[None, object, object]:
+    """Where a test of coroutines hangs, the stack ends in the event loop: the tasks say what they wait for."""
+    result = yield
+    fail = signal.getsignal(signal.SIGALRM)
+
+    def tell_and_fail(number: int, frame: FrameType | None) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            tasks = set()
+        else:
+            tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.print_stack(file=sys.stderr)
+        fail(number, frame)  # type: ignore[operator, misc]
+
+    if callable(fail):
+        signal.signal(signal.SIGALRM, tell_and_fail)
+    return result
 
 
 @pytest.fixture(scope="session")

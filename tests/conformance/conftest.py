@@ -20,6 +20,13 @@ CLIENTS = Path(__file__).resolve().parent / "clients"
 OLDEST_NODE = (20, 19)  # what the JavaScript agent's libraries ask for
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test of each client waits for its packages, and some build canisters: minutes on a slow machine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session")
 def replica() -> Iterator[ReplicaProcess]:
     """An embedded replica for all conformance tests."""

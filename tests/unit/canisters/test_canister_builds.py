@@ -20,6 +20,8 @@ from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import Type
 
+pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler, and each compiles
+
 SCRIPTS = CANISTERS.parent / "scripts"
 RELEASES = CANISTERS / "releases"
 FEATURE = "personal_canister_creation"
