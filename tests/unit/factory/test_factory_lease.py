@@ -1,0 +1,317 @@
+"""The lease at its edges: what is claimed, how its end is counted, and every way in which it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from test_factory_patience import OWNER, Clock, refusal
+
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreationErrorKind,
+    CreationLease,
+    DetailedCreationStatus,
+    LeaseRef,
+)
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import LeaseLostError
+from canister_factory.factory.lease import Lease
+from canister_factory.factory.patience import Patience
+from canister_factory.ic.errors import TransportError
+
+CREATION = DetailedCreationStatus.model_construct(owner=OWNER)
+CONFIG = FactoryConfig(lease_seconds=30, worker="worker one", backoff_seconds=1, attempts=3)
+
+
+class Backend:
+    """The lease endpoints as a script: what each call does, and what it was asked. A call takes `takes` seconds."""
+
+    def __init__(self, clock: Clock, takes: float = 0.0) -> None:
+        self.clock = clock
+        self.takes = takes
+        self.claims: list[ClaimRequest] = []
+        self.renewed: list[LeaseRef] = []
+        self.released: list[LeaseRef] = []
+        self.outcomes: list[Exception | None] = []
+        self.on_renewal: Callable[[], Any] = lambda: None
+
+    def _end(self) -> None:
+        self.clock.now += self.takes
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+
+    async def claim_creation(self, request: ClaimRequest) -> CreationLease:
+        self.claims.append(request)
+        self._end()
+        return CreationLease.model_construct(lease=9, expires_at=0, creation=CREATION)
+
+    async def renew_lease(self, ref: LeaseRef) -> int:
+        self.renewed.append(ref)
+        await asyncio.sleep(0)
+        hanging = self.on_renewal()
+        if hanging is not None:
+            await hanging
+        self._end()
+        return 0
+
+    async def release_lease(self, ref: LeaseRef) -> None:
+        self.released.append(ref)
+        self._end()
+
+
+def lease_on(backend: Backend, config: FactoryConfig = CONFIG) -> Lease:
+    clock = backend.clock
+    patience = Patience(config, sleep=clock.sleep)
+    return Lease(backend, OWNER, config, patience, sleep=clock.sleep, clock=clock)  # type: ignore[arg-type]
+
+
+async def held(backend: Backend) -> Lease:
+    lease = lease_on(backend)
+    await lease.claim()
+    return lease
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+# --- Claiming --------------------------------------------------------------------------------------------------------
+
+
+async def test_it_is_claimed_for_the_owner_and_this_worker_and_gives_the_creation() -> None:
+    backend = Backend(Clock())
+    lease = lease_on(backend)
+    assert await lease.claim() is CREATION
+    assert backend.claims == [ClaimRequest(owner=OWNER, worker="worker one", duration_ns=30 * 10**9)]
+    assert lease.ref == LeaseRef(owner=OWNER, lease=9)
+
+
+async def test_a_claim_is_tried_again_when_the_network_fails() -> None:
+    backend = Backend(Clock())
+    backend.outcomes = [TransportError("cut")]
+    await held(backend)
+    assert len(backend.claims) == 2
+
+
+async def test_a_claim_that_another_worker_holds_goes_through() -> None:
+    backend = Backend(Clock())
+    backend.outcomes = [refusal(CreationErrorKind.Busy, "somebody else has it")]
+    with pytest.raises(CreationRefused, match="somebody else has it"):
+        await held(backend)
+
+
+def test_before_it_is_claimed_it_has_no_time_left_and_no_number() -> None:
+    clock = Clock()
+    clock.now = 5.0
+    lease = lease_on(Backend(clock))
+    assert (lease.remaining_seconds, lease.ref) == (-5.0, LeaseRef(owner=OWNER, lease=0))
+
+
+async def test_its_end_is_counted_from_before_the_claim_was_sent() -> None:
+    backend = Backend(Clock(), takes=4.0)
+    lease = await held(backend)
+    assert lease.remaining_seconds == 26
+    backend.clock.now += 20
+    assert lease.remaining_seconds == 6
+
+
+async def test_its_repr_shows_number_owner_and_time_left() -> None:
+    assert repr(await held(Backend(Clock()))) == f"Lease(9 on {OWNER}, 30 s left)"
+
+
+# --- Renewing --------------------------------------------------------------------------------------------------------
+
+
+async def test_renewing_prolongs_it_from_before_the_renewal_was_sent() -> None:
+    backend = Backend(Clock(), takes=2.0)
+    lease = await held(backend)
+    await lease.renew()
+    assert lease.remaining_seconds == 28
+    assert backend.renewed == [lease.ref]
+
+
+async def test_a_renewal_that_failed_prolongs_nothing() -> None:
+    backend = Backend(Clock(), takes=2.0)
+    lease = await held(backend)
+    backend.outcomes = [TransportError("cut")]
+    with pytest.raises(TransportError, match="cut"):
+        await lease.renew()
+    assert lease.remaining_seconds == 26
+
+
+async def test_a_renewal_refused_because_another_has_it_says_so_with_number_and_owner() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    refused = refusal(CreationErrorKind.Busy, "number 10 replaced it")
+    backend.outcomes = [refused]
+    with pytest.raises(LeaseLostError, match=f"lease 9 on the creation of {OWNER} is lost: number 10") as lost:
+        await lease.renew()
+    assert lost.value.__cause__ is refused
+
+
+async def test_a_renewal_of_a_creation_that_ended_is_not_a_lost_lease() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [refusal(CreationErrorKind.InvalidRequest, "completed")]
+    with pytest.raises(CreationRefused, match="completed"):
+        await lease.renew()
+
+
+@pytest.mark.parametrize(("passed", "waited"), [(0, 30.0), (20, 10.0), (29.5, 1.0), (40, 1.0)])
+async def test_no_answer_to_a_renewal_is_waited_for_longer_than_the_lease_lasts(passed: float, waited: float) -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.clock.now += passed
+    loop = asyncio.get_running_loop()
+    started, ahead = loop.time(), [0.0]
+    limits: list[float | None] = []
+    real = loop.time
+    loop.time = lambda: real() + ahead[0]  # type: ignore[method-assign]
+
+    def hang() -> Any:
+        # The deadline that is set now, as the loop has it; then that much time passes at once.
+        (deadline,) = (handle.when() for handle in loop._scheduled)  # type: ignore[attr-defined]
+        limits.append(deadline - started)
+        ahead[0] = waited + 1
+        return forever()
+
+    backend.on_renewal = hang
+    try:
+        with pytest.raises(LeaseLostError, match="could not be renewed before it ran out: no answer"):
+            await lease.renew()
+    finally:
+        del loop.time
+    assert limits == [pytest.approx(waited, abs=0.5)]
+
+
+async def test_it_is_released_by_its_number_whatever_the_backend_says() -> None:
+    for outcome in (None, TransportError("cut"), refusal(CreationErrorKind.Busy)):
+        backend = Backend(Clock())
+        lease = await held(backend)
+        backend.outcomes = [outcome]
+        await lease.release()
+        assert backend.released == [lease.ref]
+
+
+async def test_a_defect_while_releasing_is_not_swallowed() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [ValueError("a defect")]
+    with pytest.raises(ValueError, match="a defect"):
+        await lease.release()
+
+
+# --- Guarding --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_work_s_own_failure_is_raised_and_no_renewal_is_left_behind() -> None:
+    lease = await held(Backend(Clock()))
+
+    async def work() -> None:
+        raise KeyError("the work's own")
+
+    with pytest.raises(KeyError, match="the work's own"):
+        await lease.guard(work)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_when_the_work_is_done_no_renewal_goes_on() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+
+    async def work() -> str:
+        return "done"
+
+    assert await lease.guard(work) == "done"
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_cancelled_guard_cancels_its_work() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await forever()
+        finally:
+            ended.append("cancelled")
+
+    lease._sleep = lambda seconds: forever()
+    guarding = asyncio.ensure_future(lease.guard(work))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    guarding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await guarding
+    assert ended == ["cancelled"]
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_step_refused_as_busy_while_the_lease_is_ours_is_that_refusal() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    lease._sleep = lambda seconds: forever()
+
+    async def work() -> None:
+        raise refusal(CreationErrorKind.Busy, "an earlier call is under way")
+
+    with pytest.raises(CreationRefused, match="an earlier call is under way"):
+        await lease.guard(work)
+    assert backend.renewed == [lease.ref], "asked whether the lease is still ours"
+
+
+async def test_a_step_refused_for_another_reason_asks_nothing_more() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    lease._sleep = lambda seconds: forever()
+
+    async def work() -> None:
+        raise refusal(CreationErrorKind.ReserveInsufficient, "short")
+
+    with pytest.raises(CreationRefused, match="short"):
+        await lease.guard(work)
+    assert backend.renewed == []
+
+
+async def test_when_the_creation_ends_meanwhile_the_renewals_end_and_the_work_goes_on() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [refusal(CreationErrorKind.InvalidRequest, "completed")]
+
+    async def work() -> str:
+        while not backend.renewed:  # noqa: ASYNC110 - the lease's own sleeping moves the clock
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return "done"
+
+    assert await lease.guard(work) == "done"
+    assert len(backend.renewed) == 1
+
+
+async def test_a_renewal_that_fails_exactly_when_the_lease_ends_is_its_loss() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [TransportError(f"down {n}") for n in range(9)]
+    with pytest.raises(LeaseLostError, match=f"lease 9 on the creation of {OWNER} ran out, .*: down 2") as lost:
+        await lease.guard(forever)
+    assert isinstance(lost.value.__cause__, TransportError)
+    assert (backend.clock.now, len(backend.renewed)) == (30, 3)
+
+
+async def test_a_failing_renewal_is_logged_with_the_time_left(caplog: pytest.LogCaptureFixture) -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [TransportError("down"), refusal(CreationErrorKind.Busy, "replaced")]
+    with caplog.at_level(logging.WARNING), pytest.raises(LeaseLostError, match="replaced"):
+        await lease.guard(forever)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"lease 9 on the creation of {OWNER} can't be renewed, 20 s left: down"
+    ]
