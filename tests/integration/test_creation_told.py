@@ -1,0 +1,370 @@
+"""What a creation tells: every event in order, what the owner reads meanwhile, and the figures of the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from creation_world import World, inline, note
+from test_creation_faults import PLACES, Killed, killing_at
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.values import Case
+from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import (
+    ClaimRequest,
+    CreationError,
+    CreationErrorKind,
+    CreationStatus,
+    LeaseRef,
+    OwnerPageRequest,
+)
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import CreationFailedError, ExportError
+from canister_factory.factory.events import (
+    HandedOver,
+    PassDone,
+    Provisioned,
+    StageDone,
+    StageStarted,
+    Transferred,
+    Verified,
+)
+from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.factory.stages import Outcome
+from canister_factory.ic.agent import Agent
+
+S = CreationStatus
+LEASE_SECONDS = 600.0
+
+
+class Listening(Agent):
+    """Keeps the updates of backend methods. At the network: `refuse` has errors in the place of a method's answers,
+    `alter` changes its answer, `disturb` is awaited before a query, once.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.manifests: list[Any] = []
+        self.refuse: dict[str, list[Exception]] = {}
+        self.alter: dict[str, Callable[[bytes], bytes]] = {}
+        self.disturb: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    async def update(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
+        service = BackendClient.interface().service
+        assert service is not None
+        if method in dict(service.methods):
+            self.calls.append((method, tuple(decode(arg, service.method(method).args))))
+        if self.refuse.get(method):
+            raise self.refuse[method].pop(0)
+        reply = await super().update(canister_id, method, arg, **rest)
+        reply = self.alter.get(method, lambda data: data)(reply)
+        if method == "begin_export":
+            self.manifests.append(BackendClient.method(method).decode(reply))
+        return reply
+
+    async def query(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
+        if method in self.disturb:
+            await self.disturb.pop(method)()
+        return await super().query(canister_id, method, arg, **rest)
+
+    def locks(self) -> list[bool]:
+        """Whether each export that was begun locks the capsule."""
+        return [arguments[1] for method, arguments in self.calls if method == "begin_export"]
+
+    def asked(self, *methods: str) -> list[str]:
+        return [method for method, _ in self.calls if not methods or method in methods]
+
+    def reports(self) -> list[tuple[str, str, tuple[int, ...]]]:
+        """Stage, message and figures of each progress report."""
+        found = []
+        for method, arguments in self.calls:
+            if method == "report_progress":
+                _, progress, message = arguments
+                names = ("bytes_done", "bytes_total", "items_done", "items_total")
+                found.append((progress["stage"].tag, message, tuple(progress[name] for name in names)))
+        return found
+
+
+class Seconds:
+    """A clock that goes on by one second each time it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds == LEASE_SECONDS / 3:
+            await asyncio.Event().wait()  # no renewals but those that stages make
+        self.slept.append(seconds)
+
+
+async def listening(world: World) -> Listening:
+    return await world.stack.enter_async_context(Listening(world.operator.identity, world.network))
+
+
+async def run(world: World, agent: Agent, clock: Seconds | None = None, **config: Any) -> tuple[Outcome, list[Any]]:
+    """A run of a new orchestrator; its events from the first stage on."""
+    events: list[Any] = []
+    chosen = FactoryConfig(
+        **{"backoff_seconds": 0.05, "progress_seconds": 0.0, "lease_seconds": LEASE_SECONDS, **config}
+    )
+    clock = clock or Seconds()
+    made = Orchestrator(agent, world.backend_id, chosen, emit=events.append, sleep=clock.sleep, clock=clock)
+    return await made.run(world.owner_id), events[1:]
+
+
+async def test_a_creation_tells_every_step_with_its_figures(world: World) -> None:
+    for size in (3_000, 2_000):
+        await world.as_owner.add_memory_to_capsule(inline(bytes(size)), note(f"{size}"))
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+    outcome, events = await run(world, agent, max_message_bytes=3_000, start_window=1, max_window=1)
+
+    canister = outcome.creation.canister_id
+    assert canister is not None
+    manifest = (await world.personal(canister).get_manifest()).manifest
+    module = personal_wasm().module_hash
+    hash = manifest.manifest_hash
+    both, owner = frozenset({world.owner_id, world.operator_id}), frozenset({world.owner_id})
+    told = told_by(events)
+    (first, second) = (event for event in told if isinstance(event, PassDone))
+    assert told == [
+        StageStarted(S.Exporting),
+        StageDone(S.Exporting, f"2 memories, 5,000 bytes, revision {agent.manifests[0].revision}"),
+        StageStarted(S.Creating),
+        Provisioned(canister, both, outcome.creation.cycles_consumed, True),
+        StageDone(S.Creating, str(canister), False),
+        StageStarted(S.Installing),
+        StageDone(S.Installing, "module and API version are right", False),
+        StageStarted(S.Importing),
+        PassDone(1, 5_000, 3, 0, False, first.seconds),
+        PassDone(2, 0, 0, 0, True, second.seconds),
+        StageDone(S.Importing, "2 memories, 5,000 bytes", False),
+        StageStarted(S.Verifying),
+        Verified(hash, hash, 2, 5_000),
+        HandedOver(canister, owner, module),
+        StageDone(S.Verifying, "both sides are equal, the owner alone controls the canister", False),
+        StageStarted(S.Completed),
+        StageDone(S.Completed, "", False),
+    ]
+    assert (outcome.controllers_before, outcome.controllers_after, outcome.module_hash) == (both, owner, module)
+    assert (outcome.source_manifest, outcome.target_manifest) == (hash, hash)
+    assert outcome.bytes_moved == 5_000
+    assert outcome.transfer_seconds == first.seconds + second.seconds > 2
+    assert outcome.seconds > outcome.transfer_seconds
+    assert outcome.creation.status == S.Completed
+
+    assert [(stage, message) for stage, message, _ in agent.reports()] == [
+        ("Installing", "Installing the canister's module."),
+        ("Importing", "Copying the capsule."),
+        *[("Importing", f"Copied {done:,} of 5,000 bytes.") for done in moved(agent)],
+        ("Verifying", "Comparing both sides."),
+    ]
+    assert agent.reports()[0][2] == (0, 0, 0, 0)
+    assert (5_000, 5_000, 3, 3) in [figures for _, _, figures in agent.reports()]
+    assert agent.locks() == [False, False, False, True]
+
+
+def moved(agent: Listening) -> list[int]:
+    return [figures[0] for _, message, figures in agent.reports() if message.startswith("Copied")]
+
+
+def told_by(events: list[Any]) -> list[Any]:
+    return [event for event in events if not isinstance(event, Transferred)]
+
+
+async def interrupted(world: World, place: str) -> None:
+    """A creation of two memories that was killed at a place."""
+    for size in (3_000, 2_000):
+        await world.as_owner.add_memory_to_capsule(inline(bytes(size)), note(f"{size}"))
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES[place])).run(world.owner_id)
+
+
+async def test_resumed_after_the_import_a_creation_tells_what_was_there_already(world: World) -> None:
+    await interrupted(world, "after the import was final")
+    agent = await listening(world)
+    outcome, events = await run(world, agent)
+    canister = outcome.creation.canister_id
+    assert canister is not None
+    hash = agent.manifests[0].manifest_hash
+    both, owner = frozenset({world.owner_id, world.operator_id}), frozenset({world.owner_id})
+    assert told_by(events)[2:] == [
+        StageStarted(S.Creating),
+        Provisioned(canister, both, outcome.creation.cycles_consumed, False),
+        StageDone(S.Creating, str(canister), True),
+        StageStarted(S.Installing),
+        StageDone(S.Installing, "module and API version are right", True),
+        StageStarted(S.Importing),
+        StageDone(S.Importing, "the import is final and up to date", True),
+        StageStarted(S.Verifying),
+        Verified(hash, hash, 2, 5_000),
+        HandedOver(canister, owner, personal_wasm().module_hash),
+        StageDone(S.Verifying, "both sides are equal, the owner alone controls the canister", False),
+        StageStarted(S.Completed),
+        StageDone(S.Completed, "", False),
+    ]
+    assert (outcome.bytes_moved, outcome.transfer_seconds) == (0, 0.0)
+    assert [(stage, message) for stage, message, _ in agent.reports()] == [
+        ("Importing", "Copying the capsule."),
+        ("Verifying", "Comparing both sides."),
+    ]
+    assert agent.locks() == [False, True]
+
+
+async def test_resumed_after_the_handoff_a_creation_is_verified_by_the_backend_alone(world: World) -> None:
+    await interrupted(world, "after the handoff")
+    agent = await listening(world)
+    outcome, events = await run(world, agent)
+    canister = outcome.creation.canister_id
+    assert canister is not None
+    owner = frozenset({world.owner_id})
+    assert told_by(events)[2:] == [
+        StageStarted(S.Creating),
+        Provisioned(canister, owner, outcome.creation.cycles_consumed, False),
+        StageDone(S.Creating, str(canister), True),
+        StageDone(S.Importing, "the owner alone controls the canister already", True),
+        HandedOver(canister, owner, personal_wasm().module_hash),
+        StageDone(S.Verifying, "both sides are equal, the owner alone controls the canister", False),
+        StageStarted(S.Completed),
+        StageDone(S.Completed, "", False),
+    ]
+    hash = agent.manifests[0].manifest_hash
+    assert (outcome.source_manifest, outcome.target_manifest) == (hash, hash)
+    assert [message for _, message, _ in agent.reports()] == ["Comparing both sides."]
+    assert agent.locks() == [False, True]
+
+
+async def test_a_write_after_the_import_was_final_is_told_as_the_reason_to_start_over(world: World) -> None:
+    await interrupted(world, "after the import was final")
+    lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
+    await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
+    await world.as_owner.add_memory_to_capsule(inline(b"in between"), note("n"))
+    outcome, events = await run(world, await listening(world))
+    reason = "starting over: the owner wrote after an earlier import was final"
+    assert StageStarted(S.Installing, reason) in events
+    assert outcome.bytes_moved == 5_010
+
+
+async def test_just_before_the_handoff_the_lease_is_renewed(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+    await run(world, agent)
+    steps = ("claim_creation", "verify_creation", "renew_lease", "complete_creation")
+    assert agent.asked(*steps) == list(steps)
+
+
+# --- Passes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("free_passes", "lock_below", "expected"),
+    [
+        (3, 5_000, [(1, 5_000, False), (2, 0, True)]),
+        (3, 4_999, [(1, 5_000, False), (2, 0, False), (3, 0, True)]),
+        (2, 4_999, [(1, 5_000, False), (2, 0, False), (3, 0, True)]),
+        (1, 4_999, [(1, 5_000, False), (2, 0, True)]),
+    ],
+)
+async def test_the_capsule_is_locked_when_little_is_left_or_enough_was_tried(
+    world: World, free_passes: int, lock_below: int, expected: list[tuple[int, int, bool]]
+) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+    outcome, events = await run(world, agent, free_passes=free_passes, lock_below_bytes=lock_below)
+    passes = [event for event in events if isinstance(event, PassDone)]
+    assert [(event.number, event.bytes_moved, event.locked) for event in passes] == expected
+    assert outcome.bytes_moved == 5_000
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_pass_that_a_write_disturbed_is_tried_again_and_any_other_failure_is_none(
+    world: World, written: bool
+) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+
+    async def disturb() -> None:
+        if written:
+            await world.as_owner.add_memory_to_capsule(inline(bytes(10)), note("meanwhile"))
+        raise ExportError("disturbed")
+
+    agent.disturb["read_export_chunk"] = disturb
+    if not written:
+        with pytest.raises(CreationFailedError, match="disturbed"):
+            await run(world, agent)
+        return
+    outcome, events = await run(world, agent)
+    passes = [(event.number, event.locked) for event in events if isinstance(event, PassDone)]
+    assert passes == [(2, False), (3, True)]
+    assert outcome.creation.status == S.Completed
+
+
+# --- Refusals --------------------------------------------------------------------------------------------------------
+
+
+def busy() -> CreationRefused:
+    message = "an earlier call is under way"
+    return CreationRefused(
+        "provision_canister", CreationError(kind=CreationErrorKind.Busy, message=message, retry_helps=True)
+    )
+
+
+async def test_while_an_earlier_call_creates_the_canister_it_is_waited_for(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    agent, clock = await listening(world), Seconds()
+    agent.refuse["provision_canister"] = [busy(), busy()]
+    outcome, _ = await run(world, agent, clock, attempts=3, backoff_seconds=0.5)
+    assert outcome.creation.status == S.Completed
+    assert clock.slept == [1.0, 2.0]
+    steps = agent.asked("provision_canister", "renew_lease")
+    assert steps == ["provision_canister", "renew_lease"] * 2 + ["provision_canister", "renew_lease"]
+
+
+async def test_it_is_not_waited_for_without_end(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    agent, clock = await listening(world), Seconds()
+    agent.refuse["provision_canister"] = [busy() for _ in range(9)]
+    with pytest.raises(CreationFailedError, match="an earlier call is under way"):
+        await run(world, agent, clock, attempts=3, backoff_seconds=0.5)
+    assert clock.slept == [1.0, 2.0]
+
+
+async def test_any_other_refusal_to_create_the_canister_ends_the_attempt_at_once(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    agent, clock = await listening(world), Seconds()
+    error = CreationError(kind=CreationErrorKind.ReserveInsufficient, message="short", retry_helps=True)
+    agent.refuse["provision_canister"] = [CreationRefused("provision_canister", error)]
+    with pytest.raises(CreationFailedError, match="short"):
+        await run(world, agent, clock)
+    assert clock.slept == []
+
+
+async def test_a_backend_that_finds_a_difference_is_believed(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+
+    def differing(reply: bytes) -> bytes:
+        method = BackendClient.method("verify_creation")
+        (case,) = decode(reply, method.result_types)
+        return encode(method.result_types, [Case("Ok", {**case.value, "matches": False, "differences": ["a", "b"]})])
+
+    agent.alter["verify_creation"] = differing
+    with pytest.raises(CreationFailedError, match="the backend finds that both sides differ: a; b"):
+        await run(world, agent)
+    (canister,) = (entry.canister_id for entry in (await world.as_admin.list_registry(OwnerPageRequest())).items)
+    assert set((await world.owner.canister_info(canister)).controllers) == {world.owner_id, world.operator_id}
