@@ -3,18 +3,17 @@
 Owns the run: a baseline that says which test reaches which line, a sample of mutants, and for each the tests that reach
 it. Does not own: the mutants themselves (`mutants`). What to do with survivors: docs/testing.md.
 
-Nothing is changed in the tree: each worker has a copy of `src` of its own, in a folder that goes with the run.
-A worker forks for each mutant from a process that has imported the libraries, but nothing of the project.
+Nothing is changed in the tree: mutants are put into copies of `src`, in a folder that goes with the run.
+Each mutant's tests run in a process forked from this one, which has imported the libraries, but nothing of the project.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import importlib
-import io
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -27,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import coverage
 import pytest
 from mutants import Mutant, mutants_of
 
@@ -61,7 +61,7 @@ SECONDS_PER_TEST = 60
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Without a mutant: each test's seconds, and which tests reach a line of a module."""
+    """Without a mutant: each test's seconds, and which tests reach a line of a module (none: it runs at import)."""
 
     seconds: dict[str, float]
     reached: dict[str, dict[int, frozenset[str]]]
@@ -69,9 +69,10 @@ class Baseline:
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that reach it, the quickest first. What runs at import concerns every test of the module."""
         lines = self.reached.get(mutant.module, {})
-        tests = {test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(line, ())}
-        if not tests and not mutant.function:
-            tests = {test for reaching in lines.values() for test in reaching}
+        span = [lines[line] for line in range(mutant.line, mutant.last_line + 1) if line in lines]
+        tests = frozenset[str]().union(*span)
+        if span and not tests:
+            tests = frozenset[str]().union(*lines.values())
         return sorted(tests, key=lambda test: (self.seconds.get(test, 0.0), test))
 
 
@@ -103,59 +104,67 @@ class Watch:
 # --- One run of pytest, in a process of its own ----------------------------------------------------------------------
 
 
-def in_child(action: Callable[[], Any], seconds: float) -> tuple[Any, str]:
-    """The JSON value of `action`, run in a forked process group; `None` when it ended otherwise, or took too long."""
-    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as output:
-        child = os.fork()
-        if child == 0:
-            _child(action, answer, output)
+class Child:
+    """A forked process group that does `action`; `result` is its JSON value, or `None` when it ended otherwise."""
+
+    def __init__(self, action: Callable[[], Any], seconds: float) -> None:
+        self.started = time.monotonic()
+        self.limit = seconds
+        self.result: Any = None
+        self._answer = tempfile.TemporaryFile("w+")  # noqa: SIM115 - both are closed with this object
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._run(action)
+        RUNNING.add(self)
+
+    def _run(self, action: Callable[[], Any]) -> NoReturn:
+        code = 1
         try:
-            ended = _wait(child, seconds)
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in (1, 2):
+                os.dup2(self._output.fileno(), number)
+            json.dump(action(), self._answer)
+            self._answer.flush()
+            code = 0
         finally:
-            for _ in range(2):  # what the tests started goes too; the second time finds nobody
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(child, signal.SIGKILL)
-        answer.seek(0)
-        output.seek(0)
-        text = answer.read()
-        return (json.loads(text) if ended and text else None), output.read()
+            os._exit(code)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.started
+
+    def ended(self) -> bool:
+        """Whether it ended by itself, or was ended because it took too long."""
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if not pid and self.seconds < self.limit:
+            return False
+        self.end(waited=bool(pid))
+        self._answer.seek(0)
+        text = self._answer.read()
+        self.result = json.loads(text) if pid and status == 0 else None
+        return True
+
+    def end(self, *, waited: bool = False) -> None:
+        """Kills it, and what its tests started."""
+        RUNNING.discard(self)
+        for kill, target in ((os.killpg, self._pid), (os.kill, self._pid)):
+            if kill is os.kill and waited:
+                continue  # the number may be another's by now
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(target, signal.SIGKILL)
+        if not waited:
+            os.waitpid(self._pid, 0)
+
+    def output(self) -> str:
+        """What it printed."""
+        self._output.seek(0)
+        return self._output.read()
 
 
-def _child(action: Callable[[], Any], answer: io.TextIOBase, output: Any) -> NoReturn:
-    code = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        for number in (1, 2):
-            os.dup2(output.fileno(), number)
-        json.dump(action(), answer)
-        answer.flush()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _wait(child: int, seconds: float) -> bool:
-    """Whether the child ended in time; killed if not, or if we are."""
-    end = time.monotonic() + seconds
-    try:
-        while time.monotonic() < end:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return True
-            time.sleep(0.01)
-    except BaseException:
-        _kill(child)
-        raise
-    _kill(child)
-    return False
-
-
-def _kill(child: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+RUNNING: set[Child] = set()
 
 
 def pytest_on(copy: Path, *arguments: str) -> dict[str, Any]:
@@ -190,12 +199,14 @@ def copied(folder: Path) -> Path:
 
 def baseline(copy: Path, modules: list[str], tests: list[str]) -> Baseline:
     """Runs all tests once with coverage. Exits when one fails: then survivors would mean nothing."""
-    import coverage
-
     sources = [f"--cov={copy / 'src' / 'canister_factory'}", "--cov-context=test", "--cov-report=", "--cov-config="]
-    ran, output = in_child(lambda: pytest_on(copy, *tests, *sources), 1_800)
+    child = Child(lambda: pytest_on(copy, *tests, *sources), 1_800)
+    while not child.ended():
+        time.sleep(0.1)
+    ran = child.result
     if not ran or ran["code"] != 0:
-        sys.exit(f"{output[-6_000:]}\nerror: without any mutant the tests fail; see above")
+        print(f"{child.output()[-6_000:]}\nerror: without any mutant the tests fail; see above", file=sys.stderr)
+        sys.exit(2)
     data = coverage.CoverageData(str(copy / "coverage"))
     data.read()
     reached: dict[str, dict[int, frozenset[str]]] = {}
@@ -209,43 +220,54 @@ def baseline(copy: Path, modules: list[str], tests: list[str]) -> Baseline:
 
 # --- Mutants ---------------------------------------------------------------------------------------------------------
 
-_copy: Path
-_baseline: Baseline
+
+class Trial:
+    """A mutant in a copy of the package, and the tests that reach it, running."""
+
+    def __init__(self, mutant: Mutant, copy: Path, tests: list[str], expected_seconds: float) -> None:
+        self.mutant = mutant
+        self.copy = copy
+        self._tests = len(tests)
+        self._path = copy / "src" / "canister_factory" / mutant.module
+        self._source = self._path.read_bytes()
+        for compiled in (self._path.parent / "__pycache__").glob(f"{self._path.stem}.*"):
+            compiled.unlink()
+        self._path.write_bytes(mutant.applied(self._source))
+        self._child = Child(lambda: pytest_on(copy, "-x", *tests), 60 + 5 * expected_seconds)
+
+    def verdict(self) -> Verdict | None:
+        """`None` while it runs; afterwards the copy is as it was."""
+        if not self._child.ended():
+            return None
+        self._path.write_bytes(self._source)
+        seconds, ran = self._child.seconds, self._child.result
+        if ran is None:
+            # Ended by a crash (as when nothing can be imported) or by the limit: noticed in either case.
+            outcome = "timeout" if seconds >= self._child.limit else "killed"
+            return Verdict(self.mutant, outcome, self._tests, seconds)
+        outcome = "survived" if ran["code"] == 0 else "killed"
+        return Verdict(self.mutant, outcome, self._tests, seconds, ran["failed"])
 
 
-def begin_worker(folder: str, found: Baseline) -> None:
-    """In each worker: its copy of the package, compiled so that a child needn't."""
-    global _copy, _baseline
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    _copy = copied(Path(tempfile.mkdtemp(dir=folder)))
-    _baseline = found
-    import compileall
-
-    compileall.compile_dir(_copy / "src", quiet=1)
-
-
-def judge(mutant: Mutant) -> Verdict:
-    """Runs the tests that reach a mutant against it, in the worker's copy."""
-    tests = _baseline.tests_of(mutant)
-    if not tests:
-        return Verdict(mutant, "unreached", 0, 0.0)
-    path = _copy / "src" / "canister_factory" / mutant.module
-    source = path.read_bytes()
-    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
-        compiled.unlink()
-    started = time.monotonic()
-    limit = 30 + 6 * sum(_baseline.seconds[test] for test in tests)
-    path.write_bytes(mutant.applied(source))
-    try:
-        ran, _ = in_child(lambda: pytest_on(_copy, "-x", *tests), limit)
-    finally:
-        path.write_bytes(source)
-    seconds = time.monotonic() - started
-    if ran is None:
-        # Ended by a crash (as when nothing can be imported) or by the limit: noticed in either case.
-        return Verdict(mutant, "timeout" if seconds >= limit else "killed", len(tests), seconds)
-    return Verdict(mutant, "survived" if ran["code"] == 0 else "killed", len(tests), seconds, ran["failed"])
+def judged(mutants: list[Mutant], found: Baseline, jobs: int, folder: Path) -> Iterator[Verdict]:
+    """All verdicts, as they come."""
+    free = [copied(Path(tempfile.mkdtemp(dir=folder))) for _ in range(jobs)]
+    for copy in free:
+        compileall.compile_dir(copy / "src", quiet=1)
+    waiting, running = list(reversed(mutants)), list[Trial]()
+    while waiting or running:
+        while waiting and free:
+            mutant = waiting.pop()
+            if tests := found.tests_of(mutant):
+                running.append(Trial(mutant, free.pop(), tests, sum(found.seconds[test] for test in tests)))
+            else:
+                yield Verdict(mutant, "unreached", 0, 0.0)
+        for trial in list(running):
+            if verdict := trial.verdict():
+                running.remove(trial)
+                free.append(trial.copy)
+                yield verdict
+        time.sleep(0.02)
 
 
 def chosen(arguments: argparse.Namespace) -> tuple[list[str], list[Mutant]]:
@@ -259,12 +281,6 @@ def chosen(arguments: argparse.Namespace) -> tuple[list[str], list[Mutant]]:
     if 0 < arguments.count < len(mutants):
         mutants = random.Random(arguments.seed).sample(mutants, arguments.count)
     return modules, mutants
-
-
-def judged(mutants: list[Mutant], found: Baseline, jobs: int, folder: Path) -> Iterator[Verdict]:
-    """All verdicts, as they come."""
-    with multiprocessing.get_context("fork").Pool(jobs, begin_worker, (str(folder), found)) as pool:
-        yield from pool.imap_unordered(judge, mutants)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -294,7 +310,8 @@ def main() -> int:
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
-    with tempfile.TemporaryDirectory(prefix="canister-factory-mutants-") as name:
+    with tempfile.TemporaryDirectory(prefix="canister-factory-mutants-") as name, contextlib.ExitStack() as stack:
+        stack.callback(lambda: [child.end() for child in list(RUNNING)])
         folder = Path(name)
         tell(
             f"{len(mutants)} mutants of {len(modules)} modules, seed {arguments.seed}; first the tests as they are ..."
@@ -337,4 +354,8 @@ def show(verdicts: list[Verdict], seconds: float, arguments: argparse.Namespace)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("Interrupted; nothing is left of it.", file=sys.stderr)
+        sys.exit(130)
