@@ -31,7 +31,6 @@ import pytest
 from mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "src" / "canister_factory"
 MODULES = (
     "factory/verify.py",
     "factory/manifest.py",
@@ -67,12 +66,13 @@ class Baseline:
     reached: dict[str, dict[int, frozenset[str]]]
 
     def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that reach it, the quickest first. What runs at import concerns every test of the module."""
+        """The tests that reach it, the quickest first. What runs at import concerns all test files of the module."""
         lines = self.reached.get(mutant.module, {})
         span = [lines[line] for line in range(mutant.line, mutant.last_line + 1) if line in lines]
         tests = frozenset[str]().union(*span)
         if span and not tests:
-            tests = frozenset[str]().union(*lines.values())
+            files = {test.partition("::")[0] for reaching in lines.values() for test in reaching}
+            tests = frozenset(test for test in self.seconds if test.partition("::")[0] in files)
         return sorted(tests, key=lambda test: (self.seconds.get(test, 0.0), test))
 
 
@@ -187,9 +187,9 @@ def pytest_on(copy: Path, *arguments: str) -> dict[str, Any]:
     return {"code": int(code), "failed": watch.failed, "seconds": watch.seconds}
 
 
-def copied(folder: Path) -> Path:
+def copied(folder: Path, original: Path = ROOT) -> Path:
     """A copy of the package, with the canisters where the package looks for them."""
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(original / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "canisters").symlink_to(ROOT / "canisters")
     return folder
 
@@ -249,9 +249,9 @@ class Trial:
         return Verdict(self.mutant, outcome, self._tests, seconds, ran["failed"])
 
 
-def judged(mutants: list[Mutant], found: Baseline, jobs: int, folder: Path) -> Iterator[Verdict]:
+def judged(mutants: list[Mutant], found: Baseline, jobs: int, original: Path) -> Iterator[Verdict]:
     """All verdicts, as they come."""
-    free = [copied(Path(tempfile.mkdtemp(dir=folder))) for _ in range(jobs)]
+    free = [copied(Path(tempfile.mkdtemp(dir=original.parent)), original) for _ in range(jobs)]
     for copy in free:
         compileall.compile_dir(copy / "src", quiet=1)
     waiting, running = list(reversed(mutants)), list[Trial]()
@@ -270,12 +270,13 @@ def judged(mutants: list[Mutant], found: Baseline, jobs: int, folder: Path) -> I
         time.sleep(0.02)
 
 
-def chosen(arguments: argparse.Namespace) -> tuple[list[str], list[Mutant]]:
+def chosen(package: Path, arguments: argparse.Namespace) -> tuple[list[str], list[Mutant]]:
     """The modules, and the sample of their mutants."""
-    modules = sorted({str(path.relative_to(PACKAGE)) for name in arguments.module for path in PACKAGE.glob(name)})
+    modules = sorted({str(path.relative_to(package)) for name in arguments.module for path in package.glob(name)})
     if not modules:
-        sys.exit(f"error: no module of {PACKAGE.relative_to(ROOT)} is named {', '.join(arguments.module)}")
-    mutants = [mutant for module in modules for mutant in mutants_of(module, PACKAGE / module)]
+        print(f"error: no module in src/canister_factory is named {', '.join(arguments.module)}", file=sys.stderr)
+        sys.exit(2)
+    mutants = [mutant for module in modules for mutant in mutants_of(module, package / module)]
     if arguments.only:
         return modules, [mutant for mutant in mutants if mutant.id in arguments.only]
     if 0 < arguments.count < len(mutants):
@@ -300,7 +301,6 @@ def main() -> int:
     """Exit code 0: no survivors, 1: some, 2: the tests fail without a mutant, or wrong usage."""
     arguments = parser().parse_args()
     arguments.module = arguments.module or list(MODULES)
-    modules, mutants = chosen(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
 
@@ -310,27 +310,27 @@ def main() -> int:
     for library in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
-    with tempfile.TemporaryDirectory(prefix="canister-factory-mutants-") as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="canister-factory-mutants-") as folder, contextlib.ExitStack() as stack:
         stack.callback(lambda: [child.end() for child in list(RUNNING)])
-        folder = Path(name)
-        tell(
-            f"{len(mutants)} mutants of {len(modules)} modules, seed {arguments.seed}; first the tests as they are ..."
-        )
-        first = copied(Path(tempfile.mkdtemp(dir=folder)))
-        found = baseline(first, modules, arguments.tests or list(TESTS))
+        original = copied(Path(tempfile.mkdtemp(dir=folder)))  # whoever goes on working meanwhile disturbs nothing
+        package = original / "src" / "canister_factory"
+        modules, mutants = chosen(package, arguments)
+        diffs = {mutant.id: mutant.diff((package / mutant.module).read_bytes()) for mutant in mutants}
+        tell(f"{len(mutants)} mutants of {', '.join(modules)} (seed {arguments.seed}); first the tests as they are ...")
+        found = baseline(original, modules, arguments.tests or list(TESTS))
         tell(f"{len(found.seconds)} tests pass")
         verdicts: list[Verdict] = []
-        for verdict in judged(mutants, found, arguments.jobs, folder):
+        for verdict in judged(mutants, found, arguments.jobs, original):
             verdicts.append(verdict)
             if verdict.outcome in ("survived", "unreached"):
                 tell(f"{verdict.mutant.id} {verdict.outcome}: {verdict.mutant.module}:{verdict.mutant.line}")
             if len(verdicts) % 25 == 0:
                 tell(f"{len(verdicts)} of {len(mutants)} done")
-    show(verdicts, time.monotonic() - started, arguments)
+    show(verdicts, diffs, time.monotonic() - started, arguments)
     return 1 if any(verdict.outcome in ("survived", "unreached") for verdict in verdicts) else 0
 
 
-def show(verdicts: list[Verdict], seconds: float, arguments: argparse.Namespace) -> None:
+def show(verdicts: list[Verdict], diffs: dict[str, list[str]], seconds: float, arguments: argparse.Namespace) -> None:
     """The survivors as changed lines, then the figures; or all of it as JSON."""
     verdicts.sort(key=lambda verdict: (verdict.mutant.module, verdict.mutant.start, verdict.mutant.text))
     alive = [verdict for verdict in verdicts if verdict.outcome in ("survived", "unreached")]
@@ -340,7 +340,7 @@ def show(verdicts: list[Verdict], seconds: float, arguments: argparse.Namespace)
     }
     share = 100 * len(alive) / len(verdicts) if verdicts else 0.0
     if arguments.json:
-        told = [asdict(verdict) | {"id": verdict.mutant.id} for verdict in verdicts]
+        told = [asdict(v) | {"id": v.mutant.id, "diff": diffs[v.mutant.id]} for v in verdicts]
         head = {"seed": arguments.seed, "mutants": len(verdicts), **counts, "survivors_percent": round(share, 1)}
         print(json.dumps({**head, "seconds": round(seconds, 1), "verdicts": told}, indent=2))
         return
@@ -348,7 +348,7 @@ def show(verdicts: list[Verdict], seconds: float, arguments: argparse.Namespace)
         mutant = verdict.mutant
         print(f"{mutant.id}  {mutant.module}:{mutant.line} {mutant.function or '(module)'}, {mutant.operator}", end="")
         print(f": {verdict.outcome}, {verdict.tests} tests")
-        print("\n".join(mutant.diff((PACKAGE / mutant.module).read_bytes())), end="\n\n")
+        print("\n".join(diffs[mutant.id]), end="\n\n")
     listed = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     print(f"{len(verdicts)} mutants in {seconds:.0f} s: {listed}; {share:.1f} % not noticed")
 

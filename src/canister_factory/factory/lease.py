@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from canister_factory.candid.principal import Principal
@@ -85,10 +86,8 @@ class Lease:
 
     async def release(self) -> None:
         """Gives the lease back, so that the next worker needn't wait. Failing to is no harm: it ends by itself."""
-        try:
+        with suppress(CreationRefused, IcError):
             await self._backend.release_lease(self.ref)
-        except (CreationRefused, IcError):
-            return
 
     async def guard(self, work: Callable[[], Awaitable[T]]) -> T:
         """Runs `work` while renewing the lease; cancels it at once when the lease is lost, and raises that."""

@@ -306,6 +306,19 @@ async def test_a_renewal_that_fails_exactly_when_the_lease_ends_is_its_loss() ->
     assert (backend.clock.now, len(backend.renewed)) == (30, 3)
 
 
+async def test_half_a_second_before_its_end_a_lease_is_not_lost_yet() -> None:
+    clock = Clock()
+    backend = Backend(clock, takes=9.5 / 3)
+    lease = await held(backend)
+    backend.outcomes = [TransportError("down"), TransportError("down"), refusal(CreationErrorKind.Busy, "replaced")]
+    left: list[float] = []
+    backend.on_renewal = lambda: left.append(lease.remaining_seconds - backend.takes)
+    with pytest.raises(LeaseLostError, match="replaced"):
+        await lease.guard(forever)
+    assert left[1] == pytest.approx(0.5)
+    assert len(left) == 3, "tried once more"
+
+
 async def test_a_failing_renewal_is_logged_with_the_time_left(caplog: pytest.LogCaptureFixture) -> None:
     backend = Backend(Clock())
     lease = await held(backend)

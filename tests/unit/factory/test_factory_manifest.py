@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ManifestEntry
-from canister_factory.contract.person_models import Connection, ConnectionStatus, PersonRef
+from canister_factory.contract.person_models import Connection, ConnectionGroup, ConnectionStatus, PersonRef
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum, key_of, manifest_hash, totals
 
 CHECKSUM = st.binary(min_size=32, max_size=32)
@@ -47,6 +47,17 @@ def test_the_hash_of_two_entries_is_the_one_written_out_by_hand() -> None:
     ).digest()
     expected = hashlib.sha256(b"canister-factory-manifest-1" + first + second).digest()
     assert manifest_hash([image, capsule]) == expected
+
+
+def test_each_kind_has_its_number_in_the_formula() -> None:
+    assert dict(Kind.__members__) == {
+        "CAPSULE": 0,
+        "MEMORY": 1,
+        "GALLERY": 2,
+        "CONNECTION": 3,
+        "CONNECTION_GROUP": 4,
+    }
+    assert [ItemKey(kind, "x").ref().kind for kind in Kind] == list(ItemKind)
 
 
 @given(CAPSULES, st.randoms())
@@ -103,6 +114,11 @@ def test_an_entry_of_the_contract_keeps_all_its_fields() -> None:
     entry = Entry.of(wire)
     assert entry == Entry(ItemKey(Kind.CONNECTION_GROUP, "g"), b"r" * 32, None, 1, 2, 3)
     assert entry.key.ref().kind == ItemKind.ConnectionGroup
+
+
+def test_any_other_record_is_named_by_its_id() -> None:
+    group = ConnectionGroup(id="near", name="Near", members=[], created_at=1, updated_at=1)
+    assert key_of(ExportItem(ConnectionGroup=group)) == ItemKey(Kind.CONNECTION_GROUP, "near")
 
 
 def test_a_connection_is_named_by_its_peer() -> None:

@@ -19,6 +19,7 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import InstallError, LeaseLostError, to_creation_error
+from canister_factory.factory.events import Retrying
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.patience import Patience, is_open
 from canister_factory.ic.errors import (
@@ -156,6 +157,53 @@ async def test_after_the_last_attempt_its_failure_is_raised() -> None:
     with pytest.raises(TransportError, match="broken 3"):
         await patience(clock)(call)
     assert clock.slept == [1, 2]
+
+
+async def test_each_new_attempt_is_told_with_its_reason_and_pause() -> None:
+    clock, events = Clock(), []
+    calling = Patience(FactoryConfig(backoff_seconds=0.5, attempts=4), sleep=clock.sleep, emit=events.append)
+    failures: list[Exception] = [TransportError("third"), TransportError("second"), TransportError("first")]
+
+    async def put_items(*arguments: object, **options: object) -> tuple[object, ...]:
+        if failures:
+            raise failures.pop()
+        return (*arguments, options)
+
+    assert await calling(put_items, 1, b=2) == (1, {"b": 2})
+    assert events == [
+        Retrying("put_items", "first", 1, 0.5),
+        Retrying("put_items", "second", 2, 1.0),
+        Retrying("put_items", "third", 3, 2.0),
+    ]
+    assert clock.slept == [0.5, 1.0, 2.0]
+
+
+async def test_a_call_without_a_name_is_told_as_it_is() -> None:
+    clock, events, failures = Clock(), [], [TransportError("cut")]
+
+    class Nameless:
+        def __repr__(self) -> str:
+            return "<nameless>"
+
+        async def __call__(self) -> None:
+            if failures:
+                raise failures.pop()
+
+    await Patience(FactoryConfig(backoff_seconds=1), sleep=clock.sleep, emit=events.append)(Nameless())
+    assert [event.what for event in events] == ["<nameless>"]
+
+
+async def test_with_one_attempt_nothing_is_tried_again() -> None:
+    clock, pressed = Clock(), []
+
+    async def call() -> None:
+        raise TransportError("broken")
+
+    calling = Patience(FactoryConfig(attempts=1), sleep=clock.sleep)
+    calling.on_pressure = lambda: pressed.append(True)
+    with pytest.raises(TransportError, match="broken"):
+        await calling(call)
+    assert (clock.slept, pressed) == ([], [])
 
 
 class Backend:

@@ -92,6 +92,21 @@ def test_a_certificate_can_be_verified_for_a_subnet() -> None:
         verify(certificate(), subnet_id=STRANGER.subnet_id)
 
 
+def test_the_root_key_speaks_for_every_subnet() -> None:
+    assert verify(ROOT.certify(STATE), subnet_id=SUBNET.subnet_id).subnet_id == ROOT.subnet_id
+
+
+def test_what_a_certificate_leaves_out_is_named_without_its_binary_labels() -> None:
+    found = verify(ROOT.certify({b"time": leb128(NOW_NS), b"canister": Pruned(bytes(32))}))
+    with pytest.raises(CertificateError, match=r"doesn't tell whether /canister/certified_data exists"):
+        found.value([b"canister", b"\xfe\x01", b"certified_data"])
+
+
+def test_bytes_that_are_no_cbor_are_said_to_be_the_certificate() -> None:
+    with pytest.raises(MalformedCertificateError, match=r"^certificate: "):
+        verify(b"<html>")
+
+
 def test_a_certificate_is_verified_for_one_thing() -> None:
     verifier = CertificateVerifier(ROOT.der)
     with pytest.raises(ValueError, match="either"):
@@ -241,6 +256,16 @@ def test_a_remembered_delegation_does_not_vouch_for_a_certificate_of_someone_els
 def test_numbers_not_in_shortest_leb128_form_are_refused(data: bytes) -> None:
     with pytest.raises(MalformedCertificateError):
         read_leb128(data)
+
+
+@pytest.mark.parametrize("number", [2**64, 2**70 - 1])
+def test_numbers_of_up_to_ten_bytes_are_read(number: int) -> None:
+    assert read_leb128(leb128(number)) == number
+
+
+def test_numbers_of_eleven_bytes_are_refused() -> None:
+    with pytest.raises(MalformedCertificateError, match=r"not a LEB128 number below 2\*\*70"):
+        read_leb128(leb128(2**70))
 
 
 @given(st.integers(0, 2**64 - 1))

@@ -82,6 +82,7 @@ def f(a: "int" = None) -> "str":
     """What it does."""
     assert a == 1, "so it is"
     logger.warning("%s failed", a)
+    return None
 '''
     assert faults(operators, tmp_path, code) == set()
 
