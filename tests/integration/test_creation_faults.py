@@ -370,6 +370,8 @@ async def test_a_capsule_that_outgrew_the_import_limit_gets_a_canister_with_a_la
     assert created is not None
     contents = await fill(world.as_owner)
     outcome = await world.orchestrator(import_margin_bytes=0).run(world.owner_id)
+    reason = "starting over: the capsule outgrew the canister's import limit"
+    assert StageStarted(CreationStatus.Installing, reason) in world.events
     assert outcome.creation.canister_id == created.canister_id
     assert await read_back(world.personal(outcome.creation.canister_id)) == contents
 

@@ -24,6 +24,8 @@ from canister_factory.contract.creation_models import (
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import CreationRefused
+from canister_factory.contract.import_models import ImportLimits
+from canister_factory.contract.memory_models import PageRequest
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreationFailedError, ExportError
 from canister_factory.factory.events import (
@@ -258,6 +260,17 @@ async def test_a_write_after_the_import_was_final_is_told_as_the_reason_to_start
     assert outcome.bytes_moved == 5_010
 
 
+async def test_a_canister_is_installed_with_the_limits_that_it_has_by_default(world: World) -> None:
+    await world.as_owner.create_personal_canister(None)
+    outcome, _ = await run(world, await listening(world))
+    assert outcome.creation.canister_id is not None
+    status = await world.personal(outcome.creation.canister_id).get_import_status(PageRequest())
+    assert status.session is not None
+    assert status.session.limits == ImportLimits(
+        max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * 10**9
+    )
+
+
 async def test_just_before_the_handoff_the_lease_is_renewed(world: World) -> None:
     await world.as_owner.create_personal_canister(None)
     agent = await listening(world)
@@ -307,10 +320,12 @@ async def test_a_pass_that_a_write_disturbed_is_tried_again_and_any_other_failur
     if not written:
         with pytest.raises(CreationFailedError, match="disturbed"):
             await run(world, agent)
+        assert agent.locks() == [False] * 4, "the owner isn't locked out by a failure"
         return
     outcome, events = await run(world, agent)
     passes = [(event.number, event.locked) for event in events if isinstance(event, PassDone)]
     assert passes == [(2, False), (3, True)]
+    assert agent.locks() == [False] * 6 + [True]
     assert outcome.creation.status == S.Completed
 
 

@@ -90,12 +90,6 @@ class InstallError(FactoryError):
     kind = CreationErrorKind.InstallFailed
 
 
-class TransferError(FactoryError):
-    """The personal canister did not take the data, or not as they are."""
-
-    kind = CreationErrorKind.ImportFailed
-
-
 class VerifyError(FactoryError):
     """Source and target differ, or the target's certificate doesn't say what it must."""
 

@@ -25,7 +25,7 @@ from canister_factory.contract.import_models import ImportLimits, ImportState, P
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import NS_PER_SECOND, FactoryConfig
-from canister_factory.factory.errors import InstallError, TransferError, VerifyError
+from canister_factory.factory.errors import InstallError, VerifyError
 from canister_factory.factory.events import (
     EventHook,
     HandedOver,
@@ -207,13 +207,7 @@ class Stages:
             await self._start_over(personal, manifest, "the owner wrote after an earlier import was final")
         elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
-        session = await target.begin()
-        if session.limits.max_import_bytes < manifest.content_size:
-            raise TransferError(
-                f"the capsule has {manifest.content_size:,} bytes, above the personal canister's import limit of "
-                f"{session.limits.max_import_bytes:,} bytes",
-                canister_id=self.canister_id,
-            )
+        await target.begin()
         importer = Importer(
             self._source,
             target,
