@@ -81,10 +81,10 @@ async def test_one_garbled_answer_anywhere_in_a_creation_is_no_failure(
             garbler = await create(world, ways[way], lambda count, number=number: count == number)
         except Exception as error:
             pytest.fail(f"answer {number} of {total}, {way}: {error!r}")
-        assert len(garbler.garbled) == 1 or number > garbler.answers
+        assert len(garbler.garbled) == (number <= garbler.answers), "a run may take fewer answers than the first"
     assert (await world.as_admin.list_errors(NumberedPageRequest())).items == []
     registry = await world.as_admin.list_registry(OwnerPageRequest())
-    assert registry.next is not None or len(registry.items) == 1 + len(places)
+    assert registry.total == 1 + len(places)
     stats = await world.as_admin.get_personal_canister_creation_stats()
     assert stats.total_successes == 1 + len(places)
 

@@ -40,6 +40,8 @@ MODULES = (
     "factory/patience.py",
     "ic/certificate.py",
     "ic/agent*.py",
+    "ic/outcome.py",  # the agent's: what an answer to a call means
+    "ic/requester.py",  # the agent's: sending, and asking again
 )
 # Quick ones first: a mutant is mostly found by the tests of its own module.
 TESTS = (

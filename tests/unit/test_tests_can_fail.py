@@ -12,7 +12,6 @@ TESTS = Path(__file__).resolve().parent.parent
 MODULES = sorted(path for path in TESTS.rglob("test_*.py") if "node_modules" not in path.parts)
 BROAD = {"Exception", "BaseException", "IcError", "FactoryError"}
 ASSERTING_HELPERS = {
-    "assert_whole",
     "check",
     "refused",  # of CapsuleWorld: expects a refusal of one kind, and that nothing changed
     "refuses_cleanly",
@@ -34,7 +33,8 @@ def asserts_something(test: ast.AST) -> bool:
     for node in ast.walk(test):
         if isinstance(node, ast.Assert):
             return True
-        if isinstance(node, ast.Call) and name_of(node.func) in ASSERTING_HELPERS | {"raises", "warns"}:
+        name = name_of(node.func) if isinstance(node, ast.Call) else ""
+        if name in ASSERTING_HELPERS | {"raises", "warns"} or name.startswith("assert_"):
             return True
     return False
 

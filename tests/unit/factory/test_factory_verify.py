@@ -277,7 +277,7 @@ async def test_a_certificate_of_a_subnet_without_this_canister_is_not_believed()
 
 @pytest.mark.parametrize(
     ("offset_ns", "told"),
-    [(-MAX_AGE_NS - SECOND_NS, "the certificate is 301.0 s old"), (MAX_FUTURE_NS + SECOND_NS, "61.0 s in the future")],
+    [(-MAX_AGE_NS - SECOND_NS, " s old, above the limit"), (MAX_FUTURE_NS + SECOND_NS, " s in the future, above")],
     ids=["stale", "of the future"],
 )
 async def test_a_certificate_of_another_time_is_not_believed(offset_ns: int, told: str) -> None:

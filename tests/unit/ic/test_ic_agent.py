@@ -21,6 +21,7 @@ from canister_factory.ic.errors import (
     CanisterNotFoundError,
     CertificateScopeError,
     CertificateSignatureError,
+    IcError,
     IngressTooLargeError,
     MalformedCertificateError,
     NetworkUnreachableError,

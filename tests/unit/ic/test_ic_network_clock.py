@@ -71,7 +71,7 @@ async def test_a_clock_that_is_off_by_more_than_a_day_is_named_and_not_corrected
     async with agent_of(net, skew_s) as agent:
         with pytest.raises(ProtocolError, match="expiry"):
             await agent.update(CANISTER, "add", b"1")
-        with pytest.raises(IcError):
+        with pytest.raises(IcError, match="Specified ingress_expiry not within expected range"):
             await agent.query(CANISTER, "get", b"1")
     assert agent.clock.offset_ns == 0
     assert "set it" in caplog.text
