@@ -172,7 +172,10 @@ class FakeNetwork:
         if path == "/api/v2/status":
             fields = {"root_key": self.root_key, "replica_health_status": "healthy", "impl_version": "fake"}
             return _cbor(fields)
-        _, _, version, _, _, kind = path.split("/")
+        _, api, version, scope, subject, kind = path.split("/")
+        if (api, scope) != ("api", "canister") and (scope, kind) != ("subnet", "read_state"):
+            return httpx.Response(404, content=b"no such route")
+        Principal.from_str(subject)
         if version != self.versions[kind] and not (kind == "call" and version == "v2"):
             return httpx.Response(404, content=b"no such route")
         try:

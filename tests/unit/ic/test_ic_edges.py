@@ -1,0 +1,219 @@
+"""The agent's limits to the last second and the last status: where one answer ends and the other begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from ic_test_support import CANISTER, NOW_NS, ROOT, FakeClock, FakeNetwork
+from test_ic_network_clock import agent_of
+
+from canister_factory.candid.principal import Principal
+from canister_factory.ic import cbor, outcome
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.envelope import verify_envelope
+from canister_factory.ic.errors import (
+    NetworkUnreachableError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RequestExpiryError,
+    TransportError,
+)
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.network import Network
+from canister_factory.ic.outcome import Call, Undecided, judge
+from canister_factory.ic.requester import Signed, answer_of, refusal
+from canister_factory.ic.transport import Response
+
+ALICE = Identity.generate()
+SECOND = 10**9
+EXPIRED = b"Invalid request expiry: Specified ingress_expiry not within expected range"
+MANAGEMENT = Principal.management_canister()
+
+
+@pytest.fixture
+def net() -> FakeNetwork:
+    return FakeNetwork(FakeClock())
+
+
+@pytest.fixture
+async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
+    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
+        yield agent
+
+
+# --- Judging the first answer ----------------------------------------------------------------------------------------
+
+
+def judged(response: Response) -> bytes | Undecided:
+    def never(data: bytes) -> Any:
+        raise AssertionError("there is no certificate in it")
+
+    return judge(response, Call(Signed(b"id", NOW_NS, b"body"), CANISTER), never)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 301, 399, 408, 425, 429, 499, 500, 503, 599])
+def test_an_answer_of_such_a_status_decides_nothing(status: int) -> None:
+    found = judged(Response(status, b"words"))
+    told = "accepted, but no outcome in time" if status == 202 else f"HTTP {status}: words"
+    assert found == Undecided(told)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 407, 409, 413, 424, 426, 428, 430, 498])
+def test_an_answer_of_such_a_status_says_that_the_call_was_not_taken(status: int) -> None:
+    with pytest.raises(ProtocolError, match=f"the answer to the call: HTTP {status}: words") as refused:
+        judged(Response(status, b"words"))
+    assert refused.value.status == status
+
+
+def test_a_certificate_that_is_no_bytes_is_no_certificate() -> None:
+    found = judged(Response(200, cbor.dumps({"status": "replied", "certificate": "text"})))
+    reason = "the answer to a call is neither a certificate nor a rejection"
+    assert found == Undecided(f"the answers can't be verified: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(499, ProtocolError), (500, TransportError), (201, ProtocolError), (404, ProtocolError)]
+)
+def test_a_read_that_fails_on_the_server_may_be_tried_again_and_any_other_not(
+    status: int, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=f"the answer: HTTP {status}: words"):
+        answer_of(Response(status, b"words"), "the answer")
+
+
+def test_a_refusal_for_the_expiry_keeps_its_status() -> None:
+    refused = refusal(Response(400, EXPIRED), "the call")
+    assert (type(refused), refused.status) == (RequestExpiryError, 400)
+    for other in (Response(403, EXPIRED), Response(400, b"invalid signature")):
+        assert type(refusal(other, "the call")) is ProtocolError
+
+
+# --- Waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_tolerances_are_those_that_the_documentation_and_the_specification_give() -> None:
+    assert outcome._EXPIRY_MARGIN_NS == 30 * SECOND
+    assert outcome._PROCESSING_MARGIN_NS == 300 * SECOND
+    assert outcome._RESEND_AFTER_NS == 5 * SECOND
+    assert (outcome._POLL_FIRST_S, outcome._POLL_FACTOR, outcome._POLL_MAX_S) == (0.2, 1.4, 5.0)
+
+
+async def test_pauses_between_polls_grow_to_five_seconds(agent: Agent, net: FakeNetwork) -> None:
+    net.accept_only, net.polls_until_done = True, 14
+    assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
+    expected = [min(0.2 * 1.4**n, 5.0) for n in range(15)]
+    assert net.clock.slept == pytest.approx(expected)
+
+
+async def test_an_earlier_call_is_waited_for_for_five_minutes_unless_its_expiry_is_known(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await agent.wait_for(b"r" * 32, CANISTER)
+    assert unknown.value.expiry_ns == NOW_NS + 300 * SECOND
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await agent.wait_for(b"r" * 32, CANISTER, expiry_ns=NOW_NS + SECOND)
+    assert unknown.value.expiry_ns == NOW_NS + SECOND
+
+
+async def test_an_earlier_call_that_was_not_asked_for_in_time_has_no_outcome(agent: Agent, net: FakeNetwork) -> None:
+    with pytest.raises(OutcomeUnknownError, match="no outcome in time"):
+        await agent.wait_for(b"r" * 32, CANISTER, expiry_ns=NOW_NS - 31 * SECOND)
+    assert net.requests == []
+
+
+@pytest.mark.parametrize(("refusals", "settled"), [(4, False), (5, True)])
+async def test_five_refusals_in_a_row_settle_that_the_status_may_not_be_read(
+    agent: Agent, net: FakeNetwork, refusals: int, settled: bool
+) -> None:
+    no = httpx.Response(403, content=b"not yours")
+    # What comes between them is no refusal, and they are counted anew.
+    net.next_answers = [httpx.Response(202), *[no] * 4, httpx.Response(200, content=b"<html>"), *[no] * refusals]
+    net.accepted, net.accept_only = {}, True
+    if settled:
+        with pytest.raises(OutcomeUnknownError, match=r"its status can't be read: .* HTTP 403"):
+            await agent.update(CANISTER, "put", b"1")
+    else:
+        assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
+
+
+# --- Time ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("skew_s", "good"), [(60, True), (61, False), (-220, True), (-221, False)])
+async def test_a_refused_expiry_was_good_from_twenty_seconds_to_five_minutes_ahead(
+    net: FakeNetwork, skew_s: int, good: bool
+) -> None:
+    async with agent_of(net, skew_s) as agent:
+        net.next_answers = [httpx.Response(400, content=EXPIRED)]
+        assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+    # A good one is waited for, and in the end sent again as it was; another one is signed anew.
+    assert len({*net.posted("call")}) == (1 if good else 2)
+
+
+async def test_the_time_is_asked_for_anonymously_with_nothing_in_it(net: FakeNetwork) -> None:
+    async with agent_of(net, -3600) as agent:
+        assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
+    (read,) = net.posted("read_state")
+    (query,) = net.posted("query")
+    content = verify_envelope(query, net.clock()).content
+    assert content["sender"] == b"\x04"
+    assert (content["canister_id"], content["method_name"], content["arg"]) == (
+        CANISTER.bytes,
+        "what_time_is_it",
+        b"",
+    )
+    assert content["ingress_expiry"] == NOW_NS + 240 * SECOND
+    assert cbor.loads_map(read, "request")["content"]["ingress_expiry"] == NOW_NS - 3360 * SECOND
+    assert cbor.loads_map(read, "request")["content"]["paths"] == [[b"subnet"], [b"time"]]
+
+
+@pytest.mark.parametrize("skew_s", [0, 3600])
+async def test_a_request_is_sent_again_until_its_expiry_and_not_longer(net: FakeNetwork, skew_s: int) -> None:
+    transport = net.transport()
+    transport.clock_ns = lambda: net.clock() + skew_s * SECOND
+    async with Agent(ALICE, net.network(), transport=transport, ingress_expiry_s=100) as agent:
+        agent.clock.offset_ns = -skew_s * SECOND
+        net.next_answers = [httpx.Response(503, headers={"retry-after": "60"}) for _ in range(9)]
+        with pytest.raises(TransportError, match="503"):
+            await agent.query(CANISTER, "get", b"1")
+    assert len(net.clock.slept) == 1
+
+
+# --- The agent's own -------------------------------------------------------------------------------------------------
+
+
+async def test_when_nothing_listens_the_networks_hint_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:2")
+    network = Network("here", "http://127.0.0.1:1", ROOT.der, hint="start it first")
+    async with Agent(ALICE, network) as agent:
+        agent.transport.sleep = FakeClock().sleep
+        with pytest.raises(NetworkUnreachableError, match=r"can't connect to http://127.0.0.1:1: .*; start it first"):
+            await agent.query(CANISTER, "get", b"")
+
+
+async def test_a_call_that_goes_to_the_management_canisters_own_id_is_not_refused_here(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.delegation = None  # the root subnet may speak for every id
+    assert await agent.update(MANAGEMENT, "raw", b"1", effective_canister_id=MANAGEMENT) == b"reply to 1"
+    with pytest.raises(ValueError, match="needs an effective_canister_id"):
+        await agent.update(MANAGEMENT, "raw", b"1")
+
+
+def test_a_blocking_call_goes_by_the_same_clock_and_what_was_learnt(net: FakeNetwork) -> None:
+    agent = Agent(ALICE, net.network(), transport=net.transport())
+
+    async def twin(other: Agent) -> tuple[bool, bool]:
+        return other.clock is agent.clock, other._requester.learnt is agent._requester.learnt
+
+    assert agent.run_blocking(twin) == (True, True)
+
+
+def test_it_has_what_ic_pys_agents_have(net: FakeNetwork) -> None:
+    agent = Agent(ALICE, net.network(), transport=net.transport(), ingress_expiry_s=100)
+    assert (agent.nonce_factory, agent.ingress_expiry, agent.root_key) == (None, 100, net.root_key)
+    assert agent.client is agent.transport
