@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 FULL = "No space left on device"
-PROMPT_S = 10.0
+PROMPT_S = 30.0
+"""Ten where the machine has nothing else to do; whoever waits for an outcome waits for more than two hundred."""
 
 
 def the_error(stderr: str) -> str:

@@ -48,6 +48,8 @@ class DemoNetwork:
         try:
             self.network = self._start_kept() if self._keep else self._start()
         except ReplicaProcessError as error:
+            if self._directory is not None:
+                shutil.rmtree(self._directory, ignore_errors=True)
             raise CommandError(_for_demos(str(error))) from None
         return self
 

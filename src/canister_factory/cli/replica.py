@@ -93,7 +93,8 @@ def _in_background(directory: Path, port: int) -> ReplicaRecord:
     level = logging.getLogger("canister_factory").getEffectiveLevel()
     options = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
     try:
-        child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)
+        with interrupts.at_once():  # it ends what it has begun
+            child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)
     except ReplicaProcessError as error:
         raise CommandError(str(error)) from None
     assert child.stdout is not None
@@ -232,7 +233,7 @@ def logs(state_dir: Path | None, lines: int, follow: bool) -> None:
     try:
         with interrupts.at_once():
             replica_logs.show(directory / LOG_NAME, lines, runs if follow else None)
-    except interrupts.Interrupted as stop:  # how one leaves --follow: nothing was cut short
+    except interrupts.Interrupted as stop:  # how one leaves --follow: there is nothing to say of it
         click.get_current_context().exit(stop.exit_code)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from canister_factory.cli.errors import UNREACHABLE, CommandError
@@ -35,25 +36,36 @@ async def watched(work: Coroutine[Any, Any, T], url: str, runs: Callable[[], boo
     """
     task = asyncio.ensure_future(work)
     try:
-        while True:
-            done, _ = await asyncio.wait({task}, timeout=_INTERVAL_S)
-            if done and (task.cancelled() or not isinstance(task.exception(), IcError)):
-                return task.result()
-            # Also after an error: the replica knows the cause, of which the error is only a consequence.
-            trouble = await _trouble(url, runs, what)
-            if done and trouble is None:
-                return task.result()
-            if trouble is not None:
-                raise trouble
+        trouble = await _watch(task, url, runs, what)
     except asyncio.CancelledError:
-        # A person's Ctrl-C: the work gives its lease back, however slow the network is.
+        return await _cancelled(task)
+    if trouble is None:
+        return task.result()
+    if not task.done():
         task.cancel()
-        await asyncio.wait({task})
-        raise
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=_FAREWELL_S)
+        await asyncio.wait({task}, timeout=_FAREWELL_S)  # what it would tidy up is on a replica that doesn't work
+    raise trouble
+
+
+async def _watch(task: asyncio.Future[Any], url: str, runs: Callable[[], bool], what: str) -> CommandError | None:
+    """Waits until the task is done, or the replica is in trouble, which is returned."""
+    while True:
+        done, _ = await asyncio.wait({task}, timeout=_INTERVAL_S)
+        if done and (task.cancelled() or not isinstance(task.exception(), IcError)):
+            return None
+        # Also after an error: the replica knows the cause, of which the error is only a consequence.
+        trouble = await _trouble(url, runs, what)
+        if done or trouble is not None:
+            return trouble
+
+
+async def _cancelled(task: asyncio.Future[T]) -> T:
+    """Hands a cancellation on, and each further one, as if the work had been awaited without us."""
+    while not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    return task.result()
 
 
 def watched_if_embedded(work: Coroutine[Any, Any, T], network: Network) -> Coroutine[Any, Any, T]:

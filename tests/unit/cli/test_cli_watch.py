@@ -99,6 +99,47 @@ async def test_a_failure_on_a_healthy_replica_is_itself(server: StatusServer) ->
         await watched(failing(TransportError("HTTP 500")), server.url, lambda: True, "the demo")
 
 
+async def test_a_cancellation_waits_until_the_work_has_tidied_up_and_tells_its_result(server: StatusServer) -> None:
+    begun, tidied, release = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def careful() -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            tidied.set()
+            await release.wait()
+        return "lease given back"
+
+    task = asyncio.ensure_future(watched(careful(), server.url, lambda: True, "the command"))
+    await begun.wait()
+    task.cancel()
+    await tidied.wait()
+    assert not task.done()
+    release.set()
+    assert await task == "lease given back"
+
+
+async def test_a_second_cancellation_reaches_what_tidies_up(server: StatusServer) -> None:
+    begun, tidied = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidied.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(watched(stubborn(), server.url, lambda: True, "the command"))
+    await begun.wait()
+    task.cancel()
+    await tidied.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_replica_that_does_not_answer_is_not_given_up() -> None:
     async def after_some_looks() -> int:
         await looked_twice.wait()
