@@ -109,7 +109,7 @@ def _of_child(parent: ast.AST, node: ast.AST, function: str) -> Iterator[Fault]:
             return
         case ast.JoinedStr():  # a text for people; and before Python 3.12 its parts have no places in the source
             return
-        case ast.Expr(value=ast.Constant()):
+        case ast.Expr(value=ast.Constant()) | ast.Assign(targets=[ast.Name(id="__all__")]):
             return
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return

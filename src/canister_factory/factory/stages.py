@@ -318,7 +318,9 @@ class Stages:
         self._emit(StageDone(self.stage, detail, skipped))
 
     async def _report(self, message: str) -> None:
-        """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up."""
+        """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up
+        with where the creation stood.
+        """
         if _ORDER.index(self.stage) < _ORDER.index(self._reached):
             return
         done = self._transferred
@@ -330,7 +332,6 @@ class Stages:
             items_total=done.items_total,
         )
         await self._patience(self._backend.report_progress, self._lease.ref, progress, message)
-        self._reached = self.stage
 
     async def _report_transfer(self, transferred: Transferred) -> None:
         self._transferred = transferred

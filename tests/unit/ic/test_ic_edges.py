@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from ic_test_support import CANISTER, NOW_NS, ROOT, FakeClock, FakeNetwork
+from ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork
 from test_ic_network_clock import agent_of
 
 from canister_factory.candid.principal import Principal
@@ -24,7 +25,8 @@ from canister_factory.ic.errors import (
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.outcome import Call, Undecided, judge
-from canister_factory.ic.requester import Signed, answer_of, refusal
+from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
+from canister_factory.ic.trace import Event
 from canister_factory.ic.transport import Response
 
 ALICE = Identity.generate()
@@ -217,3 +219,88 @@ def test_it_has_what_ic_pys_agents_have(net: FakeNetwork) -> None:
     agent = Agent(ALICE, net.network(), transport=net.transport(), ingress_expiry_s=100)
     assert (agent.nonce_factory, agent.ingress_expiry, agent.root_key) == (None, 100, net.root_key)
     assert agent.client is agent.transport
+
+
+async def test_reads_of_a_subnet_the_topology_and_earlier_calls_are_told_too(net: FakeNetwork) -> None:
+    events: list[Event] = []
+    async with Agent(ALICE, net.network(), transport=net.transport(), trace=events.append) as agent:
+        await agent.read_subnet_state(Principal(SUBNET.subnet_id), [[b"time"]])
+        await agent.default_effective_canister_id()
+        with pytest.raises(OutcomeUnknownError):
+            await agent.wait_for(b"r" * 32, CANISTER, expiry_ns=NOW_NS)
+    assert [(e.kind, e.canister, e.request_id) for e in events if e.complete] == [
+        ("read_state", str(Principal(SUBNET.subnet_id)), b""),
+        ("topology", "", b""),
+        ("call", str(CANISTER), b"r" * 32),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rejection",
+    [{}, {"reject_code": 4}, {"reject_message": "no"}, {"reject_code": "4", "reject_message": "no"}],
+)
+def test_a_rejection_needs_a_code_and_a_message(rejection: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="a rejection without code or message"):
+        rejection_in(rejection)
+
+
+@pytest.mark.parametrize(("detail", "kept"), [("IC0406", "IC0406"), (5, None), (None, None)])
+def test_the_detailed_code_of_a_rejection_is_kept_if_it_is_a_text(detail: object, kept: str | None) -> None:
+    rejection = rejection_in({"reject_code": 4, "reject_message": "no", "error_code": detail})
+    assert (rejection.code, rejection.error_code, rejection.certified) == (4, kept, False)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [(b"junk", "the answer to the call: "), (cbor.dumps([]), "the answer to the call: expected a CBOR map")],
+)
+def test_an_answer_that_cannot_be_read_is_named(body: bytes, named: str) -> None:
+    found = judged(Response(200, body))
+    assert isinstance(found, Undecided)
+    assert found.reason.startswith(f"the answers can't be verified: {named}")
+
+
+async def test_answers_to_reads_are_named_in_errors(agent: Agent, net: FakeNetwork) -> None:
+    for answer, named in (
+        (httpx.Response(403), r"the answer to read_state: HTTP 403"),
+        (httpx.Response(200, content=cbor.dumps({})), "the answer to read_state has no certificate"),
+        (
+            httpx.Response(200, content=cbor.dumps({"certificate": "text"})),
+            "the answer to read_state has no certificate",
+        ),
+    ):
+        net.next_answers = [answer]
+        with pytest.raises(ProtocolError, match=named):
+            await agent.read_state(CANISTER, [[b"time"]])
+    net.next_answers = [httpx.Response(403)]
+    with pytest.raises(ProtocolError, match="the answer to the query of get: HTTP 403"):
+        await agent.query(CANISTER, "get", b"")
+    net.next_answers = [httpx.Response(404)]
+    with pytest.raises(ProtocolError, match="the network's status: HTTP 404"):
+        await agent.status()
+
+
+def test_a_blocking_call_has_the_agents_settings(net: FakeNetwork) -> None:
+    events: list[Event] = []
+    made = Agent(
+        ALICE,
+        net.network(),
+        transport=net.transport(),
+        ingress_expiry_s=100,
+        verify_query_signatures=False,
+        trace=events.append,
+    )
+
+    async def settings(other: Agent) -> tuple[Any, ...]:
+        await other.status()
+        return other.identity, other.network, other.ingress_expiry, other.verify_query_signatures
+
+    assert made.run_blocking(settings) == (ALICE, made.network, 100, False)
+    assert [event.kind for event in events] == ["status", "status"]
+
+
+async def test_calls_at_the_same_time_learn_the_networks_time_once(net: FakeNetwork) -> None:
+    async with agent_of(net, 3600) as agent:
+        replies = await asyncio.gather(*(agent.update(CANISTER, "add", bytes([n])) for n in range(4)))
+    assert replies == [b"reply to " + bytes([n]) for n in range(4)]
+    assert (agent.clock.corrections, len(net.posted("query"))) == (1, 1)

@@ -67,6 +67,7 @@ def test_what_no_test_should_notice_is_left_alone(operators: ModuleType, tmp_pat
 """A docstring."""
 from typing import TYPE_CHECKING, TypeVar
 T = TypeVar("T", bound=int)
+__all__ = ["T"]
 if TYPE_CHECKING:
     import os
     N = 5
