@@ -14,6 +14,9 @@ module {
     #Rejected : { reason : Text; refunded : Nat };
   };
   public type Info = { #Info : { controllers : [Principal]; moduleHash : ?Blob }; #Rejected : Text };
+  /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
+  /// until the next upgrade, which makes estimates that go by the number more careful.
+  public type Calls = { var underWay : Nat };
   public type TargetManifest = { #Manifest : Types.CapsuleManifest; #Rejected : Text };
 
   // IC interface specification, "IC management canister"; optional fields that are not used here are left out.
@@ -38,27 +41,36 @@ module {
   /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome is
   /// always known: created, or rejected. A rejected call brings all its cycles back, since the management canister accepts
   /// them only for a canister that it creates (Motoko itself tells refunds of replies only).
-  public func create(controllers : [Principal], cycles : Nat) : async* Created {
-    try {
+  public func create(calls : Calls, controllers : [Principal], cycles : Nat) : async* Created {
+    calls.underWay += 1;
+    let answer = try {
       let reply = await (with cycles) management().create_canister({ settings = ?{ controllers = ?controllers } });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
     } catch error #Rejected { reason = Error.message(error); refunded = cycles };
+    calls.underWay -= 1;
+    answer;
   };
 
-  public func info(canisterId : Principal) : async* Info {
-    try {
+  public func info(calls : Calls, canisterId : Principal) : async* Info {
+    calls.underWay += 1;
+    let answer = try {
       let reply = await management().canister_info({ canister_id = canisterId; num_requested_changes = null });
       #Info { controllers = reply.controllers; moduleHash = reply.module_hash };
     } catch error #Rejected(Error.message(error));
+    calls.underWay -= 1;
+    answer;
   };
 
-  public func manifest(canisterId : Principal) : async* TargetManifest {
+  public func manifest(calls : Calls, canisterId : Principal) : async* TargetManifest {
     let target : Target = actor (Principal.toText(canisterId));
-    try {
+    calls.underWay += 1;
+    let answer = try {
       switch (await target.get_manifest()) {
         case (#Ok { manifest }) #Manifest manifest;
         case (#Err error) #Rejected(debug_show error);
       };
     } catch error #Rejected(Error.message(error));
+    calls.underWay -= 1;
+    answer;
   };
 };

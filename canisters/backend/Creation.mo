@@ -9,6 +9,7 @@ import Text "mo:core/Text";
 import Store "../capsule/Store";
 import Types "../capsule/Types";
 import Alerts "Alerts";
+import CanisterOperations "CanisterOperations";
 import Creations "Creations";
 import Deposits "Deposits";
 import Errors "CreationErrors";
@@ -44,6 +45,7 @@ module {
     leases : Leases.Counter;
     switches : Switch;
     limits : Limits;
+    calls : CanisterOperations.Calls;
     now : () -> Nat64;
     balance : () -> Nat;
   };
@@ -157,7 +159,7 @@ module {
 
   public func watchReserve(context : Context) {
     let balance = context.balance();
-    Reserve.countDeposits(context.reserve, context.deposits, balance);
+    Reserve.countDeposits(context.reserve, context.deposits, balance, context.calls.underWay);
     Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, balance), context.now());
   };
 

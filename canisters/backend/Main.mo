@@ -11,6 +11,7 @@ import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import Store "../capsule/Store";
 import Alerts "Alerts";
+import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
@@ -52,6 +53,8 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
   };
   let limits : Creation.Limits = { var present = Policy.startLimits(given.limits) };
 
+  /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
+  transient let calls : CanisterOperations.Calls = { var underWay = 0 };
   transient let context : Creation.Context = {
     store;
     creations;
@@ -63,6 +66,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     leases;
     switches;
     limits;
+    calls;
     now = CapsuleService.time;
     balance = Cycles.balance;
   };

@@ -155,7 +155,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
     Set.add(provisioning, Principal.compare, creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
-    switch (await* CanisterOperations.create(controllers, debit.cycles)) {
+    switch (await* CanisterOperations.create(context.calls, controllers, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
@@ -178,9 +178,9 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok(_, _, some)) some;
       case (#Err error) return #Err error;
     };
-    let info = await* CanisterOperations.info(canisterId);
+    let info = await* CanisterOperations.info(context.calls, canisterId);
     switch (verifiable(caller, lease)) { case (#Err error) return #Err error; case (#Ok _) {} };
-    let answer = await* CanisterOperations.manifest(canisterId);
+    let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.
     let (creation, capsule) = switch (verifiable(caller, lease)) {
@@ -231,7 +231,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok(_, some)) some;
       case (#Err error) return #Err error;
     };
-    let answer = await* CanisterOperations.info(canisterId);
+    let answer = await* CanisterOperations.info(context.calls, canisterId);
 
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
     let creation = switch (completable(caller, lease)) {

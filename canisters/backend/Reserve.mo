@@ -98,8 +98,8 @@ module {
 
   /// Counts what was deposited since the last look. Not between `debit` and the call that takes the cycles, nor between a
   /// refund and `settle`, when books and balance don't agree.
-  public func countDeposits(state : State, deposits : Deposits.State, balance : Nat) {
-    state.totalToppedUp += Deposits.look(deposits, level(state, balance));
+  public func countDeposits(state : State, deposits : Deposits.State, balance : Nat, underWay : Nat) {
+    state.totalToppedUp += Deposits.look(deposits, level(state, balance), underWay);
   };
 
   /// Cycles that came with a call.
