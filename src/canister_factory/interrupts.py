@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
 Handler = Callable[[int, FrameType | None], object]
@@ -105,15 +105,20 @@ def held() -> Iterator[None]:
             _raise_if_arrived()
 
 
-@contextmanager
-def at_once() -> Iterator[None]:
-    """Within the block a signal raises `Interrupted` where it arrives: for waiting for a person's answer."""
+def await_line(stream: TextIO) -> str:
+    """A line that a person types; empty at the end of `stream`. A signal raises `Interrupted`, also one that comes just
+    before the waiting begins: `input` would go on waiting then."""
+    import select
+
+    if not _state.installed:
+        return stream.readline()
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    with _handled(stop):
-        yield
+    with _woken() as woken, _handled(stop):
+        select.select([stream.fileno(), woken], [], [])
+        return stream.readline()
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -137,10 +142,14 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             loop.call_soon_threadsafe(task.cancel)
 
         _state.stop = task.cancel
-        with _handled(cancel):
+        with _woken() as woken, _handled(cancel):
             if _state.arrived:
                 raise Interrupted(_state.arrived[0])
-            return await work()
+            loop.add_reader(woken, os.read, woken, 1)
+            try:
+                return await work()
+            finally:
+                loop.remove_reader(woken)
 
     try:
         return asyncio.run(cancellable())
@@ -176,6 +185,21 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
         _say(number)
     finally:
         os._exit(128 + number)
+
+
+@contextmanager
+def _woken() -> Iterator[int]:
+    """A file descriptor that can be read after a signal. A handler runs between two steps of Python, so a signal that
+    comes just before a system call that waits would be seen after it only."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    try:
+        yield woken
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(wake)
 
 
 @contextmanager

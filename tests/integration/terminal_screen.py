@@ -53,7 +53,7 @@ def on_terminal(
 ) -> Seen:
     """Runs a command on a terminal of `columns` until it ends.
 
-    Once, as soon as `when` says so of all text that is on the screen or above it, `keys` are typed (Ctrl-C unless
+    Once, as soon as `when` says so of all that was written, control sequences included, `keys` are typed (Ctrl-C unless
     said), or with `number` that signal is sent to the command alone, with `-number` to all processes of the terminal.
     """
     variables = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
@@ -82,7 +82,7 @@ def on_terminal(
         raw += data
         stream.feed(data)
         frames.append(_rendered(screen))
-        if not pressed and when("\n".join(frames[-1])):
+        if not pressed and when(raw.decode(errors="replace")):
             pressed = True
             if number is None:
                 os.write(terminal, keys)

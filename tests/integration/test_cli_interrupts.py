@@ -250,7 +250,7 @@ async def test_an_interrupted_deploy_names_the_canister_that_it_made(operator: W
 
 async def test_an_interrupted_question_changes_nothing(operator: World, tmp_path: Path) -> None:
     admin = ("--identity", str(tmp_path / "admin.pem"))
-    seen = interrupted(operator, "admin", "clear", str(operator.owner_id), *admin, marker="[y/N]")
+    seen = interrupted(operator, "admin", "clear", str(operator.owner_id), *admin, marker="[y/N]: ")
     assert (seen.code, seen.lines[-1]) == (130, "interrupted; nothing was changed"), seen.text
 
 

@@ -191,11 +191,22 @@ def verbatim(line: str) -> None:
     stderr().print(Text(printable(line)), soft_wrap=True)
 
 
-def _say(line: Text) -> None:
+def question(asked: str) -> None:
+    """What a person is to answer, on stderr; the cursor stays behind it."""
     console = stderr()
+    console.print(
+        Text("\n").join(wrapped(Text(printable(asked)), columns(console))) + Text(" "), end="", soft_wrap=True
+    )
+
+
+def _say(line: Text) -> None:
     if interrupts.arrived():
         begin_line()
-    console.print(Text("\n").join(wrapped(line, columns(console))), soft_wrap=True)
+    _print_wrapped(stderr(), line)
+
+
+def _print_wrapped(console: Console, line: Text, end: str = "\n") -> None:
+    console.print(Text("\n").join(wrapped(line, columns(console))), end=end, soft_wrap=True)
 
 
 def begin_line() -> None:
@@ -220,8 +231,7 @@ def wrapped(line: Text, width: int) -> list[Text]:
 
 def sentence(message: str) -> None:
     """A result that is a sentence, on stdout; a terminal gets it wrapped between words."""
-    console = stdout()
-    console.print(Text("\n").join(wrapped(Text(printable(message)), columns(console))), soft_wrap=True)
+    _print_wrapped(stdout(), Text(printable(message)))
 
 
 def text(message: str) -> None:

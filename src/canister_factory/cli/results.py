@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
 
-import click
 from pydantic import BaseModel
 from rich.text import Text
 
@@ -61,9 +60,8 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nobody is there to answer: repeat the command with --yes")
-    with interrupts.at_once():
-        answer = click.confirm(output.printable(question), err=True)
-    if not answer:
+    output.question(f"{question} [y/N]:")
+    if interrupts.await_line(sys.stdin).strip().lower() not in ("y", "yes"):
         raise CommandError("not confirmed; nothing was changed")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from canister_factory.cli import output, results
+from canister_factory.cli import output
 from canister_factory.cli.backend import PAGE_ITEMS, follow
 from canister_factory.cli.errors import CommandError, InputError
 from canister_factory.cli.results import Check, Verdict, checks, confirm, duration, listing, moment
@@ -105,8 +105,12 @@ def test_checks_show_advice_and_tell_whether_one_failed(capsys: pytest.CaptureFi
 class Terminal:
     """A standard input with or without a person."""
 
-    def __init__(self, person: bool) -> None:
+    def __init__(self, person: bool, answer: str = "") -> None:
         self.person = person
+        self.answer = answer
+
+    def readline(self) -> str:
+        return self.answer
 
     def isatty(self) -> bool:
         return self.person
@@ -119,13 +123,18 @@ def test_nobody_to_ask_means_no(monkeypatch: pytest.MonkeyPatch) -> None:
     confirm("Delete it?", yes=True)
 
 
-def test_only_a_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal(person=True))
-    monkeypatch.setattr(results.click, "confirm", lambda question, err: False)
+@pytest.mark.parametrize("answer", ["n\n", "\n", "yess\n", ""])
+def test_anything_but_a_yes_is_a_no(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(person=True, answer=answer))
     with pytest.raises(CommandError, match="nothing was changed"):
         confirm("Delete it?", yes=False)
-    monkeypatch.setattr(results.click, "confirm", lambda question, err: True)
+
+
+@pytest.mark.parametrize("answer", ["y\n", "Yes\n"])
+def test_a_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(person=True, answer=answer))
     confirm("Delete it?", yes=False)
+    assert capsys.readouterr().err == "Delete it? [y/N]: "
 
 
 def test_times_and_spans_are_shown_in_words() -> None:
