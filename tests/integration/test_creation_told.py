@@ -379,7 +379,8 @@ async def test_a_backend_that_finds_a_difference_is_believed(world: World) -> No
         return encode(method.result_types, [Case("Ok", {**case.value, "matches": False, "differences": ["a", "b"]})])
 
     agent.alter["verify_creation"] = differing
-    with pytest.raises(CreationFailedError, match="the backend finds that both sides differ: a; b"):
+    with pytest.raises(CreationFailedError, match="the backend finds that both sides differ: a; b") as failed:
         await run(world, agent)
     (canister,) = (entry.canister_id for entry in (await world.as_admin.list_registry(OwnerPageRequest())).items)
+    assert (failed.value.stage, failed.value.canister_id) == (S.Verifying, canister)
     assert set((await world.owner.canister_info(canister)).controllers) == {world.owner_id, world.operator_id}

@@ -304,3 +304,12 @@ async def test_calls_at_the_same_time_learn_the_networks_time_once(net: FakeNetw
         replies = await asyncio.gather(*(agent.update(CANISTER, "add", bytes([n])) for n in range(4)))
     assert replies == [b"reply to " + bytes([n]) for n in range(4)]
     assert (agent.clock.corrections, len(net.posted("query"))) == (1, 1)
+
+
+async def test_a_read_refused_for_its_expiry_while_the_clock_is_right_is_not_tried_again(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.next_answers = [httpx.Response(400, content=EXPIRED)]
+    with pytest.raises(RequestExpiryError, match="the answer to the query of get"):
+        await agent.query(CANISTER, "get", b"1")
+    assert len(net.posted("query")) == 2, "the second asked for the time"
