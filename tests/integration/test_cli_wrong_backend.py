@@ -143,7 +143,8 @@ def test_every_command_says_what_is_wrong_with_its_backend_and_changes_nothing(s
             assert told["error"]["kind"] == "NotABackendError", f"{command}: {out}"
             assert "give the id of a backend" in message, f"{command}: {message}"
         assert SAID[kind].format(id=canister, url=strangers.network.url) in message, f"{command}: {message}"
-        assert not exists or strangers.facts(canister) == before, f"{command} changed something"
+        after = strangers.facts(canister) if exists else ()
+        assert after == before, f"{command} changed something"
 
 
 def test_a_wrong_backend_of_the_environment_is_told_to_come_from_there(

@@ -340,8 +340,8 @@ def test_without_a_home_commands_say_in_one_line_that_no_replica_is_there(
     assert shell("identity", "new", pem, **no_home).returncode == 0
     backend = () if command[0] in ("deploy", "call") else ("--backend", "aaaaa-aa")
     done = shell(*command, *backend, "--identity", pem, **no_home)
-    said = error_of(done, 2 if no_home["HOME"] == "(unset)" else 3)
-    assert ("no embedded replica is running" in said) or ("no home directory" in said)
+    code, reason = (2, "no home directory") if no_home["HOME"] == "(unset)" else (3, "no embedded replica is running")
+    assert reason in error_of(done, code)
 
 
 def test_an_identity_is_not_written_where_there_is_no_place(shell: Shell, no_home: dict[str, str]) -> None:
