@@ -105,6 +105,13 @@ def held() -> Iterator[None]:
             _raise_if_arrived()
 
 
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Within the block a signal raises `Interrupted` where it arrives: for work that looks around now and then."""
+    with _handled(_raise):
+        yield
+
+
 def await_line(stream: TextIO) -> str:
     """A line that a person types; empty at the end of `stream`. A signal raises `Interrupted`, also one that comes just
     before the waiting begins: `input` would go on waiting then."""
@@ -113,10 +120,7 @@ def await_line(stream: TextIO) -> str:
     if not _state.installed:
         return stream.readline()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    with _woken() as woken, _handled(stop):
+    with _woken() as woken, _handled(_raise):
         select.select([stream.fileno(), woken], [], [])
         return stream.readline()
 
@@ -176,6 +180,10 @@ def _raise_if_arrived() -> None:
         number = _state.arrived[0]
         _state.arrived.clear()
         raise Interrupted(number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

@@ -38,7 +38,7 @@ async def watched(work: Coroutine[Any, Any, T], url: str, runs: Callable[[], boo
     try:
         trouble = await _watch(task, url, runs, what)
     except asyncio.CancelledError:
-        return await _cancelled(task)
+        return await _cancelled(task, url, runs, what)
     if trouble is None:
         return task.result()
     if not task.done():
@@ -59,12 +59,21 @@ async def _watch(task: asyncio.Future[Any], url: str, runs: Callable[[], bool], 
             return trouble
 
 
-async def _cancelled(task: asyncio.Future[T]) -> T:
-    """Hands a cancellation on, and each further one, as if the work had been awaited without us."""
+async def _cancelled(task: asyncio.Future[T], url: str, runs: Callable[[], bool], what: str) -> T:
+    """Hands a cancellation on, and each further one, as if the work had been awaited without us.
+
+    What the work tidies up on a replica that works no more is given up: Ctrl-C on a terminal ends a demo's replica as
+    well, and a call to it would be asked after until it expires.
+    """
     while not task.done():
         task.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
+            if await _watch(task, url, runs, what) is not None:
+                break
+    if not task.done():
+        await asyncio.wait({task}, timeout=_FAREWELL_S)
+    if not task.done():
+        raise asyncio.CancelledError
     return task.result()
 
 

@@ -120,6 +120,26 @@ async def test_a_cancellation_waits_until_the_work_has_tidied_up_and_tells_its_r
     assert await task == "lease given back"
 
 
+async def test_what_tidies_up_on_a_replica_that_ended_is_given_up(server: StatusServer) -> None:
+    """Ctrl-C on a terminal reaches a demo's replica too; the lease that is given back then has no answer."""
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.shield(asyncio.Event().wait())
+
+    alive = [True]
+    watcher = asyncio.ensure_future(watched(work(), server.url, lambda: alive[0], "the demo"))
+    await begun.wait()
+    alive[0] = False
+    watcher.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watcher
+
+
 async def test_a_second_cancellation_reaches_what_tidies_up(server: StatusServer) -> None:
     begun, tidied = asyncio.Event(), asyncio.Event()
 
