@@ -45,7 +45,7 @@ def launch(
         state_dir: made where it is missing.
         port: 0 picks a free one.
         timeout_s: seconds until the attempt is given up.
-        detached: it outlives this process and isn't reached by Ctrl-C. Otherwise it ends when its stdin is closed.
+        detached: it outlives this process; otherwise it ends when its stdin is closed. Ctrl-C reaches neither.
         log: where its log goes; `replica.log` in the state directory when left out.
         environment: variables on top of this process's.
         options: further ones of `replica start`.
@@ -72,6 +72,8 @@ def launch(
             stderr=own_log or log,
             env={**os.environ, **(environment or {})},
             start_new_session=detached,
+            # A terminal's Ctrl-C is for this process: what it tidies up needs the replica, which it then ends itself.
+            process_group=None if detached else 0,
         )
     finally:
         if own_log is not None:

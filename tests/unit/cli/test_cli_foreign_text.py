@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -97,11 +98,11 @@ def test_a_traceback_is_escaped_with_all_that_is_chained_to_it(capsys: pytest.Ca
 def test_a_question_and_the_name_of_a_long_work_are_escaped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    asked: list[str] = []
-    monkeypatch.setattr(results.click, "confirm", lambda question, err: not asked.append(question))
+    answer = io.StringIO("y\n")
+    monkeypatch.setattr(answer, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", answer)
     results.confirm(ATTACK, yes=False)
-    assert asked == [SAFE]
+    assert capsys.readouterr().err == f"{SAFE} [y/N]: "
     with bytes_bar(ATTACK, 1) as advance:
         advance(1)
     assert SAFE in capsys.readouterr().err
