@@ -101,8 +101,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
   // ---- Releases ----------------------------------------------------------------------------------------------------------
   public shared ({ caller }) func register_release(release : T.NewRelease) : async T.CreationResult {
     // A deployment registers its release before it funds the reserve: a look at the balance now, when the installation is
-    // over, lets the first deposit count whole.
-    Creation.watchReserve(context);
+    // over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
+    Reserve.countDeposits(context.reserve, context.deposits, context.balance(), context.calls.underWay);
     forAdmin(caller, func() = Releases.register(context.releases, release, context.now()));
   };
 

@@ -31,6 +31,8 @@ _WAT = """
   (import "ic0" "msg_reject" (func $reject (param i32 i32)))
 """
 
+SOMEBODY = Principal.self_authenticating(b"somebody")
+
 
 def hostile_value(t: Type, case: str, owner: Principal, depth: int = 0) -> Any:
     """A value of a type: everything is there, each text is the attack and a flood, a result is `case`."""
@@ -146,7 +148,7 @@ def commands_on_a_backend(without: frozenset[str]) -> list[list[str]]:
 
 def _argument(parameter: click.Parameter) -> str:
     if isinstance(parameter.type, PrincipalType):
-        return str(Principal.management_canister()) if parameter.name == "backend" else "2vxsx-fae"
+        return str(Principal.management_canister() if parameter.name == "backend" else SOMEBODY)
     if isinstance(parameter.type, click.Choice):
         return str(parameter.type.choices[0])
     return "00" * 32 if parameter.name == "module_hash" else "1"

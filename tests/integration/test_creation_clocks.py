@@ -67,8 +67,8 @@ async def test_the_time_is_also_learnt_where_no_canister_is(world: World) -> Non
     ("skew_minutes", "verdict", "found"),
     [
         (0, Verdict.OK, "within"),
-        (-20, Verdict.FAILED, "s behind"),
-        (180, Verdict.FAILED, "s ahead of"),
+        (-20, Verdict.FAILED, "20 min behind"),
+        (180, Verdict.FAILED, "3 h ahead of"),
         (-2880, Verdict.FAILED, "expiry"),
         (2880, Verdict.FAILED, "expiry"),
     ],
