@@ -87,7 +87,7 @@ class SubnetKeys:
         for item in signatures:
             match item:
                 case {"timestamp": int(time_ns), "signature": bytes(signature), "identity": bytes(node_id)} if (
-                    time_ns >= 0 and len(node_id) <= MAX_PRINCIPAL_BYTES
+                    0 <= time_ns < 2**64 and len(node_id) <= MAX_PRINCIPAL_BYTES
                 ):
                     pass
                 case _:
@@ -123,7 +123,7 @@ def _signed_fields(answer: Mapping[str, Any]) -> dict[str, Any]:
         return {"status": "replied", "reply": reply}
     fields = {name: answer.get(name) for name in ("reject_code", "reject_message", "error_code")}
     code, message, detail = fields.values()
-    if answer.get("status") != "rejected" or type(code) is not int or code < 0 or type(message) is not str:
+    if answer.get("status") != "rejected" or type(code) is not int or not 0 <= code < 2**64 or type(message) is not str:
         raise ProtocolError("the query answer is neither a reply nor a rejection")
     if detail is not None and type(detail) is not str:
         raise ProtocolError("the query answer's error_code is not text")

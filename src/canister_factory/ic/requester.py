@@ -260,7 +260,7 @@ def refusal(response: Response, what: str) -> ProtocolError:
 def rejection_in(answer: dict[str, Any]) -> RejectedError:
     """The rejection in an answer that isn't certified. Raises `ProtocolError` if there is none of the right form."""
     code, message, detail = answer.get("reject_code"), answer.get("reject_message"), answer.get("error_code")
-    if type(code) is not int or type(message) is not str:
+    if type(code) is not int or not 0 <= code < 2**64 or type(message) is not str:
         raise ProtocolError("a rejection without code or message")
     return RejectedError(code, message, detail if isinstance(detail, str) else None, certified=False)
 

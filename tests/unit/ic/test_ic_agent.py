@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import cbor2
 import httpx
 import ic.agent
 import pytest
@@ -358,13 +359,23 @@ async def test_a_node_that_joined_later_is_believed_after_looking_again(agent: A
         ({}, QuerySignatureError),
         ({"status": "replied", "signatures": [{}]}, ProtocolError),
         ({"status": "replied", "reply": {"arg": b""}, "signatures": [{"timestamp": -1}]}, ProtocolError),
+        (
+            {
+                "status": "replied",
+                "reply": {"arg": b""},
+                "signatures": [{"timestamp": 10**5_000, "signature": b"", "identity": b""}],
+            },
+            ProtocolError,
+        ),
         ({"status": "rejected", "signatures": [{}]}, ProtocolError),
+        ({"status": "rejected", "reject_code": 10**5_000, "reject_message": "no", "signatures": [{}]}, ProtocolError),
     ],
+    ids=["empty", "no reply", "negative time", "endless time", "no rejection", "endless code"],
 )
 async def test_a_query_answer_of_the_wrong_form_is_refused(
     agent: Agent, net: FakeNetwork, answer: Any, error: type[IcError]
 ) -> None:
-    net.next_answers = [httpx.Response(200, content=cbor.dumps(answer))]
+    net.next_answers = [httpx.Response(200, content=cbor2.dumps(answer))]
     with pytest.raises(error):
         await agent.query(CANISTER, "get", b"x")
 

@@ -237,7 +237,15 @@ async def test_reads_of_a_subnet_the_topology_and_earlier_calls_are_told_too(net
 
 @pytest.mark.parametrize(
     "rejection",
-    [{}, {"reject_code": 4}, {"reject_message": "no"}, {"reject_code": "4", "reject_message": "no"}],
+    [
+        {},
+        {"reject_code": 4},
+        {"reject_message": "no"},
+        {"reject_code": "4", "reject_message": "no"},
+        {"reject_code": -1, "reject_message": "no"},
+        {"reject_code": 10**5_000, "reject_message": "no"},
+    ],
+    ids=["neither", "no message", "no code", "text", "negative", "longer than Python writes out"],
 )
 def test_a_rejection_needs_a_code_and_a_message(rejection: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="a rejection without code or message"):
