@@ -89,8 +89,13 @@ def restored_logging() -> Iterator[None]:
 @pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize(("verbosity", "lines"), [(0, 0), (1, 1), (2, 3)])
 async def test_v_shows_each_call_on_a_line_and_vv_each_attempt_instead_of_http_lines(
-    net: FakeNetwork, capsys: pytest.CaptureFixture[str], verbosity: int, lines: int
+    net: FakeNetwork,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    verbosity: int,
+    lines: int,
 ) -> None:
+    monkeypatch.setattr(output, "settings", output.Settings())  # whatever a command said before, in this process
     output.start_logging(verbosity)
     net.accept_only = True
     async with Agent(Identity.generate(), net.network(), transport=net.transport()) as agent:
