@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import cbor2
 import httpx
 import pytest
 from ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork
@@ -250,6 +251,20 @@ async def test_reads_of_a_subnet_the_topology_and_earlier_calls_are_told_too(net
 def test_a_rejection_needs_a_code_and_a_message(rejection: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="a rejection without code or message"):
         rejection_in(rejection)
+
+
+@pytest.mark.parametrize("code", [0, 2**64 - 1])
+def test_any_code_of_64_bits_is_a_code(code: int) -> None:
+    assert rejection_in({"reject_code": code, "reject_message": "no"}).code == code
+
+
+async def test_two_requests_differ_by_sixteen_random_bytes(net: FakeNetwork) -> None:
+    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
+        for _ in range(2):
+            await agent.query(CANISTER, "get", b"x")
+    first, second = (cbor2.loads(body)["content"]["nonce"] for body in net.posted("query"))
+    assert (len(first), len(second)) == (16, 16)
+    assert first != second
 
 
 @pytest.mark.parametrize(("detail", "kept"), [("IC0406", "IC0406"), (5, None), (None, None)])
