@@ -14,7 +14,7 @@ from canister_factory.ic.certificate import CertificateVerifier, encode_certific
 from canister_factory.ic.hash_tree import Fork, Labeled, Leaf, Node, fork_all
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.request_id import leb128
-from canister_factory.replica.keys import BlsKey, ReplicaKeys
+from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
 
 BLOB_BYTES = 1_900_000
 

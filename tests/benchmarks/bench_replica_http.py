@@ -25,7 +25,7 @@ from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.process import ReplicaProcess
 
 CONNECTIONS = 16
 REQUESTS = 4000

@@ -26,7 +26,7 @@ from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.process import ReplicaProcess
 
 FILES = 40
 SIZES = {"64_mb": 64_000_000, "512_mb": 512_000_000}

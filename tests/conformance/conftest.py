@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.process import ReplicaProcess
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 OLDEST_NODE = (20, 19)  # what the JavaScript agent's libraries ask for

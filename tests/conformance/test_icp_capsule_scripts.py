@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.process import ReplicaProcess
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 

@@ -18,8 +18,8 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import artifacts
 from canister_factory.ic.identity import Identity
-from canister_factory.replica.keys import ReplicaKeys
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.process import ReplicaProcess
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, TEST_BALANCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -24,8 +24,8 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
-from canister_factory.replica.keys import ReplicaKeys
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.process import ReplicaProcess
 
 WIRE = """(module
   (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))

@@ -13,9 +13,9 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.transport import Transport
-from canister_factory.replica.certification import CertifiedState, Delegation, RangesLayout
-from canister_factory.replica.keys import BlsKey, ReplicaKeys
-from canister_factory.replica.state_tree import StateTree
+from canister_factory.replica.node.certification import CertifiedState, Delegation, RangesLayout
+from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
+from canister_factory.replica.node.state_tree import StateTree
 
 Garble = Callable[[bytes], httpx.Response]
 

@@ -15,7 +15,7 @@ from canister_factory.factory.deployment import deploy_backend, fund, register_r
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.process import ReplicaProcess
 
 FUNDS = 20_000_000_000_000
 

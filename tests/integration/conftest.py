@@ -37,7 +37,7 @@ def network() -> Iterator[Network]:
         )
         return
     pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
-    from canister_factory.replica.process import ReplicaProcess
+    from canister_factory.replica.node.process import ReplicaProcess
 
     with ReplicaProcess() as replica:
         yield Network.resolve(replica.url, root_key=replica.root_key)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def replica(tmp_path: Path) -> Iterator[object]:
-    from canister_factory.replica.process import ReplicaProcess
+    from canister_factory.replica.node.process import ReplicaProcess
 
     with ReplicaProcess(tmp_path / "state") as process:
         yield process

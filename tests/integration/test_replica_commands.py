@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from canister_factory.replica.observation import is_alive
+from canister_factory.replica.node.observation import is_alive
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 

@@ -30,8 +30,8 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
 from canister_factory.ic.request_id import request_id
-from canister_factory.replica.process import ReplicaProcess, ReplicaProcessError
-from canister_factory.replica.server import ReplicaServer, ServerError
+from canister_factory.replica.node.process import ReplicaProcess, ReplicaProcessError
+from canister_factory.replica.node.server import ReplicaServer, ServerError
 
 COUNTER = """(module
   (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))

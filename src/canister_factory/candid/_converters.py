@@ -16,9 +16,9 @@ import ic.principal
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from .errors import EncodeError, InvalidTypeError, MismatchError
-from .principal import Principal
-from .types import (
+from canister_factory.candid.errors import EncodeError, InvalidTypeError, MismatchError
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.types import (
     BLOB,
     BOOL,
     FLOAT64,
@@ -36,7 +36,7 @@ from .types import (
     resolve,
     tuple_type,
 )
-from .values import Case, Some
+from canister_factory.candid.values import Case, Some
 
 _Convert = Callable[[Any], Any]
 _PLAIN: dict[Any, Type] = {

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from . import leb128
-from ._skippers import (
+from canister_factory.candid import leb128
+from canister_factory.candid._skippers import (
     FIXED_SIZES,
     Reader,
     SkipCompiler,
@@ -20,10 +20,10 @@ from ._skippers import (
     read_case,
     read_tag,
 )
-from .errors import DecodeError, MismatchError
-from .principal import Principal
-from .subtyping import explain_mismatch
-from .types import (
+from canister_factory.candid.errors import DecodeError, MismatchError
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.subtyping import explain_mismatch
+from canister_factory.candid.types import (
     BOOL,
     EMPTY,
     FLOAT32,
@@ -57,7 +57,7 @@ from .types import (
     label_text,
     resolve,
 )
-from .values import Case, FuncRef, Some
+from canister_factory.candid.values import Case, FuncRef, Some
 
 Decoder = Callable[[Reader], Any]
 _STRUCT_CODES: dict[Type, str] = {

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import leb128
-from .errors import DecodeError, LimitExceededError
-from .types import (
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import DecodeError, LimitExceededError
+from canister_factory.candid.types import (
     BOOL,
     EMPTY,
     FLOAT32,

@@ -15,10 +15,10 @@ from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_serializer, model_validator
 from pydantic_core import core_schema
 
-from . import types as t
-from ._converters import candid_type, case_content, field_label, from_candid, to_candid
-from .principal import Principal
-from .subtyping import types_equal
+from canister_factory.candid import types as t
+from canister_factory.candid._converters import candid_type, case_content, field_label, from_candid, to_candid
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.subtyping import types_equal
 
 __all__ = [
     "Blob",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ._decoders import Compiler, Decoder
-from ._skippers import DecodeLimits, Reader
-from .errors import DecodeError, LimitExceededError
-from .type_table import decode_header
-from .types import Type, describe, is_nullable
+from canister_factory.candid._decoders import Compiler, Decoder
+from canister_factory.candid._skippers import DecodeLimits, Reader
+from canister_factory.candid.errors import DecodeError, LimitExceededError
+from canister_factory.candid.type_table import decode_header
+from canister_factory.candid.types import Type, describe, is_nullable
 
 __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "decode", "decode_untyped"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from lark import Token, Tree
 
-from .errors import InvalidTypeError, ParseError
-from .grammar import Node, TypeBuilder, error_at, parse, text_of
-from .types import Func, Named, Service, Type, describe, resolve
+from canister_factory.candid.errors import InvalidTypeError, ParseError
+from canister_factory.candid.grammar import Node, TypeBuilder, error_at, parse, text_of
+from canister_factory.candid.types import Func, Named, Service, Type, describe, resolve
 
 Resolver = Callable[[str], str]
 MAX_IMPORTED_FILES = 200

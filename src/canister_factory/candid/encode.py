@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import ic.principal
 
-from . import leb128
-from .errors import EncodeError
-from .type_table import encode_header
-from .types import (
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import EncodeError
+from canister_factory.candid.type_table import encode_header
+from canister_factory.candid.types import (
     BOOL,
     EMPTY,
     FLOAT32,
@@ -47,7 +47,7 @@ from .types import (
     label_text,
     resolve,
 )
-from .values import Case, FuncRef, Some
+from canister_factory.candid.values import Case, FuncRef, Some
 
 # Appends the parts of one encoded value. A blob is appended as it is, so that it's copied once, by the final join.
 _Encoder = Callable[[Any, Callable[[Any], None]], None]

@@ -15,8 +15,8 @@ from typing import Any
 import lark
 from lark import Token, Tree
 
-from .errors import InvalidTypeError, ParseError
-from .types import (
+from canister_factory.candid.errors import InvalidTypeError, ParseError
+from canister_factory.candid.types import (
     BLOB,
     KEYWORDS,
     NULL,

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import EncodeError
-from .text import decimal
-from .types import (
+from canister_factory.candid.errors import EncodeError
+from canister_factory.candid.text import decimal
+from canister_factory.candid.types import (
     FLOAT32,
     FLOAT64,
     INT,
@@ -31,7 +31,7 @@ from .types import (
     is_blob,
     resolve,
 )
-from .values import Some
+from canister_factory.candid.values import Some
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps: those with float64 numbers round beyond it (RFC 8259, 6)."""

@@ -5,7 +5,7 @@ Owns: writing and reading them. Does not own: range checks of what the numbers m
 
 from __future__ import annotations
 
-from .errors import DecodeError
+from canister_factory.candid.errors import DecodeError
 
 _SMALL = tuple(bytes((n,)) for n in range(128))
 # Eight LEB128 bytes carry seven whole bytes, so long numbers are moved in such pieces instead of bit by bit.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import InvalidTypeError
-from .types import Func, Named, Opt, Record, Service, Type, Variant, Vec, children
+from canister_factory.candid.errors import InvalidTypeError
+from canister_factory.candid.types import Func, Named, Opt, Record, Service, Type, Variant, Vec, children
 
 
 def label_names(types: Iterable[Type]) -> dict[int, str]:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import ic.principal
 from pydantic_core import core_schema
 
-from .errors import PrincipalError
+from canister_factory.candid.errors import PrincipalError
 
 MAX_PRINCIPAL_BYTES = 29
 _CHECKSUM_BYTES = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-from .types import (
+from canister_factory.candid.types import (
     EMPTY,
     INT,
     NAT,

@@ -10,13 +10,24 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .decode import decode
-from .encode import encode
-from .errors import CandidError, EncodeError, InvalidTypeError, PrincipalError
-from .grammar import Node, TypeBuilder, blank_comments, bytes_of, error_at, label_of, name_of, natural, parse, text_of
-from .principal import Principal
-from .subtyping import types_equal
-from .types import (
+from canister_factory.candid.decode import decode
+from canister_factory.candid.encode import encode
+from canister_factory.candid.errors import CandidError, EncodeError, InvalidTypeError, PrincipalError
+from canister_factory.candid.grammar import (
+    Node,
+    TypeBuilder,
+    blank_comments,
+    bytes_of,
+    error_at,
+    label_of,
+    name_of,
+    natural,
+    parse,
+    text_of,
+)
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.subtyping import types_equal
+from canister_factory.candid.types import (
     BLOB,
     BOOL,
     EMPTY,
@@ -45,7 +56,7 @@ from .types import (
     quote,
     resolve,
 )
-from .values import Case, FuncRef, Some
+from canister_factory.candid.values import Case, FuncRef, Some
 
 
 class Args(NamedTuple):

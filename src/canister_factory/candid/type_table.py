@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from . import leb128
-from .errors import DecodeError, InvalidTypeError, LimitExceededError
-from .types import (
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import DecodeError, InvalidTypeError, LimitExceededError
+from canister_factory.candid.types import (
     MODES,
     PRIMITIVES,
     Func,

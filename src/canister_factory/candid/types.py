@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, NoReturn, TypeAlias
 
-from .errors import InvalidTypeError
+from canister_factory.candid.errors import InvalidTypeError
 
 KEYWORDS = frozenset(
     (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .principal import Principal
+from canister_factory.candid.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from canister_factory.cli.errors import CommandError
 from canister_factory.cli.watch import watched
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from canister_factory.replica.launch import ReplicaProcessError, launch
-from canister_factory.replica.process import ReplicaProcess
+from canister_factory.replica.node.launch import ReplicaProcessError, launch
+from canister_factory.replica.node.process import ReplicaProcess
 
 T = TypeVar("T")
 _START_TIMEOUT_S = 30.0

@@ -23,16 +23,16 @@ from canister_factory.cli import output, replica_logs
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.options import F, output_options
-from canister_factory.replica.launch import LOG_NAME, ReplicaProcessError, launch
-from canister_factory.replica.observation import is_alive, is_recorded_process, status_at
-from canister_factory.replica.state_file import (
+from canister_factory.replica.node.launch import LOG_NAME, ReplicaProcessError, launch
+from canister_factory.replica.node.observation import is_alive, is_recorded_process, status_at
+from canister_factory.replica.node.state_file import (
     ReplicaRecord,
     default_state_directory,
     home_directory,
     read_record,
     remove_record,
 )
-from canister_factory.replica.state_lock import StateDirectoryError
+from canister_factory.replica.node.state_lock import StateDirectoryError
 
 _DEFAULT_PORT: Final = 4944
 _START_TIMEOUT_S: Final = 120.0

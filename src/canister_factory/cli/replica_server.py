@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
-from canister_factory.replica.observation import is_recorded_process
-from canister_factory.replica.state_file import (
+from canister_factory.replica.node.observation import is_recorded_process
+from canister_factory.replica.node.state_file import (
     ReplicaRecord,
     home_directory,
     read_record,
     remove_record,
     write_record,
 )
-from canister_factory.replica.state_lock import StateDirectoryError
+from canister_factory.replica.node.state_lock import StateDirectoryError
 
 if TYPE_CHECKING:
-    from canister_factory.replica.server import ReplicaServer
+    from canister_factory.replica.node.server import ReplicaServer
 
 Announce = Callable[[ReplicaRecord], None]
 
@@ -43,8 +43,8 @@ async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: An
     if exit_with_parent:
         _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
     server = _new_server(state_dir)
-    from canister_factory.replica.checkpoint import CheckpointError
-    from canister_factory.replica.server import ServerError
+    from canister_factory.replica.node.server import ServerError
+    from canister_factory.replica.subnet.durability import CheckpointError
 
     try:
         await _serve_until(ended, server, port, state_dir, announce)
@@ -109,9 +109,9 @@ def _record_at_home(record: ReplicaRecord) -> list[Path]:
 
 def _new_server(state_dir: Path) -> ReplicaServer:
     try:
-        from canister_factory.replica.checkpoint import CheckpointError
-        from canister_factory.replica.keys import KeyFileError
-        from canister_factory.replica.server import ReplicaServer, ServerError
+        from canister_factory.replica.node.keys import KeyFileError
+        from canister_factory.replica.node.server import ReplicaServer, ServerError
+        from canister_factory.replica.subnet.durability import CheckpointError
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("wasmtime", "aiohttp"):

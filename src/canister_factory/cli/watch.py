@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.network import Network
-from canister_factory.replica.observation import is_recorded_process, status_at
-from canister_factory.replica.state_file import home_directory, read_record
+from canister_factory.replica.node.observation import is_recorded_process, status_at
+from canister_factory.replica.node.state_file import home_directory, read_record
 
 T = TypeVar("T")
 _INTERVAL_S: Final = 0.5

@@ -19,13 +19,13 @@ from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
-from canister_factory.replica.canister import CanisterState
-from canister_factory.replica.engine import Engine
-from canister_factory.replica.execution import CanisterError
-from canister_factory.replica.management_interface import method_type
-from canister_factory.replica.messages import FromIngress, Request
-from canister_factory.replica.subnet import Subnet
-from canister_factory.replica.subnet_state import FIRST_CANISTER_ID, LAST_CANISTER_ID
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.management_interface import method_type
+from canister_factory.replica.subnet.messages import FromIngress, Request
+from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID
+from canister_factory.replica.subnet.subnet import Subnet
 
 CANISTERS = Path(__file__).resolve().parents[3] / "canisters"
 START_NS = 1_700_000_000_000_000_000

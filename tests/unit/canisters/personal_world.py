@@ -15,8 +15,8 @@ from backend_world import OPERATOR, OWNER, START_NS, TRILLION, World, encode_arg
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.values import Case
-from canister_factory.replica.execution import CanisterError
-from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.runtime.execution import CanisterError
+from canister_factory.replica.subnet.subnet import Subnet
 
 BACKEND = person("backend")
 FRIEND = person("friend")

@@ -16,8 +16,8 @@ from backend_world import OWNER, World, encode_args
 from canister_factory.candid.decode import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.execution import Entry, Env
-from canister_factory.replica.queries import MAX_REPLY_BYTES, QUERY_INSTRUCTIONS
+from canister_factory.replica.runtime.execution import Entry, Env
+from canister_factory.replica.subnet.queries import MAX_REPLY_BYTES, QUERY_INSTRUCTIONS
 
 REPEATS = 5
 

@@ -20,8 +20,8 @@ from scale_world import (
 )
 
 from canister_factory.candid.values import Case
-from canister_factory.replica.calls import UPDATE_INSTRUCTIONS
-from canister_factory.replica.queries import QUERY_INSTRUCTIONS
+from canister_factory.replica.subnet.calls import UPDATE_INSTRUCTIONS
+from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
 
 FEW, MANY = 10, 1000
 HASHING_A_BYTE = 145  # what SHA-256 takes in Motoko

@@ -15,7 +15,7 @@ from canister_factory.candid.types import PRINCIPAL, Record, Service, resolve
 from canister_factory.cli import interface
 from canister_factory.cli.call import effective_id
 from canister_factory.ic import management_types as models
-from canister_factory.replica.management_interface import INGRESS_METHODS
+from canister_factory.replica.subnet.management_interface import INGRESS_METHODS
 
 SPECIFIED = interface.of_management().service
 assert SPECIFIED is not None
@@ -40,7 +40,7 @@ CLIENT: dict[str, tuple[Any, Any]] = {
 
 
 def replica() -> Service:
-    service = parse_did(files("canister_factory.replica").joinpath("management.did").read_text("utf-8")).service
+    service = parse_did(files("canister_factory.replica.subnet").joinpath("management.did").read_text("utf-8")).service
     assert service is not None
     return service
 

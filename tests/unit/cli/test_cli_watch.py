@@ -16,7 +16,7 @@ from canister_factory.cli.errors import CommandError
 from canister_factory.cli.watch import watched, watched_if_embedded
 from canister_factory.ic.errors import TransportError
 from canister_factory.ic.network import MAINNET_ROOT_KEY, Network
-from canister_factory.replica.state_file import ReplicaRecord, write_record
+from canister_factory.replica.node.state_file import ReplicaRecord, write_record
 
 
 class StatusServer(HTTPServer):

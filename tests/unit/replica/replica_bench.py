@@ -13,11 +13,11 @@ from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.canister import CanisterState
-from canister_factory.replica.engine import Engine
-from canister_factory.replica.execution import CanisterError, Response
-from canister_factory.replica.management_interface import method_type
-from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError, Response
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.management_interface import method_type
+from canister_factory.replica.subnet.subnet import Subnet
 
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000

@@ -11,10 +11,10 @@ from replica_puppet import call_argument, puppet
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.canister import CanisterState
-from canister_factory.replica.messages import Answer, Request
-from canister_factory.replica.subnet import Subnet
-from canister_factory.replica.subnet_state import SubnetState
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.messages import Answer, Request
+from canister_factory.replica.subnet.state import SubnetState
+from canister_factory.replica.subnet.subnet import Subnet
 
 TRILLION = 10**12
 

@@ -15,14 +15,14 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.ic.request_id import request_id
-from canister_factory.replica.certified_view import CertifiedView
-from canister_factory.replica.checkpoint import CheckpointError
-from canister_factory.replica.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.http_api import Answer, HttpApi
-from canister_factory.replica.keys import ReplicaKeys
-from canister_factory.replica.messages import FromIngress, RequestState, RequestStatus
-from canister_factory.replica.rounds import Rounds
-from canister_factory.replica.subnet import SubnetBrokenError
+from canister_factory.replica.node.certified_view import CertifiedView
+from canister_factory.replica.node.http_api import Answer, HttpApi
+from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.rounds import Rounds
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.messages import FromIngress, RequestState, RequestStatus
+from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
 OTHER = bytes.fromhex("ffffffffffe000010101")

@@ -6,11 +6,11 @@ import functools
 
 import wasmtime
 
-from canister_factory.replica.engine import Engine
-from canister_factory.replica.execution import CanisterError, Entry, Env, Outcome, Response
-from canister_factory.replica.instance import Instance
-from canister_factory.replica.memory import CopyOnWriteMemory, FullCopyMemory, copy_on_write_works
-from canister_factory.replica.stable_memory import StableMemory
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, Response
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory import CopyOnWriteMemory, FullCopyMemory, copy_on_write_works
+from canister_factory.replica.runtime.stable_memory import StableMemory
 
 CANISTER_ID = bytes.fromhex("00000000000000010101")
 CALLER = b"\x01\x02\x03"

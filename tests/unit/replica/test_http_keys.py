@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.replica.keys import KeyFileError, ReplicaKeys
-from canister_factory.replica.state_file import ReplicaRecord, read_record, remove_record, write_record
+from canister_factory.replica.node.keys import KeyFileError, ReplicaKeys
+from canister_factory.replica.node.state_file import ReplicaRecord, read_record, remove_record, write_record
 
 
 def test_the_keys_of_a_state_directory_stay_the_same(tmp_path: Path) -> None:

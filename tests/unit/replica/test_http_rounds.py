@@ -9,9 +9,9 @@ import pytest
 from replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 from canister_factory.ic import hash_tree
-from canister_factory.replica.checkpoint import CheckpointError
-from canister_factory.replica.http_api import Answer
-from canister_factory.replica.state_tree import witness
+from canister_factory.replica.node.http_api import Answer
+from canister_factory.replica.node.state_tree import witness
+from canister_factory.replica.subnet.durability import CheckpointError
 
 
 async def settle(turns: int = 5) -> None:

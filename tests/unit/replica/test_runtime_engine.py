@@ -8,9 +8,9 @@ import pytest
 import wasmtime
 from runtime_harness import COUNTER, engine
 
-from canister_factory.replica import engine as engine_module
-from canister_factory.replica.engine import Engine
-from canister_factory.replica.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.runtime import engine as engine_module
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
 
 
 def wasm(wat: str) -> bytes:

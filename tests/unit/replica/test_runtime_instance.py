@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from runtime_harness import BILLION, COUNTER, IMPORTS_OF_A_CANISTER, STRATEGIES, Canister, env, failure, le64, reply
 
-from canister_factory.replica.execution import Callback, Entry, RejectCode
-from canister_factory.replica.instance import Instance, InstanceState
-from canister_factory.replica.memory import MemoryState
-from canister_factory.replica.stable_memory import StableMemory
+from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode
+from canister_factory.replica.runtime.instance import Instance, InstanceState
+from canister_factory.replica.runtime.memory import MemoryState
+from canister_factory.replica.runtime.stable_memory import StableMemory
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.__name__)
 # What COUNTER answers: first word of memory, global, pages of memory, pages of stable memory.

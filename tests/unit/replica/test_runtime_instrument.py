@@ -1,7 +1,7 @@
 import pytest
 import wasmtime
 
-from canister_factory.replica.instrument import MEMORY_EXPORT, START_EXPORT, MalformedModuleError, instrument
+from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, START_EXPORT, MalformedModuleError, instrument
 
 
 def instrumented(wat: str):

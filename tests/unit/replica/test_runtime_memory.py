@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from runtime_harness import STRATEGIES
 
-from canister_factory.replica.memory import (
+from canister_factory.replica.runtime.memory import (
     CopyOnWriteMemory,
     FullCopyMemory,
     MemoryState,

@@ -3,8 +3,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from canister_factory.replica.memory import MemoryState
-from canister_factory.replica.stable_memory import MAX_WASM_PAGES, StableMemory
+from canister_factory.replica.runtime.memory import MemoryState
+from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, StableMemory
 
 PAGE = 65536
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canister_factory.ic import hash_tree
-from canister_factory.replica.state_tree import EMPTY, Leaf, Node, StateTree, build, find, insert, remove, witness
+from canister_factory.replica.node.state_tree import EMPTY, Leaf, Node, StateTree, build, find, insert, remove, witness
 
 # Short alphabets make prefixes, neighbours and repeated labels likely.
 labels = st.binary(max_size=3) | st.lists(st.sampled_from([0, 1, 127, 128, 255]), max_size=5).map(bytes)

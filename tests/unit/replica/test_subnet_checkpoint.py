@@ -19,9 +19,10 @@ from replica_cycles_machine import CyclesAreConserved
 from replica_puppet import call_argument, puppet, with_custom_section
 
 from canister_factory.candid.values import Case
-from canister_factory.replica.checkpoint import Checkpoint, CheckpointError
-from canister_factory.replica.state_codec import encode_state
-from canister_factory.replica.subnet import Subnet, SubnetBrokenError
+from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.store.state_codec import encode_state
+from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 
 
 def _opener(directory: Path, **limits: int) -> Callable[[Clock], Subnet]:

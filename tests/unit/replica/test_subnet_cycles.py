@@ -8,9 +8,9 @@ from replica_bench import OWNER, Bench, CallRejectedError, engine
 from replica_cycles_machine import TRILLION, CyclesAreConserved, all_cycles
 from replica_puppet import call_argument
 
-from canister_factory.replica.cycles import Prices
-from canister_factory.replica.execution import CanisterError
-from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.runtime.execution import CanisterError
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.subnet import Subnet
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from replica_puppet import call_argument, puppet, with_custom_section
 from canister_factory.candid.decode import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.execution import CanisterError, RejectCode
-from canister_factory.replica.management_interface import method_type
-from canister_factory.replica.messages import RequestState
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode
+from canister_factory.replica.subnet.management_interface import method_type
+from canister_factory.replica.subnet.messages import RequestState
 
 EOP = "icp:private enhanced-orthogonal-persistence"
 KEEP = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})

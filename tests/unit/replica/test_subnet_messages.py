@@ -7,9 +7,9 @@ from replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, m
 from replica_cycles_machine import all_cycles
 from replica_puppet import call_argument
 
-from canister_factory.replica.execution import Response
-from canister_factory.replica.messages import FromSystem, Request, RequestState
-from canister_factory.replica.subnet import Builtin, Subnet
+from canister_factory.replica.runtime.execution import Response
+from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState
+from canister_factory.replica.subnet.subnet import Builtin, Subnet
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.text import parse_args
 from canister_factory.candid.values import Case
-from canister_factory.replica.checkpoint import Checkpoint
-from canister_factory.replica.subnet import Subnet
+from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, CYCLES_LEDGER, LEDGER, TEST_BALANCE
 from canister_factory.replica.system_canisters.cycles_minting import CYCLES_MINTING, MINTING

@@ -5,10 +5,9 @@ Owns which there are. What they do is in their modules; each module's opening sa
 
 from __future__ import annotations
 
-from canister_factory.replica.subnet import Builtin
-
-from .cycles_ledger import LEDGER
-from .cycles_minting import MINTING
+from canister_factory.replica.subnet.subnet import Builtin
+from canister_factory.replica.system_canisters.cycles_ledger import LEDGER
+from canister_factory.replica.system_canisters.cycles_minting import MINTING
 
 __all__ = ["builtins"]
 

@@ -17,13 +17,12 @@ from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.canister import MANAGEMENT_CANISTER, Settings, text_of
-from canister_factory.replica.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.management_interface import method_type
-from canister_factory.replica.messages import FromCanister, Request
-from canister_factory.replica.subnet import Subnet
-
-from .interface import SystemCanister
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, Settings, text_of
+from canister_factory.replica.subnet.management_interface import method_type
+from canister_factory.replica.subnet.messages import FromCanister, Request
+from canister_factory.replica.subnet.subnet import Subnet
+from canister_factory.replica.system_canisters.interface import SystemCanister
 
 CYCLES_LEDGER = Principal.from_str("um5iw-rqaaa-aaaaq-qaaba-cai").bytes
 TEST_BALANCE = 1_000_000_000_000_000

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from canister_factory.candid.principal import Principal
-from canister_factory.replica.messages import Request
-from canister_factory.replica.subnet import Subnet
-
-from .interface import SystemCanister
+from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.subnet import Subnet
+from canister_factory.replica.system_canisters.interface import SystemCanister
 
 CYCLES_MINTING = Principal.from_str("rkp4c-7iaaa-aaaaa-aaaca-cai").bytes
 

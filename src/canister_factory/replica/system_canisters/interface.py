@@ -16,9 +16,9 @@ from canister_factory.candid.encode import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Func, Service, resolve
-from canister_factory.replica.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.messages import Request
-from canister_factory.replica.subnet import Builtin, Subnet
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.subnet import Builtin, Subnet
 
 Method = Callable[..., Any]
 """Called with the subnet, the request and the decoded arguments; returns the only result."""
@@ -89,6 +89,5 @@ class SystemCanister:
 
 
 def _interface_text(name: str) -> str:
-    folder = files("canister_factory.replica")
-    path = folder / name if name == "management.did" else folder / "system_canisters" / name
-    return path.read_text(encoding="utf-8")
+    room = "subnet" if name == "management.did" else "system_canisters"
+    return (files("canister_factory.replica") / room / name).read_text(encoding="utf-8")

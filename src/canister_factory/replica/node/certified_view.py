@@ -1,0 +1,177 @@
+"""The subnet's state as the outside may see it certified: keeps the state tree in step with the subnet.
+
+Owns which parts of the subnet appear in the tree and when a new state is signed. Does not own the subnet, signatures
+(`certification`), or who may read what (`read_state`).
+
+Source: interface specification, "The system state tree".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from canister_factory.ic.cbor import dumps
+from canister_factory.ic.request_id import leb128
+from canister_factory.replica.node.certification import (
+    CertifiedState,
+    Certifier,
+    RangesLayout,
+    encoded_ranges,
+    range_shards,
+)
+from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.state_tree import Node, StateTree, build
+from canister_factory.replica.runtime.execution import Response
+from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+
+if TYPE_CHECKING:
+    from canister_factory.replica.subnet.canister import CanisterState
+
+__all__ = ["CertifiedView", "ObservableSubnet"]
+
+# An idle subnet still makes a block about every second, which keeps `/time` recent; so do we, when somebody asks.
+_MAX_AGE_NS: Final = 10**9
+
+
+class ObservableSubnet(Protocol):
+    """What the certified view needs of a subnet."""
+
+    @property
+    def canisters(self) -> Mapping[bytes, CanisterState]: ...
+
+    @property
+    def request_statuses(self) -> Mapping[bytes, RequestStatus]: ...
+
+    @property
+    def consumed_cycles(self) -> int: ...
+
+    @property
+    def executed_messages(self) -> int: ...
+
+
+class CertifiedView:
+    """The newest certified state of a subnet, and the data certificates that canisters get from it.
+
+    Changes are collected by `request_changed` and `canister_changed`, and go into the tree at once with the next state,
+    so that a request which is received, processed and replied to in one round is hashed once.
+
+    Attributes:
+        held: there are changes that aren't durable yet; until they are, nothing new is certified.
+    """
+
+    def __init__(self, keys: ReplicaKeys, subnet: ObservableSubnet, clock_ns: Callable[[], int]) -> None:
+        self._subnet = subnet
+        self._clock_ns = clock_ns
+        self._subnet_id = keys.subnet.principal
+        self._certifier = Certifier(keys, clock_ns)
+        self._tree = StateTree({self._subnet_id: range_shards()})
+        self._unchanging = {
+            b"public_key": build(keys.subnet.public_key),
+            b"type": build(b"application"),
+            b"canister_ranges": build(encoded_ranges()),
+            b"node": build({keys.node.principal: {b"public_key": keys.node.public_key}}),
+        }
+        self._metadata: dict[bytes, tuple[object, Node]] = {}
+        self._data_certificates: dict[bytes, bytes] = {}
+        self._changed_canisters: set[bytes] = set(subnet.canisters)
+        self._changed_requests: dict[bytes, RequestStatus | None] = dict(subnet.request_statuses)
+        self.held = False
+        self._metrics_due_ns = 0
+        self._newest_ns = 0
+        self._state = self.certify()
+
+    def __repr__(self) -> str:
+        return f"<CertifiedView {self._state!r} pending={len(self._changed_requests) + len(self._changed_canisters)}>"
+
+    def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
+        """A request's status is now this one; None: it was pruned."""
+        self._changed_requests[request_id] = status
+
+    def canister_changed(self, canister_id: bytes) -> None:
+        """Controllers, module or certified data of a canister changed, or it was created or deleted."""
+        self._changed_canisters.add(canister_id)
+
+    def current(self) -> CertifiedState:
+        """A state that has all durable changes so far and is at most a second old."""
+        changed = self._changed_requests or self._changed_canisters
+        if not self.held and (changed or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS):
+            return self.certify()
+        return self._state
+
+    def certify(self) -> CertifiedState:
+        """A new state with all changes so far, at the clock's time (never before the last state's)."""
+        for request_id, status in self._changed_requests.items():
+            if status is None:
+                self._tree.forget_request(request_id)
+            else:
+                self._tree.set_request_status(request_id, _request_subtree(status))
+        self._changed_requests.clear()
+        for canister_id in self._changed_canisters:
+            self._put_canister(canister_id)
+        self._changed_canisters.clear()
+        now = self._clock_ns()
+        if now >= self._metrics_due_ns:
+            self._tree.set_subnet({self._subnet_id: {**self._unchanging, b"metrics": self._metrics()}})
+            self._metrics_due_ns = now + _MAX_AGE_NS
+        self._newest_ns = max(now, self._newest_ns)
+        self._data_certificates.clear()
+        self._state = self._certifier.certify(self._tree, self._newest_ns)
+        return self._state
+
+    def data_certificate(self, canister_id: bytes) -> bytes:
+        """The certificate that `ic0.data_certificate` gives a canister in a query; made once a state."""
+        state = self.current()
+        found = self._data_certificates.get(canister_id)
+        if found is None:
+            path = (b"canister", canister_id, b"certified_data")
+            found = self._data_certificates[canister_id] = state.certificate([path], RangesLayout.BOTH)
+        return found
+
+    def _put_canister(self, canister_id: bytes) -> None:
+        canister = self._subnet.canisters.get(canister_id)
+        if canister is None:
+            self._tree.remove_canister(canister_id)
+            self._metadata.pop(canister_id, None)
+            return
+        content: dict[bytes, bytes | Node] = {b"controllers": dumps(list(canister.settings.controllers))}
+        module = canister.module
+        if module is not None:
+            content[b"module_hash"] = module.hash
+            content[b"certified_data"] = canister.certified_data
+            # Kept by module: certified data may change with every message, the interface text beside it doesn't.
+            known, metadata = self._metadata.get(canister_id, (None, None))
+            if metadata is None or known is not module:
+                sections = {name.encode(): data for name, (_, data) in module.custom_sections.items()}
+                metadata = build(sections)
+                self._metadata[canister_id] = (module, metadata)
+            if module.custom_sections:
+                content[b"metadata"] = metadata
+        self._tree.set_canister(canister_id, content)
+
+    def _metrics(self) -> bytes:
+        subnet = self._subnet
+        consumed = subnet.consumed_cycles
+        return dumps(
+            {
+                0: len(subnet.canisters),
+                1: sum(canister.memory_bytes for canister in subnet.canisters.values()),
+                2: {0: consumed & (1 << 64) - 1, 1: consumed >> 64},
+                3: subnet.executed_messages,
+            }
+        )
+
+
+def _request_subtree(status: RequestStatus) -> Mapping[bytes, bytes]:
+    if status.response is None or status.state not in (RequestState.REPLIED, RequestState.REJECTED):
+        return {b"status": status.state.value.encode()}
+    return {b"status": status.state.value.encode(), **_outcome(status.response)}
+
+
+def _outcome(response: Response) -> Mapping[bytes, bytes]:
+    if response.code is None:
+        return {b"reply": response.data}
+    fields = {b"reject_code": leb128(response.code), b"reject_message": response.message.encode()}
+    if response.error_code:
+        fields[b"error_code"] = response.error_code.encode()
+    return fields

@@ -1,0 +1,218 @@
+"""When the subnet executes: one task runs rounds as soon as there is work, and tells waiting calls the outcome.
+
+Owns scheduling, batching (one round and one signature for all calls that arrived in the meantime), timers and an
+orderly end. Does not own execution (`subnet`), certification (`certified_view`) or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from canister_factory.replica.node.certification import CertifiedState
+from canister_factory.replica.node.certified_view import CertifiedView
+from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet.subnet import SubnetBrokenError
+
+__all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
+
+_log = logging.getLogger(__name__)
+_MAX_TIMER_S: Final = 3600.0
+_AFTERWARDS: Final = "; afterwards restart the replica"
+_FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
+
+
+class ExecutableSubnet(Protocol):
+    """What the rounds need of a subnet."""
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None: ...
+
+    def execute_round(self) -> bool: ...
+
+    def persist(self) -> None: ...
+
+    def next_wakeup_ns(self) -> int | None: ...
+
+
+class RoundFailedError(Exception):
+    """A call has no outcome: its round broke off or couldn't be made durable, or the replica is stopping.
+
+    `retry_helps`: it is stopping only. `surely_not_executed`: nor will it be, unless it is sent again.
+    """
+
+    def __init__(self, message: str, *, retry_helps: bool = False, surely_not_executed: bool = True) -> None:
+        super().__init__(message)
+        self.retry_helps = retry_helps
+        self.surely_not_executed = surely_not_executed
+
+
+class Rounds:
+    """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
+
+    What a round did is made durable before anything of it is certified or answered. A round that fails is the last one:
+    memory is no longer what the disk has, so a restart has to begin from there.
+
+    Attributes:
+        failure: why nothing is executed any more, for people; None while all is well.
+    """
+
+    def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
+        self._subnet = subnet
+        self._view = view
+        self._clock_ns = clock_ns
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.failure: str | None = None
+        self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
+        self._finished: list[bytes] = []
+        self._undurable: set[bytes] = set()
+        self._executed = 0
+
+    def __repr__(self) -> str:
+        return f"<Rounds executed={self._executed} waiting={len(self._waiting)}>"
+
+    def start(self) -> None:
+        """Begin; the first round runs at once, for what a restart found in the queues."""
+        self._wake.set()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="rounds")
+
+    async def stop(self) -> None:
+        """Finish the batch that is queued, make it durable, and let go of calls that still wait for other canisters."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        if self._timer is not None:
+            self._timer.cancel()
+        for futures in self._waiting.values():
+            for future in futures:
+                _resolve(future, None)
+        self._waiting.clear()
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_id: bytes) -> None:
+        """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`.
+
+        Raises:
+            RoundFailedError: an earlier round failed, or the replica is stopping.
+        """
+        if self._stopping:
+            raise RoundFailedError("The replica is stopping", retry_helps=True)
+        self.require_working()
+        self._undurable.add(request_id)
+        self._view.current()  # recent enough to serve reads until the round is durable
+        self._view.held = True
+        self._subnet.submit(content, request_id, effective_id)
+        self._wake.set()
+
+    def require_working(self, known_request: bytes | None = None) -> None:
+        """Raises RoundFailedError when a round failed: nothing that is in memory may be told any more.
+
+        `known_request`: the id of the request that this is about, if the subnet knows it. A restart forgets it, unless
+        an earlier round was made durable with it.
+        """
+        if self.failure is not None:
+            forgotten = known_request is None or known_request in self._undurable
+            raise RoundFailedError(self.failure + _AFTERWARDS, surely_not_executed=forgotten)
+
+    def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
+        """A request's status changed; once the round is certified, those who wait for a final one are told."""
+        if status is not None and status.state in _FINISHED:
+            self._finished.append(request_id)
+
+    async def outcome(self, request_id: bytes, timeout_s: float) -> CertifiedState | None:
+        """Wait until a request is replied or rejected; the certified state that shows it.
+
+        None: after `timeout_s`, or when the replica stops before.
+
+        Raises:
+            RoundFailedError: the round failed.
+        """
+        self.require_working(request_id)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[CertifiedState | None] = loop.create_future()
+        futures = self._waiting.setdefault(request_id, [])
+        futures.append(future)
+        timer = loop.call_later(timeout_s, _resolve, future, None)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+            if future in futures:
+                futures.remove(future)
+            if not futures and self._waiting.get(request_id) is futures:
+                del self._waiting[request_id]
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                more = self._round()
+            except CheckpointError as error:
+                if error.durable is None:
+                    self._undurable.clear()  # nothing is sure
+                self._fail(str(error))
+                return
+            except Exception as error:
+                if not isinstance(error, SubnetBrokenError):
+                    _log.exception("A round broke off")
+                self._fail("An internal error broke the subnet; look at the replica's log")
+                return
+            if self._stopping:
+                return
+            if more:
+                self._wake.set()
+                await asyncio.sleep(0)  # queries and new calls get their turn between the rounds of a long computation
+
+    def _round(self) -> bool:
+        self._view.held = True
+        more = self._subnet.execute_round()
+        self._executed += 1
+        failure = None
+        try:
+            self._subnet.persist()
+        except CheckpointError as error:
+            if not error.durable:
+                raise
+            failure = error  # what was executed is durable, so it is answered; but it is the last that is executed
+        self._undurable.clear()
+        self._view.held = False
+        state = self._view.current()
+        if self._finished:
+            finished, self._finished = self._finished, []
+            for request_id in finished:
+                for future in self._waiting.pop(request_id, ()):
+                    _resolve(future, state)
+        if failure is not None:
+            raise failure
+        if not more:
+            wakeup_ns = self._subnet.next_wakeup_ns()
+            if wakeup_ns is not None:
+                self._wake_in(max(0.0, (wakeup_ns - self._clock_ns()) / 1e9))
+        return more
+
+    def _wake_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
+
+    def _fail(self, reason: str) -> None:
+        self.failure = reason
+        self._view.held = True
+        _log.error("Nothing is executed any more: %s", reason)
+        waiting, self._waiting = self._waiting, {}
+        for request_id, futures in waiting.items():
+            for future in futures:
+                if not future.done():
+                    error = RoundFailedError(reason + _AFTERWARDS, surely_not_executed=request_id in self._undurable)
+                    future.set_exception(error)
+
+
+def _resolve(future: asyncio.Future[CertifiedState | None], state: CertifiedState | None) -> None:
+    if not future.done():
+        future.set_result(state)

@@ -1,0 +1,89 @@
+"""A canister's memory as host functions reach it: bounds-checked, charged one instruction a byte.
+
+Owns: bounds, the view of the linear memory, instructions charged by the host. Does not own: transactions.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canister_factory.replica.runtime.host_interface import HostTrapError
+from canister_factory.replica.runtime.memory import memory_view
+from canister_factory.replica.runtime.wasmtime_ffi import WasmInstance
+
+# Charges gather up to this many instructions before they are taken from the fuel, which costs a microsecond.
+_GATHERED: Final = 4096
+
+
+class InstructionLimitReachedError(Exception):
+    """The instructions charged by host functions don't fit into the execution's limit any more."""
+
+
+class GuestMemory:
+    """Access to the linear memory of the instance that it is attached to, and that instance's instruction counter."""
+
+    def __init__(self) -> None:
+        self._instance: WasmInstance | None = None
+        self._view = memoryview(bytearray())
+        self._length = 0
+        self._limit = 0
+        self._owed = 0
+
+    def attach(self, instance: WasmInstance | None) -> None:
+        """Uses another instance from now on; None before the present one is closed."""
+        self._instance = instance
+        self._view = memoryview(bytearray())
+        self._length = 0
+
+    def begin(self, instruction_limit: int) -> None:
+        """Starts counting an execution's instructions, at most `instruction_limit`."""
+        assert self._instance is not None
+        self._limit = instruction_limit
+        self._owed = 0
+        self._instance.set_fuel(instruction_limit)
+
+    def instructions_used(self) -> int:
+        """Executed and charged since `begin`; never more than the limit."""
+        assert self._instance is not None
+        return min(self._limit, self._limit - self._instance.fuel() + self._owed)
+
+    def settle(self) -> None:
+        """Takes gathered charges from the fuel. Raises InstructionLimitReachedError where it doesn't suffice."""
+        assert self._instance is not None
+        left = self._instance.fuel() - self._owed
+        if left < 0:
+            raise InstructionLimitReachedError
+        self._instance.set_fuel(left)
+        self._owed = 0
+
+    def view(self, start: int, size: int) -> memoryview:
+        """A writable view of `size` bytes of the memory, which are charged; not to be kept.
+
+        Raises:
+            HostTrapError: not all of it lies within the memory.
+            InstructionLimitReachedError: the charge is too much.
+        """
+        end = start + size
+        if end > self._length:
+            self._refresh()
+            if end > self._length:
+                raise HostTrapError("IC0502", "trapped: heap out of bounds")
+        self._owed += size
+        if self._owed > _GATHERED:
+            self.settle()
+        return self._view[start:end]
+
+    def read(self, start: int, size: int) -> bytes:
+        """A copy; raises as `view`."""
+        return bytes(self.view(start, size))
+
+    def write(self, start: int, data: bytes) -> None:
+        """Raises as `view`."""
+        self.view(start, len(data))[:] = data
+
+    def _refresh(self) -> None:
+        assert self._instance is not None
+        length = self._instance.memory_bytes()
+        if length != self._length:
+            self._length = length
+            self._view = memory_view(self._instance.memory_base(), length)

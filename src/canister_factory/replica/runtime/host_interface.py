@@ -1,0 +1,135 @@
+"""How host functions are declared: their Wasm signature, and where the interface specification lets them be called.
+
+Owns: the entry points' modes, the decorators, the table of known functions. Does not own: what the functions do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from canister_factory.replica.runtime.execution import Entry, Env
+
+# The letters are the specification's ("Overview of imports").
+MODE_NAMES: Final = {
+    "s": "start",
+    "I": "init",
+    "G": "pre-upgrade",
+    "U": "update",
+    "RQ": "replicated query",
+    "NRQ": "non-replicated query",
+    "CQ": "composite query",
+    "Ry": "reply callback",
+    "Rt": "reject callback",
+    "CRy": "composite reply callback",
+    "CRt": "composite reject callback",
+    "C": "cleanup",
+    "CC": "composite cleanup",
+    "F": "inspect message",
+    "T": "system task",
+}
+EVERYWHERE: Final = " ".join(mode for mode in MODE_NAMES if mode != "s")
+EVEN_AT_START: Final = " ".join(MODE_NAMES)
+
+_MODES: Final = {
+    Entry.START: ("s", "s"),
+    Entry.INIT: ("I", "I"),
+    Entry.POST_UPGRADE: ("I", "I"),
+    Entry.PRE_UPGRADE: ("G", "G"),
+    Entry.UPDATE: ("U", "U"),
+    Entry.QUERY: ("RQ", "NRQ"),
+    Entry.COMPOSITE_QUERY: ("CQ", "CQ"),
+    Entry.REPLY_CALLBACK: ("Ry", "CRy"),
+    Entry.REJECT_CALLBACK: ("Rt", "CRt"),
+    Entry.CLEANUP: ("C", "CC"),
+    Entry.INSPECT_MESSAGE: ("F", "F"),
+    Entry.HEARTBEAT: ("T", "T"),
+    Entry.GLOBAL_TIMER: ("T", "T"),
+    Entry.ON_LOW_WASM_MEMORY: ("T", "T"),
+}
+
+
+def mode_of(entry: Entry, env: Env) -> str:
+    """The specification's letters for where an execution stands."""
+    replicated, non_replicated = _MODES[entry]
+    return replicated if env.in_replicated_execution else non_replicated
+
+
+class HostTrapError(Exception):
+    """A host function ends the execution.
+
+    Args:
+        error_code: the replica's code such as "IC0502".
+        message: what follows "Canister <id> ".
+    """
+
+    def __init__(self, error_code: str, message: str) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        self.message = message
+
+
+def contract_violation(message: str) -> HostTrapError:
+    """The canister called a host function in a way that the specification forbids."""
+    return HostTrapError("IC0504", f"violated contract: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostFunction:
+    """One function of the module `ic0`. Parameters and result: "I" pointer-sized, "i32", "i64"; result "" for none."""
+
+    name: str
+    parameters: tuple[str, ...]
+    result: str
+    modes: frozenset[str]
+    method: Callable[..., Any]
+    only_32_bit: bool = False
+
+    def wasm_types(self, memory64: bool) -> tuple[list[str], list[str]]:
+        """Parameter and result types of the import, for a module with this kind of memory."""
+        pointer = "i64" if memory64 else "i32"
+        results = [self.result] if self.result else []
+        return [pointer if t == "I" else t for t in self.parameters], [pointer if t == "I" else t for t in results]
+
+
+HOST_FUNCTIONS: Final[dict[str, HostFunction]] = {}
+"""By name; filled by the decorators below when `system_api` is imported."""
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def host_function(
+    parameters: str = "", result: str = "", modes: str = EVERYWHERE, *, only_32_bit: bool = False
+) -> Callable[[_Method], _Method]:
+    """Declares a method as the `ic0` function of the same name; it gets unsigned integers."""
+
+    def declare(method: _Method) -> _Method:
+        name = method.__name__
+        HOST_FUNCTIONS[name] = HostFunction(
+            name, tuple(parameters.split()), result, frozenset(modes.split()), method, only_32_bit
+        )
+        return method
+
+    return declare
+
+
+def host_blob(modes: str = EVERYWHERE) -> Callable[[_Method], _Method]:
+    """Declares the pair `<name>_size` and `<name>_copy` for a method that returns bytes."""
+
+    def declare(method: _Method) -> _Method:
+        name = method.__name__
+        allowed = frozenset(modes.split())
+
+        def size(api: Any) -> int:
+            return len(method(api))
+
+        def copy(api: Any, target: int, offset: int, length: int) -> None:
+            api.copy_out(name, method(api), target, offset, length)
+
+        HOST_FUNCTIONS[f"{name}_size"] = HostFunction(f"{name}_size", (), "I", allowed, size)
+        HOST_FUNCTIONS[f"{name}_copy"] = HostFunction(f"{name}_copy", ("I", "I", "I"), "", allowed, copy)
+        return method
+
+    return declare

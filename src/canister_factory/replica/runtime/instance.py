@@ -1,0 +1,295 @@
+"""One canister's live Wasm instance: runs entry points, each as a transaction over memory, globals and stable memory.
+
+Owns: instantiation (late, and again where a rollback needs it), commit and rollback, export and restore of the state.
+Does not own: which execution comes next, or applying effects on anything but these memories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from canister_factory.candid.principal import Principal
+from canister_factory.replica.runtime.engine import Engine, Module
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, RejectCode
+from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
+from canister_factory.replica.runtime.host_interface import HostTrapError
+from canister_factory.replica.runtime.memory import MemoryState, check_extents
+from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
+from canister_factory.replica.runtime.system_api import SystemApi
+from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
+
+# "Resource limits" in the IC's documentation.
+MAX_MEMORY32_BYTES: Final = 4 << 30
+MAX_MEMORY64_BYTES: Final = 6 << 30
+_MAX_TABLE_ENTRIES: Final = 1_000_000
+_BACKTRACE_LINES: Final = 20
+_METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """What an instance holds between executions, all or what changed of it.
+
+    Tables are not part of it: as on the IC, each execution finds them as the module defines them.
+    """
+
+    memory: MemoryState
+    globals: tuple[int, ...]
+    """The mutable globals in the module's order, 64 raw bits each."""
+
+
+class Instance:
+    """A canister's code at work. One thread at a time; `close` it.
+
+    Args:
+        engine: compiled the module, and says how memory is kept.
+        module: the code.
+        stable: the canister's stable memory; it outlives the instance.
+        memory_limit: bytes that the Wasm memory may grow to; by default what the IC allows.
+    """
+
+    def __init__(
+        self, engine: Engine, module: Module, stable: StableMemory, *, memory_limit: int | None = None
+    ) -> None:
+        self._engine = engine
+        self.module = module
+        self._stable = stable
+        most = MAX_MEMORY64_BYTES if module.instrumented.memory64 else MAX_MEMORY32_BYTES
+        self._memory_limit = most if memory_limit is None else min(memory_limit, most)
+        self._memory = engine.new_memory()
+        self._has_image = False
+        self._globals: tuple[int, ...] | None = None  # None: as the module defines them
+        self._guest = GuestMemory()
+        self._api = SystemApi(self._guest, stable)
+        self._callbacks = HostCallbacks()
+        for import_type, function in module.imports:
+            self._callbacks.add(
+                self._api.bind(function), [str(t) for t in import_type.params], bool(import_type.results)
+            )
+        self._live: WasmInstance | None = None
+        self._closed = False
+        self._stale = False  # the live instance can't be brought back to the committed state
+
+    def __repr__(self) -> str:
+        state = "live" if self._live else "not instantiated"
+        return f"Instance({self.module!r}, {state}, memory_bytes={self._memory.committed})"
+
+    def close(self) -> None:
+        """Frees everything; it can't execute any more. Closing twice is allowed."""
+        self._closed = True
+        self._release()
+        self._memory.close()
+
+    def _release(self) -> None:
+        if self._live is not None:
+            self._guest.attach(None)
+            self._live.close()
+            self._live = None
+
+    # --- execution ---
+
+    def execute(self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True) -> Outcome:
+        """Runs an entry point to its end. System entry points that the module doesn't have do nothing.
+
+        Without an error and with `commit`, the memories keep what it did; otherwise they are as they were before.
+
+        Args:
+            entry: for methods, `env.method` names which; for callbacks, `env.callback` says where.
+            env: what it may ask for.
+            instruction_limit: instructions after which it is stopped.
+            commit: False for queries and message inspection.
+
+        Returns:
+            What it did. Traps, limits and missing methods are in `error`; nothing is raised for them.
+        """
+        try:
+            live = self._ready()
+        except WasmTrapError as trap:
+            return Outcome(error=_error(env, "IC0505", trap.reason))
+        export = self.module.export_name(entry, env.method)
+        if export is None and not self.module.has(entry, env.method):
+            kind = _METHOD_KINDS.get(entry)
+            if kind is None:
+                return Outcome()
+            return Outcome(error=_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
+        self._api.begin(entry, env)
+        self._guest.begin(instruction_limit)
+        self._stable.begin()
+        keep = False
+        try:
+            error = self._run(live, export, env, instruction_limit)
+            keep = error is None and commit
+            instructions = self._guest.instructions_used()
+        finally:  # also when a host function was interrupted from outside
+            self._finish(live, keep)
+        outcome = self._api.outcome
+        if error is not None:
+            outcome = Outcome(error=error, log=outcome.log)
+        outcome.instructions = instructions
+        return outcome
+
+    def _run(self, live: WasmInstance, export: str | None, env: Env, limit: int) -> CanisterError | None:
+        backtrace: tuple[str, ...] = ()
+        try:
+            if export is not None:
+                live.call_export(export)
+            else:
+                callback = env.callback
+                assert callback is not None, "a callback's execution needs env.callback"
+                live.call_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
+            self._guest.settle()
+            return None
+        except WasmTrapError as trap:
+            backtrace = trap.backtrace
+            error = _limit_error(env, limit) if trap.out_of_fuel else _error(env, "IC0502", f"trapped: {trap.reason}")
+        except InstructionLimitReachedError:
+            error = _limit_error(env, limit)
+        except HostFunctionError as failure:
+            backtrace = failure.backtrace
+            cause = failure.__cause__
+            if isinstance(cause, InstructionLimitReachedError):
+                error = _limit_error(env, limit)
+            elif isinstance(cause, HostTrapError):
+                error = _error(env, cause.error_code, cause.message)
+            else:
+                assert cause is not None
+                raise cause from None
+        lines = [error.message, *(f"  in {name}" for name in backtrace[:_BACKTRACE_LINES])]
+        self._api.outcome.log.append("\n".join(lines))
+        return error
+
+    def _finish(self, live: WasmInstance, keep: bool) -> None:
+        length = live.memory_bytes()
+        if keep:
+            self._stable.commit()
+            self._memory.commit(length)
+            live.read_globals()
+        else:
+            self._stable.rollback()
+            self._memory.rollback()
+            live.write_globals()
+            self._stale = length > self._memory.committed  # a Wasm memory can't shrink
+        self._stale = self._stale or self.module.instrumented.needs_fresh_instance
+
+    def _ready(self) -> WasmInstance:
+        """The live instance, in the committed state. Raises WasmTrapError where instantiation fails."""
+        if self._live is not None:
+            if not self._stale:
+                return self._live
+            self._globals = self._live.noted_globals
+            self._release()
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed and can't be used any more")
+        module = self.module
+        live = WasmInstance(
+            self._engine.native,
+            module.native,
+            [import_type for import_type, _ in module.imports],
+            self._callbacks,
+            global_exports=module.instrumented.global_exports,
+            memory_limit=max(self._memory_limit, self._memory.committed),
+            table_limit=_MAX_TABLE_ENTRIES,
+        )
+        if self._has_image:
+            missing = self._memory.committed - live.memory_bytes()
+            if missing > 0:
+                live.grow_memory(missing // WASM_PAGE_BYTES)
+            self._memory.attach(live.memory_base())
+            if missing < 0:
+                self._memory.commit(live.memory_bytes())
+        else:
+            self._memory.adopt(live.memory_base(), live.memory_bytes())
+            self._has_image = True
+        if self._globals is None:
+            live.read_globals()
+        else:
+            live.noted_globals = self._globals
+            live.write_globals()
+        self._guest.attach(live)
+        self._live = live
+        self._stale = False
+        return live
+
+    # --- state ---
+
+    @property
+    def memory_bytes(self) -> int:
+        """Length of the Wasm memory, bytes. Instantiates the module if that wasn't done yet."""
+        if not self._has_image:
+            self._ready()
+        return self._memory.committed
+
+    def export_state(self) -> InstanceState:
+        """All of the state, for a snapshot. Doesn't touch what `take_changes` reports."""
+        return self._state(self._memory.export_state)
+
+    def take_changes(self) -> InstanceState:
+        """What changed since the last time this was called (the first time, everything), for a checkpoint."""
+        return self._state(self._memory.take_changes)
+
+    def _state(self, memory: Callable[[], MemoryState]) -> InstanceState:
+        if not self._has_image:
+            self._ready()
+        values = self._live.noted_globals if self._live else self._globals
+        if values is None:  # memory was carried over, but nothing executed yet
+            values = self._ready().noted_globals
+        return InstanceState(memory(), values)
+
+    def restore(self, state: InstanceState, *, saved: bool = False) -> None:
+        """Replaces the whole state by an exported one; neither start function nor initialization runs.
+
+        Args:
+            state: complete, exported from an instance of the same module.
+            saved: True when it was read from the checkpoint that `take_changes` goes on from.
+
+        Raises:
+            ValueError: another number of globals, a length that isn't whole pages, or extents beyond the memory.
+        """
+        expected = len(self.module.instrumented.global_exports)
+        if len(state.globals) != expected:
+            raise ValueError(f"the state has {len(state.globals)} globals, the module {expected}")
+        if state.memory.length % WASM_PAGE_BYTES:
+            raise ValueError(f"a memory of {state.memory.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
+        self._replace_image(state.memory)
+        self._globals = state.globals
+        if saved:
+            self._memory.mark_saved()
+
+    def carry_over_memory_from(self, other: Instance) -> None:
+        """Starts with a copy of another instance's memory, for an upgrade that keeps it; globals start anew.
+
+        To be called before anything is executed here. `other` stays as it is: a failed upgrade goes back to it.
+        """
+        self._replace_image(other.export_state().memory)
+
+    def fork(self, stable: StableMemory) -> Instance:
+        """An independent instance in the same state, on another stable memory (usually a fork of this one's).
+
+        For work that may be thrown away as a whole: upgrades, composite queries with their callbacks.
+        """
+        state = self.export_state()
+        twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit)
+        twin.restore(state)
+        return twin
+
+    def _replace_image(self, state: MemoryState) -> None:
+        check_extents(state)
+        self._release()
+        self._memory.close()
+        self._memory = self._engine.new_memory()
+        self._memory.restore(state)
+        self._has_image = True
+
+
+def _text(env: Env) -> str:
+    return str(Principal(env.canister_id))
+
+
+def _error(env: Env, error_code: str, message: str) -> CanisterError:
+    return CanisterError(RejectCode.CANISTER_ERROR, f"Canister {_text(env)} {message}", error_code)
+
+
+def _limit_error(env: Env, limit: int) -> CanisterError:
+    return _error(env, "IC0522", f"exceeded the limit of {limit} instructions for a single message execution")

@@ -1,0 +1,164 @@
+"""A canister's stable memory: sparse pages that survive upgrades, with a journal that undoes what a trap left behind.
+
+Owns: the bytes, growth, rollback, forks and changes for checkpoints. Does not own: limits on subnet storage, or prices.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canister_factory.replica.runtime.memory import MemoryState, check_extents
+
+WASM_PAGE_BYTES: Final = 65536
+# Stable memory may grow to 500 GiB ("Resource limits" in the IC's documentation).
+MAX_WASM_PAGES: Final = 500 * 1024**3 // WASM_PAGE_BYTES
+_BLOCK: Final = 4096
+_ZEROES: Final = bytes(_BLOCK)
+
+
+class StableMemory:
+    """Bytes in blocks of 4 KiB; a block is immutable and replaced when written, so journal and forks share blocks.
+
+    A write outside `begin` ... `commit`/`rollback` takes effect at once. Sizes are Wasm pages (64 KiB) where the name
+    says so, bytes elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, bytes] = {}
+        self._wasm_pages = 0
+        self._journal: dict[int, bytes | None] | None = None
+        self._pages_before = 0
+        self._changed: set[int] | None = None  # None: all of it, since nothing was taken yet
+
+    def __repr__(self) -> str:
+        return f"StableMemory(wasm_pages={self._wasm_pages}, blocks_used={len(self._blocks)})"
+
+    @property
+    def wasm_pages(self) -> int:
+        """Its size in pages of 64 KiB."""
+        return self._wasm_pages
+
+    @property
+    def size_bytes(self) -> int:
+        return self._wasm_pages * WASM_PAGE_BYTES
+
+    def grow(self, wasm_pages: int) -> int:
+        """Adds pages of zeroes; returns the size before, or -1 where that would exceed 500 GiB."""
+        before = self._wasm_pages
+        if before + wasm_pages > MAX_WASM_PAGES:
+            return -1
+        self._wasm_pages += wasm_pages
+        return before
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Raises IndexError where the range isn't within the memory."""
+        target = bytearray(size)
+        self.read_into(memoryview(target), offset)
+        return bytes(target)
+
+    def read_into(self, target: memoryview, offset: int) -> None:
+        """Fills `target` from `offset`. Raises IndexError where the range isn't within the memory."""
+        size = len(target)
+        self._check(offset, size)
+        blocks = self._blocks
+        done = 0
+        while done < size:
+            number, start = divmod(offset + done, _BLOCK)
+            length = min(_BLOCK - start, size - done)
+            block = blocks.get(number, _ZEROES)
+            target[done : done + length] = block if length == _BLOCK else block[start : start + length]
+            done += length
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Raises IndexError where the range isn't within the memory."""
+        size = len(data)
+        self._check(offset, size)
+        view = memoryview(data)
+        done = 0
+        while done < size:
+            number, start = divmod(offset + done, _BLOCK)
+            length = min(_BLOCK - start, size - done)
+            piece = bytes(view[done : done + length])
+            if length != _BLOCK:
+                block = self._blocks.get(number, _ZEROES)
+                piece = block[:start] + piece + block[start + length :]
+            self._replace(number, piece)
+            done += length
+
+    def _replace(self, number: int, block: bytes) -> None:
+        if self._journal is not None and number not in self._journal:
+            self._journal[number] = self._blocks.get(number)
+        self._blocks[number] = block
+        if self._changed is not None:
+            self._changed.add(number)
+
+    def _check(self, offset: int, size: int) -> None:
+        if offset + size > self.size_bytes:
+            raise IndexError(f"bytes {offset} to {offset + size} of a stable memory of {self.size_bytes} bytes")
+
+    # --- transaction ---
+
+    def begin(self) -> None:
+        """Starts a transaction. They don't nest."""
+        assert self._journal is None, "a transaction on this stable memory is already open"
+        self._journal = {}
+        self._pages_before = self._wasm_pages
+
+    def commit(self) -> None:
+        """Keeps what was written since `begin`."""
+        self._journal = None
+
+    def rollback(self) -> None:
+        """Undoes what was written and grown since `begin`."""
+        assert self._journal is not None, "no transaction on this stable memory is open"
+        for number, block in self._journal.items():
+            if block is None:
+                del self._blocks[number]
+            else:
+                self._blocks[number] = block
+        self._wasm_pages = self._pages_before
+        self._journal = None
+
+    # --- copies and checkpoints ---
+
+    def fork(self) -> StableMemory:
+        """An independent memory with the same content; blocks are shared until written."""
+        twin = StableMemory()
+        twin._blocks = dict(self._blocks)
+        twin._wasm_pages = self._wasm_pages
+        twin._changed = None if self._changed is None else set(self._changed)
+        return twin
+
+    def export_state(self) -> MemoryState:
+        """All of its content; blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
+        extents = tuple((number * _BLOCK, block) for number, block in sorted(self._blocks.items()) if block != _ZEROES)
+        return MemoryState(self.size_bytes, extents)
+
+    def take_changes(self) -> MemoryState:
+        """What was written since the last time this was called; the first time, everything."""
+        changed, self._changed = self._changed, set()
+        if changed is None:
+            return self.export_state()
+        extents = tuple((number * _BLOCK, self._blocks.get(number, _ZEROES)) for number in sorted(changed))
+        # What a transaction wrote into pages that it grew, and that were rolled back, lies beyond the end.
+        kept = tuple(extent for extent in extents if extent[0] < self.size_bytes)
+        return MemoryState(self.size_bytes, kept, complete=False)
+
+    def restore(self, state: MemoryState, *, saved: bool = False) -> None:
+        """Replaces the whole content.
+
+        Args:
+            state: complete, as exported.
+            saved: True when it was read from the checkpoint that `take_changes` goes on from.
+
+        Raises:
+            ValueError: an extent ends beyond the length, or the length isn't whole pages.
+        """
+        check_extents(state)
+        if state.length % WASM_PAGE_BYTES:
+            raise ValueError(f"a stable memory of {state.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
+        self._blocks = {}
+        self._wasm_pages = state.length // WASM_PAGE_BYTES
+        for offset, data in state.extents:
+            self.write(offset, data)
+        self._changed = set() if saved else None

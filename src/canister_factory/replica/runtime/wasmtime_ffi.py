@@ -1,0 +1,313 @@
+"""The only module that touches wasmtime's raw C interface, for what its Python classes are too slow for.
+
+Owns: one instantiated Wasm instance: calls, traps, fuel, globals, host callbacks. Does not own: what host functions
+mean, or transactions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import wasmtime
+import wasmtime._ffi
+
+from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, TABLE_EXPORT
+
+# Untyped by its authors; every use of it is in this file.
+_ffi: Any = wasmtime._ffi
+
+_M32 = 0xFFFF_FFFF
+_M64 = 0xFFFF_FFFF_FFFF_FFFF
+_VALUE_SLOTS = 2  # a raw value takes 16 bytes: two slots of 8
+assert ctypes.sizeof(_ffi.wasmtime_val_raw) == 8 * _VALUE_SLOTS
+_FUEL_FOR_SEGMENTS = 1 << 40  # initial segments are copied by generated code, which also burns fuel
+_RawCallback = ctypes.CFUNCTYPE(
+    ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t
+)
+_NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+
+_TRAP_REASONS = {
+    wasmtime.TrapCode.STACK_OVERFLOW: "stack overflow",
+    wasmtime.TrapCode.MEMORY_OUT_OF_BOUNDS: "heap out of bounds",
+    wasmtime.TrapCode.TABLE_OUT_OF_BOUNDS: "table out of bounds",
+    wasmtime.TrapCode.INDIRECT_CALL_TO_NULL: "indirect call to null table entry",
+    wasmtime.TrapCode.BAD_SIGNATURE: "indirect call with a wrong signature",
+    wasmtime.TrapCode.INTEGER_OVERFLOW: "integer overflow",
+    wasmtime.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer division by zero",
+    wasmtime.TrapCode.BAD_CONVERSION_TO_INTEGER: "bad conversion to integer",
+    wasmtime.TrapCode.UNREACHABLE: "unreachable",
+}
+
+
+class WasmTrapError(Exception):
+    """Wasm code trapped by itself.
+
+    Args:
+        reason: such as "unreachable".
+        out_of_fuel: whether it was stopped because its fuel was used up.
+        backtrace: one function of the canister a line, innermost first.
+    """
+
+    def __init__(self, reason: str, *, out_of_fuel: bool = False, backtrace: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.out_of_fuel = out_of_fuel
+        self.backtrace = backtrace
+
+
+class HostFunctionError(Exception):
+    """A host function raised `__cause__` and so ended the execution; `backtrace` says where the canister was."""
+
+    def __init__(self, backtrace: tuple[str, ...]) -> None:
+        super().__init__("a host function raised")
+        self.backtrace = backtrace
+
+
+@dataclass(slots=True)
+class HostCallbacks:
+    """C callbacks for a module's imports, in their order; may serve several instances, one after the other."""
+
+    raw: list[Any] = field(default_factory=list)
+    raised: list[BaseException] = field(default_factory=list)
+
+    def add(self, function: Callable[..., int | None], parameters: Sequence[str], has_result: bool) -> None:
+        """Adds `function`, which gets unsigned integers; `parameters` are "i32" or "i64"."""
+        masks = tuple(_M32 if parameter == "i32" else _M64 for parameter in parameters)
+        self.raw.append(_RawCallback(_callback_body(function, masks, has_result, self.raised)))
+
+
+def _callback_body(
+    function: Callable[..., int | None], masks: tuple[int, ...], has_result: bool, raised: list[BaseException]
+) -> Callable[..., int]:
+    # Written out for the usual shapes: a host function is called some ten times in each execution.
+    def fail(error: BaseException) -> int:
+        raised.append(error)
+        return ctypes.cast(_ffi.wasmtime_trap_new_code(wasmtime.TrapCode.UNREACHABLE.value), ctypes.c_void_p).value or 0
+
+    if has_result:
+
+        def call_for_result(_env: Any, _caller: Any, values: Any, _count: int) -> int:
+            try:
+                values[0] = function(*[values[_VALUE_SLOTS * i] & mask for i, mask in enumerate(masks)])
+            except BaseException as error:
+                return fail(error)
+            return 0
+
+        return call_for_result
+
+    if len(masks) == 3:
+        first, second, third = masks
+
+        def call_with_three(_env: Any, _caller: Any, values: Any, _count: int) -> int:
+            try:
+                function(values[0] & first, values[2] & second, values[4] & third)
+            except BaseException as error:
+                return fail(error)
+            return 0
+
+        return call_with_three
+
+    def call(_env: Any, _caller: Any, values: Any, _count: int) -> int:
+        try:
+            function(*[values[_VALUE_SLOTS * i] & mask for i, mask in enumerate(masks)])
+        except BaseException as error:
+            return fail(error)
+        return 0
+
+    return call
+
+
+class WasmInstance:
+    """An instantiated module. Close it: an open one holds gigabytes of address space.
+
+    Args:
+        imports: the module's import types, in order, as `callbacks` were added.
+        global_exports: names of the globals that `globals` reads and writes.
+        memory_limit: bytes beyond which `memory.grow` returns -1.
+
+    Raises:
+        WasmTrapError: instantiation failed: a segment lies outside its memory or table, or a limit is too small.
+    """
+
+    def __init__(
+        self,
+        engine: wasmtime.Engine,
+        module: wasmtime.Module,
+        imports: Sequence[wasmtime.FuncType],
+        callbacks: HostCallbacks,
+        *,
+        global_exports: Sequence[str],
+        memory_limit: int,
+        table_limit: int,
+    ) -> None:
+        self._store = wasmtime.Store(engine)
+        self._store.set_limits(memory_size=memory_limit, table_elements=table_limit, instances=1)
+        self._raised = callbacks.raised
+        self._context: Any = self._store._context()
+        functions = []
+        for function_type, callback in zip(imports, callbacks.raw, strict=True):
+            function = _ffi.wasmtime_func_t()
+            _ffi.wasmtime_func_new_unchecked(
+                self._context,
+                function_type.ptr(),
+                ctypes.cast(callback, _ffi.wasmtime_func_unchecked_callback_t),
+                None,
+                _NO_FINALIZER,
+                ctypes.byref(function),
+            )
+            functions.append(wasmtime.Func._from_raw(function))
+        self._store.set_fuel(_FUEL_FOR_SEGMENTS)
+        try:
+            self._instance = wasmtime.Instance(self._store, module, functions)
+        except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
+            self._store.close()
+            raise WasmTrapError(f"instantiation failed: {error}") from error
+        self._functions: dict[str, Any] = {}
+        exports = self._instance.exports(self._store)
+        memory = exports[MEMORY_EXPORT]
+        assert isinstance(memory, wasmtime.Memory)
+        self._memory = memory
+        self._memory_ref = ctypes.byref(memory._memory)
+        table = exports.get(TABLE_EXPORT)
+        self._table = table if isinstance(table, wasmtime.Table) else None
+        self._global_values = [_ffi.wasmtime_val_t() for _ in global_exports]
+        self._globals = []
+        for name, value in zip(global_exports, self._global_values, strict=True):
+            variable = exports[name]
+            assert isinstance(variable, wasmtime.Global)
+            self._globals.append((ctypes.byref(variable._global), ctypes.byref(value), variable))
+        self._fuel = ctypes.c_uint64()
+        self._fuel_ref = ctypes.byref(self._fuel)
+
+    def close(self) -> None:
+        """Frees the instance; it must not be used any more."""
+        self._store.close()
+
+    # --- memory ---
+
+    def memory_base(self) -> int:
+        """Address of the linear memory's first byte; it doesn't change while the instance lives."""
+        return ctypes.cast(_ffi.wasmtime_memory_data(self._context, self._memory_ref), ctypes.c_void_p).value or 0
+
+    def memory_bytes(self) -> int:
+        """The linear memory's present length in bytes."""
+        length: int = _ffi.wasmtime_memory_data_size(self._context, self._memory_ref)
+        return length
+
+    def grow_memory(self, wasm_pages: int) -> None:
+        """Raises WasmTrapError where the limit forbids it."""
+        try:
+            self._memory.grow(self._store, wasm_pages)
+        except wasmtime.WasmtimeError as error:
+            raise WasmTrapError(f"the memory can't grow by {wasm_pages} pages: {error}") from error
+
+    # --- globals ---
+
+    def read_globals(self) -> None:
+        """Notes the present values of the globals, for `write_globals`."""
+        get, context = _ffi.wasmtime_global_get, self._context
+        for variable, value, _ in self._globals:
+            get(context, variable, value)
+
+    def write_globals(self) -> None:
+        """Sets the globals to the values last noted."""
+        put, context = _ffi.wasmtime_global_set, self._context
+        for variable, value, _ in self._globals:
+            put(context, variable, value)
+
+    @property
+    def noted_globals(self) -> tuple[int, ...]:
+        """Each noted value as 64 raw bits."""
+        return tuple(value.of.i64 & _M64 for value in self._global_values)
+
+    @noted_globals.setter
+    def noted_globals(self, bits: Sequence[int]) -> None:
+        self.read_globals()  # sets the kinds
+        for value, raw in zip(self._global_values, bits, strict=True):
+            value.of.i64 = raw
+
+    # --- fuel ---
+
+    def set_fuel(self, fuel: int) -> None:
+        _ffi.wasmtime_context_set_fuel(self._context, fuel)
+
+    def fuel(self) -> int:
+        """What is left; right within host functions too."""
+        _ffi.wasmtime_context_get_fuel(self._context, self._fuel_ref)
+        return self._fuel.value
+
+    # --- calls ---
+
+    def call_export(self, name: str) -> None:
+        """Calls an exported function without parameters or results.
+
+        Raises:
+            WasmTrapError: the code trapped.
+            HostFunctionError: a host function raised.
+        """
+        function = self._functions.get(name)
+        if function is None:
+            exported = self._instance.exports(self._store)[name]
+            assert isinstance(exported, wasmtime.Func)
+            function = self._functions[name] = exported._func
+        self._call(function, None, 0)
+
+    def call_table(self, index: int, argument: int, *, is_64: bool) -> None:
+        """Calls the function at `index` of the first table with one pointer-sized argument.
+
+        Raises:
+            WasmTrapError: no such entry, a null entry, another signature, or the code trapped.
+            HostFunctionError: a host function raised.
+        """
+        entry = _ffi.wasmtime_val_t()
+        if self._table is None or not _ffi.wasmtime_table_get(
+            self._context, ctypes.byref(self._table._table), index, ctypes.byref(entry)
+        ):
+            raise WasmTrapError(f"table out of bounds: no entry {index} for the callback")
+        if entry.kind != _ffi.WASMTIME_FUNCREF.value or not entry.of.funcref.store_id:
+            raise WasmTrapError(f"the callback's table entry {index} is null")
+        argument_value = (_ffi.wasmtime_val_t * 1)()
+        argument_value[0].kind = (_ffi.WASMTIME_I64 if is_64 else _ffi.WASMTIME_I32).value
+        if is_64:
+            argument_value[0].of.i64 = argument
+        else:
+            argument_value[0].of.i32 = argument
+        self._call(entry.of.funcref, argument_value, 1)
+
+    def _call(self, function: Any, arguments: Any, count: int) -> None:
+        trap = ctypes.POINTER(_ffi.wasm_trap_t)()
+        # The checked call: it refuses a function of another signature instead of running it.
+        error = _ffi.wasmtime_func_call(
+            self._context, ctypes.byref(function), arguments, count, None, 0, ctypes.byref(trap)
+        )
+        if error:
+            message = str(wasmtime.WasmtimeError._from_ptr(error))
+            self._raise_cause(())
+            raise WasmTrapError(f"the function has a wrong signature: {message}")
+        if trap:
+            self._raise_trap(wasmtime.Trap._from_ptr(trap))
+
+    def _raise_trap(self, trap: wasmtime.Trap) -> NoReturn:
+        backtrace = tuple(frame.func_name or f"function {frame.func_index}" for frame in trap.frames)
+        self._raise_cause(backtrace)
+        code = trap.trap_code
+        reason = _TRAP_REASONS.get(code, "") if code else ""
+        raise WasmTrapError(
+            reason or trap.message.splitlines()[0],
+            out_of_fuel=code is wasmtime.TrapCode.OUT_OF_FUEL,
+            backtrace=backtrace,
+        )
+
+    def _raise_cause(self, backtrace: tuple[str, ...]) -> None:
+        if self._raised:
+            cause = self._raised[0]
+            self._raised.clear()
+            raise HostFunctionError(backtrace) from cause
+
+
+def set_async_stack_size(config: wasmtime.Config, size: int) -> None:
+    """wasmtime ends the process where its limit for Wasm stacks is above this one, so both are set."""
+    _ffi.wasmtime_config_async_stack_size_set(config.ptr(), size)

@@ -1,0 +1,388 @@
+"""Messages executed one at a time: requests, responses, system tasks; their call contexts, cycles and answers.
+
+Owns what one message does to the state, atomically. Does not own the order of messages (`subnet`), what the management
+canister does (`management`), or queries (`queries`).
+
+Sources: interface specification, "Abstract behavior" (call contexts, message execution start, call context starvation,
+canister responses) and "Cycles".
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from canister_factory.replica.runtime.engine import Module
+from canister_factory.replica.runtime.execution import (
+    CanisterError,
+    Entry,
+    Env,
+    Outcome,
+    OutgoingCall,
+    RejectCode,
+    Response,
+)
+from canister_factory.replica.subnet import stopping
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState, Status, text_of
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.messages import (
+    DID_NOT_REPLY,
+    Answer,
+    CallContext,
+    FromCanister,
+    FromIngress,
+    FromSystem,
+    Message,
+    Origin,
+    PendingCall,
+    Request,
+    RequestState,
+    RequestStatus,
+    SystemTask,
+    reject,
+)
+from canister_factory.replica.subnet.state import Listeners, SubnetState
+
+UPDATE_INSTRUCTIONS = 40_000_000_000
+MAX_RESPONSE_BYTES = 2 << 20
+MAX_OUTSTANDING_CALLS = 500
+
+Handler = Callable[[Request], Response | None]
+"""Answers the calls to a canister that is part of the replica. It may lower `request.cycles` (having moved them), raise
+CanisterError to reject, and answer None when it will answer later with `Calls.respond`."""
+
+
+def rejection(error: CanisterError) -> Response:
+    return reject(error.code, error.message, error.error_code)
+
+
+def update_entry(canister_id: bytes, module: Module, method: str) -> Entry:
+    """The entry point that an update call of a method enters.
+
+    Raises:
+        CanisterError: IC0536, no such method; IC0527, a composite query.
+    """
+    if method in module.updates:
+        return Entry.UPDATE
+    if method in module.queries:
+        return Entry.QUERY
+    if method in module.composite_queries:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Error from Canister {text_of(canister_id)}: Composite query '{method}' cannot be called in replicated "
+            "mode; send it as a query.",
+            "IC0527",
+        )
+    raise CanisterError(
+        RejectCode.CANISTER_ERROR,
+        f"Error from Canister {text_of(canister_id)}: Canister has no update method '{method}'.",
+        "IC0536",
+    )
+
+
+class Calls:
+    """Executes messages against the state."""
+
+    def __init__(
+        self, state: SubnetState, prices: Prices, listeners: Listeners, subnet_id: bytes, root_key: bytes
+    ) -> None:
+        self._subnet_id = subnet_id
+        self._state = state
+        self._prices = prices
+        self._listeners = listeners
+        self._root_key = root_key
+        self.builtins: dict[bytes, Handler] = {}
+        # Best-effort deadlines; derived from the pending calls, so a checkpoint doesn't store it.
+        self._deadlines = [
+            (pending.deadline_ns, canister.id, pending.id)
+            for canister in state.canisters.values()
+            for pending in canister.pending_calls.values()
+            if pending.deadline_ns
+        ]
+        heapq.heapify(self._deadlines)
+
+    def process(self, message: Message) -> None:
+        """Executes one message; a failure is answered as a reject and leaves no other trace."""
+        match message:
+            case Request():
+                self._process_request(message)
+            case Answer():
+                self._process_answer(message)
+            case SystemTask():
+                self._process_task(message)
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def _process_request(self, request: Request) -> None:
+        if isinstance(request.origin, FromIngress):
+            self.set_status(request.origin, RequestState.PROCESSING)
+        builtin = self.builtins.get(request.callee)
+        try:
+            if builtin is None:
+                self._update(self._state.canister(request.callee), request)
+            elif (response := builtin(request)) is not None:
+                self.respond(request.origin, response, request.cycles)
+        except CanisterError as error:
+            self.respond(request.origin, rejection(error), request.cycles)
+
+    def _update(self, canister: CanisterState, request: Request) -> None:
+        canister.require_running()
+        module, _ = canister.running_module
+        entry = update_entry(canister.id, module, request.method)
+        least = canister.settings.minimum_incoming_canister_call_cycles
+        if request.from_canister and request.cycles < least:
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Canister {text_of(canister.id)} requires at least {least} cycles attached to a call, "
+                f"but {request.cycles} were.",
+                "IC0406",
+            )
+        prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        canister.require_cycles(self._prices, prepaid)
+        context = CallContext(self._state.next_id(), request.origin, request.caller, request.cycles)
+        canister.contexts[context.id] = context
+        canister.balance -= prepaid
+        outcome, unspent = self._execute(
+            canister, entry, prepaid, context, commit=entry is Entry.UPDATE, method=request.method, arg=request.arg
+        )
+        canister.balance += unspent
+        self._conclude(canister, context, outcome)
+
+    def _process_task(self, task: SystemTask) -> None:
+        canister = self._state.canisters.get(task.canister_id)
+        if canister is None or not self.can_run_tasks(canister):
+            return
+        prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)
+        canister.contexts[context.id] = context
+        canister.balance -= prepaid
+        outcome, unspent = self._execute(canister, task.entry, prepaid, context)
+        canister.balance += unspent
+        self._conclude(canister, context, outcome)
+
+    def can_run_tasks(self, canister: CanisterState) -> bool:
+        """Heartbeats and timers run on running canisters that are not frozen and can prepay the execution."""
+        if canister.status is not Status.RUNNING or canister.instance is None:
+            return False
+        needed = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        return canister.balance >= needed + canister.freezing_threshold_cycles(self._prices)
+
+    # --- responses ---------------------------------------------------------------------------------------------------
+
+    def _process_answer(self, answer: Answer) -> None:
+        canister = self._state.canisters.get(answer.canister_id)
+        if canister is None:  # deleted meanwhile; only late answers of best-effort calls get here
+            self._state.cycles_consumed += answer.refund
+            return
+        canister.balance += answer.refund
+        pending = canister.pending_calls.pop(answer.call_id, None)
+        if pending is None:  # a late answer, after its best-effort call timed out
+            return
+        context = canister.contexts[pending.context_id]
+        context.outstanding -= 1
+        response = answer.response
+        size = len(response.data) + len(response.message.encode())
+        transmission = min(self._prices.call_byte * size, pending.prepaid)
+        self._state.cycles_consumed += transmission
+        unspent = pending.prepaid - transmission
+        outcome = Outcome()
+        if not context.deleted:
+            specific: dict[str, Any] = {"cycles_refunded": answer.refund}
+            if response.code is None:
+                entry, callback = Entry.REPLY_CALLBACK, pending.on_reply
+                specific["arg"] = response.data
+            else:
+                entry, callback = Entry.REJECT_CALLBACK, pending.on_reject
+                specific |= {"reject_code": int(response.code), "reject_message": response.message}
+            outcome, unspent = self._execute(canister, entry, unspent, context, callback=callback, **specific)
+            if outcome.error is not None and pending.on_cleanup is not None:
+                _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, callback=pending.on_cleanup)
+        canister.balance += unspent
+        self._conclude(canister, context, outcome)
+
+    def respond(self, origin: Origin, response: Response, refund: int = 0) -> None:
+        """Sends the answer to a call on its way back, with the cycles that were not accepted."""
+        match origin:
+            case FromIngress():
+                state = RequestState.REPLIED if response.is_reply else RequestState.REJECTED
+                self.set_status(origin, state, response)
+            case FromCanister():
+                self._state.queue.append(Answer(origin.canister_id, origin.call_id, response, refund))
+            case FromSystem():
+                pass
+
+    def set_status(self, origin: FromIngress, state: RequestState, response: Response | None = None) -> None:
+        """Notes where an ingress message stands, and tells the listener."""
+        status = RequestStatus(state, origin, response)
+        self._state.statuses[origin.request_id] = status
+        self._listeners.request_status(origin.request_id, status)
+
+    def _conclude(self, canister: CanisterState, context: CallContext, outcome: Outcome) -> None:
+        """Answers the call if this execution did, or if nothing is left that could; then closes its context."""
+        response = outcome.response if outcome.error is None else None
+        if not context.responded and response is None and context.outstanding == 0:
+            if outcome.error is not None:
+                response = rejection(outcome.error)
+            else:
+                response = reject(
+                    RejectCode.CANISTER_ERROR,
+                    f"Error from Canister {text_of(canister.id)}: Canister did not reply to the call",
+                    DID_NOT_REPLY,
+                )
+        if response is not None and not context.responded:
+            context.responded = True
+            refund, context.cycles = context.cycles, 0
+            self.respond(context.origin, response, refund)
+        if context.responded and context.outstanding == 0:
+            canister.contexts.pop(context.id, None)
+            stopping.finish(canister, self.respond)
+
+    # --- execution ---------------------------------------------------------------------------------------------------
+
+    def environment(self, canister: CanisterState, *, time_ns: int | None = None, **specific: Any) -> Env:
+        """What every execution on this canister is told; `specific` sets the other fields of `Env`."""
+        prices = self._prices
+        return Env(
+            canister_id=canister.id,
+            time_ns=self._state.time_ns if time_ns is None else time_ns,
+            controllers=frozenset(canister.settings.controllers),
+            balance=canister.balance,
+            freezing_threshold_cycles=canister.freezing_threshold_cycles(prices),
+            call_cost=(prices.call + self._response_prepayment, prices.call_byte),
+            max_outgoing_calls=MAX_OUTSTANDING_CALLS - len(canister.pending_calls),
+            canister_status=canister.status.value,
+            canister_version=canister.version,
+            global_timer_ns=canister.global_timer_ns,
+            create_canister_cost=prices.canister_creation,
+            max_response_bytes=MAX_RESPONSE_BYTES,
+            root_key=self._root_key,
+            subnet_id=self._subnet_id,
+            environment_variables=tuple((item.name, item.value) for item in canister.settings.environment_variables),
+            **specific,
+        )
+
+    @property
+    def _response_prepayment(self) -> int:
+        """Reserved by every outgoing call: the largest response and the longest callback; the rest comes back."""
+        return self._prices.of_execution(UPDATE_INSTRUCTIONS) + self._prices.call_byte * MAX_RESPONSE_BYTES
+
+    def _execute(
+        self,
+        canister: CanisterState,
+        entry: Entry,
+        prepaid: int,
+        context: CallContext,
+        *,
+        commit: bool = True,
+        **specific: Any,
+    ) -> tuple[Outcome, int]:
+        """Runs one entry point and applies what it did.
+
+        `prepaid` was taken out of the balance before; the second result is how much of it was not spent.
+        """
+        _, instance = canister.running_module
+        env = self.environment(
+            canister,
+            caller=context.caller,
+            cycles_available=context.cycles,
+            may_reply=not context.responded,
+            deadline_ns=context.deadline_ns,
+            call_context_instructions=context.instructions,
+            **specific,
+        )
+        outcome = instance.execute(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit)
+        cost = min(self._prices.of_execution(outcome.instructions), prepaid)
+        self._state.cycles_consumed += cost
+        self._state.instructions += outcome.instructions
+        context.instructions += outcome.instructions
+        canister.append_logs(outcome.log, self._state.time_ns)
+        if outcome.error is None:
+            # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
+            context.cycles -= outcome.cycles_accepted
+            canister.balance += outcome.cycles_accepted
+            self._state.consume(canister, outcome.cycles_burned)
+            if commit:
+                self.apply(canister, outcome)
+                for call in outcome.calls:
+                    self._send(canister, context, call)
+        return outcome, prepaid - cost
+
+    def apply(self, canister: CanisterState, outcome: Outcome) -> None:
+        """Applies the effects of a successful execution on the canister's own variables."""
+        canister.version += 1
+        if outcome.global_timer_ns is not None:
+            canister.global_timer_ns = outcome.global_timer_ns
+        if outcome.certified_data is not None:
+            canister.certified_data = outcome.certified_data
+            self._listeners.canister_changed(canister.id)
+
+    def _send(self, canister: CanisterState, context: CallContext, call: OutgoingCall) -> None:
+        prepaid = self._response_prepayment
+        canister.balance -= call.cycles + call.fee
+        self._state.cycles_consumed += call.fee - prepaid
+        deadline_ns = 0
+        if call.timeout_seconds is not None:
+            deadline_ns = self._state.time_ns + call.timeout_seconds * SECOND_NS
+        pending = PendingCall(
+            self._state.next_id(),
+            context.id,
+            call.callee,
+            call.on_reply,
+            call.on_reject,
+            call.on_cleanup,
+            prepaid,
+            deadline_ns,
+        )
+        canister.pending_calls[pending.id] = pending
+        context.outstanding += 1
+        if deadline_ns:
+            heapq.heappush(self._deadlines, (deadline_ns, canister.id, pending.id))
+        self._state.queue.append(
+            Request(
+                FromCanister(canister.id, pending.id, deadline_ns),
+                canister.id,
+                call.callee,
+                call.method,
+                call.arg,
+                call.cycles,
+                canister.version,
+            )
+        )
+
+    # --- deadlines, uninstalling -------------------------------------------------------------------------------------
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expire(self, now_ns: int) -> bool:
+        """Gives up on best-effort calls and stop requests whose deadline has passed; whether there were any."""
+        expired = False
+        while self._deadlines and self._deadlines[0][0] <= now_ns:
+            _, canister_id, call_id = heapq.heappop(self._deadlines)
+            canister = self._state.canisters.get(canister_id)
+            if canister is None or call_id not in canister.pending_calls:
+                continue
+            expired = True
+            timeout = reject(RejectCode.SYS_UNKNOWN, "Call timed out: its outcome is unknown.", "IC0202")
+            self._state.queue.append(Answer(canister_id, call_id, timeout))
+        for canister in self._state.canisters.values():
+            expired |= stopping.give_up(canister, now_ns, self.respond)
+        return expired
+
+    def abandon_contexts(self, canister: CanisterState) -> None:
+        """Rejects all open calls of a canister whose code goes away; outstanding calls only bring back their cycles."""
+        for context in list(canister.contexts.values()):
+            if not context.responded:
+                context.responded = True
+                refund, context.cycles = context.cycles, 0
+                self.respond(
+                    context.origin,
+                    reject(RejectCode.CANISTER_REJECT, "Canister has been uninstalled.", "IC0406"),
+                    refund,
+                )
+            context.deleted = True
+            if context.outstanding == 0:
+                del canister.contexts[context.id]
+        stopping.finish(canister, self.respond)

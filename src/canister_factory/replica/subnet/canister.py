@@ -1,0 +1,220 @@
+"""One canister as the subnet sees it: settings, status, code, memories, balance, history.
+
+Owns the data and what can be computed from it alone. Who may change it is decided in `management`, what runs on it in
+`calls`. Principals are raw bytes; times are nanoseconds; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from canister_factory.candid.principal import Principal
+from canister_factory.replica.runtime.engine import Engine, Module
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.subnet.canister_history import Change
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.messages import CallContext, PendingCall, StopWaiter
+
+MANAGEMENT_CANISTER = b""
+SECOND_NS = 1_000_000_000
+DAY_NS = 86_400 * SECOND_NS
+
+MAX_CONTROLLERS = 10
+MAX_HISTORY = 20
+DEFAULT_FREEZING_THRESHOLD_S = 30 * 86_400
+DEFAULT_RESERVED_CYCLES_LIMIT = 5_000_000_000_000
+DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
+DEFAULT_LOG_MEMORY_LIMIT = 4096
+EOP_SECTION = "enhanced-orthogonal-persistence"
+
+
+def text_of(principal: bytes) -> str:
+    """The textual form of a principal, for messages."""
+    return str(Principal(principal))
+
+
+class Status(Enum):
+    """Interface specification, "Canister status"; the values are what `ic0.canister_status` returns."""
+
+    RUNNING = 1
+    STOPPING = 2
+    STOPPED = 3
+
+
+class Audience(Enum):
+    """Who may see logs, snapshots or the status of a canister."""
+
+    CONTROLLERS = "controllers"
+    PUBLIC = "public"
+    ALLOWED_VIEWERS = "allowed_viewers"
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    audience: Audience = Audience.CONTROLLERS
+    viewers: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentVariable:
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Interface specification, "IC method create_canister". Percent, bytes; the freezing threshold in seconds."""
+
+    controllers: tuple[bytes, ...] = ()
+    compute_allocation: int = 0
+    memory_allocation: int = 0
+    freezing_threshold: int = DEFAULT_FREEZING_THRESHOLD_S
+    reserved_cycles_limit: int = DEFAULT_RESERVED_CYCLES_LIMIT
+    log_visibility: Visibility = Visibility()
+    status_visibility: Visibility = Visibility()
+    snapshot_visibility: Visibility = Visibility()
+    log_memory_limit: int = DEFAULT_LOG_MEMORY_LIMIT
+    minimum_incoming_canister_call_cycles: int = 0
+    wasm_memory_limit: int = DEFAULT_WASM_MEMORY_LIMIT
+    wasm_memory_threshold: int = 0
+    environment_variables: tuple[EnvironmentVariable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    index: int
+    timestamp_ns: int
+    content: str
+
+
+@dataclass(slots=True)
+class CanisterState:
+    """Everything the subnet knows about one canister.
+
+    `module`, `instance` and `stable` belong to the runtime; a checkpoint stores them apart from the other fields.
+    """
+
+    id: bytes
+    settings: Settings
+    balance: int = 0
+    status: Status = Status.RUNNING
+    version: int = 0
+    certified_data: bytes = b""
+    global_timer_ns: int = 0
+    last_heartbeat_ns: int = 0
+    chunks: dict[bytes, bytes] = field(default_factory=dict)  # SHA-256 -> chunk
+    history: list[Change] = field(default_factory=list)
+    history_length: int = 0
+    logs: list[LogRecord] = field(default_factory=list)
+    log_count: int = 0
+    contexts: dict[int, CallContext] = field(default_factory=dict)
+    pending_calls: dict[int, PendingCall] = field(default_factory=dict)
+    stop_waiters: list[StopWaiter] = field(default_factory=list)
+    module: Module | None = field(default=None, metadata={"runtime": True})
+    instance: Instance | None = field(default=None, metadata={"runtime": True})
+    stable: StableMemory = field(default_factory=StableMemory, metadata={"runtime": True})
+
+    def __repr__(self) -> str:
+        code = self.module.hash.hex()[:12] if self.module else "no code"
+        return f"<CanisterState {text_of(self.id)} {self.status.name.lower()} {code} balance={self.balance}>"
+
+    def is_controller(self, principal: bytes) -> bool:
+        return principal in self.settings.controllers
+
+    def may_see(self, visibility: Visibility, principal: bytes) -> bool:
+        if visibility.audience is Audience.PUBLIC or self.is_controller(principal):
+            return True
+        return visibility.audience is Audience.ALLOWED_VIEWERS and principal in visibility.viewers
+
+    @property
+    def running_module(self) -> tuple[Module, Instance]:
+        """The installed code.
+
+        Raises:
+            CanisterError: IC0537, when the canister is empty.
+        """
+        if self.module is None or self.instance is None:
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Error from Canister {text_of(self.id)}: Attempted to execute a message, but the canister contains no "
+                "Wasm module. Install code first.",
+                "IC0537",
+            )
+        return self.module, self.instance
+
+    def new_instance(self, engine: Engine, module: Module, stable: StableMemory) -> Instance:
+        """An instance for this canister, with its limit on Wasm memory; the canister doesn't use it yet."""
+        return Instance(engine, module, stable, memory_limit=self.settings.wasm_memory_limit or None)
+
+    def require_running(self) -> None:
+        """Raises CanisterError (IC0508, IC0509) when the canister takes no messages."""
+        if self.status is Status.STOPPED:
+            raise CanisterError(RejectCode.CANISTER_ERROR, f"Canister {text_of(self.id)} is stopped", "IC0508")
+        if self.status is Status.STOPPING:
+            raise CanisterError(RejectCode.CANISTER_ERROR, f"Canister {text_of(self.id)} is stopping", "IC0509")
+
+    # --- sizes and costs ---------------------------------------------------------------------------------------------
+
+    def memory_metrics(self) -> dict[str, int]:
+        """Sizes in bytes, by the names of `canister_status`' `memory_metrics`."""
+        module = self.module
+        sections = sum(len(name) + len(data) for name, (_, data) in module.custom_sections.items()) if module else 0
+        return {
+            "wasm_memory_size": self.instance.memory_bytes if self.instance else 0,
+            "stable_memory_size": self.stable.size_bytes,
+            "global_memory_size": 0,
+            "wasm_binary_size": len(module.wasm) if module else 0,
+            "custom_sections_size": sections,
+            "canister_history_size": 64 * len(self.history),
+            "wasm_chunk_store_size": sum(map(len, self.chunks.values())),
+            "snapshots_size": 0,
+            "log_memory_store_size": sum(len(record.content.encode()) for record in self.logs),
+        }
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(self.memory_metrics().values())
+
+    def storage_cost(self, prices: Prices, duration_ns: int) -> int:
+        """Cycles for keeping this canister (memory or its allocation, compute allocation) for a while."""
+        size = max(self.memory_bytes, self.settings.memory_allocation)
+        return prices.of_storage(size, self.settings.compute_allocation, duration_ns)
+
+    def freezing_threshold_cycles(self, prices: Prices) -> int:
+        """The balance under which the canister is frozen: what it burns idle in `freezing_threshold` seconds."""
+        return self.storage_cost(prices, self.settings.freezing_threshold * SECOND_NS)
+
+    def require_cycles(self, prices: Prices, needed: int) -> None:
+        """Raises CanisterError (IC0207) unless `needed` cycles can be spent without freezing the canister."""
+        missing = self.freezing_threshold_cycles(prices) + needed - self.balance
+        if missing > 0:
+            raise CanisterError(
+                RejectCode.SYS_TRANSIENT,
+                f"Canister {text_of(self.id)} is out of cycles: please top up the canister with at least {missing} "
+                "additional cycles",
+                "IC0207",
+            )
+
+    # --- records -----------------------------------------------------------------------------------------------------
+
+    def record(self, change: Change) -> None:
+        """Adds to the history, of which the newest 20 changes are kept."""
+        self.history = [*self.history, change][-MAX_HISTORY:]
+        self.history_length += 1
+
+    def append_logs(self, lines: Iterable[str], now_ns: int) -> None:
+        """Adds log lines; the oldest go once the contents exceed `log_memory_limit` bytes."""
+        added = False
+        for line in lines:
+            self.logs.append(LogRecord(self.log_count, now_ns, line))
+            self.log_count += 1
+            added = True
+        if not added:
+            return
+        size = sum(len(record.content.encode()) for record in self.logs)
+        while self.logs and size > self.settings.log_memory_limit:
+            size -= len(self.logs.pop(0).content.encode())

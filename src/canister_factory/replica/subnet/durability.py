@@ -1,0 +1,51 @@
+"""What a subnet asks of the place that keeps its state, and what that place may ask of the subnet.
+
+Owns these two interfaces and the error. Does not own how state is kept (`store`), which imports the subnet's state: so
+that the rooms know each other one way only.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.state import SubnetState
+
+
+class CheckpointError(Exception):
+    """A state directory can't be read or written; the message names it and says what to do.
+
+    `durable`: whether what was noted before is durable all the same; None: it isn't known.
+    """
+
+    durable: bool | None = False
+
+
+class Replayable(Protocol):
+    """What inputs are executed on again: a subnet."""
+
+    @property
+    def state(self) -> SubnetState: ...
+
+    def enqueue(self, request: Request) -> None: ...
+
+    def execute_round_at(self, now_ns: int, max_messages: int) -> bool: ...
+
+
+class Durability(Protocol):
+    """Keeps a subnet's state: what was noted is durable once it is committed.
+
+    Each method raises `CheckpointError` when the place can't be read or written.
+    """
+
+    def load(self) -> SubnetState | None: ...
+
+    def replay(self, subnet: Replayable) -> None: ...
+
+    def note_submitted(self, request: Request) -> None: ...
+
+    def note_round(self, now_ns: int, max_messages: int, state: SubnetState) -> None: ...
+
+    def commit(self, state: SubnetState) -> None: ...
+
+    def close(self, state: SubnetState) -> None: ...

@@ -1,0 +1,128 @@
+"""Whether the subnet takes an ingress message: what a replica checks before it answers anything certified.
+
+Owns the refusals. They are cheap, uncertified and change no state. Does not own signatures and expiry (`http_api`) or
+the execution of what was taken (`calls`).
+
+Source: interface specification, "Request: Call" and "Canister inspect_message".
+"""
+
+from __future__ import annotations
+
+from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.subnet.calls import Calls, update_entry
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.management_interface import INGRESS_METHODS, decode_argument, method_type
+from canister_factory.replica.subnet.messages import FromIngress, Request
+from canister_factory.replica.subnet.state import SubnetState
+
+INSPECT_INSTRUCTIONS = 200_000_000
+MAX_QUEUED_MESSAGES = 5_000
+# Methods whose ingress fee nobody can be asked for: they give cycles, or thaw a frozen canister.
+FREE_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister", "update_settings")
+OPEN_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister")
+
+
+def ingress_bytes(request: Request) -> int:
+    """The size that is charged: callee, method, argument and sender."""
+    return len(request.callee) + len(request.method) + len(request.arg) + len(request.caller)
+
+
+def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
+    """The canister that pays for an ingress message; None where it is free, or its argument names no canister."""
+    if request.callee != MANAGEMENT_CANISTER:
+        return state.canisters.get(request.callee)
+    field = INGRESS_METHODS.get(request.method)
+    if field is None or request.method in FREE_METHODS:
+        return None
+    try:
+        argument = decode_argument(request.method, request.arg)
+    except CanisterError:  # said in the answer
+        return None
+    return state.canisters.get(argument[field].bytes)
+
+
+def check(state: SubnetState, calls: Calls, prices: Prices, request: Request, now_ns: int) -> None:
+    """Refuses an ingress message that must not be executed.
+
+    Raises:
+        CanisterError: why it is refused; to be answered as a non-replicated rejection.
+    """
+    if len(state.queue) >= MAX_QUEUED_MESSAGES:
+        raise CanisterError(
+            RejectCode.SYS_TRANSIENT,
+            f"{len(state.queue)} messages wait for execution, the limit is {MAX_QUEUED_MESSAGES}; try again later.",
+            "IC0201",
+        )
+    assert isinstance(request.origin, FromIngress)
+    effective_canister_id = request.origin.effective_canister_id
+    if request.callee == MANAGEMENT_CANISTER:
+        _check_management(state, request, effective_canister_id)
+    else:
+        _require_effective_id(request, request.callee, effective_canister_id)
+        if request.callee in calls.builtins:
+            return
+        state.canister(request.callee).require_running()
+    payer = fee_payer(state, request)
+    if payer is not None:
+        payer.require_cycles(prices, prices.of_ingress(ingress_bytes(request)))
+    if request.callee != MANAGEMENT_CANISTER:
+        _inspect(state.canister(request.callee), calls, request, now_ns)
+
+
+def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> None:
+    method_type(request.method)
+    if request.method not in INGRESS_METHODS:
+        raise CanisterError(
+            RejectCode.CANISTER_REJECT,
+            f"Management method {request.method} cannot be called by ingress messages, only by canisters.",
+            "IC0406",
+        )
+    argument = decode_argument(request.method, request.arg)
+    field = INGRESS_METHODS[request.method]
+    if field is None:
+        return
+    target = argument[field].bytes
+    _require_effective_id(request, target, effective_canister_id)
+    canister = state.canister(target)
+    if request.method in OPEN_METHODS or canister.is_controller(request.caller):
+        return
+    if request.method == "canister_status" and canister.may_see(canister.settings.status_visibility, request.caller):
+        return
+    raise CanisterError(
+        RejectCode.CANISTER_ERROR,
+        f"Only controllers of canister {text_of(target)} can call ic00 method {request.method}",
+        "IC0512",
+    )
+
+
+def _require_effective_id(request: Request, expected: bytes, given: bytes) -> None:
+    if given != expected:
+        raise CanisterError(
+            RejectCode.DESTINATION_INVALID,
+            f"A call of {request.method} on canister {text_of(expected)} was sent to the effective canister id "
+            f"{text_of(given)}; send it to {text_of(expected)}.",
+            "IC0408",
+        )
+
+
+def _inspect(canister: CanisterState, calls: Calls, request: Request, now_ns: int) -> None:
+    module, instance = canister.running_module
+    update_entry(canister.id, module, request.method)
+    if not module.has(Entry.INSPECT_MESSAGE):
+        return
+    env = calls.environment(
+        canister,
+        time_ns=now_ns,
+        method=request.method,
+        arg=request.arg,
+        caller=request.caller,
+        in_replicated_execution=False,
+    )
+    outcome = instance.execute(Entry.INSPECT_MESSAGE, env, instruction_limit=INSPECT_INSTRUCTIONS, commit=False)
+    if outcome.error is not None:
+        raise outcome.error
+    if not outcome.message_accepted:
+        raise CanisterError(
+            RejectCode.CANISTER_REJECT, f"Canister {text_of(canister.id)} rejected the message", "IC0406"
+        )

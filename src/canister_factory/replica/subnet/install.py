@@ -1,0 +1,178 @@
+"""Installing and removing code.
+
+Owns the steps of install, reinstall and upgrade, and that a failure in any of them leaves the canister as it was.
+Does not own who may install (`management`) or running Wasm (`instance`).
+
+Source: interface specification, "IC method install_code" and "IC method uninstall_code".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from canister_factory.replica.runtime.engine import Engine, Module
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.subnet.calls import Calls
+from canister_factory.replica.subnet.canister import EOP_SECTION, CanisterState, text_of
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.state import SubnetState
+
+INSTALL_INSTRUCTIONS = 300_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is to be installed. `mode`: install, reinstall, upgrade; `memory_persistence`: keep, replace or None."""
+
+    mode: str
+    wasm: bytes
+    arg: bytes
+    caller: bytes
+    skip_pre_upgrade: bool = False
+    memory_persistence: str | None = None
+
+
+def install(
+    installation: Installation,
+    canister: CanisterState,
+    engine: Engine,
+    calls: Calls,
+    state: SubnetState,
+    prices: Prices,
+) -> Module:
+    """Installs code on a canister and charges it, also where it fails.
+
+    Raises:
+        CanisterError: refused, or the canister's code trapped; the canister is as it was, less the charge.
+    """
+    _check_mode(installation, canister)
+    module = engine.compile(installation.wasm)
+    _check_persistence(installation, canister, module)
+    prepaid = prices.of_execution(INSTALL_INSTRUCTIONS)
+    canister.require_cycles(prices, prepaid)
+    canister.balance -= prepaid
+    steps = _Steps(installation, canister, engine, calls)
+    try:
+        outcomes, instance = steps.run(module)
+    finally:
+        cost = min(prices.of_execution(steps.instructions), prepaid)
+        state.instructions += steps.instructions
+        state.cycles_consumed += cost
+        canister.balance += prepaid - cost
+        canister.append_logs(steps.log, state.time_ns)
+    if canister.instance is not None:
+        canister.instance.close()
+    canister.module, canister.instance, canister.stable = module, instance, steps.stable
+    canister.global_timer_ns = 0  # timers don't survive a change of code
+    if installation.mode != "upgrade":
+        canister.certified_data = b""
+    for outcome in outcomes:
+        state.consume(canister, outcome.cycles_burned)
+        calls.apply(canister, outcome)
+    return module
+
+
+def uninstall(canister: CanisterState, calls: Calls) -> None:
+    """Removes code, memories, chunks and logs, and rejects open calls. Keeps settings, balance and history."""
+    if canister.instance is not None:
+        canister.instance.close()
+    canister.module = canister.instance = None
+    canister.stable = StableMemory()
+    canister.certified_data = b""
+    canister.global_timer_ns = 0
+    canister.chunks = {}
+    canister.logs = []
+    canister.version += 1
+    calls.abandon_contexts(canister)
+
+
+def _check_mode(installation: Installation, canister: CanisterState) -> None:
+    name = text_of(canister.id)
+    if installation.mode == "install" and canister.module is not None:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Canister {name} cannot be installed because the canister is not empty. Try installing with "
+            "mode='reinstall' instead.",
+            "IC0514",
+        )
+    if installation.mode == "upgrade" and canister.module is None:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Canister {name} cannot be upgraded because the canister contains no Wasm module. Use mode='install'.",
+            "IC0537",
+        )
+
+
+def _check_persistence(installation: Installation, canister: CanisterState, module: Module) -> None:
+    if installation.mode != "upgrade" or canister.module is None:
+        return
+    if installation.memory_persistence is None and canister.module.enhanced_orthogonal_persistence:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            "Missing upgrade option: Enhanced orthogonal persistence requires the `wasm_memory_persistence` upgrade "
+            "option.",
+            "IC0504",
+        )
+    if installation.memory_persistence == "keep" and not module.enhanced_orthogonal_persistence:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            "Invalid upgrade option: `wasm_memory_persistence = opt keep` requires that the new module supports "
+            f"enhanced orthogonal persistence (has the custom section {EOP_SECTION}).",
+            "IC0504",
+        )
+
+
+class _Steps:
+    """Runs the entry points of one installation; instructions and log are there afterwards, however it ended."""
+
+    def __init__(self, installation: Installation, canister: CanisterState, engine: Engine, calls: Calls) -> None:
+        self._installation = installation
+        self._canister = canister
+        self._engine = engine
+        self._calls = calls
+        self.stable = StableMemory()
+        self.instructions = 0
+        self.log: list[str] = []
+
+    def run(self, module: Module) -> tuple[list[Outcome], Instance]:
+        """The outcomes of the steps and the new instance; `stable` is the new stable memory.
+
+        The canister's own instance and memory are left alone: pre_upgrade runs on a copy.
+
+        Raises:
+            CanisterError: a step trapped.
+        """
+        canister, installation = self._canister, self._installation
+        outcomes: list[Outcome] = []
+        opened: list[Instance] = []
+        try:
+            old = canister.instance if installation.mode == "upgrade" else None
+            if old is not None:
+                self.stable = canister.stable.fork()
+                if old.module.has(Entry.PRE_UPGRADE) and not installation.skip_pre_upgrade:
+                    old = old.fork(self.stable)
+                    opened.append(old)
+                    outcomes.append(self._step(old, Entry.PRE_UPGRADE, b""))
+            instance = canister.new_instance(self._engine, module, self.stable)
+            opened.append(instance)
+            if old is not None and installation.memory_persistence == "keep":
+                instance.carry_over_memory_from(old)
+            outcomes.append(self._step(instance, Entry.START, b""))
+            last = Entry.POST_UPGRADE if old is not None else Entry.INIT
+            outcomes.append(self._step(instance, last, installation.arg))
+            opened.remove(instance)
+            return outcomes, instance
+        finally:
+            for unneeded in opened:
+                unneeded.close()
+
+    def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Outcome:
+        env = self._calls.environment(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
+        outcome = instance.execute(entry, env, instruction_limit=INSTALL_INSTRUCTIONS - self.instructions)
+        self.instructions += outcome.instructions
+        self.log += outcome.log
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome

@@ -1,0 +1,370 @@
+"""The management canister `aaaaa-aa`: creates, configures, installs, stops and deletes canisters.
+
+Owns what its methods do and who may call them. Does not own their Candid types (`management_interface`), settings
+(`canister_settings`), installation (`install`), or the rules for ingress (`ingress`).
+
+Source: interface specification, "The IC management canister".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.subnet import chunk_store, stopping
+from canister_factory.replica.subnet.calls import Calls
+from canister_factory.replica.subnet.canister import (
+    DAY_NS,
+    CanisterState,
+    Settings,
+    Status,
+    Visibility,
+    text_of,
+)
+from canister_factory.replica.subnet.canister_history import Change, change_record
+from canister_factory.replica.subnet.canister_settings import changed_settings, settings_record
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.install import Installation, install, uninstall
+from canister_factory.replica.subnet.management_interface import decode_argument, encode_result, method_type
+from canister_factory.replica.subnet.messages import FromCanister, Request
+from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, Listeners, SubnetState
+
+DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
+
+_QUERY_STATISTICS = (
+    "num_calls_total",
+    "num_instructions_total",
+    "request_payload_bytes_total",
+    "response_payload_bytes_total",
+)
+
+Argument = dict[str, Any]
+Result = tuple[Any, ...]
+
+
+def require_controller(canister: CanisterState, caller: bytes) -> None:
+    """Raises CanisterError (IC0512) unless the caller controls the canister."""
+    if not canister.is_controller(caller):
+        controllers = " ".join(text_of(controller) for controller in canister.settings.controllers)
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"Only the controllers of the canister {text_of(canister.id)} can control it.\n"
+            f"Canister's controllers: {controllers}\nSender's ID: {text_of(caller)}",
+            "IC0512",
+        )
+
+
+def _require_owner(canister: CanisterState, caller: bytes) -> None:
+    """Controllers, and the canister about itself."""
+    if caller != canister.id:
+        require_controller(canister, caller)
+
+
+def _require_audience(canister: CanisterState, visibility: Visibility, caller: bytes) -> None:
+    if caller != canister.id and not canister.may_see(visibility, caller):
+        require_controller(canister, caller)
+
+
+class Management:
+    """The methods, as a builtin of `Calls`."""
+
+    def __init__(self, state: SubnetState, calls: Calls, engine: Engine, prices: Prices, listeners: Listeners) -> None:
+        self._state = state
+        self._calls = calls
+        self._engine = engine
+        self._prices = prices
+        self._listeners = listeners
+        self._methods: dict[str, Callable[[Request, Argument], Result | None]] = {
+            "create_canister": self._create_canister,
+            "provisional_create_canister_with_cycles": self._provisional_create,
+            "provisional_top_up_canister": self._provisional_top_up,
+            "update_settings": self._update_settings,
+            "upload_chunk": self._upload_chunk,
+            "clear_chunk_store": self._clear_chunk_store,
+            "stored_chunks": self._stored_chunks,
+            "install_code": self._install_code,
+            "install_chunked_code": self._install_chunked_code,
+            "uninstall_code": self._uninstall_code,
+            "start_canister": self._start_canister,
+            "stop_canister": self._stop_canister,
+            "delete_canister": self._delete_canister,
+            "deposit_cycles": self._deposit_cycles,
+            "canister_status": self._canister_status,
+            "canister_info": self._canister_info,
+            "raw_rand": self._raw_rand,
+            "fetch_canister_logs": self._fetch_canister_logs,
+        }
+
+    def handle(self, request: Request) -> Response | None:
+        """Executes one call; None when it is answered later.
+
+        Raises:
+            CanisterError: the call is rejected.
+        """
+        argument = decode_argument(request.method, request.arg)
+        result = self._methods[request.method](request, argument)
+        return None if result is None else encode_result(request.method, result)
+
+    def query(self, request: Request) -> Response:
+        """Executes a query call: only methods that the interface declares as queries.
+
+        Raises:
+            CanisterError: the query is rejected.
+        """
+        if not method_type(request.method).is_query:
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Management canister aaaaa-aa has no query method '{request.method}'",
+                "IC0536",
+            )
+        response = self.handle(request)
+        assert response is not None
+        return response
+
+    # --- creation and cycles -----------------------------------------------------------------------------------------
+
+    def _create_canister(self, request: Request, argument: Argument) -> Result:
+        if not request.from_canister:
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT, "create_canister can only be called by canisters.", "IC0406"
+            )
+        fee = self._prices.canister_creation
+        if request.cycles < fee:
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT,
+                f"Creating a canister requires a fee of {fee} that is deducted from the canister's initial balance but "
+                f"only {request.cycles} cycles were received with the create_canister request.",
+                "IC0403",
+            )
+        canister = self._new_canister(request, argument, None)
+        canister.balance = request.cycles - fee
+        self._state.cycles_consumed += fee
+        request.cycles = 0
+        return ({"canister_id": Principal(canister.id)},)
+
+    def _provisional_create(self, request: Request, argument: Argument) -> Result:
+        specified = argument["specified_id"]
+        canister = self._new_canister(request, argument, None if specified is None else specified.bytes)
+        amount = argument["amount"]
+        self._state.mint(canister, DEFAULT_PROVISIONAL_CYCLES if amount is None else amount)
+        return ({"canister_id": Principal(canister.id)},)
+
+    def _new_canister(self, request: Request, argument: Argument, specified_id: bytes | None) -> CanisterState:
+        settings = changed_settings(Settings(controllers=(request.caller,)), argument["settings"])
+        if specified_id is None:
+            canister_id = self._state.next_canister_id()
+        else:
+            canister_id = self._checked_specified_id(specified_id)
+        now = self._state.time_ns
+        canister = CanisterState(canister_id, settings, version=1, last_heartbeat_ns=now, stable=StableMemory())
+        canister.record(self._change(request, argument, canister, "creation", controllers=settings.controllers))
+        self._state.canisters[canister_id] = canister
+        self._listeners.canister_changed(canister_id)
+        return canister
+
+    def _checked_specified_id(self, canister_id: bytes) -> bytes:
+        shown = text_of(canister_id)
+        if canister_id in self._state.canisters:
+            raise CanisterError(
+                RejectCode.SYS_TRANSIENT,
+                f"Unsuccessful canister creation: canister id {shown} already exists.",
+                "IC0205",
+            )
+        if len(canister_id) != 10 or not canister_id.endswith(CANISTER_ID_SUFFIX):
+            raise CanisterError(RejectCode.CANISTER_REJECT, f"The `specified_id` {shown} is no canister id.", "IC0408")
+        if self._state.is_allocated_here(canister_id):
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT,
+                f"The `specified_id` {shown} lies in the range from which this network gives ids; leave it out, or "
+                "give one outside of it.",
+                "IC0408",
+            )
+        return canister_id
+
+    def _provisional_top_up(self, request: Request, argument: Argument) -> Result:
+        self._state.mint(self._target(argument), argument["amount"])
+        return ()
+
+    def _deposit_cycles(self, request: Request, argument: Argument) -> Result:
+        canister = self._target(argument)
+        canister.balance += request.cycles
+        request.cycles = 0
+        return ()
+
+    # --- settings and lifecycle --------------------------------------------------------------------------------------
+
+    def _update_settings(self, request: Request, argument: Argument) -> Result:
+        canister = self._controlled(request, argument)
+        before, after = canister.settings, changed_settings(canister.settings, argument["settings"])
+        canister.settings = after
+        canister.version += 1
+        if after.wasm_memory_limit != before.wasm_memory_limit and canister.instance is not None:
+            module, former = canister.running_module
+            canister.instance = canister.new_instance(self._engine, module, canister.stable)
+            canister.instance.restore(former.export_state())
+            former.close()
+        if after.controllers != before.controllers:
+            change = self._change(request, argument, canister, "controllers_change", controllers=after.controllers)
+            canister.record(change)
+            self._listeners.canister_changed(canister.id)
+        return ()
+
+    def _start_canister(self, request: Request, argument: Argument) -> Result:
+        stopping.start(self._controlled(request, argument), self._calls.respond)
+        return ()
+
+    def _stop_canister(self, request: Request, argument: Argument) -> None:
+        canister = self._controlled(request, argument)
+        stopping.stop(canister, request.origin, request.cycles, self._state.time_ns, self._calls.respond)
+
+    def _delete_canister(self, request: Request, argument: Argument) -> Result:
+        canister = self._controlled(request, argument)
+        if canister.status is not Status.STOPPED:
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Canister {text_of(canister.id)} must be stopped before it is deleted.",
+                "IC0510",
+            )
+        self._state.consume(canister, canister.balance)
+        if canister.instance is not None:
+            canister.instance.close()
+        del self._state.canisters[canister.id]
+        self._listeners.canister_changed(canister.id)
+        return ()
+
+    # --- code --------------------------------------------------------------------------------------------------------
+
+    def _upload_chunk(self, request: Request, argument: Argument) -> Result:
+        canister = self._owned(request, argument)
+        return ({"hash": chunk_store.upload(canister, argument["chunk"])},)
+
+    def _clear_chunk_store(self, request: Request, argument: Argument) -> Result:
+        self._owned(request, argument).chunks.clear()
+        return ()
+
+    def _stored_chunks(self, request: Request, argument: Argument) -> Result:
+        return ([{"hash": digest} for digest in self._owned(request, argument).chunks],)
+
+    def _install_code(self, request: Request, argument: Argument) -> Result:
+        canister = self._controlled(request, argument)
+        return self._install(request, argument, canister, argument["wasm_module"])
+
+    def _install_chunked_code(self, request: Request, argument: Argument) -> Result:
+        canister = self._controlled(request, argument, "target_canister")
+        store = canister
+        if argument["store_canister"] is not None:
+            store = self._owned(request, argument, "store_canister")
+        hashes = [item["hash"] for item in argument["chunk_hashes_list"]]
+        wasm = chunk_store.assemble(store, hashes, argument["wasm_module_hash"])
+        return self._install(request, argument, canister, wasm)
+
+    def _install(self, request: Request, argument: Argument, canister: CanisterState, wasm: bytes) -> Result:
+        mode: Case = argument["mode"]
+        options = (mode.value if mode.tag == "upgrade" else None) or {}
+        persistence = options.get("wasm_memory_persistence")
+        installation = Installation(
+            mode=str(mode.tag),
+            wasm=wasm,
+            arg=argument["arg"],
+            caller=request.caller,
+            skip_pre_upgrade=bool(options.get("skip_pre_upgrade")),
+            memory_persistence=None if persistence is None else str(persistence.tag),
+        )
+        module = install(installation, canister, self._engine, self._calls, self._state, self._prices)
+        canister.record(
+            self._change(
+                request, argument, canister, "code_deployment", mode=installation.mode, module_hash=module.hash
+            )
+        )
+        self._listeners.canister_changed(canister.id)
+        return ()
+
+    def _uninstall_code(self, request: Request, argument: Argument) -> Result:
+        canister = self._controlled(request, argument)
+        uninstall(canister, self._calls)
+        canister.record(self._change(request, argument, canister, "code_uninstall"))
+        self._listeners.canister_changed(canister.id)
+        return ()
+
+    # --- information -------------------------------------------------------------------------------------------------
+
+    def _canister_status(self, request: Request, argument: Argument) -> Result:
+        canister = self._target(argument)
+        _require_audience(canister, canister.settings.status_visibility, request.caller)
+        metrics = canister.memory_metrics()
+        return (
+            {
+                "status": Case(canister.status.name.lower()),
+                "ready_for_migration": canister.status is Status.STOPPED,
+                "version": canister.version,
+                "settings": settings_record(canister.settings),
+                "module_hash": canister.module.hash if canister.module else None,
+                "memory_size": sum(metrics.values()),
+                "memory_metrics": metrics,
+                "cycles": canister.balance,
+                "reserved_cycles": 0,
+                "idle_cycles_burned_per_day": canister.storage_cost(self._prices, DAY_NS),
+                "query_stats": dict.fromkeys(_QUERY_STATISTICS, 0),  # collected by real subnets over many nodes
+            },
+        )
+
+    def _canister_info(self, request: Request, argument: Argument) -> Result:
+        if not request.from_canister:
+            raise CanisterError(RejectCode.CANISTER_REJECT, "canister_info can only be called by canisters.", "IC0406")
+        canister = self._target(argument)
+        wanted = argument["num_requested_changes"] or 0
+        changes = canister.history[-wanted:] if wanted else []
+        return (
+            {
+                "total_num_changes": canister.history_length,
+                "recent_changes": [change_record(change) for change in changes],
+                "module_hash": canister.module.hash if canister.module else None,
+                "controllers": [Principal(controller) for controller in canister.settings.controllers],
+            },
+        )
+
+    def _raw_rand(self, request: Request, argument: Argument) -> Result:
+        return (self._state.draw_randomness(),)
+
+    def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
+        canister = self._target(argument)
+        _require_audience(canister, canister.settings.log_visibility, request.caller)
+        records = [
+            {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
+            for record in canister.logs
+        ]
+        return ({"canister_log_records": records},)
+
+    # --- access and records ------------------------------------------------------------------------------------------
+
+    def _target(self, argument: Argument, field: str = "canister_id") -> CanisterState:
+        return self._state.canister(argument[field].bytes)
+
+    def _controlled(self, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
+        canister = self._target(argument, field)
+        require_controller(canister, request.caller)
+        return canister
+
+    def _owned(self, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
+        canister = self._target(argument, field)
+        _require_owner(canister, request.caller)
+        return canister
+
+    def _change(
+        self, request: Request, argument: Argument, canister: CanisterState, kind: str, **details: Any
+    ) -> Change:
+        stated = argument["sender_canister_version"]
+        return Change(
+            timestamp_ns=self._state.time_ns,
+            canister_version=canister.version,
+            actor=request.caller,
+            from_canister=isinstance(request.origin, FromCanister),
+            actor_version=stated,
+            kind=kind,
+            **details,
+        )

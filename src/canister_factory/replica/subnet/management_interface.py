@@ -1,0 +1,81 @@
+"""The management canister's methods and their Candid arguments.
+
+Owns the interface (`management.did`), decoding of arguments, encoding of results, and which methods ingress may call.
+What the methods do is in `management`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from canister_factory.candid.decode import decode
+from canister_factory.candid.did import parse_did
+from canister_factory.candid.encode import encode
+from canister_factory.candid.errors import CandidError
+from canister_factory.candid.types import Func, Service, resolve
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+
+# Methods that users may call, by the field of the argument that is the effective canister id ("Effective canister id").
+# The provisional creation has none: any canister id of the subnet serves.
+INGRESS_METHODS: dict[str, str | None] = {
+    "provisional_create_canister_with_cycles": None,
+    "provisional_top_up_canister": "canister_id",
+    "update_settings": "canister_id",
+    "upload_chunk": "canister_id",
+    "clear_chunk_store": "canister_id",
+    "stored_chunks": "canister_id",
+    "install_code": "canister_id",
+    "install_chunked_code": "target_canister",
+    "uninstall_code": "canister_id",
+    "start_canister": "canister_id",
+    "stop_canister": "canister_id",
+    "delete_canister": "canister_id",
+    "canister_status": "canister_id",
+}
+
+
+@cache
+def _methods() -> dict[str, Func]:
+    text = files("canister_factory.replica.subnet").joinpath("management.did").read_text(encoding="utf-8")
+    service = parse_did(text).service
+    assert service is not None
+    resolved = resolve(service)
+    assert isinstance(resolved, Service)
+    return {name: resolved.method(name) for name, _ in resolved.methods}
+
+
+def method_type(method: str) -> Func:
+    """The Candid type of a method.
+
+    Raises:
+        CanisterError: IC0536, there is no such method.
+    """
+    found = _methods().get(method)
+    if found is None:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR, f"Management canister aaaaa-aa has no method '{method}'", "IC0536"
+        )
+    return found
+
+
+def decode_argument(method: str, data: bytes) -> dict[str, Any]:
+    """The argument record of a call; an empty one for methods without arguments.
+
+    Raises:
+        CanisterError: IC0536, no such method; IC0408, the bytes are not its argument.
+    """
+    expected = method_type(method).args
+    try:
+        values = decode(data, expected)
+    except CandidError as error:
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR, f"Method {method} of aaaaa-aa failed to decode its argument: {error}", "IC0408"
+        ) from error
+    return values[0] if values else {}
+
+
+def encode_result(method: str, values: tuple[Any, ...]) -> Response:
+    """The reply of a method; `values` has one value, or none for methods without result."""
+    return Response(encode(method_type(method).results, values))

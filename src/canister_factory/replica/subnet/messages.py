@@ -1,0 +1,150 @@
+"""The messages of a subnet and what is kept while they are being answered.
+
+Owns the data types only: requests and responses in the queue, call contexts, calls awaiting their response, request
+statuses. What happens with them is in `calls`. All of it is plain data, so that a checkpoint can store it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
+
+DID_NOT_REPLY = "IC0506"
+
+
+@dataclass(frozen=True, slots=True)
+class FromIngress:
+    """A call by a user; the answer becomes a request status, which its sender may read under the effective id."""
+
+    request_id: bytes
+    expiry_ns: int
+    sender: bytes
+    effective_canister_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FromCanister:
+    """A call by a canister; the answer goes to its pending call `call_id`."""
+
+    canister_id: bytes
+    call_id: int
+    deadline_ns: int = 0  # 0: guaranteed response
+
+
+@dataclass(frozen=True, slots=True)
+class FromSystem:
+    """A heartbeat or timer: nobody awaits an answer."""
+
+
+Origin = FromIngress | FromCanister | FromSystem
+
+
+@dataclass(slots=True)
+class Request:
+    """A call on its way to a canister. `cycles` are attached and in flight."""
+
+    origin: Origin
+    caller: bytes
+    callee: bytes
+    method: str
+    arg: bytes
+    cycles: int = 0
+    caller_version: int | None = None
+
+    @property
+    def from_canister(self) -> bool:
+        return isinstance(self.origin, FromCanister)
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response on its way back to the canister that called. `refund` cycles are in flight."""
+
+    canister_id: bytes
+    call_id: int
+    response: Response
+    refund: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTask:
+    """A heartbeat or global timer that is due."""
+
+    canister_id: bytes
+    entry: Entry
+
+
+Message = Request | Answer | SystemTask
+
+
+@dataclass(slots=True)
+class CallContext:
+    """One call being answered (interface specification, "Call contexts").
+
+    `cycles` is what was attached and not yet accepted. A deleted context (its code was uninstalled) only waits for its
+    outstanding calls.
+    """
+
+    id: int
+    origin: Origin
+    caller: bytes
+    cycles: int = 0
+    outstanding: int = 0
+    responded: bool = False
+    deleted: bool = False
+    instructions: int = 0
+
+    @property
+    def deadline_ns(self) -> int:
+        return self.origin.deadline_ns if isinstance(self.origin, FromCanister) else 0
+
+
+@dataclass(slots=True)
+class PendingCall:
+    """An outgoing call awaiting its response. `prepaid` cycles pay for the response's bytes and the callback."""
+
+    id: int
+    context_id: int
+    callee: bytes
+    on_reply: Callback
+    on_reject: Callback
+    on_cleanup: Callback | None
+    prepaid: int
+    deadline_ns: int = 0
+
+
+@dataclass(slots=True)
+class StopWaiter:
+    """A `stop_canister` call that is answered once the canister has stopped, or rejected at the deadline."""
+
+    origin: Origin
+    cycles: int
+    deadline_ns: int
+
+
+class RequestState(Enum):
+    """Interface specification, "Request: Read state", `/request_status/<id>/status`."""
+
+    RECEIVED = "received"
+    PROCESSING = "processing"
+    REPLIED = "replied"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """Where an ingress message stands. `response` is present once replied or rejected."""
+
+    state: RequestState
+    origin: FromIngress
+    response: Response | None = None
+
+    @property
+    def expiry_ns(self) -> int:
+        return self.origin.expiry_ns
+
+
+def reject(code: RejectCode, message: str, error_code: str = "") -> Response:
+    return Response(b"", code, message, error_code)

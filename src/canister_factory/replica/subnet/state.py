@@ -1,0 +1,112 @@
+"""The replicated state of a subnet: everything that a checkpoint must bring back.
+
+Owns the data, the allocation of ids and the books of cycles. How it changes is decided in `subnet`, `calls` and
+`management`; all of them are deterministic functions of this state and of the inputs that `subnet` receives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode
+from canister_factory.replica.subnet.canister import CanisterState, text_of
+from canister_factory.replica.subnet.messages import Message, RequestStatus
+
+CANISTER_ID_SUFFIX = b"\x01\x01"
+FIRST_CANISTER_ID = (0xFFFF_FFFF_FFE0_0000).to_bytes(8, "big") + CANISTER_ID_SUFFIX
+LAST_CANISTER_ID = (0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") + CANISTER_ID_SUFFIX
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Listeners:
+    """Told of changes as they happen, so that the certified state can follow them.
+
+    `request_status(request_id, status)`: status is None once the status was pruned.
+    `canister_changed(canister_id)`: controllers, code, certified data or existence changed.
+    """
+
+    request_status: Callable[[bytes, RequestStatus | None], None] = _ignore
+    canister_changed: Callable[[bytes], None] = _ignore
+
+
+@dataclass(slots=True)
+class SubnetState:
+    """The state machine's state. `seed` is the source of all randomness; the two cycle totals close the books."""
+
+    seed: bytes = field(repr=False)
+    first_canister_id: bytes = FIRST_CANISTER_ID
+    last_canister_id: bytes = LAST_CANISTER_ID
+    time_ns: int = 0
+    canisters: dict[bytes, CanisterState] = field(default_factory=dict)
+    canisters_created: int = 0
+    queue: deque[Message] = field(default_factory=deque)
+    statuses: dict[bytes, RequestStatus] = field(default_factory=dict)
+    last_id: int = 0
+    random_draws: int = 0
+    cycles_minted: int = 0
+    cycles_consumed: int = 0
+    storage_charged_ns: int = 0
+    instructions: int = 0
+    messages_executed: int = 0
+    ledger_balances: dict[bytes, int] = field(default_factory=dict)  # accounts that differ from the test balance
+    ledger_blocks: int = 0
+
+    def next_id(self) -> int:
+        """A number for a call or a call context, unique for the life of the subnet."""
+        self.last_id += 1
+        return self.last_id
+
+    def next_canister_id(self) -> bytes:
+        """The next unused canister id; ids are never used again.
+
+        Raises:
+            CanisterError: IC0101, when the range is used up.
+        """
+        first = int.from_bytes(self.first_canister_id[:8], "big")
+        last = int.from_bytes(self.last_canister_id[:8], "big")
+        number = first + self.canisters_created
+        if number > last:
+            raise CanisterError(
+                RejectCode.SYS_FATAL,
+                f"Could not create canister. All {last - first + 1} canister ids of this subnet are used.",
+                "IC0101",
+            )
+        self.canisters_created += 1
+        return number.to_bytes(8, "big") + CANISTER_ID_SUFFIX
+
+    def is_allocated_here(self, canister_id: bytes) -> bool:
+        """Whether the id lies in the range from which this subnet gives ids."""
+        return self.first_canister_id <= canister_id <= self.last_canister_id
+
+    def canister(self, canister_id: bytes) -> CanisterState:
+        """The canister of that id.
+
+        Raises:
+            CanisterError: IC0301, when there is none.
+        """
+        found = self.canisters.get(canister_id)
+        if found is None:
+            raise CanisterError(RejectCode.DESTINATION_INVALID, f"Canister {text_of(canister_id)} not found", "IC0301")
+        return found
+
+    def draw_randomness(self) -> bytes:
+        """32 bytes, unpredictable without the seed, the same again when a checkpoint is replayed."""
+        self.random_draws += 1
+        return hashlib.sha256(self.seed + self.random_draws.to_bytes(8, "big")).digest()
+
+    def mint(self, canister: CanisterState, cycles: int) -> None:
+        canister.balance += cycles
+        self.cycles_minted += cycles
+
+    def consume(self, canister: CanisterState, cycles: int) -> None:
+        """Takes a charge out of the balance and out of circulation; never more than there is."""
+        cycles = min(cycles, canister.balance)
+        canister.balance -= cycles
+        self.cycles_consumed += cycles

@@ -1,0 +1,362 @@
+"""The subnet: a deterministic state machine over ingress messages and time.
+
+Owns the order of things: what is due in a round, which message is next, when statuses are forgotten. Does not own what
+a message does (`calls`, `management`), certification, or where its state is kept (`durability`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Response
+from canister_factory.replica.subnet import ingress
+from canister_factory.replica.subnet.calls import Calls, Handler
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.durability import CheckpointError, Durability
+from canister_factory.replica.subnet.install import uninstall
+from canister_factory.replica.subnet.management import Management
+from canister_factory.replica.subnet.messages import (
+    FromIngress,
+    FromSystem,
+    Request,
+    RequestState,
+    RequestStatus,
+    SystemTask,
+)
+from canister_factory.replica.subnet.queries import Queries
+from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, Listeners, SubnetState
+
+MESSAGES_PER_ROUND = 1_000
+HEARTBEAT_INTERVAL_NS = SECOND_NS
+STORAGE_INTERVAL_NS = 10 * SECOND_NS
+STATUS_RETENTION_NS = 300 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A canister written in Python.
+
+    Attributes:
+        update: a deterministic function of the subnet's state and the call. It may lower `request.cycles`, which
+            consumes them, use `Subnet.manage`, and raise CanisterError to reject.
+        query: answers query calls, changes nothing, and may raise CanisterError; None: it has no query methods.
+    """
+
+    update: Callable[[Subnet, Request], Response]
+    query: Callable[[Subnet, Request], Response] | None = None
+
+
+class SubnetBrokenError(Exception):
+    """A round was left half executed, or couldn't be written; a restart goes on from the last durable round."""
+
+    def __init__(self) -> None:
+        super().__init__("A round broke off (see the log): restart the replica to go on")
+
+
+class Subnet:
+    """Takes ingress messages, executes rounds, answers queries.
+
+    Args:
+        engine: compiles modules.
+        clock_ns: nanoseconds since 1970; time inside the subnet never goes back, whatever the clock says.
+        subnet_id: the subnet's principal.
+        root_key: the network's public key, which canisters may ask for.
+        canister_id_range: first and last id that may be given to a canister.
+        node_count: prices are proportional to it; 13 is the ordinary application subnet.
+        data_certificate: the certificate that a canister sees in a query.
+        builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
+        checkpoint: where the state is kept; None: in memory only.
+
+    Raises:
+        CheckpointError: the kept state can't be restored.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock_ns: Callable[[], int],
+        subnet_id: bytes = b"",
+        root_key: bytes = b"",
+        canister_id_range: tuple[bytes, bytes] = (FIRST_CANISTER_ID, LAST_CANISTER_ID),
+        prices: Prices = Prices(),  # noqa: B008 - immutable
+        node_count: int = 13,
+        data_certificate: Callable[[bytes], bytes] | None = None,
+        builtins: Mapping[bytes, Builtin] | None = None,
+        checkpoint: Durability | None = None,
+    ) -> None:
+        self.id = subnet_id
+        self._clock_ns = clock_ns
+        self._prices = prices.for_nodes(node_count)
+        self.listeners = Listeners()
+        restored = checkpoint.load() if checkpoint is not None else None
+        self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
+        self._calls = Calls(self.state, self._prices, self.listeners, subnet_id, root_key)
+        self._management = Management(self.state, self._calls, engine, self._prices, self.listeners)
+        self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
+        self._queries = Queries(self.state, self._calls, self._prices)
+        self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
+        for canister_id, builtin in (builtins or {}).items():
+            self._calls.builtins[canister_id] = self._handler(builtin)
+            if builtin.query is not None:
+                self._queries.builtins[canister_id] = partial(builtin.query, self)
+        self.data_certificate = data_certificate
+        self._checkpoint = checkpoint
+        self._broken = False
+        if checkpoint is not None:
+            checkpoint.replay(self)
+
+    def __repr__(self) -> str:
+        state = self.state
+        return f"<Subnet canisters={len(state.canisters)} queued={len(state.queue)} time_ns={state.time_ns}>"
+
+    # --- what others may see -----------------------------------------------------------------------------------------
+
+    @property
+    def canisters(self) -> Mapping[bytes, CanisterState]:
+        return self.state.canisters
+
+    @property
+    def request_statuses(self) -> Mapping[bytes, RequestStatus]:
+        """Statuses of known ingress messages; they are forgotten five minutes after their expiry."""
+        return self.state.statuses
+
+    def request_status(self, request_id: bytes) -> RequestStatus | None:
+        return self.state.statuses.get(request_id)
+
+    @property
+    def first_canister_id(self) -> bytes:
+        return self.state.first_canister_id
+
+    @property
+    def last_canister_id(self) -> bytes:
+        return self.state.last_canister_id
+
+    @property
+    def consumed_cycles(self) -> int:
+        return self.state.cycles_consumed
+
+    @property
+    def executed_messages(self) -> int:
+        return self.state.messages_executed
+
+    # --- canisters that are part of the replica ----------------------------------------------------------------------
+
+    def manage(self, request: Request) -> Response:
+        """Executes a call to the management canister at once, for a builtin, with the request's caller and cycles.
+
+        Raises:
+            CanisterError: it was rejected, or can't be answered at once (`stop_canister`).
+        """
+        if request.method == "stop_canister":
+            raise CanisterError(RejectCode.CANISTER_REJECT, "stop_canister can't be called by a builtin", "IC0406")
+        response = self._management.handle(request)
+        assert response is not None
+        return response
+
+    def _handler(self, builtin: Builtin) -> Handler:
+        def handle(request: Request) -> Response:
+            attached = request.cycles
+            try:
+                return builtin.update(self, request)
+            finally:
+                self.state.cycles_consumed += attached - request.cycles
+
+        return handle
+
+    # --- ingress -----------------------------------------------------------------------------------------------------
+
+    def check_ingress(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
+        """Refuses a message that must not be executed; changes nothing.
+
+        Args:
+            content: the authenticated content of a call: `canister_id`, `method_name`, `arg`, `sender`,
+                `ingress_expiry`.
+
+        Raises:
+            CanisterError: why it is refused; to be answered as a non-replicated rejection.
+        """
+        request = _request(content, request_id, effective_canister_id)
+        ingress.check(self.state, self._calls, self._prices, request, self._now_ns())
+
+    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes | None = None) -> None:
+        """Queues a checked message. A known request id is ignored: a message is executed once.
+
+        Args:
+            effective_canister_id: under which the sender may read the status; the callee when left out.
+        """
+        if request_id in self.state.statuses:
+            return
+        effective_id = content["canister_id"] if effective_canister_id is None else effective_canister_id
+        request = _request(content, request_id, effective_id)
+        with self._undivided():
+            self.enqueue(request)
+            if self._checkpoint is not None:
+                self._checkpoint.note_submitted(request)
+
+    def enqueue(self, request: Request) -> None:
+        """Charges and queues an ingress message: the deterministic part of `submit`."""
+        assert isinstance(request.origin, FromIngress)
+        payer = ingress.fee_payer(self.state, request)
+        if payer is not None:
+            self.state.consume(payer, self._prices.of_ingress(ingress.ingress_bytes(request)))
+        self.state.queue.append(request)
+        self._calls.set_status(request.origin, RequestState.RECEIVED)
+
+    # --- rounds ------------------------------------------------------------------------------------------------------
+
+    def execute_round(self, max_messages: int = MESSAGES_PER_ROUND) -> bool:
+        """Executes what is due and what is queued, at most `max_messages` messages; True if more waits.
+
+        Raises:
+            SubnetBrokenError: a former round broke off by an internal error, so the state can't be relied on.
+        """
+        now_ns = self._now_ns()
+        with self._undivided():
+            changed = self.execute_round_at(now_ns, max_messages)
+            if changed and self._checkpoint is not None:
+                self._checkpoint.note_round(now_ns, max_messages, self.state)
+        return bool(self.state.queue)
+
+    @contextmanager
+    def _undivided(self) -> Iterator[None]:
+        """What must happen wholly: if it breaks off, memory is no longer what the journal says, and work ends."""
+        if self._broken:
+            raise SubnetBrokenError
+        try:
+            yield
+        except BaseException:
+            self._broken = True
+            raise
+
+    def persist(self) -> None:
+        """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.
+
+        Raises:
+            CheckpointError: the disk refuses; it tells what may be answered. Nothing is executed any more.
+        """
+        if self._checkpoint is not None and not self._broken:
+            try:
+                self._checkpoint.commit(self.state)
+            except CheckpointError:
+                self._broken = True  # memory is ahead of the disk from here on, and must never be written over it
+                raise
+
+    def close(self) -> None:
+        """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards."""
+        if self._checkpoint is not None and not self._broken:
+            self._checkpoint.close(self.state)
+        for canister in self.state.canisters.values():
+            if canister.instance is not None:
+                canister.instance.close()
+
+    def execute_round_at(self, now_ns: int, max_messages: int) -> bool:
+        """One round at a given time: the deterministic part of `execute_round`. False if it changed nothing else."""
+        state = self.state
+        state.time_ns = now_ns
+        changed = self._calls.expire(now_ns)
+        changed |= self._forget_statuses()
+        changed |= self._charge_storage()
+        changed |= self._schedule_tasks()
+        for _ in range(max_messages):
+            if not state.queue:
+                break
+            self._calls.process(state.queue.popleft())
+            state.messages_executed += 1
+            changed = True
+        return changed
+
+    def next_wakeup_ns(self) -> int | None:
+        """When the next round has something to do though no message arrives: timer, heartbeat, deadline."""
+        due = [self._calls.next_deadline_ns]
+        for canister in self.state.canisters.values():
+            if canister.stop_waiters:
+                due.append(min(waiter.deadline_ns for waiter in canister.stop_waiters))
+            if not self._calls.can_run_tasks(canister):
+                continue
+            if canister.global_timer_ns:
+                due.append(canister.global_timer_ns)
+            if canister.module is not None and canister.module.has(Entry.HEARTBEAT):
+                due.append(canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS)
+        return min((time_ns for time_ns in due if time_ns is not None), default=None)
+
+    def _schedule_tasks(self) -> bool:
+        now = self.state.time_ns
+        scheduled = False
+        for canister in self.state.canisters.values():
+            module = canister.module
+            if module is None:
+                continue
+            timer_due = 0 < canister.global_timer_ns <= now
+            heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
+            if not (timer_due or heartbeat_due) or not self._calls.can_run_tasks(canister):
+                continue
+            scheduled = True
+            if heartbeat_due:
+                canister.last_heartbeat_ns = now
+                self.state.queue.append(SystemTask(canister.id, Entry.HEARTBEAT))
+            if timer_due:
+                canister.global_timer_ns = 0
+                self.state.queue.append(SystemTask(canister.id, Entry.GLOBAL_TIMER))
+        return scheduled
+
+    def _charge_storage(self) -> bool:
+        state = self.state
+        elapsed = state.time_ns - state.storage_charged_ns
+        if elapsed < STORAGE_INTERVAL_NS:
+            return False
+        first_round = state.storage_charged_ns == 0
+        state.storage_charged_ns = state.time_ns
+        if first_round:
+            return True
+        for canister in state.canisters.values():
+            cost = canister.storage_cost(self._prices, elapsed)
+            exhausted = canister.balance < cost
+            state.consume(canister, cost)
+            if exhausted and canister.module is not None:
+                uninstall(canister, self._calls)
+                self.listeners.canister_changed(canister.id)
+        return True
+
+    def _forget_statuses(self) -> bool:
+        """Statuses are in order of arrival; expiries are minutes apart at most: a recent one ends the search."""
+        state = self.state
+        forgotten = []
+        for request_id, status in state.statuses.items():
+            if status.expiry_ns + STATUS_RETENTION_NS > state.time_ns:
+                break
+            if status.response is not None:
+                forgotten.append(request_id)
+        for request_id in forgotten:
+            del state.statuses[request_id]
+            self.listeners.request_status(request_id, None)
+        return bool(forgotten)
+
+    # --- queries -----------------------------------------------------------------------------------------------------
+
+    def query(self, content: Mapping[str, Any]) -> Response:
+        """Answers a query call; changes nothing.
+
+        Raises:
+            CanisterError: the query is rejected.
+        """
+        request = Request(
+            FromSystem(), content["sender"], content["canister_id"], content["method_name"], content["arg"]
+        )
+        return self._queries.answer(request, self._now_ns(), self.data_certificate)
+
+    def _now_ns(self) -> int:
+        return max(self._clock_ns(), self.state.time_ns)
+
+
+def _request(content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> Request:
+    sender: bytes = content["sender"]
+    origin = FromIngress(request_id, content["ingress_expiry"], sender, effective_canister_id)
+    return Request(origin, sender, content["canister_id"], content["method_name"], content["arg"])
