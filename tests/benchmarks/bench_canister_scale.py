@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent / "unit" / "canisters"))
+sys.path.insert(0, str(FOLDER.parent))
 
-from backend_world import OWNER, World  # noqa: E402 - found by the line above
-from personal_world import inline, sha256  # noqa: E402
-from scale_gauge import Cost, Gauge  # noqa: E402
-from scale_world import (  # noqa: E402
+from support.backend_world import OWNER, World  # noqa: E402 - found by the line above
+from support.personal_world import inline, sha256  # noqa: E402
+from support.scale_gauge import Cost, Gauge  # noqa: E402
+from support.scale_world import (  # noqa: E402
     CHUNK_BYTES,
     GrowingCapsule,
     GrowingImport,

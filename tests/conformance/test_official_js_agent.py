@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import wasmtime
-from conformance_proxy import proxy_for
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import artifacts
@@ -26,6 +25,7 @@ from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.process import ReplicaProcess
+from support.conformance_proxy import proxy_for
 
 WIRE = """(module
   (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))

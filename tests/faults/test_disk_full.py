@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_disk import MODULE, environment, on_small_disk, shell
-from test_replica_server import counter
 
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError, TransportError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.counter_canister import counter
+from support.small_disk import MODULE, environment, on_small_disk, shell
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(

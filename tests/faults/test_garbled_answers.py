@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from creation_world import World, inline, note
-from garbling import Garble, Garbler, garbles
-from mortal_world import FUNDS, MortalWorld
-from test_creation import pattern, read_back
 
 from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest
 from canister_factory.contract.reserve_models import NumberedPageRequest
 from canister_factory.factory.deployment import fund
 from canister_factory.ic.identity import Identity
+from support.creation_contents import pattern, read_back
+from support.creation_world import World, inline, note
+from support.garbling import Garble, Garbler, garbles
+from support.mortal_world import FUNDS, MortalWorld
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from creation_world import World, note
-from mortal_world import MortalWorld
-from test_creation import fill, pattern, read_back
 
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, OwnerPageRequest
 from canister_factory.contract.memory_models import UploadRequest
@@ -21,6 +18,9 @@ from canister_factory.contract.reserve_models import NumberedPageRequest
 from canister_factory.factory.events import Transferred
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
+from support.creation_contents import fill, pattern, read_back
+from support.creation_world import World, note
+from support.mortal_world import MortalWorld
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(

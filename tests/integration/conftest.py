@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-from creation_world import World, inline, note
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.reserve_models import BackendInit
@@ -20,8 +19,10 @@ from canister_factory.factory.deployment import deploy_backend, fund, register_r
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.cli_world import cli, deployed, requested
+from support.creation_world import World, inline, note
 
-__all__ = ["World", "inline", "note"]
+__all__ = ["World", "cli", "deployed", "inline", "note", "requested"]
 
 
 @pytest.fixture(scope="session")

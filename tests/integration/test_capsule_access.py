@@ -7,23 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from capsule_world import (
-    BOTH_CANISTERS,
-    EVERYONE,
-    PRIVATE,
-    PUBLIC,
-    CapsuleWorld,
-    after_event,
-    another_owner,
-    capsule_on,
-    custom,
-    now_ns,
-    people_of,
-    person,
-    principal,
-    scheduled,
-)
-from creation_world import World, inline, note
 
 from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry, GalleryUpdate
 from canister_factory.contract.memory_models import (
@@ -39,6 +22,23 @@ from canister_factory.contract.person_models import (
     NewConnectionGroup,
     PersonRef,
 )
+from support.capsule_world import (
+    BOTH_CANISTERS,
+    EVERYONE,
+    PRIVATE,
+    PUBLIC,
+    CapsuleWorld,
+    after_event,
+    another_owner,
+    capsule_on,
+    custom,
+    now_ns,
+    people_of,
+    person,
+    principal,
+    scheduled,
+)
+from support.creation_world import World, inline, note
 
 HOUR_NS = 3_600_000_000_000
 CHUNKS = [b"a" * 100, b"b" * 100]

@@ -7,23 +7,6 @@ import re
 from typing import Any
 
 import pytest
-from capsule_world import (
-    BOTH_CANISTERS,
-    PUBLIC,
-    CapsuleWorld,
-    after_event,
-    another_owner,
-    base,
-    capsule_on,
-    custom,
-    full_metadata,
-    now_ns,
-    person,
-    principal,
-    scheduled,
-    sha256,
-)
-from creation_world import World, inline, note
 
 from canister_factory.contract.artifacts import API_VERSION
 from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry, GalleryUpdate, StorageStatus
@@ -47,6 +30,23 @@ from canister_factory.contract.person_models import (
     NewConnectionGroup,
     PersonRef,
 )
+from support.capsule_world import (
+    BOTH_CANISTERS,
+    PUBLIC,
+    CapsuleWorld,
+    after_event,
+    another_owner,
+    base,
+    capsule_on,
+    custom,
+    full_metadata,
+    now_ns,
+    person,
+    principal,
+    scheduled,
+    sha256,
+)
+from support.creation_world import World, inline, note
 
 CHUNKS = [b"a" * 1_000, b"b" * 1_000, b"c" * 17]
 MINUTE_NS = 60_000_000_000

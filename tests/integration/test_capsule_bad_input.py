@@ -6,21 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from capsule_world import (
-    BOTH_CANISTERS,
-    PUBLIC,
-    CapsuleWorld,
-    after_event,
-    base,
-    capsule_on,
-    custom,
-    full_metadata,
-    person,
-    refusal,
-    scheduled,
-    sha256,
-)
-from creation_world import World, inline, note
 
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
@@ -47,6 +32,21 @@ from canister_factory.contract.person_models import (
     PersonRef,
 )
 from canister_factory.ic.errors import RejectedError
+from support.capsule_world import (
+    BOTH_CANISTERS,
+    PUBLIC,
+    CapsuleWorld,
+    after_event,
+    base,
+    capsule_on,
+    custom,
+    full_metadata,
+    person,
+    refusal,
+    scheduled,
+    sha256,
+)
+from support.creation_world import World, inline, note
 
 CHUNKS = [b"a" * 1_000, b"b" * 1_000, b"c" * 17]
 NO_ONE = PersonRef(Principal=Principal(b"\x04"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from capsule_world import BOTH_CANISTERS, PUBLIC, CapsuleWorld, capsule_on, person, principal
-from creation_world import World, inline, note
 
 from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.capsule_models import GalleryData, GalleryUpdate
@@ -19,6 +17,8 @@ from canister_factory.contract.person_models import (
     PersonRef,
 )
 from canister_factory.ic.errors import RejectedError
+from support.capsule_world import BOTH_CANISTERS, PUBLIC, CapsuleWorld, capsule_on, person, principal
+from support.creation_world import World, inline, note
 
 
 @pytest.fixture(params=BOTH_CANISTERS)

@@ -9,166 +9,29 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner
 
 import canister_factory.cli.run as run_command
 from canister_factory import interrupts
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import main, output
 from canister_factory.cli.progress import EventLines
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
-    CreationError,
-    CreationErrorKind,
     CreationStatus,
-    LeaseRef,
 )
 from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.events import Event, StageDone
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
-from canister_factory.ic.network import Network
-
-T = TypeVar("T")
-ROLES = ("admin", "operator", "owner", "stranger")
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one object on stdout."""
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        """The objects on stdout, one a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def error(self) -> str:
-        """The message of the error object."""
-        assert self.code != 0, self.out
-        message: str = self.lines[-1]["error"]["message"]
-        return message
-
-
-class Cli:
-    """The command line against one backend, as people with different roles."""
-
-    def __init__(self, network: Network, directory: Path) -> None:
-        self.network = network
-        self.directory = directory
-        self.identities = {role: Identity.generate() for role in ROLES}
-        for role, identity in self.identities.items():
-            identity.write_pem(self.pem(role))
-        self.backend_id: Principal | None = None
-
-    def pem(self, role: str) -> Path:
-        return self.directory / f"{role}.pem"
-
-    def id(self, role: str) -> Principal:
-        return self.identities[role].sender()
-
-    def arguments(self, role: str, *args: object, backend: bool = True) -> list[str]:
-        common = ["--network", self.network.url, "--root-key", self.network.root_key.hex()]
-        common += ["--identity", str(self.pem(role)), "--json"]
-        return [*map(str, args), *common, *(["--backend", str(self.backend_id)] if backend else [])]
-
-    def run(self, role: str, *args: object, backend: bool = True) -> Ran:
-        result = CliRunner().invoke(main, self.arguments(role, *args, backend=backend))
-        return Ran(result.exit_code, result.stdout, result.stderr)
-
-    def ok(self, role: str, *args: object, backend: bool = True) -> Ran:
-        ran = self.run(role, *args, backend=backend)
-        assert ran.code == 0, f"{args} ended with {ran.code}: {ran.out}{ran.err}"
-        return ran
-
-    def directly(self, role: str, work: Callable[[Agent, BackendClient], Coroutine[Any, Any, T]]) -> T:
-        """What no command does."""
-        assert self.backend_id is not None
-        backend_id = self.backend_id
-
-        async def run() -> T:
-            async with Agent(self.identities[role], self.network) as agent:
-                return await work(agent, BackendClient(agent, backend_id))
-
-        return asyncio.run(run())
-
-    def give_capsule(self) -> None:
-        """Makes the owner one that may ask for a personal canister."""
-
-        async def register(agent: Agent, backend: BackendClient) -> None:
-            await backend.register()
-            await backend.register_capsule()
-
-        self.directly("owner", register)
-
-    def leave_failed(self) -> Principal:
-        """A creation that failed after its canister was made; returns the canister."""
-
-        async def fail(agent: Agent, backend: BackendClient) -> Principal:
-            owner = self.id("owner")
-            claimed = await backend.claim_creation(ClaimRequest(owner=owner, worker="test"))
-            lease = LeaseRef(owner=owner, lease=claimed.lease)
-            await backend.begin_export(lease, False)
-            made = await backend.provision_canister(lease)
-            error = CreationError(
-                kind=CreationErrorKind.InstallFailed,
-                message="the disk was full",
-                stage=CreationStatus.Installing,
-                retry_helps=False,
-            )
-            await backend.fail_creation(lease, error)
-            return made.canister_id
-
-        return self.directly("operator", fail)
-
-
-@pytest.fixture
-def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line before there is a backend."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
-    monkeypatch.setattr(output, "settings", output.Settings())
-    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
-    return Cli(network, tmp_path)
-
-
-@pytest.fixture
-def deployed(cli: Cli) -> Cli:
-    """The command line of a backend that `deploy` made."""
-    made = cli.ok("admin", "deploy", "--operator", cli.id("operator"), backend=False)
-    cli.backend_id = Principal.from_str(made.json["backend_id"])
-    return cli
-
-
-@pytest.fixture
-def requested(deployed: Cli) -> Cli:
-    """The owner has asked for a personal canister."""
-    deployed.give_capsule()
-    deployed.ok("owner", "request", "--name", "Mine")
-    return deployed
-
+from support.cli_world import Cli, Ran
 
 # --- deploy and upgrade ---------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-from test_cli_admin import Cli, cli, deployed, requested
 
 import canister_factory.cli.cleanup as cleanup_command
 import canister_factory.cli.deploy as deploy_command
@@ -19,8 +18,7 @@ from canister_factory.factory.errors import InstallError
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
-
-__all__ = ["cli", "deployed", "requested"]
+from support.cli_world import Cli
 
 
 def delete(cli: Cli, role: str, canister: Principal | str) -> None:

@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from creation_world import World
-from terminal_screen import Seen, on_terminal
 
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.ic.network import Network
+from support.creation_world import World
+from support.terminal_screen import Seen, on_terminal
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 

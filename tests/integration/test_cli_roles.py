@@ -15,28 +15,10 @@ from canister_factory.cli import main, output
 from canister_factory.cli.roles import Role
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.command_arguments import ARGUMENTS
 
 ROLES = ("admin", "operator", "stranger")
-HASH = "ab" * 32
 
-ARGUMENTS = {
-    "admin admins add": ["{other}"],
-    "admin admins remove": ["{other}"],
-    "admin operators add": ["{other}"],
-    "admin operators remove": ["{other}"],
-    "admin releases register": [],
-    "admin releases revoke": [HASH],
-    "admin limits": ["--per-hour", "5"],
-    "admin clear": ["{other}", "--yes"],
-    "admin ack": ["0"],
-    "reserve top-up": ["1T"],
-    "reserve set-threshold": ["1T"],
-    "reserve settings": ["--threshold", "1T"],
-    "run": ["{other}"],
-    "status": ["{other}"],
-    "verify": ["{other}"],
-    "worker": ["--once"],
-}
 """What has to be given besides the common options, for a command to come as far as the backend."""
 
 GIVEN_BY = {Role.ADMIN: "admins", Role.OPERATOR: "operators", Role.STAFF: "operators"}

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from creation_world import World
-from terminal_screen import Seen, on_terminal
+
+from support.creation_world import World
+from support.terminal_screen import Seen, on_terminal
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from creation_world import World
 
 from canister_factory.contract.creation_models import CreationStatus
+from support.creation_world import World
 
 PROGRAM = f"{sys.executable} -m canister_factory"
 # Nothing listens on the discard port; what these commands print needs no network.

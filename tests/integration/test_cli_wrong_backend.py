@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from test_cli_roles import ARGUMENTS, HASH
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
@@ -27,6 +26,7 @@ from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
+from support.command_arguments import ARGUMENTS, HASH
 
 MORE_ARGUMENTS = {"cleanup": ["{other}", "--yes"], "admin registry": ["{other}"]}
 """What `ARGUMENTS` of the roles leaves out, since these commands have a test of their own there."""

@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from creation_world import World, inline, note
-from test_creation import read_back
 
 from canister_factory.cli.doctor import _clock
 from canister_factory.cli.results import Verdict
@@ -17,6 +15,8 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.creation_contents import read_back
+from support.creation_world import World, inline, note
 
 MINUTES = 60 * 10**9
 

@@ -7,9 +7,6 @@ import hashlib
 from typing import Any
 
 import pytest
-from capsule_world import capsule_on
-from creation_world import World, inline, note
-from test_creation import fill, read_back
 
 from canister_factory.contract.artifacts import WasmModule, personal_wasm
 from canister_factory.contract.creation_models import (
@@ -25,6 +22,9 @@ from canister_factory.factory.errors import CreationFailedError
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
+from support.capsule_world import capsule_on
+from support.creation_contents import fill, read_back
+from support.creation_world import World, inline, note
 
 
 class RejectedAgent(Agent):

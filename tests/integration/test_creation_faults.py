@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from creation_world import World, inline, note
-from test_creation import fill, read_back
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
@@ -25,54 +22,17 @@ from canister_factory.factory import canister as canister_module
 from canister_factory.factory import stages as stages_module
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError
 from canister_factory.factory.events import (
-    HandedOver,
-    PassDone,
-    Provisioned,
     StageDone,
     StageStarted,
     Transferred,
-    Verified,
 )
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.management import ManagementCanister
-
-
-class Killed(BaseException):
-    """The process ends here: nothing of the orchestrator runs afterwards."""
-
-
-def killing_at(when: Callable[[Any], bool]) -> Callable[[Any], None]:
-    def hook(event: Any) -> None:
-        if when(event):
-            raise Killed
-
-    return hook
-
-
-def done(stage: CreationStatus) -> Callable[[Any], bool]:
-    return lambda event: isinstance(event, StageDone) and event.stage == stage
-
-
-def begun(stage: CreationStatus) -> Callable[[Any], bool]:
-    return lambda event: isinstance(event, StageStarted) and event.stage == stage
-
-
-PLACES: dict[str, Callable[[Any], bool]] = {
-    "after the export": done(CreationStatus.Exporting),
-    "after the canister was created": lambda event: isinstance(event, Provisioned),
-    "before the installation": begun(CreationStatus.Installing),
-    "after the installation": done(CreationStatus.Installing),
-    "in the middle of the copy": lambda event: isinstance(event, Transferred) and event.bytes_done > 1_000_000,
-    "after the first pass": lambda event: isinstance(event, PassDone) and not event.locked,
-    "under the write lock": lambda event: isinstance(event, PassDone) and event.locked,
-    "after the import was final": done(CreationStatus.Importing),
-    "after the verification": lambda event: isinstance(event, Verified),
-    "after the handoff": lambda event: isinstance(event, HandedOver),
-    "before the completion": begun(CreationStatus.Completed),
-    "after the completion": done(CreationStatus.Completed),
-}
+from support.creation_contents import fill, read_back
+from support.creation_world import World, inline, note
+from support.killing import PLACES, Killed, done, killing_at
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from capsule_world import another_owner, capsule_on
-from creation_world import World, inline, note
-from test_creation import fill, read_back
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
@@ -23,6 +20,9 @@ from canister_factory.contract.person_models import PersonRef
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings, InstallMode, MemoryPersistence, UpgradeOptions
+from support.capsule_world import another_owner, capsule_on
+from support.creation_contents import fill, read_back
+from support.creation_world import World, inline, note
 
 ORDER = list(CreationStatus)
 

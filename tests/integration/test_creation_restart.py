@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from creation_world import World
-from test_creation import fill, read_back
-from test_creation_faults import PLACES, Killed, killing_at
 
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.network import Network
+from support.creation_contents import fill, read_back
+from support.creation_world import World
+from support.killing import PLACES, Killed, killing_at
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from creation_world import World, inline, note
-from test_creation_faults import PLACES, Killed, killing_at
 
 from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
@@ -40,6 +38,8 @@ from canister_factory.factory.events import (
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
+from support.creation_world import World, inline, note
+from support.killing import PLACES, Killed, killing_at
 
 S = CreationStatus
 LEASE_SECONDS = 600.0

@@ -8,9 +8,6 @@ import time
 from typing import Any
 
 import pytest
-from creation_world import World
-from test_creation import fill, read_back
-from test_creation_faults import PLACES, Killed, killing_at
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encode import encode
@@ -26,6 +23,9 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import InstallMode, MemoryPersistence, UpgradeOptions
+from support.creation_contents import fill, read_back
+from support.creation_world import World
+from support.killing import PLACES, Killed, killing_at
 
 KEEP = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
 

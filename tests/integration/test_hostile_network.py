@@ -12,16 +12,6 @@ from pathlib import Path
 import cbor2
 import pytest
 from click.testing import CliRunner, Result
-from hostile import (
-    ATTACK,
-    LONG,
-    LONGEST_RUN,
-    RAW,
-    commands_on_a_backend,
-    hostile_module,
-    hostile_server,
-    hostile_value,
-)
 
 from canister_factory.candid.text import parse_args
 from canister_factory.candid.types import TEXT
@@ -31,6 +21,16 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import MAINNET_ROOT_KEY, Network
+from support.hostile import (
+    ATTACK,
+    LONG,
+    LONGEST_RUN,
+    RAW,
+    commands_on_a_backend,
+    hostile_module,
+    hostile_server,
+    hostile_value,
+)
 
 # `upgrade` would make a backend of the hostile canister.
 COMMANDS = commands_on_a_backend(without=frozenset({"upgrade"}))

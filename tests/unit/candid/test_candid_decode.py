@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from candid_strategies import LIST, TYPES, values_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +37,7 @@ from canister_factory.candid.types import (
     tuple_type,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
+from support.candid_strategies import LIST, TYPES, values_of
 
 STATUS = Variant({"Active": NULL, "Failed": TEXT})
 WIDER_STATUS = Variant({"Active": NULL, "Failed": TEXT, "Expired": NAT})

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from candid_strategies import TYPES, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +38,7 @@ from canister_factory.candid.types import (
     tuple_type,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
+from support.candid_strategies import TYPES, values_of
 
 
 @st.composite

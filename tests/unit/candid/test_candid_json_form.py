@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from candid_strategies import TYPES, values_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +42,7 @@ from canister_factory.candid.types import (
     tuple_type,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
+from support.candid_strategies import TYPES, values_of
 
 
 def read(t: Type, form: Any) -> Any:

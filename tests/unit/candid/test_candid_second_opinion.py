@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from candid_strategies import values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from support.candid_strategies import values_of
 
 other = pytest.importorskip("icp_candid.candid", reason="icp-py-core, the second codec, is not installed")
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from candid_strategies import TYPES, supertypes_of, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from canister_factory.candid.types import (
     Variant,
     Vec,
 )
+from support.candid_strategies import TYPES, supertypes_of, values_of
 
 
 @settings(deadline=None)

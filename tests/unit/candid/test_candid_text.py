@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import pytest
-from candid_strategies import TYPES, values_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +37,7 @@ from canister_factory.candid.types import (
     tuple_type,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
+from support.candid_strategies import TYPES, values_of
 
 CONFIG = Record({"name": Opt(TEXT), "subnet_id": Opt(PRINCIPAL), "limit": NAT64})
 

@@ -7,7 +7,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from backend_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import (
     ADMIN,
     OPERATOR,
     OTHER_OPERATOR,
@@ -20,9 +22,7 @@ from backend_world import (
     interface,
     wasm,
 )
-from personal_world import new_memory, sha256
-
-from canister_factory.candid.values import Case
+from support.personal_world import new_memory, sha256
 
 STAGES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from backend_world import CANISTERS, World, interface
-
 from canister_factory.candid.did import parse_did
 from canister_factory.candid.subtyping import explain_mismatch
+from support.backend_world import CANISTERS, World, interface
 
 
 def test_what_was_compiled_is_a_subtype_of_the_contract() -> None:

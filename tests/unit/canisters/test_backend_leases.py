@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import OPERATOR, OTHER_OPERATOR, OWNER, SECOND_NS, World, failure, person
-from personal_world import new_memory, sha256
 
 from canister_factory.candid.values import Case
+from support.backend_world import OPERATOR, OTHER_OPERATOR, OWNER, SECOND_NS, World, failure, person
+from support.personal_world import new_memory, sha256
 
 
 @pytest.fixture

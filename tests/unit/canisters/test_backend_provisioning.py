@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backend_world import (
+from canister_factory.candid.values import Case
+from support.backend_world import (
     ADMIN,
     CREATION_FEE,
     OPERATOR,
@@ -12,8 +13,6 @@ from backend_world import (
     World,
     failure,
 )
-
-from canister_factory.candid.values import Case
 
 
 def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reserve() -> None:

@@ -6,10 +6,21 @@ import re
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, ANONYMOUS, MANAGEMENT, OPERATOR, OWNER, STRANGER, RejectedError, World, failure, person
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from support.backend_world import (
+    ADMIN,
+    ANONYMOUS,
+    MANAGEMENT,
+    OPERATOR,
+    OWNER,
+    STRANGER,
+    RejectedError,
+    World,
+    failure,
+    person,
+)
 
 
 def test_a_request_waits_for_a_worker_and_asking_again_changes_nothing() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, CREATION_FEE, OPERATOR, OWNER, SECOND_NS, TRILLION, World, person
 
 from canister_factory.candid.values import Case
+from support.backend_world import ADMIN, CREATION_FEE, OPERATOR, OWNER, SECOND_NS, TRILLION, World, person
 
 
 def settings(**changes: int) -> dict[str, int]:

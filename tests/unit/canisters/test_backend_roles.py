@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, ANONYMOUS, CONTROLLER, MANAGEMENT, OPERATOR, OWNER, STRANGER, World, failure, person
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from support.backend_world import (
+    ADMIN,
+    ANONYMOUS,
+    CONTROLLER,
+    MANAGEMENT,
+    OPERATOR,
+    OWNER,
+    STRANGER,
+    World,
+    failure,
+    person,
+)
 
 LEASE = {"owner": OWNER, "lease": 1}
 SETTINGS = {"threshold": 1, "operating_minimum": 1, "creation_base_cycles": 10**12, "creation_cycles_per_byte": 1}

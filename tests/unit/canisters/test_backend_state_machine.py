@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend_world import ADMIN, OPERATOR, TRILLION, World, failure, person
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from support.backend_world import ADMIN, OPERATOR, TRILLION, World, failure, person
 
 OWNERS = [person(name) for name in ("ana", "ben", "cleo")]
 STATUSES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed"]

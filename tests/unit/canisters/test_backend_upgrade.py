@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backend_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import (
     ADMIN,
     CONTROLLER,
     OPERATOR,
@@ -20,8 +22,6 @@ from backend_world import (
     interface,
     wasm,
 )
-
-from canister_factory.candid.values import Case
 
 
 def requested(world: World) -> None:

@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 import pytest
-from backend_world import CANISTERS, OPERATOR
-from personal_world import PersonalWorld, sha256
 
 from canister_factory.candid.did import parse_did
 from canister_factory.candid.subtyping import explain_mismatch
+from support.backend_world import CANISTERS, OPERATOR
+from support.personal_world import PersonalWorld, sha256
 
 DIST = CANISTERS / "dist"
 NAMES = ["backend", "personal"]

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedError, World, encode_args, interface
 
 from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import Type
+from support.backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedError, World, encode_args, interface
 
 pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler, and each compiles
 

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-from backend_world import OWNER, STRANGER, World, person
-from personal_world import by_principal, gallery_entries, inline, new_memory, sha256
-from scale_gauge import Cost, Gauge
-from scale_world import (
+
+from canister_factory.candid.values import Case
+from canister_factory.replica.subnet.calls import UPDATE_INSTRUCTIONS
+from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
+from support.backend_world import OWNER, STRANGER, World, person
+from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
+from support.scale_gauge import Cost, Gauge
+from support.scale_world import (
     NOTE,
     GrowingCapsule,
     GrowingImport,
@@ -18,10 +22,6 @@ from scale_world import (
     gallery_data,
     upload,
 )
-
-from canister_factory.candid.values import Case
-from canister_factory.replica.subnet.calls import UPDATE_INSTRUCTIONS
-from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
 
 FEW, MANY = 10, 1000
 HASHING_A_BYTE = 145  # what SHA-256 takes in Motoko

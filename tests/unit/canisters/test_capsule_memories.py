@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import ANONYMOUS, OWNER, START_NS, STRANGER
-from personal_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import ANONYMOUS, OWNER, START_NS, STRANGER
+from support.personal_world import (
     CAPSULE_ID,
     FRIEND,
     PersonalWorld,
@@ -18,8 +20,6 @@ from personal_world import (
     new_memory,
     sha256,
 )
-
-from canister_factory.candid.values import Case
 
 
 @pytest.fixture

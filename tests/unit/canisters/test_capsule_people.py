@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import ANONYMOUS, OWNER, STRANGER, World, person
-from personal_world import CAPSULE_ID, FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory
 
 from canister_factory.candid.values import Case
+from support.backend_world import ANONYMOUS, OWNER, STRANGER, World, person
+from support.personal_world import CAPSULE_ID, FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory
 
 
 @pytest.fixture

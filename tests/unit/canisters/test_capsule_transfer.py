@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend_world import OPERATOR, OWNER, TRILLION, World, encode_args, interface, wasm
-from personal_world import FRIEND, by_principal, gallery_entries, inline, new_memory, sha256
-
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from support.backend_world import OPERATOR, OWNER, TRILLION, World, encode_args, interface, wasm
+from support.personal_world import FRIEND, by_principal, gallery_entries, inline, new_memory, sha256
 
 CHUNKS = [bytes([number]) * 1000 for number in range(4)]
 

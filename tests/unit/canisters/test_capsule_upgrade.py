@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import pytest
-from backend_world import ANONYMOUS, OWNER, START_NS, STRANGER, World
-from personal_world import FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory, sha256
 
 from canister_factory.candid.values import Case
+from support.backend_world import ANONYMOUS, OWNER, START_NS, STRANGER, World
+from support.personal_world import FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory, sha256
 
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]
 PEOPLE = {"owner": OWNER, "friend": FRIEND, "stranger": STRANGER, "anonymous": ANONYMOUS}

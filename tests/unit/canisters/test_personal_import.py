@@ -4,8 +4,10 @@ the way, and what is there afterwards."""
 from __future__ import annotations
 
 import pytest
-from backend_world import ANONYMOUS, OPERATOR, OWNER, STRANGER, encode_args, interface
-from personal_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import ANONYMOUS, OPERATOR, OWNER, STRANGER, encode_args, interface
+from support.personal_world import (
     CAPSULE_ID,
     FRIEND,
     PersonalWorld,
@@ -22,8 +24,6 @@ from personal_world import (
     new_memory,
     sha256,
 )
-
-from canister_factory.candid.values import Case
 
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]
 OTHER_CHUNKS = [b"z" * 1000, b"y" * 5]

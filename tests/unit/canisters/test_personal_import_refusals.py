@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backend_world import OPERATOR, OWNER, STRANGER
-from personal_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import OPERATOR, OWNER, STRANGER
+from support.personal_world import (
     FRIEND,
     PersonalWorld,
     by_principal,
@@ -19,8 +21,6 @@ from personal_world import (
     memory_record,
     sha256,
 )
-
-from canister_factory.candid.values import Case
 
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]
 

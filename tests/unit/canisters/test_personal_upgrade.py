@@ -6,8 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from backend_world import ADMIN, CONTROLLER, OPERATOR, OWNER, STRANGER, RejectedError, encode_args, interface, wasm
-from personal_world import (
+
+from canister_factory.candid.values import Case
+from support.backend_world import (
+    ADMIN,
+    CONTROLLER,
+    OPERATOR,
+    OWNER,
+    STRANGER,
+    RejectedError,
+    encode_args,
+    interface,
+    wasm,
+)
+from support.personal_world import (
     FRIEND,
     PersonalWorld,
     by_principal,
@@ -23,8 +35,6 @@ from personal_world import (
     new_memory,
     sha256,
 )
-
-from canister_factory.candid.values import Case
 
 LIMITS = {"max_chunk_bytes": 1_000, "max_import_bytes": 5_000, "session_timeout_ns": 60_000_000_000}
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from test_factory_patience import OWNER, Clock, refusal
 
 from canister_factory.contract.creation_models import (
     ClaimRequest,
@@ -23,6 +22,7 @@ from canister_factory.factory.errors import LeaseLostError
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.patience import Patience
 from canister_factory.ic.errors import TransportError
+from support.patience_script import OWNER, Clock, refusal
 
 CREATION = DetailedCreationStatus.model_construct(owner=OWNER)
 CONFIG = FactoryConfig(lease_seconds=30, worker="worker one", backoff_seconds=1, attempts=3)

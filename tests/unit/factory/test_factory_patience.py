@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from canister_factory.candid.principal import Principal
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import (
     CreationError,
@@ -37,28 +36,7 @@ from canister_factory.ic.errors import (
     StaleCertificateError,
     TransportError,
 )
-
-OWNER = Principal(b"\x07" * 10)
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
-def refusal(kind: CreationErrorKind, message: str = "because") -> CreationRefused:
-    return CreationRefused("method", CreationError(kind=kind, message=message, retry_helps=True))
+from support.patience_script import OWNER, Clock, refusal
 
 
 def patience(clock: Clock, **config: Any) -> Patience:

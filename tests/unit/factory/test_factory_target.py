@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from ic_test_support import NOW_NS
-from personal_script import CAPSULE, ENTRIES, PersonalScript, by_key
 
 from canister_factory.candid.values import Case
 from canister_factory.contract.capsule_models import CapsuleError
@@ -22,6 +20,8 @@ from canister_factory.contract.import_models import (
 from canister_factory.contract.manifest_models import MemoryManifest
 from canister_factory.factory.manifest import ItemKey, Kind
 from canister_factory.factory.target import NOTHING, Pending
+from support.ic_test_support import NOW_NS
+from support.personal_script import CAPSULE, ENTRIES, PersonalScript, by_key
 
 REFUSED = CapsuleError.model_validate({"InvalidArgument": {"field": "session", "reason": "another one is active"}})
 

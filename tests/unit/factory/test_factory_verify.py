@@ -8,19 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, RANGE, STRANGER, SUBNET, delegation
-from personal_script import (
-    CAPSULE,
-    CONNECTION,
-    ELSEWHERE,
-    ENTRIES,
-    GALLERY,
-    GROUP,
-    MEMORY,
-    PersonalScript,
-    by_key,
-    manifest_of,
-)
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import CreationErrorKind
@@ -35,6 +22,19 @@ from canister_factory.ic.errors import (
     MalformedCertificateError,
     StaleCertificateError,
     TransportError,
+)
+from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, RANGE, STRANGER, SUBNET, delegation
+from support.personal_script import (
+    CAPSULE,
+    CONNECTION,
+    ELSEWHERE,
+    ENTRIES,
+    GALLERY,
+    GROUP,
+    MEMORY,
+    PersonalScript,
+    by_key,
+    manifest_of,
 )
 
 SECOND_NS = 10**9

@@ -10,7 +10,6 @@ import httpx
 import ic.agent
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
 
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
@@ -35,6 +34,7 @@ from canister_factory.ic.errors import (
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.request_id import leb128
+from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
 
 ALICE = Identity.generate()
 REJECTION = {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}

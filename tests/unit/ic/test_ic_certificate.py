@@ -5,17 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ic_test_support import (
-    CANISTER,
-    NOW_NS,
-    OTHER_CANISTER,
-    RANGE,
-    ROOT,
-    STRANGER,
-    SUBNET,
-    BlsKey,
-    delegation,
-)
 
 from canister_factory.ic import bls, cbor
 from canister_factory.ic.certificate import Certificate, CertificateVerifier, encode_certificate, read_leb128
@@ -29,6 +18,17 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.hash_tree import ABSENT, UNKNOWN, Labeled, Leaf, Pruned, fork_all
 from canister_factory.ic.request_id import leb128
+from support.ic_test_support import (
+    CANISTER,
+    NOW_NS,
+    OTHER_CANISTER,
+    RANGE,
+    ROOT,
+    STRANGER,
+    SUBNET,
+    BlsKey,
+    delegation,
+)
 
 STATE: dict[bytes, Any] = {b"time": leb128(NOW_NS), b"canister": {b"x": b"value"}}
 SECOND = 10**9

@@ -9,8 +9,6 @@ from typing import Any
 import cbor2
 import httpx
 import pytest
-from ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork
-from test_ic_network_clock import agent_of
 
 from canister_factory.candid.principal import Principal
 from canister_factory.ic import cbor, outcome
@@ -29,6 +27,7 @@ from canister_factory.ic.outcome import Call, Undecided, judge
 from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
 from canister_factory.ic.trace import Event
 from canister_factory.ic.transport import Response
+from support.ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork, agent_of
 
 ALICE = Identity.generate()
 SECOND = 10**9

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER
 
 from canister_factory.ic import cbor
 from canister_factory.ic.envelope import sign_envelope, verify_envelope
@@ -20,6 +19,7 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import DelegatedIdentity, Identity
 from canister_factory.ic.request_id import request_id
+from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER
 
 SECOND = 10**9
 ALICE = Identity.generate("ed25519")

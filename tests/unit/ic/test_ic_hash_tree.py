@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ic_test_support import tree_of
 
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import HashTreeError, IcError
@@ -30,6 +29,7 @@ from canister_factory.ic.hash_tree import (
     siblings,
     tree_from_items,
 )
+from support.ic_test_support import tree_of
 
 FULL = bytes.fromhex(
     "8301830183024161830183018302417882034568656c6c6f810083024179820345776f726c6483024162820344676f6f64"

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, FakeClock, FakeNetwork
 
 from canister_factory.candid.binding import candid_type, from_candid, to_candid
 from canister_factory.candid.decode import decode
@@ -37,6 +36,7 @@ from canister_factory.ic.management_types import (
     UpgradeOptions,
     UploadChunk,
 )
+from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, FakeClock, FakeNetwork
 
 STATUS = CanisterStatus(
     status=RunState.running,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ic_test_support import ROOT, STRANGER
 
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, ProtocolError
 from canister_factory.ic.network import MAINNET_ROOT_KEY, Network, default_state_file, is_loopback
+from support.ic_test_support import ROOT, STRANGER
 
 
 def status_server(fields: object = None, status: int = 200) -> httpx.MockTransport:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import httpx
 import pytest
-from ic_test_support import CANISTER, NOW_NS, FakeClock, FakeNetwork
 
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
@@ -20,23 +18,14 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network_clock import NetworkClock
+from support.ic_test_support import ALICE, CANISTER, NOW_NS, FakeClock, FakeNetwork, agent_of
 
-ALICE = Identity.generate()
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 @pytest.fixture
 def net() -> FakeNetwork:
     return FakeNetwork(FakeClock())
-
-
-def agent_of(net: FakeNetwork, skew_s: int, identity: Any = ALICE, http: Any = None) -> Agent:
-    """An agent on a computer whose clock is `skew_s` ahead of the network's."""
-    transport = net.transport()
-    transport.clock_ns = lambda: net.clock() + skew_s * 10**9
-    if http is not None:
-        transport._http = httpx.MockTransport(http)
-    return Agent(identity, net.network(), transport=transport)
 
 
 @pytest.mark.parametrize("skew_s", [-90, 90, -3 * MINUTE, 3 * MINUTE, -20 * MINUTE, 20 * MINUTE, -3 * HOUR, 3 * HOUR])

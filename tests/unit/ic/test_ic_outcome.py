@@ -7,7 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from ic_test_support import (
+
+from canister_factory.ic import cbor
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.envelope import verify_envelope
+from canister_factory.ic.errors import NetworkUnreachableError, OutcomeUnknownError, ProtocolError, RejectedError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.request_id import leb128
+from support.ic_test_support import (
     CANISTER,
     NOW_NS,
     OTHER_CANISTER,
@@ -18,13 +25,6 @@ from ic_test_support import (
     FakeNetwork,
     delegation,
 )
-
-from canister_factory.ic import cbor
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.envelope import verify_envelope
-from canister_factory.ic.errors import NetworkUnreachableError, OutcomeUnknownError, ProtocolError, RejectedError
-from canister_factory.ic.identity import Identity
-from canister_factory.ic.request_id import leb128
 
 ALICE = Identity.generate()
 REJECTION = {"status": "non_replicated_rejection", "reject_code": 4, "reject_message": "no", "error_code": "IC0406"}

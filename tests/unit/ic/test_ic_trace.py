@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-from ic_test_support import CANISTER, FakeClock, FakeNetwork
 
 from canister_factory.cli import output
 from canister_factory.ic.agent import Agent
@@ -17,6 +16,7 @@ from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import NetworkUnreachableError, RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.trace import Event
+from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
 
 
 @pytest.fixture

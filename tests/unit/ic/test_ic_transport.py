@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from ic_test_support import NOW_NS, FakeClock
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.network import Network
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, RetryPolicy, Transport
+from support.ic_test_support import NOW_NS, FakeClock
 
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 

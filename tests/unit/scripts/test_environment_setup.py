@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from setup_project import REPOSITORY, Index, Project, kill
+
+from support.setup_project import REPOSITORY, Index, Project, kill
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts need bash")
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from creation_world import World, inline, note
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import CapsuleClient
@@ -42,6 +41,7 @@ from canister_factory.contract.memory_models import (
 )
 from canister_factory.contract.person_models import PersonRef
 from canister_factory.ic.identity import Identity
+from support.creation_world import World, inline, note
 
 BOTH_CANISTERS = ("backend", "personal")
 EVERYONE = {"owner", "friend", "stranger", "anonymous"}

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import rule
-from replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
-from replica_cycles_machine import CyclesAreConserved
-from replica_puppet import call_argument, puppet, with_custom_section
 
 from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
+from support.replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
+from support.replica_cycles_machine import CyclesAreConserved
+from support.replica_puppet import call_argument, puppet, with_custom_section
 
 
 def _opener(directory: Path, **limits: int) -> Callable[[Clock], Subnet]:

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend_world import OWNER, World, encode_args
-
 from canister_factory.candid.decode import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import Entry, Env
 from canister_factory.replica.subnet.queries import MAX_REPLY_BYTES, QUERY_INSTRUCTIONS
+from support.backend_world import OWNER, World, encode_args
 
 REPEATS = 5
 

@@ -27,7 +27,7 @@ from canister_factory.replica.subnet.messages import FromIngress, Request
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID
 from canister_factory.replica.subnet.subnet import Subnet
 
-CANISTERS = Path(__file__).resolve().parents[3] / "canisters"
+CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 TRILLION = 10**12

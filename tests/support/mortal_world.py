@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from creation_world import World
-
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
@@ -16,6 +14,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.process import ReplicaProcess
+from support.creation_world import World
 
 FUNDS = 20_000_000_000_000
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
-from replica_cycles_machine import all_cycles
-from replica_puppet import call_argument
 
 from canister_factory.replica.runtime.execution import Response
 from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
+from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
+from support.replica_cycles_machine import all_cycles
+from support.replica_puppet import call_argument
 
 
 @pytest.fixture

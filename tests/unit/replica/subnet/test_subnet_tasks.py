@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from replica_bench import SECOND_NS, Bench
-from replica_puppet import puppet
 
 from canister_factory.candid.values import Case
+from support.replica_bench import SECOND_NS, Bench
+from support.replica_puppet import puppet
 
 HEARTBEAT = '(func (export "canister_heartbeat") (call $count))'
 TIMER_IN_INIT = """(func (export "canister_init") (drop (call $timer (i64.const 1))))"""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ic_test_support import CANISTER, ROOT, FakeClock, FakeNetwork
-
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
@@ -27,6 +25,7 @@ from canister_factory.factory.target import Target
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import VerifiedEnvelope
 from canister_factory.ic.identity import Identity
+from support.ic_test_support import CANISTER, ROOT, FakeClock, FakeNetwork
 
 CAPSULE_ID = "capsule-1"
 BACKEND = Principal(bytes(7) + b"\x06\x01\x01")

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replica_bench import OWNER, STRANGER, Bench, CallRejectedError, Clock, engine
-from replica_puppet import call_argument
 
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
@@ -19,6 +17,8 @@ from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, CYCLES_LEDGER, LEDGER, TEST_BALANCE
 from canister_factory.replica.system_canisters.cycles_minting import CYCLES_MINTING, MINTING
 from canister_factory.replica.system_canisters.interface import SystemCanister
+from support.replica_bench import OWNER, STRANGER, Bench, CallRejectedError, Clock, engine
+from support.replica_puppet import call_argument
 
 SUBNET_ID = b"\x01subnet\x02"
 LIMIT = 2_000_000_000_000

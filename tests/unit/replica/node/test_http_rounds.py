@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 from canister_factory.ic import hash_tree
 from canister_factory.replica.node.http_api import Answer
 from canister_factory.replica.node.state_tree import witness
 from canister_factory.replica.subnet.durability import CheckpointError
+from support.replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 
 async def settle(turns: int = 5) -> None:

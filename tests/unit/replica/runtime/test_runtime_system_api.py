@@ -4,13 +4,13 @@ import re
 
 import pytest
 import wasmtime
-from runtime_harness import BILLION, CALLER, CANISTER_ID, Canister, engine, env, failure, le64, reply
 
 from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode
 from canister_factory.replica.runtime.host_interface import MODE_NAMES
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
+from support.runtime_harness import BILLION, CALLER, CANISTER_ID, Canister, engine, env, failure, le64, reply
 
 EVERYWHERE = "I G U RQ NRQ CQ Ry Rt CRy CRt C CC F T"
 ANSWERING = "U RQ NRQ CQ Ry Rt CRy CRt"

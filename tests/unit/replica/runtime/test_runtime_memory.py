@@ -7,7 +7,6 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from runtime_harness import STRATEGIES
 
 from canister_factory.replica.runtime.memory import (
     CopyOnWriteMemory,
@@ -16,6 +15,7 @@ from canister_factory.replica.runtime.memory import (
     best_memory,
     copy_on_write_works,
 )
+from support.runtime_harness import STRATEGIES
 
 PAGE = 65536
 CAPACITY = 8 * PAGE

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from replica_puppet import puppet
-
 from canister_factory.candid.decode import decode
 from canister_factory.candid.encode import encode
 from canister_factory.candid.principal import Principal
@@ -18,6 +16,7 @@ from canister_factory.replica.runtime.execution import CanisterError, Response
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.subnet import Subnet
+from support.replica_puppet import puppet
 
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000

@@ -3,12 +3,22 @@ import threading
 from pathlib import Path
 
 import pytest
-from runtime_harness import BILLION, COUNTER, IMPORTS_OF_A_CANISTER, STRATEGIES, Canister, env, failure, le64, reply
 
 from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode
 from canister_factory.replica.runtime.instance import Instance, InstanceState
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import StableMemory
+from support.runtime_harness import (
+    BILLION,
+    COUNTER,
+    IMPORTS_OF_A_CANISTER,
+    STRATEGIES,
+    Canister,
+    env,
+    failure,
+    le64,
+    reply,
+)
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.__name__)
 # What COUNTER answers: first word of memory, global, pages of memory, pages of stable memory.

@@ -6,8 +6,6 @@ import gzip
 import hashlib
 
 import pytest
-from replica_bench import MANAGEMENT, OWNER, STRANGER, Bench, CallRejectedError, management_argument
-from replica_puppet import call_argument, puppet, with_custom_section
 
 from canister_factory.candid.decode import decode
 from canister_factory.candid.principal import Principal
@@ -15,6 +13,8 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import RequestState
+from support.replica_bench import MANAGEMENT, OWNER, STRANGER, Bench, CallRejectedError, management_argument
+from support.replica_puppet import call_argument, puppet, with_custom_section
 
 EOP = "icp:private enhanced-orthogonal-persistence"
 KEEP = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})

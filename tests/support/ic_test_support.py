@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from canister_factory.candid.principal import Principal
 from canister_factory.ic import cbor
+from canister_factory.ic.agent import Agent
 from canister_factory.ic.bls import BLS_DER_PREFIX, BLS_DOMAIN, G2_GENERATOR
 from canister_factory.ic.certificate import STATE_ROOT_DOMAIN, encode_certificate
 from canister_factory.ic.envelope import VerifiedEnvelope, verify_envelope
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.hash_tree import Labeled, Leaf, Node, fork_all
+from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.public_key import ED25519_DER_PREFIX, self_authenticating_id
 from canister_factory.ic.request_id import hash_of_map, leb128
@@ -258,3 +260,15 @@ class FakeNetwork:
 
 def _cbor(value: Any) -> httpx.Response:
     return httpx.Response(200, content=cbor.dumps(value), headers={"content-type": "application/cbor"})
+
+
+ALICE = Identity.generate()
+
+
+def agent_of(net: FakeNetwork, skew_s: int, identity: Any = ALICE, http: Any = None) -> Agent:
+    """An agent on a computer whose clock is `skew_s` ahead of the network's."""
+    transport = net.transport()
+    transport.clock_ns = lambda: net.clock() + skew_s * 10**9
+    if http is not None:
+        transport._http = httpx.MockTransport(http)
+    return Agent(identity, net.network(), transport=transport)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from replica_bench import OWNER, Bench, CallRejectedError, engine
-from replica_cycles_machine import TRILLION, CyclesAreConserved, all_cycles
-from replica_puppet import call_argument
 
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.subnet import Subnet
+from support.replica_bench import OWNER, Bench, CallRejectedError, engine
+from support.replica_cycles_machine import TRILLION, CyclesAreConserved, all_cycles
+from support.replica_puppet import call_argument
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, failure, person
-from personal_world import (
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
+from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, failure, person
+from support.personal_world import (
     PersonalWorld,
     by_principal,
     capsule_record,
@@ -24,10 +26,7 @@ from personal_world import (
     new_memory,
     sha256,
 )
-from scale_gauge import REPEATS, Cost, Gauge, send
-
-from canister_factory.candid.principal import Principal
-from canister_factory.candid.values import Case
+from support.scale_gauge import REPEATS, Cost, Gauge, send
 
 CHUNK_BYTES = 1_900_000
 NOTE = b"a note of some words, as people write them " * 3

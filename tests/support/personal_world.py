@@ -10,13 +10,23 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from backend_world import OPERATOR, OWNER, START_NS, TRILLION, World, encode_args, engine, interface, person, wasm
-
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.subnet import Subnet
+from support.backend_world import (
+    OPERATOR,
+    OWNER,
+    START_NS,
+    TRILLION,
+    World,
+    encode_args,
+    engine,
+    interface,
+    person,
+    wasm,
+)
 
 BACKEND = person("backend")
 FRIEND = person("friend")

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from replica_bench import MANAGEMENT, Bench, Clock, management_argument
-from replica_puppet import call_argument, puppet
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
@@ -15,6 +13,8 @@ from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.messages import Answer, Request
 from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.subnet import Subnet
+from support.replica_bench import MANAGEMENT, Bench, Clock, management_argument
+from support.replica_puppet import call_argument, puppet
 
 TRILLION = 10**12
 

@@ -15,7 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
-from replica_http_support import (
+
+from canister_factory.ic import hash_tree
+from canister_factory.ic.cbor import dumps
+from canister_factory.ic.envelope import DELEGATION_DOMAIN
+from canister_factory.ic.request_id import hash_of_map
+from support.replica_http_support import (
     FIRST,
     KEYS,
     LAST,
@@ -33,11 +38,6 @@ from replica_http_support import (
     id_of,
     url,
 )
-
-from canister_factory.ic import hash_tree
-from canister_factory.ic.cbor import dumps
-from canister_factory.ic.envelope import DELEGATION_DOMAIN
-from canister_factory.ic.request_id import hash_of_map
 
 plain = st.none() | st.booleans() | st.integers(-5, 2**64 - 1) | st.text(max_size=8) | st.binary(max_size=30)
 names = st.sampled_from(

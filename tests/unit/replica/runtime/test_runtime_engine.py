@@ -6,11 +6,11 @@ import re
 
 import pytest
 import wasmtime
-from runtime_harness import COUNTER, engine
 
 from canister_factory.replica.runtime import engine as engine_module
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from support.runtime_harness import COUNTER, engine
 
 
 def wasm(wat: str) -> bytes:

@@ -1,0 +1,25 @@
+"""Arguments with which each command that needs a role can be tried."""
+
+from __future__ import annotations
+
+HASH = "ab" * 32
+
+
+ARGUMENTS = {
+    "admin admins add": ["{other}"],
+    "admin admins remove": ["{other}"],
+    "admin operators add": ["{other}"],
+    "admin operators remove": ["{other}"],
+    "admin releases register": [],
+    "admin releases revoke": [HASH],
+    "admin limits": ["--per-hour", "5"],
+    "admin clear": ["{other}", "--yes"],
+    "admin ack": ["0"],
+    "reserve top-up": ["1T"],
+    "reserve set-threshold": ["1T"],
+    "reserve settings": ["--threshold", "1T"],
+    "run": ["{other}"],
+    "status": ["{other}"],
+    "verify": ["{other}"],
+    "worker": ["--once"],
+}

@@ -1,0 +1,55 @@
+"""Kills an orchestrator at a place of a creation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from canister_factory.contract.creation_models import (
+    CreationStatus,
+)
+from canister_factory.factory.events import (
+    HandedOver,
+    PassDone,
+    Provisioned,
+    StageDone,
+    StageStarted,
+    Transferred,
+    Verified,
+)
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of the orchestrator runs afterwards."""
+
+
+def killing_at(when: Callable[[Any], bool]) -> Callable[[Any], None]:
+    def hook(event: Any) -> None:
+        if when(event):
+            raise Killed
+
+    return hook
+
+
+def done(stage: CreationStatus) -> Callable[[Any], bool]:
+    return lambda event: isinstance(event, StageDone) and event.stage == stage
+
+
+def begun(stage: CreationStatus) -> Callable[[Any], bool]:
+    return lambda event: isinstance(event, StageStarted) and event.stage == stage
+
+
+PLACES: dict[str, Callable[[Any], bool]] = {
+    "after the export": done(CreationStatus.Exporting),
+    "after the canister was created": lambda event: isinstance(event, Provisioned),
+    "before the installation": begun(CreationStatus.Installing),
+    "after the installation": done(CreationStatus.Installing),
+    "in the middle of the copy": lambda event: isinstance(event, Transferred) and event.bytes_done > 1_000_000,
+    "after the first pass": lambda event: isinstance(event, PassDone) and not event.locked,
+    "under the write lock": lambda event: isinstance(event, PassDone) and event.locked,
+    "after the import was final": done(CreationStatus.Importing),
+    "after the verification": lambda event: isinstance(event, Verified),
+    "after the handoff": lambda event: isinstance(event, HandedOver),
+    "before the completion": begun(CreationStatus.Completed),
+    "after the completion": done(CreationStatus.Completed),
+}
