@@ -5,11 +5,13 @@ Owns: what callers catch. Does not own: when each error is raised (the modules t
 
 from __future__ import annotations
 
+from canister_factory.base_error import CanisterFactoryError
+
 _LONGEST_PROBLEM = 600
 _LONGEST_PATH = 16
 
 
-class CandidError(Exception):
+class CandidError(CanisterFactoryError):
     """Base of everything this package raises about Candid data, types and texts."""
 
 

@@ -18,6 +18,7 @@ import click
 from pydantic import ValidationError
 
 from canister_factory import interrupts
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.errors import CandidError
 from canister_factory.cli import output
 from canister_factory.ic.errors import IcError, IdentityError, NetworkConfigError, NetworkUnreachableError
@@ -28,14 +29,13 @@ DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 ISSUES = "the project's issue tracker"
 
 
-class CommandError(Exception):
+class CommandError(CanisterFactoryError):
     """A command can't go on; the message is complete and ends with what to do next. `exit_code`: 1 unless said."""
 
     def __init__(self, message: str, *, exit_code: int = FAILED, **context: object) -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.context = context
-        self.retry_helps = False
 
 
 class InputError(CommandError):

@@ -10,12 +10,13 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.cli.progress import step
 
 T = TypeVar("T")
 
 
-class StoppedError(Exception):
+class StoppedError(CanisterFactoryError):
     """A signal ended the work, which has cleaned up. `exit_code` is what shells report for that signal."""
 
     def __init__(self, number: signal.Signals) -> None:

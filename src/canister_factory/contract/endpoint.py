@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.binding import from_candid, to_candid
 from canister_factory.candid.decode import decode
 from canister_factory.candid.did import Interface
@@ -100,9 +101,12 @@ class Client:
     async def call(self, name: str, values: tuple[Any, ...]) -> Any:
         """Calls an endpoint: as a query where the contract says so, else as an update."""
         method = self.method(name)
-        argument = method.encode(values)
         send = self.agent.query if method.is_query else self.agent.update
-        return method.decode(await send(self.canister_id, name, argument))
+        try:
+            return method.decode(await send(self.canister_id, name, method.encode(values)))
+        except CanisterFactoryError as error:
+            error.note_call(name, self.canister_id)
+            raise
 
 
 C = TypeVar("C", bound=Client)

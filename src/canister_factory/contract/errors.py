@@ -6,15 +6,14 @@ whole, for programs. Does not own: the error values they carry (the models), fai
 
 from __future__ import annotations
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
 from canister_factory.ic.foreign_text import quoted
 
 
-class ContractError(Exception):
-    """Base of this layer's errors. `retry_helps`: the same call may succeed later."""
-
-    retry_helps: bool = False
+class ContractError(CanisterFactoryError):
+    """Base of this layer's errors."""
 
     @property
     def context(self) -> dict[str, object]:

@@ -5,6 +5,7 @@ Owns which failure is which kind at which stage. Does not own: errors of the lay
 
 from __future__ import annotations
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind, CreationStatus
@@ -26,14 +27,13 @@ KIND_OF_STAGE = {
 """The kind of a failure at a stage that isn't of a kind of its own."""
 
 
-class FactoryError(Exception):
+class FactoryError(CanisterFactoryError):
     """Base of the orchestrator's own failures. `kind`: its name in the contract's `CreationErrorKind`.
 
     `stage` and `canister_id` are filled in where the failure passes the orchestrator, if they aren't known before.
     """
 
     kind: CreationErrorKind = CreationErrorKind.ImportFailed
-    retry_helps: bool = False
 
     def __init__(
         self,

@@ -112,7 +112,7 @@ class Agent(IcPyAgent):
         def sign() -> Signed:
             return self._requester.sign("call", fields, f"the call of {method}")
 
-        with Span(self._trace, "call", canister_id, method) as span:
+        with Span(self._trace, "call", as_principal(canister_id), method) as span:
             return await outcome_of(self._requester, sign, effective, span)
 
     async def query(
@@ -125,7 +125,7 @@ class Agent(IcPyAgent):
         """
         effective = _effective_id(canister_id, effective_canister_id)
         fields = _call_fields(canister_id, method, arg)
-        with Span(self._trace, "query", canister_id, method) as span:
+        with Span(self._trace, "query", as_principal(canister_id), method) as span:
             answer = await self._requester.query(effective, fields, span, verify=self.verify_query_signatures)
             if answer.get("status") == "rejected":
                 raise rejection_in(answer)

@@ -5,6 +5,7 @@ Owns the types and whether a retry helps. Does not own: retrying, and errors of 
 
 from __future__ import annotations
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.foreign_text import quoted
 
 REJECT_CODES = {
@@ -21,10 +22,8 @@ STOPPED_CODES = ("IC0508", "IC0509")
 """The implementation's codes of a canister that is stopped or stopping: most often while it is upgraded."""
 
 
-class IcError(Exception):
-    """Base of every error this layer raises. `retry_helps`: a later attempt at the same thing may succeed."""
-
-    retry_helps: bool = False
+class IcError(CanisterFactoryError):
+    """Base of every error this layer raises."""
 
 
 class IdentityError(IcError):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from types import TracebackType
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.foreign_text import escaped
 
@@ -66,10 +67,14 @@ def fields_of(event: Event) -> dict[str, object]:
 
 
 class Span:
-    """One request while it lasts; a context manager that tells of its end, whatever that is."""
+    """One request while it lasts; a context manager that tells of its end, whatever that is.
+
+    Our errors that end it are told which request that was (`CanisterFactoryError.note_call`).
+    """
 
     def __init__(self, hook: Hook, kind: str, canister: object = "", method: str = "") -> None:
         self._hook = hook
+        self._canister = canister
         self._event = Event(kind, str(canister), method, b"", complete=True)
         self._began = 0.0
 
@@ -89,6 +94,8 @@ class Span:
     ) -> None:
         self._event.outcome = "replied" if error is None else _name(error)
         self._event.milliseconds = (time.perf_counter() - self._began) * 1e3
+        if isinstance(error, CanisterFactoryError):
+            error.note_call(self._event.method or None, self._canister or None, self._event.request_id or None)
         self._hook(self._event)
 
     @contextmanager

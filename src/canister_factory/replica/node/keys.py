@@ -20,6 +20,7 @@ import pyblst
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.public_key import self_authenticating_id
 
 __all__ = ["KeyFileError", "ReplicaKeys"]
@@ -35,7 +36,7 @@ _G2_GENERATOR: Final = bytes.fromhex(
 )
 
 
-class KeyFileError(Exception):
+class KeyFileError(CanisterFactoryError):
     """The key file of a state directory can't be used; the message names the file and what to do."""
 
 

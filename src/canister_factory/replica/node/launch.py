@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.state_file import ReplicaRecord, record_from_json
 
 __all__ = ["LOG_NAME", "ReplicaProcessError", "launch"]
@@ -25,7 +26,7 @@ LOG_NAME: Final = "replica.log"
 _LOG_TAIL_BYTES: Final = 4000
 
 
-class ReplicaProcessError(Exception):
+class ReplicaProcessError(CanisterFactoryError):
     """The replica's process did not start; the message has what it said."""
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
@@ -46,7 +47,7 @@ _PREFLIGHT: Final = _CORS | {
 _log = logging.getLogger(__name__)
 
 
-class ServerError(Exception):
+class ServerError(CanisterFactoryError):
     """The replica can't be started; the message says why and what to do."""
 
 

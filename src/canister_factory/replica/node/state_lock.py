@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
+from canister_factory.base_error import CanisterFactoryError
+
 __all__ = ["StateDirectoryError", "acquire", "holder"]
 
 _FILE_NAME: Final = "lock"
@@ -18,7 +20,7 @@ _PATIENCE_S: Final = 0.5
 _PAUSE_S: Final = 0.02
 
 
-class StateDirectoryError(Exception):
+class StateDirectoryError(CanisterFactoryError):
     """A state directory can't be used: another process has it, or the system refuses; says what to do."""
 
 

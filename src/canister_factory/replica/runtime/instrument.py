@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from canister_factory.base_error import CanisterFactoryError
+
 START_EXPORT = "embedded start"
 MEMORY_EXPORT = "embedded memory"
 TABLE_EXPORT = "embedded table"
@@ -39,7 +41,7 @@ _HARMLESS = re.compile(
 )
 
 
-class MalformedModuleError(ValueError):
+class MalformedModuleError(CanisterFactoryError, ValueError):
     """The bytes aren't a Wasm module that this reader understands; the message says which part."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import cbor2
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
 from canister_factory.replica.subnet.canister import (
     Audience,
@@ -55,7 +56,7 @@ _RECORDS: dict[str, type[Any]] = {
 _ENUMS: dict[str, type[Enum]] = {enum.__name__: enum for enum in (Status, Audience, RequestState, Entry, RejectCode)}
 
 
-class StateFormatError(Exception):
+class StateFormatError(CanisterFactoryError):
     """The bytes are no state that this version understands."""
 
 

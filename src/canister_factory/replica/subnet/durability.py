@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.state import SubnetState
 
 
-class CheckpointError(Exception):
+class CheckpointError(CanisterFactoryError):
     """A state directory can't be read or written; the message names it and says what to do.
 
     `durable`: whether what was noted before is durable all the same; None: it isn't known.

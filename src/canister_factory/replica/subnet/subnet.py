@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Response
 from canister_factory.replica.subnet import ingress
@@ -53,7 +54,7 @@ class Builtin:
     query: Callable[[Subnet, Request], Response] | None = None
 
 
-class SubnetBrokenError(Exception):
+class SubnetBrokenError(CanisterFactoryError):
     """A round was left half executed, or couldn't be written; a restart goes on from the last durable round."""
 
     def __init__(self) -> None:

@@ -1,0 +1,105 @@
+"""All errors of this package by name; `CanisterFactoryError` is the base of them.
+
+Owns nothing: each room defines its own. Left out are errors of the command line, which nothing raises but commands.
+A name is imported when it is first used.
+"""
+
+# ruff: noqa: I001 - "A as A" tells type checkers that the name is offered; ruff would take each on a line of its own
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from canister_factory.base_error import CanisterFactoryError as CanisterFactoryError
+from canister_factory.face.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from canister_factory.candid.errors import (
+        CandidError as CandidError,
+        DecodeError as DecodeError,
+        EncodeError as EncodeError,
+        InvalidTypeError as InvalidTypeError,
+        LimitExceededError as LimitExceededError,
+        MismatchError as MismatchError,
+        ParseError as ParseError,
+        PathError as PathError,
+        PrincipalError as PrincipalError,
+    )
+    from canister_factory.contract.errors import (
+        ArtifactError as ArtifactError,
+        CapsuleRefused as CapsuleRefused,
+        ContractError as ContractError,
+        ContractMismatchError as ContractMismatchError,
+        CreationRefused as CreationRefused,
+    )
+    from canister_factory.factory.errors import (
+        CreateError as CreateError,
+        CreationFailedError as CreationFailedError,
+        ExportError as ExportError,
+        FactoryError as FactoryError,
+        HandoffError as HandoffError,
+        InstallError as InstallError,
+        LeaseLostError as LeaseLostError,
+        SourceMovedError as SourceMovedError,
+        VerifyError as VerifyError,
+    )
+    from canister_factory.ic.errors import (
+        CanisterNotFoundError as CanisterNotFoundError,
+        CertificateError as CertificateError,
+        CertificateScopeError as CertificateScopeError,
+        CertificateSignatureError as CertificateSignatureError,
+        DelegationError as DelegationError,
+        EnvelopeError as EnvelopeError,
+        ExpiryError as ExpiryError,
+        HashTreeError as HashTreeError,
+        IcError as IcError,
+        IdentityError as IdentityError,
+        IngressTooLargeError as IngressTooLargeError,
+        MalformedCborError as MalformedCborError,
+        MalformedCertificateError as MalformedCertificateError,
+        MalformedEnvelopeError as MalformedEnvelopeError,
+        NetworkConfigError as NetworkConfigError,
+        NetworkUnreachableError as NetworkUnreachableError,
+        OutcomeUnknownError as OutcomeUnknownError,
+        ProtocolError as ProtocolError,
+        QuerySignatureError as QuerySignatureError,
+        RejectedError as RejectedError,
+        RequestExpiryError as RequestExpiryError,
+        SenderError as SenderError,
+        SignatureError as SignatureError,
+        StaleAnswerError as StaleAnswerError,
+        StaleCertificateError as StaleCertificateError,
+        TransportError as TransportError,
+    )
+    from canister_factory.ic.query_signature import UnverifiedAnswerError as UnverifiedAnswerError
+    from canister_factory.replica.node.keys import KeyFileError as KeyFileError
+    from canister_factory.replica.node.launch import ReplicaProcessError as ReplicaProcessError
+    from canister_factory.replica.node.server import ServerError as ServerError
+    from canister_factory.replica.node.state_lock import StateDirectoryError as StateDirectoryError
+    from canister_factory.replica.runtime.instrument import MalformedModuleError as MalformedModuleError
+    from canister_factory.replica.store.state_codec import StateFormatError as StateFormatError
+    from canister_factory.replica.subnet.durability import CheckpointError as CheckpointError
+    from canister_factory.replica.subnet.subnet import SubnetBrokenError as SubnetBrokenError
+
+_HOMES = {
+    "base_error": "CanisterFactoryError",
+    "candid.errors": "CandidError DecodeError EncodeError InvalidTypeError LimitExceededError MismatchError ParseError "
+    "PathError PrincipalError",
+    "contract.errors": "ArtifactError CapsuleRefused ContractError ContractMismatchError CreationRefused",
+    "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError InstallError "
+    "LeaseLostError SourceMovedError VerifyError",
+    "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
+    "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
+    "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "
+    "OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError SenderError "
+    "SignatureError StaleAnswerError StaleCertificateError TransportError",
+    "ic.query_signature": "UnverifiedAnswerError",
+    "replica.node.keys": "KeyFileError",
+    "replica.node.launch": "ReplicaProcessError",
+    "replica.node.server": "ServerError",
+    "replica.node.state_lock": "StateDirectoryError",
+    "replica.runtime.instrument": "MalformedModuleError",
+    "replica.store.state_codec": "StateFormatError",
+    "replica.subnet.durability": "CheckpointError",
+    "replica.subnet.subnet": "SubnetBrokenError",
+}
+__getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

@@ -1,0 +1,36 @@
+"""Names that are imported when they are first used (PEP 562), so that importing the package costs nothing.
+
+Owns that. Does not own any name: the modules that offer them have a table, and the same imports for type checkers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+_PACKAGE = "canister_factory"
+
+
+def lazy_names(
+    module: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a module.
+
+    Args:
+        module: its `__name__`.
+        homes: for each module of this package, relative to it, the names that come from there, with spaces between;
+            "" offers the module itself, under the last part of its name.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names.split() or [home.rpartition(".")[2]]}
+
+    def get(name: str) -> Any:
+        if name not in home_of:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module])
+        home = import_module(f"{_PACKAGE}.{home_of[name]}")
+        value = getattr(home, name) if homes[home_of[name]] else home
+        setattr(sys.modules[module], name, value)
+        return value
+
+    return get, lambda: sorted({*vars(sys.modules[module]), *home_of}), sorted(home_of)
