@@ -7,8 +7,8 @@ import statistics
 import time
 from collections.abc import Callable
 
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import BLOB, TEXT, Record
 from canister_factory.ic.certificate import CertificateVerifier, encode_certificate
 from canister_factory.ic.hash_tree import Fork, Labeled, Leaf, Node, fork_all

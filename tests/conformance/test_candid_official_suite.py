@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import parse_did
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.grammar import TypeBuilder, bytes_of, parse, parser, text_of
 from canister_factory.candid.text import parse_args

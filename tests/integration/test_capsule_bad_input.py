@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import NAT, TEXT
 from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry, GalleryUpdate

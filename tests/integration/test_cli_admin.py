@@ -16,7 +16,7 @@ import pytest
 import canister_factory.cli.run as run_command
 from canister_factory import interrupts
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.progress import EventLines
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_wasm

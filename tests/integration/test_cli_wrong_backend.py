@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import main, output
 from canister_factory.contract.artifacts import personal_interface, personal_wasm

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import NAT, PRINCIPAL, TEXT, Opt, Record, Vec
 from canister_factory.contract.artifacts import personal_interface, personal_wasm
 from canister_factory.contract.capsule_models import GalleryData, GalleryUpdate

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.values import Case
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import BackendClient

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_interface, personal_wasm
 from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from canister_factory.candid.did import Interface
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import BOOL, NULL, PRINCIPAL, TEXT, Opt, Record, Type, Variant, Vec, is_blob, resolve
 from canister_factory.candid.values import Case, Some

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.contract.capsule_models import CapsuleError

@@ -14,7 +14,7 @@ import pytest
 import canister_factory
 from canister_factory import errors
 from canister_factory.base_error import CanisterFactoryError
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Variant

@@ -1,6 +1,6 @@
 """The subtype relation and structural equality of types (Candid specification, "Upgrading and Subtyping").
 
-Owns: deciding both, coinductively, for recursive types. Does not own: coercing values (`decode`).
+Owns: deciding both, coinductively, for recursive types. Does not own: coercing values (`decoding`).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError, EncodeError, InvalidTypeError, PrincipalError
 from canister_factory.candid.grammar import (
     Node,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import click
 
-from canister_factory.candid.decode import decode, decode_untyped
+from canister_factory.candid.decoding import decode, decode_untyped
 from canister_factory.candid.did import Interface
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError, DecodeError, ParseError, PrincipalError
 from canister_factory.candid.json_form import to_json
 from canister_factory.candid.naming import label_names, with_names

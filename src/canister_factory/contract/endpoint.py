@@ -13,9 +13,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hint
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.binding import from_candid, to_candid
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import Interface
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import DecodeError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Type, Variant, resolve

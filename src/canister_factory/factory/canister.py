@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
 from canister_factory.contract.clients import PersonalClient

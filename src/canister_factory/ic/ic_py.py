@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import ic.agent
 
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Type
 from canister_factory.ic import cbor

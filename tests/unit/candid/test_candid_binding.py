@@ -28,9 +28,9 @@ from canister_factory.candid.binding import (
     to_candid,
     types_equal,
 )
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import parse_did
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError, InvalidTypeError, MismatchError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import NAT, NAT64, TEXT, Func, Opt, Record, Service

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError
 from canister_factory.candid.json_form import MAX_SAFE_INTEGER, exact, label_key, to_json
 from canister_factory.candid.principal import Principal

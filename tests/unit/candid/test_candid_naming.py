@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from canister_factory.candid.decode import decode, decode_untyped
+from canister_factory.candid.decoding import decode, decode_untyped
 from canister_factory.candid.did import parse_did
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import InvalidTypeError
 from canister_factory.candid.naming import label_names, with_names
 from canister_factory.candid.text import format_args

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid import types as t
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.candid_strategies import values_of

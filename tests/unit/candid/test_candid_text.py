@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError, ParseError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.subtyping import is_subtype

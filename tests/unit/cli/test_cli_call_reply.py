@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import NAT, NAT64, Named, Opt, Type, Vec
 from canister_factory.cli import output
 from canister_factory.cli.call import _show

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case

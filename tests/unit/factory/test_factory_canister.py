@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
 from canister_factory.contract.import_models import PersonalInit

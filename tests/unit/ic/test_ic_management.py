@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from canister_factory.candid.binding import candid_type, from_candid, to_candid
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import VerifiedEnvelope

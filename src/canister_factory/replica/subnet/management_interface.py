@@ -10,9 +10,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import parse_did
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.types import Func, Service, resolve
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response

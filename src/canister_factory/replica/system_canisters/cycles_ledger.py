@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from canister_factory.candid.decode import decode
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from canister_factory.candid.decode import decode
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode

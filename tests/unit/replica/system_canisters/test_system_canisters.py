@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from canister_factory.candid.encode import encode
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.text import parse_args
 from canister_factory.candid.values import Case

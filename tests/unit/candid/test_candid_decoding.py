@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid import leb128
-from canister_factory.candid.decode import DecodeLimits, decode, decode_untyped
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import DecodeLimits, decode, decode_untyped
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError, DecodeError, LimitExceededError, MismatchError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canister_factory.candid.decode import decode, decode_untyped
-from canister_factory.candid.encode import encode
+from canister_factory.candid.decoding import decode, decode_untyped
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.subtyping import types_equal
