@@ -12,32 +12,18 @@ const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
 const { report } = require('./diagnostics.js');
+const { loadCompiler, read, record } = require('./sources.js');
 
 const CANISTERS = ['backend', 'personal'];
-const SOURCE_FOLDERS = ['capsule', 'capsule/sha256', 'backend', 'personal'];
 const PUBLIC_METADATA = ['candid:service', 'candid:args', 'motoko:stable-types'];
 
-/** A file of this folder, without the feature. */
-function source(file, feature) {
-  const text = fs.readFileSync(path.join(__dirname, file), 'utf8');
+/** The text without the feature. */
+function without(feature, text) {
   return feature ? text.replace(partsOf(feature), '') : text;
 }
 
 function partsOf(feature) {
   return new RegExp(`^ *// feature ${feature}\\n[^]*?^ *// end of ${feature}\\n`, 'gm');
-}
-
-function sourceFiles() {
-  return SOURCE_FOLDERS.flatMap((folder) => fs.readdirSync(path.join(__dirname, folder)).sort()
-    .filter((file) => file.endsWith('.mo')).map((file) => `${folder}/${file}`));
-}
-
-function loadCompiler(feature) {
-  const compiler = require('motoko');
-  compiler.loadPackage(JSON.parse(fs.readFileSync(require.resolve('motoko/packages/latest/core.json'), 'utf8')));
-  for (const file of sourceFiles()) compiler.write(file, source(file, feature));
-  compiler.setPublicMetadata(PUBLIC_METADATA);
-  return compiler.compiler;
 }
 
 function readLeb128(bytes, start) {
@@ -86,15 +72,18 @@ function deterministicGzip(bytes) {
 
 /** The artifacts by file name; null when the compiler found an error, which it has then reported. */
 function build(name, feature) {
-  const { diagnostics, code } = loadCompiler(feature).compileWasm('ic', `${name}/Main.mo`);
+  const compiler = loadCompiler([name], (text) => without(feature, text));
+  compiler.setPublicMetadata(PUBLIC_METADATA);
+  const { diagnostics, code } = compiler.compiler.compileWasm('ic', `${name}/Main.mo`);
   if (report(diagnostics) || !code) return null;
-  const contract = Buffer.from(source(`${name}/${name}.did`, feature));
+  const contract = Buffer.from(without(feature, read(`${name}/${name}.did`)));
   const module = replaceCustomSection(Buffer.from(code.wasm), 'icp:public candid:service', contract);
   return {
     [`${name}.wasm.gz`]: deterministicGzip(module),
     [`${name}.did`]: contract,
     [`${name}.compiled.did`]: code.candid,
     [`${name}.most`]: code.stable,
+    [`${name}.sources`]: record(name),
   };
 }
 
@@ -103,7 +92,7 @@ function main([name, folder, feature, ...rest]) {
     console.error(`usage: node build.js ${CANISTERS.join('|')} OUT_DIR [FEATURE_LEFT_OUT]`);
     return 2;
   }
-  if (feature && !partsOf(feature).test(source(`${name}/Main.mo`))) {
+  if (feature && !partsOf(feature).test(read(`${name}/Main.mo`))) {
     console.error(`${name} has no feature "${feature}"`);
     return 2;
   }

@@ -12,6 +12,8 @@ from types import FrameType
 
 import pytest
 
+from support.build_record import complaint
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
@@ -23,6 +25,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
         pytest.fail(f"{reason}, and CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuses to test an older build of the canisters; tests of the Motoko sources themselves need none."""
+    if session.config.option.collectonly or all(item.get_closest_marker("motoko_sources") for item in session.items):
+        return
+    if problem := complaint(REPOSITORY / "canisters"):
+        raise pytest.UsageError(problem)
 
 
 _ended_by_ctrl_c: list[bool] = []

@@ -6,12 +6,14 @@ import gzip
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from canister_factory.candid.did import parse_did
 from canister_factory.candid.subtyping import explain_mismatch
 from support.backend_world import CANISTERS, OPERATOR
+from support.build_record import complaint
 from support.personal_world import PersonalWorld, sha256
 
 DIST = CANISTERS / "dist"
@@ -23,6 +25,48 @@ def test_the_checksums_are_those_of_the_files() -> None:
     actual = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in DIST.iterdir()}
     del actual["SHA256SUMS"]
     assert {name: checksum for checksum, name in lines} == actual
+
+
+def test_the_record_of_the_sources_names_every_motoko_file_and_what_builds_it() -> None:
+    recorded = {line.split("  ")[1] for name in NAMES for line in (DIST / f"{name}.sources").read_text().splitlines()}
+    folders = (CANISTERS / folder for folder in ("backend", "capsule", "capsule/sha256", "personal"))
+    motoko = {str(path.relative_to(CANISTERS)) for folder in folders for path in folder.glob("*.mo")}
+    tools = {"build.js", "sources.js", "package-lock.json", "backend/backend.did", "personal/personal.did"}
+    assert recorded == motoko | tools
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A folder of sources with a build of them."""
+    for name, text in (("build.js", "driver"), ("capsule/Ids.mo", "ids"), ("capsule/Dates.mo", "dates")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "dist").mkdir()
+    paths = ["build.js", "capsule/Dates.mo", "capsule/Ids.mo"]
+    lines = [f"{sha256((tmp_path / path).read_bytes()).hex()}  {path}\n" for path in paths]
+    (tmp_path / "dist" / "backend.sources").write_text("".join(lines))
+    return tmp_path
+
+
+def test_a_build_of_the_sources_that_are_there_is_no_reason_to_complain(built: Path) -> None:
+    (built / "capsule" / "Ids.mo").touch()
+    assert complaint(built) is None
+
+
+def test_a_source_that_changed_or_came_or_went_since_the_build_is_named_with_the_remedy(built: Path) -> None:
+    (built / "capsule" / "Ids.mo").write_text("other ids")
+    (built / "capsule" / "Pages.mo").write_text("pages")
+    (built / "build.js").unlink()
+    assert complaint(built) == (
+        "the canisters in canisters/dist are older than their sources (build.js, capsule/Ids.mo, capsule/Pages.mo); "
+        "build them: scripts/build-canisters"
+    )
+
+
+def test_a_complaint_is_one_line_whatever_the_number_of_files(built: Path) -> None:
+    for number in range(8):
+        (built / "capsule" / f"New{number}.mo").write_text("new")
+    assert "capsule/New4.mo and 3 more); build" in (complaint(built) or "")
 
 
 @pytest.mark.parametrize("name", NAMES)
