@@ -67,7 +67,7 @@ async def _prepare(replica: ReplicaProcess, operator: Identity, folder: Path) ->
         await register_release(backend)
         await fund(admin, backend.canister_id, 50_000_000_000_000)
         as_owner = BackendClient(owner, backend.canister_id)
-        await fill(as_owner, find_files(folder), admin.identity.sender(), lambda count: None)
+        await fill(as_owner, find_files(folder).files, admin.identity.sender(), lambda count: None)
         await as_owner.create_personal_canister()
         return {"backend": str(backend.canister_id), "owner": str(owner.identity.sender())}
 

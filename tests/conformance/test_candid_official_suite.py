@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lark import Token, Tree
 
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import parse_did
@@ -48,15 +49,18 @@ def read_suite(path: Path) -> list[Assertion]:
     """The type definitions of a file go through `parse_did`, its assertions through the extended grammar."""
     source = path.read_text("utf-8")
     tree = parse(source, "suite", path.name, using=parser(RULES, ("suite",)))
-    definitions = [n for n in tree.children if n.data == "type_def"]
+    statements = [node for node in tree.children if isinstance(node, Tree)]
+    definitions = [n for n in statements if n.data == "type_def"]
     lines = "".join(source[n.meta.start_pos : n.meta.end_pos] + ";\n" for n in definitions)
     builder = TypeBuilder(parse_did(lines).types)
     assertions = []
-    for node in tree.children:
+    for node in statements:
         if node.data != "assertion":
             continue
         message, relation, types, *title = node.children
-        name = text_of(title[0]) if title else "untitled"
+        assert isinstance(relation, Tree)
+        assert isinstance(types, Tree)
+        name = text_of(title[0]) if title and isinstance(title[0], Token) else "untitled"
         other = relation.children[0] if relation.children else None
         where = f"{path.name.split('.')[0]}:{node.meta.line} {name}"
         assertions.append(Assertion(builder.tuple_types(types), message, relation.data, other, where))

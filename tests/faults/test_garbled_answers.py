@@ -11,6 +11,8 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
+from operator import eq
 from pathlib import Path
 
 import pytest
@@ -78,7 +80,7 @@ async def test_one_garbled_answer_anywhere_in_a_creation_is_no_failure(
     for number, way in places:
         await fund(world.admin, world.backend_id, FUNDS)
         try:
-            garbler = await create(world, ways[way], lambda count, number=number: count == number)
+            garbler = await create(world, ways[way], partial(eq, number))
         except Exception as error:
             pytest.fail(f"answer {number} of {total}, {way}: {error!r}")
         assert len(garbler.garbled) == (number <= garbler.answers), "a run may take fewer answers than the first"

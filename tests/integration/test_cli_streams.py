@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.ic.identity import Identity
 from support.creation_world import World
 
 PROGRAM = f"{sys.executable} -m canister_factory"
@@ -88,6 +89,7 @@ def test_a_reader_who_leaves_or_was_never_there_sees_nothing(line: str) -> None:
 
 async def test_a_reader_who_leaves_a_worker_ends_it_and_fails_no_creation(world: World, tmp_path: Path) -> None:
     await world.as_owner.create_personal_canister(None)
+    assert isinstance(world.operator.identity, Identity)
     world.operator.identity.write_pem(tmp_path / "operator.pem")
     ended = shell(
         f"{PROGRAM} worker --once --json --backend {world.backend_id} --identity {tmp_path}/operator.pem "

@@ -11,7 +11,7 @@ import pytest
 from canister_factory.cli.doctor import _clock
 from canister_factory.cli.results import Verdict
 from canister_factory.contract.creation_models import CreationStatus
-from canister_factory.ic.agent import Agent
+from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
@@ -21,7 +21,7 @@ from support.creation_world import World, inline, note
 MINUTES = 60 * 10**9
 
 
-def skewed(world: World, identity: Identity, skew_ns: int) -> Agent:
+def skewed(world: World, identity: CallerIdentity, skew_ns: int) -> Agent:
     return world.agent(identity, clock_ns=lambda: time.time_ns() + skew_ns)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from canister_factory.candid.binding import to_candid
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.artifacts import backend_wasm, personal_wasm
+from canister_factory.contract.artifacts import backend_wasm, personal_interface, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
@@ -18,6 +20,7 @@ from canister_factory.contract.creation_models import (
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
+from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory import canister as canister_module
 from canister_factory.factory import stages as stages_module
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError
@@ -26,10 +29,12 @@ from canister_factory.factory.events import (
     StageStarted,
     Transferred,
 )
+from canister_factory.factory.patience import Patience
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
 from support.creation_contents import fill, read_back
 from support.creation_world import World, inline, note
 from support.killing import PLACES, Killed, done, killing_at
@@ -195,11 +200,8 @@ async def test_a_canister_initialized_for_somebody_else_is_refused(world: World)
     assert created is not None
     assert created.canister_id is not None
     # The owner controls the canister as well, and installs the right module for another owner.
-    init = canister_module.PersonalInit(owner=world.operator_id, backend=world.backend_id)
-    argument = canister_module.encode(
-        canister_module.personal_interface().init_args,
-        [canister_module.to_candid(canister_module.PersonalInit, init)],
-    )
+    init = PersonalInit(owner=world.operator_id, backend=world.backend_id)
+    argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
     await ManagementCanister(world.owner).install(created.canister_id, personal_wasm().wasm, argument)
     with pytest.raises(CreationFailedError, match="initialized for owner"):
         await world.orchestrator().run(world.owner_id)
@@ -223,7 +225,7 @@ async def test_a_strange_controller_stops_the_creation(world: World) -> None:
     assert created is not None
     assert created.canister_id is not None
     stranger = Principal(world.admin.identity.sender().bytes)
-    settings = canister_module.CanisterSettings(controllers=[world.owner_id, world.operator_id, stranger])
+    settings = CanisterSettings(controllers=[world.owner_id, world.operator_id, stranger])
     await ManagementCanister(world.owner).update_settings(created.canister_id, settings)
     with pytest.raises(CreationFailedError, match="must be exactly operator and owner"):
         await world.orchestrator().run(world.owner_id)
@@ -301,7 +303,7 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     created = await world.as_owner.get_detailed_creation_status()
     assert created is not None
     assert created.canister_id is not None
-    patience = canister_module.Patience(world.orchestrator().config)
+    patience = Patience(world.orchestrator().config)
     personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, patience)
     await personal.clean_up()
     with pytest.raises(IcError, match="does not exist"):

@@ -65,8 +65,9 @@ class Listening(Agent):
             self.calls.append((method, tuple(decode(arg, service.method(method).args))))
         if self.refuse.get(method):
             raise self.refuse[method].pop(0)
-        reply = await super().update(canister_id, method, arg, **rest)
-        reply = self.alter.get(method, lambda data: data)(reply)
+        reply: bytes = await super().update(canister_id, method, arg, **rest)
+        if method in self.alter:
+            reply = self.alter[method](reply)
         if method == "begin_export":
             self.manifests.append(BackendClient.method(method).decode(reply))
         return reply

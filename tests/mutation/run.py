@@ -28,7 +28,8 @@ from typing import Any, NoReturn
 
 import coverage
 import pytest
-from mutants import Mutant, mutants_of
+
+from mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
@@ -54,8 +55,10 @@ TESTS = (
     "tests/integration/test_creation_upgrade.py",
 )
 # What tests import in any case, so that each mutant needn't wait for it.
-LIBRARIES = ("aiohttp", "cbor2", "click", "cryptography.x509", "hypothesis.stateful", "httpx", "ic.agent", "lark")
-LIBRARIES += ("prometheus_client", "pyblst", "pydantic", "pytest_asyncio", "rich.console", "wasmtime")
+LIBRARIES = (
+    *("aiohttp", "cbor2", "click", "cryptography.x509", "hypothesis.stateful", "httpx", "ic.agent", "lark"),
+    *("prometheus_client", "pyblst", "pydantic", "pytest_asyncio", "rich.console", "wasmtime"),
+)
 SECONDS_PER_TEST = 60
 """What a test may take with a mutant; a mutant that makes one hang is found by that."""
 
@@ -299,6 +302,12 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def end_all() -> None:
+    """Leaves no child behind."""
+    for child in list(RUNNING):
+        child.end()
+
+
 def main() -> int:
     """Exit code 0: no survivors, 1: some, 2: the tests fail without a mutant, or wrong usage."""
     arguments = parser().parse_args()
@@ -313,7 +322,7 @@ def main() -> int:
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
     with tempfile.TemporaryDirectory(prefix="canister-factory-mutants-") as folder, contextlib.ExitStack() as stack:
-        stack.callback(lambda: [child.end() for child in list(RUNNING)])
+        stack.callback(end_all)
         original = copied(Path(tempfile.mkdtemp(dir=folder)))  # whoever goes on working meanwhile disturbs nothing
         package = original / "src" / "canister_factory"
         modules, mutants = chosen(package, arguments)

@@ -190,11 +190,11 @@ class World:
         assert answer.tag == "Ok", f"{method} was refused: {answer.value}"
         return answer.value
 
-    def err(self, method: str, *args: Any, **how: Any) -> dict[str, Any]:
+    def err(self, method: str, *args: Any, **how: Any) -> Any:
+        """The error: a `Case` from the capsule API, a dict (CreationError's record) from the creation API."""
         answer = self.call(method, *args, **how)
         assert answer.tag == "Err", f"{method} was not refused: {answer.value}"
-        error: dict[str, Any] = answer.value
-        return error
+        return answer.value
 
     def _content(self, callee: Principal, method: str, arg: bytes, sender: Principal) -> dict[str, Any]:
         return {

@@ -13,7 +13,8 @@ def changed_since_build(canisters: Path) -> list[str]:
     """Files that differ from a build's record, are new or are missing; paths are relative to `canisters`."""
     changed: set[str] = set()
     for record in (canisters / "dist").glob("*.sources"):
-        built = dict(reversed(line.split("  ", 1)) for line in record.read_text().splitlines())
+        lines = (line.split("  ", 1) for line in record.read_text().splitlines())
+        built = {path: checksum for checksum, path in lines}
         folders = {(canisters / path).parent for path in built if path.endswith(".mo")}
         present = {str(path.relative_to(canisters)) for folder in folders for path in folder.glob("*.mo")}
         changed |= present - built.keys()

@@ -10,8 +10,10 @@ from canister_factory.candid import types as t
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case, FuncRef, Some
 
-LABELS = st.sampled_from(["id", "name", "Ok", "Err", "created_at", "é ☃", "record", 0, 1, 2, 7, 4294967295])
-INTEGER_RANGES = {
+LABELS: st.SearchStrategy[str | int] = st.sampled_from(
+    ["id", "name", "Ok", "Err", "created_at", "é ☃", "record", 0, 1, 2, 7, 2**32 - 1]
+)
+INTEGER_RANGES: dict[t.Type, tuple[int, int]] = {
     t.NAT8: (0, 2**8 - 1),
     t.NAT16: (0, 2**16 - 1),
     t.NAT32: (0, 2**32 - 1),
@@ -31,16 +33,19 @@ TREE = t.Named("Tree")
 TREE.define(t.Variant({"leaf": t.NAT8, "node": t.tuple_type(TREE, TREE)}))
 
 
+def members(inner: st.SearchStrategy[t.Type], at_least: int = 0) -> st.SearchStrategy[dict[str | int, t.Type]]:
+    return st.dictionaries(LABELS, inner, min_size=at_least, max_size=4)
+
+
 def composites(inner: st.SearchStrategy[t.Type]) -> st.SearchStrategy[t.Type]:
-    members = st.dictionaries(LABELS, inner, max_size=4)
     arguments = st.lists(inner, max_size=3)
     functions = st.builds(t.Func, arguments, arguments, st.sampled_from([(), ("query",), ("composite_query",)]))
     return st.one_of(
         inner.map(t.Opt),
         inner.map(t.Vec),
-        members.map(t.Record),
+        members(inner).map(t.Record),
         st.lists(inner, min_size=1, max_size=3).map(lambda ts: t.tuple_type(*ts)),
-        st.dictionaries(LABELS, inner, min_size=1, max_size=4).map(t.Variant),
+        members(inner, at_least=1).map(t.Variant),
         functions,
         st.dictionaries(st.sampled_from(["get", "put", "é"]), functions, max_size=2).map(t.Service),
     )
@@ -80,15 +85,14 @@ def values_of(wanted: t.Type, depth: int = 0) -> st.SearchStrategy[Any]:
             cases = wanted.fields[:1] if depth > 4 else wanted.fields
             if wanted is t.resolve(TREE) and depth > 2:
                 cases = tuple(f for f in wanted.fields if f.label == "leaf")
-            return st.one_of(
-                *(
-                    st.builds(Case, st.just(f.label), st.deferred(lambda f=f: values_of(f.type, depth + 1)))
-                    for f in cases
-                )
-            )
+            return st.one_of(*(_case_of(f, depth + 1) for f in cases))
         case t.Service():
             return PRINCIPALS
     return st.builds(FuncRef, PRINCIPALS, st.text(max_size=5))
+
+
+def _case_of(field: t.Field, depth: int) -> st.SearchStrategy[Case]:
+    return st.builds(Case, st.just(field.label), st.deferred(lambda: values_of(field.type, depth)))
 
 
 @st.composite
@@ -107,13 +111,13 @@ def supertypes_of(draw: st.DrawFn, sub: t.Type) -> t.Type:
             return t.Vec(draw(supertypes_of(sub.inner)))
         case t.Record():
             kept = [f for f in sub.fields if draw(st.booleans())]
-            members = {f.label: draw(supertypes_of(f.type)) for f in kept}
+            common = {f.label: draw(supertypes_of(f.type)) for f in kept}
             # A field that the subtype has not may be added where it is optional, a case in any event.
             added = {} if any(f.id == 9 for f in sub.fields) else {9: t.Opt(draw(TYPES))}
-            return t.Record(members | added)
+            return t.Record(common | added)
         case t.Variant():
-            added = {} if any(f.id == 9 for f in sub.fields) else {9: draw(TYPES)}
-            return t.Variant({f.label: draw(supertypes_of(f.type)) for f in sub.fields} | added)
+            cases = {} if any(f.id == 9 for f in sub.fields) else {9: draw(TYPES)}
+            return t.Variant({f.label: draw(supertypes_of(f.type)) for f in sub.fields} | cases)
         case t.Service():
             return draw(st.sampled_from([t.PRINCIPAL, t.Service(dict(sub.methods[:1]))]))
         case t.Func():

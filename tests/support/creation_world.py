@@ -11,7 +11,7 @@ from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.ic.agent import Agent
+from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 
@@ -38,7 +38,7 @@ class World:
     stack: AsyncExitStack
     events: list[object] = field(default_factory=list)
 
-    def agent(self, identity: Identity | None = None, **options: Any) -> Agent:
+    def agent(self, identity: CallerIdentity | None = None, **options: Any) -> Agent:
         """An agent of a new identity (or this one); closed with the world."""
         agent = Agent(identity or Identity.generate(), self.network, **options)
         self.stack.push_async_callback(agent.close)
@@ -71,6 +71,7 @@ class World:
             agent or self.operator, self.backend_id, FactoryConfig(**config), emit=emit or self.events.append
         )
 
-    def personal(self, canister_id: Principal, agent: Agent | None = None) -> PersonalClient:
-        """A personal canister, as its owner sees it."""
+    def personal(self, canister_id: Principal | None, agent: Agent | None = None) -> PersonalClient:
+        """A personal canister, which a creation must have, as its owner sees it."""
+        assert canister_id is not None, "the creation has no canister"
         return PersonalClient(agent or self.owner, canister_id)

@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx
 
 from canister_factory.ic import cbor
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.identity import Identity
+from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.network import Network
 from canister_factory.ic.transport import Transport
 from canister_factory.replica.node.certification import CertifiedState, Delegation, RangesLayout
@@ -43,7 +42,7 @@ class Garbler(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._onward.aclose()
 
-    def agent(self, identity: Identity, network: Network) -> Agent:
+    def agent(self, identity: CallerIdentity, network: Network) -> Agent:
         """An agent that sees the network through this."""
         return Agent(identity, network, transport=Transport(network.url, http=self, direct=True))
 

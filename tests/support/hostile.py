@@ -77,8 +77,8 @@ def hostile_module(interface: Interface, text: bytes, mode: str, owner: Principa
         at += len(data)
     pages = at // 65_536 + 1
     wat = f"(module {_WAT} (memory {pages}) {' '.join(segments)} {' '.join(functions)})"
-    name = b"icp:public candid:service"
-    section = _leb(len(name)) + name + text
+    title = b"icp:public candid:service"
+    section = _leb(len(title)) + title + text
     return bytes(wasmtime.wat2wasm(wat)) + b"\x00" + _leb(len(section)) + section
 
 

@@ -40,7 +40,8 @@ def tree_of(value: Any) -> Node:
         return Leaf(value)
     if isinstance(value, dict):
         return fork_all([Labeled(label, tree_of(value[label])) for label in sorted(value)])
-    return value
+    node: Node = value
+    return node
 
 
 class BlsKey:
@@ -184,7 +185,8 @@ class FakeNetwork:
             envelope = verify_envelope(body, self.clock.now_ns)
         except EnvelopeError as error:
             return httpx.Response(400, content=str(error).encode())
-        return getattr(self, f"_{kind}")(envelope, version)
+        handle: Callable[[VerifiedEnvelope, str], httpx.Response] = getattr(self, f"_{kind}")
+        return handle(envelope, version)
 
     def _call(self, envelope: VerifiedEnvelope, version: str) -> httpx.Response:
         rid = envelope.request_id

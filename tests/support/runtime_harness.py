@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import wasmtime
 
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, Response
 from canister_factory.replica.runtime.instance import Instance
-from canister_factory.replica.runtime.memory import CopyOnWriteMemory, FullCopyMemory, copy_on_write_works
+from canister_factory.replica.runtime.memory import (
+    CopyOnWriteMemory,
+    FullCopyMemory,
+    MemoryState,
+    MemoryTransaction,
+    copy_on_write_works,
+)
 from canister_factory.replica.runtime.stable_memory import StableMemory
 
 CANISTER_ID = bytes.fromhex("00000000000000010101")
 CALLER = b"\x01\x02\x03"
 BILLION = 1_000_000_000
-STRATEGIES = [CopyOnWriteMemory] if copy_on_write_works() else []
+Strategy = type[MemoryTransaction]
+STRATEGIES: list[Strategy] = [CopyOnWriteMemory] if copy_on_write_works() else []
 STRATEGIES.append(FullCopyMemory)
 
 IMPORTS_OF_A_CANISTER = """
@@ -56,12 +64,16 @@ COUNTER = f"""(module {IMPORTS_OF_A_CANISTER}
 )"""
 
 
+def assembled(wat: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(wat))
+
+
 @functools.cache
-def engine(strategy: type = STRATEGIES[0]) -> Engine:
+def engine(strategy: Strategy = STRATEGIES[0]) -> Engine:
     return Engine(memory=strategy)
 
 
-def env(method: str = "", arg: bytes = b"", **fields) -> Env:
+def env(method: str = "", arg: bytes = b"", **fields: Any) -> Env:
     return Env(
         canister_id=CANISTER_ID,
         time_ns=1_700_000_000_000_000_000,
@@ -72,21 +84,30 @@ def env(method: str = "", arg: bytes = b"", **fields) -> Env:
 class Canister:
     """An instance with its stable memory, and short ways to run it."""
 
-    def __init__(self, wat: str, strategy: type = STRATEGIES[0], instance: Instance | None = None) -> None:
+    def __init__(
+        self, wat: str, strategy: type[MemoryTransaction] = STRATEGIES[0], instance: Instance | None = None
+    ) -> None:
         self.engine = engine(strategy)
         self.stable = StableMemory()
-        self.module = self.engine.compile(wasmtime.wat2wasm(wat))
+        self.module = self.engine.compile(assembled(wat))
         self.instance = instance or Instance(self.engine, self.module, self.stable)
 
     def run(
-        self, entry: Entry, method: str = "", arg: bytes = b"", *, limit: int = BILLION, commit: bool = True, **fields
+        self,
+        entry: Entry,
+        method: str = "",
+        arg: bytes = b"",
+        *,
+        limit: int = BILLION,
+        commit: bool = True,
+        **fields: Any,
     ) -> Outcome:
         return self.instance.execute(entry, env(method, arg, **fields), instruction_limit=limit, commit=commit)
 
-    def update(self, method: str, arg: bytes = b"", **fields) -> Outcome:
+    def update(self, method: str, arg: bytes = b"", **fields: Any) -> Outcome:
         return self.run(Entry.UPDATE, method, arg, **fields)
 
-    def query(self, method: str, arg: bytes = b"", **fields) -> Outcome:
+    def query(self, method: str, arg: bytes = b"", **fields: Any) -> Outcome:
         return self.run(Entry.QUERY, method, arg, commit=False, in_replicated_execution=False, **fields)
 
     def numbers(self, outcome: Outcome) -> list[int]:
@@ -117,3 +138,12 @@ def failure(outcome: Outcome) -> CanisterError:
 
 def le64(value: int) -> bytes:
     return (value % (1 << 64)).to_bytes(8, "little")
+
+
+def applied(state: MemoryState, image: bytes | bytearray = b"") -> bytearray:
+    """What a checkpoint holds after this state came on top of `image`."""
+    result = bytearray(b"" if state.complete else image[: state.length])
+    result += bytes(state.length - len(result))
+    for offset, data in state.extents:
+        result[offset : offset + len(data)] = data
+    return result

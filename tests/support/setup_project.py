@@ -72,7 +72,7 @@ class Index(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.wheels: dict[str, bytes] = {}
-        self.on_request: Callable[[str], None] = lambda name: None
+        self.on_request: Callable[[str], object] = lambda name: None
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 

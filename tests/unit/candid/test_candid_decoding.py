@@ -168,7 +168,7 @@ def test_only_bytes_are_decoded() -> None:
 
 def test_large_ordinary_messages_pass_the_default_limits() -> None:
     memory = Record({"id": TEXT, "status": STATUS, "nothing": NULL, "note": Opt(TEXT), "tags": Vec(TEXT)})
-    common = {"status": Case("Active"), "nothing": None, "note": None, "tags": []}
+    common: dict[str, Any] = {"status": Case("Active"), "nothing": None, "note": None, "tags": []}
     values = [{"id": f"memory {i:06}", **common} for i in range(100_000)]
     message = encode([Vec(memory)], [values])
     assert len(message) > 1_500_000
@@ -219,7 +219,8 @@ def test_records_that_nest_without_bytes_are_paid_for() -> None:
     table = nested_table(levels, b"\x6c\x01\x00", b"\x7e")[4 + 2 :]
     head = b"DIDL" + leb128.unsigned(levels + 1) + table + b"\x6d" + leb128.signed(levels - 1)
     message = head + b"\x01" + leb128.signed(levels) + leb128.unsigned(1_000_000) + bytes(1_000_000)
-    for decoder in (lambda: decode(message, []), lambda: decode_untyped(message)):
+    decoders: list[Callable[[], object]] = [lambda: decode(message, []), lambda: decode_untyped(message)]
+    for decoder in decoders:
         with pytest.raises(LimitExceededError, match=r"max_skipped_values|max_values"):
             decoder()
 

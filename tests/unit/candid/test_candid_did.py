@@ -21,6 +21,7 @@ from canister_factory.candid.types import (
     Opt,
     Record,
     Service,
+    Type,
     Variant,
     Vec,
     tuple_type,
@@ -49,9 +50,11 @@ def test_a_whole_interface_is_read() -> None:
     interface = parse_did(BACKEND)
     types = interface.types
     assert types["PersonRef"] == Variant({"Principal": PRINCIPAL, "Opaque": TEXT})
-    assert types["Result"] == Variant({"Ok": NULL, "Err": TEXT, 3: NAT})
+    result: dict[str | int, Type] = {"Ok": NULL, "Err": TEXT, 3: NAT}
+    assert types["Result"] == Variant(result)
     assert types["Pair"] == tuple_type(TEXT, NAT)
-    assert types["Mixed"] == Record({5: NAT, 6: TEXT, "a b": BLOB})
+    mixed: dict[str | int, Type] = {5: NAT, 6: TEXT, "a b": BLOB}
+    assert types["Mixed"] == Record(mixed)
     assert interface.init_args == (Record({"admins": Vec(PRINCIPAL)}), Opt(TEXT))
     assert interface.service is not None
     assert [name for name, _ in interface.service.methods] == ["get", "notify", "query", "read all"]
@@ -167,6 +170,7 @@ def test_imports_are_relative_to_the_importing_file_and_each_file_is_read_once()
 
     text = 'import "types/id.did"; import "./base.did"; service : { get : () -> (Id) }'
     interface = parse_did(text, resolver, "api/main.did")
+    assert interface.service is not None
     assert interface.service == Service({"get": Func([], [interface.service.method("get").results[0]])})
     assert interface.types["Id"] == TEXT
     assert sorted(read) == sorted(shelf)

@@ -34,7 +34,8 @@ def test_a_message_is_shown_with_the_names_of_an_interface() -> None:
 
 
 def test_labels_that_nobody_names_stay_numbers_and_tuples_stay_tuples() -> None:
-    wire = [Record({"known": NAT, 7: TEXT}), tuple_type(NAT, TEXT)]
+    members: dict[str | int, Type] = {"known": NAT, 7: TEXT}
+    wire = [Record(members), tuple_type(NAT, TEXT)]
     names = label_names([Record({"known": NAT}), Record({"other": NAT})])
     assert with_names([Record({f.id: f.type for f in wire[0].fields}), wire[1]], names) == tuple(wire)
 

@@ -17,7 +17,7 @@ from support.candid_strategies import values_of
 
 other = pytest.importorskip("icp_candid.candid", reason="icp-py-core, the second codec, is not installed")
 
-PRIMITIVES = {
+PRIMITIVES: dict[t.Type, Any] = {
     t.NULL: other.Types.Null,
     t.BOOL: other.Types.Bool,
     t.NAT: other.Types.Nat,

@@ -114,7 +114,8 @@ def test_recursive_types_compare_by_meaning() -> None:
 
 
 def test_very_deep_types_do_not_overflow_the_stack() -> None:
-    a, b = INT, NAT
+    a: Type = INT
+    b: Type = NAT
     for _ in range(20_000):
         a, b = Vec(a), Vec(b)
     assert is_subtype(b, a)

@@ -16,6 +16,7 @@ from canister_factory.candid.types import (
     Opt,
     Record,
     Service,
+    Type,
     Variant,
     Vec,
     describe,
@@ -35,8 +36,9 @@ def test_label_hashes_are_those_of_the_specification() -> None:
 
 
 def test_labels_with_the_same_hash_are_refused_and_both_are_named() -> None:
+    colliding: dict[str | int, Type] = {"foo": NAT, 5097222: NAT}
     with pytest.raises(InvalidTypeError, match="'foo' and 5097222 have the same number"):
-        Record({"foo": NAT, 5097222: NAT})
+        Record(colliding)
     with pytest.raises(InvalidTypeError, match="variant label"):
         Variant({-1: NULL})
 
@@ -52,12 +54,13 @@ def test_types_are_values() -> None:
     assert Opt(NAT) != Vec(NAT)
     assert Record({"a": NAT}) != Record({97: NAT})
     with pytest.raises(AttributeError, match="immutable"):
-        NAT.name = "int"  # type: ignore[misc]
+        NAT.name = "int"
 
 
 def test_types_read_as_candid() -> None:
     node = Named("Node")
-    node.define(Record({"next": Opt(node), "type": TEXT, 5: BLOB}))
+    members: dict[str | int, Type] = {"next": Opt(node), "type": TEXT, 5: BLOB}
+    node.define(Record(members))
     assert str(resolve(node)) == 'record { 5 : blob; next : opt Node; "type" : text }'
     assert str(tuple_type(NAT, TEXT)) == "record { nat; text }"
     assert str(Variant({"Ok": NULL, "Err": TEXT})) == "variant { Ok; Err : text }"

@@ -139,7 +139,7 @@ def test_a_feature_that_nobody_knows_is_refused(compiler: None, tmp_path: Path) 
 
 
 def build(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [SCRIPTS / "build-canisters", *options]
+    command: list[str | Path] = [SCRIPTS / "build-canisters", *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
 
 
@@ -182,7 +182,7 @@ def test_a_missing_or_old_node_is_named_with_the_version_that_is_needed(
 
 
 def check_upgrade(previous: Path, present: Path) -> subprocess.CompletedProcess[str]:
-    command = ["node", CANISTERS / "check-upgrade.js", previous, present]
+    command: list[str | Path] = ["node", CANISTERS / "check-upgrade.js", previous, present]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -51,7 +51,8 @@ def exported_entries(world: World, lease: dict[str, Any]) -> list[dict[str, Any]
 
 def personal_canister(world: World) -> Principal:
     arguments = {"amount": 10 * TRILLION, "settings": {"controllers": [OPERATOR, OWNER]}}
-    canister = world.manage("provisional_create_canister_with_cycles", arguments, sender=OPERATOR)["canister_id"]
+    created = world.manage("provisional_create_canister_with_cycles", arguments, sender=OPERATOR)
+    canister: Principal = created["canister_id"]
     init = {"owner": OWNER, "backend": world.backend}
     world.install(canister, wasm("personal"), encode_args(interface("personal").init_args, [init]), sender=OPERATOR)
     return canister

@@ -3,6 +3,8 @@ the way, and what is there afterwards."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from canister_factory.candid.values import Case
@@ -34,8 +36,9 @@ def world() -> PersonalWorld:
     return PersonalWorld()
 
 
-def pending(world: PersonalWorld) -> list[dict]:
-    return world.ok("get_import_status", {}, sender=OPERATOR)["pending"]
+def pending(world: PersonalWorld) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.ok("get_import_status", {}, sender=OPERATOR)["pending"]
+    return found
 
 
 def test_an_import_ends_with_all_that_was_sent(world: PersonalWorld) -> None:

@@ -37,7 +37,7 @@ def stored(world: PersonalWorld) -> Any:
 
 def refused_chunk(world: PersonalWorld, session: int, memory_id: str, index: int, data: bytes, checksum: bytes) -> Case:
     before = stored(world)
-    problem = world.err("put_memory_chunk", session, memory_id, index, data, checksum, sender=OPERATOR)
+    problem: Case = world.err("put_memory_chunk", session, memory_id, index, data, checksum, sender=OPERATOR)
     assert stored(world) == before
     return problem
 
@@ -143,7 +143,7 @@ def test_a_committed_memory_without_bytes_takes_no_chunks(world: PersonalWorld) 
 
 def refused_commit(world: PersonalWorld, session: int, manifest: dict[str, Any]) -> Case:
     before = stored(world)
-    problem = world.err("commit_memory", session, manifest, sender=OPERATOR)
+    problem: Case = world.err("commit_memory", session, manifest, sender=OPERATOR)
     assert stored(world) == before
     return problem
 

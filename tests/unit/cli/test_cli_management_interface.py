@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.binding import candid_type
-from canister_factory.candid.did import parse_did
+from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.subtyping import is_subtype
 from canister_factory.candid.types import PRINCIPAL, Record, Service, resolve
@@ -17,8 +17,6 @@ from canister_factory.cli.call import effective_id
 from canister_factory.ic import management_types as models
 from canister_factory.replica.subnet.management_interface import INGRESS_METHODS
 
-SPECIFIED = interface.of_management().service
-assert SPECIFIED is not None
 TARGET = Principal(b"\x00\x00\x00\x00\x00\x00\x00\x07\x01\x01")
 # What our client sends to a method, and what it takes as the answer.
 CLIENT: dict[str, tuple[Any, Any]] = {
@@ -39,10 +37,17 @@ CLIENT: dict[str, tuple[Any, Any]] = {
 }
 
 
+def service_of(found: Interface) -> Service:
+    assert found.service is not None
+    return found.service
+
+
 def replica() -> Service:
-    service = parse_did(files("canister_factory.replica.subnet").joinpath("management.did").read_text("utf-8")).service
-    assert service is not None
-    return service
+    text = files("canister_factory.replica.subnet").joinpath("management.did").read_text("utf-8")
+    return service_of(parse_did(text))
+
+
+SPECIFIED = service_of(interface.of_management())
 
 
 @pytest.mark.parametrize("method", [name for name, _ in replica().methods])

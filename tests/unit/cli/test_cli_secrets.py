@@ -122,9 +122,11 @@ KEY = ec.derive_private_key(int("5ec4e75e" * 8, 16) >> 1, ec.SECP256K1())
 WORDS = Mnemonic("english").wordlist
 
 
-def _pem(key: object, form: ser.PrivateFormat, password: bytes | None = None) -> bytes:
+def _pem(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, form: ser.PrivateFormat, password: bytes | None = None
+) -> bytes:
     encryption = ser.BestAvailableEncryption(password) if password else ser.NoEncryption()
-    return key.private_bytes(ser.Encoding.PEM, form, encryption)  # type: ignore[attr-defined]
+    return key.private_bytes(ser.Encoding.PEM, form, encryption)
 
 
 def _der() -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
@@ -21,7 +22,7 @@ class Screen(io.StringIO):
         return True
 
 
-def drawn(width: int, rows: list[tuple[str, ...]], headers: tuple[str, ...] = ()) -> list[str]:
+def drawn(width: int, rows: Sequence[tuple[str, ...]], headers: tuple[str, ...] = ()) -> list[str]:
     screen = Screen()
     console = Console(file=screen, width=width, color_system=None, force_terminal=True)
     tables.show(console, "", [[Text(cell) for cell in row] for row in rows], headers)

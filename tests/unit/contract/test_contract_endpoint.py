@@ -88,7 +88,7 @@ def test_a_method_that_the_contract_does_not_have_cannot_be_declared() -> None:
 async def test_lists_of_models_travel() -> None:
     wire = Wire(PersonalClient, "put_memory_chunks", Case("Ok"))
     chunk = MemoryChunk(memory_id="m", index=1, bytes=b"ab", sha256=b"s" * 32)
-    assert await PersonalClient(wire, CANISTER).put_memory_chunks(5, [chunk]) is None
+    await PersonalClient(wire, CANISTER).put_memory_chunks(5, [chunk])
     assert wire.calls[0][2] == (5, [{"memory_id": "m", "index": 1, "bytes": b"ab", "sha256": b"s" * 32}])
 
 
@@ -164,7 +164,7 @@ def test_every_refusal_says_what_to_do(error: dict[str, Any], words: str, retry_
 
 
 def test_every_case_of_the_error_has_words() -> None:
-    covered = test_every_refusal_says_what_to_do.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    covered = test_every_refusal_says_what_to_do.pytestmark[0].args[1]
     cases = {next(iter(error)) for error, _, _ in covered} | {"LimitExceeded"}
     assert cases == set(CapsuleError.model_fields)
 

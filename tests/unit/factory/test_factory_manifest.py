@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,19 +71,14 @@ def test_the_order_in_which_entries_come_does_not_matter(entries: list[Entry], c
 @given(CAPSULES.filter(bool), st.data())
 def test_every_field_of_every_entry_counts(entries: list[Entry], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(entries) - 1))
-    changed = entries[index]._replace(
-        **data.draw(
-            st.sampled_from(
-                [
-                    {"record_checksum": bytes(b ^ 1 for b in entries[index].record_checksum)},
-                    {"size": entries[index].size + 1},
-                    {"chunk_size": entries[index].chunk_size ^ 1},
-                    {"total_chunks": entries[index].total_chunks ^ 1},
-                    {"content_checksum": bytes(b ^ 1 for b in entries[index].content_checksum or bytes(32))},
-                ]
-            )
-        )
-    )
+    changes: list[dict[str, Any]] = [
+        {"record_checksum": bytes(b ^ 1 for b in entries[index].record_checksum)},
+        {"size": entries[index].size + 1},
+        {"chunk_size": entries[index].chunk_size ^ 1},
+        {"total_chunks": entries[index].total_chunks ^ 1},
+        {"content_checksum": bytes(b ^ 1 for b in entries[index].content_checksum or bytes(32))},
+    ]
+    changed = entries[index]._replace(**data.draw(st.sampled_from(changes)))
     others = [*entries[:index], changed, *entries[index + 1 :]]
     assert manifest_hash(others) != manifest_hash(entries)
 

@@ -138,7 +138,8 @@ async def test_after_the_last_attempt_its_failure_is_raised() -> None:
 
 
 async def test_each_new_attempt_is_told_with_its_reason_and_pause() -> None:
-    clock, events = Clock(), []
+    clock = Clock()
+    events: list[object] = []
     calling = Patience(FactoryConfig(backoff_seconds=0.5, attempts=4), sleep=clock.sleep, emit=events.append)
     failures: list[Exception] = [TransportError("third"), TransportError("second"), TransportError("first")]
 
@@ -157,7 +158,8 @@ async def test_each_new_attempt_is_told_with_its_reason_and_pause() -> None:
 
 
 async def test_a_call_without_a_name_is_told_as_it_is() -> None:
-    clock, events, failures = Clock(), [], [TransportError("cut")]
+    clock, failures = Clock(), [TransportError("cut")]
+    events: list[Any] = []
 
     class Nameless:
         def __repr__(self) -> str:

@@ -235,12 +235,15 @@ def test_a_delegation_is_verified_once_and_only_so_many_are_remembered(monkeypat
 
     monkeypatch.setattr("canister_factory.ic.certificate.verify_bls", counted)
     verifier = CertificateVerifier(ROOT.der, max_delegations=1)
-    subject = {"now_ns": NOW_NS, "canister_id": CANISTER.bytes}
+
+    def verify(**shape: Any) -> None:
+        verifier.verify(certificate(**shape), now_ns=NOW_NS, canister_id=CANISTER.bytes)
+
     for _ in range(3):
-        verifier.verify(certificate(), **subject)
+        verify()
     assert checks.count(ROOT.der) == 1
-    verifier.verify(certificate(layout="sharded"), **subject)
-    verifier.verify(certificate(), **subject)
+    verify(layout="sharded")
+    verify()
     assert checks.count(ROOT.der) == 3
     assert repr(verifier).endswith("delegations=1)")
 

@@ -218,8 +218,8 @@ def test_a_chain_of_delegations_speaks_for_its_first_key() -> None:
 
 def test_delegation_targets_limit_calls_and_are_handed_on_for_reads() -> None:
     session = chain((ALICE, BOB), targets=[CANISTER])
-    assert verify_envelope(sign_envelope(call(ALICE), session), NOW_NS).targets == {CANISTER.bytes}
-    assert verify_envelope(sign_envelope(read_state(ALICE), session), NOW_NS).targets == {CANISTER.bytes}
+    assert verify_envelope(sign_envelope(call(ALICE), session), NOW_NS).targets == frozenset({CANISTER.bytes})
+    assert verify_envelope(sign_envelope(read_state(ALICE), session), NOW_NS).targets == frozenset({CANISTER.bytes})
     with pytest.raises(DelegationError, match="targets"):
         verify_envelope(sign_envelope(call(ALICE, canister_id=OTHER_CANISTER.bytes), session), NOW_NS)
 

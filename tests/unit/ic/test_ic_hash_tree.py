@@ -114,7 +114,9 @@ def test_trees_survive_their_encoding_and_every_value_is_found(state: Any) -> No
 
 
 @given(st.dictionaries(LABELS, st.binary(max_size=4), min_size=1, max_size=12), st.data())
-def test_pruning_keeps_the_root_hash_and_never_makes_a_lookup_lie(state: dict, data: st.DataObject) -> None:
+def test_pruning_keeps_the_root_hash_and_never_makes_a_lookup_lie(
+    state: dict[bytes, bytes], data: st.DataObject
+) -> None:
     full = tree_of(state)
     keep = data.draw(st.sets(st.sampled_from(sorted(state))))
     pruned = prune(full, keep)

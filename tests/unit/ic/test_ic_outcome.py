@@ -118,14 +118,15 @@ def failing(*arguments: Any, **options: Any) -> Callable[[bytes], httpx.Response
     return lambda answer: httpx.Response(*arguments, **options)
 
 
-LIES: dict[str, Callable[[bytes], httpx.Response | Exception]] = {
+Lie = Callable[[bytes], httpx.Response | Exception]
+LIES: dict[str, Lie] = {
     **{name: body(change) for name, change in GARBAGE.items()},
     **{f"HTTP {status}": failing(status, content=b"oops") for status in (202, 204, 302, 408, 499, 500, 502, 503, 504)},
     "a broken connection": lambda answer: httpx.RemoteProtocolError("peer closed connection"),
     "a time-out": lambda answer: httpx.ReadTimeout("slow"),
     "too large": lambda answer: httpx.Response(200, content=bytes(9 << 20)),
 }
-REFUSALS = {f"HTTP {status}": failing(status, content=b"no") for status in (400, 403, 404, 413)}
+REFUSALS: dict[str, Lie] = {f"HTTP {status}": failing(status, content=b"no") for status in (400, 403, 404, 413)}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -159,11 +160,11 @@ async def test_when_no_answer_can_be_trusted_the_outcome_is_unknown_and_nothing_
         assert "can't be verified" in str(caught.value)
 
 
-@pytest.mark.parametrize("lie", {**LIES, **REFUSALS})
+@pytest.mark.parametrize("lie", LIES | REFUSALS)
 @pytest.mark.parametrize("lies_first", [1, 4])
 async def test_a_bad_answer_to_polling_costs_one_more_poll(net: FakeNetwork, lie: str, lies_first: int) -> None:
     net.accept_only = True
-    liar = Liar(net, {**LIES, **REFUSALS}[lie])
+    liar = Liar(net, (LIES | REFUSALS)[lie])
     liar.lies = lambda number: 2 <= number < 2 + lies_first
     async with liar.agent() as agent:
         assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
@@ -192,7 +193,7 @@ async def test_a_refusal_of_the_only_attempt_says_that_nothing_was_accepted(
     assert not net.posted("read_state")
 
 
-@pytest.mark.parametrize("refusal", {**REFUSALS, "a rejection": failing(200, content=cbor.dumps(REJECTION))})
+@pytest.mark.parametrize("refusal", [*REFUSALS, "a rejection"])
 async def test_a_refusal_does_not_take_back_an_earlier_attempt(net: FakeNetwork, refusal: str) -> None:
     lies = {**REFUSALS, "a rejection": failing(200, content=cbor.dumps(REJECTION))}
     first: list[Any] = [httpx.ReadTimeout("slow")]

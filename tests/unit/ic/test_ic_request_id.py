@@ -1,6 +1,8 @@
 """Request ids and the CBOR that carries them."""
 
 import contextlib
+from random import Random
+from typing import Any
 
 import cbor2
 import pytest
@@ -35,15 +37,15 @@ def test_numbers_are_hashed_in_their_shortest_leb128_form(number: int, encoded: 
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=6), st.randoms())
-def test_the_order_of_fields_and_left_out_fields_do_not_matter(fields: dict, random: object) -> None:
+def test_the_order_of_fields_and_left_out_fields_do_not_matter(fields: dict[str, Any], random: Random) -> None:
     names = list(fields)
-    random.shuffle(names)  # type: ignore[attr-defined]
+    random.shuffle(names)
     shuffled = {"\0absent": None, **{name: fields[name] for name in names}}
     assert hash_of_map(shuffled) == hash_of_map(fields)
 
 
 @given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=4), VALUES)
-def test_another_value_gives_another_hash(fields: dict, other: object) -> None:
+def test_another_value_gives_another_hash(fields: dict[str, Any], other: object) -> None:
     name = next(iter(fields))
     assume(hash_of_map({"": other}) != hash_of_map({"": fields[name]}))
     assert hash_of_map({**fields, name: other}) != hash_of_map(fields)
@@ -58,7 +60,7 @@ def test_values_without_a_representation_independent_hash_are_refused(value: obj
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=6))
-def test_cbor_is_what_other_decoders_read_and_we_read_back(value: dict) -> None:
+def test_cbor_is_what_other_decoders_read_and_we_read_back(value: dict[str, Any]) -> None:
     data = cbor.dumps(value)
     assert data.startswith(cbor.SELF_DESCRIBE)
     assert cbor2.loads(data) == value

@@ -67,12 +67,13 @@ async def test_other_answers_are_returned_as_they_are(status: int) -> None:
 
 
 async def test_an_answer_tells_whether_an_earlier_attempt_may_have_arrived() -> None:
-    for first, expected in [
+    cases: list[tuple[Step, bool]] = [
         (httpx.ReadTimeout("slow"), True),
         (httpx.Response(504), True),
         (httpx.Response(503), True),
         (httpx.Response(429), False),
-    ]:
+    ]
+    for first, expected in cases:
         async with Server(first, ok()).transport() as transport:
             assert (await transport.post("/call", b"")).resent is expected
 

@@ -232,7 +232,7 @@ def test_ctrl_c_on_a_terminal_ends_the_scripts_with_130_and_one_line(project: Pr
     if child == 0:  # pragma: no cover - becomes the script
         os.chdir(project.root)
         os.execvpe("bash", ["bash", f"scripts/{script}"], project.environment)
-    project.index.on_request = lambda name: os.write(terminal, b"\x03") and None
+    project.index.on_request = lambda name: os.write(terminal, b"\x03")
     said = b""
     while True:
         try:

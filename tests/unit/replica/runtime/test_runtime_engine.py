@@ -3,6 +3,8 @@ import gzip
 import hashlib
 import os
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import wasmtime
@@ -10,29 +12,27 @@ import wasmtime
 from canister_factory.replica.runtime import engine as engine_module
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
-from support.runtime_harness import COUNTER, engine
-
-
-def wasm(wat: str) -> bytes:
-    return bytes(wasmtime.wat2wasm(wat))
+from support.runtime_harness import COUNTER, assembled, engine
 
 
 def refusal(wat: str | bytes) -> str:
     with pytest.raises(CanisterError) as caught:
-        engine().compile(wat if isinstance(wat, bytes) else wasm(wat))
+        engine().compile(wat if isinstance(wat, bytes) else assembled(wat))
     assert caught.value.code is RejectCode.CANISTER_ERROR
     assert caught.value.error_code == "IC0505"
     assert caught.value.message.startswith("Canister's Wasm module is not valid: ")
     return caught.value.message
 
 
-def test_a_module_knows_its_methods_and_entry_points():
-    module = engine().compile(
-        wasm("""(module (func $f) (start $f) (export "canister_init" (func $f)) (export "canister_update a" (func $f))
-          (export "canister_query b c" (func $f)) (export "canister_composite_query " (func $f))
-          (export "x" (func $f)))""")
+def test_a_module_knows_its_methods_and_entry_points() -> None:
+    wat = """(module (func $f) (start $f) (export "canister_init" (func $f)) (export "canister_update a" (func $f))
+      (export "canister_query b c" (func $f)) (export "canister_composite_query " (func $f)) (export "x" (func $f)))"""
+    module = engine().compile(assembled(wat))
+    assert (module.updates, module.queries, module.composite_queries) == (
+        frozenset({"a"}),
+        frozenset({"b c"}),
+        frozenset({""}),
     )
-    assert (module.updates, module.queries, module.composite_queries) == ({"a"}, {"b c"}, {""})
     assert module.has(Entry.INIT)
     assert module.has(Entry.START)
     assert module.has(Entry.UPDATE, "a")
@@ -41,17 +41,17 @@ def test_a_module_knows_its_methods_and_entry_points():
     assert not module.enhanced_orthogonal_persistence
 
 
-def test_the_hash_is_of_the_bytes_as_given():
-    plain = wasm("(module)")
+def test_the_hash_is_of_the_bytes_as_given() -> None:
+    plain = assembled("(module)")
     packed = gzip.compress(plain)
     assert engine().compile(plain).hash == hashlib.sha256(plain).digest()
     assert engine().compile(packed).hash == hashlib.sha256(packed).digest()
     assert engine().compile(packed).wasm == packed
 
 
-def test_metadata_sections_have_a_visibility():
+def test_metadata_sections_have_a_visibility() -> None:
     module = engine().compile(
-        wasm("""(module (@custom "icp:public candid:service" "service : {}") (@custom "name" "")
+        assembled("""(module (@custom "icp:public candid:service" "service : {}") (@custom "name" "")
           (@custom "icp:private enhanced-orthogonal-persistence" "64-bit"))""")
     )
     assert module.custom_sections == {
@@ -94,63 +94,63 @@ def test_metadata_sections_have_a_visibility():
         (b"\x1f\x8b\x08" + bytes(20), "damaged"),
     ],
 )
-def test_a_module_that_the_ic_would_refuse_is_refused_with_the_reason(wat, reason):
+def test_a_module_that_the_ic_would_refuse_is_refused_with_the_reason(wat: str | bytes, reason: str) -> None:
     assert re.search(reason, refusal(wat))
 
 
-def test_a_compressed_module_that_unpacks_to_too_much_is_refused(monkeypatch):
+def test_a_compressed_module_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "MAX_WASM_BYTES", 10_000)
     assert "more than 10000 bytes" in refusal(gzip.compress(b"\0asm\1\0\0\0" + bytes(10_000)))
 
 
-def test_the_number_of_methods_is_limited():
+def test_the_number_of_methods_is_limited() -> None:
     exports = "".join(f'(export "canister_update m{i}" (func 0))' for i in range(1001))
     assert "exports 1001 methods, at most 1000" in refusal(f"(module (func) {exports})")
 
 
-def test_a_module_is_compiled_once():
-    assert engine().compile(wasm(COUNTER)) is engine().compile(wasm(COUNTER))
+def test_a_module_is_compiled_once() -> None:
+    assert engine().compile(assembled(COUNTER)) is engine().compile(assembled(COUNTER))
 
 
-def cached_files(directory):
+def cached_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.cwasm"))
 
 
-def test_a_second_process_takes_compiled_code_from_the_cache(tmp_path, monkeypatch):
+def test_a_second_process_takes_compiled_code_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
-    Engine(cache).compile(wasm(COUNTER))
+    Engine(cache).compile(assembled(COUNTER))
     assert len(cached_files(cache)) == 1
     assert cache.stat().st_mode & 0o077 == 0
     monkeypatch.setattr(wasmtime, "Module", type("NoCompiler", (), {"deserialize": wasmtime.Module.deserialize}))
-    assert Engine(cache).compile(wasm(COUNTER)).updates >= {"bump"}
-    assert Engine(cache).compile(gzip.compress(wasm(COUNTER))).updates >= {"bump"}
+    assert Engine(cache).compile(assembled(COUNTER)).updates >= {"bump"}
+    assert Engine(cache).compile(gzip.compress(assembled(COUNTER))).updates >= {"bump"}
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + b"\0", lambda data: b""])
-def test_a_damaged_cache_file_is_compiled_again(tmp_path, damage):
-    Engine(tmp_path).compile(wasm(COUNTER))
+def test_a_damaged_cache_file_is_compiled_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    Engine(tmp_path).compile(assembled(COUNTER))
     (file,) = cached_files(tmp_path)
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
-    assert Engine(tmp_path).compile(wasm(COUNTER)).updates >= {"bump"}
+    assert Engine(tmp_path).compile(assembled(COUNTER)).updates >= {"bump"}
     assert hashlib.sha256(file.read_bytes()[32:]).digest() == file.read_bytes()[:32]
 
 
-def test_a_refused_module_leaves_nothing_in_the_cache(tmp_path):
+def test_a_refused_module_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
     with pytest.raises(CanisterError):
-        Engine(tmp_path).compile(wasm('(module (import "ic0" "nothing" (func)))'))
+        Engine(tmp_path).compile(assembled('(module (import "ic0" "nothing" (func)))'))
     assert os.listdir(tmp_path) == []
 
 
-def test_a_cache_that_can_not_be_written_costs_only_time(tmp_path):
+def test_a_cache_that_can_not_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    assert Engine(tmp_path / "file" / "cache").compile(wasm(COUNTER)).updates >= {"bump"}
+    assert Engine(tmp_path / "file" / "cache").compile(assembled(COUNTER)).updates >= {"bump"}
 
 
-def test_a_cache_on_a_full_disk_keeps_no_half_of_a_module(tmp_path, monkeypatch):
-    def refuse(source, target):
+def test_a_cache_on_a_full_disk_keeps_no_half_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", refuse)
-    assert Engine(tmp_path).compile(wasm(COUNTER)).updates >= {"bump"}
+    assert Engine(tmp_path).compile(assembled(COUNTER)).updates >= {"bump"}
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode
+from canister_factory.replica.runtime.execution import Callback, Entry, Outcome, RejectCode
 from canister_factory.replica.runtime.instance import Instance, InstanceState
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import StableMemory
@@ -14,6 +14,7 @@ from support.runtime_harness import (
     IMPORTS_OF_A_CANISTER,
     STRATEGIES,
     Canister,
+    Strategy,
     env,
     failure,
     le64,
@@ -26,7 +27,7 @@ FRESH = [0, 0, 1, 0]
 
 
 @each_strategy
-def test_an_update_keeps_memory_globals_and_stable_memory(strategy):
+def test_an_update_keeps_memory_globals_and_stable_memory(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         assert canister.numbers(canister.update("bump", le64(5))) == [5, 5, 1, 1]
         assert canister.numbers(canister.update("bump", le64(7))) == [7, 12, 1, 2]
@@ -36,7 +37,7 @@ def test_an_update_keeps_memory_globals_and_stable_memory(strategy):
 
 @each_strategy
 @pytest.mark.parametrize("method", ["bump_and_trap", "grow_and_trap"])
-def test_a_trap_undoes_memory_globals_growth_and_stable_memory(strategy, method):
+def test_a_trap_undoes_memory_globals_growth_and_stable_memory(strategy: Strategy, method: str) -> None:
     with Canister(COUNTER, strategy) as canister:
         canister.update("bump", le64(5))
         failure(canister.update(method, le64(9)))
@@ -45,7 +46,7 @@ def test_a_trap_undoes_memory_globals_growth_and_stable_memory(strategy, method)
 
 
 @each_strategy
-def test_a_query_sees_its_own_changes_and_leaves_none(strategy):
+def test_a_query_sees_its_own_changes_and_leaves_none(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         assert canister.numbers(canister.query("bump_in_query", le64(3))) == [3, 3, 1, 1]
         assert canister.numbers(canister.query("grow_in_query", le64(3))) == [3, 3, 4, 1]
@@ -53,7 +54,7 @@ def test_a_query_sees_its_own_changes_and_leaves_none(strategy):
 
 
 @each_strategy
-def test_memory_grown_by_a_query_cannot_be_read_afterwards(strategy):
+def test_memory_grown_by_a_query_cannot_be_read_afterwards(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         canister.query("grow_in_query", le64(3))
         assert "heap out of bounds" in failure(canister.query("beyond")).message
@@ -62,7 +63,7 @@ def test_memory_grown_by_a_query_cannot_be_read_afterwards(strategy):
         assert canister.instance.memory_bytes == 4 * 65536
 
 
-def test_an_update_that_is_not_to_be_committed_leaves_nothing():
+def test_an_update_that_is_not_to_be_committed_leaves_nothing() -> None:
     with Canister(COUNTER) as canister:
         assert canister.numbers(canister.update("bump", le64(5), commit=False)) == [5, 5, 1, 1]
         assert canister.numbers(canister.query("load")) == FRESH
@@ -101,7 +102,7 @@ TRAPS = """(module
         ("absent", "IC0536", "has no update method 'absent'"),
     ],
 )
-def test_a_failure_names_the_canister_and_the_reason(method, error_code, message):
+def test_a_failure_names_the_canister_and_the_reason(method: str, error_code: str, message: str) -> None:
     with Canister(TRAPS) as canister:
         error = failure(canister.update(method))
         assert error.code is RejectCode.CANISTER_ERROR
@@ -110,7 +111,7 @@ def test_a_failure_names_the_canister_and_the_reason(method, error_code, message
         assert canister.update("ok").error is None
 
 
-def test_the_log_of_a_trap_has_the_prints_and_a_backtrace():
+def test_the_log_of_a_trap_has_the_prints_and_a_backtrace() -> None:
     with Canister(TRAPS) as canister:
         (line,) = canister.update("unreachable").log
         assert line.startswith("Canister rrkah-fqaaa-aaaaa-aaaaq-cai trapped: unreachable\n  in named_function\n  in ")
@@ -119,8 +120,8 @@ def test_the_log_of_a_trap_has_the_prints_and_a_backtrace():
         assert trapped.startswith("Canister rrkah-fqaaa-aaaaa-aaaaq-cai trapped explicitly: no such key\n  in ")
 
 
-def test_a_stack_overflow_in_another_thread_traps_too():
-    outcomes = []
+def test_a_stack_overflow_in_another_thread_traps_too() -> None:
+    outcomes: list[Outcome] = []
     with Canister(TRAPS) as canister:
         thread = threading.Thread(target=lambda: outcomes.append(canister.update("deep")))
         thread.start()
@@ -138,14 +139,14 @@ def test_a_stack_overflow_in_another_thread_traps_too():
         ((1 << 32) - 1, "no entry"),
     ],
 )
-def test_a_callback_that_cannot_be_called_traps(function, message):
+def test_a_callback_that_cannot_be_called_traps(function: int, message: str) -> None:
     with Canister(TRAPS) as canister:
         outcome = canister.run(Entry.REPLY_CALLBACK, callback=Callback(function, 0))
         assert message in failure(outcome).message
         assert canister.update("ok").error is None
 
 
-def test_a_callback_gets_its_environment():
+def test_a_callback_gets_its_environment() -> None:
     wat = """(module (import "ic0" "debug_print" (func $print (param i32 i32)))
       (memory 1) (table 1 funcref) (elem (i32.const 0) $f)
       (func $f (param i32) (i32.store8 (i32.const 0) (local.get 0)) (call $print (i32.const 0) (i32.const 1))))"""
@@ -153,21 +154,21 @@ def test_a_callback_gets_its_environment():
         assert canister.run(Entry.REPLY_CALLBACK, callback=Callback(0, ord("k"))).log == ["k"]
 
 
-def test_missing_system_entry_points_do_nothing():
+def test_missing_system_entry_points_do_nothing() -> None:
     with Canister(TRAPS) as canister:
         for entry in (Entry.INIT, Entry.PRE_UPGRADE, Entry.POST_UPGRADE, Entry.START, Entry.HEARTBEAT):
             outcome = canister.run(entry)
             assert (outcome.error, outcome.instructions, outcome.response) == (None, 0, None)
 
 
-def test_a_module_that_cannot_be_instantiated_fails_at_the_first_execution():
+def test_a_module_that_cannot_be_instantiated_fails_at_the_first_execution() -> None:
     with Canister('(module (memory 1) (data (i32.const 65535) "ab"))') as canister:
         error = failure(canister.run(Entry.INIT))
         assert error.error_code == "IC0505"
         assert "out of bounds" in error.message
 
 
-def test_instructions_count_what_ran_and_never_exceed_the_limit():
+def test_instructions_count_what_ran_and_never_exceed_the_limit() -> None:
     with Canister(COUNTER) as canister:
         one = canister.update("bump", le64(1)).instructions
         assert 40 < one < 200
@@ -178,7 +179,7 @@ def test_instructions_count_what_ran_and_never_exceed_the_limit():
         assert short.instructions == one - 1
 
 
-def test_bytes_copied_by_the_host_count_as_instructions():
+def test_bytes_copied_by_the_host_count_as_instructions() -> None:
     wat = """(module (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
       (import "ic0" "performance_counter" (func $counter (param i32) (result i64)))
       (import "ic0" "msg_reply_data_append" (func $append (param i32 i32))) (import "ic0" "msg_reply" (func $reply))
@@ -192,7 +193,7 @@ def test_bytes_copied_by_the_host_count_as_instructions():
         assert failure(canister.update("copy", bytes(1_000_000), limit=999_999)).error_code == "IC0522"
 
 
-def test_memory_does_not_grow_beyond_its_limit():
+def test_memory_does_not_grow_beyond_its_limit() -> None:
     wat = """(module (memory 1) (func (export "canister_update grow")
       (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (unreachable)))))"""
     with Canister(wat) as canister:
@@ -202,7 +203,7 @@ def test_memory_does_not_grow_beyond_its_limit():
         limited.close()
 
 
-def test_a_64_bit_memory_reaches_beyond_4_gib():
+def test_a_64_bit_memory_reaches_beyond_4_gib() -> None:
     wat = """(module (import "ic0" "debug_print" (func $print (param i64 i64))) (memory i64 1)
       (func (export "canister_query far") (drop (memory.grow (i64.const 65600)))
         (i64.store (i64.const 0x100000000) (i64.const 0x6b6f)) (call $print (i64.const 0x100000000) (i64.const 2))))"""
@@ -225,7 +226,7 @@ TABLES = """(module (import "ic0" "trap" (func $trap (param i32 i32))) (memory 1
 
 
 @each_strategy
-def test_each_execution_finds_tables_and_segments_as_the_module_has_them(strategy):
+def test_each_execution_finds_tables_and_segments_as_the_module_has_them(strategy: Strategy) -> None:
     with Canister(TABLES, strategy) as canister:
         for _ in range(2):
             assert canister.update("spoil").error is None
@@ -233,7 +234,7 @@ def test_each_execution_finds_tables_and_segments_as_the_module_has_them(strateg
 
 
 @each_strategy
-def test_a_state_is_restored_without_running_anything_again(strategy):
+def test_a_state_is_restored_without_running_anything_again(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         canister.update("bump", le64(5))
         canister.update("grow")
@@ -250,7 +251,7 @@ def test_a_state_is_restored_without_running_anything_again(strategy):
 
 
 @each_strategy
-def test_changes_taken_after_each_update_add_up_to_the_state(strategy):
+def test_changes_taken_after_each_update_add_up_to_the_state(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         image = bytearray()
         for turn, method in enumerate(["bump", "grow", "bump_and_trap", "bump"]):
@@ -277,7 +278,7 @@ def test_changes_taken_after_each_update_add_up_to_the_state(strategy):
         (InstanceState(MemoryState(65536, ((65536, b"x"),)), (1,)), "ends beyond"),
     ],
 )
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(state, message):
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(state: InstanceState, message: str) -> None:
     with Canister(COUNTER) as canister:
         canister.update("bump", le64(5))
         with pytest.raises(ValueError, match=message):
@@ -286,7 +287,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(state, message
 
 
 @each_strategy
-def test_a_fork_goes_its_own_way(strategy):
+def test_a_fork_goes_its_own_way(strategy: Strategy) -> None:
     with Canister(COUNTER, strategy) as canister:
         canister.update("bump", le64(5))
         twin = canister.instance.fork(canister.stable.fork())
@@ -301,7 +302,7 @@ def test_a_fork_goes_its_own_way(strategy):
 
 
 @each_strategy
-def test_an_upgrade_that_keeps_memory_starts_globals_anew(strategy):
+def test_an_upgrade_that_keeps_memory_starts_globals_anew(strategy: Strategy) -> None:
     start = "(func $first (global.set $count (i64.const 40))) (start $first)"
     upgraded = COUNTER.replace("(memory 1)", "(memory 3)").replace("(func $bump", f"{start} (func $bump", 1)
     with Canister(COUNTER, strategy) as old:
@@ -313,7 +314,7 @@ def test_an_upgrade_that_keeps_memory_starts_globals_anew(strategy):
         assert old.numbers(old.query("load")) == [5, 5, 1, 1]
 
 
-def test_not_a_number_has_one_bit_pattern():
+def test_not_a_number_has_one_bit_pattern() -> None:
     wat = f"""(module {IMPORTS_OF_A_CANISTER} (memory 1) (func (export "canister_query nan")
       (f64.store (i32.const 0) (f64.add (f64.const nan:0x8000000000123) (f64.const 1)))
       (call $append (i32.const 0) (i32.const 8)) (call $reply)))"""
@@ -328,7 +329,7 @@ def _address_space() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 @each_strategy
-def test_closed_instances_give_their_address_space_and_files_back(strategy):
+def test_closed_instances_give_their_address_space_and_files_back(strategy: Strategy) -> None:
     def cycle(times: int) -> None:
         for _ in range(times):
             with Canister(COUNTER, strategy) as canister:
@@ -344,7 +345,7 @@ def test_closed_instances_give_their_address_space_and_files_back(strategy):
     assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
-def test_a_closed_instance_can_be_closed_again_but_not_used():
+def test_a_closed_instance_can_be_closed_again_but_not_used() -> None:
     canister = Canister(COUNTER)
     canister.update("bump", le64(1))
     canister.instance.close()
@@ -353,7 +354,7 @@ def test_a_closed_instance_can_be_closed_again_but_not_used():
         canister.query("load")
 
 
-def test_instances_work_side_by_side_in_threads():
+def test_instances_work_side_by_side_in_threads() -> None:
     def work(total: list[int]) -> None:
         with Canister(COUNTER) as canister:
             for _ in range(200):
@@ -370,7 +371,7 @@ def test_instances_work_side_by_side_in_threads():
     assert totals == [200] * 4
 
 
-def test_an_interruption_from_outside_undoes_the_execution(monkeypatch):
+def test_an_interruption_from_outside_undoes_the_execution(monkeypatch: pytest.MonkeyPatch) -> None:
     with Canister(COUNTER) as canister:
         canister.update("bump", le64(5))
 
@@ -384,7 +385,7 @@ def test_an_interruption_from_outside_undoes_the_execution(monkeypatch):
         assert canister.numbers(canister.query("load")) == [5, 5, 1, 1]
 
 
-def test_the_repr_says_what_it_is_and_how_much_memory_it_holds():
+def test_the_repr_says_what_it_is_and_how_much_memory_it_holds() -> None:
     with Canister(COUNTER) as canister:
         assert "not instantiated" in repr(canister.instance)
         canister.update("bump", le64(1))

@@ -2,6 +2,8 @@
 
 import ctypes
 import mmap
+from collections.abc import Iterator
+from unittest import TestCase
 
 import pytest
 from hypothesis import settings
@@ -12,10 +14,11 @@ from canister_factory.replica.runtime.memory import (
     CopyOnWriteMemory,
     FullCopyMemory,
     MemoryState,
+    MemoryTransaction,
     best_memory,
     copy_on_write_works,
 )
-from support.runtime_harness import STRATEGIES
+from support.runtime_harness import STRATEGIES, Strategy, applied
 
 PAGE = 65536
 CAPACITY = 8 * PAGE
@@ -35,29 +38,20 @@ class LinearMemory:
 
 
 @pytest.fixture(params=STRATEGIES, ids=lambda strategy: strategy.__name__)
-def memory(request):
-    memory = request.param()
+def memory(request: pytest.FixtureRequest) -> Iterator[MemoryTransaction]:
+    memory: MemoryTransaction = request.param()
     yield memory
     memory.close()
 
 
 @pytest.fixture
-def linear():
+def linear() -> Iterator[LinearMemory]:
     linear = LinearMemory()
     yield linear
     linear.close()
 
 
-def applied(state: MemoryState, image: bytes = b"") -> bytearray:
-    """What a checkpoint holds after this state came on top of `image`."""
-    image = bytearray(b"" if state.complete else image[: state.length])
-    image += bytes(state.length - len(image))
-    for offset, data in state.extents:
-        image[offset : offset + len(data)] = data
-    return image
-
-
-def test_a_rollback_restores_what_was_committed(memory, linear):
+def test_a_rollback_restores_what_was_committed(memory: MemoryTransaction, linear: LinearMemory) -> None:
     linear.area[10:15] = b"first"
     memory.adopt(linear.base, 2 * PAGE)
     linear.area[10:15] = b"other"
@@ -67,7 +61,7 @@ def test_a_rollback_restores_what_was_committed(memory, linear):
     assert linear.area[PAGE] == 0
 
 
-def test_a_commit_survives_later_rollbacks(memory, linear):
+def test_a_commit_survives_later_rollbacks(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, PAGE)
     linear.area[0:4] = b"kept"
     memory.commit(PAGE)
@@ -76,7 +70,7 @@ def test_a_commit_survives_later_rollbacks(memory, linear):
     assert linear.area[0:4] == b"kept"
 
 
-def test_the_image_moves_to_another_linear_memory(memory, linear):
+def test_the_image_moves_to_another_linear_memory(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, PAGE)
     linear.area[PAGE - 4 : PAGE] = b"tail"
     linear.area[2 * PAGE : 2 * PAGE + 4] = b"grew"
@@ -93,7 +87,7 @@ def test_the_image_moves_to_another_linear_memory(memory, linear):
         other.close()
 
 
-def test_thousands_of_scattered_pages_are_rolled_back_and_committed(memory):
+def test_thousands_of_scattered_pages_are_rolled_back_and_committed(memory: MemoryTransaction) -> None:
     count, distance = 5000, 32768
     linear = LinearMemory(count * distance)
     try:
@@ -108,7 +102,7 @@ def test_thousands_of_scattered_pages_are_rolled_back_and_committed(memory):
         linear.close()
 
 
-def test_changes_are_in_proportion_to_what_was_written(memory, linear):
+def test_changes_are_in_proportion_to_what_was_written(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, CAPACITY)
     memory.take_changes()
     linear.area[5 * PAGE] = 1
@@ -119,7 +113,7 @@ def test_changes_are_in_proportion_to_what_was_written(memory, linear):
     assert memory.take_changes() == MemoryState(CAPACITY, (), complete=False)
 
 
-def test_a_rolled_back_write_is_no_change(memory, linear):
+def test_a_rolled_back_write_is_no_change(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, CAPACITY)
     memory.take_changes()
     linear.area[5 * PAGE] = 1
@@ -128,7 +122,9 @@ def test_a_rolled_back_write_is_no_change(memory, linear):
     assert memory.take_changes().extents == ()
 
 
-def test_after_loading_a_checkpoint_only_new_writes_are_changes(memory, linear):
+def test_after_loading_a_checkpoint_only_new_writes_are_changes(
+    memory: MemoryTransaction, linear: LinearMemory
+) -> None:
     memory.restore(MemoryState(2 * PAGE, ((100, b"saved"),)))
     memory.mark_saved()
     memory.attach(linear.base)
@@ -138,17 +134,17 @@ def test_after_loading_a_checkpoint_only_new_writes_are_changes(memory, linear):
     assert [offset for offset, _ in memory.take_changes().extents] == [PAGE]
 
 
-def test_an_extent_beyond_the_memory_is_refused(memory):
+def test_an_extent_beyond_the_memory_is_refused(memory: MemoryTransaction) -> None:
     with pytest.raises(ValueError, match="ends beyond the memory's 65536 bytes"):
         memory.restore(MemoryState(PAGE, ((PAGE - 2, b"long"),)))
 
 
-def test_changes_cannot_be_restored_as_if_they_were_everything(memory):
+def test_changes_cannot_be_restored_as_if_they_were_everything(memory: MemoryTransaction) -> None:
     with pytest.raises(ValueError, match="only a complete state"):
         memory.restore(MemoryState(PAGE, (), complete=False))
 
 
-def test_an_empty_memory_can_be_adopted_and_grown(memory, linear):
+def test_an_empty_memory_can_be_adopted_and_grown(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, 0)
     memory.rollback()
     memory.commit(0)
@@ -159,11 +155,11 @@ def test_an_empty_memory_can_be_adopted_and_grown(memory, linear):
     assert linear.area[3] == 3
 
 
-def test_the_strategy_is_chosen_by_trying_it():
+def test_the_strategy_is_chosen_by_trying_it() -> None:
     assert best_memory() is (CopyOnWriteMemory if copy_on_write_works() else FullCopyMemory)
 
 
-def test_without_the_kernels_help_every_write_is_still_transactional(monkeypatch):
+def test_without_the_kernels_help_every_write_is_still_transactional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.memfd_create", None)
     copy_on_write_works.cache_clear()
     try:
@@ -177,7 +173,7 @@ def test_without_the_kernels_help_every_write_is_still_transactional(monkeypatch
 class TransactionsMatchAByteArray(RuleBasedStateMachine):
     """Writes, growth, commits, rollbacks and moves against plain byte arrays."""
 
-    strategy = FullCopyMemory
+    strategy: Strategy = FullCopyMemory
 
     @initialize(pages=st.integers(0, 3))
     def start(self, pages: int) -> None:
@@ -247,10 +243,12 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
             self.linear.close()
 
 
-def machine(of):
-    case = type(of.__name__, (TransactionsMatchAByteArray,), {"strategy": of}).TestCase
-    case.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-    return case
+def machine(of: Strategy) -> type[TestCase]:
+    class Machine(TransactionsMatchAByteArray):
+        strategy = of
+
+    Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    return Machine.TestCase
 
 
 TestFullCopyMatchesAByteArray = machine(FullCopyMemory)

@@ -5,34 +5,26 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, StableMemory
+from support.runtime_harness import applied
 
 PAGE = 65536
 
 
-def applied(state: MemoryState, image: bytes = b"") -> bytearray:
-    """What a checkpoint holds after this state came on top of `image`."""
-    image = bytearray(b"" if state.complete else image[: state.length])
-    image += bytes(state.length - len(image))
-    for offset, data in state.extents:
-        image[offset : offset + len(data)] = data
-    return image
-
-
-def test_new_pages_are_zero_and_growth_tells_the_former_size():
+def test_new_pages_are_zero_and_growth_tells_the_former_size() -> None:
     stable = StableMemory()
     assert stable.grow(2) == 0
     assert stable.grow(1) == 2
     assert stable.read(3 * PAGE - 8, 8) == bytes(8)
 
 
-def test_growth_beyond_500_gib_fails_and_changes_nothing():
+def test_growth_beyond_500_gib_fails_and_changes_nothing() -> None:
     stable = StableMemory()
     assert stable.grow(MAX_WASM_PAGES) == 0
     assert stable.grow(1) == -1
     assert stable.wasm_pages == MAX_WASM_PAGES
 
 
-def test_a_write_at_the_far_end_of_a_huge_memory_takes_one_block():
+def test_a_write_at_the_far_end_of_a_huge_memory_takes_one_block() -> None:
     stable = StableMemory()
     stable.grow(MAX_WASM_PAGES)
     stable.write(stable.size_bytes - 3, b"end")
@@ -41,7 +33,7 @@ def test_a_write_at_the_far_end_of_a_huge_memory_takes_one_block():
 
 
 @pytest.mark.parametrize(("offset", "size"), [(PAGE, 1), (PAGE - 1, 2), (1 << 63, 1)])
-def test_ranges_beyond_the_end_are_refused(offset, size):
+def test_ranges_beyond_the_end_are_refused(offset: int, size: int) -> None:
     stable = StableMemory()
     stable.grow(1)
     with pytest.raises(IndexError, match="stable memory of 65536 bytes"):
@@ -50,7 +42,7 @@ def test_ranges_beyond_the_end_are_refused(offset, size):
         stable.read(offset, size)
 
 
-def test_forks_go_separate_ways():
+def test_forks_go_separate_ways() -> None:
     stable = StableMemory()
     stable.grow(1)
     stable.write(0, b"shared")
@@ -62,14 +54,14 @@ def test_forks_go_separate_ways():
     assert twin.read(0, 6) == b"twin's"
 
 
-def test_a_fork_remembers_what_no_checkpoint_has_seen():
+def test_a_fork_remembers_what_no_checkpoint_has_seen() -> None:
     stable = StableMemory()
     stable.grow(1)
     stable.write(0, b"unsaved")
     assert stable.fork().take_changes().extents[0][1][:7] == b"unsaved"
 
 
-def test_a_restored_memory_replaces_the_old_one():
+def test_a_restored_memory_replaces_the_old_one() -> None:
     stable = StableMemory()
     stable.grow(3)
     stable.write(2 * PAGE, b"old")
@@ -81,7 +73,7 @@ def test_a_restored_memory_replaces_the_old_one():
     assert applied(stable.take_changes(), b"x" * 3 * PAGE) == stable.read(0, 3 * PAGE)
 
 
-def test_after_restoring_a_checkpoint_only_new_writes_are_changes():
+def test_after_restoring_a_checkpoint_only_new_writes_are_changes() -> None:
     stable = StableMemory()
     stable.restore(MemoryState(PAGE, ((5, b"saved"),)), saved=True)
     assert stable.take_changes() == MemoryState(PAGE, (), complete=False)
@@ -97,7 +89,7 @@ def test_after_restoring_a_checkpoint_only_new_writes_are_changes():
         (MemoryState(PAGE, (), complete=False), "only a complete state"),
     ],
 )
-def test_states_that_cannot_be_right_are_refused(state, message):
+def test_states_that_cannot_be_right_are_refused(state: MemoryState, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         StableMemory().restore(state)
 
@@ -107,7 +99,7 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
         super().__init__()
         self.stable = StableMemory()
         self.model = bytearray()
-        self.before: bytes | None = None
+        self.before: bytearray | None = None
         self.saved = bytearray()
 
     @rule(pages=st.integers(0, 2))
@@ -128,7 +120,7 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         self.stable.begin()
-        self.before = bytes(self.model)
+        self.before = bytearray(self.model)
 
     @precondition(lambda self: self.before is not None)
     @rule()
@@ -140,7 +132,8 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
     @rule()
     def rollback(self) -> None:
         self.stable.rollback()
-        self.model = bytearray(self.before)
+        assert self.before is not None
+        self.model = self.before
         self.before = None
 
     @precondition(lambda self: self.before is None)

@@ -1,16 +1,17 @@
 """The system API against its specification: signatures and modes from a table of its own, then behaviour."""
 
 import re
+from collections.abc import Collection
+from typing import Any
 
 import pytest
-import wasmtime
 
-from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode
+from canister_factory.replica.runtime.execution import Callback, Entry, Outcome, RejectCode, Response
 from canister_factory.replica.runtime.host_interface import MODE_NAMES
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
-from support.runtime_harness import BILLION, CALLER, CANISTER_ID, Canister, engine, env, failure, le64, reply
+from support.runtime_harness import BILLION, CALLER, CANISTER_ID, Canister, assembled, engine, env, failure, le64, reply
 
 EVERYWHERE = "I G U RQ NRQ CQ Ry Rt CRy CRt C CC F T"
 ANSWERING = "U RQ NRQ CQ Ry Rt CRy CRt"
@@ -132,13 +133,13 @@ def answer(size: int, at: int = 0) -> str:
     return f"(call $msg_reply_data_append (i32.const {at}) (i32.const {size})) (call $msg_reply)"
 
 
-def answered(body: str, size: int, data: str = "", **fields) -> bytes:
+def answered(body: str, size: int, data: str = "", **fields: Any) -> bytes:
     """Runs `body` as an update and returns the first `size` bytes of memory after it."""
     with Canister(module(update(body + answer(size)), data=data)) as canister:
         return reply(canister.update("x", **fields))
 
 
-def refused(body: str, data: str = "", **fields) -> str:
+def refused(body: str, data: str = "", **fields: Any) -> str:
     with Canister(module(update(body), data=data)) as canister:
         return failure(canister.update("x", **fields)).message
 
@@ -146,18 +147,18 @@ def refused(body: str, data: str = "", **fields) -> str:
 # --- signatures and modes ---
 
 
-def test_the_functions_are_those_of_the_specification():
+def test_the_functions_are_those_of_the_specification() -> None:
     assert set(HOST_FUNCTIONS) == set(KNOWN)
 
 
 @pytest.mark.parametrize(("memory", "names"), [("1", KNOWN), ("i64 1", SPECIFICATION)])
-def test_a_module_may_import_all_of_them_with_the_right_types(memory, names):
+def test_a_module_may_import_all_of_them_with_the_right_types(memory: str, names: Collection[str]) -> None:
     calls = "".join(called_with_zeroes(name, "i64" if memory == "i64 1" else "i32") for name in names)
-    module_ = engine().compile(wasmtime.wat2wasm(module(update(calls), memory=memory)))
+    module_ = engine().compile(assembled(module(update(calls), memory=memory)))
     assert len(module_.imports) == len(names)
 
 
-ENTRIES = {
+ENTRIES: dict[str, tuple[Entry, dict[str, Any]]] = {
     "s": (Entry.START, {}),
     "I": (Entry.POST_UPGRADE, {}),
     "G": (Entry.PRE_UPGRADE, {}),
@@ -177,7 +178,7 @@ ENTRIES = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_function_can_be_called_exactly_where_the_specification_says(name):
+def test_a_function_can_be_called_exactly_where_the_specification_says(name: str) -> None:
     allowed = KNOWN[name][2].replace("*", EVERYWHERE).split()
     methods = {Entry.UPDATE: "U", Entry.QUERY: "Q", Entry.COMPOSITE_QUERY: "C"}
     exports = "".join(
@@ -206,17 +207,17 @@ def test_a_function_can_be_called_exactly_where_the_specification_says(name):
 COPY_ARGUMENT = "(call $msg_arg_data_copy (i32.const {}) (i32.const {}) (i32.const {}))"
 
 
-def test_part_of_an_argument_can_be_copied():
+def test_part_of_an_argument_can_be_copied() -> None:
     assert answered(COPY_ARGUMENT.format(1, 2, 3), 5, data="#####", arg=b"abcdefg") == b"#cde#"
 
 
 @pytest.mark.parametrize(("offset", "size"), [(3, 5), (8, 0), (-1, 1), (0, -1)])
-def test_reading_beyond_an_argument_traps(offset, size):
+def test_reading_beyond_an_argument_traps(offset: int, size: int) -> None:
     assert "msg_arg_data_copy: bytes" in refused(COPY_ARGUMENT.format(0, offset, size), arg=b"abcdefg")
 
 
 @pytest.mark.parametrize("target", [65535, -1, -65536])
-def test_writing_beyond_the_memory_traps(target):
+def test_writing_beyond_the_memory_traps(target: int) -> None:
     assert "heap out of bounds" in refused(COPY_ARGUMENT.format(target, 0, 2), arg=b"ab")
 
 
@@ -230,7 +231,7 @@ def test_writing_beyond_the_memory_traps(target):
         ("msg_caller_info_data", {}, b""),
     ],
 )
-def test_blobs_come_from_the_surroundings(blob, fields, expected):
+def test_blobs_come_from_the_surroundings(blob: str, fields: dict[str, Any], expected: bytes) -> None:
     size = f"(call ${blob}_size)"
     body = f"(call ${blob}_copy (i32.const 0) (i32.const 0) {size}) (call $msg_reply_data_append (i32.const 0) {size})"
     with Canister(module(update(body + "(call $msg_reply)"))) as canister:
@@ -246,11 +247,11 @@ def test_blobs_come_from_the_surroundings(blob, fields, expected):
         ("canister_cycle_balance", {"balance": (1 << 64) - 1}, (1 << 64) - 1),
     ],
 )
-def test_numbers_come_from_the_surroundings(function, fields, expected):
+def test_numbers_come_from_the_surroundings(function: str, fields: dict[str, Any], expected: int) -> None:
     assert answered(f"(i64.store (i32.const 0) (call ${function}))", 8, **fields) == le64(expected)
 
 
-def test_controllers_are_known():
+def test_controllers_are_known() -> None:
     body = "(i32.store8 (i32.const 9) (call $is_controller (i32.const 0) (i32.const 3)))"
     assert answered(body, 10, data="abc", controllers=frozenset({b"abc"}))[9] == 1
     assert answered(body, 10, data="abc", controllers=frozenset({b"ab"}))[9] == 0
@@ -260,17 +261,18 @@ def test_controllers_are_known():
 # --- answers ---
 
 
-def test_a_reply_is_assembled_from_pieces():
+def test_a_reply_is_assembled_from_pieces() -> None:
     body = """(call $msg_reply_data_append (i32.const 2) (i32.const 2))
       (call $msg_reply_data_append (i32.const 0) (i32.const 2)) (call $msg_reply)"""
     with Canister(module(update(body), data="cdab")) as canister:
         assert reply(canister.update("x")) == b"abcd"
 
 
-def test_a_rejection_carries_its_text():
+def test_a_rejection_carries_its_text() -> None:
     with Canister(module(update("(call $msg_reject (i32.const 0) (i32.const 4))"), data="no\\c3\\a9")) as canister:
         outcome = canister.update("x")
         assert outcome.error is None
+        assert isinstance(outcome.response, Response)
         assert outcome.response.code is RejectCode.CANISTER_REJECT
         assert outcome.response.message == "noé"
 
@@ -290,11 +292,11 @@ def test_a_rejection_carries_its_text():
         ("(call $mint_cycles128 (i64.const 0) (i64.const 1) (i32.const 0))", {}, "cycles minting canister"),
     ],
 )
-def test_what_the_specification_forbids_traps(body, fields, message):
+def test_what_the_specification_forbids_traps(body: str, fields: dict[str, Any], message: str) -> None:
     assert message in refused(body, data="\\ff", **fields)
 
 
-def test_a_message_is_accepted_once():
+def test_a_message_is_accepted_once() -> None:
     accept = '(func (export "canister_inspect_message") (call $accept_message))'
     with Canister(module(accept)) as canister:
         assert canister.run(Entry.INSPECT_MESSAGE, "m", commit=False).message_accepted
@@ -304,7 +306,7 @@ def test_a_message_is_accepted_once():
         assert not outcome.message_accepted
 
 
-def test_the_data_certificate_is_there_in_non_replicated_queries_only():
+def test_the_data_certificate_is_there_in_non_replicated_queries_only() -> None:
     wat = module(
         """(func (export "canister_query q") (call $data_certificate_copy (i32.const 0) (i32.const 0) (i32.const 4))
           (call $msg_reply_data_append (i32.const 0) (i32.const 4)) (call $msg_reply))
@@ -318,7 +320,7 @@ def test_the_data_certificate_is_there_in_non_replicated_queries_only():
         assert canister.run(Entry.QUERY, "present", certificate=b"cert").response is None
 
 
-def test_certified_data_and_timer_are_told_to_the_subnet():
+def test_certified_data_and_timer_are_told_to_the_subnet() -> None:
     body = """(call $certified_data_set (i32.const 0) (i32.const 3))
       (i64.store (i32.const 8) (call $global_timer_set (i64.const 55)))
       (i64.store (i32.const 16) (call $global_timer_set (i64.const 66)))"""
@@ -330,7 +332,7 @@ def test_certified_data_and_timer_are_told_to_the_subnet():
         assert canister.query("x").certified_data is None
 
 
-def test_the_second_performance_counter_goes_on_from_earlier_executions():
+def test_the_second_performance_counter_goes_on_from_earlier_executions() -> None:
     body = "(i64.store (i32.const 0) (call $performance_counter (i32.const 1)))"
     first, later = (int.from_bytes(answered(body, 8, call_context_instructions=n), "little") for n in (0, 1000))
     assert 0 < first < 50
@@ -347,12 +349,12 @@ def cycles(outcome_bytes: bytes) -> list[int]:
     return [int.from_bytes(outcome_bytes[i : i + 16], "little") for i in range(0, len(outcome_bytes), 16)]
 
 
-def test_accepted_cycles_move_from_the_call_to_the_balance():
+def test_accepted_cycles_move_from_the_call_to_the_balance() -> None:
     body = f"(drop (call $msg_cycles_accept (i64.const 30))) {AVAILABLE} {BALANCE}"
     assert cycles(answered(body, 32, balance=1 << 70, cycles_available=100)) == [70, (1 << 70) + 30]
 
 
-def test_no_more_cycles_are_accepted_than_there_are():
+def test_no_more_cycles_are_accepted_than_there_are() -> None:
     body = f"(call $msg_cycles_accept128 (i64.const -1) (i64.const -1) (i32.const 0)) {BALANCE}"
     with Canister(module(update(body + answer(32)))) as canister:
         outcome = canister.update("x", balance=5, cycles_available=100)
@@ -360,7 +362,7 @@ def test_no_more_cycles_are_accepted_than_there_are():
         assert outcome.cycles_accepted == 100
 
 
-def test_an_answer_returns_what_was_not_accepted():
+def test_an_answer_returns_what_was_not_accepted() -> None:
     body = f"""(call $msg_reply) {AVAILABLE} (call $debug_print (i32.const 0) (i32.const 1))
       (if (i64.ne (call $msg_cycles_accept (i64.const 5)) (i64.const 0)) (then unreachable))"""
     with Canister(module(update(body))) as canister:
@@ -370,7 +372,7 @@ def test_an_answer_returns_what_was_not_accepted():
         assert outcome.cycles_accepted == 0
 
 
-def test_burning_stops_at_the_freezing_threshold():
+def test_burning_stops_at_the_freezing_threshold() -> None:
     body = f"(call $cycles_burn128 (i64.const 1) (i64.const 0) (i32.const 0)) {BALANCE}"
     with Canister(module(update(body + answer(32)))) as canister:
         outcome = canister.update("x", balance=100, freezing_threshold_cycles=40)
@@ -378,7 +380,7 @@ def test_burning_stops_at_the_freezing_threshold():
         assert outcome.cycles_burned == 60
 
 
-def test_liquid_cycles_are_those_above_the_freezing_threshold():
+def test_liquid_cycles_are_those_above_the_freezing_threshold() -> None:
     liquid = "(call $canister_liquid_cycle_balance128 (i32.const 0))"
     assert cycles(answered(liquid, 16, balance=100, freezing_threshold_cycles=40)) == [60]
     assert cycles(answered(liquid, 16, balance=30, freezing_threshold_cycles=40)) == [0]
@@ -394,14 +396,14 @@ PERFORM = "(if (i32.ne (call $call_perform) (i32.const {})) (then unreachable))"
 CALL_DATA = "idcnameXY"
 
 
-def outcome_of(body: str, **fields):
+def outcome_of(body: str, **fields: Any) -> tuple[Outcome, int]:
     with Canister(module(update(body + BALANCE.replace("16", "32") + answer(16, at=32)), data=CALL_DATA)) as canister:
         outcome = canister.update("x", **fields)
         assert outcome.error is None, outcome.error.message
         return outcome, cycles(reply(outcome))[0]
 
 
-def test_a_performed_call_has_all_its_parts():
+def test_a_performed_call_has_all_its_parts() -> None:
     body = f"""{NEW_CALL} {APPEND} {APPEND} {ADD.format(5)} (call $call_cycles_add (i64.const 6))
       (call $call_on_cleanup (i32.const 8) (i32.const 9)) (call $call_with_best_effort_response (i32.const 1000))
       {PERFORM.format(0)}"""
@@ -417,7 +419,7 @@ def test_a_performed_call_has_all_its_parts():
 
 
 @pytest.mark.parametrize("rest", [NEW_CALL + PERFORM.format(0), NEW_CALL, ""])
-def test_cycles_of_a_call_that_is_not_performed_return(rest):
+def test_cycles_of_a_call_that_is_not_performed_return(rest: str) -> None:
     outcome, balance = outcome_of(f"{NEW_CALL} {ADD.format(600)} {NEW_CALL} {rest}", balance=1000)
     assert balance == 1000
     assert [call.cycles for call in outcome.calls] == [0] * rest.count("call_perform")
@@ -431,14 +433,14 @@ def test_cycles_of_a_call_that_is_not_performed_return(rest):
         {"balance": 1000, "max_outgoing_calls": 0},
     ],
 )
-def test_a_call_that_cannot_be_paid_or_queued_fails_with_code_2(fields):
+def test_a_call_that_cannot_be_paid_or_queued_fails_with_code_2(fields: dict[str, Any]) -> None:
     outcome, balance = outcome_of(f"{NEW_CALL} {ADD.format(600)} {PERFORM.format(2)}", **fields)
     assert outcome.calls == []
     assert balance == fields["balance"]
 
 
-def test_a_call_may_take_the_balance_to_the_freezing_threshold():
-    fields = {"balance": 1100, "call_cost": (500, 0)}
+def test_a_call_may_take_the_balance_to_the_freezing_threshold() -> None:
+    fields: dict[str, Any] = {"balance": 1100, "call_cost": (500, 0)}
     outcome, balance = outcome_of(f"{NEW_CALL} {ADD.format(600)} {PERFORM.format(0)}", **fields)
     assert len(outcome.calls) == 1
     assert balance == 0
@@ -458,17 +460,17 @@ def test_a_call_may_take_the_balance_to_the_freezing_threshold():
         (NEW_CALL.replace("(i32.const 4)", "(i32.const 20001)", 1), "a method name of 20001 bytes"),
     ],
 )
-def test_calls_are_put_together_in_order(body, message):
+def test_calls_are_put_together_in_order(body: str, message: str) -> None:
     assert message in refused(body, data=CALL_DATA, balance=1000, freezing_threshold_cycles=50)
 
 
-def test_an_argument_of_more_than_10_mib_traps():
+def test_an_argument_of_more_than_10_mib_traps() -> None:
     append = "(call $call_data_append (i32.const 0) (i32.const 8388608))"
     with Canister(module(update(NEW_CALL + append * 2), memory="130")) as canister:
         assert "16777216 bytes, at most 10485760" in failure(canister.update("x")).message
 
 
-def test_calls_of_a_trapped_execution_are_not_made():
+def test_calls_of_a_trapped_execution_are_not_made() -> None:
     with Canister(module(update(f"{NEW_CALL} {PERFORM.format(0)} unreachable"), data=CALL_DATA)) as canister:
         assert failure(canister.update("x", balance=10)).error_code == "IC0502"
 
@@ -476,7 +478,7 @@ def test_calls_of_a_trapped_execution_are_not_made():
 # --- stable memory ---
 
 
-def test_stable_memory_is_written_and_read():
+def test_stable_memory_is_written_and_read() -> None:
     body = """(drop (call $stable64_grow (i64.const 1)))
       (call $stable64_write (i64.const 65533) (i64.const 0) (i64.const 3))
       (call $stable_read (i32.const 8) (i32.const 65532) (i32.const 4))"""
@@ -492,11 +494,11 @@ def test_stable_memory_is_written_and_read():
         ("(call $stable64_read (i64.const 65534) (i64.const 0) (i64.const 3))", "heap out of bounds"),
     ],
 )
-def test_stable_memory_has_bounds(call, message):
+def test_stable_memory_has_bounds(call: str, message: str) -> None:
     assert message in refused(f"(drop (call $stable_grow (i32.const 1))) {call}")
 
 
-def test_the_32_bit_functions_stop_at_4_gib():
+def test_the_32_bit_functions_stop_at_4_gib() -> None:
     body = """(if (i32.ne (call $stable_grow (i32.const 65537)) (i32.const -1)) (then unreachable))
       (drop (call $stable64_grow (i64.const 65537))) (drop (call $stable_size))"""
     assert "larger than 4 GiB" in refused(body)
@@ -505,10 +507,14 @@ def test_the_32_bit_functions_stop_at_4_gib():
 # --- prices and variables ---
 
 
-def test_prices_are_told():
+def test_prices_are_told() -> None:
     body = """(call $cost_call (i64.const 4) (i64.const 6) (i32.const 0)) (call $cost_create_canister (i32.const 16))
       (call $cost_http_request (i64.const 10) (i64.const 100) (i32.const 32))"""
-    fields = {"call_cost": (1000, 3), "create_canister_cost": 1 << 65, "http_request_cost": (1, 20, 300)}
+    fields: dict[str, Any] = {
+        "call_cost": (1000, 3),
+        "create_canister_cost": 1 << 65,
+        "http_request_cost": (1, 20, 300),
+    }
     assert cycles(answered(body, 48, **fields)) == [1030, 1 << 65, 1 + 200 + 30_000]
 
 
@@ -522,12 +528,12 @@ def test_prices_are_told():
         ("cost_vetkd_derive_key", 0, 2),
     ],
 )
-def test_a_subnet_without_threshold_keys_knows_no_key(function, algorithm, expected):
+def test_a_subnet_without_threshold_keys_knows_no_key(function: str, algorithm: int, expected: int) -> None:
     call = f"(call ${function} (i32.const 0) (i32.const 3) (i32.const {algorithm}) (i32.const 0))"
     assert answered(f"(i32.store8 (i32.const 9) {call})", 10, data="key")[9] == expected
 
 
-def test_environment_variables_are_listed_and_looked_up():
+def test_environment_variables_are_listed_and_looked_up() -> None:
     body = """(i32.store8 (i32.const 16) (call $env_var_count))
       (call $env_var_name_copy (i32.const 1) (i32.const 20) (i32.const 0) (call $env_var_name_size (i32.const 1)))
       (i32.store8 (i32.const 17) (call $env_var_name_exists (i32.const 0) (i32.const 3)))
@@ -546,14 +552,14 @@ def test_environment_variables_are_listed_and_looked_up():
         ("(drop (call $env_var_name_exists (i32.const 0) (i32.const 129)))", "129 bytes, at most 128"),
     ],
 )
-def test_unknown_variables_trap(call, message):
+def test_unknown_variables_trap(call: str, message: str) -> None:
     assert message in refused(call, data="abc", environment_variables=(("abc", "1"),))
 
 
-def test_equal_executions_have_equal_outcomes():
-    def run():
+def test_equal_executions_have_equal_outcomes() -> None:
+    def run() -> Outcome:
         wat = module(update(f"{NEW_CALL} {PERFORM.format(0)} (i64.store (i32.const 0) (call $time))" + answer(8)))
-        instance = Instance(engine(), engine().compile(wasmtime.wat2wasm(wat)), StableMemory())
+        instance = Instance(engine(), engine().compile(assembled(wat)), StableMemory())
         outcome = instance.execute(Entry.UPDATE, env("x"), instruction_limit=BILLION)
         instance.close()
         return outcome

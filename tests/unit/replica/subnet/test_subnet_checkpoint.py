@@ -254,7 +254,7 @@ def test_a_snapshot_that_finds_no_space_says_so_and_loses_nothing(
     canister = bench.puppet()
     bench.subnet.persist()
     checkpoint = bench.subnet._checkpoint
-    assert checkpoint is not None
+    assert isinstance(checkpoint, Checkpoint)
     pages = checkpoint._database.execute("PRAGMA page_count").fetchone()[0]
     checkpoint._database.execute(f"PRAGMA max_page_count = {pages}")
     monkeypatch.setattr(checkpoint, "_journal_bytes", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Callable
 
 import pytest
 
@@ -300,7 +301,11 @@ def test_uninstalling_rejects_open_calls_and_returns_their_cycles(bench: Bench) 
 def test_a_stopped_canister_takes_no_messages_until_started(bench: Bench) -> None:
     canister = bench.puppet()
     bench.on("stop_canister", canister)
-    for refused in (lambda: bench.call(canister, "count"), lambda: bench.query(canister, "read")):
+    calls: list[Callable[[], object]] = [
+        lambda: bench.call(canister, "count"),
+        lambda: bench.query(canister, "read"),
+    ]
+    for refused in calls:
         with pytest.raises(CallRejectedError, match="IC0508"):
             refused()
     with pytest.raises(CanisterError, match="is stopped"):

@@ -115,7 +115,7 @@ def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry(benc
     assert status is not None
     assert status.state is RequestState.RECEIVED
     bench.subnet.listeners.request_status = lambda key, new: (
-        seen.append(new and new.state) if key == request_id else None
+        seen.append(None if new is None else new.state) if key == request_id else None
     )
     bench.run()
     bench.clock.advance(240 + 299)
