@@ -19,13 +19,15 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
+from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.management_interface import method_type
-from canister_factory.replica.subnet.messages import FromIngress, Request
+from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, Request
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID
 from canister_factory.replica.subnet.subnet import Subnet
+from support.replica_bench import ingress_message
 
 CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
 START_NS = 1_700_000_000_000_000_000
@@ -108,7 +110,7 @@ class World:
         """Queues an update; nothing runs before `run`."""
         self._requests += 1
         request_id = hashlib.sha256(self._requests.to_bytes(8, "big")).digest()
-        self.subnet.submit(self._content(callee, method, arg, sender), request_id)
+        self.subnet.submit(self._message(callee, method, arg, sender, request_id))
         return request_id
 
     def run(self) -> None:
@@ -132,7 +134,7 @@ class World:
         """Whether the backend takes the message from an ingress queue at all."""
         arg = encode_args(self._func("backend", method).args, args)
         try:
-            self.subnet.check_ingress(self._content(self.backend, method, arg, sender), b"request", self.backend.bytes)
+            self.subnet.check_ingress(self._message(self.backend, method, arg, sender, b"request"))
         except CanisterError:
             return False
         return True
@@ -168,7 +170,7 @@ class World:
         arg = encode_args(func.args, args)
         callee = on or self.backend
         if "query" in func.modes:
-            response = self.subnet.query(self._content(callee, method, arg, sender))
+            response = self.subnet.query(QueryRequest(sender.bytes, self.now_ns, callee.bytes, method, arg))
             if response.code is not None:
                 raise RejectedError(f"{response.error_code} {response.message}")
             data = response.data
@@ -196,15 +198,10 @@ class World:
         assert answer.tag == "Err", f"{method} was not refused: {answer.value}"
         return answer.value
 
-    def _content(self, callee: Principal, method: str, arg: bytes, sender: Principal) -> dict[str, Any]:
-        return {
-            "request_type": "call",
-            "canister_id": callee.bytes,
-            "method_name": method,
-            "arg": arg,
-            "sender": sender.bytes,
-            "ingress_expiry": self.now_ns + 240 * SECOND_NS,
-        }
+    def _message(
+        self, callee: Principal, method: str, arg: bytes, sender: Principal, request_id: bytes
+    ) -> IngressMessage:
+        return ingress_message(self.now_ns, callee.bytes, method, arg, sender.bytes, request_id)
 
     def _func(self, kind: str, method: str) -> Any:
         service = interface(kind).service

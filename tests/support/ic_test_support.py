@@ -26,6 +26,7 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.public_key import ED25519_DER_PREFIX, self_authenticating_id
 from canister_factory.ic.request_id import hash_of_map, leb128
+from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.ic.transport import Transport
 
 NOW_NS = 1_800_000_000 * 10**9
@@ -99,7 +100,7 @@ class FakeClock:
         self.now_ns += round(seconds * 1e9)
 
 
-Canister = Callable[[VerifiedEnvelope], Any]
+Canister = Callable[[CallRequest | QueryRequest], Any]
 """Gives the reply (bytes), or a dict that is the certified or signed rejection."""
 
 
@@ -108,7 +109,7 @@ class FakeNetwork:
 
     def __init__(self, clock: FakeClock, canister: Canister | None = None) -> None:
         self.clock = clock
-        self.canister: Canister = canister or (lambda envelope: b"reply to " + envelope.content["arg"])
+        self.canister: Canister = canister or (lambda request: b"reply to " + request.arg)
         self.root_key = ROOT.der
         self.delegation: tuple[bytes, bytes] | None = delegation()
         self.node = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"node").digest())
@@ -201,10 +202,12 @@ class FakeNetwork:
 
     def _execute(self, rid: bytes, envelope: VerifiedEnvelope) -> None:
         if rid not in self.executed:
-            self.executed[rid] = self.canister(envelope)
+            assert isinstance(envelope.request, CallRequest)
+            self.executed[rid] = self.canister(envelope.request)
 
     def _read_state(self, envelope: VerifiedEnvelope, version: str) -> httpx.Response:
-        path = envelope.content["paths"][0]
+        assert isinstance(envelope.request, ReadStateRequest)
+        path = envelope.request.paths[0]
         rid = path[1] if path[0] == b"request_status" else None
         if rid in self.accepted:
             if self.polls_until_done > 0:
@@ -214,7 +217,8 @@ class FakeNetwork:
         return _cbor({"certificate": self.certificate(rid)})
 
     def _query(self, envelope: VerifiedEnvelope, version: str) -> httpx.Response:
-        result = self.canister(envelope)
+        assert isinstance(envelope.request, QueryRequest)
+        result = self.canister(envelope.request)
         if isinstance(result, bytes):
             answer: dict[str, Any] = {"status": "replied", "reply": {"arg": result}}
         else:

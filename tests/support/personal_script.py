@@ -23,8 +23,8 @@ from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, mani
 from canister_factory.factory.patience import Patience
 from canister_factory.factory.target import Target
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.envelope import VerifiedEnvelope
 from canister_factory.ic.identity import Identity
+from canister_factory.ic.requests import CallRequest, QueryRequest
 from support.ic_test_support import CANISTER, ROOT, FakeClock, FakeNetwork
 
 CAPSULE_ID = "capsule-1"
@@ -93,12 +93,12 @@ class PersonalScript:
 
     # --- The canister ---
 
-    def _answer(self, envelope: VerifiedEnvelope) -> bytes:
-        name = envelope.content["method_name"]
+    def _answer(self, request: CallRequest | QueryRequest) -> bytes:
+        name = request.method_name
         service = PersonalClient.interface().service
         assert service is not None
         function = service.method(name)
-        arguments = decode(envelope.content["arg"], function.args)
+        arguments = decode(request.arg, function.args)
         self.calls.append((name, tuple(arguments)))
         answer = self.answers[name](*arguments)
         annotation = PersonalClient.method(name).result_annotation

@@ -63,9 +63,8 @@ class PersonalWorld(World):
     def accepts(self, method: str, *args: Any, sender: Principal) -> bool:
         """Whether the canister takes the message from an ingress queue at all."""
         arg = encode_args(self._func("personal", method).args, args)
-        content = self._content(self.personal, method, arg, sender)
         try:
-            self.subnet.check_ingress(content, b"request", self.personal.bytes)
+            self.subnet.check_ingress(self._message(self.personal, method, arg, sender, b"request"))
         except CanisterError:
             return False
         return True

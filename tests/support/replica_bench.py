@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -11,10 +12,12 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.ic.requests import CallRequest, QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Response
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.management_interface import method_type
+from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_puppet import puppet
 
@@ -67,25 +70,21 @@ class Bench:
 
     # --- calls ---
 
-    def content(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> dict[str, Any]:
-        return {
-            "request_type": "call",
-            "canister_id": callee,
-            "method_name": method,
-            "arg": arg,
-            "sender": sender,
-            "ingress_expiry": self.clock.now_ns + 240 * SECOND_NS,
-        }
-
-    def submit(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+    def message(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> IngressMessage:
+        """A call with a request id of its own, sent to the callee as its effective canister id."""
         self._requests += 1
         request_id = hashlib.sha256(self._requests.to_bytes(8, "big")).digest()
-        self.subnet.submit(self.content(callee, method, arg, sender), request_id)
-        return request_id
+        return ingress_message(self.clock.now_ns, callee, method, arg, sender, request_id)
+
+    def submit(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+        message = self.message(callee, method, arg, sender)
+        self.subnet.submit(message)
+        return message.request_id
 
     def check(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER, target: Any = None) -> None:
+        message = self.message(callee, method, arg, sender)
         self.subnet.check_ingress(
-            self.content(callee, method, arg, sender), b"request", callee if target is None else target
+            message if target is None else dataclasses.replace(message, effective_canister_id=target)
         )
 
     def run(self) -> None:
@@ -110,7 +109,7 @@ class Bench:
 
     def query(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
         try:
-            response = self.subnet.query(self.content(callee, method, arg, sender))
+            response = self.subnet.query(QueryRequest(sender, self.clock.now_ns, callee, method, arg))
         except CanisterError as error:
             raise CallRejectedError(Response(b"", error.code, error.message, error.error_code)) from error
         if response.code is not None:
@@ -164,6 +163,13 @@ class Bench:
 
     def canister(self, canister_id: bytes) -> CanisterState:
         return self.subnet.canisters[canister_id]
+
+
+def ingress_message(
+    now_ns: int, callee: bytes, method: str, arg: bytes, sender: bytes, request_id: bytes
+) -> IngressMessage:
+    """A call that expires in four minutes."""
+    return IngressMessage(CallRequest(sender, now_ns + 240 * SECOND_NS, callee, method, arg), request_id, callee)
 
 
 def management_argument(method: str, argument: dict[str, Any] | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,14 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.ic.request_id import request_id
+from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import FromIngress, RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, RequestState, RequestStatus
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
@@ -90,7 +91,7 @@ class FakeSubnet:
         self.request_statuses: dict[bytes, RequestStatus] = {}
         self.consumed_cycles = 5 << 64 | 7
         self.executed_messages = 0
-        self.queue: list[tuple[bytes, Mapping[str, Any]]] = []
+        self.queue: list[IngressMessage] = []
         self.held: list[bytes] = []
         self.text = b""
         self.rounds: list[int] = []
@@ -101,23 +102,23 @@ class FakeSubnet:
         self.broken = False
         self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
         self.on_canister: Callable[[bytes], None] = lambda _: None
-        self.data_certificate: Callable[[bytes], bytes] = lambda _: b""
 
-    def check_ingress(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
-        if content["method_name"] == "refuse":
+    def check_ingress(self, message: IngressMessage) -> None:
+        if message.call.method_name == "refuse":
             raise CanisterError(RejectCode.CANISTER_REJECT, "not today", "IC0516")
 
-    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
-        origin = FromIngress(request_id, content["ingress_expiry"], content["sender"], effective_canister_id)
-        self.queue.append((request_id, content))
-        self.set_status(request_id, RequestStatus(RequestState.RECEIVED, origin))
+    def submit(self, message: IngressMessage) -> None:
+        origin = message.request().origin
+        assert isinstance(origin, FromIngress)
+        self.queue.append(message)
+        self.set_status(message.request_id, RequestStatus(RequestState.RECEIVED, origin))
 
     def execute_round(self) -> bool:
         if self.broken:
             raise SubnetBrokenError
         self.rounds.append(len(self.queue))
-        for request_id_, content in self.queue:
-            self._execute(request_id_, content["method_name"], content["arg"])
+        for message in self.queue:
+            self._execute(message.request_id, message.call.method_name, message.call.arg)
         self.queue.clear()
         self.more_rounds -= 1
         return self.more_rounds > 0
@@ -153,12 +154,12 @@ class FakeSubnet:
             self.request_statuses[request_id_] = status
         self.on_status(request_id_, status)
 
-    def query(self, content: Mapping[str, Any]) -> Response:
-        match content["method_name"]:
+    def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response:
+        match query.method_name:
             case "read":
                 return Response(self.text)
             case "certificate":
-                return Response(self.data_certificate(content["canister_id"]))
+                return Response(data_certificate(query.canister_id))
             case "defect":
                 raise RuntimeError("a defect")
         raise CanisterError(RejectCode.CANISTER_ERROR, "no such query", "IC0536")
@@ -184,7 +185,6 @@ class Network:
             self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
         )
         self.subnet.on_canister = self.view.canister_changed
-        self.subnet.data_certificate = self.view.data_certificate
 
         def changed(request_id_: bytes, status: RequestStatus | None) -> None:
             for listener in (self.view, self.rounds):

@@ -1,7 +1,8 @@
 """Request envelopes, both halves: signing one (client) and deciding whether to believe one (replica).
 
 Owns the authentication rules of the interface specification ("Authentication"). Does not own: keys (`identity`,
-`public_key`), what a request then does, and which delegated `read_state` paths a target list covers (the replica).
+`public_key`), the fields of a request (`requests`), what a request then does, and which delegated `read_state` paths a
+target list covers (the replica).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.public_key import self_authenticating_id, verify_signature
 from canister_factory.ic.request_id import hash_of_map, request_id
+from canister_factory.ic.requests import CallRequest, ReadStateRequest, Request, check_field, request_from_content
 
 REQUEST_DOMAIN = b"\x0aic-request"
 DELEGATION_DOMAIN = b"\x1aic-request-auth-delegation"
@@ -30,11 +32,6 @@ MAX_INGRESS_TTL_NS = 300 * 10**9
 PERMITTED_DRIFT_NS = 60 * 10**9
 MAX_DELEGATIONS = 20
 MAX_DELEGATION_TARGETS = 1000
-MAX_PATHS = 1000
-MAX_PATH_LABELS = 127
-MAX_NONCE_BYTES = 32
-MAX_PRINCIPAL_BYTES = 29
-MAX_METHOD_NAME_CHARS = 20_000
 
 
 class Signer(Protocol):
@@ -64,9 +61,8 @@ def sign_envelope(content: Mapping[str, Any], identity: Signer, *, content_id: b
 class VerifiedEnvelope(NamedTuple):
     """A request whose sender is authentic and whose fields have the specified types and sizes."""
 
-    content: dict[str, Any]
+    request: Request
     request_id: bytes
-    sender: bytes
     targets: frozenset[bytes] | None
     """The only canisters that the delegations allow, if they restrict them. Calls and queries were checked against it;
     `read_state` is for the caller to check, since `/time` and `/subnet` are readable with any target list."""
@@ -81,18 +77,20 @@ def verify_envelope(
 ) -> VerifiedEnvelope:
     """Decodes and authenticates a request body at time `now_ns` (nanoseconds since 1970).
 
-    Raises the `EnvelopeError` that says what is wrong: `MalformedEnvelopeError`, `ExpiryError`, `SenderError`,
-    `DelegationError` or `SignatureError`.
+    Raises:
+        EnvelopeError: the one that says what is wrong: `MalformedEnvelopeError`, `ExpiryError`, `SenderError`,
+            `DelegationError` or `SignatureError`.
     """
     try:
         envelope = cbor.loads_map(body, "envelope")
     except MalformedCborError as error:
         raise MalformedEnvelopeError(str(error)) from None
-    content = _checked_content(envelope.get("content"))
-    sender: bytes = content["sender"]
+    content: Any = envelope.get("content")
+    request = request_from_content(content)
+    sender = request.sender
     # The specification lets anonymous reads carry any expiry: nothing that they return can be replayed against anyone.
-    if sender != ANONYMOUS or content["request_type"] == "call":
-        _check_expiry(content["ingress_expiry"], now_ns, max_ttl_ns, permitted_drift_ns)
+    if sender != ANONYMOUS or isinstance(request, CallRequest):
+        _check_expiry(request.ingress_expiry_ns, now_ns, max_ttl_ns, permitted_drift_ns)
     content_id = request_id(content)
 
     public_key, signature = envelope.get("sender_pubkey"), envelope.get("sender_sig")
@@ -103,7 +101,7 @@ def verify_envelope(
                 "The anonymous sender must not come with sender_pubkey, sender_sig or sender_delegation: "
                 "leave them out, or set sender to the principal of the public key"
             )
-        return VerifiedEnvelope(content, content_id, sender, None)
+        return VerifiedEnvelope(request, content_id, None)
     if public_key is None or signature is None:
         missing = "sender_pubkey" if public_key is None else "sender_sig"
         raise SenderError(f"Missing signature: {missing} is required for a sender that isn't anonymous")
@@ -112,58 +110,10 @@ def verify_envelope(
     if self_authenticating_id(public_key) != sender:
         raise SenderError("The user id does not match the public key: sender is not the principal of sender_pubkey")
     signing_key, targets = follow_delegations(public_key, delegations, now_ns)
-    if targets is not None and "canister_id" in content and content["canister_id"] not in targets:
+    if targets is not None and not isinstance(request, ReadStateRequest) and request.canister_id not in targets:
         raise DelegationError("The delegation's targets do not include the canister that the request is for")
     verify_signature(signing_key, REQUEST_DOMAIN + content_id, signature)
-    return VerifiedEnvelope(content, content_id, sender, targets)
-
-
-def _checked_content(content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise MalformedEnvelopeError("envelope: content must be a map")
-    kind = content.get("request_type")
-    if kind not in ("call", "query", "read_state"):
-        raise MalformedEnvelopeError("content: request_type must be 'call', 'query' or 'read_state'")
-    _field(content, "sender", bytes, MAX_PRINCIPAL_BYTES)
-    _field(content, "ingress_expiry", int, 2**64 - 1)
-    if content.get("nonce") is not None:
-        _field(content, "nonce", bytes, MAX_NONCE_BYTES)
-    if kind == "read_state":
-        _check_paths(content.get("paths"))
-    else:
-        _field(content, "canister_id", bytes, MAX_PRINCIPAL_BYTES)
-        _field(content, "method_name", str, MAX_METHOD_NAME_CHARS)
-        _field(content, "arg", bytes, None)
-    # Fields of later specifications take part in the request id, but only plain values: a nested one could share
-    # structure, which would make hashing it take exponential time.
-    for name, value in content.items():
-        plain = value is None or type(value) in (bytes, str) or (type(value) is int and value >= 0)
-        if type(name) is not str or not (plain or (name == "paths" and kind == "read_state")):
-            raise MalformedEnvelopeError(f"content: the field {name!r} has a value of a type that isn't supported")
-    return content
-
-
-def _field(record: Mapping[str, Any], name: str, kind: type[Any], limit: int | None) -> None:
-    """Checks that a field is there with this type, and its length (or, for a number, its value) within the limit."""
-    value: Any = record.get(name)
-    if type(value) is not kind:
-        problem = "is missing" if value is None else f"is a {type(value).__name__}"
-        raise MalformedEnvelopeError(f"content: the field {name} {problem}, expected {kind.__name__}")
-    size: int = value if type(value) is int else len(value)
-    if limit is not None and not 0 <= size <= limit:
-        raise MalformedEnvelopeError(f"content: the field {name} has size {size}, above the limit of {limit}")
-
-
-def _check_paths(paths: Any) -> None:
-    if not isinstance(paths, list):
-        raise MalformedEnvelopeError("content: the field paths must be an array of arrays of byte strings")
-    if len(paths) > MAX_PATHS:
-        raise MalformedEnvelopeError(f"content: {len(paths)} paths, above the limit of {MAX_PATHS}")
-    for path in paths:
-        if not isinstance(path, list) or not all(type(label) is bytes for label in path):
-            raise MalformedEnvelopeError("content: each path must be an array of byte strings")
-        if len(path) > MAX_PATH_LABELS:
-            raise MalformedEnvelopeError(f"content: a path of {len(path)} labels, above the limit of {MAX_PATH_LABELS}")
+    return VerifiedEnvelope(request, content_id, targets)
 
 
 def _check_expiry(expiry_ns: int, now_ns: int, max_ttl_ns: int, drift_ns: int) -> None:
@@ -226,8 +176,8 @@ def _checked_delegation(link: Any) -> tuple[dict[str, Any], bytes]:
         raise MalformedEnvelopeError("envelope: each delegation must be a map of delegation and signature")
     if not set(delegation) <= {"pubkey", "expiration", "targets"}:
         raise MalformedEnvelopeError("envelope: a delegation has fields besides pubkey, expiration and targets")
-    _field(delegation, "pubkey", bytes, None)
-    _field(delegation, "expiration", int, 2**64 - 1)
+    check_field(delegation, "pubkey", bytes, None)
+    check_field(delegation, "expiration", int, 2**64 - 1)
     targets = delegation.get("targets")
     if targets is not None:
         if not isinstance(targets, list) or not all(type(target) is bytes for target in targets):

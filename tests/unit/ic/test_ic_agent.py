@@ -34,6 +34,7 @@ from canister_factory.ic.errors import (
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.request_id import leb128
+from canister_factory.ic.requests import CallRequest
 from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
 
 ALICE = Identity.generate()
@@ -57,14 +58,12 @@ async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
 @pytest.mark.parametrize("canister", [CANISTER, str(CANISTER)], ids=["principal", "text"])
 async def test_an_update_returns_the_certified_reply(agent: Agent, net: FakeNetwork, canister: Any) -> None:
     assert await agent.update(canister, "put", b"x") == b"reply to x"
-    content = verify_envelope(net.posted("call")[0], NOW_NS).content
-    assert content["sender"] == ALICE.sender().bytes
-    assert content["method_name"] == "put"
-    assert content["ingress_expiry"] == NOW_NS + 240 * 10**9
+    sent = verify_envelope(net.posted("call")[0], NOW_NS).request
+    assert sent == CallRequest(ALICE.sender().bytes, NOW_NS + 240 * 10**9, CANISTER.bytes, "put", b"x")
 
 
 async def test_an_empty_reply_is_a_reply(agent: Agent, net: FakeNetwork) -> None:
-    net.canister = lambda envelope: b""
+    net.canister = lambda request: b""
     assert await agent.update(CANISTER, "put", b"") == b""
     net.accept_only = True
     assert await agent.update(CANISTER, "put", b"") == b""
@@ -77,7 +76,7 @@ async def test_two_equal_calls_are_two_requests(agent: Agent, net: FakeNetwork) 
 
 
 async def test_a_certified_rejection_says_so(agent: Agent, net: FakeNetwork) -> None:
-    net.canister = lambda envelope: REJECTION
+    net.canister = lambda request: REJECTION
     with pytest.raises(RejectedError, match=r"CANISTER_REJECT \(4, IC0406\): no") as caught:
         await agent.update(CANISTER, "put", b"")
     error = caught.value
@@ -168,8 +167,10 @@ async def test_a_call_that_is_being_processed_is_waited_for_beyond_its_expiry(ag
 
 
 async def test_a_call_whose_reply_was_forgotten_has_an_unknown_outcome(agent: Agent, net: FakeNetwork) -> None:
-    def forget(envelope: Any) -> bytes:
-        net.state = {b"request_status": {envelope.request_id: {b"status": b"done"}}}
+    def forget(request: Any) -> bytes:
+        net.state = {
+            b"request_status": {verify_envelope(net.posted("call")[-1], net.clock()).request_id: {b"status": b"done"}}
+        }
         return b""
 
     net.canister = forget
@@ -290,7 +291,7 @@ async def test_a_query_of_a_root_subnets_canister_is_verified_too(net: FakeNetwo
 
 
 async def test_a_rejected_query_is_an_error_and_never_a_value(agent: Agent, net: FakeNetwork) -> None:
-    net.canister = lambda envelope: REJECTION
+    net.canister = lambda request: REJECTION
     with pytest.raises(RejectedError, match="no") as caught:
         await agent.query(CANISTER, "get", b"x")
     assert not caught.value.certified
@@ -384,7 +385,7 @@ async def test_query_signatures_can_be_left_unchecked(net: FakeNetwork) -> None:
     net.alter_query = unsigned
     async with Agent(ALICE, net.network(), transport=net.transport(), verify_query_signatures=False) as agent:
         assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
-        net.canister = lambda envelope: REJECTION
+        net.canister = lambda request: REJECTION
         with pytest.raises(RejectedError, match="IC0406"):
             await agent.query(CANISTER, "get", b"x")
 
@@ -477,7 +478,7 @@ def test_an_expiry_that_networks_refuse_is_refused_here(net: FakeNetwork, second
 async def test_ic_pys_async_calls_get_verified_answers(agent: Agent, net: FakeNetwork) -> None:
     assert isinstance(agent, ic.agent.Agent)
     assert agent.get_principal() == ALICE.sender()
-    net.canister = lambda envelope: encode([TEXT], ["hello"])
+    net.canister = lambda request: encode([TEXT], ["hello"])
     assert await agent.query_raw_async(str(CANISTER), "get", b"", TEXT) == ("hello",)
     assert await agent.update_raw_async(str(CANISTER), "put", b"", [TEXT], timeout=5) == ("hello",)
     assert await agent.update_raw_async(str(CANISTER), "put", b"") == encode([TEXT], ["hello"])
@@ -499,7 +500,7 @@ def test_ic_pys_blocking_calls_get_verified_answers_and_share_what_was_learnt(ne
     (request_id,) = net.executed
     assert agent.poll(str(CANISTER), request_id) == ("replied", b"reply to x")
     assert set(agent.read_state_raw(str(CANISTER), [[b"time"]])) >= {"tree", "signature"}
-    net.canister = lambda envelope: REJECTION
+    net.canister = lambda request: REJECTION
     with pytest.raises(RejectedError):
         agent.query_raw(str(CANISTER), "get", b"x")
     net.alter_certificate = lambda data: data.replace(b"reject_message", b"reject_massage")

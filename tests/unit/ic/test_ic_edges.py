@@ -25,6 +25,7 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.outcome import Call, Undecided, judge
 from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
+from canister_factory.ic.requests import QueryRequest
 from canister_factory.ic.trace import Event
 from canister_factory.ic.transport import Response
 from support.ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork, agent_of
@@ -161,14 +162,11 @@ async def test_the_time_is_asked_for_anonymously_with_nothing_in_it(net: FakeNet
         assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
     (read,) = net.posted("read_state")
     (query,) = net.posted("query")
-    content = verify_envelope(query, net.clock()).content
-    assert content["sender"] == b"\x04"
-    assert (content["canister_id"], content["method_name"], content["arg"]) == (
-        CANISTER.bytes,
-        "what_time_is_it",
-        b"",
-    )
-    assert content["ingress_expiry"] == NOW_NS + 240 * SECOND
+    asked = verify_envelope(query, net.clock()).request
+    assert isinstance(asked, QueryRequest)
+    assert asked.sender == b"\x04"
+    assert (asked.canister_id, asked.method_name, asked.arg) == (CANISTER.bytes, "what_time_is_it", b"")
+    assert asked.ingress_expiry_ns == NOW_NS + 240 * SECOND
     assert cbor.loads_map(read, "request")["content"]["ingress_expiry"] == NOW_NS - 3360 * SECOND
     assert cbor.loads_map(read, "request")["content"]["paths"] == [[b"subnet"], [b"time"]]
 

@@ -19,6 +19,7 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import DelegatedIdentity, Identity
 from canister_factory.ic.request_id import request_id
+from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest, Request
 from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER
 
 SECOND = 10**9
@@ -60,17 +61,35 @@ def chain(*links: tuple[Identity, Identity], expiration: int = NOW_NS + SECOND, 
 def test_a_signed_envelope_is_believed(identity: Identity) -> None:
     content = call(identity)
     verified = verify_envelope(sign_envelope(content, identity), NOW_NS)
-    assert verified.content == content
+    assert verified.request == CallRequest(
+        identity.sender().bytes, NOW_NS + 240 * SECOND, CANISTER.bytes, "put", b"DIDL\0\0"
+    )
     assert verified.request_id == request_id(content)
-    assert verified.sender == identity.sender().bytes
     assert verified.targets is None
+
+
+@pytest.mark.parametrize(
+    ("content", "request_type"), [("call", CallRequest), ("query", QueryRequest), ("read_state", ReadStateRequest)]
+)
+def test_a_request_is_of_the_type_that_its_content_says(content: str, request_type: type[Request]) -> None:
+    fields = read_state() if content == "read_state" else call(request_type=content)
+    assert type(verify_envelope(sign_envelope(fields, ALICE), NOW_NS).request) is request_type
+
+
+def test_the_paths_of_a_read_are_kept_in_order() -> None:
+    paths = [[b"time"], [b"canister", b"\1\2", b"controllers"], []]
+    request = verify_envelope(sign_envelope(read_state(paths=paths), ALICE), NOW_NS).request
+    expected = ((b"time",), (b"canister", b"\1\2", b"controllers"), ())
+    assert request == ReadStateRequest(ALICE.sender().bytes, NOW_NS + 240 * SECOND, expected)
 
 
 @given(st.binary(max_size=2000), st.text(max_size=50), st.binary(max_size=32) | st.none())
 def test_any_argument_method_and_nonce_survive_the_way(arg: bytes, method: str, nonce: bytes | None) -> None:
     content = call(arg=arg, method_name=method, nonce=nonce)
     verified = verify_envelope(sign_envelope(content, ALICE), NOW_NS)
-    assert verified.content == {name: value for name, value in content.items() if value is not None}
+    assert isinstance(verified.request, CallRequest)
+    assert (verified.request.method_name, verified.request.arg) == (method, arg)
+    assert verified.request_id == request_id(content)
 
 
 @given(st.data())
@@ -200,7 +219,8 @@ def test_an_expiry_in_the_past_or_too_far_ahead_is_refused(seconds: int) -> None
 @pytest.mark.parametrize("seconds", [0, 300, 360])
 def test_an_expiry_within_five_minutes_and_the_permitted_drift_is_taken(seconds: int) -> None:
     content = call(ingress_expiry=NOW_NS + seconds * SECOND)
-    assert verify_envelope(sign_envelope(content, ALICE), NOW_NS).content == content
+    request = verify_envelope(sign_envelope(content, ALICE), NOW_NS).request
+    assert request.ingress_expiry_ns == NOW_NS + seconds * SECOND
 
 
 def test_anonymous_reads_may_carry_any_expiry_but_anonymous_calls_may_not() -> None:
@@ -213,7 +233,7 @@ def test_anonymous_reads_may_carry_any_expiry_but_anonymous_calls_may_not() -> N
 def test_a_chain_of_delegations_speaks_for_its_first_key() -> None:
     session = chain((ALICE, BOB), (BOB, CAROL))
     verified = verify_envelope(sign_envelope(call(ALICE), session), NOW_NS)
-    assert verified.sender == ALICE.sender().bytes
+    assert verified.request.sender == ALICE.sender().bytes
 
 
 def test_delegation_targets_limit_calls_and_are_handed_on_for_reads() -> None:

@@ -12,7 +12,6 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.envelope import VerifiedEnvelope
 from canister_factory.ic.errors import ProtocolError, RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import CHUNK_BYTES, DIRECT_INSTALL_BYTES, ManagementCanister
@@ -36,6 +35,7 @@ from canister_factory.ic.management_types import (
     UpgradeOptions,
     UploadChunk,
 )
+from canister_factory.ic.requests import CallRequest, QueryRequest
 from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, FakeClock, FakeNetwork
 
 STATUS = CanisterStatus(
@@ -73,11 +73,11 @@ class ManagementServer:
         self.fail: list[dict[str, Any]] = []
         self.wrong_hash = False
 
-    def __call__(self, envelope: VerifiedEnvelope) -> Any:
-        assert envelope.content["canister_id"] == b""
-        method = envelope.content["method_name"]
+    def __call__(self, request: CallRequest | QueryRequest) -> Any:
+        assert request.canister_id == b""
+        method = request.method_name
         kind = self.ARGUMENTS.get(method, Target)
-        (value,) = decode(envelope.content["arg"], [candid_type(kind)])
+        (value,) = decode(request.arg, [candid_type(kind)])
         argument = from_candid(kind, value)
         if method == "upload_chunk" and self.fail:
             return self.fail.pop()

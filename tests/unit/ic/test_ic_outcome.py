@@ -172,7 +172,7 @@ async def test_a_bad_answer_to_polling_costs_one_more_poll(net: FakeNetwork, lie
 
 
 async def test_a_certified_rejection_decides_also_after_bad_answers(net: FakeNetwork) -> None:
-    net.canister = lambda envelope: {name: REJECTION[name] for name in ("reject_code", "reject_message", "error_code")}
+    net.canister = lambda request: {name: REJECTION[name] for name in ("reject_code", "reject_message", "error_code")}
     liar = Liar(net, LIES["HTML"])
     liar.lies = lambda number: number <= 3
     async with liar.agent() as agent:
@@ -232,8 +232,12 @@ async def test_a_refusal_for_an_expiry_that_is_good_is_not_believed(net: FakeNet
 async def test_a_status_that_makes_no_sense_leaves_the_outcome_unknown(agent: Agent, net: FakeNetwork) -> None:
     for status in (b"replied", b"rejected", b"dancing"):
 
-        def half(envelope: Any, status: bytes = status) -> bytes:
-            net.state = {b"request_status": {envelope.request_id: {b"status": status}}}
+        def half(request: Any, status: bytes = status) -> bytes:
+            net.state = {
+                b"request_status": {
+                    verify_envelope(net.posted("call")[-1], net.clock()).request_id: {b"status": status}
+                }
+            }
             return b""
 
         net.canister = half

@@ -60,7 +60,7 @@ async def test_queries_reads_and_failures_are_told(agent: Agent, net: FakeNetwor
     await agent.query(CANISTER, "get", b"1")
     await agent.read_state(CANISTER, [[b"time"]])
     await agent.status()
-    net.canister = lambda envelope: {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
+    net.canister = lambda request: {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
     with pytest.raises(RejectedError):
         await agent.query(CANISTER, "get", b"1")
     net.next_answers = [httpx.ConnectError("refused")] * 3

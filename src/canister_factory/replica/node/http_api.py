@@ -19,21 +19,22 @@ from canister_factory import __version__
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.cbor import dumps
-from canister_factory.ic.envelope import VerifiedEnvelope, verify_envelope
+from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.request_id import hash_of_map
+from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.replica.node.certification import CANISTER_RANGES, RangesLayout
 from canister_factory.replica.node.certified_view import CertifiedView, ObservableSubnet
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.read_state import (
     PathRefusedError,
-    ReadStateRequest,
+    ReadAccess,
     RequestOwner,
     StateTreeReader,
 )
 from canister_factory.replica.node.rounds import RoundFailedError, Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.subnet.messages import RequestState
+from canister_factory.replica.subnet.messages import IngressMessage, RequestState
 
 __all__ = ["Answer", "HttpApi", "ServedSubnet"]
 
@@ -66,9 +67,9 @@ class ServedSubnet(ObservableSubnet, Protocol):
     @property
     def last_canister_id(self) -> bytes: ...
 
-    def check_ingress(self, content: dict[str, Any], request_id: bytes, effective_canister_id: bytes) -> None: ...
+    def check_ingress(self, message: IngressMessage) -> None: ...
 
-    def query(self, content: dict[str, Any]) -> Response: ...
+    def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response: ...
 
 
 class HttpError(Exception):
@@ -175,19 +176,21 @@ class HttpApi:
 
     async def _post(self, route: _Route, body: bytes) -> Answer:
         envelope = verify_envelope(body, self._clock_ns())
-        kind = envelope.content["request_type"]
-        if kind != route.operation:
-            raise HttpError(400, f"The request_type is {kind!r}, but the URL is for {route.operation!r}")
-        if kind != "call":
+        request, request_id = envelope.request, envelope.request_id
+        if request.kind != route.operation:
+            raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")
+        if not isinstance(request, CallRequest):
             # What is in memory may be more than what a restart will find.
             self._rounds.require_working()
-            return self._query(route, envelope) if kind == "query" else self._read_state(route, envelope)
+            if isinstance(request, QueryRequest):
+                return self._query(route, request, request_id)
+            return self._read_state(route, request, envelope.targets)
         if len(body) > MAX_INGRESS_BYTES:
             raise HttpError(
                 413, f"The ingress message is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes"
             )
         try:
-            return await self._call(route, envelope)
+            return await self._call(route, IngressMessage(request, request_id, route.effective_id))
         except RoundFailedError as error:
             if error.retry_helps or not error.surely_not_executed:
                 raise
@@ -197,17 +200,17 @@ class HttpApi:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def _call(self, route: _Route, envelope: VerifiedEnvelope) -> Answer:
-        content, request_id = envelope.content, envelope.request_id
-        self._check_destination(route, content)
+    async def _call(self, route: _Route, message: IngressMessage) -> Answer:
+        request_id = message.request_id
+        self._check_destination(route, message.call)
         status = self._subnet.request_statuses.get(request_id)
         self._rounds.require_working(None if status is None else request_id)
         if status is None:  # else a replay: it is executed once, and answered the same
             try:
-                self._subnet.check_ingress(content, request_id, route.effective_id)
+                self._subnet.check_ingress(message)
             except CanisterError as error:
                 return 200, _CBOR, _uncertified_rejection(route, error)
-            self._rounds.submit(content, request_id, route.effective_id)
+            self._rounds.submit(message)
         if route.version == 2:
             return 202, _TEXT, b""
         if status is not None and status.state in _FINISHED:
@@ -220,20 +223,20 @@ class HttpApi:
         certificate = state.certificate([(b"request_status", request_id)], route.layout)
         return 200, _CBOR, dumps({"status": "replied", "certificate": certificate})
 
-    def _check_destination(self, route: _Route, content: dict[str, Any]) -> None:
+    def _check_destination(self, route: _Route, call: CallRequest) -> None:
         if not route.about_subnet:
-            _require_effective_id(route, content)
+            _require_effective_id(route, call)
             return
         self._require_our_subnet(route)
-        if content["canister_id"] != _MANAGEMENT_CANISTER or content["method_name"] not in _CREATION_METHODS:
+        if call.canister_id != _MANAGEMENT_CANISTER or call.method_name not in _CREATION_METHODS:
             raise HttpError(400, "A call to a subnet can only create a canister; send others to /api/v4/canister/…")
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
-    def _query(self, route: _Route, envelope: VerifiedEnvelope) -> Answer:
-        _require_effective_id(route, envelope.content)
+    def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
+        _require_effective_id(route, query)
         try:
-            response = self._subnet.query(envelope.content)
+            response = self._subnet.query(query, self._view.data_certificate)
         except CanisterError as error:
             response = Response(b"", error.code, error.message, error.error_code)
         answer: dict[str, Any]
@@ -244,21 +247,17 @@ class HttpApi:
             if response.error_code:
                 answer["error_code"] = response.error_code
         now = self._clock_ns()
-        signature = self._node.sign_response(
-            hash_of_map({**answer, "timestamp": now, "request_id": envelope.request_id})
-        )
+        signature = self._node.sign_response(hash_of_map({**answer, "timestamp": now, "request_id": request_id}))
         answer["signatures"] = [{"timestamp": now, "signature": signature, "identity": self._node.principal}]
         return 200, _CBOR, dumps(answer)
 
     # --- read_state --------------------------------------------------------------------------------------------------
 
-    def _read_state(self, route: _Route, envelope: VerifiedEnvelope) -> Answer:
+    def _read_state(self, route: _Route, request: ReadStateRequest, targets: frozenset[bytes] | None) -> Answer:
         if route.about_subnet:
             self._require_our_subnet(route)
-        request = ReadStateRequest(
-            envelope.sender, route.effective_id, route.about_subnet, route.version, envelope.targets
-        )
-        paths = self._reader.permitted(request, envelope.content["paths"])
+        access = ReadAccess(request.sender, route.effective_id, route.about_subnet, route.version, targets)
+        paths = self._reader.permitted(access, request.paths)
         return 200, _CBOR, dumps({"certificate": self._view.current().certificate(paths, route.layout)})
 
     def _request_owner(self, request_id: bytes) -> RequestOwner | None:
@@ -309,9 +308,9 @@ class HttpApi:
         ).encode()
 
 
-def _require_effective_id(route: _Route, content: dict[str, Any]) -> None:
+def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) -> None:
     """Raises HttpError (400). Which id a management call must name depends on its argument: the subnet checks that."""
-    canister_id = content["canister_id"]
+    canister_id = request.canister_id
     if canister_id not in (route.effective_id, _MANAGEMENT_CANISTER):
         raise HttpError(
             400,

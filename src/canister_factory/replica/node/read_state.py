@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PathRefusedError", "ReadStateRequest", "RequestOwner", "StateTreeReader"]
+from canister_factory.ic.requests import Path
+
+__all__ = ["PathRefusedError", "ReadAccess", "RequestOwner", "StateTreeReader"]
 
 _REQUEST_FIELDS: Final = frozenset((b"status", b"reply", b"reject_code", b"reject_message", b"error_code"))
 _SUBNET_FIELDS: Final = frozenset((b"public_key", b"type"))
 _BOUNDARY_NODE_FIELDS: Final = frozenset((b"domain", b"ipv4_address", b"ipv6_address"))
-
-Path = Sequence[bytes]
 
 
 class PathRefusedError(Exception):
@@ -37,8 +37,8 @@ class RequestOwner:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadStateRequest:
-    """What the rules need to know of one authenticated request.
+class ReadAccess:
+    """Who asks, and at which endpoint.
 
     `effective_id` is the canister, or the subnet where `about_subnet`; `version` that of the endpoint (2 or 3);
     `targets` the canisters that the sender's delegations are limited to, if they are.
@@ -65,7 +65,7 @@ class StateTreeReader:
     request_owner: Callable[[bytes], RequestOwner | None]
     private_sections: Callable[[bytes], tuple[frozenset[bytes], frozenset[bytes]]]
 
-    def permitted(self, request: ReadStateRequest, paths: Sequence[Path]) -> list[Path]:
+    def permitted(self, access: ReadAccess, paths: Sequence[Path]) -> list[Path]:
         """The paths to reveal for what was requested.
 
         Raises:
@@ -74,7 +74,7 @@ class StateTreeReader:
         reveal: list[Path] = []
         one_of_each: dict[bytes, bytes] = {}
         for path in paths:
-            reveal += self._checked(request, path)
+            reveal += self._checked(access, path)
             if len(path) > 1 and path[0] in (b"request_status", b"canister_ranges"):
                 first = one_of_each.setdefault(path[0], path[1])
                 if first != path[1]:
@@ -82,35 +82,35 @@ class StateTreeReader:
                     raise PathRefusedError(400, f"All paths below /{name} of one request must name the same id")
         return reveal
 
-    def _checked(self, request: ReadStateRequest, path: Path) -> list[Path]:
+    def _checked(self, access: ReadAccess, path: Path) -> list[Path]:
         match list(path):
             case [b"time"] | [b"api_boundary_nodes"] | [b"api_boundary_nodes", _]:
                 return [path]
             case [b"api_boundary_nodes", _, name] if name in _BOUNDARY_NODE_FIELDS:
                 return [path]
             case [b"canister_ranges", _]:
-                if not request.about_subnet:
+                if not access.about_subnet:
                     raise _refused(path, "it can be read at /api/v3/subnet/<subnet id>/read_state only")
                 return [path]
             case [b"subnet", *below]:
-                return self._subnet(request, path, below)
+                return self._subnet(access, path, below)
             case [b"request_status", request_id, *field] if len(field) < 2 and set(field) <= _REQUEST_FIELDS:
-                return self._request_status(request, path, request_id)
+                return self._request_status(access, path, request_id)
             case [b"canister", canister_id, *below]:
-                return self._canister(request, path, canister_id, below)
+                return self._canister(access, path, canister_id, below)
         raise _refused(path, "there is no such path that could be requested")
 
-    def _subnet(self, request: ReadStateRequest, path: Path, below: Sequence[bytes]) -> list[Path]:
+    def _subnet(self, access: ReadAccess, path: Path, below: Sequence[bytes]) -> list[Path]:
         match below:
             case []:
-                return self._subnet(request, (b"subnet", self.subnet_id), [self.subnet_id])
+                return self._subnet(access, (b"subnet", self.subnet_id), [self.subnet_id])
             case [subnet_id]:
                 if subnet_id != self.subnet_id:
                     return [path]
                 names = [b"public_key", b"type", b"node"]
-                if request.version == 2:
+                if access.version == 2:
                     names.append(b"canister_ranges")
-                if request.about_subnet:
+                if access.about_subnet:
                     names.append(b"metrics")
                 return [(b"subnet", subnet_id, name) for name in names]
             case [_, name] if name in _SUBNET_FIELDS:
@@ -118,54 +118,52 @@ class StateTreeReader:
             case [_, b"node"] | [_, b"node", _] | [_, b"node", _, b"public_key"]:
                 return [path]
             case [_, b"canister_ranges"]:
-                if request.version != 2:
+                if access.version != 2:
                     raise _refused(path, "read /canister_ranges/<subnet id> at the subnet's endpoint instead")
                 return [path]
             case [subnet_id, b"metrics"]:
-                if not (request.about_subnet and request.effective_id == subnet_id):
+                if not (access.about_subnet and access.effective_id == subnet_id):
                     raise _refused(path, "it can be read at /api/v3/subnet/<subnet id>/read_state only")
                 return [path]
         raise _refused(path, "there is no such path that could be requested")
 
-    def _request_status(self, request: ReadStateRequest, path: Path, request_id: bytes) -> list[Path]:
+    def _request_status(self, access: ReadAccess, path: Path, request_id: bytes) -> list[Path]:
         owner = self.request_owner(request_id)
         if owner is not None:
-            if owner.sender != request.sender:
+            if owner.sender != access.sender:
                 raise PathRefusedError(403, "A request's status can be read by the sender of the request only")
-            if owner.effective_id != request.effective_id:
+            if owner.effective_id != access.effective_id:
                 raise PathRefusedError(
                     403, "A request's status can be read at the effective canister id that it was sent to only"
                 )
-            self._require_target(request)
+            self._require_target(access)
         return [path]
 
-    def _canister(
-        self, request: ReadStateRequest, path: Path, canister_id: bytes, below: Sequence[bytes]
-    ) -> list[Path]:
-        if request.about_subnet or canister_id != request.effective_id:
+    def _canister(self, access: ReadAccess, path: Path, canister_id: bytes, below: Sequence[bytes]) -> list[Path]:
+        if access.about_subnet or canister_id != access.effective_id:
             raise _refused(path, "the canister id in it is not the effective canister id of the request's URL")
-        self._require_target(request)
+        self._require_target(access)
         match below:
             case [b"module_hash"] | [b"controllers"]:
                 return [path]
             case [b"metadata", name]:
-                self._require_metadata_access(request, canister_id, name)
+                self._require_metadata_access(access, canister_id, name)
                 return [path]
         raise _refused(path, "there is no such path that could be requested")
 
-    def _require_metadata_access(self, request: ReadStateRequest, canister_id: bytes, name: bytes) -> None:
+    def _require_metadata_access(self, access: ReadAccess, canister_id: bytes, name: bytes) -> None:
         try:
             shown = name.decode()
         except UnicodeDecodeError:
             raise PathRefusedError(400, f"The metadata name {name.hex()} is not UTF-8") from None
         controllers, private = self.private_sections(canister_id)
-        if name in private and request.sender not in controllers:
+        if name in private and access.sender not in controllers:
             raise PathRefusedError(
                 403, f"The custom section {shown!r} is private: only controllers of the canister can read it"
             )
 
-    def _require_target(self, request: ReadStateRequest) -> None:
-        if request.targets is not None and request.effective_id not in request.targets:
+    def _require_target(self, access: ReadAccess) -> None:
+        if access.targets is not None and access.effective_id not in access.targets:
             raise PathRefusedError(403, "The delegation's targets do not include the canister whose state is requested")
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from canister_factory.replica.node.certification import CertifiedState
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import IngressMessage, RequestState, RequestStatus
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
@@ -28,7 +28,7 @@ _FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
 class ExecutableSubnet(Protocol):
     """What the rounds need of a subnet."""
 
-    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None: ...
+    def submit(self, message: IngressMessage) -> None: ...
 
     def execute_round(self) -> bool: ...
 
@@ -94,8 +94,8 @@ class Rounds:
                 _resolve(future, None)
         self._waiting.clear()
 
-    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_id: bytes) -> None:
-        """Queue a checked ingress message for the next round; its sender may read its status under `effective_id`.
+    def submit(self, message: IngressMessage) -> None:
+        """Queue a checked ingress message for the next round.
 
         Raises:
             RoundFailedError: an earlier round failed, or the replica is stopping.
@@ -103,10 +103,10 @@ class Rounds:
         if self._stopping:
             raise RoundFailedError("The replica is stopping", retry_helps=True)
         self.require_working()
-        self._undurable.add(request_id)
+        self._undurable.add(message.request_id)
         self._view.current()  # recent enough to serve reads until the round is durable
         self._view.held = True
-        self._subnet.submit(content, request_id, effective_id)
+        self._subnet.submit(message)
         self._wake.set()
 
     def require_working(self, known_request: bytes | None = None) -> None:

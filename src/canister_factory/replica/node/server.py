@@ -100,7 +100,6 @@ class ReplicaServer:
 
         self.subnet.listeners.request_status = request_changed
         self.subnet.listeners.canister_changed = view.canister_changed
-        self.subnet.data_certificate = view.data_certificate
         self._runner: web.ServerRunner | None = None
         self.url = ""
 

@@ -13,7 +13,7 @@ from canister_factory.replica.subnet.calls import Calls, update_entry
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.management_interface import INGRESS_METHODS, decode_argument, method_type
-from canister_factory.replica.subnet.messages import FromIngress, Request
+from canister_factory.replica.subnet.messages import IngressMessage, Request
 from canister_factory.replica.subnet.state import SubnetState
 
 INSPECT_INSTRUCTIONS = 200_000_000
@@ -42,7 +42,7 @@ def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
     return state.canisters.get(argument[field].bytes)
 
 
-def check(state: SubnetState, calls: Calls, prices: Prices, request: Request, now_ns: int) -> None:
+def check(state: SubnetState, calls: Calls, prices: Prices, message: IngressMessage, now_ns: int) -> None:
     """Refuses an ingress message that must not be executed.
 
     Raises:
@@ -54,8 +54,7 @@ def check(state: SubnetState, calls: Calls, prices: Prices, request: Request, no
             f"{len(state.queue)} messages wait for execution, the limit is {MAX_QUEUED_MESSAGES}; try again later.",
             "IC0201",
         )
-    assert isinstance(request.origin, FromIngress)
-    effective_canister_id = request.origin.effective_canister_id
+    request, effective_canister_id = message.request(), message.effective_canister_id
     if request.callee == MANAGEMENT_CANISTER:
         _check_management(state, request, effective_canister_id)
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from canister_factory.ic.requests import CallRequest
 from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
 
 DID_NOT_REPLY = "IC0506"
@@ -56,6 +57,21 @@ class Request:
     @property
     def from_canister(self) -> bool:
         return isinstance(self.origin, FromCanister)
+
+
+@dataclass(frozen=True, slots=True)
+class IngressMessage:
+    """A user's call, authenticated, with the canister or subnet that it was sent to."""
+
+    call: CallRequest
+    request_id: bytes
+    effective_canister_id: bytes
+
+    def request(self) -> Request:
+        """What goes into the queue of it."""
+        call = self.call
+        origin = FromIngress(self.request_id, call.ingress_expiry_ns, call.sender, self.effective_canister_id)
+        return Request(origin, call.sender, call.canister_id, call.method_name, call.arg)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Response
 from canister_factory.replica.subnet import ingress
@@ -26,12 +26,13 @@ from canister_factory.replica.subnet.management import Management
 from canister_factory.replica.subnet.messages import (
     FromIngress,
     FromSystem,
+    IngressMessage,
     Request,
     RequestState,
     RequestStatus,
     SystemTask,
 )
-from canister_factory.replica.subnet.queries import Queries
+from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, Listeners, SubnetState
 
 MESSAGES_PER_ROUND = 1_000
@@ -71,7 +72,6 @@ class Subnet:
         root_key: the network's public key, which canisters may ask for.
         canister_id_range: first and last id that may be given to a canister.
         node_count: prices are proportional to it; 13 is the ordinary application subnet.
-        data_certificate: the certificate that a canister sees in a query.
         builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
         checkpoint: where the state is kept; None: in memory only.
 
@@ -89,7 +89,6 @@ class Subnet:
         canister_id_range: tuple[bytes, bytes] = (FIRST_CANISTER_ID, LAST_CANISTER_ID),
         prices: Prices = Prices(),  # noqa: B008 - immutable
         node_count: int = 13,
-        data_certificate: Callable[[bytes], bytes] | None = None,
         builtins: Mapping[bytes, Builtin] | None = None,
         checkpoint: Durability | None = None,
     ) -> None:
@@ -108,7 +107,6 @@ class Subnet:
             self._calls.builtins[canister_id] = self._handler(builtin)
             if builtin.query is not None:
                 self._queries.builtins[canister_id] = partial(builtin.query, self)
-        self.data_certificate = data_certificate
         self._checkpoint = checkpoint
         self._broken = False
         if checkpoint is not None:
@@ -174,29 +172,23 @@ class Subnet:
 
     # --- ingress -----------------------------------------------------------------------------------------------------
 
-    def check_ingress(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> None:
+    def check_ingress(self, message: IngressMessage) -> None:
         """Refuses a message that must not be executed; changes nothing.
-
-        Args:
-            content: the authenticated content of a call: `canister_id`, `method_name`, `arg`, `sender`,
-                `ingress_expiry`.
 
         Raises:
             CanisterError: why it is refused; to be answered as a non-replicated rejection.
         """
-        request = _request(content, request_id, effective_canister_id)
-        ingress.check(self.state, self._calls, self._prices, request, self._now_ns())
+        ingress.check(self.state, self._calls, self._prices, message, self._now_ns())
 
-    def submit(self, content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes | None = None) -> None:
+    def submit(self, message: IngressMessage) -> None:
         """Queues a checked message. A known request id is ignored: a message is executed once.
 
-        Args:
-            effective_canister_id: under which the sender may read the status; the callee when left out.
+        Raises:
+            SubnetBrokenError: a former round broke off.
         """
-        if request_id in self.state.statuses:
+        if message.request_id in self.state.statuses:
             return
-        effective_id = content["canister_id"] if effective_canister_id is None else effective_canister_id
-        request = _request(content, request_id, effective_id)
+        request = message.request()
         with self._undivided():
             self.enqueue(request)
             if self._checkpoint is not None:
@@ -342,22 +334,18 @@ class Subnet:
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
-    def query(self, content: Mapping[str, Any]) -> Response:
+    def query(self, query: QueryRequest, data_certificate: DataCertificate = None) -> Response:
         """Answers a query call; changes nothing.
+
+        Args:
+            query: who asks which method of which canister.
+            data_certificate: gives the certificate that a canister may see; None: it sees none.
 
         Raises:
             CanisterError: the query is rejected.
         """
-        request = Request(
-            FromSystem(), content["sender"], content["canister_id"], content["method_name"], content["arg"]
-        )
-        return self._queries.answer(request, self._now_ns(), self.data_certificate)
+        request = Request(FromSystem(), query.sender, query.canister_id, query.method_name, query.arg)
+        return self._queries.answer(request, self._now_ns(), data_certificate)
 
     def _now_ns(self) -> int:
         return max(self._clock_ns(), self.state.time_ns)
-
-
-def _request(content: Mapping[str, Any], request_id: bytes, effective_canister_id: bytes) -> Request:
-    sender: bytes = content["sender"]
-    origin = FromIngress(request_id, content["ingress_expiry"], sender, effective_canister_id)
-    return Request(origin, sender, content["canister_id"], content["method_name"], content["arg"])

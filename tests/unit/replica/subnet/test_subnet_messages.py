@@ -98,11 +98,11 @@ def test_an_early_reply_is_the_answer_and_the_callback_still_runs(bench: Bench) 
 
 def test_the_same_request_is_executed_once(bench: Bench) -> None:
     canister = bench.puppet()
-    content = bench.content(canister, "count")
-    bench.subnet.submit(content, b"same")
-    bench.subnet.submit(content, b"same")
+    message = bench.message(canister, "count")
+    bench.subnet.submit(message)
+    bench.subnet.submit(message)
     bench.run()
-    bench.subnet.submit(content, b"same")
+    bench.subnet.submit(message)
     bench.run()
     assert bench.count(canister) == 1
 
