@@ -18,6 +18,7 @@ from canister_factory.replica.runtime.execution import CanisterError, Response
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import IngressMessage
+from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_puppet import puppet
 
@@ -57,11 +58,11 @@ class CallRejectedError(Exception):
 
 
 class Bench:
-    """A subnet with a clock. `open_subnet` makes it again, as after a restart."""
+    """A subnet with a clock. `open_subnet` makes it again, as after a restart; `listeners` are for the usual one."""
 
-    def __init__(self, open_subnet: Callable[[Clock], Subnet] | None = None) -> None:
+    def __init__(self, open_subnet: Callable[[Clock], Subnet] | None = None, *, listeners: Listeners = NOBODY) -> None:
         self.clock = Clock()
-        self._open = open_subnet or (lambda clock: Subnet(engine(), clock_ns=clock))
+        self._open = open_subnet or (lambda clock: Subnet(engine(), clock_ns=clock, listeners=listeners))
         self._requests = 0
         self.subnet = self._open(self.clock)
 

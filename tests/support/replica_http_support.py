@@ -17,12 +17,14 @@ from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.ic.request_id import request_id
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.node.certified_view import CertifiedView
+from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, RequestState, RequestStatus
+from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
@@ -86,7 +88,8 @@ class FakeSubnet:
     first_canister_id = FIRST
     last_canister_id = LAST
 
-    def __init__(self) -> None:
+    def __init__(self, listeners: Listeners) -> None:
+        self.listeners = listeners
         self.canisters: dict[bytes, Any] = {FIRST: FakeCanister()}
         self.request_statuses: dict[bytes, RequestStatus] = {}
         self.consumed_cycles = 5 << 64 | 7
@@ -100,8 +103,6 @@ class FakeSubnet:
         self.more_rounds = 0
         self.disk_failure: CheckpointError | None = None
         self.broken = False
-        self.on_status: Callable[[bytes, RequestStatus | None], None] = lambda *_: None
-        self.on_canister: Callable[[bytes], None] = lambda _: None
 
     def check_ingress(self, message: IngressMessage) -> None:
         if message.call.method_name == "refuse":
@@ -152,7 +153,7 @@ class FakeSubnet:
             del self.request_statuses[request_id_]
         else:
             self.request_statuses[request_id_] = status
-        self.on_status(request_id_, status)
+        self.listeners.request_status(request_id_, status)
 
     def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response:
         match query.method_name:
@@ -178,19 +179,13 @@ class Network:
 
     def __init__(self, *, sync_call_timeout_s: float = 5.0) -> None:
         self.now_ns = NOW
-        self.subnet = FakeSubnet()
-        self.view = CertifiedView(KEYS, self.subnet, self.clock)
-        self.rounds = Rounds(self.subnet, self.view, self.clock)
+        changes = Changes()
+        self.subnet = FakeSubnet(changes.listeners)
+        self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
+        self.rounds = Rounds(self.subnet, self.view, changes, self.clock)
         self.api = HttpApi(
             self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
         )
-        self.subnet.on_canister = self.view.canister_changed
-
-        def changed(request_id_: bytes, status: RequestStatus | None) -> None:
-            for listener in (self.view, self.rounds):
-                listener.request_changed(request_id_, status)
-
-        self.subnet.on_status = changed
 
     def clock(self) -> int:
         return self.now_ns

@@ -20,10 +20,11 @@ from canister_factory.replica.node.certification import (
     encoded_ranges,
     range_shards,
 )
+from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.state_tree import Node, StateTree, build
 from canister_factory.replica.runtime.execution import Response
-from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import RequestStatus
 
 if TYPE_CHECKING:
     from canister_factory.replica.subnet.canister import CanisterState
@@ -53,14 +54,16 @@ class ObservableSubnet(Protocol):
 class CertifiedView:
     """The newest certified state of a subnet, and the data certificates that canisters get from it.
 
-    Changes are collected by `request_changed` and `canister_changed`, and go into the tree at once with the next state,
-    so that a request which is received, processed and replied to in one round is hashed once.
+    Changes go into the tree at once with the next state, so that a request which is received, processed and replied to
+    in one round is hashed once.
 
     Attributes:
         held: there are changes that aren't durable yet; until they are, nothing new is certified.
     """
 
-    def __init__(self, keys: ReplicaKeys, subnet: ObservableSubnet, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, keys: ReplicaKeys, subnet: ObservableSubnet, changes: Changes, clock_ns: Callable[[], int]
+    ) -> None:
         self._subnet = subnet
         self._clock_ns = clock_ns
         self._subnet_id = keys.subnet.principal
@@ -74,42 +77,35 @@ class CertifiedView:
         }
         self._metadata: dict[bytes, tuple[object, Node]] = {}
         self._data_certificates: dict[bytes, bytes] = {}
-        self._changed_canisters: set[bytes] = set(subnet.canisters)
-        self._changed_requests: dict[bytes, RequestStatus | None] = dict(subnet.request_statuses)
+        self._changes = changes
+        changes.canisters.update(subnet.canisters)
+        changes.requests.update(subnet.request_statuses)
         self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
         self._state = self.certify()
 
     def __repr__(self) -> str:
-        return f"<CertifiedView {self._state!r} pending={len(self._changed_requests) + len(self._changed_canisters)}>"
-
-    def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
-        """A request's status is now this one; None: it was pruned."""
-        self._changed_requests[request_id] = status
-
-    def canister_changed(self, canister_id: bytes) -> None:
-        """Controllers, module or certified data of a canister changed, or it was created or deleted."""
-        self._changed_canisters.add(canister_id)
+        return f"<CertifiedView {self._state!r} {self._changes!r}>"
 
     def current(self) -> CertifiedState:
         """A state that has all durable changes so far and is at most a second old."""
-        changed = self._changed_requests or self._changed_canisters
-        if not self.held and (changed or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS):
+        if not self.held and (self._changes or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS):
             return self.certify()
         return self._state
 
     def certify(self) -> CertifiedState:
         """A new state with all changes so far, at the clock's time (never before the last state's)."""
-        for request_id, status in self._changed_requests.items():
+        changes = self._changes
+        for request_id, status in changes.requests.items():
             if status is None:
                 self._tree.forget_request(request_id)
             else:
                 self._tree.set_request_status(request_id, _request_subtree(status))
-        self._changed_requests.clear()
-        for canister_id in self._changed_canisters:
+        changes.requests.clear()
+        for canister_id in changes.canisters:
             self._put_canister(canister_id)
-        self._changed_canisters.clear()
+        changes.canisters.clear()
         now = self._clock_ns()
         if now >= self._metrics_due_ns:
             self._tree.set_subnet({self._subnet_id: {**self._unchanging, b"metrics": self._metrics()}})
@@ -163,7 +159,7 @@ class CertifiedView:
 
 
 def _request_subtree(status: RequestStatus) -> Mapping[bytes, bytes]:
-    if status.response is None or status.state not in (RequestState.REPLIED, RequestState.REJECTED):
+    if status.response is None:
         return {b"status": status.state.value.encode()}
     return {b"status": status.state.value.encode(), **_outcome(status.response)}
 

@@ -34,7 +34,7 @@ from canister_factory.replica.node.read_state import (
 )
 from canister_factory.replica.node.rounds import RoundFailedError, Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.subnet.messages import IngressMessage, RequestState
+from canister_factory.replica.subnet.messages import IngressMessage
 
 __all__ = ["Answer", "HttpApi", "ServedSubnet"]
 
@@ -52,7 +52,6 @@ _ROUTES: Final = {
 }
 _MANAGEMENT_CANISTER: Final = b""
 _CREATION_METHODS: Final = ("create_canister", "provisional_create_canister_with_cycles")
-_FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
 
 Answer = tuple[int, str, bytes]
 """HTTP status, content type, body."""
@@ -213,7 +212,7 @@ class HttpApi:
             self._rounds.submit(message)
         if route.version == 2:
             return 202, _TEXT, b""
-        if status is not None and status.state in _FINISHED:
+        if status is not None and status.is_final:
             state = self._view.current()
         else:
             waited = await self._rounds.outcome(request_id, self._sync_call_timeout_s)

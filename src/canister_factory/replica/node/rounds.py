@@ -13,8 +13,9 @@ from typing import Final, Protocol
 
 from canister_factory.replica.node.certification import CertifiedState
 from canister_factory.replica.node.certified_view import CertifiedView
+from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import IngressMessage, RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
@@ -22,7 +23,6 @@ __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
 _log = logging.getLogger(__name__)
 _MAX_TIMER_S: Final = 3600.0
 _AFTERWARDS: Final = "; afterwards restart the replica"
-_FINISHED: Final = (RequestState.REPLIED, RequestState.REJECTED)
 
 
 class ExecutableSubnet(Protocol):
@@ -59,9 +59,12 @@ class Rounds:
         failure: why nothing is executed any more, for people; None while all is well.
     """
 
-    def __init__(self, subnet: ExecutableSubnet, view: CertifiedView, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, subnet: ExecutableSubnet, view: CertifiedView, changes: Changes, clock_ns: Callable[[], int]
+    ) -> None:
         self._subnet = subnet
         self._view = view
+        self._changes = changes
         self._clock_ns = clock_ns
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -69,7 +72,6 @@ class Rounds:
         self._stopping = False
         self.failure: str | None = None
         self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
-        self._finished: list[bytes] = []
         self._undurable: set[bytes] = set()
         self._executed = 0
 
@@ -118,11 +120,6 @@ class Rounds:
         if self.failure is not None:
             forgotten = known_request is None or known_request in self._undurable
             raise RoundFailedError(self.failure + _AFTERWARDS, surely_not_executed=forgotten)
-
-    def request_changed(self, request_id: bytes, status: RequestStatus | None) -> None:
-        """A request's status changed; once the round is certified, those who wait for a final one are told."""
-        if status is not None and status.state in _FINISHED:
-            self._finished.append(request_id)
 
     async def outcome(self, request_id: bytes, timeout_s: float) -> CertifiedState | None:
         """Wait until a request is replied or rejected; the certified state that shows it.
@@ -183,11 +180,9 @@ class Rounds:
         self._undurable.clear()
         self._view.held = False
         state = self._view.current()
-        if self._finished:
-            finished, self._finished = self._finished, []
-            for request_id in finished:
-                for future in self._waiting.pop(request_id, ()):
-                    _resolve(future, state)
+        for request_id in self._changes.take_finished():
+            for future in self._waiting.pop(request_id, ()):
+                _resolve(future, state)
         if failure is not None:
             raise failure
         if not more:

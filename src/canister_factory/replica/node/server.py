@@ -19,13 +19,13 @@ from aiohttp import web
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.certified_view import CertifiedView
+from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.subnet.messages import RequestStatus
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 
@@ -81,25 +81,20 @@ class ReplicaServer:
         clock_ns = self._clock_ns
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
+        changes = Changes()
         engine = Engine(state_dir / "modules" if state_dir else None)
         self.subnet = Subnet(
             engine,
             clock_ns=clock_ns,
             subnet_id=keys.subnet.principal,
             root_key=keys.root.public_key,
+            listeners=changes.listeners,
             builtins=builtins(),
             checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
         )
-        view = CertifiedView(keys, self.subnet, clock_ns)
-        self._rounds = Rounds(self.subnet, view, clock_ns)
+        view = CertifiedView(keys, self.subnet, changes, clock_ns)
+        self._rounds = Rounds(self.subnet, view, changes, clock_ns)
         self._api = HttpApi(self.subnet, self._rounds, view, keys, clock_ns)
-
-        def request_changed(request_id: bytes, status: RequestStatus | None) -> None:
-            view.request_changed(request_id, status)
-            self._rounds.request_changed(request_id, status)
-
-        self.subnet.listeners.request_status = request_changed
-        self.subnet.listeners.canister_changed = view.canister_changed
         self._runner: web.ServerRunner | None = None
         self.url = ""
 

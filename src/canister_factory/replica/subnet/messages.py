@@ -161,6 +161,11 @@ class RequestStatus:
     def expiry_ns(self) -> int:
         return self.origin.expiry_ns
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it was replied or rejected."""
+        return self.response is not None
+
 
 def reject(code: RejectCode, message: str, error_code: str = "") -> Response:
     return Response(b"", code, message, error_code)

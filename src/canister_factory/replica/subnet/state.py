@@ -10,6 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
@@ -24,7 +25,7 @@ def _ignore(*_: object) -> None:
     return None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listeners:
     """Told of changes as they happen, so that the certified state can follow them.
 
@@ -34,6 +35,10 @@ class Listeners:
 
     request_status: Callable[[bytes, RequestStatus | None], None] = _ignore
     canister_changed: Callable[[bytes], None] = _ignore
+
+
+NOBODY: Final = Listeners()
+"""Listeners for a subnet that nobody listens to."""
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from canister_factory.replica.subnet.messages import (
     SystemTask,
 )
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
-from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, Listeners, SubnetState
+from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
 
 MESSAGES_PER_ROUND = 1_000
 HEARTBEAT_INTERVAL_NS = SECOND_NS
@@ -72,6 +72,7 @@ class Subnet:
         root_key: the network's public key, which canisters may ask for.
         canister_id_range: first and last id that may be given to a canister.
         node_count: prices are proportional to it; 13 is the ordinary application subnet.
+        listeners: told of changes, also of those that are executed again from the journal.
         builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
         checkpoint: where the state is kept; None: in memory only.
 
@@ -89,17 +90,18 @@ class Subnet:
         canister_id_range: tuple[bytes, bytes] = (FIRST_CANISTER_ID, LAST_CANISTER_ID),
         prices: Prices = Prices(),  # noqa: B008 - immutable
         node_count: int = 13,
+        listeners: Listeners = NOBODY,
         builtins: Mapping[bytes, Builtin] | None = None,
         checkpoint: Durability | None = None,
     ) -> None:
         self.id = subnet_id
         self._clock_ns = clock_ns
         self._prices = prices.for_nodes(node_count)
-        self.listeners = Listeners()
+        self._listeners = listeners
         restored = checkpoint.load() if checkpoint is not None else None
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
-        self._calls = Calls(self.state, self._prices, self.listeners, subnet_id, root_key)
-        self._management = Management(self.state, self._calls, engine, self._prices, self.listeners)
+        self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
+        self._management = Management(self.state, self._calls, engine, self._prices, self._listeners)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._queries = Queries(self.state, self._calls, self._prices)
         self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
@@ -315,7 +317,7 @@ class Subnet:
             state.consume(canister, cost)
             if exhausted and canister.module is not None:
                 uninstall(canister, self._calls)
-                self.listeners.canister_changed(canister.id)
+                self._listeners.canister_changed(canister.id)
         return True
 
     def _forget_statuses(self) -> bool:
@@ -329,7 +331,7 @@ class Subnet:
                 forgotten.append(request_id)
         for request_id in forgotten:
             del state.statuses[request_id]
-            self.listeners.request_status(request_id, None)
+            self._listeners.request_status(request_id, None)
         return bool(forgotten)
 
     # --- queries -----------------------------------------------------------------------------------------------------

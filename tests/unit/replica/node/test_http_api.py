@@ -338,7 +338,7 @@ async def test_a_rejected_query_is_signed_too() -> None:
 async def test_a_canister_gets_a_certificate_of_its_certified_data_in_queries() -> None:
     async with Network() as network:
         network.subnet.canisters[FIRST].certified_data = sha256(b"manifest").digest()
-        network.subnet.on_canister(FIRST)
+        network.subnet.listeners.canister_changed(FIRST)
         answer = decoded(await network.post(url(3, "query"), Nobody(), request_type="query", method_name="certificate"))
         shown = verified(answer["reply"]["arg"])
         assert shown.value(b"canister", FIRST, b"certified_data") == sha256(b"manifest").digest()
@@ -379,7 +379,7 @@ def canister_with(owner: bytes = b"\x04") -> FakeCanister:
 async def test_controllers_module_hash_and_public_metadata_are_for_everybody() -> None:
     async with Network() as network:
         network.subnet.canisters[FIRST] = canister_with(owner=b"\x01\x02")
-        network.subnet.on_canister(FIRST)
+        network.subnet.listeners.canister_changed(FIRST)
         canister = (b"canister", FIRST)
         paths = [[*canister, b"controllers"], [*canister, b"module_hash"], [*canister, b"metadata", b"candid:service"]]
         shown = await read(network, Nobody(), paths)
@@ -393,7 +393,7 @@ async def test_private_metadata_is_for_controllers_only() -> None:
     owner = Caller()
     async with Network() as network:
         network.subnet.canisters[FIRST] = canister_with(owner.principal)
-        network.subnet.on_canister(FIRST)
+        network.subnet.listeners.canister_changed(FIRST)
         path = [b"canister", FIRST, b"metadata", b"secret"]
         assert (await read(network, owner, [path])).value(*path) == b"for controllers"
         status, text = await refused(network, Caller(), [path])
@@ -404,7 +404,7 @@ async def test_private_metadata_is_for_controllers_only() -> None:
 async def test_what_a_canister_does_not_have_is_provably_absent() -> None:
     async with Network() as network:
         network.subnet.canisters[FIRST].module = None
-        network.subnet.on_canister(FIRST)
+        network.subnet.listeners.canister_changed(FIRST)
         path = [b"canister", FIRST, b"module_hash"]
         assert (await read(network, Nobody(), [path])).value(*path) is hash_tree.ABSENT
         nowhere = [b"canister", OTHER, b"controllers"]
@@ -564,5 +564,5 @@ async def test_a_deleted_canister_is_absent_again() -> None:
         path = [b"canister", FIRST, b"controllers"]
         assert isinstance((await read(network, Nobody(), [path])).value(*path), bytes)
         del network.subnet.canisters[FIRST]
-        network.subnet.on_canister(FIRST)
+        network.subnet.listeners.canister_changed(FIRST)
         assert (await read(network, Nobody(), [path])).value(*path) is hash_tree.ABSENT

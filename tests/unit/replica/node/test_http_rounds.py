@@ -137,7 +137,7 @@ async def test_reads_beside_a_call_get_a_recent_state_that_has_all_durable_chang
         await settle()
         (canister_id,) = network.subnet.canisters
         network.subnet.canisters[canister_id].certified_data = b"set by a timer"
-        network.subnet.on_canister(canister_id)
+        network.subnet.listeners.canister_changed(canister_id)
         network.now_ns += 2 * MINUTE
         call = asyncio.create_task(network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
         await asyncio.sleep(0)
@@ -193,13 +193,13 @@ async def test_certified_data_changes_do_not_hash_the_metadata_again() -> None:
         (canister_id,) = network.subnet.canisters
         canister = network.subnet.canisters[canister_id]
         canister.module = FakeModule(custom_sections={"candid:service": ("public", b"service : {}")})
-        network.subnet.on_canister(canister_id)
+        network.subnet.listeners.canister_changed(canister_id)
         first = network.view.certify().root.digest()
         canister.certified_data = b"changed"
-        network.subnet.on_canister(canister_id)
+        network.subnet.listeners.canister_changed(canister_id)
         assert network.view.certify().root.digest() != first
         canister.certified_data = b""
-        network.subnet.on_canister(canister_id)
+        network.subnet.listeners.canister_changed(canister_id)
         assert network.view.certify().root.digest() == first
 
 

@@ -19,14 +19,17 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from support.replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
 
 
-def _opener(directory: Path, **limits: int) -> Callable[[Clock], Subnet]:
-    return lambda clock: Subnet(engine(), clock_ns=clock, checkpoint=Checkpoint(directory, engine(), **limits))
+def _opener(directory: Path, listeners: Listeners = NOBODY, **limits: int) -> Callable[[Clock], Subnet]:
+    return lambda clock: Subnet(
+        engine(), clock_ns=clock, listeners=listeners, checkpoint=Checkpoint(directory, engine(), **limits)
+    )
 
 
 @pytest.fixture
@@ -190,15 +193,18 @@ def test_a_process_killed_right_after_a_snapshot_does_not_execute_the_old_journa
     assert not old.exists()
 
 
-def test_nothing_goes_on_after_a_round_that_broke_off(bench: Bench, tmp_path: Path) -> None:
+def test_nothing_goes_on_after_a_round_that_broke_off(tmp_path: Path) -> None:
+    broken = False
+
+    def listen(*_: object) -> None:
+        if broken:
+            raise MemoryError
+
+    bench = Bench(_opener(tmp_path, Listeners(canister_changed=listen)))
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.subnet.persist()
-
-    def break_off(*_: object) -> None:
-        raise MemoryError
-
-    bench.subnet.listeners.canister_changed = break_off
+    broken = True
     with pytest.raises(MemoryError):
         bench.call(canister, "certify", b"root")
     bench.subnet.persist()
@@ -206,6 +212,7 @@ def test_nothing_goes_on_after_a_round_that_broke_off(bench: Bench, tmp_path: Pa
         bench.subnet.execute_round()
     bench.subnet.close()
 
+    broken = False
     bench.restart()
     assert bench.call(canister, "count") == b"\x02\0\0\0"
 

@@ -6,6 +6,7 @@ import pytest
 
 from canister_factory.replica.runtime.execution import Response
 from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState
+from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
 from support.replica_cycles_machine import all_cycles
@@ -107,16 +108,14 @@ def test_the_same_request_is_executed_once(bench: Bench) -> None:
     assert bench.count(canister) == 1
 
 
-def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry(bench: Bench) -> None:
+def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry() -> None:
+    seen: list[tuple[bytes, RequestState | None]] = []
+    bench = Bench(listeners=Listeners(request_status=lambda key, new: seen.append((key, new and new.state))))
     canister = bench.puppet()
-    seen: list[RequestState | None] = []
     request_id = bench.submit(canister, "count")
     status = bench.subnet.request_status(request_id)
     assert status is not None
     assert status.state is RequestState.RECEIVED
-    bench.subnet.listeners.request_status = lambda key, new: (
-        seen.append(None if new is None else new.state) if key == request_id else None
-    )
     bench.run()
     bench.clock.advance(240 + 299)
     bench.run()
@@ -124,7 +123,8 @@ def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry(benc
     bench.clock.advance(2)
     bench.run()
     assert bench.subnet.request_status(request_id) is None
-    assert seen == [RequestState.PROCESSING, RequestState.REPLIED, None]
+    told = [state for key, state in seen if key == request_id]
+    assert told == [RequestState.RECEIVED, RequestState.PROCESSING, RequestState.REPLIED, None]
 
 
 def test_messages_are_executed_in_order_and_a_round_may_be_limited(bench: Bench) -> None:
@@ -180,10 +180,11 @@ def test_a_composite_query_cannot_be_an_update(bench: Bench) -> None:
         bench.call(canister, "ask", call_argument(canister, "echo"))
 
 
-def test_certified_data_is_announced(bench: Bench) -> None:
-    canister = bench.puppet()
+def test_certified_data_is_announced() -> None:
     changed: list[bytes] = []
-    bench.subnet.listeners.canister_changed = changed.append
+    bench = Bench(listeners=Listeners(canister_changed=changed.append))
+    canister = bench.puppet()
+    changed.clear()
     bench.call(canister, "certify", b"root")
     assert bench.canister(canister).certified_data == b"root"
     assert changed == [canister]
