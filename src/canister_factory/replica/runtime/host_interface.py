@@ -1,12 +1,13 @@
 """How host functions are declared: their Wasm signature, and where the interface specification lets them be called.
 
-Owns: the entry points' modes, the decorators, the table of known functions. Does not own: what the functions do.
+Owns: the entry points' modes, the decorators, making the table of functions. Does not own: what the functions do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from canister_factory.replica.runtime.execution import Entry, Env
@@ -93,11 +94,20 @@ class HostFunction:
         return [pointer if t == "I" else t for t in self.parameters], [pointer if t == "I" else t for t in results]
 
 
-HOST_FUNCTIONS: Final[dict[str, HostFunction]] = {}
-"""By name; filled by the decorators below when `system_api` is imported."""
-
-
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_DECLARED: Final = "_host_functions"  # the attribute of a method that has what it is declared as
+
+
+def host_functions(api: type[Any]) -> Mapping[str, HostFunction]:
+    """The functions, by name, that a class and those which it inherits from declare with the decorators below."""
+    return MappingProxyType(
+        {
+            function.name: function
+            for owner in reversed(api.__mro__)
+            for member in vars(owner).values()
+            for function in getattr(member, _DECLARED, ())
+        }
+    )
 
 
 def host_function(
@@ -106,10 +116,10 @@ def host_function(
     """Declares a method as the `ic0` function of the same name; it gets unsigned integers."""
 
     def declare(method: _Method) -> _Method:
-        name = method.__name__
-        HOST_FUNCTIONS[name] = HostFunction(
-            name, tuple(parameters.split()), result, frozenset(modes.split()), method, only_32_bit
+        function = HostFunction(
+            method.__name__, tuple(parameters.split()), result, frozenset(modes.split()), method, only_32_bit
         )
+        setattr(method, _DECLARED, (function,))
         return method
 
     return declare
@@ -128,8 +138,11 @@ def host_blob(modes: str = EVERYWHERE) -> Callable[[_Method], _Method]:
         def copy(api: Any, target: int, offset: int, length: int) -> None:
             api.copy_out(name, method(api), target, offset, length)
 
-        HOST_FUNCTIONS[f"{name}_size"] = HostFunction(f"{name}_size", (), "I", allowed, size)
-        HOST_FUNCTIONS[f"{name}_copy"] = HostFunction(f"{name}_copy", ("I", "I", "I"), "", allowed, copy)
+        functions = (
+            HostFunction(f"{name}_size", (), "I", allowed, size),
+            HostFunction(f"{name}_copy", ("I", "I", "I"), "", allowed, copy),
+        )
+        setattr(method, _DECLARED, functions)
         return method
 
     return declare

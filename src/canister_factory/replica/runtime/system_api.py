@@ -11,16 +11,14 @@ from typing import Final
 from canister_factory.replica.runtime.guest_memory import GuestMemory
 from canister_factory.replica.runtime.host_interface import (
     EVEN_AT_START,
-    HOST_FUNCTIONS,
     HostTrapError,
     contract_violation,
     host_blob,
     host_function,
+    host_functions,
 )
 from canister_factory.replica.runtime.message_api import MAX_PRINCIPAL_BYTES, REPLICATED, MessageApi
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
-
-__all__ = ("HOST_FUNCTIONS", "SystemApi")  # the table is complete once this module is imported
 
 MAX_CERTIFIED_DATA_BYTES: Final = 32
 MAX_ENVIRONMENT_VARIABLE_NAME_BYTES: Final = 128
@@ -241,3 +239,7 @@ class SystemApi(MessageApi):
     def env_var_value_copy(self, source: int, size: int, target: int, offset: int, length: int) -> None:
         value = self._variable_value("env_var_value_copy", source, size)
         self.copy_out("env_var_value", value, target, offset, length)
+
+
+HOST_FUNCTIONS: Final = host_functions(SystemApi)
+"""All functions of the module `ic0`, by name."""
