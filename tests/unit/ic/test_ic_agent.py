@@ -390,6 +390,14 @@ async def test_query_signatures_can_be_left_unchecked(net: FakeNetwork) -> None:
             await agent.query(CANISTER, "get", b"x")
 
 
+async def test_an_unsigned_query_answer_that_is_neither_a_reply_nor_a_rejection_is_no_answer(net: FakeNetwork) -> None:
+    async with Agent(ALICE, net.network(), transport=net.transport(), verify_query_signatures=False) as agent:
+        for answer in ({}, {"status": "replied"}, {"status": "replied", "reply": {"arg": "text"}}):
+            net.next_answers = [httpx.Response(200, content=cbor.dumps(answer))]
+            with pytest.raises(ProtocolError, match="neither a reply nor a rejection"):
+                await agent.query(CANISTER, "get", b"x")
+
+
 # --- Certified state -------------------------------------------------------------------------------------------------
 
 
@@ -466,10 +474,29 @@ async def test_an_agent_shows_whom_it_calls_as_and_where(agent: Agent) -> None:
     assert repr(agent) == f"Agent({ALICE.sender()}, test, Transport(http://127.0.0.1:1, idle, throttled=0))"
 
 
-@pytest.mark.parametrize("seconds", [0, 301])
-def test_an_expiry_that_networks_refuse_is_refused_here(net: FakeNetwork, seconds: int) -> None:
+@pytest.mark.parametrize("seconds", [-1, 0, 300.5, 301])
+def test_an_expiry_that_networks_refuse_is_refused_here(net: FakeNetwork, seconds: float) -> None:
     with pytest.raises(ValueError, match="ingress_expiry_s"):
         Agent(ALICE, net.network(), ingress_expiry_s=seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 300])
+def test_an_expiry_that_networks_take_is_taken_here(net: FakeNetwork, seconds: float) -> None:
+    assert Agent(ALICE, net.network(), ingress_expiry_s=seconds).ingress_expiry == seconds
+
+
+@pytest.mark.parametrize("by", ["the end of its context", "hand"])
+async def test_closing_an_agent_closes_its_connections(net: FakeNetwork, by: str) -> None:
+    agent = Agent(ALICE, net.network(), transport=net.transport())
+    if by == "hand":
+        await agent.status()
+        assert "open" in repr(agent)
+        await agent.close()
+    else:
+        async with agent:
+            await agent.status()
+            assert "open" in repr(agent)
+    assert "idle" in repr(agent)
 
 
 # --- As an ic-py agent -----------------------------------------------------------------------------------------------

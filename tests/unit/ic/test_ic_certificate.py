@@ -80,6 +80,13 @@ def test_a_subnet_is_not_believed_about_a_canister_outside_of_its_ranges(options
         verify(certificate(**options), canister_id=OTHER_CANISTER.bytes)
 
 
+@pytest.mark.parametrize("layout", ["flat", "sharded"])
+@pytest.mark.parametrize("item", [(RANGE[0],), (RANGE[0], "text"), (*RANGE, b"")], ids=["one id", "text", "three ids"])
+def test_canister_ranges_that_are_no_pairs_of_ids_are_refused(layout: str, item: Any) -> None:
+    with pytest.raises(MalformedCertificateError, match="pairs of principals"):
+        verify(certificate(layout=layout, ranges=[item]))
+
+
 def test_a_subnet_is_not_believed_about_the_management_canister_but_the_root_key_is() -> None:
     with pytest.raises(CertificateScopeError):
         verify(certificate(), canister_id=b"")

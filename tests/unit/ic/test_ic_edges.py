@@ -18,17 +18,19 @@ from canister_factory.ic.errors import (
     NetworkUnreachableError,
     OutcomeUnknownError,
     ProtocolError,
+    RejectedError,
     RequestExpiryError,
     TransportError,
 )
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.outcome import Call, Undecided, judge
+from canister_factory.ic.request_id import leb128
 from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.ic.trace import Event
 from canister_factory.ic.transport import Response
-from support.ic_test_support import CANISTER, NOW_NS, ROOT, SUBNET, FakeClock, FakeNetwork, agent_of
+from support.ic_test_support import CANISTER, NOW_NS, ROOT, STRANGER, SUBNET, FakeClock, FakeNetwork, agent_of
 
 ALICE = Identity.generate()
 SECOND = 10**9
@@ -75,6 +77,13 @@ def test_a_certificate_that_is_no_bytes_is_no_certificate() -> None:
     found = judged(Response(200, cbor.dumps({"status": "replied", "certificate": "text"})))
     reason = "the answer to a call is neither a certificate nor a rejection"
     assert found == Undecided(f"the answers can't be verified: {reason}")
+
+
+def test_only_an_answer_that_says_replied_is_read_by_its_certificate() -> None:
+    rejection = {"reject_code": 4, "reject_message": "no", "certificate": b"a certificate"}
+    with pytest.raises(RejectedError, match="no"):
+        judged(Response(200, cbor.dumps({"status": "non_replicated_rejection", **rejection})))
+    assert isinstance(judged(Response(200, cbor.dumps({"status": "dancing", **rejection}))), Undecided)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,24 @@ async def test_five_refusals_in_a_row_settle_that_the_status_may_not_be_read(
     if settled:
         with pytest.raises(OutcomeUnknownError, match=r"its status can't be read: .* HTTP 403"):
             await agent.update(CANISTER, "put", b"1")
+    else:
+        assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
+
+
+@pytest.mark.parametrize(("strangers", "settled"), [(7, False), (8, True)])
+async def test_eight_strangers_in_a_row_settle_that_the_root_key_is_another_networks(
+    agent: Agent, net: FakeNetwork, strangers: int, settled: bool
+) -> None:
+    certificate = STRANGER.certify({b"time": leb128(NOW_NS)})
+    stranger = httpx.Response(200, content=cbor.dumps({"certificate": certificate}))
+    # What comes between them is no stranger's, and they are counted anew.
+    between = httpx.Response(200, content=b"<html>")
+    net.next_answers = [httpx.Response(202), *[stranger] * 7, between, *[stranger] * strangers]
+    net.calls_to_lose = 1
+    if settled:
+        with pytest.raises(OutcomeUnknownError, match="is the root key this network's"):
+            await agent.update(CANISTER, "put", b"1")
+        assert len(net.posted("read_state")) == 7 + 1 + 8
     else:
         assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
 
@@ -231,6 +258,7 @@ async def test_reads_of_a_subnet_the_topology_and_earlier_calls_are_told_too(net
         ("topology", "", b""),
         ("call", str(CANISTER), b"r" * 32),
     ]
+    assert [(e.kind, e.attempt) for e in events if not e.complete][:2] == [("read_state", 1), ("topology", 1)]
 
 
 @pytest.mark.parametrize(
@@ -320,7 +348,11 @@ def test_a_blocking_call_has_the_agents_settings(net: FakeNetwork) -> None:
 
 
 async def test_calls_at_the_same_time_learn_the_networks_time_once(net: FakeNetwork) -> None:
-    async with agent_of(net, 3600) as agent:
+    async def handle(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)  # the other calls go on, so that all of them are refused before the time is known
+        return net.handle(request)
+
+    async with agent_of(net, 3600, http=handle) as agent:
         replies = await asyncio.gather(*(agent.update(CANISTER, "add", bytes([n])) for n in range(4)))
     assert replies == [b"reply to " + bytes([n]) for n in range(4)]
     assert (agent.clock.corrections, len(net.posted("query"))) == (1, 1)

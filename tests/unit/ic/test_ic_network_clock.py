@@ -170,3 +170,16 @@ async def test_networks_without_an_answer_about_the_time_leave_the_clock_alone(n
         with pytest.raises(ProtocolError, match="expiry"):
             await agent.update(CANISTER, "add", b"1")
         assert agent.clock.offset_ns == 0
+
+
+async def test_an_answer_about_the_time_that_is_refused_is_named_in_the_log(
+    net: FakeNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(403) if request.url.path.endswith("/query") else net.handle(request)
+
+    caplog.set_level(logging.INFO)
+    async with agent_of(net, -20 * MINUTE, http=handle) as agent:
+        with pytest.raises(ProtocolError, match="expiry"):
+            await agent.update(CANISTER, "add", b"1")
+    assert "the network's time can't be learnt: the answer about the time: HTTP 403" in caplog.text

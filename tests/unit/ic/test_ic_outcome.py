@@ -11,7 +11,13 @@ import pytest
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import verify_envelope
-from canister_factory.ic.errors import NetworkUnreachableError, OutcomeUnknownError, ProtocolError, RejectedError
+from canister_factory.ic.errors import (
+    NetworkUnreachableError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RejectedError,
+    TransportError,
+)
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.request_id import leb128
 from support.ic_test_support import (
@@ -211,6 +217,20 @@ async def test_an_attempt_at_a_newer_version_counts_when_an_older_one_can_not_be
     async with liar.agent() as agent:
         assert await agent.update(CANISTER, "add", b"1") == b"reply to 1"
     assert len(net.executed) == 1
+
+
+async def test_an_error_tells_of_an_earlier_attempt_only_if_the_last_one_surely_did_not_arrive(
+    net: FakeNetwork,
+) -> None:
+    told = "an earlier attempt may have arrived"
+    for last, said in ((httpx.ReadTimeout("slow"), False), (httpx.ConnectError("refused"), True)):
+        answers: list[Any] = [httpx.ReadTimeout("slow"), httpx.Response(404), *[last] * 6]
+        liar = Liar(net, lambda answer, answers=answers: answers.pop(0))
+        async with liar.agent() as agent:
+            with pytest.raises(TransportError) as caught:
+                await agent.query(CANISTER, "get", b"1")
+        assert caught.value.maybe_delivered
+        assert (told in str(caught.value)) is said
 
 
 async def test_what_was_not_sent_is_no_unknown_outcome(net: FakeNetwork) -> None:
