@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         MalformedEnvelopeError as MalformedEnvelopeError,
         NetworkConfigError as NetworkConfigError,
         NetworkUnreachableError as NetworkUnreachableError,
+        NotOfferedError as NotOfferedError,
         OutcomeUnknownError as OutcomeUnknownError,
         ProtocolError as ProtocolError,
         QuerySignatureError as QuerySignatureError,
@@ -90,8 +91,8 @@ _HOMES = {
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "
-    "OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError SenderError "
-    "SignatureError StaleAnswerError StaleCertificateError TransportError",
+    "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
+    "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",

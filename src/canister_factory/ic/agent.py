@@ -14,7 +14,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.certificate import Certificate
 from canister_factory.ic.errors import ProtocolError
 from canister_factory.ic.facts import FIRST_CANISTER_ID, CanisterInfo, NetworkStatus, topology_default
-from canister_factory.ic.ic_py import CanisterId, IcPyAgent, as_principal, run_in_own_loop
+from canister_factory.ic.ic_py import CanisterId, IcPyAgent, IcPyClient, as_principal, run_in_own_loop
 from canister_factory.ic.network import Network
 from canister_factory.ic.network_clock import NetworkClock
 from canister_factory.ic.outcome import Call, outcome_of, wait
@@ -59,22 +59,42 @@ class Agent(IcPyAgent):
     ) -> None:
         if not 0 < ingress_expiry_s <= 300:
             raise ValueError(f"ingress_expiry_s must be above 0 and at most 300, not {ingress_expiry_s}")
-        self.identity = identity
         self.network = network
         self.transport = transport or Transport(network.url, hint=network.hint, direct=network.is_loopback)
         self.verify_query_signatures = verify_query_signatures
         self.clock = NetworkClock(clock_ns or self.transport.clock_ns)
         self._trace = trace
         self._requester = Requester(identity, self.transport, network.root_key, ingress_expiry_s, self.clock)
+        self._client = IcPyClient(self, self._requester, trace)
         self._default_effective_id: Principal | None = None
-        # What ic-py's agents have:
-        self.client = self.transport
-        self.ingress_expiry = ingress_expiry_s
-        self.root_key = network.root_key
-        self.nonce_factory = None
 
     def __repr__(self) -> str:
-        return f"Agent({self.identity.sender()}, {self.network.name}, {self.transport!r})"
+        return f"Agent({self.principal}, {self.network.name}, {self.transport!r})"
+
+    @property
+    def identity(self) -> CallerIdentity:
+        """Whom it calls as."""
+        return self._requester.identity
+
+    @property
+    def principal(self) -> Principal:
+        """The principal that it calls as."""
+        return as_principal(self.identity.sender())
+
+    @property
+    def root_key(self) -> bytes:
+        """The network's public key (DER), which all answers are checked against."""
+        return self.network.root_key
+
+    @property
+    def ingress_expiry(self) -> float:
+        """How long a call may wait to be executed, in seconds."""
+        return self._requester.expiry_s
+
+    @property
+    def client(self) -> IcPyClient:
+        """ic-py's client: takes envelopes that were signed elsewhere."""
+        return self._client
 
     async def __aenter__(self) -> Agent:
         return self

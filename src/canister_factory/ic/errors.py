@@ -30,6 +30,10 @@ class IdentityError(IcError):
     """A key or identity can't be used: unreadable PEM, unsupported key type, broken delegation chain."""
 
 
+class NotOfferedError(IcError, AttributeError):
+    """An attribute of ic-py's classes that isn't offered here, on purpose; the message says what to use instead."""
+
+
 class NetworkConfigError(IcError):
     """A network's name, URL or root key can't be used as given."""
 

@@ -28,7 +28,7 @@ from mnemonic import Mnemonic
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
-from canister_factory.ic.errors import EnvelopeError, IdentityError, SignatureError
+from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
 from canister_factory.ic.key_file import described, read_key_file, shown_name
 from canister_factory.ic.public_key import verify_signature
 from canister_factory.ic.request_id import hash_of_map
@@ -195,8 +195,18 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
 
     @property
     def privkey(self) -> NoReturn:
-        """Not offered, unlike in ic-py: `write_pem` stores a key without showing it."""
-        raise AttributeError("the private key of an identity is not readable; use write_pem to store it")
+        """Not offered, unlike in ic-py: `write_pem` stores a key without showing it. Raises `NotOfferedError`."""
+        raise NotOfferedError("Identity.privkey is not offered: use write_pem or to_pem to store the private key")
+
+    @property
+    def sk(self) -> NoReturn:
+        """Not offered, unlike in ic-py. Raises `NotOfferedError`."""
+        raise NotOfferedError("Identity.sk is not offered: use sign to sign, write_pem or to_pem to store the key")
+
+    @property
+    def vk(self) -> NoReturn:
+        """Not offered, unlike in ic-py. Raises `NotOfferedError`."""
+        raise NotOfferedError("Identity.vk is not offered: use verify to check signatures, der_pubkey for the key")
 
     def __repr__(self) -> str:
         return f"Identity({self.key_type}, {self._sender})"
@@ -314,11 +324,10 @@ def _kind_of(key: object) -> KeyKind | None:
 
 def _load_pem(data: bytes, source: str) -> _PrivateKey:
     """The key in `data`. Raises `IdentityError` with nothing chained to it: a cause could carry the content."""
-    seed = _pkcs8_v2_seed(data)
     key: object = None
     problem = ""
     try:
-        key = ed25519.Ed25519PrivateKey.from_private_bytes(seed) if seed else ser.load_pem_private_key(data, None)
+        key = _pkcs8_v2_key(data) or ser.load_pem_private_key(data, None)
     except TypeError:
         problem = "is encrypted: decrypt it first, for example with openssl pkey"
     except (ValueError, UnsupportedAlgorithm):
@@ -332,7 +341,8 @@ def _load_pem(data: bytes, source: str) -> _PrivateKey:
     raise IdentityError(f"{source} {problem}")
 
 
-def _pkcs8_v2_seed(pem: bytes) -> bytes | None:
+def _pkcs8_v2_key(pem: bytes) -> object:
+    """The key in a PKCS#8 PEM of version 2, which OpenSSL doesn't read; `None` for other PEM. Raises `ValueError`."""
     block = re.search(rb"-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----", pem, re.DOTALL)
     if block is None:
         return None
@@ -340,4 +350,10 @@ def _pkcs8_v2_seed(pem: bytes) -> bytes | None:
         der = base64.b64decode(block[1])
     except binascii.Error:
         return None
-    return der[16:48] if der[2:16] == _PKCS8_V2_ED25519 and len(der) >= 48 else None
+    if der[2:16] == _PKCS8_V2_ED25519 and len(der) >= 48:
+        return ed25519.Ed25519PrivateKey.from_private_bytes(der[16:48])
+    version = 2 + (der[1] & 0x7F if der[1:2] >= b"\x80" else 0)
+    if der[version : version + 3] != b"\x02\x01\x01":
+        return None
+    # What version 2 adds is optional, and python-ecdsa (ic-py's `to_pem`) leaves it out: the rest is version 1.
+    return ser.load_der_private_key(der[:version] + b"\x02\x01\x00" + der[version + 3 :], None)

@@ -135,24 +135,35 @@ class Requester:
 
         async def read() -> tuple[bytes, Certificate]:
             request = self.sign("read_state", {"paths": [list(path) for path in paths]}, "the read_state request")
-            data = _certificate_in(await self.post("read_state", scope, subject, request, span))
-            return data, self.verify(data, scope, subject)
+            return await self.read_state_once(scope, subject, request, span)
 
         return await self._with_the_networks_time(scope, subject, read, span)
+
+    async def read_state_once(
+        self, scope: Literal["canister", "subnet"], subject: Principal, request: Signed, span: Span
+    ) -> tuple[bytes, Certificate]:
+        """Like `read_state`, for a request that is signed already."""
+        data = _certificate_in(await self.post("read_state", scope, subject, request, span))
+        return data, self.verify(data, scope, subject)
 
     async def query(self, effective: Principal, fields: dict[str, Any], span: Span, *, verify: bool) -> dict[str, Any]:
         """The answer to a query: a map with `status`, whose signature is checked if `verify` says so."""
         what = f"the query of {fields['method_name']}"
 
         async def ask() -> dict[str, Any]:
-            request = self.sign("query", fields, what)
-            span.about(request.request_id)
-            answer = answer_of(await self.post("query", "canister", effective, request, span), f"the answer to {what}")
-            if verify:
-                await self._verify_query(answer, request.request_id, effective, span)
-            return answer
+            return await self.query_once(effective, self.sign("query", fields, what), what, span, verify=verify)
 
         return await self._with_the_networks_time("canister", effective, ask, span)
+
+    async def query_once(
+        self, effective: Principal, request: Signed, what: str, span: Span, *, verify: bool
+    ) -> dict[str, Any]:
+        """Like `query`, for a request that is signed already; `what` names it in errors."""
+        span.about(request.request_id)
+        answer = answer_of(await self.post("query", "canister", effective, request, span), f"the answer to {what}")
+        if verify:
+            await self._verify_query(answer, request.request_id, effective, span)
+        return answer
 
     def verify(self, data: bytes, scope: str, subject: Principal) -> Certificate:
         """A fresh, trusted certificate that speaks for `subject`. Raises `CertificateError`."""

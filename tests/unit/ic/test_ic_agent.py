@@ -7,13 +7,10 @@ from typing import Any
 
 import cbor2
 import httpx
-import ic.agent
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import TEXT
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import MAX_INGRESS_BYTES, Agent
 from canister_factory.ic.envelope import verify_envelope
@@ -33,8 +30,6 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from canister_factory.ic.request_id import leb128
-from canister_factory.ic.requests import CallRequest
 from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
 
 ALICE = Identity.generate()
@@ -497,44 +492,3 @@ async def test_closing_an_agent_closes_its_connections(net: FakeNetwork, by: str
             await agent.status()
             assert "open" in repr(agent)
     assert "idle" in repr(agent)
-
-
-# --- As an ic-py agent -----------------------------------------------------------------------------------------------
-
-
-async def test_ic_pys_async_calls_get_verified_answers(agent: Agent, net: FakeNetwork) -> None:
-    assert isinstance(agent, ic.agent.Agent)
-    assert agent.get_principal() == ALICE.sender()
-    net.canister = lambda request: encode([TEXT], ["hello"])
-    assert await agent.query_raw_async(str(CANISTER), "get", b"", TEXT) == ("hello",)
-    assert await agent.update_raw_async(str(CANISTER), "put", b"", [TEXT], timeout=5) == ("hello",)
-    assert await agent.update_raw_async(str(CANISTER), "put", b"") == encode([TEXT], ["hello"])
-    certificate = await agent.read_state_raw_async(str(CANISTER), [[b"time"]])
-    assert ic.certificate.lookup([b"time"], certificate) == leb128(NOW_NS)
-    assert [(await agent.poll_async(str(CANISTER), rid))[0] for rid in [*net.executed, bytes(32)]] == [
-        "replied",
-        "replied",
-        "unknown",
-    ]
-
-
-def test_ic_pys_blocking_calls_get_verified_answers_and_share_what_was_learnt(net: FakeNetwork) -> None:
-    agent = Agent(ALICE, net.network(), transport=net.transport())
-    assert agent.query_raw(str(CANISTER), "get", b"x") == b"reply to x"
-    assert agent.query_raw(str(CANISTER), "get", b"x") == b"reply to x"
-    assert len(net.posted("read_state")) == 1
-    assert agent.update_raw(str(CANISTER), "put", b"x") == b"reply to x"
-    (request_id,) = net.executed
-    assert agent.poll(str(CANISTER), request_id) == ("replied", b"reply to x")
-    assert set(agent.read_state_raw(str(CANISTER), [[b"time"]])) >= {"tree", "signature"}
-    net.canister = lambda request: REJECTION
-    with pytest.raises(RejectedError):
-        agent.query_raw(str(CANISTER), "get", b"x")
-    net.alter_certificate = lambda data: data.replace(b"reject_message", b"reject_massage")
-    with pytest.raises(OutcomeUnknownError):
-        agent.update_raw(str(CANISTER), "put", b"x")
-
-
-async def test_ic_pys_blocking_calls_do_not_block_a_running_event_loop(agent: Agent) -> None:
-    with pytest.raises(RuntimeError, match="running event loop"):
-        agent.query_raw(str(CANISTER), "get", b"x")

@@ -240,12 +240,6 @@ def test_a_blocking_call_goes_by_the_same_clock_and_what_was_learnt(net: FakeNet
     assert agent.run_blocking(twin) == (True, True)
 
 
-def test_it_has_what_ic_pys_agents_have(net: FakeNetwork) -> None:
-    agent = Agent(ALICE, net.network(), transport=net.transport(), ingress_expiry_s=100)
-    assert (agent.nonce_factory, agent.ingress_expiry, agent.root_key) == (None, 100, net.root_key)
-    assert agent.client is agent.transport
-
-
 async def test_reads_of_a_subnet_the_topology_and_earlier_calls_are_told_too(net: FakeNetwork) -> None:
     events: list[Event] = []
     async with Agent(ALICE, net.network(), transport=net.transport(), trace=events.append) as agent:
