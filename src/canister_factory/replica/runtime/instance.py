@@ -71,20 +71,27 @@ class Instance:
         self._live: WasmInstance | None = None
         self._closed = False
         self._stale = False  # the live instance can't be brought back to the committed state
+        self._globals_at_anchors: list[tuple[int, ...] | None] = []  # innermost last; None: not changed since
 
     def __repr__(self) -> str:
         state = "live" if self._live else "not instantiated"
         return f"Instance({self.module!r}, {state}, memory_bytes={self._memory.committed})"
 
     def close(self) -> None:
-        """Frees everything; it can't execute any more. Closing twice is allowed."""
+        """Frees everything; it can't execute any more. Closing twice is allowed.
+
+        While an anchor is open, what it needs is kept: `revert` opens the instance again, `release` frees the rest.
+        """
         self._closed = True
         self._release()
-        self._memory.close()
+        if not self._memory.anchored:
+            self._memory.close()
 
     def _release(self) -> None:
         if self._live is not None:
+            self._globals = self._live.noted_globals
             self._guest.attach(None)
+            self._memory.detach()
             self._live.close()
             self._live = None
 
@@ -165,6 +172,8 @@ class Instance:
         if keep:
             self._stable.commit()
             self._memory.commit(length)
+            if self._globals_at_anchors and self._globals_at_anchors[-1] is None:
+                self._globals_at_anchors[-1] = live.noted_globals
             live.read_globals()
         else:
             self._stable.rollback()
@@ -178,7 +187,6 @@ class Instance:
         if self._live is not None:
             if not self._stale:
                 return self._live
-            self._globals = self._live.noted_globals
             self._release()
         if self._closed:
             raise RuntimeError(f"{self!r} is closed and can't be used any more")
@@ -211,6 +219,45 @@ class Instance:
         self._live = live
         self._stale = False
         return live
+
+    # --- anchors ---
+
+    @property
+    def copied_bytes(self) -> int:
+        """What the open anchors keep of the Wasm memory: the blocks that were written since."""
+        return self._memory.copied_bytes
+
+    def anchor(self) -> None:
+        """Remembers the state for `revert`, at the price of what is written from here on. Anchors nest.
+
+        The stable memory has its own.
+        """
+        if not self._has_image:
+            self._ready()
+        self._memory.anchor()
+        self._globals_at_anchors.append(None)
+
+    def revert(self) -> None:
+        """Makes the state what it was at the innermost anchor, and ends that; the Wasm instance stays if it can."""
+        if self._memory.grown:  # a Wasm memory can't shrink
+            self._release()
+        self._memory.revert()
+        before = self._globals_at_anchors.pop()
+        if before is not None and self._live is not None:
+            self._live.noted_globals = before
+            self._live.write_globals()
+        elif before is not None:
+            self._globals = before
+        self._closed = False
+
+    def release(self) -> None:
+        """Ends the innermost anchor and leaves the state as it is."""
+        self._memory.release()
+        before = self._globals_at_anchors.pop()
+        if self._globals_at_anchors and self._globals_at_anchors[-1] is None:
+            self._globals_at_anchors[-1] = before
+        if self._closed and not self._memory.anchored:
+            self._memory.close()
 
     # --- state ---
 
@@ -276,6 +323,7 @@ class Instance:
 
     def _replace_image(self, state: MemoryState) -> None:
         check_extents(state)
+        assert not self._memory.anchored, "an anchor on this instance is open"
         self._release()
         self._memory.close()
         self._memory = self._engine.new_memory()

@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from canister_factory.replica.runtime.undo import BLOCK_BYTES, UndoLog
+
 Extent = tuple[int, bytes]
 """An offset into a memory, and the bytes that stand there."""
 
@@ -48,6 +50,7 @@ class MemoryTransaction(ABC):
         self.committed = 0  # length of the image
         self._base = 0
         self._changed: list[tuple[int, int]] | None = None  # None: all of it, since nothing was taken yet
+        self._undo = UndoLog()
 
     @abstractmethod
     def adopt(self, base: int, length: int) -> None:
@@ -56,6 +59,10 @@ class MemoryTransaction(ABC):
     @abstractmethod
     def attach(self, base: int) -> None:
         """Puts the committed image into a linear memory at `base` that has at least its length."""
+
+    def detach(self) -> None:
+        """Forgets the linear memory: the image stays."""
+        self._base = 0
 
     @abstractmethod
     def commit(self, length: int) -> None:
@@ -80,6 +87,65 @@ class MemoryTransaction(ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives the image's memory back. An attached linear memory must not be used after it."""
+
+    @abstractmethod
+    def _put(self, offset: int, data: bytes) -> None:
+        """Writes into the image, and so into the linear memory that is attached."""
+
+    @abstractmethod
+    def _resize(self, length: int) -> None:
+        """Cuts the image, or adds zeroes to it."""
+
+    # --- anchors ---
+
+    @property
+    def anchored(self) -> bool:
+        """Whether an anchor is open; then nothing may replace the image as a whole."""
+        return bool(self._undo)
+
+    @property
+    def copied_bytes(self) -> int:
+        """What the open anchors keep of the image: the blocks that were written since."""
+        return self._undo.copied_bytes
+
+    def anchor(self) -> None:
+        """Remembers the image for `revert`. Anchors nest."""
+        self._undo.open(self.committed)
+
+    def revert(self) -> None:
+        """Makes the image what it was at the innermost anchor, and ends that. An attached memory follows.
+
+        To be called between transactions, and detached where the memory has grown since: see `grown`.
+        """
+        former = self._undo.revert()
+        if former.length != self.committed:
+            self._resize(former.length)
+            self._changed = None
+        runs = []
+        for offset, data in former.runs():
+            self._put(offset, data)
+            runs.append((offset, offset + len(data)))
+        self._note(runs)
+
+    def release(self) -> None:
+        """Ends the innermost anchor and leaves the image as it is."""
+        self._undo.release()
+
+    @property
+    def grown(self) -> bool:
+        """Whether the image is longer than at the innermost anchor."""
+        return self._undo.length_at_anchor != self.committed
+
+    def _keep(self, start: int, end: int) -> None:
+        """To be called before a part of the image is overwritten."""
+        missing = self._undo.missing(start, end)
+        if not missing:
+            return
+        first = missing[0]
+        content = self.read(first * BLOCK_BYTES, (missing[-1] + 1 - first) * BLOCK_BYTES)
+        for number in missing:
+            at = (number - first) * BLOCK_BYTES
+            self._undo.keep(number, content[at : at + BLOCK_BYTES])
 
     def export_state(self) -> MemoryState:
         """All of the image; 64 KiB blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
@@ -129,19 +195,18 @@ class FullCopyMemory(MemoryTransaction):
 
     def commit(self, length: int) -> None:
         view = _view(self._base, length)
-        self._image += bytes(length - self.committed)
-        self.committed = length
+        self._resize(length)
         runs = []
         for offset in range(0, length, _CHUNK):
             block = bytes(view[offset : offset + _CHUNK])
             known = self._image[offset : offset + _CHUNK]
-            if block != known:
-                self._image[offset : offset + _CHUNK] = block
-                runs += [
-                    (offset + at, offset + at + GRANULE)
-                    for at in range(0, len(block), GRANULE)
-                    if block[at : at + GRANULE] != known[at : at + GRANULE]
-                ]
+            if block == known:
+                continue
+            for at in range(0, len(block), GRANULE):
+                if block[at : at + GRANULE] != known[at : at + GRANULE]:
+                    runs.append((offset + at, offset + at + GRANULE))
+                    self._keep(*runs[-1])
+            self._image[offset : offset + _CHUNK] = block
         self._note(_joined(runs, 0))
 
     def rollback(self) -> None:
@@ -154,6 +219,15 @@ class FullCopyMemory(MemoryTransaction):
         self._changed = None
         for offset, data in state.extents:
             self._image[offset : offset + len(data)] = data
+
+    def _put(self, offset: int, data: bytes) -> None:
+        self._image[offset : offset + len(data)] = data
+        if self._base:
+            _view(self._base + offset, len(data))[:] = data
+
+    def _resize(self, length: int) -> None:
+        self._image = self._image[:length] + bytes(max(0, length - len(self._image)))
+        self.committed = length
 
     def read(self, offset: int, size: int) -> bytes:
         return bytes(self._image[offset : offset + size])
@@ -213,6 +287,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         else:
             grown = []
         for start, end in dirty + grown:
+            self._keep(start, end)
             self._save(start, end)
         if not self._remapped(dirty + grown):
             for start, end in dirty:
@@ -242,10 +317,13 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._resize(state.length)
         self._changed = None
         for offset, data in state.extents:
-            unwritten = memoryview(data)
-            while unwritten:
-                written = os.pwrite(self._file, unwritten, offset)
-                unwritten, offset = unwritten[written:], offset + written
+            self._put(offset, data)
+
+    def _put(self, offset: int, data: bytes) -> None:
+        unwritten = memoryview(data)
+        while unwritten:
+            written = os.pwrite(self._file, unwritten, offset)
+            unwritten, offset = unwritten[written:], offset + written
 
     def read(self, offset: int, size: int) -> bytes:
         parts = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from canister_factory.replica.runtime.memory import MemoryState, check_extents
+from canister_factory.replica.runtime.undo import UndoLog
 
 WASM_PAGE_BYTES: Final = 65536
 # Stable memory may grow to 500 GiB ("Resource limits" in the IC's documentation).
@@ -29,6 +30,7 @@ class StableMemory:
         self._journal: dict[int, bytes | None] | None = None
         self._pages_before = 0
         self._changed: set[int] | None = None  # None: all of it, since nothing was taken yet
+        self._undo = UndoLog()
 
     def __repr__(self) -> str:
         return f"StableMemory(wasm_pages={self._wasm_pages}, blocks_used={len(self._blocks)})"
@@ -88,6 +90,8 @@ class StableMemory:
     def _replace(self, number: int, block: bytes) -> None:
         if self._journal is not None and number not in self._journal:
             self._journal[number] = self._blocks.get(number)
+        if self._undo.wants(number):
+            self._undo.keep(number, self._blocks.get(number))
         self._blocks[number] = block
         if self._changed is not None:
             self._changed.add(number)
@@ -118,6 +122,34 @@ class StableMemory:
                 self._blocks[number] = block
         self._wasm_pages = self._pages_before
         self._journal = None
+
+    # --- anchors ---
+
+    @property
+    def copied_bytes(self) -> int:
+        """What the open anchors keep: the blocks that were written since."""
+        return self._undo.copied_bytes
+
+    def anchor(self) -> None:
+        """Remembers the content for `revert`, at the price of the blocks that are written from here on. Nests."""
+        self._undo.open(self.size_bytes)
+
+    def revert(self) -> None:
+        """Makes the content what it was at the innermost anchor, and ends that; not within a transaction."""
+        assert self._journal is None, "a transaction on this stable memory is open"
+        former = self._undo.revert()
+        for number, block in former.blocks.items():
+            if block is None:
+                self._blocks.pop(number, None)
+            else:
+                self._blocks[number] = block
+        if self._changed is not None:
+            self._changed.update(former.blocks)
+        self._wasm_pages = former.length // WASM_PAGE_BYTES
+
+    def release(self) -> None:
+        """Ends the innermost anchor and leaves the content as it is."""
+        self._undo.release()
 
     # --- copies and checkpoints ---
 
@@ -155,6 +187,7 @@ class StableMemory:
             ValueError: an extent ends beyond the length, or the length isn't whole pages.
         """
         check_extents(state)
+        assert not self._undo, "an anchor on this stable memory is open"
         if state.length % WASM_PAGE_BYTES:
             raise ValueError(f"a stable memory of {state.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
         self._blocks = {}

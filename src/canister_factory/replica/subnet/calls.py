@@ -93,10 +93,14 @@ class Calls:
         self._listeners = listeners
         self._root_key = root_key
         self.builtins: dict[bytes, Handler] = {}
-        # Best-effort deadlines; derived from the pending calls, so a checkpoint doesn't store it.
+        self._deadlines: list[tuple[int, bytes, int]] = []
+        self.find_deadlines()
+
+    def find_deadlines(self) -> None:
+        """Notes the deadlines of best-effort calls; derived from the pending calls, so no checkpoint stores them."""
         self._deadlines = [
             (pending.deadline_ns, canister.id, pending.id)
-            for canister in state.canisters.values()
+            for canister in self._state.canisters.values()
             for pending in canister.pending_calls.values()
             if pending.deadline_ns
         ]

@@ -17,6 +17,7 @@ from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Response
 from canister_factory.replica.subnet import ingress
+from canister_factory.replica.subnet.anchor import Anchor, Anchors
 from canister_factory.replica.subnet.calls import Calls, Handler
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
@@ -110,6 +111,7 @@ class Subnet:
             if builtin.query is not None:
                 self._queries.builtins[canister_id] = partial(builtin.query, self)
         self._checkpoint = checkpoint
+        self._anchors = Anchors(self.state, self._calls, self.listeners, durable=checkpoint is not None)
         self._broken = False
         if checkpoint is not None:
             checkpoint.replay(self)
@@ -333,6 +335,34 @@ class Subnet:
             del state.statuses[request_id]
             self._listeners.request_status(request_id, None)
         return bool(forgotten)
+
+    # --- anchors -----------------------------------------------------------------------------------------------------
+
+    def anchor(self) -> Anchor:
+        """Remembers the present state. Anchors nest.
+
+        Raises:
+            AnchorError: the state is kept on disk.
+            SubnetBrokenError: a round broke off before.
+        """
+        if self._broken:
+            raise SubnetBrokenError
+        return self._anchors.take()
+
+    def revert(self, anchor: Anchor) -> None:
+        """Makes the state what it was at the anchor, its time too, and ends the anchor and those inside of it.
+
+        Raises:
+            AnchorError: the anchor has ended.
+            SubnetBrokenError: a round broke off before.
+        """
+        self._anchors.require_open(anchor)
+        with self._undivided():
+            self._anchors.revert(anchor)
+
+    def release(self, anchor: Anchor) -> None:
+        """Ends the anchor, and those inside of it, without going back. Raises AnchorError as `revert`."""
+        self._anchors.release(anchor)
 
     # --- queries -----------------------------------------------------------------------------------------------------
 

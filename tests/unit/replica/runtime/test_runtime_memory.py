@@ -183,6 +183,7 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
         self.model = bytearray(self.length)
         self.committed = bytes(self.length)
         self.saved = bytearray()
+        self.anchors = []
         self.memory.adopt(self.linear.base, self.length)
 
     @precondition(lambda self: self.length)
@@ -215,6 +216,9 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
     @rule()
     def move(self) -> None:
         self.rollback_quietly()
+        self.replace_linear_memory()
+
+    def replace_linear_memory(self) -> None:
         other = LinearMemory()
         self.memory.attach(other.base)
         self.linear.close()
@@ -224,6 +228,32 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
         self.memory.rollback()
         self.model = bytearray(self.committed)
         self.length = len(self.model)
+
+    @rule()
+    def anchor(self) -> None:
+        self.move()
+        self.memory.anchor()
+        self.anchors.append(self.committed)
+
+    @precondition(lambda self: self.anchors)
+    @rule()
+    def revert(self) -> None:
+        self.rollback()
+        moves = self.memory.grown
+        if moves:
+            self.memory.detach()
+        self.memory.revert()
+        self.committed = self.anchors.pop()
+        self.model = bytearray(self.committed)
+        self.length = len(self.model)
+        if moves:
+            self.replace_linear_memory()
+
+    @precondition(lambda self: self.anchors)
+    @rule()
+    def release(self) -> None:
+        self.memory.release()
+        self.anchors.pop()
 
     @rule()
     def checkpoint(self) -> None:
