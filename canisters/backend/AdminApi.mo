@@ -1,5 +1,5 @@
-/// Endpoints that oversee creations: states, registry, releases, reserve, alerts. Changes are for admins; operators may
-/// read. Balances are shown to nobody else.
+/// Endpoints that oversee creations: states, registry, the switch, limits, releases, reserve, alerts. Changes are for
+/// admins; operators may read. Balances are shown to nobody else.
 
 import Array "mo:core/Array";
 import Cycles "mo:core/Cycles";
@@ -80,6 +80,24 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.PersonalCanisterRecord> {
     forStaff<?T.PersonalCanisterRecord>(caller, func() = Registry.get(context.registry, canister_id));
+  };
+
+  // ---- Switch and totals -------------------------------------------------------------------------------------------------
+  func setEnabled(caller : Principal, enabled : Bool) : T.CreationResult {
+    forAdmin(caller, func() { context.switches.enabled := enabled; #Ok });
+  };
+
+  func statsFor(caller : Principal) : T.Result<T.PersonalCanisterCreationStats> {
+    switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null #Ok(Creation.stats(context)) };
+  };
+
+  /// Switched off, new requests are refused; what is in progress goes on.
+  public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async T.CreationResult {
+    setEnabled(caller, enabled);
+  };
+
+  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.PersonalCanisterCreationStats> {
+    statsFor(caller);
   };
 
   // ---- Limits ------------------------------------------------------------------------------------------------------------
@@ -175,5 +193,14 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared query ({ caller }) func get_error_rate(window_ns : ?Nat64) : async T.Result<T.ErrorRate> {
     forStaff<T.ErrorRate>(caller, func() = Alerts.errorRate(context.alerts, windowOf(window_ns), context.now()));
+  };
+
+  // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
+  public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async T.CreationResult {
+    setEnabled(caller, enabled);
+  };
+
+  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.PersonalCanisterCreationStats> {
+    statsFor(caller);
   };
 };

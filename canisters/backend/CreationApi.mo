@@ -5,10 +5,9 @@ import Principal "mo:core/Principal";
 import Creation "Creation";
 import CreationRequest "CreationRequest";
 import Creations "Creations";
-import Roles "Roles";
 import T "BackendTypes";
 
-mixin (context : Creation.Context, roles : Roles.State) {
+mixin (context : Creation.Context) {
   func ownCreation<A>(owner : Principal, view : Creation.Creation -> A) : ?A {
     switch (Creations.get(context.creations, owner)) { case (?creation) ?view(creation); case null null };
   };
@@ -37,25 +36,6 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared query func is_personal_canister_creation_enabled() : async Bool { context.switches.enabled };
 
-  func setEnabled(caller : Principal, enabled : Bool) : T.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
-    context.switches.enabled := enabled;
-    #Ok;
-  };
-
-  func statsFor(caller : Principal) : T.Result<T.PersonalCanisterCreationStats> {
-    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
-    #Ok(Creation.stats(context));
-  };
-
-  public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async T.CreationResult {
-    setEnabled(caller, enabled);
-  };
-
-  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.PersonalCanisterCreationStats> {
-    statsFor(caller);
-  };
-
   // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
   public shared ({ caller }) func migrate_capsule() : async T.Result<T.PersonalCanisterCreationResponse> {
     CreationRequest.request(context, caller, null);
@@ -68,10 +48,4 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared query ({ caller }) func get_detailed_migration_status() : async ?T.DetailedCreationStatus {
     ownCreation<T.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
   };
-
-  public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async T.CreationResult {
-    setEnabled(caller, enabled);
-  };
-
-  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.PersonalCanisterCreationStats> { statsFor(caller) };
 };

@@ -33,12 +33,11 @@ module {
     let ?capsule = Store.selfCapsule(context.store, owner) else {
       return #Err(Errors.invalid(Principal.toText(owner) # " has no capsule here; call register_capsule first."));
     };
-    let now = context.now();
     switch config {
       case (?asked) switch (Policy.check(asked)) { case (?error) return #Err error; case null {} };
       case null {};
     };
-    switch (overCapacity(context, now)) { case (?error) return #Err error; case null {} };
+    switch (overCapacity(context)) { case (?error) return #Err error; case null {} };
     let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
     let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
     switch (Reserve.preflight(context.reserve, context.balance(), needed, 0)) {
@@ -49,12 +48,25 @@ module {
       case null {};
     };
 
+    #Ok(response(start(context, owner, capsule.id, existing, config, needed)));
+  };
+
+  /// Puts a new creation, or a new attempt of one that failed, into the queue; it holds `needed` cycles of the reserve.
+  func start(
+    context : Creation.Context,
+    owner : Principal,
+    capsuleId : Text,
+    existing : ?Creation.Creation,
+    config : ?T.CreatePersonalCanisterConfig,
+    needed : Nat,
+  ) : Creation.Creation {
+    let now = context.now();
     let creation = switch existing {
       case (?failed) {
         Creations.requeue(context.creations, failed, now);
         failed;
       };
-      case null Creations.add(context.creations, owner, capsule.id, now);
+      case null Creations.add(context.creations, owner, capsuleId, now);
     };
     switch config { case (?asked) creation.config := asked; case null {} };
     creation.attempts += 1;
@@ -66,10 +78,10 @@ module {
     context.switches.attempts += 1;
     Alerts.logAttempt(context.alerts, now);
     Creation.watchReserve(context);
-    #Ok(response(creation));
+    creation;
   };
 
-  func overCapacity(context : Creation.Context, now : Nat64) : ?T.CreationError {
+  func overCapacity(context : Creation.Context) : ?T.CreationError {
     let { max_in_progress; max_per_hour } = context.limits.present;
     let open = Creations.openCount(context.creations);
     if (open >= Nat32.toNat(max_in_progress)) {
@@ -78,7 +90,7 @@ module {
         # " (max_in_progress); try again later."
       );
     };
-    if (Alerts.attemptsReach(context.alerts, Nat64.fromNat32(max_per_hour), Policy.HOUR_NS, now)) {
+    if (Alerts.attemptsReach(context.alerts, Nat64.fromNat32(max_per_hour), Policy.HOUR_NS, context.now())) {
       return ?Errors.busy(
         "The limit of " # Nat32.toText(max_per_hour)
         # " creations requested within an hour (max_per_hour) is reached; try again later."

@@ -9,6 +9,7 @@ import Principal "mo:core/Principal";
 
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
+import Clock "../capsule/Clock";
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
@@ -67,7 +68,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     switches;
     limits;
     calls;
-    now = CapsuleService.time;
+    now = Clock.now;
     balance = Cycles.balance;
   };
   func self() : Principal { Principal.fromActor(this) };
@@ -85,7 +86,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
   include CapsuleApi(service);
   include RolesApi(roles);
   // feature personal_canister_creation
-  include CreationApi(context, roles);
+  include CreationApi(context);
   include AdminApi(context, roles);
   include OperatorApi(context, roles, self);
   // end of personal_canister_creation

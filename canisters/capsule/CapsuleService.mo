@@ -1,18 +1,18 @@
-/// The capsule API: what both canisters offer, method by method, over one store. Owns who may call what: it refuses
-/// the anonymous caller, finds the capsule, asks for access and for the host's consent (locks), and then leaves the
-/// work to the module concerned. An actor only passes its caller on.
+/// The capsule API: what both canisters offer, method by method, over one store. Owns what each method needs and in
+/// which order; who may call is asked of `Guard`, and the work is left to the module concerned. An actor only passes
+/// its caller on.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
-import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-import Time "mo:core/Time";
 import Access "Access";
 import ApiVersion "ApiVersion";
 import Capsules "Capsules";
+import Clock "Clock";
 import Connections "Connections";
 import Export "Export";
 import Galleries "Galleries";
+import Guard "Guard";
 import Ids "Ids";
 import Memories "Memories";
 import Store "Store";
@@ -24,96 +24,16 @@ module {
   type Result<T> = Types.Result<T>;
   type Capsule = Store.Capsule;
 
-  /// What the canister around the capsules has to say. Each answers the error to refuse with, or null.
-  public type Host = {
-    /// The canister's own principal.
-    self : () -> Principal;
-    /// May this principal (never the anonymous one) become a user here?
-    refuseUser : Principal -> ?Types.CapsuleError;
-    /// May this principal make a capsule here?
-    refuseNewCapsule : Principal -> ?Types.CapsuleError;
-    /// May this capsule be written now, by someone who has the right to?
-    refuseWrite : Capsule -> ?Types.CapsuleError;
-    /// Does this principal administer the canister? Admins record events that owners can't, such as a death.
-    isAdmin : Principal -> Bool;
-  };
+  public class CapsuleService(store : Store.Store, host : Guard.Host) {
+    let guard = Guard.Guard(store, host);
 
-  public func time() : Nat64 = Nat64.fromIntWrap(Time.now());
-
-  let anonymousRefused : Types.CapsuleError = #Unauthorized "the anonymous caller can't do this; sign in first";
-
-  public class CapsuleService(store : Store.Store, host : Host) {
     func newId(kind : Text) : () -> Text = func() = Ids.next(store, host.self(), kind);
-
-    // ---- Who may ----
-
-    func refuseUser(caller : Principal) : ?Types.CapsuleError {
-      if (caller.isAnonymous()) ?anonymousRefused else host.refuseUser(caller);
-    };
-
-    /// The capsule, if the caller may change it now.
-    func writable(caller : Principal, found : Result<Capsule>) : Result<Capsule> = changeable(caller, found, false);
-
-    /// The capsule if it may be changed by its people, or by an admin who acts as one.
-    func changeable(caller : Principal, found : Result<Capsule>, asAdmin : Bool) : Result<Capsule> {
-      if (caller.isAnonymous()) return #Err anonymousRefused;
-      let #Ok capsule = found else return found;
-      if (not (Access.mayWrite(capsule, caller) or asAdmin)) return #Err(
-        #Unauthorized("capsule " # capsule.id # " is neither owned nor controlled by the caller")
-      );
-      switch (host.refuseWrite(capsule)) { case (?problem) #Err problem; case null #Ok capsule };
-    };
-
-    func ownCapsule(caller : Principal) : Result<Capsule> {
-      if (caller.isAnonymous()) return #Err anonymousRefused;
-      switch (Store.selfCapsule(store, caller)) {
-        case (?capsule) #Ok capsule;
-        case null #Err(#NotFound { kind = "self-capsule"; id = caller.toText() });
-      };
-    };
-
-    func namedOrOwn(caller : Principal, id : ?Text) : Result<Capsule> = switch id {
-      case (?named) Store.findCapsule(store, named);
-      case null ownCapsule(caller);
-    };
-
-    /// Does the change and, if it succeeded, notes it in the capsule.
-    func changing(
-      caller : Principal,
-      found : Result<Capsule>,
-      change : (Capsule, Nat64) -> Types.UnitResult,
-    ) : Types.UnitResult {
-      switch (changingTo<()>(
-        caller,
-        found,
-        func(capsule, now) = switch (change(capsule, now)) { case (#Ok) #Ok(); case (#Err problem) #Err problem },
-      )) {
-        case (#Ok _) #Ok;
-        case (#Err problem) #Err problem;
-      };
-    };
-
-    func changingTo<T>(
-      caller : Principal,
-      found : Result<Capsule>,
-      change : (Capsule, Nat64) -> Result<T>,
-    ) : Result<T> {
-      switch (writable(caller, found)) {
-        case (#Err problem) #Err problem;
-        case (#Ok capsule) {
-          let now = time();
-          let result = change(capsule, now);
-          switch result { case (#Ok _) Capsules.touch(capsule, caller, now); case (#Err _) {} };
-          result;
-        };
-      };
-    };
 
     // ---- Registration and identity ----
 
-    public func register(caller : Principal) : Result<Types.User> = switch (refuseUser(caller)) {
+    public func register(caller : Principal) : Result<Types.User> = switch (guard.refuseUser(caller)) {
       case (?problem) #Err problem;
-      case null #Ok(Users.register(store, caller, time()));
+      case null #Ok(Users.register(store, caller, Clock.now()));
     };
 
     public func registerWithNonce(
@@ -124,24 +44,24 @@ module {
       case (#Ok) register(caller);
     };
 
-    public func proveNonce(caller : Principal, nonce : Text) : Types.UnitResult = switch (refuseUser(caller)) {
+    public func proveNonce(caller : Principal, nonce : Text) : Types.UnitResult = switch (guard.refuseUser(caller)) {
       case (?problem) #Err problem;
-      case null Users.proveNonce(store, caller, nonce, time());
+      case null Users.proveNonce(store, caller, nonce, Clock.now());
     };
 
-    public func verifyNonce(nonce : Text) : Result<Principal> = Users.verifyNonce(store, nonce, time());
+    public func verifyNonce(nonce : Text) : Result<Principal> = Users.verifyNonce(store, nonce, Clock.now());
 
     /// Binds the caller to their web account; the self-capsule, if there is one, notes it too.
     public func markBound(caller : Principal) : Types.UnitResult {
-      switch (refuseUser(caller)) { case null {}; case (?problem) return #Err problem };
+      switch (guard.refuseUser(caller)) { case null {}; case (?problem) return #Err problem };
       switch (Store.selfCapsule(store, caller)) {
         case null {};
         case (?capsule) {
-          let marked = changing(caller, #Ok capsule, func(own, _) { own.bound_to_web2 := true; #Ok });
+          let marked = guard.changing(caller, #Ok capsule, func(own, _) { own.bound_to_web2 := true; #Ok });
           switch marked { case (#Ok) {}; case (#Err _) return marked };
         };
       };
-      Users.markBound(store, caller, time());
+      Users.markBound(store, caller, Clock.now());
       #Ok;
     };
 
@@ -152,10 +72,9 @@ module {
     // ---- Capsules ----
 
     func newCapsule(caller : Principal, subject : Types.PersonRef) : Result<Capsule> {
-      if (caller.isAnonymous()) return #Err anonymousRefused;
-      switch (host.refuseNewCapsule(caller)) {
+      switch (guard.refuseNewCapsule(caller)) {
         case (?problem) #Err problem;
-        case null Capsules.create(store, host.self(), caller, subject, time());
+        case null Capsules.create(store, host.self(), caller, subject, Clock.now());
       };
     };
 
@@ -212,9 +131,9 @@ module {
       caller : Principal,
       id : Text,
       event : Types.AccessEvent,
-    ) : Types.UnitResult = switch (changeable(caller, Store.findCapsule(store, id), host.isAdmin(caller))) {
+    ) : Types.UnitResult = switch (guard.recordable(caller, Store.findCapsule(store, id))) {
       case (#Err problem) #Err problem;
-      case (#Ok capsule) Capsules.recordEvent(capsule, caller, event, time());
+      case (#Ok capsule) Capsules.recordEvent(capsule, caller, event, Clock.now());
     };
 
     // ---- Memories ----
@@ -230,16 +149,16 @@ module {
     ) : Result<Store.StoredMemory> = switch (Store.findMemory(store, id)) {
       case (#Err problem) #Err problem;
       case (#Ok(capsule, memory)) {
-        if (Access.reader(capsule, caller, time())(memory.record)) #Ok memory else #Err(
+        if (Access.reader(capsule, caller, Clock.now())(memory.record)) #Ok memory else #Err(
           #Unauthorized("memory " # id # " is not shared with the caller")
         );
       };
     };
 
     public func addMemory(caller : Principal, data : Types.MemoryData, memory : Types.NewMemory) : Types.TextResult {
-      changingTo<Text>(
+      guard.changingTo<Text>(
         caller,
-        namedOrOwn(caller, memory.capsule_id),
+        guard.namedOrOwn(caller, memory.capsule_id),
         func(capsule, now) = Memories.add(store, capsule, newId("mem"), data, memory, now),
       );
     };
@@ -250,7 +169,7 @@ module {
     };
 
     public func updateMemory(caller : Principal, id : Text, change : Types.MemoryUpdate) : Types.UnitResult {
-      changing(
+      guard.changing(
         caller,
         memoryHome(id),
         func(capsule, now) {
@@ -261,15 +180,15 @@ module {
     };
 
     public func deleteMemory(caller : Principal, id : Text) : Types.UnitResult {
-      changing(caller, memoryHome(id), func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok });
+      guard.changing(caller, memoryHome(id), func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok });
     };
 
     public func listMemories(
       caller : Principal,
       capsuleId : ?Text,
       request : Types.PageRequest,
-    ) : Result<Types.MemoryPage> = switch (namedOrOwn(caller, capsuleId)) {
-      case (#Ok capsule) #Ok(Memories.list(capsule, caller, request, time()));
+    ) : Result<Types.MemoryPage> = switch (guard.namedOrOwn(caller, capsuleId)) {
+      case (#Ok capsule) #Ok(Memories.list(capsule, caller, request, Clock.now()));
       case (#Err problem) #Err problem;
     };
 
@@ -287,8 +206,8 @@ module {
     public func beginMemoryUpload(
       caller : Principal,
       request : Types.UploadRequest,
-    ) : Result<Types.UploadSession> = switch (writable(caller, namedOrOwn(caller, request.memory.capsule_id))) {
-      case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, time());
+    ) : Result<Types.UploadSession> = switch (guard.writable(caller, guard.namedOrOwn(caller, request.memory.capsule_id))) {
+      case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, Clock.now());
       case (#Err problem) #Err problem;
     };
 
@@ -299,13 +218,13 @@ module {
       bytes : Blob,
       sha256 : Blob,
     ) : Types.UnitResult {
-      let now = time();
+      let now = Clock.now();
       let upload = switch (Uploads.find(store, caller, id, now)) {
         case (#Ok upload) upload;
         case (#Err problem) return #Err problem;
       };
       // A capsule that takes no writes could never make a memory of the chunk.
-      switch (writable(caller, #Ok(upload.capsule))) {
+      switch (guard.writable(caller, #Ok(upload.capsule))) {
         case (#Ok _) Uploads.putChunk(upload, index, bytes, sha256, now);
         case (#Err problem) #Err problem;
       };
@@ -314,7 +233,7 @@ module {
     public func getMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Result<Types.UploadSession> = switch (Uploads.find(store, caller, id, time())) {
+    ) : Result<Types.UploadSession> = switch (Uploads.find(store, caller, id, Clock.now())) {
       case (#Ok upload) #Ok(Uploads.view(upload));
       case (#Err problem) #Err problem;
     };
@@ -322,18 +241,18 @@ module {
     public func commitMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Types.TextResult = switch (Uploads.find(store, caller, id, time())) {
+    ) : Types.TextResult = switch (Uploads.find(store, caller, id, Clock.now())) {
       case (#Err problem) #Err problem;
       case (#Ok upload) {
         if (upload.committed) return #Ok(upload.memory_id);
-        changingTo<Text>(caller, #Ok(upload.capsule), func(_, now) = Uploads.commit(store, upload, now));
+        guard.changingTo<Text>(caller, #Ok(upload.capsule), func(_, now) = Uploads.commit(store, upload, now));
       };
     };
 
     public func abortMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Types.UnitResult = switch (Uploads.find(store, caller, id, time())) {
+    ) : Types.UnitResult = switch (Uploads.find(store, caller, id, Clock.now())) {
       case (#Ok upload) { Uploads.abort(store, upload); #Ok };
       case (#Err problem) #Err problem;
     };
@@ -341,7 +260,7 @@ module {
     // ---- Connections, of the caller's self-capsule ----
 
     public func addConnection(caller : Principal, peer : Types.PersonRef) : Types.UnitResult {
-      changing(caller, ownCapsule(caller), func(capsule, now) = Connections.add(capsule, caller, peer, now));
+      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.add(capsule, caller, peer, now));
     };
 
     public func updateConnectionStatus(
@@ -349,22 +268,22 @@ module {
       peer : Types.PersonRef,
       status : Types.ConnectionStatus,
     ) : Types.UnitResult {
-      changing(caller, ownCapsule(caller), func(capsule, now) = Connections.updateStatus(capsule, peer, status, now));
+      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.updateStatus(capsule, peer, status, now));
     };
 
     public func removeConnection(caller : Principal, peer : Types.PersonRef) : Types.UnitResult {
-      changing(caller, ownCapsule(caller), func(capsule, now) = Connections.remove(capsule, peer, now));
+      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.remove(capsule, peer, now));
     };
 
-    public func listConnections(caller : Principal) : Result<[Types.Connection]> = switch (ownCapsule(caller)) {
+    public func listConnections(caller : Principal) : Result<[Types.Connection]> = switch (guard.ownCapsule(caller)) {
       case (#Ok capsule) #Ok(Connections.list(capsule));
       case (#Err problem) #Err problem;
     };
 
     public func createConnectionGroup(caller : Principal, group : Types.NewConnectionGroup) : Types.TextResult {
-      changingTo<Text>(
+      guard.changingTo<Text>(
         caller,
-        ownCapsule(caller),
+        guard.ownCapsule(caller),
         func(capsule, now) = Connections.addGroup(capsule, newId("group"), group, now),
       );
     };
@@ -374,16 +293,16 @@ module {
       id : Text,
       change : Types.ConnectionGroupUpdate,
     ) : Types.UnitResult {
-      changing(caller, ownCapsule(caller), func(capsule, now) = Connections.updateGroup(capsule, id, change, now));
+      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.updateGroup(capsule, id, change, now));
     };
 
     public func deleteConnectionGroup(caller : Principal, id : Text) : Types.UnitResult {
-      changing(caller, ownCapsule(caller), func(capsule, _) = Connections.removeGroup(capsule, id));
+      guard.changing(caller, guard.ownCapsule(caller), func(capsule, _) = Connections.removeGroup(capsule, id));
     };
 
     public func listConnectionGroups(
       caller : Principal
-    ) : Result<[Types.ConnectionGroup]> = switch (ownCapsule(caller)) {
+    ) : Result<[Types.ConnectionGroup]> = switch (guard.ownCapsule(caller)) {
       case (#Ok capsule) #Ok(Connections.listGroups(capsule));
       case (#Err problem) #Err problem;
     };
@@ -396,9 +315,9 @@ module {
     };
 
     public func storeGallery(caller : Principal, data : Types.GalleryData) : Result<Types.Gallery> {
-      changingTo<Types.Gallery>(
+      guard.changingTo<Types.Gallery>(
         caller,
-        ownCapsule(caller),
+        guard.ownCapsule(caller),
         func(capsule, now) = Galleries.add(store, capsule, newId("gal"), caller, data, now),
       );
     };
@@ -427,7 +346,7 @@ module {
     };
 
     public func updateGallery(caller : Principal, id : Text, change : Types.GalleryUpdate) : Result<Types.Gallery> {
-      changingTo<Types.Gallery>(
+      guard.changingTo<Types.Gallery>(
         caller,
         galleryHome(id),
         func(capsule, now) {
@@ -438,7 +357,7 @@ module {
     };
 
     public func deleteGallery(caller : Principal, id : Text) : Types.UnitResult {
-      changing(caller, galleryHome(id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
+      guard.changing(caller, galleryHome(id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
     };
 
     public func apiVersion() : Text = ApiVersion.current;

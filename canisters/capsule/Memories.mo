@@ -201,6 +201,7 @@ module {
     };
   };
 
+  /// Changes what the change names. Data without bytes is refused: what is stored stays when `data` is left out.
   public func update(
     store : Store.Store,
     capsule : Store.Capsule,
@@ -208,33 +209,13 @@ module {
     change : Types.MemoryUpdate,
     now : Nat64,
   ) : Types.UnitResult {
+    switch (checkUpdate(capsule, old.record, change)) { case null {}; case (?problem) return #Err problem };
     let record = old.record;
-    let info = switch (change.info) {
-      case (?given) given;
-      case null ({ name = null; content_type = null; date_of_memory = null });
-    };
-    let problem = Validate.first([
-      switch (info.name) { case (?name) Validate.name("info.name", name); case null null },
-      switch (info.content_type) { case (?text) Validate.name("info.content_type", text); case null null },
-      switch (change.metadata) {
-        case (?metadata) Validate.metadata(record.info.memory_type, metadata);
-        case null null;
-      },
-      checkAccess(capsule, change.access),
-      switch (change.data) {
-        case (?{ blob_ref = { kind = #ICPCapsule }; data = null }) Validate.invalid(
-          "data",
-          "has no bytes; leave data out to keep what is stored",
-        );
-        case (?data) checkData(data);
-        case null null;
-      },
-    ]);
-    switch problem { case null {}; case (?found) return #Err found };
     let (blob_ref, content) = switch (change.data) {
       case (?data) refAndContent(record.id, data);
       case null (record.blob_ref, old.content);
     };
+    let info = infoOf(change);
     let updated : Types.MemoryRecord = {
       id = record.id;
       info = {
@@ -250,6 +231,36 @@ module {
       blob_ref;
     };
     put(store, capsule, Seal.memory(updated, content));
+  };
+
+  func infoOf(change : Types.MemoryUpdate) : Types.MemoryInfoUpdate = switch (change.info) {
+    case (?given) given;
+    case null ({ name = null; content_type = null; date_of_memory = null });
+  };
+
+  func checkUpdate(
+    capsule : Store.Capsule,
+    old : Types.MemoryRecord,
+    change : Types.MemoryUpdate,
+  ) : Validate.Problem {
+    let info = infoOf(change);
+    Validate.first([
+      switch (info.name) { case (?name) Validate.name("info.name", name); case null null },
+      switch (info.content_type) { case (?text) Validate.name("info.content_type", text); case null null },
+      switch (change.metadata) {
+        case (?metadata) Validate.metadata(old.info.memory_type, metadata);
+        case null null;
+      },
+      checkAccess(capsule, change.access),
+      switch (change.data) {
+        case (?{ blob_ref = { kind = #ICPCapsule }; data = null }) Validate.invalid(
+          "data",
+          "has no bytes; leave data out to keep what is stored",
+        );
+        case (?data) checkData(data);
+        case null null;
+      },
+    ]);
   };
 
   /// Deletes a memory and its entries in the capsule's galleries.

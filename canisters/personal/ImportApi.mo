@@ -1,14 +1,14 @@
 /// The endpoints of the import and of what it left, as in `personal.did`, each passing its caller on. Owns no rule
 /// and no state.
 import Capsule "../capsule/Types";
-import CapsuleService "../capsule/CapsuleService";
+import Clock "../capsule/Clock";
 import Import "Import";
 import Types "Types";
 
 mixin (imports : Import.Import) {
   // ---- Import ----
   public shared ({ caller }) func begin_import() : async Capsule.Result<Types.ImportSession> {
-    imports.begin(caller, CapsuleService.time());
+    imports.begin(caller, Clock.now());
   };
 
   public shared ({ caller }) func put_memory_chunk(
@@ -18,42 +18,42 @@ mixin (imports : Import.Import) {
     bytes : Blob,
     sha256 : Blob,
   ) : async Capsule.UnitResult {
-    imports.putChunks(caller, session, [{ memory_id; index; bytes; sha256 }], CapsuleService.time());
+    imports.putChunks(caller, session, [{ memory_id; index; bytes; sha256 }], Clock.now());
   };
 
   public shared ({ caller }) func put_memory_chunks(
     session : Nat64,
     chunks : [Types.MemoryChunk],
   ) : async Capsule.UnitResult {
-    imports.putChunks(caller, session, chunks, CapsuleService.time());
+    imports.putChunks(caller, session, chunks, Clock.now());
   };
 
   public shared ({ caller }) func put_items(session : Nat64, items : [Capsule.ExportItem]) : async Capsule.UnitResult {
-    imports.putItems(caller, session, items, CapsuleService.time());
+    imports.putItems(caller, session, items, Clock.now());
   };
 
   public shared ({ caller }) func commit_memory(
     session : Nat64,
     manifest : Capsule.MemoryManifest,
   ) : async Capsule.UnitResult {
-    imports.commit(caller, session, [manifest], CapsuleService.time());
+    imports.commit(caller, session, [manifest], Clock.now());
   };
 
   public shared ({ caller }) func commit_memories(
     session : Nat64,
     manifests : [Capsule.MemoryManifest],
   ) : async Capsule.UnitResult {
-    imports.commit(caller, session, manifests, CapsuleService.time());
+    imports.commit(caller, session, manifests, Clock.now());
   };
 
   public shared ({ caller }) func remove_items(session : Nat64, refs : [Capsule.ItemRef]) : async Capsule.UnitResult {
-    imports.removeItems(caller, session, refs, CapsuleService.time());
+    imports.removeItems(caller, session, refs, Clock.now());
   };
 
   public shared query ({ caller }) func get_import_status(
     page : Capsule.PageRequest
   ) : async Capsule.Result<Types.ImportStatus> {
-    imports.status(caller, page, CapsuleService.time());
+    imports.status(caller, page, Clock.now());
   };
 
   public shared query ({ caller }) func list_import_entries(
@@ -64,13 +64,13 @@ mixin (imports : Import.Import) {
   };
 
   public shared ({ caller }) func finalize_import(session : Nat64) : async Capsule.Result<Types.FinalizedImport> {
-    imports.finalize(caller, session, CapsuleService.time());
+    imports.finalize(caller, session, Clock.now());
   };
 
   // ---- What the import left here ----
   public shared query ({ caller }) func get_manifest() : async Capsule.Result<Types.CertifiedManifest> {
-    imports.manifest(caller, CapsuleService.time());
+    imports.manifest(caller, Clock.now());
   };
 
-  public shared query func get_personal_info() : async Types.PersonalInfo { imports.info(CapsuleService.time()) };
+  public shared query func get_personal_info() : async Types.PersonalInfo { imports.info(Clock.now()) };
 };

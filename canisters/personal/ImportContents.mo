@@ -111,57 +111,62 @@ module {
     case _ false;
   };
 
-  /// The pending chunks in their order, when all that the manifest names are there, with the right sizes and checksums.
-  func assemble(pending : ImportState.Pending, manifest : Capsule.MemoryManifest) : Capsule.Result<[Store.Chunk]> {
+  /// Whether the manifest's numbers fit each other, and the pending chunks are none but those that it names.
+  func checkCounts(pending : ImportState.Pending, manifest : Capsule.MemoryManifest) : Validate.Problem {
     let { memory_id; total_chunks; total_size; chunk_size } = manifest;
     let count = Nat32.toNat(total_chunks);
-    if (manifest.chunk_checksums.size() != count) {
-      return #Err(#InvalidArgument {
-        field = "chunk_checksums";
-        reason = "there must be one for each of the " # Nat32.toText(total_chunks) # " chunks";
-      });
-    };
-    let size = Nat64.fromNat32(chunk_size);
-    let wantedChunks : ?Nat = if (chunk_size == 0) null else ?((total_size.toNat() + size.toNat() - 1) / size.toNat());
-    if (wantedChunks != ?count) {
-      return #Err(#InvalidArgument {
-        field = "total_size";
-        reason = debug_show total_size # " bytes don't make " # debug_show total_chunks # " chunks of " # debug_show chunk_size;
-      });
-    };
+    if (manifest.chunk_checksums.size() != count) return Validate.invalid(
+      "chunk_checksums",
+      "there must be one for each of the " # Nat32.toText(total_chunks) # " chunks",
+    );
+    let size = Nat32.toNat(chunk_size);
+    let wanted : ?Nat = if (size == 0) null else ?((total_size.toNat() + size - 1) / size);
+    if (wanted != ?count) return Validate.invalid(
+      "total_size",
+      debug_show total_size # " bytes don't make " # debug_show total_chunks # " chunks of " # debug_show chunk_size,
+    );
     switch (pending.chunks.maxEntry()) {
-      case (?(last, _)) if (last >= total_chunks) {
-        return #Err(#InvalidArgument {
-          field = "total_chunks";
-          reason = "chunk " # Nat32.toText(last) # " of " # memory_id # " is here too, beyond the manifest's";
-        });
-      };
-      case null {};
+      case (?(last, _)) if (last >= total_chunks) Validate.invalid(
+        "total_chunks",
+        "chunk " # Nat32.toText(last) # " of " # memory_id # " is here too, beyond the manifest's",
+      ) else null;
+      case null null;
     };
+  };
+
+  /// Whether a pending chunk is the one that the manifest has at `index`.
+  func checkChunk(chunk : Store.Chunk, manifest : Capsule.MemoryManifest, index : Nat32) : Validate.Problem {
+    let expected = manifest.chunk_checksums[Nat32.toNat(index)];
+    let what = "chunk " # Nat32.toText(index) # " of " # manifest.memory_id;
+    if (chunk.sha256 != expected) return ?#ChecksumMismatch { what; expected; actual = chunk.sha256 };
+    let size = Nat64.fromNat32(manifest.chunk_size);
+    let wanted = Nat64.min(size, manifest.total_size - Nat64.fromNat32(index) * size);
+    if (sizeOf(chunk.bytes) == wanted) return null;
+    Validate.invalid(
+      "chunk_size",
+      what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted),
+    );
+  };
+
+  /// The pending chunks in their order, when all that the manifest names are there, with the right sizes and checksums.
+  func assemble(pending : ImportState.Pending, manifest : Capsule.MemoryManifest) : Capsule.Result<[Store.Chunk]> {
+    switch (checkCounts(pending, manifest)) { case null {}; case (?problem) return #Err problem };
     let chunks = List.empty<Store.Chunk>();
     let missing = List.empty<Nat32>();
     var index : Nat32 = 0;
-    while (index < total_chunks) {
+    while (index < manifest.total_chunks) {
       switch (pending.chunks.get(index)) {
         case null if (missing.size() < CapsuleLimits.missingChunksListed) missing.add(index);
         case (?chunk) {
-          let expected = manifest.chunk_checksums[Nat32.toNat(index)];
-          let what = "chunk " # Nat32.toText(index) # " of " # memory_id;
-          if (chunk.sha256 != expected) return #Err(#ChecksumMismatch { what; expected; actual = chunk.sha256 });
-          let wanted = Nat64.min(size, total_size - Nat64.fromNat32(index) * size);
-          if (sizeOf(chunk.bytes) != wanted) {
-            return #Err(#InvalidArgument {
-              field = "chunk_size";
-              reason = what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted);
-            });
-          };
+          switch (checkChunk(chunk, manifest, index)) { case null {}; case (?problem) return #Err problem };
           chunks.add(chunk);
         };
       };
       index += 1;
     };
-    if (not missing.isEmpty()) return #Err(#MissingChunks { memory_id; missing = missing.toArray() });
-    #Ok(chunks.toArray());
+    if (missing.isEmpty()) #Ok(chunks.toArray()) else #Err(
+      #MissingChunks { memory_id = manifest.memory_id; missing = missing.toArray() }
+    );
   };
 
   func prepare(state : State, manifest : Capsule.MemoryManifest) : Capsule.Result<Ready> {

@@ -5,12 +5,13 @@ import Access "../capsule/Access";
 import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";
 import CapsuleService "../capsule/CapsuleService";
+import Guard "../capsule/Guard";
 import ImportState "ImportState";
 
 module {
   type Refusal = ?Capsule.CapsuleError;
 
-  public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : CapsuleService.Host {
+  public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : Guard.Host {
     func unfinished() : Refusal {
       if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
     };
