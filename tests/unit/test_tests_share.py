@@ -12,7 +12,7 @@ TEST_FILES = {path.stem for path in MODULES if path.name.startswith("test_")} | 
 
 
 def imported(module: str) -> Iterator[str]:
-    """The modules of a source, and each name taken from one, since that may be a module too; relative ones with dots."""
+    """The modules of a source, and each name taken from one, which may be a module too; relative ones with dots."""
     for node in ast.walk(ast.parse(module)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)

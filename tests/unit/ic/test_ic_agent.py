@@ -30,6 +30,7 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from canister_factory.ic.requests import CallRequest
 from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, ROOT, STRANGER, FakeClock, FakeNetwork, delegation
 
 ALICE = Identity.generate()

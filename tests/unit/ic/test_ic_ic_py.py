@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
+from operator import methodcaller
 from typing import Any
 
 import cbor2
@@ -78,7 +79,8 @@ WHERE = str(CANISTER)
 
 
 def time_in(certificate: Any) -> bytes:
-    return ic.certificate.lookup([b"time"], certificate)
+    time: bytes = ic.certificate.lookup([b"time"], certificate)
+    return time
 
 
 def after_the_call(name: str, *arguments: Any) -> Callable[[Agent], Any]:
@@ -104,32 +106,32 @@ AGENT: dict[str, tuple[Callable[[Agent], Any], Callable[[Any], Any], Any]] = {
 for suffix in ("", "_async"):
     AGENT |= {
         f"query_endpoint{suffix}": (
-            lambda agent, name=f"query_endpoint{suffix}": getattr(agent, name)(WHERE, QUERY),
+            methodcaller(f"query_endpoint{suffix}", WHERE, QUERY),
             lambda it: (it["status"], it["reply"]),
             ("replied", {"arg": b"reply to 1"}),
         ),
         f"call_endpoint{suffix}": (
-            lambda agent, name=f"call_endpoint{suffix}": getattr(agent, name)(WHERE, CALL_ID, CALL),
+            methodcaller(f"call_endpoint{suffix}", WHERE, CALL_ID, CALL),
             lambda it: it,
             CALL_ID,
         ),
         f"read_state_endpoint{suffix}": (
-            lambda agent, name=f"read_state_endpoint{suffix}": getattr(agent, name)(WHERE, READ),
+            methodcaller(f"read_state_endpoint{suffix}", WHERE, READ),
             lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
             leb128(NOW_NS),
         ),
         f"query_raw{suffix}": (
-            lambda agent, name=f"query_raw{suffix}": getattr(agent, name)(WHERE, "get", b"x", None, WHERE),
+            methodcaller(f"query_raw{suffix}", WHERE, "get", b"x", None, WHERE),
             lambda it: it,
             b"reply to x",
         ),
         f"update_raw{suffix}": (
-            lambda agent, name=f"update_raw{suffix}": getattr(agent, name)(WHERE, "put", b"x", timeout=5),
+            methodcaller(f"update_raw{suffix}", WHERE, "put", b"x", timeout=5),
             lambda it: it,
             b"reply to x",
         ),
         f"read_state_raw{suffix}": (
-            lambda agent, name=f"read_state_raw{suffix}": getattr(agent, name)(WHERE, [[b"time"]]),
+            methodcaller(f"read_state_raw{suffix}", WHERE, [[b"time"]]),
             time_in,
             leb128(NOW_NS),
         ),
@@ -150,22 +152,22 @@ CLIENT: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = {
 for suffix in ("", "_async"):
     CLIENT |= {
         f"query{suffix}": (
-            lambda client, name=f"query{suffix}": getattr(client, name)(WHERE, QUERY),
+            methodcaller(f"query{suffix}", WHERE, QUERY),
             lambda it: cbor2.loads(it)["reply"],
             {"arg": b"reply to 1"},
         ),
         f"call{suffix}": (
-            lambda client, name=f"call{suffix}": getattr(client, name)(WHERE, CALL_ID, CALL),
+            methodcaller(f"call{suffix}", WHERE, CALL_ID, CALL),
             lambda it: it,
             CALL_ID,
         ),
         f"read_state{suffix}": (
-            lambda client, name=f"read_state{suffix}": getattr(client, name)(WHERE, READ),
+            methodcaller(f"read_state{suffix}", WHERE, READ),
             lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
             leb128(NOW_NS),
         ),
         f"status{suffix}": (
-            lambda client, name=f"status{suffix}": getattr(client, name)(),
+            methodcaller(f"status{suffix}"),
             lambda it: cbor2.loads(it)["root_key"],
             ROOT.der,
         ),

@@ -91,6 +91,12 @@ GARBAGE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def in_turn(answers: list[httpx.Response | Exception]) -> Callable[[bytes], httpx.Response | Exception]:
+    """Each answer once."""
+    rest = iter(answers)
+    return lambda answer: next(rest)
+
+
 class Liar:
     """Lets `net` handle every request, and changes what it answers to those that `lies` says."""
 
@@ -225,7 +231,7 @@ async def test_an_error_tells_of_an_earlier_attempt_only_if_the_last_one_surely_
     told = "an earlier attempt may have arrived"
     for last, said in ((httpx.ReadTimeout("slow"), False), (httpx.ConnectError("refused"), True)):
         answers: list[Any] = [httpx.ReadTimeout("slow"), httpx.Response(404), *[last] * 6]
-        liar = Liar(net, lambda answer, answers=answers: answers.pop(0))
+        liar = Liar(net, in_turn(answers))
         async with liar.agent() as agent:
             with pytest.raises(TransportError) as caught:
                 await agent.query(CANISTER, "get", b"1")

@@ -111,7 +111,7 @@ class Subnet:
             if builtin.query is not None:
                 self._queries.builtins[canister_id] = partial(builtin.query, self)
         self._checkpoint = checkpoint
-        self._anchors = Anchors(self.state, self._calls, self.listeners, durable=checkpoint is not None)
+        self._anchors = Anchors(self.state, self._calls, self._listeners, durable=checkpoint is not None)
         self._broken = False
         if checkpoint is not None:
             checkpoint.replay(self)

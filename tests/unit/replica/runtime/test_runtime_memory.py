@@ -183,7 +183,7 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
         self.model = bytearray(self.length)
         self.committed = bytes(self.length)
         self.saved = bytearray()
-        self.anchors = []
+        self.anchors: list[bytes] = []
         self.memory.adopt(self.linear.base, self.length)
 
     @precondition(lambda self: self.length)

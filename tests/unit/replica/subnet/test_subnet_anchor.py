@@ -18,6 +18,7 @@ from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.anchor import Anchor, AnchorError
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
@@ -57,12 +58,13 @@ def _appearance(canister: CanisterState) -> object:
 class Follower:
     """Knows a subnet from its listeners alone, as the certified state does."""
 
-    def __init__(self, subnet: Subnet) -> None:
+    def __init__(self) -> None:
+        self.listeners = Listeners(self._status, self._canister)
+
+    def follow(self, subnet: Subnet) -> None:
         self._subnet = subnet
         self.statuses = dict(subnet.state.statuses)
         self.canisters = {known.id: _appearance(known) for known in subnet.canisters.values()}
-        subnet.listeners.request_status = self._status
-        subnet.listeners.canister_changed = self._canister
 
     def _status(self, request_id: bytes, status: RequestStatus | None) -> None:
         if status is None:
@@ -271,14 +273,17 @@ def test_a_subnet_with_a_state_directory_refuses_anchors(tmp_path: Path) -> None
     bench.subnet.close()
 
 
-def test_a_broken_subnet_is_not_mended_by_a_revert(bench: Bench) -> None:
-    canister = bench.puppet()
-    anchor = bench.subnet.anchor()
+def test_a_broken_subnet_is_not_mended_by_a_revert() -> None:
+    breaking = False
 
     def break_off(*_: object) -> None:
-        raise MemoryError
+        if breaking:
+            raise MemoryError
 
-    bench.subnet.listeners.canister_changed = break_off
+    bench = Bench(listeners=Listeners(canister_changed=break_off))
+    canister = bench.puppet()
+    anchor = bench.subnet.anchor()
+    breaking = True
     with pytest.raises(MemoryError):
         bench.call(canister, "certify", b"root")
     with pytest.raises(SubnetBrokenError):
@@ -317,9 +322,14 @@ class AnchorsUndoEverything(CyclesAreConserved):
     strategy: type = STRATEGIES[0]
 
     def __init__(self) -> None:
-        super().__init__(lambda clock: Subnet(engine_with(self.strategy), clock_ns=clock, builtins=builtins()))
+        self.follower = Follower()
+        super().__init__(
+            lambda clock: Subnet(
+                engine_with(self.strategy), clock_ns=clock, builtins=builtins(), listeners=self.follower.listeners
+            )
+        )
         self.anchors: list[tuple[Anchor, object, int, int]] = []
-        self.follower = Follower(self.bench.subnet)
+        self.follower.follow(self.bench.subnet)
 
     @rule()
     @precondition(lambda self: len(self.anchors) < 4)

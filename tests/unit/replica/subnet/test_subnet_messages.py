@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.replica.runtime.execution import Response
-from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState
+from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState, RequestStatus
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
@@ -110,7 +110,11 @@ def test_the_same_request_is_executed_once(bench: Bench) -> None:
 
 def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry() -> None:
     seen: list[tuple[bytes, RequestState | None]] = []
-    bench = Bench(listeners=Listeners(request_status=lambda key, new: seen.append((key, new and new.state))))
+
+    def note(request_id: bytes, status: RequestStatus | None) -> None:
+        seen.append((request_id, None if status is None else status.state))
+
+    bench = Bench(listeners=Listeners(request_status=note))
     canister = bench.puppet()
     request_id = bench.submit(canister, "count")
     status = bench.subnet.request_status(request_id)
