@@ -60,6 +60,9 @@ class Follower:
 
     def __init__(self) -> None:
         self.listeners = Listeners(self._status, self._canister)
+        self._subnet: Subnet | None = None
+        self.statuses: dict[bytes, RequestStatus] = {}
+        self.canisters: dict[bytes, object] = {}
 
     def follow(self, subnet: Subnet) -> None:
         self._subnet = subnet
@@ -73,12 +76,15 @@ class Follower:
             self.statuses[request_id] = status
 
     def _canister(self, canister_id: bytes) -> None:
+        if self._subnet is None:
+            return
         found = self._subnet.canisters.get(canister_id)
         self.canisters.pop(canister_id, None)
         if found is not None:
             self.canisters[canister_id] = _appearance(found)
 
     def agrees(self) -> bool:
+        assert self._subnet is not None
         canisters = {known.id: _appearance(known) for known in self._subnet.canisters.values()}
         return self.canisters == canisters and self.statuses == self._subnet.state.statuses
 
