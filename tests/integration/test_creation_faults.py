@@ -29,7 +29,7 @@ from canister_factory.factory.events import (
     StageStarted,
     Transferred,
 )
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Retry
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, RejectedError
@@ -303,8 +303,8 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     created = await world.as_owner.get_detailed_creation_status()
     assert created is not None
     assert created.canister_id is not None
-    patience = Patience(world.orchestrator().config)
-    personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, patience)
+    retry = Retry(world.orchestrator().config)
+    personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, retry)
     await personal.clean_up()
     with pytest.raises(IcError, match="does not exist"):
         await personal.info()

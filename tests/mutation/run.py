@@ -36,9 +36,11 @@ MODULES = (
     "factory/verify.py",
     "factory/manifest.py",
     "factory/stages.py",
+    "factory/copying.py",
     "factory/lease.py",
     "factory/target.py",
-    "factory/patience.py",
+    "factory/retry.py",
+    "ic/verdict.py",  # which failures pass
     "ic/certificate.py",
     "ic/agent*.py",
     "ic/outcome.py",  # the agent's: what an answer to a call means

@@ -20,7 +20,7 @@ from canister_factory.contract.import_models import CertifiedManifest
 from canister_factory.contract.manifest_models import CapsuleManifest, ItemKind, ManifestEntry, ManifestPage
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, manifest_hash, totals
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Retry
 from canister_factory.factory.target import Target
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
@@ -79,13 +79,11 @@ class PersonalScript:
         self.agent = Agent(Identity.generate(), self.net.network(), transport=self.net.transport())
         self.root_key = ROOT.der
 
-    def patience(self, **config: Any) -> Patience:
-        return Patience(FactoryConfig(**config), sleep=self.clock.sleep)
-
     def target(self, **config: Any) -> Target:
         """The target as a creation has it."""
-        client = PersonalClient(self.agent, CANISTER)
-        return Target(client, self.patience(**config), FactoryConfig(**config))
+        settings = FactoryConfig(**config)
+        client = PersonalClient(self.agent, CANISTER, repeat=Retry(settings, sleep=self.clock.sleep))
+        return Target(client, settings)
 
     def asked(self, method: str) -> list[tuple[Any, ...]]:
         """The arguments of each call of a method, in order."""

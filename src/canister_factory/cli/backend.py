@@ -16,6 +16,7 @@ from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import F, backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.roles import Role, note_missing_role
+from canister_factory.contract.pages import pages
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -112,13 +113,15 @@ def limit_option(command: F) -> F:
 
 async def follow(fetch: Callable[[Any, int], Awaitable[Page[Item]]], limit: int | None = None) -> AsyncIterator[Item]:
     """All items of a paged list, or the first `limit`. `fetch(after, count)` returns a page."""
-    after, left = None, limit
-    while True:
-        page = await fetch(after, PAGE_ITEMS if left is None else min(left, PAGE_ITEMS))
+    left = limit
+
+    async def some(after: Any) -> Page[Item]:
+        return await fetch(after, PAGE_ITEMS if left is None else min(left, PAGE_ITEMS))
+
+    async for page in pages(some):
         for item in page.items[:left]:
             yield item
         if left is not None:
             left -= len(page.items)
-        if page.next is None or page.next == after or (left is not None and left <= 0):
-            return
-        after = page.next
+            if left <= 0:
+                return

@@ -33,7 +33,7 @@ from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError, RejectedError
 
@@ -122,7 +122,7 @@ async def _failed_canister(as_admin: BackendClient, admin: Principal, owner: Pri
 
 async def _delete(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
     """Whether there was something to delete: an earlier run may have done it."""
-    canister = PersonalCanister(agent, canister_id, owner, Patience(FactoryConfig()))
+    canister = PersonalCanister(agent, canister_id, owner, Retry(FactoryConfig()))
     try:
         await canister.clean_up()
     except CanisterNotFoundError:

@@ -14,7 +14,8 @@ from canister_factory.cli.errors import CommandError
 from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry
 from canister_factory.contract.clients import CapsuleClient
 from canister_factory.contract.errors import CapsuleRefused
-from canister_factory.contract.memory_models import MemorySummary, PageRequest
+from canister_factory.contract.memory_models import MemoryPage, MemorySummary, PageRequest
+from canister_factory.contract.pages import pages
 from canister_factory.contract.person_models import ConnectionStatus, NewConnectionGroup, PersonRef
 from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.window import Window
@@ -92,14 +93,10 @@ async def compare(
 
 
 async def _memories(client: CapsuleClient) -> list[MemorySummary]:
-    found: list[MemorySummary] = []
-    after: str | None = None
-    while True:
-        page = await client.list_capsule_memories(None, PageRequest(after=after, limit=1_000))
-        found += page.items
-        if page.next is None:
-            return found
-        after = page.next
+    async def fetch(after: str | None) -> MemoryPage:
+        return await client.list_capsule_memories(None, PageRequest(after=after, limit=1_000))
+
+    return [memory async for page in pages(fetch) for memory in page.items]
 
 
 async def _compare_file(client: CapsuleClient, file: DemoFile, memory: MemorySummary, advance: Advance) -> None:

@@ -36,7 +36,7 @@ from canister_factory.contract.creation_models import (
     Release,
     VerificationReport,
 )
-from canister_factory.contract.endpoint import endpoint
+from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
 from canister_factory.contract.reserve_models import (
     ConsumptionPage,
@@ -214,22 +214,27 @@ class BackendClient(CapsuleClient):
     async def list_open_requests(self, page: OwnerPageRequest) -> OpenRequestPage:
         """A page of the creations that need an operator. For operators, as all below."""
 
+    @repeatable
     @endpoint
     async def claim_creation(self, request: ClaimRequest) -> CreationLease:
         """Takes the exclusive right to work on an owner's creation for a while."""
 
+    @repeatable
     @endpoint
     async def renew_lease(self, lease: LeaseRef) -> Nat64:
         """Prolongs a lease; returns when it now expires (nanoseconds since 1970)."""
 
+    @repeatable
     @endpoint
     async def release_lease(self, lease: LeaseRef) -> None:
         """Gives a lease back, so that another worker need not wait for its end."""
 
+    @repeatable
     @endpoint
     async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
         """Records stage and progress for the owner to see."""
 
+    @repeatable
     @endpoint
     async def begin_export(self, lease: LeaseRef, lock: bool) -> CapsuleManifest:
         """Takes and records the source's manifest; with `lock` the owner's writes are refused until the lease ends."""
@@ -252,18 +257,22 @@ class BackendClient(CapsuleClient):
     async def read_export_chunk(self, lease: LeaseRef, memory_id: str, index: Nat32) -> bytes:
         """One chunk of a memory's bytes."""
 
+    @repeatable
     @endpoint
     async def provision_canister(self, lease: LeaseRef) -> ProvisionResult:
         """Creates the personal canister with cycles from the reserve; the same one when called again."""
 
+    @repeatable
     @endpoint
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
         """Lets the backend compare the target's manifest with the source's."""
 
+    @repeatable
     @endpoint
     async def complete_creation(self, lease: LeaseRef) -> DetailedCreationStatus:
         """Makes the creation final, after the backend checked controllers and module itself."""
 
+    @repeatable
     @endpoint
     async def fail_creation(self, lease: LeaseRef, error: CreationError) -> DetailedCreationStatus:
         """Records a failure; data and canister stay for a retry."""

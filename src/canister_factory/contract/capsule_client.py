@@ -21,7 +21,7 @@ from canister_factory.contract.capsule_models import (
     GalleryUpdate,
     RegisteredCapsule,
 )
-from canister_factory.contract.endpoint import Client, endpoint
+from canister_factory.contract.endpoint import Client, endpoint, repeatable
 from canister_factory.contract.memory_models import (
     AccessEvent,
     Memory,
@@ -54,6 +54,7 @@ class CapsuleClient(Client):
 
     # Registration and identity
 
+    @repeatable
     @endpoint
     async def register(self) -> User:
         """Makes the caller known to the canister; idempotent."""
@@ -92,6 +93,7 @@ class CapsuleClient(Client):
     async def create_capsule(self, subject: PersonRef) -> CapsuleHeader:
         """Creates a capsule about `subject`, owned by the caller."""
 
+    @repeatable
     @endpoint
     async def register_capsule(self) -> RegisteredCapsule:
         """The caller's self-capsule, created when there is none; idempotent."""
@@ -142,6 +144,7 @@ class CapsuleClient(Client):
     async def begin_memory_upload(self, request: UploadRequest) -> UploadSession:
         """Opens an upload session for bytes that don't fit one message."""
 
+    @repeatable
     @endpoint
     async def put_memory_upload_chunk(self, upload_id: Nat64, index: Nat32, data: bytes, sha256: bytes) -> None:
         """Stores one chunk; the same bytes again are a success. `sha256`: 32 bytes."""

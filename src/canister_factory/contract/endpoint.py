@@ -1,12 +1,13 @@
 """How a declared client method becomes a call: types from the `.did`, values from the annotations, `Err` as exception.
 
-Owns the way from a Python call to Candid and back. Does not own: which endpoints there are (`clients`).
+Owns the way from a Python call to Candid and back, and the declaration of what may be repeated. Does not own: which
+endpoints there are (`clients`), and repeating them (`factory.retry`).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
@@ -25,6 +26,7 @@ from canister_factory.contract.errors import CapsuleRefused, ContractMismatchErr
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Caller(Protocol):
@@ -35,6 +37,13 @@ class Caller(Protocol):
 
     async def query(self, canister_id: Any, method: str, arg: bytes) -> bytes:
         """The reply of a query call."""
+
+
+class Repeat(Protocol):
+    """Makes a call, and makes it again after a failure that passes: `factory.retry.Retry`."""
+
+    async def __call__(self, method: str, call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of an attempt at `call`, an endpoint of the name `method`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +58,24 @@ class Method:
     result_annotation: Any
     refusal: type[CapsuleRefused] | type[CreationRefused] | None
     """What `Err` becomes; `None`: the endpoint's type is no result."""
+    is_repeatable: bool
+    """Whether a call whose outcome is unknown may be sent again: a query, or declared `repeatable`."""
 
     def encode(self, values: tuple[Any, ...]) -> bytes:
-        """The Candid argument. Raises `EncodeError`."""
+        """The Candid argument.
+
+        Raises:
+            EncodeError: a value is not of the endpoint's type.
+        """
         return encode(self.arg_types, [to_candid(a, v) for a, v in zip(self.arg_annotations, values, strict=True)])
 
     def decode(self, reply: bytes) -> Any:
-        """The `Ok` value of a reply. Raises the refusal, or `ContractMismatchError` for what isn't the contract's."""
+        """The `Ok` value of a reply.
+
+        Raises:
+            CapsuleRefused, CreationRefused: the reply is `Err`.
+            ContractMismatchError: the reply isn't of the contract's type.
+        """
         try:
             (value,) = decode(reply, self.result_types)
             if self.refusal is None:
@@ -75,11 +95,18 @@ class Method:
 
 
 class Client:
-    """Calls one canister through an agent. Subclasses declare its endpoints."""
+    """Calls one canister through an agent. Subclasses declare its endpoints.
 
-    def __init__(self, agent: Caller, canister_id: Principal | str) -> None:
+    Args:
+        agent: sends the calls.
+        canister_id: the canister, also as text.
+        repeat: makes every call that may be repeated; without it, each call is made once.
+    """
+
+    def __init__(self, agent: Caller, canister_id: Principal | str, *, repeat: Repeat | None = None) -> None:
         self.agent = agent
         self.canister_id = canister_id if isinstance(canister_id, Principal) else Principal.from_str(canister_id)
+        self._repeat = repeat
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.canister_id}, {self.agent!r})"
@@ -91,7 +118,11 @@ class Client:
 
     @classmethod
     def method(cls, name: str) -> Method:
-        """One endpoint; made at its first use. Raises `KeyError` for a name that isn't in the contract."""
+        """One endpoint; made at its first use.
+
+        Raises:
+            KeyError: the contract has no endpoint of this name.
+        """
         methods: dict[str, Method] = cls.__dict__.get("_methods", {})
         if name not in methods:
             methods[name] = _method(cls, name)
@@ -99,11 +130,22 @@ class Client:
         return methods[name]
 
     async def call(self, name: str, values: tuple[Any, ...]) -> Any:
-        """Calls an endpoint: as a query where the contract says so, else as an update."""
+        """Calls an endpoint: as a query where the contract says so, else as an update.
+
+        Raises:
+            EncodeError: a value is not of the endpoint's type.
+            CapsuleRefused, CreationRefused: the canister answered `Err`.
+            ContractMismatchError: the reply isn't of the contract's type.
+            IcError: the call failed.
+        """
         method = self.method(name)
         send = self.agent.query if method.is_query else self.agent.update
+        repeat = self._repeat if method.is_repeatable else None
         try:
-            return method.decode(await send(self.canister_id, name, method.encode(values)))
+            argument = method.encode(values)
+            if repeat is not None:
+                return method.decode(await repeat(name, send, self.canister_id, name, argument))
+            return method.decode(await send(self.canister_id, name, argument))
         except CanisterFactoryError as error:
             error.note_call(name, self.canister_id)
             raise
@@ -130,15 +172,35 @@ def endpoint(
     return call
 
 
+def repeatable(declared: F) -> F:
+    """Declares of an update that it may be sent again while an earlier attempt may still be executed.
+
+    Executed twice it has the effect that it has once; at most the second one is refused, since the first was executed.
+    Queries needn't be declared.
+    """
+    declared.__is_repeatable__ = True  # type: ignore[attr-defined]
+    return declared
+
+
 def _method(cls: type[Client], name: str) -> Method:
     service = cls.interface().service
     assert service is not None
     function = service.method(name)
-    hints = get_type_hints(getattr(cls, name), include_extras=True)
+    declared = getattr(cls, name)
+    hints = get_type_hints(declared, include_extras=True)
     result = hints.pop("return")
     refusal: type[CapsuleRefused] | type[CreationRefused] | None = None
     shape = resolve(function.results[0])
     if isinstance(shape, Variant) and {field.label for field in shape.fields} == {"Ok", "Err"}:
         error = next(resolve(field.type) for field in shape.fields if field.label == "Err")
         refusal = CapsuleRefused if isinstance(error, Variant) else CreationRefused
-    return Method(name, function.is_query, function.args, tuple(hints.values()), function.results, result, refusal)
+    return Method(
+        name=name,
+        is_query=function.is_query,
+        arg_types=function.args,
+        arg_annotations=tuple(hints.values()),
+        result_types=function.results,
+        result_annotation=result,
+        refusal=refusal,
+        is_repeatable=function.is_query or getattr(declared, "__is_repeatable__", False),
+    )

@@ -7,6 +7,7 @@ whole, for programs. Does not own: the error values they carry (the models), fai
 from __future__ import annotations
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.candid.binding import rfc3339
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
 from canister_factory.ic.foreign_text import quoted
@@ -88,9 +89,9 @@ def _words(error: CapsuleError) -> str:
             some = ", ".join(map(str, missing.missing[:10])) + (", ..." if len(missing.missing) > 10 else "")
             return f"memory {missing.memory_id} lacks {len(missing.missing)} of its chunks: {some}"
         case "SessionExpired", session:
-            return f"session {session.session} expired at {session.expired_at} ns since 1970: begin again"
+            return f"session {session.session} expired at {rfc3339(session.expired_at)}: begin again"
         case "Locked", lock:
-            until = f" (until {lock.until} ns since 1970)" if lock.until else ""
+            until = f" (until {rfc3339(lock.until)})" if lock.until else ""
             return f"no writes at present: {lock.reason}{until}"
         case "Moved", home:
             return f"this capsule moved to its owner's personal canister {home.personal_canister}: write there"

@@ -12,7 +12,7 @@ from canister_factory.candid.binding import Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.capsule_client import CapsuleClient
-from canister_factory.contract.endpoint import endpoint
+from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.import_models import (
     CertifiedManifest,
     FinalizedImport,
@@ -35,30 +35,37 @@ class PersonalClient(CapsuleClient):
 
     # Import: controllers only, and only until the import is final
 
+    @repeatable
     @endpoint
     async def begin_import(self) -> ImportSession:
         """The import session in progress, or a new one that keeps what is stored."""
 
+    @repeatable
     @endpoint
     async def put_memory_chunk(self, session: Nat64, memory_id: str, index: Nat32, data: bytes, sha256: bytes) -> None:
         """Stores one chunk; the same bytes again are a success, other bytes a ChunkConflict."""
 
+    @repeatable
     @endpoint
     async def put_memory_chunks(self, session: Nat64, chunks: list[MemoryChunk]) -> None:
         """Stores several chunks at once."""
 
+    @repeatable
     @endpoint
     async def put_items(self, session: Nat64, items: list[ExportItem]) -> None:
         """Stores or replaces records."""
 
+    @repeatable
     @endpoint
     async def commit_memory(self, session: Nat64, manifest: MemoryManifest) -> None:
         """Makes a memory final, whose record and chunks are all there."""
 
+    @repeatable
     @endpoint
     async def commit_memories(self, session: Nat64, manifests: list[MemoryManifest]) -> None:
         """Makes several memories final."""
 
+    @repeatable
     @endpoint
     async def remove_items(self, session: Nat64, items: list[ItemRef]) -> None:
         """Removes items and pending memories that the source no longer has."""
@@ -71,6 +78,7 @@ class PersonalClient(CapsuleClient):
     async def list_import_entries(self, after: ItemRef | None = None, limit: Nat32 | None = None) -> ManifestPage:
         """A page of the target's manifest entries."""
 
+    @repeatable
     @endpoint
     async def finalize_import(self, session: Nat64) -> FinalizedImport:
         """Ends the import: from now on nobody can write into it."""

@@ -22,7 +22,9 @@ from canister_factory.contract.memory_models import (
     UploadRequest,
     UploadSession,
 )
-from canister_factory.ic.errors import OutcomeUnknownError, TransportError
+from canister_factory.ic.errors import IcError
+from canister_factory.ic.task_group import task_group
+from canister_factory.ic.verdict import Verdict, verdict
 
 INLINE_BYTES = 1_000_000
 CHUNK_BYTES = 1_900_000
@@ -98,33 +100,32 @@ async def _upload(
 
 async def _send(
     client: CapsuleClient, source: BinaryIO, session: UploadSession, window: int, on_bytes: Callable[[int], None]
-) -> OutcomeUnknownError | TransportError | None:
-    """Sends the chunks that the session lists as missing; returns a failure that may pass, if there was one."""
+) -> IcError | None:
+    """Sends the chunks that the session lists as missing; returns a failure that isn't final, if there was one."""
     places = asyncio.Semaphore(window)
-    passing: list[OutcomeUnknownError | TransportError] = []
+    failures: list[IcError] = []
 
     async def put(index: int, data: bytes) -> None:
         try:
             await client.put_memory_upload_chunk(session.upload_id, index, data, hashlib.sha256(data).digest())
             on_bytes(len(data))
-        except (OutcomeUnknownError, TransportError) as error:
-            passing.append(error)
+        except IcError as error:
+            if verdict(error) is Verdict.FINAL:
+                raise
+            failures.append(error)
         finally:
             places.release()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for index in session.missing_chunks:
-                await places.acquire()
-                if passing:
-                    places.release()
-                    break
-                start = index * session.chunk_size
-                source.seek(start)
-                data = source.read(session.chunk_size)
-                if len(data) != min(session.chunk_size, session.total_size - start):
-                    raise ValueError(f"the source ends within chunk {index}: it changed its size while it was read")
-                group.create_task(put(index, data))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return passing[0] if passing else None
+    async with task_group() as group:
+        for index in session.missing_chunks:
+            await places.acquire()
+            if failures:
+                places.release()
+                break
+            start = index * session.chunk_size
+            source.seek(start)
+            data = source.read(session.chunk_size)
+            if len(data) != min(session.chunk_size, session.total_size - start):
+                raise ValueError(f"the source ends within chunk {index}: it changed its size while it was read")
+            group.create_task(put(index, data))
+    return failures[0] if failures else None

@@ -15,7 +15,7 @@ from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import Release
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.facts import CanisterInfo
@@ -27,28 +27,32 @@ from canister_factory.ic.management_types import CanisterSettings
 class PersonalCanister:
     """One owner's canister. What it is told by others is never believed: controllers and module are read certified."""
 
-    def __init__(self, agent: Agent, canister_id: Principal, owner: Principal, patience: Patience) -> None:
+    def __init__(self, agent: Agent, canister_id: Principal, owner: Principal, retry: Retry) -> None:
         self.agent = agent
         self.canister_id = canister_id
         self.owner = owner
-        self.client = PersonalClient(agent, canister_id)
+        self.client = PersonalClient(agent, canister_id, repeat=retry)
         self._operator = Principal(agent.identity.sender().bytes)
         self._management = ManagementCanister(agent)
-        self._patience = patience
+        self._retry = retry
 
     def __repr__(self) -> str:
         return f"PersonalCanister({self.canister_id} of {self.owner})"
 
     async def info(self) -> CanisterInfo:
         """Controllers and module hash, certified at this moment."""
-        return await self._patience(self.agent.canister_info, self.canister_id)
+        return await self._retry("canister_info", self.agent.canister_info, self.canister_id)
 
     def is_handed_over(self, info: CanisterInfo) -> bool:
         """Whether the owner alone controls it already. Never true for an owner who is the operator as well."""
         return set(info.controllers) == {self.owner} and self.owner != self._operator
 
     def check_controllers(self, info: CanisterInfo) -> None:
-        """Raises `CreateError` unless exactly operator and owner control it."""
+        """Sees to it that exactly operator and owner control it.
+
+        Raises:
+            CreateError: others do.
+        """
         expected = {self._operator, self.owner}
         if set(info.controllers) != expected:
             raise CreateError(
@@ -61,7 +65,12 @@ class PersonalCanister:
         """Sees to it that an approved module runs here; returns whether it was there already.
 
         Never installs over another module: mode `install` of the network refuses that too, should two workers race.
-        Raises `InstallError`.
+
+        Raises:
+            CreateError: the canister isn't controlled by exactly operator and owner.
+            InstallError: the module to install isn't approved; or what runs here isn't, has an incompatible API, or
+                belongs to another owner or backend.
+            RejectedError: the network refused to install it.
         """
         approved = {release.module_hash for release in releases}
         info = await self.info()
@@ -75,7 +84,7 @@ class PersonalCanister:
                 )
             argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
             try:
-                await self._patience(self._management.install, self.canister_id, module.wasm, argument)
+                await self._retry("install", self._management.install, self.canister_id, module.wasm, argument)
             except RejectedError:
                 # A call whose outcome was unknown may have installed it; what is there decides.
                 if (await self.info()).module_hash is None:
@@ -92,13 +101,13 @@ class PersonalCanister:
 
     async def _check_interface(self, init: PersonalInit) -> None:
         """The API version fits, and the canister belongs to the right owner and backend. Before any data is sent."""
-        version = await self._patience(self.client.get_api_version)
+        version = await self.client.get_api_version()
         if not compatible(version):
             raise InstallError(
                 f"{self.canister_id} has API version {quoted(version, 40)}, which this orchestrator can't import into",
                 canister_id=self.canister_id,
             )
-        about = await self._patience(self.client.get_personal_info)
+        about = await self.client.get_personal_info()
         if (about.owner, about.backend) != (init.owner, init.backend):
             raise InstallError(
                 f"{self.canister_id} was initialized for owner {about.owner} and backend {about.backend}, not for "
@@ -107,19 +116,27 @@ class PersonalCanister:
             )
 
     async def start_over(self) -> None:
-        """Removes module and data of a canister whose import is final but out of date; nobody uses it yet."""
+        """Removes module and data of a canister whose import is final but out of date; nobody uses it yet.
+
+        Raises:
+            CreateError: the canister isn't controlled by exactly operator and owner.
+        """
         self.check_controllers(await self.info())
-        await self._patience(self._management.uninstall_code, self.canister_id)
+        await self._retry("uninstall_code", self._management.uninstall_code, self.canister_id)
 
     async def hand_over(self, module_hash: bytes) -> CanisterInfo:
-        """Makes the owner the only controller, and reads that back. Raises `HandoffError`."""
+        """Makes the owner the only controller, and reads that back.
+
+        Raises:
+            CreateError: before, the canister wasn't controlled by exactly operator and owner.
+            HandoffError: the controllers could not be set, or controllers or module aren't as expected afterwards.
+        """
         info = await self.info()
         if not self.is_handed_over(info):
             self.check_controllers(info)
             try:
-                await self._patience(
-                    self._management.update_settings, self.canister_id, CanisterSettings(controllers=[self.owner])
-                )
+                settings = CanisterSettings(controllers=[self.owner])
+                await self._retry("update_settings", self._management.update_settings, self.canister_id, settings)
             except RejectedError as error:
                 # An earlier attempt that went through leaves us without the right to repeat it.
                 if not self.is_handed_over(await self.info()):
@@ -130,10 +147,10 @@ class PersonalCanister:
                     ) from error
             info = await self.info()
         if set(info.controllers) != {self.owner} or info.module_hash != module_hash:
-            found = info.module_hash.hex() if info.module_hash else "none"
+            runs = info.module_hash.hex() if info.module_hash else "none"
             raise HandoffError(
                 f"after the handoff {self.canister_id} is controlled by {_names(info.controllers)} and runs the module "
-                f"{found}; expected {self.owner} and {module_hash.hex()}",
+                f"{runs}; expected {self.owner} and {module_hash.hex()}",
                 canister_id=self.canister_id,
             )
         return info
@@ -141,11 +158,12 @@ class PersonalCanister:
     async def clean_up(self) -> None:
         """Stops and deletes the canister of a creation that failed for good. Its cycles are lost.
 
-        Raises `CreateError` when it isn't controlled by operator and owner (any more).
+        Raises:
+            CreateError: the canister isn't controlled by exactly operator and owner (any more).
         """
         self.check_controllers(await self.info())
-        await self._patience(self._management.stop_canister, self.canister_id)
-        await self._patience(self._management.delete_canister, self.canister_id)
+        await self._retry("stop_canister", self._management.stop_canister, self.canister_id)
+        await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
 
 
 def _names(principals: Sequence[Principal] | set[Principal]) -> str:

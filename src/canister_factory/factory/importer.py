@@ -6,18 +6,16 @@ result (`verify`).
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canister_factory.contract.import_models import MemoryChunk
 from canister_factory.contract.manifest_models import MemoryManifest
-from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.events import EventHook, Transferred
-from canister_factory.factory.export import Source
+from canister_factory.factory.events import Transferred
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, key_of
+from canister_factory.factory.run import Run
+from canister_factory.factory.source import Source
 from canister_factory.factory.target import NOTHING, Pending, Target
-from canister_factory.factory.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,10 @@ def difference(
     records: list[ItemKey] = []
     contents: list[Entry] = []
     for key in sorted(source):
-        entry, there = source[key], target.get(key)
-        if entry.content_checksum is not None and (there is None or there.content != entry.content):
+        entry, stored = source[key], target.get(key)
+        if entry.content_checksum is not None and (stored is None or stored.content != entry.content):
             contents.append(entry)
-            if there is not None:
+            if stored is not None:
                 removed.append(key)
                 records.append(key)
                 continue
@@ -64,7 +62,7 @@ def difference(
                 # The record may be of an earlier revision; storing it again costs less than asking.
                 records.append(key)
                 continue
-        if there is None or there.record_checksum != entry.record_checksum or there.content != entry.content:
+        if stored is None or stored.record_checksum != entry.record_checksum or stored.content != entry.content:
             records.append(key)
     return Difference(removed, records, contents)
 
@@ -105,61 +103,56 @@ Report = Callable[[Transferred], Awaitable[None]]
 class Importer:
     """Copies from a source into a personal canister's import session. One at a time for each target."""
 
-    def __init__(
-        self,
-        source: Source,
-        target: Target,
-        window: Window,
-        config: FactoryConfig,
-        *,
-        emit: EventHook,
-        report: Report,
-        throttled: Callable[[], int] = lambda: 0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, run: Run, source: Source, target: Target, report: Report) -> None:
+        self._run = run
         self._source = source
         self._target = target
-        self._window = window
-        self._config = config
-        self._emit = emit
         self._report = report
-        self._throttled = throttled
-        self._throttled_seen = throttled()
-        self._clock = clock
-        self._reported_at = clock()
+        self._throttled_seen = run.agent.transport.throttled
+        self._reported_at = run.clock()
 
     def __repr__(self) -> str:
-        return f"Importer({self._source} to {self._target}, {self._window})"
+        return f"Importer({self._source} to {self._target}, {self._run.window})"
 
     async def copy(self, entries: Mapping[ItemKey, Entry]) -> Moved:
-        """Makes the target equal to these entries of the source. What is there already isn't sent again."""
+        """Makes the target equal to these entries of the source. What is there already isn't sent again.
+
+        Raises:
+            ExportError: the source's data can't be read, or aren't what its manifest says.
+            CapsuleRefused: the target refused what was sent.
+            CreationRefused: the backend refused a step.
+            IcError: a call failed for good, or more often than it may be repeated.
+        """
         pending = await self._target.pending()
         todo = difference(entries, await self._target.entries(), pending)
-        run = _Pass(entries, todo, pending)
+        progress = _Pass(entries, todo, pending)
         if todo.removed:
             await self._target.remove(todo.removed)
             for key in todo.removed:
                 pending.pop(key.id, None)
         # The capsule itself comes first, everything belongs to it; then memories, since galleries refer to them.
-        await self._put_records(todo.records, run)
-        await self._window.run(self._batches(todo.contents, run), lambda batch: self._move(batch, run))
-        await self._commit(run, everything=True)
-        await self._tell(run, now=True)
-        return run.moved
+        await self._put_records(todo.records, progress)
+        await self._run.window.run(self._batches(todo.contents, progress), lambda batch: self._move(batch, progress))
+        await self._commit(progress, everything=True)
+        await self._report_progress(progress, now=True)
+        return progress.moved
 
-    async def _put_records(self, keys: Sequence[ItemKey], run: _Pass) -> None:
+    async def _put_records(self, keys: Sequence[ItemKey], progress: _Pass) -> None:
         async for items in self._source.items(keys):
             await self._target.put(items)
-            run.moved.items += len(items)
-            run.items_done += sum(item not in run.with_content for item in map(key_of, items))
+            progress.moved.items += len(items)
+            progress.items_done += sum(item not in progress.with_content for item in map(key_of, items))
 
-    async def _batches(self, contents: Sequence[Entry], run: _Pass) -> AsyncIterator[list[ChunkJob]]:
+    async def _batches(self, contents: Sequence[Entry], progress: _Pass) -> AsyncIterator[list[ChunkJob]]:
         """The chunks that are missing, in batches that fit a message; manifests are read as the work gets there."""
         batch: list[ChunkJob] = []
         size = 0
         async for manifest in self._source.memory_manifests(contents):
-            for job in await self._missing(manifest, run):
-                full = size + job.size > self._config.max_message_bytes or len(batch) >= self._config.max_message_chunks
+            for job in await self._missing(manifest, progress):
+                full = (
+                    size + job.size > self._run.config.max_message_bytes
+                    or len(batch) >= self._run.config.max_message_chunks
+                )
                 if batch and full:
                     yield batch
                     batch, size = [], 0
@@ -168,9 +161,9 @@ class Importer:
         if batch:
             yield batch
 
-    async def _missing(self, manifest: MemoryManifest, run: _Pass) -> list[ChunkJob]:
+    async def _missing(self, manifest: MemoryManifest, progress: _Pass) -> list[ChunkJob]:
         """The chunks of a memory that the target doesn't have. Chunks that it has of an earlier content are dropped."""
-        begun = run.pending.get(manifest.memory_id, NOTHING)
+        begun = progress.pending.get(manifest.memory_id, NOTHING)
         sums = dict(enumerate(manifest.chunk_checksums))
         if any(sums.get(index) != sha256 for index, sha256 in begun.chunks.items()):
             key = ItemKey(Kind.MEMORY, manifest.memory_id)
@@ -179,14 +172,14 @@ class Importer:
                 await self._target.put(items)
             begun = NOTHING
         jobs = [job for job in _jobs(manifest) if job.index not in begun.chunks]
-        run.bytes_done += manifest.total_size - sum(job.size for job in jobs)
-        run.manifests[manifest.memory_id] = manifest
-        run.missing[manifest.memory_id] = len(jobs)
+        progress.bytes_done += manifest.total_size - sum(job.size for job in jobs)
+        progress.manifests[manifest.memory_id] = manifest
+        progress.missing[manifest.memory_id] = len(jobs)
         if not jobs:
-            run.content_complete(manifest.memory_id)
+            progress.content_complete(manifest.memory_id)
         return jobs
 
-    async def _move(self, batch: list[ChunkJob], run: _Pass) -> None:
+    async def _move(self, batch: list[ChunkJob], progress: _Pass) -> None:
         chunks = [
             MemoryChunk(
                 memory_id=job.memory_id,
@@ -198,40 +191,43 @@ class Importer:
         ]
         await self._target.put_chunks(chunks)
         for job in batch:
-            run.moved.bytes += job.size
-            run.bytes_done += job.size
-            run.missing[job.memory_id] -= 1
-            if run.missing[job.memory_id] == 0:
-                run.content_complete(job.memory_id)
-        if self._throttled() != self._throttled_seen:
-            self._throttled_seen = self._throttled()
-            self._window.pressure()
-        await self._commit(run)
-        await self._tell(run)
+            progress.moved.bytes += job.size
+            progress.bytes_done += job.size
+            progress.missing[job.memory_id] -= 1
+            if progress.missing[job.memory_id] == 0:
+                progress.content_complete(job.memory_id)
+        throttled = self._run.agent.transport.throttled
+        if throttled != self._throttled_seen:
+            self._throttled_seen = throttled
+            self._run.window.pressure()
+        await self._commit(progress)
+        await self._report_progress(progress)
 
-    async def _commit(self, run: _Pass, *, everything: bool = False) -> None:
+    async def _commit(self, progress: _Pass, *, everything: bool = False) -> None:
         """Commits memories whose chunks are all there, a message's worth at a time."""
-        while run.to_commit:
+        while progress.to_commit:
             part: list[MemoryManifest] = []
             chunks = 0
-            for manifest in run.to_commit[: self._config.items_per_message]:
-                if part and chunks + manifest.total_chunks > self._config.commit_chunks_per_message:
+            for manifest in progress.to_commit[: self._run.config.items_per_message]:
+                if part and chunks + manifest.total_chunks > self._run.config.commit_chunks_per_message:
                     break
                 part.append(manifest)
                 chunks += manifest.total_chunks
-            full = len(part) < len(run.to_commit) or len(part) == self._config.items_per_message
+            full = len(part) < len(progress.to_commit) or len(part) == self._run.config.items_per_message
             if not (full or everything):
                 return
-            del run.to_commit[: len(part)]
+            del progress.to_commit[: len(part)]
             await self._target.commit(part)
-            run.items_done += len(part)
+            progress.items_done += len(part)
 
-    async def _tell(self, run: _Pass, *, now: bool = False) -> None:
-        progress = Transferred(run.bytes_done, run.bytes_total, run.items_done, run.items_total, self._window.size)
-        self._emit(progress)
-        if now or self._clock() - self._reported_at >= self._config.progress_seconds:
-            self._reported_at = self._clock()
-            await self._report(progress)
+    async def _report_progress(self, progress: _Pass, *, now: bool = False) -> None:
+        transferred = Transferred(
+            progress.bytes_done, progress.bytes_total, progress.items_done, progress.items_total, self._run.window.size
+        )
+        self._run.emit(transferred)
+        if now or self._run.clock() - self._reported_at >= self._run.config.progress_seconds:
+            self._reported_at = self._run.clock()
+            await self._report(transferred)
 
 
 def _jobs(manifest: MemoryManifest) -> Iterable[ChunkJob]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
@@ -21,9 +19,8 @@ from canister_factory.contract.creation_models import (
     LeaseRef,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import LeaseLostError
-from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.factory.run import Run
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.foreign_text import quoted
 
@@ -34,63 +31,69 @@ logger = logging.getLogger(__name__)
 class Lease:
     """One claim. Its end is measured by the local clock from before the claim was sent, so it errs on the safe side."""
 
-    def __init__(
-        self,
-        backend: BackendClient,
-        owner: Principal,
-        config: FactoryConfig,
-        patience: Patience,
-        *,
-        sleep: Sleep = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._backend = backend
-        self._owner = owner
-        self._config = config
-        self._patience = patience
-        self._sleep = sleep
-        self._clock = clock
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        # A renewal is not repeated at once but at its own pace, which `guard` keeps.
+        self._backend_once = BackendClient(run.agent, run.backend.canister_id)
         self._ends_at = 0.0
-        self.ref = LeaseRef(owner=owner, lease=0)
+        self.ref = LeaseRef(owner=run.owner, lease=0)
 
     def __repr__(self) -> str:
-        return f"Lease({self.ref.lease} on {self._owner}, {self.remaining_seconds:.0f} s left)"
+        return f"Lease({self.ref.lease} on {self._run.owner}, {self.remaining_seconds:.0f} s left)"
 
     @property
     def remaining_seconds(self) -> float:
         """How long the lease surely lasts from now on; negative when it may have ended."""
-        return self._ends_at - self._clock()
+        return self._ends_at - self._run.clock()
 
     async def claim(self) -> DetailedCreationStatus:
-        """Takes the lease; returns the creation. Raises `CreationRefused`, of kind Busy when another worker has it."""
-        request = ClaimRequest(owner=self._owner, worker=self._config.worker, duration_ns=self._config.lease_ns)
-        asked_at = self._clock()
-        granted = await self._patience(self._backend.claim_creation, request)
-        self._ends_at = asked_at + self._config.lease_seconds
-        self.ref = LeaseRef(owner=self._owner, lease=granted.lease)
+        """Takes the lease; returns the creation.
+
+        Raises:
+            CreationRefused: there is no open request, or another worker has the lease (kind Busy).
+            IcError: the backend could not be asked.
+        """
+        request = ClaimRequest(
+            owner=self._run.owner, worker=self._run.config.worker, duration_ns=self._run.config.lease_ns
+        )
+        asked_at = self._run.clock()
+        granted = await self._run.backend.claim_creation(request)
+        self._ends_at = asked_at + self._run.config.lease_seconds
+        self.ref = LeaseRef(owner=self._run.owner, lease=granted.lease)
         return granted.creation
 
     async def renew(self) -> None:
-        """Prolongs the lease. Raises `LeaseLostError` when it's another's by now, or can't be prolonged in time."""
-        asked_at = self._clock()
+        """Prolongs the lease.
+
+        Raises:
+            LeaseLostError: it is another's by now, or there was no answer before its end.
+            CreationRefused: the creation isn't in progress any more.
+            IcError: the backend could not be asked; the lease may last nevertheless.
+        """
+        asked_at = self._run.clock()
         try:
             async with asyncio.timeout(max(self.remaining_seconds, 1.0)):
-                await self._backend.renew_lease(self.ref)
+                await self._backend_once.renew_lease(self.ref)
         except TimeoutError:
             raise LeaseLostError(f"{self._name()} could not be renewed before it ran out: no answer") from None
         except CreationRefused as refusal:
             if refusal.error.kind == CreationErrorKind.InvalidRequest:
                 raise  # the creation isn't in progress any more
             raise LeaseLostError(f"{self._name()} is lost: {quoted(refusal.error.message)}") from refusal
-        self._ends_at = asked_at + self._config.lease_seconds
+        self._ends_at = asked_at + self._run.config.lease_seconds
 
     async def release(self) -> None:
         """Gives the lease back, so that the next worker needn't wait. Failing to is no harm: it ends by itself."""
         with suppress(CreationRefused, IcError):
-            await self._backend.release_lease(self.ref)
+            await self._backend_once.release_lease(self.ref)
 
     async def guard(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Runs `work` while renewing the lease; cancels it at once when the lease is lost, and raises that."""
+        """Runs `work` while renewing the lease.
+
+        Raises:
+            LeaseLostError: the lease is lost; `work` was cancelled at once.
+            Exception: the failure of `work`, as it is.
+        """
         task = asyncio.ensure_future(work())
         renewal = asyncio.create_task(self._keep())
         try:
@@ -111,7 +114,7 @@ class Lease:
     async def _keep(self) -> None:
         """Renews until the creation is over; raises when the lease is lost."""
         while True:
-            await self._sleep(self._config.lease_seconds / 3)
+            await self._run.sleep(self._run.config.lease_seconds / 3)
             try:
                 await self.renew()
             except CreationRefused:
@@ -122,4 +125,4 @@ class Lease:
                 logger.warning("%s can't be renewed, %.0f s left: %s", self._name(), self.remaining_seconds, error)
 
     def _name(self) -> str:
-        return f"lease {self.ref.lease} on the creation of {self._owner}"
+        return f"lease {self.ref.lease} on the creation of {self._run.owner}"

@@ -19,10 +19,12 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError, to_creation_error
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
-from canister_factory.factory.patience import Patience, Sleep, is_open
+from canister_factory.factory.retry import Retry, Sleep
+from canister_factory.factory.run import Run
 from canister_factory.factory.stages import Outcome, Stages
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
+from canister_factory.ic.verdict import Verdict, verdict
 
 logger = logging.getLogger(__name__)
 
@@ -71,22 +73,20 @@ class Orchestrator:
             IcError: the network failed, or gave no answer that can be trusted, for longer than all attempts took; the
                 creation stays open, run it again.
         """
-        patience = Patience(self.config, sleep=self._sleep, emit=self._emit)
-        lease = Lease(self.backend, owner, self.config, patience, sleep=self._sleep, clock=self._clock)
-        creation = await lease.claim()
-        self._emit(Claimed(owner, lease.ref.lease, creation.status))
-        stages = Stages(
+        run = Run.start(
             self.agent,
-            self.backend,
-            creation,
-            lease,
+            self.backend.canister_id,
+            owner,
             self._module,
             self.config,
-            patience,
             emit=self._emit,
             sleep=self._sleep,
             clock=self._clock,
         )
+        lease = Lease(run)
+        creation = await lease.claim()
+        self._emit(Claimed(owner, lease.ref.lease, creation.status))
+        stages = Stages(run, creation, lease)
         try:
             return await lease.guard(stages.run)
         except LeaseLostError as lost:
@@ -96,19 +96,20 @@ class Orchestrator:
             await asyncio.shield(lease.release())
             raise
         except Exception as error:
-            if is_open(error):
+            if verdict(error) is not Verdict.FINAL:
                 await lease.release()
                 raise
             raise await self._failed(error, stages, lease) from error
 
     async def _failed(self, error: Exception, stages: Stages, lease: Lease) -> Exception:
         """Records the failure; returns what to raise."""
-        told = to_creation_error(error, stages.stage, stages.canister_id)
+        failure = to_creation_error(error, stages.stage, stages.canister_id)
         logger.error("creation of %s failed at %s: %s", lease.ref.owner, stages.stage, error, exc_info=error)
-        patience = Patience(self.config, sleep=self._sleep)
+        # Not by the run's client: it tells the watcher of each attempt, whose own failure this may be.
+        backend = BackendClient(self.agent, self.backend.canister_id, repeat=Retry(self.config, sleep=self._sleep))
         try:
-            recorded = await patience(self.backend.fail_creation, lease.ref, told)
+            recorded = await backend.fail_creation(lease.ref, failure)
         except (CreationRefused, IcError) as refusal:
             logger.warning("the failure could not be recorded, the creation stays open: %s", refusal)
             return error
-        return CreationFailedError(recorded.error or told, stage=stages.stage, canister_id=stages.canister_id)
+        return CreationFailedError(recorded.error or failure, stage=stages.stage, canister_id=stages.canister_id)

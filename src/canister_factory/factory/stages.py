@@ -1,18 +1,14 @@
 """The stages of one creation, in order. Each finds out from the chain what is done already and does the rest.
 
-Owns the effects and their order (docs: "A creation, stage by stage"). Does not own: the lease around them, and what a
-failure leads to (`orchestrator`).
+Owns the effects and their order (docs: "A creation, stage by stage"). Does not own: the lease around them, what a
+failure leads to (`orchestrator`), and the copy itself (`copying`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.artifacts import WasmModule
-from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreationErrorKind,
     CreationProgress,
@@ -24,27 +20,22 @@ from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.canister import PersonalCanister
-from canister_factory.factory.config import NS_PER_SECOND, FactoryConfig
+from canister_factory.factory.config import NS_PER_SECOND
+from canister_factory.factory.copying import Copied, Copying
 from canister_factory.factory.errors import InstallError, VerifyError
 from canister_factory.factory.events import (
-    EventHook,
     HandedOver,
-    PassDone,
     Provisioned,
     StageDone,
     StageStarted,
     Transferred,
     Verified,
 )
-from canister_factory.factory.export import Source
-from canister_factory.factory.importer import Importer, Moved
 from canister_factory.factory.lease import Lease
-from canister_factory.factory.manifest import Entry, ItemKey
-from canister_factory.factory.patience import Patience, Sleep
+from canister_factory.factory.run import Run
+from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import verify
-from canister_factory.factory.window import Window
-from canister_factory.ic.agent import Agent
 
 DEFAULT_LIMITS = ImportLimits(
     max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * NS_PER_SECOND
@@ -70,61 +61,47 @@ class Outcome:
 class Stages:
     """One attempt at one creation. `stage` and `canister_id` say where it is, for whoever reports a failure."""
 
-    def __init__(
-        self,
-        agent: Agent,
-        backend: BackendClient,
-        creation: DetailedCreationStatus,
-        lease: Lease,
-        module: WasmModule,
-        config: FactoryConfig,
-        patience: Patience,
-        *,
-        emit: EventHook,
-        sleep: Sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, run: Run, creation: DetailedCreationStatus, lease: Lease) -> None:
         self.stage = creation.status
         self.canister_id = creation.canister_id
-        self._agent = agent
-        self._backend = backend
-        self._owner = creation.owner
+        self._run = run
+        self._lease = lease
         self._name = creation.config.name
         self._reached = creation.status
-        self._lease = lease
-        self._module = module
-        self._config = config
-        self._patience = patience
-        self._emit = emit
-        self._sleep = sleep
-        self._clock = clock
-        self._source = Source(backend, lease.ref, patience, config)
-        self._window = Window(config.start_window, config.max_window)
-        patience.on_pressure = self._window.pressure
-        self._transferred = Transferred(0, 0, 0, 0, config.start_window)
+        self._source = Source(run.backend, lease.ref, run.config)
+        self._transferred = Transferred(0, 0, 0, 0, run.config.start_window)
         self._outcome = Outcome(creation)
 
     def __repr__(self) -> str:
-        return f"Stages({self._owner}, {self.stage}, canister {self.canister_id})"
+        return f"Stages({self._run.owner}, {self.stage}, canister {self.canister_id})"
 
     async def run(self) -> Outcome:
-        """From wherever the creation stands to Completed."""
-        started = self._clock()
+        """From wherever the creation stands to Completed.
+
+        Raises:
+            FactoryError: a stage failed: what is found on the chain isn't what has to be there.
+            CreationRefused: the backend refused a step.
+            CapsuleRefused: the personal canister refused a step.
+            ContractMismatchError: a canister's answer isn't of the contract's type.
+            IcError: a call failed for good, or more often than it may be repeated.
+        """
+        started = self._run.clock()
         manifest = await self._export()
         personal = await self._create()
         info = await personal.info()
         if personal.is_handed_over(info):
-            self._emit(
+            self._run.emit(
                 StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
             )
             await self._verify_by_backend()
         else:
             await self._install(personal, manifest)
-            manifest, entries, target = await self._import(personal, manifest)
-            await self._verify(manifest, entries, target)
+            target = Target(personal.client, self._run.config)
+            copied = await self._import(personal, manifest, target)
+            await self._verify(copied, target)
         await self._hand_over(personal)
         await self._complete()
-        self._outcome.seconds = self._clock() - started
+        self._outcome.seconds = self._run.clock() - started
         return self._outcome
 
     # --- Exporting ---
@@ -144,10 +121,10 @@ class Stages:
             await self._check_release()
         provisioned = await self._provision()
         self.canister_id = provisioned.canister_id
-        personal = PersonalCanister(self._agent, provisioned.canister_id, self._owner, self._patience)
+        personal = PersonalCanister(self._run.agent, provisioned.canister_id, self._run.owner, self._run.retry)
         info = await personal.info()
         self._outcome.controllers_before = frozenset(info.controllers)
-        self._emit(
+        self._run.emit(
             Provisioned(provisioned.canister_id, frozenset(info.controllers), provisioned.cycles, provisioned.is_new)
         )
         self._leave(str(provisioned.canister_id), skipped=not provisioned.is_new)
@@ -155,11 +132,12 @@ class Stages:
 
     async def _check_release(self) -> None:
         """Before any cycles are spent: the module that would be installed is approved."""
-        approved = {release.module_hash for release in await self._patience(self._backend.list_releases)}
-        if self._module.module_hash not in approved:
+        approved = {release.module_hash for release in await self._run.backend.list_releases()}
+        module_hash = self._run.module.module_hash
+        if module_hash not in approved:
             raise InstallError(
-                f"the personal canister's module {self._module.module_hash.hex()} is not an approved release of the "
-                "backend; an admin has to register it (register_release). No cycles were spent"
+                f"the personal canister's module {module_hash.hex()} is not an approved release of the backend; an "
+                "admin has to register it (register_release). No cycles were spent"
             )
 
     async def _provision(self) -> ProvisionResult:
@@ -168,114 +146,64 @@ class Stages:
         while True:
             attempt += 1
             try:
-                return await self._patience(self._backend.provision_canister, self._lease.ref)
+                return await self._run.backend.provision_canister(self._lease.ref)
             except CreationRefused as refusal:
-                if refusal.error.kind != CreationErrorKind.Busy or attempt >= self._config.attempts:
+                if refusal.error.kind != CreationErrorKind.Busy or attempt >= self._run.config.attempts:
                     raise
             await self._lease.renew()
-            await self._sleep(self._config.backoff_seconds * 2**attempt)
+            await self._run.sleep(self._run.config.backoff_seconds * 2**attempt)
 
     # --- Installing ---
 
     async def _install(self, personal: PersonalCanister, manifest: CapsuleManifest) -> None:
         self._enter(CreationStatus.Installing)
         await self._report("Installing the canister's module.")
-        releases = await self._patience(self._backend.list_releases)
-        there = await personal.install(self._module, self._init(manifest), releases)
-        self._leave("module and API version are right", skipped=there)
+        releases = await self._run.backend.list_releases()
+        was_installed = await personal.install(self._run.module, self._init(manifest), releases)
+        self._leave("module and API version are right", skipped=was_installed)
 
     def _init(self, manifest: CapsuleManifest) -> PersonalInit:
-        wanted = manifest.content_size + self._config.import_margin_bytes
+        wanted = manifest.content_size + self._run.config.import_margin_bytes
         limits = DEFAULT_LIMITS.model_copy(update={"max_import_bytes": max(DEFAULT_LIMITS.max_import_bytes, wanted)})
-        return PersonalInit(owner=self._owner, backend=self._backend.canister_id, name=self._name, limits=limits)
+        backend_id = self._run.backend.canister_id
+        return PersonalInit(owner=self._run.owner, backend=backend_id, name=self._name, limits=limits)
 
     # --- Importing ---
 
-    async def _import(
-        self, personal: PersonalCanister, manifest: CapsuleManifest
-    ) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Target]:
+    async def _import(self, personal: PersonalCanister, manifest: CapsuleManifest, target: Target) -> Copied:
         self._enter(CreationStatus.Importing)
         await self._report("Copying the capsule.")
-        target = Target(personal.client, self._patience, self._config)
         if await target.state() == ImportState.Completed:
             manifest = await self._source.freeze(lock=True)
-            final = await self._patience(personal.client.get_manifest)
+            final = await personal.client.get_manifest()
             if final.manifest.manifest_hash == manifest.manifest_hash:
                 entries = await self._source.entries(manifest.revision)
                 self._leave("the import is final and up to date", skipped=True)
-                return manifest, entries, target
+                return Copied(manifest, entries, final.manifest.memories)
             await self._start_over(personal, manifest, "the owner wrote after an earlier import was final")
         elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
-        await target.begin()
-        importer = Importer(
-            self._source,
-            target,
-            self._window,
-            self._config,
-            emit=self._emit,
-            report=self._report_transfer,
-            throttled=lambda: self._agent.transport.throttled,
-            clock=self._clock,
-        )
-        number = await self._free_passes(importer)
-        manifest, entries, _ = await self._pass(importer, number, lock=True)
-        finalized = await target.finalize()
-        count = finalized.total_memories_imported if finalized else manifest.memories
-        self._outcome.source_manifest = manifest.manifest_hash
-        self._leave(f"{count} memories, {manifest.content_size:,} bytes")
-        return manifest, entries, target
+        copied = await Copying(self._run, self._source, target, self._report_transfer).copy()
+        self._outcome.bytes_moved, self._outcome.transfer_seconds = copied.bytes_moved, copied.seconds
+        self._outcome.source_manifest = copied.manifest.manifest_hash
+        self._leave(f"{copied.memories} memories, {copied.manifest.content_size:,} bytes")
+        return copied
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
-        self._emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
+        self._run.emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
         await personal.start_over()
-        releases = await self._patience(self._backend.list_releases)
-        await personal.install(self._module, self._init(manifest), releases)
-
-    async def _free_passes(self, importer: Importer) -> int:
-        """Copies while the owner may write, until little is left; returns the number of the pass to come."""
-        for number in range(1, self._config.free_passes + 1):
-            before = await self._source.freeze(lock=False)
-            try:
-                _, _, moved = await self._pass(importer, number, lock=False)
-            except Exception:
-                # Whatever went wrong may be due to a write in between; if there was none, it isn't.
-                if (await self._source.freeze(lock=False)).revision == before.revision:
-                    raise
-                continue
-            if moved.bytes <= self._config.lock_below_bytes:
-                return number + 1
-        return self._config.free_passes + 1
-
-    async def _pass(
-        self, importer: Importer, number: int, *, lock: bool
-    ) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Moved]:
-        started = self._clock()
-        manifest = await self._source.freeze(lock=lock)
-        entries = await self._source.entries(manifest.revision)
-        moved = await importer.copy(entries)
-        seconds = self._clock() - started
-        self._outcome.bytes_moved += moved.bytes
-        self._outcome.transfer_seconds += seconds
-        self._emit(PassDone(number, moved.bytes, moved.items, moved.removed, lock, seconds))
-        return manifest, entries, moved
+        await personal.install(self._run.module, self._init(manifest), await self._run.backend.list_releases())
 
     # --- Verifying ---
 
-    async def _verify(self, manifest: CapsuleManifest, entries: dict[ItemKey, Entry], target: Target) -> None:
+    async def _verify(self, copied: Copied, target: Target) -> None:
         self._enter(CreationStatus.Verifying)
-        found = await verify(
-            manifest,
-            entries,
-            target,
-            self._patience,
-            self._agent.network.root_key,
-            self._agent.clock,
-        )
+        agent = self._run.agent
+        equal = await verify(copied.manifest, copied.entries, target, agent.network.root_key, agent.clock)
         await self._verify_by_backend(lock=False)
-        self._outcome.source_manifest, self._outcome.target_manifest = found.source_manifest, found.target_manifest
-        self._emit(
-            Verified(found.source_manifest, found.target_manifest, found.totals.memories, found.totals.content_size)
+        self._outcome.source_manifest, self._outcome.target_manifest = equal.source_manifest, equal.target_manifest
+        self._run.emit(
+            Verified(equal.source_manifest, equal.target_manifest, equal.totals.memories, equal.totals.content_size)
         )
 
     async def _verify_by_backend(self, *, lock: bool = True) -> None:
@@ -284,7 +212,7 @@ class Stages:
         if lock:
             await self._source.freeze(lock=True)
         await self._report("Comparing both sides.")
-        report = await self._patience(self._backend.verify_creation, self._lease.ref)
+        report = await self._run.backend.verify_creation(self._lease.ref)
         if not report.matches:
             raise VerifyError(f"the backend finds that both sides differ: {'; '.join(report.differences)}")
         self._outcome.source_manifest = report.source.manifest_hash
@@ -298,24 +226,24 @@ class Stages:
         assert info.module_hash is not None
         self._outcome.controllers_after = frozenset(info.controllers)
         self._outcome.module_hash = info.module_hash
-        self._emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
+        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
         self._leave("both sides are equal, the owner alone controls the canister")
 
     # --- Completed ---
 
     async def _complete(self) -> None:
         self._enter(CreationStatus.Completed)
-        self._outcome.creation = await self._patience(self._backend.complete_creation, self._lease.ref)
+        self._outcome.creation = await self._run.backend.complete_creation(self._lease.ref)
         self._leave()
 
     # --- Telling ---
 
     def _enter(self, stage: CreationStatus) -> None:
         self.stage = stage
-        self._emit(StageStarted(stage))
+        self._run.emit(StageStarted(stage))
 
     def _leave(self, detail: str = "", *, skipped: bool = False) -> None:
-        self._emit(StageDone(self.stage, detail, skipped))
+        self._run.emit(StageDone(self.stage, detail, skipped))
 
     async def _report(self, message: str) -> None:
         """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up
@@ -331,7 +259,7 @@ class Stages:
             items_done=done.items_done,
             items_total=done.items_total,
         )
-        await self._patience(self._backend.report_progress, self._lease.ref, progress, message)
+        await self._run.backend.report_progress(self._lease.ref, progress, message)
 
     async def _report_transfer(self, transferred: Transferred) -> None:
         self._transferred = transferred

@@ -15,13 +15,14 @@ from canister_factory.contract.import_models import (
     FinalizedImport,
     ImportSession,
     ImportState,
+    ImportStatus,
     MemoryChunk,
 )
-from canister_factory.contract.manifest_models import ExportItem, MemoryManifest
+from canister_factory.contract.manifest_models import ExportItem, ItemRef, ManifestPage, MemoryManifest
 from canister_factory.contract.memory_models import PageRequest
+from canister_factory.contract.pages import pages
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.manifest import Entry, ItemKey
-from canister_factory.factory.patience import Patience
 
 _PENDING_PER_PAGE = 100
 
@@ -40,9 +41,8 @@ NOTHING = Pending(False, MappingProxyType({}))
 class Target:
     """The import side of a personal canister. `begin` comes first; the session expires without activity."""
 
-    def __init__(self, client: PersonalClient, patience: Patience, config: FactoryConfig) -> None:
+    def __init__(self, client: PersonalClient, config: FactoryConfig) -> None:
         self.client = client
-        self._patience = patience
         self._config = config
         self._session = 0
 
@@ -51,65 +51,62 @@ class Target:
 
     async def begin(self) -> ImportSession:
         """The session in progress, or a new one that keeps what is stored."""
-        session = await self._patience(self.client.begin_import)
+        session = await self.client.begin_import()
         self._session = session.id
         return session
 
     async def state(self) -> ImportState | None:
         """The state of the latest session; `None` before the first."""
-        status = await self._patience(self.client.get_import_status, PageRequest(limit=1))
+        status = await self.client.get_import_status(PageRequest(limit=1))
         return status.session.state if status.session else None
 
     async def entries(self) -> dict[ItemKey, Entry]:
         """All entries that the target has."""
-        found: dict[ItemKey, Entry] = {}
-        after = None
-        while True:
-            page = await self._patience(self.client.list_import_entries, after, self._config.entries_per_page)
-            found.update((entry.key, entry) for entry in map(Entry.of, page.entries))
-            if page.next is None:
-                return found
-            after = page.next
+
+        async def fetch(after: ItemRef | None) -> ManifestPage:
+            return await self.client.list_import_entries(after, self._config.entries_per_page)
+
+        return {entry.key: entry async for page in pages(fetch) for entry in map(Entry.of, page.entries)}
 
     async def pending(self) -> dict[str, Pending]:
         """The memories that aren't committed yet, by id."""
-        found: dict[str, Pending] = {}
-        after: str | None = None
-        while True:
-            status = await self._patience(
-                self.client.get_import_status, PageRequest(after=after, limit=_PENDING_PER_PAGE)
-            )
+
+        async def fetch(after: str | None) -> ImportStatus:
+            return await self.client.get_import_status(PageRequest(after=after, limit=_PENDING_PER_PAGE))
+
+        pending: dict[str, Pending] = {}
+        async for status in pages(fetch):
             for memory in status.pending:
                 chunks = {chunk.index: chunk.sha256 for chunk in memory.chunks}
-                found[memory.memory_id] = Pending(memory.has_record, chunks)
-            if status.next is None:
-                return found
-            after = status.next
+                pending[memory.memory_id] = Pending(memory.has_record, chunks)
+        return pending
 
     async def remove(self, keys: Sequence[ItemKey]) -> None:
         """Drops items and pending memories."""
         step = self._config.items_per_message
         for start in range(0, len(keys), step):
-            await self._patience(
-                self.client.remove_items, self._session, [key.ref() for key in keys[start : start + step]]
-            )
+            await self.client.remove_items(self._session, [key.ref() for key in keys[start : start + step]])
 
     async def put(self, items: list[ExportItem]) -> None:
         """Stores or replaces records; as many as a part of `Source.items` has."""
-        await self._patience(self.client.put_items, self._session, items)
+        await self.client.put_items(self._session, items)
 
     async def put_chunks(self, chunks: list[MemoryChunk]) -> None:
         """Stores chunks; together they fit a message."""
-        await self._patience(self.client.put_memory_chunks, self._session, chunks)
+        await self.client.put_memory_chunks(self._session, chunks)
 
     async def commit(self, manifests: list[MemoryManifest]) -> None:
         """Makes memories final whose record and chunks are there."""
-        await self._patience(self.client.commit_memories, self._session, manifests)
+        await self.client.commit_memories(self._session, manifests)
 
     async def finalize(self) -> FinalizedImport | None:
-        """Ends the import. `None` when an earlier call, whose outcome was unknown then, has done it."""
+        """Ends the import. `None` when an earlier call, whose outcome was unknown then, has done it.
+
+        Raises:
+            CapsuleRefused: the import can't be ended.
+        """
         try:
-            return await self._patience(self.client.finalize_import, self._session)
+            return await self.client.finalize_import(self._session)
         except CapsuleRefused:
             if await self.state() == ImportState.Completed:
                 return None

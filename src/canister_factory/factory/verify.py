@@ -13,7 +13,6 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Totals, manifest_hash, totals
-from canister_factory.factory.patience import Patience
 from canister_factory.factory.target import Target
 from canister_factory.ic.certificate import CertificateVerifier
 
@@ -33,18 +32,21 @@ async def verify(
     source: CapsuleManifest,
     source_entries: Mapping[ItemKey, Entry],
     target: Target,
-    patience: Patience,
     root_key: bytes,
     clock_ns: Callable[[], int] = time.time_ns,
 ) -> Verification:
-    """Compares source and target; raises `VerifyError` with what differs.
+    """Compares source and target.
 
     Checked are: each side's manifest against its own entries, the target's manifest hash against the certified data of
     the target's certificate, and both sides' entries with each other.
+
+    Raises:
+        VerifyError: a side contradicts itself, or both differ; says in what.
+        CertificateError: the target's certificate can't be trusted.
     """
     _check_side("source", source, source_entries)
     target_entries = await target.entries()
-    certified = await patience(target.client.get_manifest)
+    certified = await target.client.get_manifest()
     _check_side("target", certified.manifest, target_entries)
     check_certificate(certified.certificate, certified.manifest, target.client.canister_id, root_key, clock_ns())
     differing = [
@@ -87,7 +89,12 @@ def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, 
 def check_certificate(
     certificate: bytes | None, manifest: CapsuleManifest, canister_id: Principal, root_key: bytes, now_ns: int
 ) -> None:
-    """Raises `VerifyError` or `CertificateError` unless the network certifies the manifest's hash for the target."""
+    """Sees to it that the network certifies the manifest's hash for the target.
+
+    Raises:
+        VerifyError: there is no certificate, or it is for another hash.
+        CertificateError: the certificate can't be trusted.
+    """
     if certificate is None:
         raise VerifyError(f"{canister_id} returned its manifest without a certificate")
     verified = CertificateVerifier(root_key).verify(certificate, now_ns=now_ns, canister_id=canister_id.bytes)

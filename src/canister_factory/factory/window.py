@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from canister_factory.ic.task_group import task_group
+
 T = TypeVar("T")
 
 
@@ -57,7 +59,8 @@ class Window:
     async def run(self, jobs: AsyncIterator[T], work: Callable[[T], Awaitable[None]]) -> None:
         """Does `work` for each job, at most `size` at once. A job is only asked for when there is a place for it.
 
-        The first failure cancels the rest and is raised as it is.
+        Raises:
+            Exception: the first failure of a job, or of what has the jobs, as it is; it cancels the rest.
         """
 
         async def one(job: T) -> None:
@@ -67,20 +70,11 @@ class Window:
                 self.leave()
 
         try:
-            async with asyncio.TaskGroup() as group:
+            async with task_group() as group:
                 await self.enter()
                 async for job in jobs:
                     group.create_task(one(job))
                     await self.enter()
                 self.leave()
-        except BaseExceptionGroup as failures:
-            raise _first(failures) from None
         finally:
             self.in_flight = 0  # places of tasks that were cancelled before they began
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure: BaseException = failures
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    return failure

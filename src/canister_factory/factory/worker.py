@@ -16,12 +16,14 @@ from canister_factory.contract.creation_models import (
     CreationStatus,
     DetailedCreationStatus,
     OpenRequest,
+    OpenRequestPage,
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.contract.pages import pages
 from canister_factory.factory.errors import FactoryError, LeaseLostError
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.patience import Sleep
+from canister_factory.factory.retry import Sleep
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.errors import IcError
 
@@ -68,7 +70,11 @@ class Worker:
             await self._sleep(self._idle_seconds)
 
     async def run_once(self) -> int:
-        """Runs every request that is open now and leased to nobody else; returns how many were completed."""
+        """Runs every request that is open now and leased to nobody else; returns how many were completed.
+
+        Raises:
+            CreationRefused, IcError: the open requests can't be listed.
+        """
         places = asyncio.Semaphore(self._parallel)
         completed = 0
 
@@ -102,17 +108,15 @@ class Worker:
         return await completed_by_another(self._orchestrator.backend, owner, error) is not None
 
     async def _open(self) -> AsyncIterator[OpenRequest]:
-        after: Principal | None = None
+        async def fetch(after: Principal | None) -> OpenRequestPage:
+            return await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
+
         worker = self._orchestrator.config.worker
-        while True:
-            page = await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
+        async for page in pages(fetch):
             for request in page.items:
                 taken = request.leased_until is not None and request.leased_until > self._clock_ns()
                 if not taken or request.worker == worker:
                     yield request
-            if page.next is None or page.next == after:  # a page that points to itself is the last
-                return
-            after = page.next
 
 
 async def completed_by_another(

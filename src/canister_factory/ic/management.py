@@ -6,7 +6,6 @@ Owns effective ids, and installing modules of any size. Does not offer what only
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Literal, TypeVar
@@ -16,7 +15,7 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import IcError, OutcomeUnknownError, ProtocolError
+from canister_factory.ic.errors import IcError, ProtocolError
 from canister_factory.ic.ic_py import CanisterId, as_principal
 from canister_factory.ic.management_types import (
     CanisterLogs,
@@ -34,6 +33,8 @@ from canister_factory.ic.management_types import (
     UpgradeOptions,
     UploadChunk,
 )
+from canister_factory.ic.task_group import task_group
+from canister_factory.ic.verdict import Verdict, verdict
 
 T = TypeVar("T")
 
@@ -222,24 +223,22 @@ class ManagementCanister:
                 done += len(wanted[digest])
                 report(done, total)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(_UPLOADS_IN_FLIGHT):
-                    group.create_task(worker())
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with task_group() as group:
+            for _ in range(_UPLOADS_IN_FLIGHT):
+                group.create_task(worker())
 
     async def _upload_one(self, canister: Principal, digest: bytes, chunk: bytes) -> None:
         for attempt in range(1, _UPLOAD_ATTEMPTS + 1):
             try:
-                if await self.upload_chunk(canister, chunk) != digest:
-                    raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
-                return
+                stored = await self.upload_chunk(canister, chunk)
             except IcError as error:
                 # A chunk is named by its content, so uploading it twice does no harm.
-                repeatable = error.retry_helps or isinstance(error, OutcomeUnknownError)
-                if attempt == _UPLOAD_ATTEMPTS or not repeatable:
+                if attempt == _UPLOAD_ATTEMPTS or verdict(error) is Verdict.FINAL:
                     raise
+                continue
+            if stored != digest:
+                raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
+            return
 
     # --- Calls ---
 

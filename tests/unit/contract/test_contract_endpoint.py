@@ -85,6 +85,48 @@ def test_a_method_that_the_contract_does_not_have_cannot_be_declared() -> None:
         BackendClient.method("no_such_method")
 
 
+async def test_what_may_be_repeated_goes_through_repeat_and_the_rest_is_sent_once() -> None:
+    repeated: list[tuple[str, Any]] = []
+
+    async def repeat(method: str, call: Any, *args: Any) -> Any:
+        repeated.append((method, args[0]))
+        await call(*args)
+        return await call(*args)
+
+    wire = Wire(BackendClient, "read_memory_chunk", Case("Ok", b"bytes"))
+    assert await BackendClient(wire, CANISTER, repeat=repeat).read_memory_chunk("m1", 3) == b"bytes"
+    wire = Wire(PersonalClient, "put_items", Case("Ok"))
+    await PersonalClient(wire, CANISTER, repeat=repeat).put_items(5, [])
+    assert wire.calls == [("update", "put_items", (5, []))] * 2
+    wire = Wire(PersonalClient, "delete_gallery", Case("Ok"))
+    await PersonalClient(wire, CANISTER, repeat=repeat).delete_gallery("g")
+    assert len(wire.calls) == 1
+    assert repeated == [("read_memory_chunk", CANISTER), ("put_items", CANISTER)]
+
+
+REPEATABLE = {
+    BackendClient: {
+        *("register", "register_capsule", "put_memory_upload_chunk"),
+        *("claim_creation", "renew_lease", "release_lease", "report_progress", "begin_export", "provision_canister"),
+        *("verify_creation", "complete_creation", "fail_creation"),
+    },
+    PersonalClient: {
+        *("register", "register_capsule", "put_memory_upload_chunk"),
+        *("begin_import", "put_memory_chunk", "put_memory_chunks", "put_items", "commit_memory", "commit_memories"),
+        *("remove_items", "finalize_import"),
+    },
+}
+"""Updates that may be sent again when their outcome is unknown. What adds or deletes something by itself isn't here."""
+
+
+@pytest.mark.parametrize("client", REPEATABLE, ids=lambda client: client.__name__)
+def test_every_query_may_be_repeated_and_only_these_updates(client: type[Client]) -> None:
+    names = [name for name in dir(client) if getattr(getattr(client, name), "__is_endpoint__", False)]
+    methods = [client.method(name) for name in names]
+    assert all(method.is_repeatable for method in methods if method.is_query)
+    assert {method.name for method in methods if not method.is_query and method.is_repeatable} == REPEATABLE[client]
+
+
 async def test_lists_of_models_travel() -> None:
     wire = Wire(PersonalClient, "put_memory_chunks", Case("Ok"))
     chunk = MemoryChunk(memory_id="m", index=1, bytes=b"ab", sha256=b"s" * 32)
@@ -149,8 +191,12 @@ async def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent() ->
         ({"ChecksumMismatch": {"what": "chunk 1", "expected": "aa", "actual": "bb"}}, "chunk 1 is bb, not aa", False),
         ({"ChunkConflict": {"memory_id": "m", "index": 2}}, "chunk 2 of memory m is there already", False),
         ({"MissingChunks": {"memory_id": "m", "missing": [1, 2]}}, "lacks 2 of its chunks: 1, 2", True),
-        ({"SessionExpired": {"session": 3, "expired_at": 9}}, "session 3 expired", True),
-        ({"Locked": {"reason": "moving", "until": 77}}, r"moving \(until 77", True),
+        (
+            {"SessionExpired": {"session": 3, "expired_at": 9}},
+            r"session 3 expired at 1970-01-01T00:00:00.000000009Z:",
+            True,
+        ),
+        ({"Locked": {"reason": "moving", "until": 77}}, r"moving \(until 1970-01-01T00:00:00.000000077Z\)", True),
         ({"Moved": {"personal_canister": str(CANISTER)}}, f"personal canister {CANISTER}", False),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from canister_factory.contract.memory_models import MemoryType, NewMemory, UploadSession
 from canister_factory.contract.upload import INLINE_BYTES, upload_memory
-from canister_factory.ic.errors import OutcomeUnknownError, TransportError
+from canister_factory.ic.errors import OutcomeUnknownError, RejectedError, TransportError
 
 MEMORY = NewMemory(memory_type=MemoryType.Document, name="file", content_type="application/octet-stream")
 
@@ -134,6 +134,19 @@ async def test_a_network_that_stays_down_is_an_error_not_a_loop() -> None:
     with pytest.raises(TransportError, match="broken"):
         await upload(canister, bytes(100), chunk_size=10)
     assert not canister.committed
+
+
+async def test_a_certified_rejection_ends_an_upload_at_once() -> None:
+    canister = Canister()
+
+    async def reject(upload_id: int, index: int, data: bytes, sha256: bytes) -> None:
+        canister.puts += 1
+        raise RejectedError(5, "out of cycles", certified=True)
+
+    canister.put_memory_upload_chunk = reject  # type: ignore[method-assign]
+    with pytest.raises(RejectedError, match="out of cycles"):
+        await upload(canister, bytes(100), chunk_size=10, window=1)
+    assert canister.puts == 1
 
 
 async def test_an_interrupted_upload_goes_on_with_what_is_missing() -> None:

@@ -15,7 +15,7 @@ from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import install_backend, is_backend, upgrade_backend
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Retry
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.identity import Identity
@@ -50,7 +50,7 @@ class Network:
 
 
 def personal(network: Any) -> PersonalCanister:
-    return PersonalCanister(network, ID, OWNER, Patience(FactoryConfig()))
+    return PersonalCanister(network, ID, OWNER, Retry(FactoryConfig()))
 
 
 def network(*others: Principal, **facts: Any) -> Any:
@@ -66,7 +66,7 @@ async def test_handed_over_is_what_the_owner_alone_controls_and_never_ones_own()
     assert not canister.is_handed_over(await canister.info())
     there.controllers = (OWNER,)
     assert canister.is_handed_over(await canister.info())
-    mine = PersonalCanister(there, ID, there.me, Patience(FactoryConfig()))
+    mine = PersonalCanister(there, ID, there.me, Retry(FactoryConfig()))
     there.controllers = (there.me,)
     assert not mine.is_handed_over(await mine.info())
 

@@ -13,22 +13,17 @@ from canister_factory.contract.creation_models import (
     ClaimRequest,
     CreationErrorKind,
     CreationLease,
-    DetailedCreationStatus,
     LeaseRef,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import LeaseLostError
 from canister_factory.factory.lease import Lease
-from canister_factory.factory.patience import Patience
+from canister_factory.factory.retry import Sleep
 from canister_factory.ic.errors import TransportError
-from support.patience_script import OWNER, Clock, refusal
-
-CREATION = DetailedCreationStatus.model_construct(owner=OWNER)
-CONFIG = FactoryConfig(lease_seconds=30, worker="worker one", backoff_seconds=1, attempts=3)
+from support.backend_script import OWNER, BackendScript, Clock, creation, refusal, run_on
 
 
-class Backend:
+class Backend(BackendScript):
     """The lease endpoints as a script: what each call does, and what it was asked. A call takes `takes` seconds."""
 
     def __init__(self, clock: Clock, takes: float = 0.0) -> None:
@@ -49,7 +44,7 @@ class Backend:
     async def claim_creation(self, request: ClaimRequest) -> CreationLease:
         self.claims.append(request)
         self._end()
-        return CreationLease.model_construct(lease=9, expires_at=0, creation=CREATION)
+        return CreationLease(lease=9, expires_at=0, creation=creation())
 
     async def renew_lease(self, ref: LeaseRef) -> int:
         self.renewed.append(ref)
@@ -65,19 +60,18 @@ class Backend:
         self._end()
 
 
-def lease_on(backend: Backend, config: FactoryConfig = CONFIG) -> Lease:
-    clock = backend.clock
-    patience = Patience(config, sleep=clock.sleep)
-    return Lease(backend, OWNER, config, patience, sleep=clock.sleep, clock=clock)  # type: ignore[arg-type]
+def lease_on(backend: Backend, sleep: Sleep | None = None) -> Lease:
+    settings = {"lease_seconds": 30, "worker": "worker one", "backoff_seconds": 1, "attempts": 3}
+    return Lease(run_on(backend, backend.clock, sleep=sleep, **settings))
 
 
-async def held(backend: Backend) -> Lease:
-    lease = lease_on(backend)
+async def held(backend: Backend, sleep: Sleep | None = None) -> Lease:
+    lease = lease_on(backend, sleep)
     await lease.claim()
     return lease
 
 
-async def forever() -> None:
+async def forever(seconds: float = 0) -> None:
     await asyncio.Event().wait()
 
 
@@ -87,7 +81,7 @@ async def forever() -> None:
 async def test_it_is_claimed_for_the_owner_and_this_worker_and_gives_the_creation() -> None:
     backend = Backend(Clock())
     lease = lease_on(backend)
-    assert await lease.claim() is CREATION
+    assert await lease.claim() == creation()
     assert backend.claims == [ClaimRequest(owner=OWNER, worker="worker one", duration_ns=30 * 10**9)]
     assert lease.ref == LeaseRef(owner=OWNER, lease=9)
 
@@ -210,6 +204,61 @@ async def test_a_defect_while_releasing_is_not_swallowed() -> None:
 # --- Guarding --------------------------------------------------------------------------------------------------------
 
 
+async def test_it_is_renewed_when_a_third_of_it_has_passed() -> None:
+    clock = Clock()
+    lease = await held(Backend(clock))
+
+    async def work() -> str:
+        while clock.now < 100:  # noqa: ASYNC110 - the lease's own sleeping moves the clock
+            await asyncio.sleep(0)
+        return "done"
+
+    assert await lease.guard(work) == "done"
+    assert set(clock.slept) == {10}
+    assert lease.remaining_seconds > 0
+
+
+async def test_work_is_cancelled_at_once_when_another_worker_has_the_lease() -> None:
+    backend, cancelled = Backend(Clock()), list[float]()
+    lease = await held(backend)
+    backend.outcomes = [None, refusal(CreationErrorKind.Busy, "replaced")]
+
+    async def work() -> None:
+        try:
+            await forever()
+        finally:
+            cancelled.append(backend.clock.now)
+
+    with pytest.raises(LeaseLostError, match="replaced"):
+        await lease.guard(work)
+    assert cancelled == [20]
+
+
+async def test_a_short_failure_to_renew_is_no_loss() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend)
+    backend.outcomes = [TransportError("down"), None]
+
+    async def work() -> str:
+        while backend.clock.now < 60:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return "done"
+
+    assert await lease.guard(work) == "done"
+
+
+async def test_a_refused_step_shows_that_the_lease_is_gone() -> None:
+    backend = Backend(Clock())
+    lease = await held(backend, forever)
+    backend.outcomes = [refusal(CreationErrorKind.Busy, "number 10 replaced it")]
+
+    async def work() -> None:
+        raise refusal(CreationErrorKind.Busy)
+
+    with pytest.raises(LeaseLostError, match="number 10"):
+        await lease.guard(work)
+
+
 async def test_the_work_s_own_failure_is_raised_and_no_renewal_is_left_behind() -> None:
     lease = await held(Backend(Clock()))
 
@@ -234,7 +283,7 @@ async def test_when_the_work_is_done_no_renewal_goes_on() -> None:
 
 async def test_a_cancelled_guard_cancels_its_work() -> None:
     backend = Backend(Clock())
-    lease = await held(backend)
+    lease = await held(backend, forever)
     ended: list[str] = []
 
     async def work() -> None:
@@ -243,7 +292,6 @@ async def test_a_cancelled_guard_cancels_its_work() -> None:
         finally:
             ended.append("cancelled")
 
-    lease._sleep = lambda seconds: forever()
     guarding = asyncio.ensure_future(lease.guard(work))
     for _ in range(3):
         await asyncio.sleep(0)
@@ -256,8 +304,7 @@ async def test_a_cancelled_guard_cancels_its_work() -> None:
 
 async def test_a_step_refused_as_busy_while_the_lease_is_ours_is_that_refusal() -> None:
     backend = Backend(Clock())
-    lease = await held(backend)
-    lease._sleep = lambda seconds: forever()
+    lease = await held(backend, forever)
 
     async def work() -> None:
         raise refusal(CreationErrorKind.Busy, "an earlier call is under way")
@@ -269,8 +316,7 @@ async def test_a_step_refused_as_busy_while_the_lease_is_ours_is_that_refusal() 
 
 async def test_a_step_refused_for_another_reason_asks_nothing_more() -> None:
     backend = Backend(Clock())
-    lease = await held(backend)
-    lease._sleep = lambda seconds: forever()
+    lease = await held(backend, forever)
 
     async def work() -> None:
         raise refusal(CreationErrorKind.ReserveInsufficient, "short")

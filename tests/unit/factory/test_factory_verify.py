@@ -54,7 +54,6 @@ async def judged(
         manifest_of(*source, **claims),
         by_key(*(source if listed is None else listed)),
         personal.target(entries_per_page=page),
-        personal.patience(),
         personal.root_key,
         personal.clock,
     )

@@ -1,0 +1,136 @@
+"""Reading the source: manifest entries in one consistent listing, records, and chunks checked by their SHA-256.
+
+Owns what is believed of the source. Does not own: what is done with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import LeaseRef
+from canister_factory.contract.manifest_models import (
+    CapsuleManifest,
+    ExportItem,
+    ItemRef,
+    ManifestPage,
+    MemoryManifest,
+)
+from canister_factory.contract.pages import pages
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import ExportError, SourceMovedError
+from canister_factory.factory.manifest import Entry, ItemKey, content_checksum
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+class Source:
+    """The capsule on the backend, as the holder of a lease reads it."""
+
+    def __init__(self, backend: BackendClient, lease: LeaseRef, config: FactoryConfig) -> None:
+        self._backend = backend
+        self._lease = lease
+        self._config = config
+
+    def __repr__(self) -> str:
+        return f"Source({self._lease.owner} on {self._backend.canister_id}, lease {self._lease.lease})"
+
+    async def freeze(self, *, lock: bool) -> CapsuleManifest:
+        """Records the manifest of this moment; with `lock` the owner's writes are refused until the lease ends."""
+        return await self._backend.begin_export(self._lease, lock)
+
+    async def entries(self, revision: int) -> dict[ItemKey, Entry]:
+        """All entries at this revision.
+
+        Raises:
+            SourceMovedError: the capsule is at another revision by now.
+        """
+
+        async def fetch(after: ItemRef | None) -> ManifestPage:
+            return await self._backend.list_export_entries(self._lease, after, self._config.entries_per_page)
+
+        entries: dict[ItemKey, Entry] = {}
+        async for page in pages(fetch):
+            if page.revision != revision:
+                raise SourceMovedError(
+                    f"the capsule moved from revision {revision} to {page.revision} while its entries were listed"
+                )
+            entries.update((entry.key, entry) for entry in map(Entry.of, page.entries))
+        return entries
+
+    async def items(self, keys: Sequence[ItemKey]) -> AsyncIterator[list[ExportItem]]:
+        """The records of these items in their order, in parts that fit a message.
+
+        Raises:
+            SourceMovedError: the source has one of them no more.
+        """
+
+        async def read(some: Sequence[ItemKey]) -> list[ExportItem]:
+            part = await self._backend.get_export_items(self._lease, [key.ref() for key in some])
+            if not part:
+                raise SourceMovedError(f"the source has no {some[0].kind.name} {some[0].id} any more")
+            return part
+
+        async for part in self._parts(keys, read):
+            yield part
+
+    async def memory_manifests(self, entries: Sequence[Entry]) -> AsyncIterator[MemoryManifest]:
+        """The chunk checksums of these memories in their order, checked against the entries.
+
+        Raises:
+            SourceMovedError: the source has one of them no more, or has another content.
+            ExportError: the source's checksums contradict each other.
+        """
+
+        async def read(some: Sequence[Entry]) -> list[MemoryManifest]:
+            ids = [entry.key.id for entry in some]
+            part = await self._backend.get_export_memory_manifests(self._lease, ids)
+            if not part:
+                raise SourceMovedError(f"the source has no content of memory {ids[0]} any more")
+            return part
+
+        described = iter(entries)
+        async for part in self._parts(entries, read):
+            for manifest, entry in zip(part, described, strict=False):
+                yield _checked(manifest, entry)
+
+    async def _parts(
+        self, wanted: Sequence[K], read: Callable[[Sequence[K]], Awaitable[list[R]]]
+    ) -> AsyncIterator[list[R]]:
+        """What `read` returns for all that is wanted, when an answer may cover only the first of what it is asked."""
+        position = 0
+        while position < len(wanted):
+            part = await read(wanted[position : position + self._config.items_per_message])
+            position += len(part)
+            yield part
+
+    async def chunk(self, memory_id: str, index: int, sha256: bytes) -> bytes:
+        """One chunk whose SHA-256 is `sha256`; read a second time when it isn't.
+
+        Raises:
+            ExportError: nor is it the second time.
+        """
+        actual = b""
+        for _ in range(2):
+            data = await self._backend.read_export_chunk(self._lease, memory_id, index)
+            actual = hashlib.sha256(data).digest()
+            if actual == sha256:
+                return data
+        raise ExportError(
+            f"chunk {index} of memory {memory_id} reads with SHA-256 {actual.hex()}, but the source's manifest says "
+            f"{sha256.hex()}; nothing of it was imported"
+        )
+
+
+def _checked(manifest: MemoryManifest, entry: Entry) -> MemoryManifest:
+    if manifest.memory_id != entry.key.id:
+        raise SourceMovedError(f"the source has no content of memory {entry.key.id} any more")
+    content = (manifest.final_checksum, manifest.total_size, manifest.chunk_size, manifest.total_chunks)
+    if content != entry.content or len(manifest.chunk_checksums) != manifest.total_chunks:
+        raise SourceMovedError(f"the manifest of memory {entry.key.id} isn't the one that its entry describes")
+    if content_checksum(manifest.chunk_checksums) != entry.content_checksum:
+        raise ExportError(f"the chunk checksums of memory {entry.key.id} don't add up to its content checksum")
+    return manifest

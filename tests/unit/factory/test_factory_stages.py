@@ -1,0 +1,153 @@
+"""The stages where the chain is not as usual: no release, a busy backend, a canister that was handed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.creation_models import (
+    CreationErrorKind,
+    CreationProgress,
+    CreationStatus,
+    DetailedCreationStatus,
+    LeaseRef,
+    ProvisionResult,
+    Release,
+    VerificationReport,
+)
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.contract.import_models import ImportLimits
+from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.factory.errors import InstallError, VerifyError
+from canister_factory.factory.events import StageStarted
+from canister_factory.factory.lease import Lease
+from canister_factory.factory.stages import DEFAULT_LIMITS, Stages
+from canister_factory.ic.errors import CanisterNotFoundError
+from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.identity import Identity
+from support.backend_script import OWNER, BackendScript, Clock, creation, refusal, run_on
+from support.personal_script import manifest_of
+
+CANISTER = Principal(bytes(7) + b"\x05\x01\x01")
+MANIFEST = manifest_of()
+
+
+class Backend(BackendScript):
+    """A backend that keeps what it is asked. Its creation's canister is the owner's alone already."""
+
+    identity = Identity.generate()
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.releases = [Release(module_hash=personal_wasm().module_hash, api_version="1", registered_at=0, note="")]
+        self.busy = 0
+        self.differences: list[str] = []
+        self.exists = True
+
+    async def canister_info(self, canister_id: Principal) -> CanisterInfo:
+        if not self.exists:
+            raise CanisterNotFoundError(str(canister_id))
+        return CanisterInfo((OWNER,), personal_wasm().module_hash)
+
+    async def begin_export(self, lease: LeaseRef, lock: bool) -> CapsuleManifest:
+        self.asked.append(("begin_export", lock))
+        return MANIFEST
+
+    async def list_releases(self) -> list[Release]:
+        self.asked.append("list_releases")
+        return self.releases
+
+    async def provision_canister(self, lease: LeaseRef) -> ProvisionResult:
+        self.asked.append("provision_canister")
+        if self.busy > 0:
+            self.busy -= 1
+            raise refusal(CreationErrorKind.Busy, "an earlier call is under way")
+        return ProvisionResult(canister_id=CANISTER, cycles=1, is_new=False)
+
+    async def renew_lease(self, lease: LeaseRef) -> int:
+        self.asked.append("renew_lease")
+        return 0
+
+    async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
+        self.asked.append((str(progress.stage), message))
+
+    async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
+        self.asked.append("verify_creation")
+        equal = not self.differences
+        return VerificationReport(matches=equal, source=MANIFEST, target=MANIFEST, differences=self.differences)
+
+    async def complete_creation(self, lease: LeaseRef) -> DetailedCreationStatus:
+        self.asked.append("complete_creation")
+        return creation(CreationStatus.Completed)
+
+
+def stages_on(backend: Backend, clock: Clock, **options: Any) -> Stages:
+    run = run_on(backend, clock, **options)
+    return Stages(run, creation(), Lease(run))
+
+
+def test_the_limits_of_a_personal_canister_are_the_contract_s_defaults() -> None:
+    hour_ns = 3_600_000_000_000
+    assert (
+        ImportLimits(max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=hour_ns)
+        == DEFAULT_LIMITS
+    )
+
+
+async def test_a_module_that_is_no_release_ends_the_stages_before_cycles_are_spent() -> None:
+    backend, clock, events = Backend(), Clock(), list[Any]()
+    backend.releases = []
+    stages = stages_on(backend, clock, emit=events.append)
+    with pytest.raises(InstallError, match="No cycles were spent"):
+        await stages.run()
+    assert stages.stage == CreationStatus.Creating
+    assert backend.asked == [("begin_export", False), "list_releases"]
+    started = [event.stage for event in events if isinstance(event, StageStarted)]
+    assert started == [CreationStatus.Exporting, CreationStatus.Creating]
+    assert clock.slept == []
+
+
+async def test_a_busy_backend_is_waited_for_while_the_lease_is_renewed() -> None:
+    backend, clock = Backend(), Clock()
+    backend.busy, backend.exists = 2, False
+    stages = stages_on(backend, clock, attempts=3, backoff_seconds=1)
+    with pytest.raises(CanisterNotFoundError):
+        await stages.run()
+    assert stages.canister_id == CANISTER
+    assert backend.asked[2:] == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
+    assert clock.slept == [2, 4]
+
+
+async def test_a_backend_that_stays_busy_ends_the_run_after_all_attempts() -> None:
+    backend, clock = Backend(), Clock()
+    backend.busy = 99
+    with pytest.raises(CreationRefused, match="an earlier call is under way"):
+        await stages_on(backend, clock, attempts=3, backoff_seconds=1).run()
+    assert backend.asked.count("provision_canister") == 3
+    assert clock.slept == [2, 4]
+
+
+async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() -> None:
+    backend = Backend()
+    outcome = await stages_on(backend, Clock()).run()
+    assert backend.asked[3:] == [
+        ("begin_export", True),
+        ("Verifying", "Comparing both sides."),
+        "verify_creation",
+        "renew_lease",
+        "complete_creation",
+    ]
+    assert outcome.creation == creation(CreationStatus.Completed)
+    assert outcome.controllers_after == {OWNER}
+    assert outcome.source_manifest == outcome.target_manifest == MANIFEST.manifest_hash
+
+
+async def test_what_differs_is_named_and_completes_nothing() -> None:
+    backend = Backend()
+    backend.differences = ["memory a", "gallery b"]
+    with pytest.raises(VerifyError, match="both sides differ: memory a; gallery b"):
+        await stages_on(backend, Clock()).run()
+    assert "complete_creation" not in backend.asked
