@@ -27,7 +27,7 @@ IN_PYTHON = {
     "cycles": {"contract.reserve_models": ["ReserveStatus"]},
     "registry": {"contract.backend_client": ["BackendClient"]},
     "export": {"factory.source": ["Source"], "factory.manifest": ["content_checksum"]},
-    "import": {"factory.copying": ["Copying"], "factory.importer": ["Importer"], "factory.target": ["Target"]},
+    "import": {"factory.copying": ["Copying"], "factory.copy_pass": ["CopyPass"], "factory.target": ["Target"]},
     "verify": {"factory.verify": ["verify"]},
     "canister operations": {"factory.canister": ["PersonalCanister"]},
     "orchestrator": {"factory.stages": ["Stages"], "factory.lease": ["Lease"]},

@@ -1,20 +1,23 @@
 """The copy of a capsule: passes while the owner may write, then one under the write lock, then the import's end.
 
-Owns how many passes there are, and which one is the last. Does not own: one pass (`importer`), and whether an import
-can go on or has to start over (`stages`).
+Owns how many passes there are, which one is the last, and how often progress is reported. Does not own: one pass
+(`copy_pass`), and whether an import can go on or has to start over (`stages`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from canister_factory.contract.manifest_models import CapsuleManifest
-from canister_factory.factory.events import PassDone
-from canister_factory.factory.importer import Importer, Moved, Report
+from canister_factory.factory.copy_pass import CopyPass, Moved
+from canister_factory.factory.events import PassDone, Transferred
 from canister_factory.factory.manifest import Entry, ItemKey
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target
+
+Report = Callable[[Transferred], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Copying:
         self._run = run
         self._source = source
         self._target = target
-        self._importer = Importer(run, source, target, report)
+        self._report = report
+        self._reported_at = run.clock()
         self._bytes_moved = 0
         self._seconds = 0.0
 
@@ -79,11 +83,19 @@ class Copying:
 
     async def _pass(self, number: int, *, lock: bool) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Moved]:
         started = self._run.clock()
+        copy_pass = CopyPass(self._run, self._source, self._target, self._on_progress)
         manifest = await self._source.freeze(lock=lock)
         entries = await self._source.entries(manifest.revision)
-        moved = await self._importer.copy(entries)
+        moved = await copy_pass.copy(entries)
         seconds = self._run.clock() - started
         self._bytes_moved += moved.bytes
         self._seconds += seconds
         self._run.emit(PassDone(number, moved.bytes, moved.items, moved.removed, lock, seconds))
         return manifest, entries, moved
+
+    async def _on_progress(self, transferred: Transferred, *, last: bool) -> None:
+        """Every progress is an event; a report is an update call, made now and then and at a pass's end."""
+        self._run.emit(transferred)
+        if last or self._run.clock() - self._reported_at >= self._run.config.progress_seconds:
+            self._reported_at = self._run.clock()
+            await self._report(transferred)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canister_factory.factory.importer import difference
+from canister_factory.factory.difference import difference
 from canister_factory.factory.manifest import Entry, ItemKey, Kind
 from canister_factory.factory.target import Pending
 

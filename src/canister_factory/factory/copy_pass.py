@@ -1,0 +1,196 @@
+"""One copying pass: what the target lacks is read from the source, checked and stored, many messages at a time.
+
+Owns the work and what it counts. Does not own: what there is to do (`difference`), when passes happen (`copying`), and
+believing the result (`verify`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from canister_factory.contract.import_models import MemoryChunk
+from canister_factory.contract.manifest_models import MemoryManifest
+from canister_factory.factory.difference import difference
+from canister_factory.factory.events import Transferred
+from canister_factory.factory.manifest import Entry, ItemKey, Kind, key_of
+from canister_factory.factory.run import Run
+from canister_factory.factory.source import Source
+from canister_factory.factory.target import NOTHING, Pending, Target
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkJob:
+    """One chunk to move; `size` in bytes."""
+
+    memory_id: str
+    index: int
+    size: int
+    sha256: bytes
+
+
+@dataclass(slots=True)
+class Moved:
+    """What a pass did."""
+
+    bytes: int = 0
+    items: int = 0
+    removed: int = 0
+
+
+class OnProgress(Protocol):
+    """Told how far a pass is; with `last`, at its end."""
+
+    def __call__(self, transferred: Transferred, *, last: bool) -> Awaitable[None]:
+        """Returns when the pass may go on."""
+
+
+class CopyPass:
+    """One pass from a source into a personal canister's import session: `copy` is called once."""
+
+    def __init__(self, run: Run, source: Source, target: Target, on_progress: OnProgress) -> None:
+        self._run = run
+        self._source = source
+        self._target = target
+        self._on_progress = on_progress
+        self._throttled_seen = run.agent.transport.throttled
+        self._moved = Moved()
+        self._pending: dict[str, Pending] = {}
+        self._with_content: set[ItemKey] = set()
+        self._bytes_done = self._bytes_total = self._items_done = self._items_total = 0
+        # The memories on their way, by id: their chunks, and how many of these aren't in the target yet.
+        self._manifests: dict[str, MemoryManifest] = {}
+        self._missing: dict[str, int] = {}
+        self._to_commit: list[MemoryManifest] = []
+
+    def __repr__(self) -> str:
+        return f"CopyPass({self._source} to {self._target}, {self._run.window})"
+
+    async def copy(self, entries: Mapping[ItemKey, Entry]) -> Moved:
+        """Makes the target equal to these entries of the source. What is there already isn't sent again.
+
+        Raises:
+            ExportError: the source's data can't be read, or aren't what its manifest says.
+            CapsuleRefused: the target refused what was sent.
+            CreationRefused: the backend refused a step.
+            IcError: a call failed for good, or more often than it may be repeated.
+        """
+        self._pending = await self._target.pending()
+        todo = difference(entries, await self._target.entries(), self._pending)
+        self._moved.removed = len(todo.removed)
+        self._with_content = {entry.key for entry in todo.contents}
+        self._bytes_total = sum(entry.size for entry in entries.values())
+        self._bytes_done = self._bytes_total - sum(entry.size for entry in todo.contents)
+        self._items_total = len(entries)
+        self._items_done = len(entries) - len(self._with_content.union(todo.records))
+        if todo.removed:
+            await self._target.remove(todo.removed)
+            for key in todo.removed:
+                self._pending.pop(key.id, None)
+        # The capsule itself comes first, everything belongs to it; then memories, since galleries refer to them.
+        await self._put_records(todo.records)
+        await self._run.window.run(self._batches(todo.contents), self._move)
+        await self._commit(everything=True)
+        await self._tell(last=True)
+        return self._moved
+
+    async def _put_records(self, keys: Sequence[ItemKey]) -> None:
+        async for items in self._source.items(keys):
+            await self._target.put(items)
+            self._moved.items += len(items)
+            self._items_done += sum(item not in self._with_content for item in map(key_of, items))
+
+    async def _batches(self, contents: Sequence[Entry]) -> AsyncIterator[list[ChunkJob]]:
+        """The chunks that are missing, in batches that fit a message; manifests are read as the work gets there."""
+        batch: list[ChunkJob] = []
+        size = 0
+        async for manifest in self._source.memory_manifests(contents):
+            for job in await self._find_missing(manifest):
+                full = (
+                    size + job.size > self._run.config.max_message_bytes
+                    or len(batch) >= self._run.config.max_message_chunks
+                )
+                if batch and full:
+                    yield batch
+                    batch, size = [], 0
+                batch.append(job)
+                size += job.size
+        if batch:
+            yield batch
+
+    async def _find_missing(self, manifest: MemoryManifest) -> list[ChunkJob]:
+        """The chunks of a memory that the target doesn't have. Chunks that it has of an earlier content are dropped."""
+        begun = self._pending.get(manifest.memory_id, NOTHING)
+        sums = dict(enumerate(manifest.chunk_checksums))
+        if any(sums.get(index) != sha256 for index, sha256 in begun.chunks.items()):
+            key = ItemKey(Kind.MEMORY, manifest.memory_id)
+            await self._target.remove([key])
+            async for items in self._source.items([key]):
+                await self._target.put(items)
+            begun = NOTHING
+        jobs = [job for job in _jobs(manifest) if job.index not in begun.chunks]
+        self._bytes_done += manifest.total_size - sum(job.size for job in jobs)
+        self._manifests[manifest.memory_id] = manifest
+        self._missing[manifest.memory_id] = len(jobs)
+        if not jobs:
+            self._content_complete(manifest.memory_id)
+        return jobs
+
+    async def _move(self, batch: list[ChunkJob]) -> None:
+        chunks = [
+            MemoryChunk(
+                memory_id=job.memory_id,
+                index=job.index,
+                bytes=await self._source.chunk(job.memory_id, job.index, job.sha256),
+                sha256=job.sha256,
+            )
+            for job in batch
+        ]
+        await self._target.put_chunks(chunks)
+        for job in batch:
+            self._moved.bytes += job.size
+            self._bytes_done += job.size
+            self._missing[job.memory_id] -= 1
+            if self._missing[job.memory_id] == 0:
+                self._content_complete(job.memory_id)
+        throttled = self._run.agent.transport.throttled
+        if throttled != self._throttled_seen:
+            self._throttled_seen = throttled
+            self._run.window.pressure()
+        await self._commit()
+        await self._tell()
+
+    async def _commit(self, *, everything: bool = False) -> None:
+        """Commits memories whose chunks are all there, a message's worth at a time."""
+        while self._to_commit:
+            part: list[MemoryManifest] = []
+            chunks = 0
+            for manifest in self._to_commit[: self._run.config.items_per_message]:
+                if part and chunks + manifest.total_chunks > self._run.config.commit_chunks_per_message:
+                    break
+                part.append(manifest)
+                chunks += manifest.total_chunks
+            full = len(part) < len(self._to_commit) or len(part) == self._run.config.items_per_message
+            if not (full or everything):
+                return
+            del self._to_commit[: len(part)]
+            await self._target.commit(part)
+            self._items_done += len(part)
+
+    def _content_complete(self, memory_id: str) -> None:
+        """All chunks of a memory are in the target: it may be committed."""
+        del self._missing[memory_id]
+        self._to_commit.append(self._manifests.pop(memory_id))
+
+    async def _tell(self, *, last: bool = False) -> None:
+        window = self._run.window.size
+        await self._on_progress(
+            Transferred(self._bytes_done, self._bytes_total, self._items_done, self._items_total, window), last=last
+        )
+
+
+def _jobs(manifest: MemoryManifest) -> Iterable[ChunkJob]:
+    for index, sha256 in enumerate(manifest.chunk_checksums):
+        size = min(manifest.chunk_size, manifest.total_size - index * manifest.chunk_size)
+        yield ChunkJob(manifest.memory_id, index, size, sha256)

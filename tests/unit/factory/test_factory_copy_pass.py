@@ -1,0 +1,69 @@
+"""One copying pass: what is sent, in what portions, and what slows it down."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from canister_factory.factory.copy_pass import CopyPass, Moved
+from canister_factory.factory.events import Transferred
+from canister_factory.factory.target import Pending
+from support.backend_script import Clock, run_on
+from support.copy_script import SHA256, CapsuleToCopy
+
+
+class Watched:
+    """A pass over a capsule of so many memories; keeps what it tells, and its window."""
+
+    def __init__(self, memories: int, **config: Any) -> None:
+        self.capsule = CapsuleToCopy(writes=0)
+        self.capsule.begun = True
+        for _ in range(memories):
+            self.capsule.write()
+        self.transport = SimpleNamespace(throttled=7)
+        self.run = run_on(SimpleNamespace(transport=self.transport), Clock(), **config)
+        self.told: list[tuple[Transferred, bool]] = []
+
+    async def copy(self) -> Moved:
+        async def on_progress(transferred: Transferred, *, last: bool) -> None:
+            self.told.append((transferred, last))
+
+        both: Any = self.capsule
+        return await CopyPass(self.run, both, both, on_progress).copy(self.capsule.held)
+
+
+async def test_chunks_travel_as_many_at_once_as_a_message_may_have_and_memories_are_committed() -> None:
+    watched = Watched(5, max_message_chunks=2, items_per_message=4)
+    assert await watched.copy() == Moved(bytes=20, items=0, removed=0)
+    assert [len(chunks) for chunks in watched.capsule.sent] == [2, 2, 1]
+    assert [len(memories) for memories in watched.capsule.commits] == [4, 1]
+    assert watched.capsule.arrived == watched.capsule.held
+
+
+async def test_a_message_has_no_more_bytes_than_it_may() -> None:
+    watched = Watched(260, max_message_bytes=1_000, max_message_chunks=2_000)
+    await watched.copy()
+    assert [4 * len(chunks) for chunks in watched.capsule.sent] == [1_000, 40]
+
+
+async def test_a_chunk_that_the_target_has_is_not_sent_again() -> None:
+    watched = Watched(2)
+    watched.capsule.begun_memories = {"m0": Pending(True, {0: SHA256})}
+    assert (await watched.copy()).bytes == 4
+    assert watched.capsule.sent == [[("m1", 0)]]
+    assert watched.capsule.arrived == watched.capsule.held
+    assert watched.told[-1] == (Transferred(8, 8, 2, 2, watched.run.window.size), True)
+
+
+async def test_a_message_that_the_network_throttled_halves_the_window_once() -> None:
+    watched = Watched(2, max_message_chunks=1, start_window=1, max_window=8)
+    watched.run.window.size = 8
+    watched.capsule.on_chunks = lambda: setattr(watched.transport, "throttled", 8)
+    await watched.copy()
+    assert watched.told[0][0].window == watched.told[-1][0].window == 4
+
+
+async def test_without_throttling_the_window_stays() -> None:
+    watched = Watched(2, max_message_chunks=1)
+    await watched.copy()
+    assert {transferred.window for transferred, _ in watched.told} == {10}
