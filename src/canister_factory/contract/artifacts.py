@@ -37,7 +37,8 @@ class WasmModule:
 def directory() -> Path:
     """Where the artifacts are: inside the package when it is installed, `canisters/dist` in the project's checkout.
 
-    Raises `ArtifactError` when they are in neither place.
+    Raises:
+        ArtifactError: they are in neither place.
     """
     candidates = [_HERE / "artifacts", *(parent / "canisters" / "dist" for parent in _HERE.parents[2:3])]
     for candidate in candidates:
@@ -60,7 +61,11 @@ def _checksums() -> dict[str, str]:
 
 @cache
 def _read(name: str) -> bytes:
-    """A file of the artifacts. Raises `ArtifactError` when it is missing or isn't what SHA256SUMS says."""
+    """A file of the artifacts.
+
+    Raises:
+        ArtifactError: it is missing or isn't what SHA256SUMS says.
+    """
     path = directory() / name
     expected = _checksums().get(name)
     if expected is None:
@@ -81,24 +86,40 @@ def _module(name: str) -> WasmModule:
 
 
 def personal_wasm() -> WasmModule:
-    """The personal canister's module. Raises `ArtifactError`."""
+    """The personal canister's module.
+
+    Raises:
+        ArtifactError: it is missing, or isn't what SHA256SUMS says.
+    """
     return _module("personal")
 
 
 def backend_wasm() -> WasmModule:
-    """The backend's module. Raises `ArtifactError`."""
+    """The backend's module.
+
+    Raises:
+        ArtifactError: it is missing, or isn't what SHA256SUMS says.
+    """
     return _module("backend")
 
 
 @cache
 def personal_interface() -> Interface:
-    """The personal canister's contract, parsed. Raises `ArtifactError`."""
+    """The personal canister's contract, parsed.
+
+    Raises:
+        ArtifactError: it is missing, or isn't what SHA256SUMS says.
+    """
     return parse_did(_read("personal.did").decode())
 
 
 @cache
 def backend_interface() -> Interface:
-    """The backend's contract, parsed. Raises `ArtifactError`."""
+    """The backend's contract, parsed.
+
+    Raises:
+        ArtifactError: it is missing, or isn't what SHA256SUMS says.
+    """
     return parse_did(_read("backend.did").decode())
 
 

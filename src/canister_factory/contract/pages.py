@@ -23,7 +23,10 @@ P = TypeVar("P", bound=Page)
 async def pages(fetch: Callable[[Any], Awaitable[P]]) -> AsyncIterator[P]:
     """All pages in order. `fetch` gets the `next` of the page before, first `None`.
 
-    A page that points to itself is the last. Raises what `fetch` raises.
+    A page that points to itself is the last.
+
+    Raises:
+        Exception: what `fetch` raises.
     """
     after = None
     while True:

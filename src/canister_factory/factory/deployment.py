@@ -50,6 +50,10 @@ async def deploy_backend(
     """Creates and installs a backend with the agent's identity as controller, and so as its first admin.
 
     Test networks only: `provisional_create_canister_with_cycles` makes cycles out of nothing, and mainnet rejects it.
+
+    Raises:
+        RejectedError: the network doesn't create canisters this way.
+        IcError: the network failed.
     """
     canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
     await install_backend(agent, canister_id, init or BackendInit(operators=operators))
@@ -59,7 +63,9 @@ async def deploy_backend(
 async def install_backend(agent: Agent, canister_id: Principal, init: BackendInit) -> bool:
     """Installs the bundled backend into an empty canister; returns False when it runs there already.
 
-    Raises `InstallError` when the canister is another identity's, or runs any other module.
+    Raises:
+        InstallError: the canister is another identity's, or runs any other module.
+        IcError: the network failed, or rejected the installation.
     """
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
@@ -79,7 +85,10 @@ async def install_backend(agent: Agent, canister_id: Principal, init: BackendIni
 async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
     """Upgrades a backend to the bundled module; its memory is kept, as Motoko's enhanced orthogonal persistence needs.
 
-    Raises `InstallError` when the canister is another identity's, is empty, or isn't a backend.
+    Raises:
+        InstallError: the canister is another identity's, is empty, or isn't a backend; or it runs another module after
+            the upgrade.
+        IcError: the network failed, or rejected the upgrade.
     """
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
@@ -110,13 +119,22 @@ async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
 
 
 async def is_backend(agent: Agent, canister_id: Principal) -> bool:
-    """Whether a canister's certified interface is a backend's, of whatever version or build."""
+    """Whether a canister's certified interface is a backend's, of whatever version or build.
+
+    Raises:
+        IcError: the interface can't be read.
+    """
     interface = await agent.metadata(canister_id, "candid:service")
     return interface is not None and b"add_operator" in interface
 
 
 async def register_release(backend: BackendClient, module: WasmModule | None = None, note: str = "") -> WasmModule:
-    """Approves a module for personal canisters, the bundled one unless given; as an admin. Does nothing if it is."""
+    """Approves a module for personal canisters, the bundled one unless given; as an admin. Does nothing if it is.
+
+    Raises:
+        CreationRefused: the caller isn't an admin.
+        IcError: the network failed.
+    """
     module = module or personal_wasm()
     if module.module_hash not in {release.module_hash for release in await backend.list_releases()}:
         await backend.register_release(
@@ -126,12 +144,21 @@ async def register_release(backend: BackendClient, module: WasmModule | None = N
 
 
 async def fund(agent: Agent, backend_id: Principal, cycles: int) -> None:
-    """Adds cycles to the backend's balance, which its reserve is part of. Test networks only."""
+    """Adds cycles to the backend's balance, which its reserve is part of. Test networks only.
+
+    Raises:
+        RejectedError: the network doesn't add cycles this way.
+        IcError: the network failed.
+    """
     await ManagementCanister(agent).provisional_top_up_canister(backend_id, cycles)
 
 
 async def _controlled(agent: Agent, canister_id: Principal) -> CanisterInfo:
-    """Certified facts about a canister. Raises `InstallError` unless the agent's identity controls it."""
+    """Certified facts about a canister that the agent's identity controls.
+
+    Raises:
+        InstallError: others control it.
+    """
     info = await agent.canister_info(canister_id)
     caller = Principal(agent.identity.sender().bytes)
     if caller not in info.controllers:

@@ -112,7 +112,11 @@ class Lease:
             await asyncio.gather(task, renewal, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """Renews until the creation is over; raises when the lease is lost."""
+        """Renews until the creation is over.
+
+        Raises:
+            LeaseLostError: the lease is lost.
+        """
         while True:
             await self._run.sleep(self._run.config.lease_seconds / 3)
             try:

@@ -44,13 +44,15 @@ class Retry:
         self._on_pressure = on_pressure
 
     def __repr__(self) -> str:
-        return f"Retry(attempts={self._config.attempts})"
+        return f"Retry({self._config.attempts} attempts)"
 
     async def __call__(self, method: str, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of the first attempt that has one. `method` names the call for who watches.
 
-        The call must be one that may be repeated, since earlier attempts may still be executed. Raises what the last
-        attempt raised.
+        The call must be one that may be repeated, since earlier attempts may still be executed.
+
+        Raises:
+            Exception: what the last attempt raised; no failure but a passing one has another attempt after it.
         """
         for attempt in range(1, self._config.attempts + 1):
             try:

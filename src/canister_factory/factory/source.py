@@ -39,7 +39,11 @@ class Source:
         return f"Source({self._lease.owner} on {self._backend.canister_id}, lease {self._lease.lease})"
 
     async def freeze(self, *, lock: bool) -> CapsuleManifest:
-        """Records the manifest of this moment; with `lock` the owner's writes are refused until the lease ends."""
+        """Records the manifest of this moment; with `lock` the owner's writes are refused until the lease ends.
+
+        Raises:
+            CreationRefused: the lease is lost, or the creation isn't in progress.
+        """
         return await self._backend.begin_export(self._lease, lock)
 
     async def entries(self, revision: int) -> dict[ItemKey, Entry]:

@@ -58,7 +58,7 @@ class Worker:
         self._clock_ns = clock_ns or (lambda: orchestrator.agent.clock())  # leases end by the network's time
 
     def __repr__(self) -> str:
-        return f"Worker({self._orchestrator}, parallel={self._parallel})"
+        return f"Worker({self._orchestrator}, {self._parallel} at once)"
 
     async def run(self) -> None:
         """Works until cancelled; network failures are waited out."""

@@ -120,4 +120,4 @@ async def test_with_one_attempt_nothing_is_tried_again() -> None:
 
 
 def test_its_repr_shows_the_number_of_attempts() -> None:
-    assert repr(retry(Clock())) == "Retry(attempts=3)"
+    assert repr(retry(Clock())) == "Retry(3 attempts)"
