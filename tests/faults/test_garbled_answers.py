@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.contract.admin_models import NumberedPageRequest
 from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest
-from canister_factory.contract.reserve_models import NumberedPageRequest
 from canister_factory.factory.deployment import fund
 from canister_factory.ic.identity import Identity
 from support.creation_contents import pattern, read_back

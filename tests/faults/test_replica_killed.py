@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from canister_factory.contract.admin_models import NumberedPageRequest
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, OwnerPageRequest
 from canister_factory.contract.memory_models import UploadRequest
-from canister_factory.contract.reserve_models import NumberedPageRequest
 from canister_factory.factory.events import Transferred
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError

@@ -19,13 +19,13 @@ from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.progress import EventLines
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
     CreationStatus,
 )
-from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.events import Event, StageDone
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError

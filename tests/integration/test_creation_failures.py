@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from canister_factory.contract.admin_models import NotificationKind, NumberedPageRequest
 from canister_factory.contract.artifacts import WasmModule, personal_wasm
 from canister_factory.contract.creation_models import (
     CreationErrorKind,
@@ -16,7 +17,6 @@ from canister_factory.contract.creation_models import (
     OwnerPageRequest,
 )
 from canister_factory.contract.memory_models import PageRequest
-from canister_factory.contract.reserve_models import NotificationKind, NumberedPageRequest
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreationFailedError
 from canister_factory.factory.orchestrator import Orchestrator

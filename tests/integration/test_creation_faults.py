@@ -21,7 +21,6 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.contract.import_models import PersonalInit
-from canister_factory.factory import canister as canister_module
 from canister_factory.factory import stages as stages_module
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError
 from canister_factory.factory.events import (
@@ -29,6 +28,7 @@ from canister_factory.factory.events import (
     StageStarted,
     Transferred,
 )
+from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.retry import Retry
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
@@ -304,7 +304,7 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     assert created is not None
     assert created.canister_id is not None
     retry = Retry(world.orchestrator().config)
-    personal = canister_module.PersonalCanister(world.operator, created.canister_id, world.owner_id, retry)
+    personal = PersonalCanister(world.operator, created.canister_id, world.owner_id, retry)
     await personal.clean_up()
     with pytest.raises(IcError, match="does not exist"):
         await personal.info()

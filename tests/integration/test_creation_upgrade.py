@@ -12,11 +12,11 @@ import pytest
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import backend_interface, backend_wasm, personal_interface, personal_wasm
 from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest
 from canister_factory.contract.import_models import ImportLimits, PersonalInit
 from canister_factory.contract.memory_models import PageRequest
-from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.events import PassDone, Retrying, Transferred
 from canister_factory.factory.verify import check_certificate
 from canister_factory.ic.agent import Agent

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.reserve_models import BackendInit
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity

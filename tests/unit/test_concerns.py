@@ -24,12 +24,12 @@ ORCHESTRATOR = f"{PACKAGE}.factory.orchestrator"
 
 IN_PYTHON = {
     "types": {"contract.creation_models": ["DetailedCreationStatus", "CreationStatus", "LeaseRef"]},
-    "cycles": {"contract.reserve_models": ["ReserveStatus"]},
+    "cycles": {"contract.admin_models": ["ReserveStatus"]},
     "registry": {"contract.backend_client": ["BackendClient"]},
     "export": {"factory.source": ["Source"], "factory.manifest": ["content_checksum"]},
     "import": {"factory.copying": ["Copying"], "factory.copy_pass": ["CopyPass"], "factory.target": ["Target"]},
     "verify": {"factory.verify": ["verify"]},
-    "canister operations": {"factory.canister": ["PersonalCanister"]},
+    "canister operations": {"factory.personal_canister": ["PersonalCanister"]},
     "orchestrator": {"factory.stages": ["Stages"], "factory.lease": ["Lease"]},
 }
 """Where each concern is, below the orchestrator: modules, and what they offer that does the job."""

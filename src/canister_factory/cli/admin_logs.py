@@ -15,9 +15,9 @@ from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import PRINCIPAL
 from canister_factory.cli.results import done, duration, listing, moment, record
 from canister_factory.cli.roles import Role
+from canister_factory.contract.admin_models import NumberedPageRequest
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
-from canister_factory.contract.reserve_models import NumberedPageRequest
 from canister_factory.ic.foreign_text import quoted
 
 

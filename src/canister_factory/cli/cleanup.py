@@ -1,6 +1,6 @@
 """`cleanup OWNER`: deletes what a failed creation left behind, so that its owner may begin anew.
 
-Owns the order: the canister first, the record of it last. Does not own: deleting (`factory.canister`).
+Owns the order: the canister first, the record of it last. Does not own: deleting (`factory.personal_canister`).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from canister_factory.cli.roles import Role, note_missing_role
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError, RejectedError

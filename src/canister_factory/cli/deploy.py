@@ -27,9 +27,9 @@ from canister_factory.cli.options import (
 )
 from canister_factory.cli.parameters import CommonArgument
 from canister_factory.cli.progress import step
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
     fund,

@@ -11,11 +11,11 @@ from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.backend_check import why_no_backend
 from canister_factory.cli.results import Check, Verdict
+from canister_factory.contract.admin_models import AlertLevel
 from canister_factory.contract.artifacts import API_VERSION, backend_wasm, compatible, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.contract.reserve_models import AlertLevel
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.foreign_text import quoted

@@ -20,8 +20,8 @@ from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
 from canister_factory.cli.results import done, duration, listing, moment, record
 from canister_factory.cli.roles import Role
+from canister_factory.contract.admin_models import NumberedPageRequest, ReserveSettings, ReserveStatus
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.reserve_models import NumberedPageRequest, ReserveSettings, ReserveStatus
 from canister_factory.factory.deployment import fund
 from canister_factory.ic.foreign_text import quoted
 

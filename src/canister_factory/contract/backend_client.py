@@ -11,6 +11,16 @@ from __future__ import annotations
 from canister_factory.candid.binding import Nat, Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import (
+    ConsumptionPage,
+    ConsumptionReport,
+    ErrorLogPage,
+    ErrorRate,
+    NotificationPage,
+    NumberedPageRequest,
+    ReserveSettings,
+    ReserveStatus,
+)
 from canister_factory.contract.artifacts import backend_interface
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.creation_models import (
@@ -38,16 +48,6 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
-from canister_factory.contract.reserve_models import (
-    ConsumptionPage,
-    ConsumptionReport,
-    ErrorLogPage,
-    ErrorRate,
-    NotificationPage,
-    NumberedPageRequest,
-    ReserveSettings,
-    ReserveStatus,
-)
 
 
 class BackendClient(CapsuleClient):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import (
     API_VERSION,
     WasmModule,
@@ -20,7 +21,6 @@ from canister_factory.contract.artifacts import (
 )
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import NewRelease
-from canister_factory.contract.reserve_models import BackendInit
 from canister_factory.factory.errors import InstallError
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.facts import CanisterInfo

@@ -19,7 +19,6 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
 from canister_factory.contract.manifest_models import CapsuleManifest
-from canister_factory.factory.canister import PersonalCanister
 from canister_factory.factory.config import NS_PER_SECOND
 from canister_factory.factory.copying import Copied, Copying
 from canister_factory.factory.errors import InstallError, VerifyError
@@ -32,6 +31,7 @@ from canister_factory.factory.events import (
     Verified,
 )
 from canister_factory.factory.lease import Lease
+from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target

@@ -1,6 +1,7 @@
 """A personal canister during its import: what it has already, and what is put into it within a session.
 
-Owns the import session. Does not own: what should be there (`difference`), installing and handing over (`canister`).
+Owns the import session. Does not own: what should be there (`difference`), installing and handing over
+(`personal_canister`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from canister_factory.cli import output
 from canister_factory.cli.backend import PAGE_ITEMS, follow
 from canister_factory.cli.errors import CommandError, InputError
 from canister_factory.cli.results import Check, Verdict, checks, confirm, duration, listing, moment
-from canister_factory.contract.reserve_models import ErrorRate
+from canister_factory.contract.admin_models import ErrorRate
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -21,6 +22,8 @@ from canister_factory.contract.import_models import MemoryChunk
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.contract.person_models import PersonRef
 
+P = ParamSpec("P")
+R = TypeVar("R")
 CANISTER = Principal(b"\x00" * 8 + b"\x01\x01")
 
 
@@ -88,10 +91,10 @@ def test_a_method_that_the_contract_does_not_have_cannot_be_declared() -> None:
 async def test_what_may_be_repeated_goes_through_repeat_and_the_rest_is_sent_once() -> None:
     repeated: list[tuple[str, Any]] = []
 
-    async def repeat(method: str, call: Any, *args: Any) -> Any:
+    async def repeat(method: str, call: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         repeated.append((method, args[0]))
-        await call(*args)
-        return await call(*args)
+        await call(*args, **kwargs)
+        return await call(*args, **kwargs)
 
     wire = Wire(BackendClient, "read_memory_chunk", Case("Ok", b"bytes"))
     assert await BackendClient(wire, CANISTER, repeat=repeat).read_memory_chunk("m1", 3) == b"bytes"
@@ -104,7 +107,7 @@ async def test_what_may_be_repeated_goes_through_repeat_and_the_rest_is_sent_onc
     assert repeated == [("read_memory_chunk", CANISTER), ("put_items", CANISTER)]
 
 
-REPEATABLE = {
+REPEATABLE: dict[type[Client], set[str]] = {
     BackendClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("claim_creation", "renew_lease", "release_lease", "report_progress", "begin_export", "provision_canister"),

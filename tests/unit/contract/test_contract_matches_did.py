@@ -13,13 +13,13 @@ from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVaria
 from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.types import Func, Type, Variant, resolve
 from canister_factory.contract import (
+    admin_models,
     capsule_models,
     creation_models,
     import_models,
     manifest_models,
     memory_models,
     person_models,
-    reserve_models,
 )
 from canister_factory.contract.clients import BackendClient, CapsuleClient, PersonalClient
 from canister_factory.contract.endpoint import Client
@@ -31,7 +31,7 @@ MODULES: list[ModuleType] = [
     manifest_models,
     memory_models,
     person_models,
-    reserve_models,
+    admin_models,
 ]
 # Parts of a larger type in the `.did`, which have a name in Python only.
 UNNAMED = {
@@ -59,13 +59,13 @@ UNNAMED = {
 
 
 def models() -> dict[str, type]:
-    found: dict[str, type] = {}
+    models: dict[str, type] = {}
     for module in MODULES:
         for name, cls in inspect.getmembers(module, inspect.isclass):
             if issubclass(cls, CandidModel | CandidVariant | CandidEnum) and cls.__module__ == module.__name__:
-                assert name not in found, f"{name} is declared twice"
-                found[name] = cls
-    return found
+                assert name not in models, f"{name} is declared twice"
+                models[name] = cls
+    return models
 
 
 @pytest.fixture(scope="module")
@@ -162,5 +162,5 @@ def test_the_shared_parts_of_both_did_files_are_the_same_text(repository: Path, 
 
 
 def test_the_init_arguments_have_models(backend: Interface, personal: Interface) -> None:
-    assert types_equal(backend.init_args[0], candid_type(reserve_models.BackendInit | None))
+    assert types_equal(backend.init_args[0], candid_type(admin_models.BackendInit | None))
     assert types_equal(personal.init_args[0], candid_type(import_models.PersonalInit))

@@ -13,7 +13,7 @@ from support.copy_script import SHA256, CapsuleToCopy
 
 
 class Watched:
-    """A pass over a capsule of so many memories; keeps what it tells, and its window."""
+    """A pass over a capsule of so many memories; keeps its progress, and its window."""
 
     def __init__(self, memories: int, **config: Any) -> None:
         self.capsule = CapsuleToCopy(writes=0)
@@ -22,11 +22,11 @@ class Watched:
             self.capsule.write()
         self.transport = SimpleNamespace(throttled=7)
         self.run = run_on(SimpleNamespace(transport=self.transport), Clock(), **config)
-        self.told: list[tuple[Transferred, bool]] = []
+        self.progress: list[tuple[Transferred, bool]] = []
 
     async def copy(self) -> Moved:
         async def on_progress(transferred: Transferred, *, last: bool) -> None:
-            self.told.append((transferred, last))
+            self.progress.append((transferred, last))
 
         both: Any = self.capsule
         return await CopyPass(self.run, both, both, on_progress).copy(self.capsule.held)
@@ -52,7 +52,7 @@ async def test_a_chunk_that_the_target_has_is_not_sent_again() -> None:
     assert (await watched.copy()).bytes == 4
     assert watched.capsule.sent == [[("m1", 0)]]
     assert watched.capsule.arrived == watched.capsule.held
-    assert watched.told[-1] == (Transferred(8, 8, 2, 2, watched.run.window.size), True)
+    assert watched.progress[-1] == (Transferred(8, 8, 2, 2, watched.run.window.size), True)
 
 
 async def test_a_message_that_the_network_throttled_halves_the_window_once() -> None:
@@ -60,10 +60,10 @@ async def test_a_message_that_the_network_throttled_halves_the_window_once() -> 
     watched.run.window.size = 8
     watched.capsule.on_chunks = lambda: setattr(watched.transport, "throttled", 8)
     await watched.copy()
-    assert watched.told[0][0].window == watched.told[-1][0].window == 4
+    assert watched.progress[0][0].window == watched.progress[-1][0].window == 4
 
 
 async def test_without_throttling_the_window_stays() -> None:
     watched = Watched(2, max_message_chunks=1)
     await watched.copy()
-    assert {transferred.window for transferred, _ in watched.told} == {10}
+    assert {transferred.window for transferred, _ in watched.progress} == {10}

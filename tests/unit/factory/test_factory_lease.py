@@ -61,7 +61,7 @@ class Backend(BackendScript):
 
 
 def lease_on(backend: Backend, sleep: Sleep | None = None) -> Lease:
-    settings = {"lease_seconds": 30, "worker": "worker one", "backoff_seconds": 1, "attempts": 3}
+    settings: dict[str, Any] = {"lease_seconds": 30, "worker": "worker one", "backoff_seconds": 1, "attempts": 3}
     return Lease(run_on(backend, backend.clock, sleep=sleep, **settings))
 
 

@@ -9,7 +9,7 @@ import pytest
 from canister_factory.contract.creation_models import CreationErrorKind
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import InstallError
-from canister_factory.factory.events import Retrying
+from canister_factory.factory.events import Event, Retrying
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.errors import (
     CanisterNotFoundError,
@@ -89,7 +89,7 @@ async def test_after_the_last_attempt_its_failure_is_raised() -> None:
 
 
 async def test_each_new_attempt_is_told_with_its_reason_and_pause() -> None:
-    clock, events = Clock(), []
+    clock, events = Clock(), list[Event]()
     repeat = Retry(FactoryConfig(backoff_seconds=0.5, attempts=4), sleep=clock.sleep, emit=events.append)
     failures: list[Exception] = [TransportError("third"), TransportError("second"), TransportError("first")]
 

@@ -7,7 +7,7 @@ import pytest
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.creation_models import LeaseRef, ProvisionResult
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.events import Retrying
+from canister_factory.factory.events import Event, Retrying
 from canister_factory.factory.run import Run
 from canister_factory.ic.errors import NetworkUnreachableError, TransportError
 from support.backend_script import BACKEND, OWNER, BackendScript, Clock, run_on
@@ -26,7 +26,7 @@ class Backend(BackendScript):
 
 
 async def test_a_failure_that_its_backend_waits_out_halves_the_window_and_is_told() -> None:
-    clock, events = Clock(), []
+    clock, events = Clock(), list[Event]()
     run = run_on(Backend(TransportError("cut")), clock, emit=events.append, start_window=8, backoff_seconds=2)
     assert (await run.backend.provision_canister(LEASE)).cycles == 1
     assert run.window.size == 4

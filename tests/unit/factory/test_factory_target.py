@@ -51,10 +51,10 @@ def chunk(index: int) -> MemoryChunk:
 
 @pytest.fixture
 def personal() -> PersonalScript:
-    made = PersonalScript(*ENTRIES)
-    made.answers["begin_import"] = lambda: session()
-    made.answers["get_import_status"] = lambda page: ImportStatus(session=session(), pending=[], next=None)
-    return made
+    script = PersonalScript(*ENTRIES)
+    script.answers["begin_import"] = lambda: session()
+    script.answers["get_import_status"] = lambda page: ImportStatus(session=session(), pending=[], next=None)
+    return script
 
 
 async def test_everything_is_done_within_the_session_that_was_begun(personal: PersonalScript) -> None:
@@ -72,9 +72,9 @@ async def test_everything_is_done_within_the_session_that_was_begun(personal: Pe
     await target.put_chunks([chunk(3)])
     await target.commit([manifest])
     await target.remove([CAPSULE.key])
-    found = await target.finalize()
+    result = await target.finalize()
 
-    assert found == FinalizedImport(total_memories_imported=2, total_size_imported=10)
+    assert result == FinalizedImport(total_memories_imported=2, total_size_imported=10)
     assert personal.asked("put_items") == [(7, [])]
     ((number, (sent,)),) = personal.asked("put_memory_chunks")
     assert (number, sent["memory_id"], sent["index"], sent["bytes"]) == (7, "m", 3, b"bytes")

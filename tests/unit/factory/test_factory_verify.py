@@ -64,14 +64,14 @@ async def judged(
 
 @pytest.mark.parametrize("page", [1, 2, 6, 1_000])
 async def test_equal_sides_are_confirmed_with_what_they_cover(page: int) -> None:
-    found = await judged(PersonalScript(*ENTRIES), page=page)
+    verification = await judged(PersonalScript(*ENTRIES), page=page)
     expected = manifest_of(*ENTRIES).manifest_hash
-    assert found == Verification(expected, expected, Totals(2, 1, 1, 1, 10))
+    assert verification == Verification(expected, expected, Totals(2, 1, 1, 1, 10))
 
 
 async def test_an_empty_capsule_is_confirmed_too() -> None:
-    found = await judged(PersonalScript(CAPSULE), (CAPSULE,))
-    assert found.totals == Totals(0, 0, 0, 0, 0)
+    verification = await judged(PersonalScript(CAPSULE), (CAPSULE,))
+    assert verification.totals == Totals(0, 0, 0, 0, 0)
 
 
 async def test_origin_revision_and_time_may_differ_since_they_are_not_the_content() -> None:
@@ -152,12 +152,12 @@ async def test_the_target_of_another_capsule_is_refused_even_with_the_same_items
 
 
 @pytest.mark.parametrize(
-    ("count", "told"),
+    ("count", "words"),
     [(1, "memory a0;"), (5, "memory a0, memory a1, memory a2, memory a3, memory a4;"), (6, "memory a4 and 1 more;")],
 )
-async def test_of_many_differences_five_are_named_in_order_and_the_rest_counted(count: int, told: str) -> None:
+async def test_of_many_differences_five_are_named_in_order_and_the_rest_counted(count: int, words: str) -> None:
     extra = tuple(MEMORY._replace(key=MEMORY.key._replace(id=f"a{i}")) for i in reversed(range(count)))
-    with pytest.raises(VerifyError, match=told):
+    with pytest.raises(VerifyError, match=words):
         await judged(PersonalScript(*ENTRIES, *extra))
 
 
@@ -275,11 +275,11 @@ async def test_a_certificate_of_a_subnet_without_this_canister_is_not_believed()
 
 
 @pytest.mark.parametrize(
-    ("offset_ns", "told"),
+    ("offset_ns", "words"),
     [(-MAX_AGE_NS - SECOND_NS, " s old, above the limit"), (MAX_FUTURE_NS + SECOND_NS, " s in the future, above")],
     ids=["stale", "of the future"],
 )
-async def test_a_certificate_of_another_time_is_not_believed(offset_ns: int, told: str) -> None:
+async def test_a_certificate_of_another_time_is_not_believed(offset_ns: int, words: str) -> None:
     personal = PersonalScript(*ENTRIES)
     certify = personal.net.certificate
 
@@ -291,7 +291,7 @@ async def test_a_certificate_of_another_time_is_not_believed(offset_ns: int, tol
             personal.net.time_offset_ns = 0
 
     personal.alter_certificate = lambda certificate: certificate_of_then()
-    with pytest.raises(StaleCertificateError, match=told):
+    with pytest.raises(StaleCertificateError, match=words):
         await judged(personal)
 
 

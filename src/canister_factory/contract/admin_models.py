@@ -1,6 +1,6 @@
-"""The cycles reserve, alerts, and the backend's init argument, as the backend's contract has them.
+"""What admins of a backend set and read: reserve, consumption, alerts, the error log, the init argument.
 
-Owns their Python form; a test compares it with the `.did`. Does not own: creations.
+Owns their Python form; a test compares it with the `.did`. Does not own: creations (`creation_models`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""How an operator handles a canister: what is believed of it, and that nothing harms one that isn't as expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.import_models import PersonalInit
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import CreateError, HandoffError, InstallError
+from canister_factory.factory.personal_canister import PersonalCanister
+from canister_factory.factory.retry import Retry
+from canister_factory.ic.errors import RejectedError
+from support.one_canister import ID, OWNER, STRANGER, own_canister
+
+BACKEND = Principal(bytes(7) + b"\x01\x01\x01")
+
+
+def personal(agent: Any) -> PersonalCanister:
+    return PersonalCanister(agent, ID, OWNER, Retry(FactoryConfig()))
+
+
+async def test_handed_over_is_what_the_owner_alone_controls_and_never_ones_own() -> None:
+    network = own_canister(OWNER)
+    canister = personal(network)
+    assert not canister.is_handed_over(await canister.info())
+    network.controllers = (OWNER,)
+    assert canister.is_handed_over(await canister.info())
+    mine = PersonalCanister(network, ID, network.me, Retry(FactoryConfig()))
+    network.controllers = (network.me,)
+    assert not mine.is_handed_over(await mine.info())
+
+
+@pytest.mark.parametrize("others", [(), (STRANGER,), (OWNER, STRANGER)])
+async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others: tuple[Principal, ...]) -> None:
+    network = own_canister(*others)
+    canister = personal(network)
+    for act in (
+        lambda: canister.install(personal_wasm(), PersonalInit(owner=OWNER, backend=BACKEND), []),
+        canister.start_over,
+        canister.clean_up,
+    ):
+        with pytest.raises(CreateError, match="must be exactly operator and owner"):
+            await act()
+    with pytest.raises(CreateError, match="must be exactly operator and owner"):
+        await canister.hand_over(b"m" * 32)
+    assert network.calls == []
+
+
+async def test_a_module_that_is_not_approved_is_not_installed() -> None:
+    network = own_canister(OWNER)
+    with pytest.raises(InstallError, match="not an approved release"):
+        await personal(network).install(personal_wasm(), PersonalInit(owner=OWNER, backend=BACKEND), [])
+    assert network.calls == []
+
+
+async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
+    network = own_canister(OWNER, module=b"m" * 32)
+    with pytest.raises(HandoffError, match="after the handoff"):
+        await personal(network).hand_over(b"m" * 32)
+    assert network.calls == ["update_settings"]
+    network.refusal = RejectedError(5, "no", certified=True)
+    with pytest.raises(HandoffError, match="could not be set") as caught:
+        await personal(network).hand_over(b"m" * 32)
+    assert caught.value.retry_helps
