@@ -74,13 +74,14 @@ async def test_reports_are_made_at_the_end_of_a_pass_and_when_their_time_has_com
     capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
     agent = SimpleNamespace(transport=SimpleNamespace(throttled=0))
     run = run_on(
-        agent, clock, emit=events.append, progress_seconds=3, max_message_chunks=1, start_window=1, max_window=1
+        agent, clock, emit=events.append, progress_seconds=4, max_message_chunks=1, start_window=1, max_window=1
     )
 
     async def report(transferred: Transferred) -> None:
         reports.append(transferred.bytes_done)
 
     both: Any = capsule
-    await Copying(run, both, both, report).copy()
+    copied = await Copying(run, both, both, report).copy()
     assert [event.bytes_done for event in events if isinstance(event, Transferred)] == [4, 8, 12, 12, 12]
     assert reports == [8, 12, 12], "after four seconds, and at the end of both passes"
+    assert copied.seconds == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.errors import InstallError, VerifyError
-from canister_factory.factory.events import StageStarted
+from canister_factory.factory.events import Event, Provisioned, StageDone, StageStarted
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.stages import DEFAULT_LIMITS, Stages
 from canister_factory.ic.errors import CanisterNotFoundError
@@ -46,6 +47,7 @@ class Backend(BackendScript):
         self.busy = 0
         self.differences: list[str] = []
         self.exists = True
+        self.on_report: Callable[[], None] = lambda: None
 
     async def canister_info(self, canister_id: Principal) -> CanisterInfo:
         if not self.exists:
@@ -73,6 +75,7 @@ class Backend(BackendScript):
 
     async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
         self.asked.append((str(progress.stage), message))
+        self.on_report()
 
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
         self.asked.append("verify_creation")
@@ -125,14 +128,15 @@ async def test_a_backend_that_stays_busy_ends_the_run_after_all_attempts() -> No
     backend, clock = Backend(), Clock()
     backend.busy = 99
     with pytest.raises(CreationRefused, match="an earlier call is under way"):
-        await stages_on(backend, clock, attempts=3, backoff_seconds=1).run()
-    assert backend.asked.count("provision_canister") == 3
-    assert clock.slept == [2, 4]
+        await stages_on(backend, clock, attempts=4, backoff_seconds=1).run()
+    assert backend.asked.count("provision_canister") == 4
+    assert clock.slept == [2, 4, 8]
 
 
 async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() -> None:
-    backend = Backend()
-    outcome = await stages_on(backend, Clock()).run()
+    backend, clock, events = Backend(), Clock(), list[Event]()
+    backend.on_report = lambda: setattr(clock, "now", 5.0)
+    outcome = await stages_on(backend, clock, emit=events.append).run()
     assert backend.asked[3:] == [
         ("begin_export", True),
         ("Verifying", "Comparing both sides."),
@@ -141,7 +145,19 @@ async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() 
         "complete_creation",
     ]
     assert outcome.creation == creation(CreationStatus.Completed)
-    assert outcome.controllers_after == {OWNER}
+    assert outcome.controllers_before == outcome.controllers_after == {OWNER}
+    assert (outcome.seconds, outcome.bytes_moved, outcome.transfer_seconds) == (5.0, 0, 0.0)
+    skipped = {event.stage: event.skipped for event in events if isinstance(event, StageDone)}
+    assert skipped == {
+        CreationStatus.Exporting: False,
+        CreationStatus.Creating: True,
+        CreationStatus.Importing: True,
+        CreationStatus.Verifying: False,
+        CreationStatus.Completed: False,
+    }
+    assert [event for event in events if isinstance(event, Provisioned)] == [
+        Provisioned(CANISTER, frozenset({OWNER}), 1, False)
+    ]
     assert outcome.source_manifest == outcome.target_manifest == MANIFEST.manifest_hash
 
 
