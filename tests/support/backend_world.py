@@ -83,11 +83,7 @@ class World:
             last = (int.from_bytes(FIRST_CANISTER_ID[:8], "big") + canisters - 1).to_bytes(8, "big") + b"\x01\x01"
         self.subnet = Subnet(engine(), clock_ns=lambda: self.now_ns, canister_id_range=(FIRST_CANISTER_ID, last))
         self._requests = 0
-        self.backend = self.manage(
-            "provisional_create_canister_with_cycles",
-            {"amount": cycles, "settings": {"controllers": [ADMIN]}},
-            sender=ADMIN,
-        )["canister_id"]
+        self.backend = self.new_canister(ADMIN, cycles=cycles)
         init.setdefault("operators", [OPERATOR, OTHER_OPERATOR])
         self.install(self.backend, wasm("backend"), encode_args(interface("backend").init_args, [init]), sender=ADMIN)
         self.manage(
@@ -145,6 +141,12 @@ class World:
         self.run()
         values = decode(self.reply(request_id), func.results)
         return values[0] if values else None
+
+    def new_canister(self, *controllers: Principal, cycles: int = 100 * TRILLION) -> Principal:
+        """An empty canister, made by the first of its controllers."""
+        argument = {"amount": cycles, "settings": {"controllers": list(controllers)}}
+        made = self.manage("provisional_create_canister_with_cycles", argument, sender=controllers[0])
+        return Principal(made["canister_id"].bytes)
 
     def install(self, canister: Principal, module: bytes, arg: bytes, sender: Principal, mode: Any = "install") -> None:
         chosen = mode if isinstance(mode, Case) else Case(mode)

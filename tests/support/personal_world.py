@@ -19,7 +19,6 @@ from support.backend_world import (
     OPERATOR,
     OWNER,
     START_NS,
-    TRILLION,
     World,
     encode_args,
     engine,
@@ -43,11 +42,7 @@ class PersonalWorld(World):
         self.now_ns = START_NS
         self.subnet = Subnet(engine(), clock_ns=lambda: self.now_ns)
         self._requests = 0
-        self.personal = self.manage(
-            "provisional_create_canister_with_cycles",
-            {"amount": 100 * TRILLION, "settings": {"controllers": [OPERATOR, OWNER]}},
-            sender=OPERATOR,
-        )["canister_id"]
+        self.personal = self.new_canister(OPERATOR, OWNER)
         defaults = {
             "max_chunk_bytes": 2_000_000,
             "max_import_bytes": 100_000_000,

@@ -19,6 +19,7 @@ from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import Type
 from support.backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedError, World, encode_args, interface
+from support.motoko_compiler import require_compiler
 
 pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler, and each compiles
 
@@ -29,22 +30,10 @@ NAMES = ["backend", "personal"]
 Artifacts: TypeAlias = dict[str, bytes]
 
 
-@cache
-def why_there_is_no_compiler() -> str:
-    """Sees to it that the pinned Motoko compiler can be run; "" then."""
-    script = f"set -e; source '{SCRIPTS}/lib/motoko.sh'; ensure_compiler"
-    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
-    return "" if found.returncode == 0 else found.stderr.strip().splitlines()[-1]
-
-
 @pytest.fixture
 def compiler() -> None:
     """Node.js and the Motoko compiler."""
-    if not (problem := why_there_is_no_compiler()):
-        return
-    if os.environ.get("CANISTER_FACTORY_REQUIRE_SHARED"):
-        pytest.fail(f"{problem}; CANISTER_FACTORY_REQUIRE_SHARED asks for it", pytrace=False)
-    pytest.skip(problem)
+    require_compiler()
 
 
 @cache

@@ -1,0 +1,50 @@
+/// Runs the unit tests of the Motoko modules, one in a call, so that each has a heap of its own. `scripts/test` compiles
+/// this actor, finds the tests' names in the sources and calls `run` for each.
+import Array "mo:core/Array";
+import Runtime "mo:core/Runtime";
+import Text "mo:core/Text";
+import Access "capsule/Access.test";
+import Dates "capsule/Dates.test";
+import Ids "capsule/Ids.test";
+import Limits "capsule/Limits.test";
+import Manifest "capsule/Manifest.test";
+import Pages "capsule/Pages.test";
+import Roster "capsule/Roster.test";
+import Validate "capsule/Validate.test";
+import ApiCompatibility "backend/ApiCompatibility.test";
+import BoundedLog "backend/BoundedLog.test";
+import CreationPolicy "backend/CreationPolicy.test";
+import Deposits "backend/Deposits.test";
+import Leases "backend/Leases.test";
+import Reserve "backend/Reserve.test";
+import Roles "backend/Roles.test";
+import Verification "backend/Verification.test";
+import Test "Test";
+
+persistent actor {
+  transient let suites : [(Text, [Test.Test])] = [
+    ("capsule/Access", Access.tests()),
+    ("capsule/Dates", Dates.tests()),
+    ("capsule/Ids", Ids.tests()),
+    ("capsule/Limits", Limits.tests()),
+    ("capsule/Manifest", Manifest.tests()),
+    ("capsule/Pages", Pages.tests()),
+    ("capsule/Roster", Roster.tests()),
+    ("capsule/Validate", Validate.tests()),
+    ("backend/ApiCompatibility", ApiCompatibility.tests()),
+    ("backend/BoundedLog", BoundedLog.tests()),
+    ("backend/CreationPolicy", CreationPolicy.tests()),
+    ("backend/Deposits", Deposits.tests()),
+    ("backend/Leases", Leases.tests()),
+    ("backend/Reserve", Reserve.tests()),
+    ("backend/Roles", Roles.tests()),
+    ("backend/Verification", Verification.tests()),
+  ];
+
+  /// Traps when the test fails, and when there is no test of that name.
+  public shared query func run(suite : Text, name : Text) : async () {
+    let ?(_, tests) = suites.find(func((each, _)) = each == suite) else Runtime.trap("Main.mo has no suite " # suite);
+    let ?test = tests.find(func each = each.name == name) else Runtime.trap(suite # " has no test " # name);
+    test.run();
+  };
+};

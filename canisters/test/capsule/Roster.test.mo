@@ -1,0 +1,70 @@
+import Array "mo:core/Array";
+import Map "mo:core/Map";
+import Text "mo:core/Text";
+import { type Test; test } "../Test";
+import Limits "../../capsule/Limits";
+import Roster "../../capsule/Roster";
+import Samples "../Samples";
+import Seal "../../capsule/Seal";
+import Store "../../capsule/Store";
+import Types "../../capsule/Types";
+
+module {
+  func group(descriptionChars : Nat) : Store.Sealed<Types.ConnectionGroup> {
+    let description = ?Text.fromIter(Array.repeat('a', descriptionChars).values());
+    Seal.group({ Samples.group("group-1", []) with description });
+  };
+
+  /// A group whose record has just so many bytes.
+  func groupOf(bytes : Nat) : Store.Sealed<Types.ConnectionGroup> {
+    let sized = group(bytes);
+    group(bytes + bytes - sized.seal.record_bytes);
+  };
+
+  public func tests() : [Test] = [
+    test("the roster grows by an item's bytes and shrinks again without it", func() {
+      let c = Samples.emptyCapsule();
+      let item = group(10);
+      assert Roster.put(c, c.groups, "group-1", item) == #Ok;
+      assert c.roster_bytes == item.seal.record_bytes;
+      Roster.drop(c, c.groups, "group-1");
+      assert c.roster_bytes == 0;
+    }),
+    test("an item that replaces another counts for the difference", func() {
+      let c = Samples.emptyCapsule();
+      Roster.insert(c, c.groups, "group-1", group(50));
+      assert Roster.growth(c.groups, "group-1", group(20)) == -30;
+      Roster.insert(c, c.groups, "group-1", group(20));
+      assert c.roster_bytes == group(20).seal.record_bytes;
+    }),
+    test("to drop what isn't there changes nothing", func() {
+      let c = Samples.emptyCapsule();
+      Roster.insert(c, c.groups, "group-1", group(1));
+      Roster.drop(c, c.groups, "group-2");
+      assert c.roster_bytes == group(1).seal.record_bytes;
+    }),
+    test("one item may have 500,000 bytes", func() {
+      assert Roster.checkItem(groupOf(Limits.recordBytes)) == null;
+      assert Roster.checkItem(groupOf(Limits.recordBytes + 1)) != null;
+    }),
+    test("all items together may have 1,200,000 bytes", func() {
+      let c = Samples.emptyCapsule();
+      c.roster_bytes := Limits.rosterBytes - 100;
+      assert Roster.checkTotal(c, 100) == null;
+      assert Roster.checkTotal(c, 101) != null;
+    }),
+    test("a roster that is too large may still shrink", func() {
+      let c = Samples.emptyCapsule();
+      c.roster_bytes := Limits.rosterBytes + 1;
+      assert Roster.checkTotal(c, 0) == null;
+      assert Roster.checkTotal(c, -1) == null;
+    }),
+    test("what is refused isn't stored", func() {
+      let c = Samples.emptyCapsule();
+      c.roster_bytes := Limits.rosterBytes;
+      assert Roster.put(c, c.groups, "group-1", group(1)) != #Ok;
+      assert c.groups.isEmpty();
+      assert c.roster_bytes == Limits.rosterBytes;
+    }),
+  ];
+};
