@@ -183,7 +183,7 @@ def test_why_it_did_not_start_is_one_line_from_the_process_itself(shell: Shell) 
         port = str(taken.getsockname()[1])
         done = shell("replica", "start", "--background", "--port", port)
         as_json = shell("replica", "start", "--background", "--port", port, "--json")
-    assert f"Port {port} on 127.0.0.1 can't be used (Address already in use)" in error_of(done)
+    assert f"port {port} on 127.0.0.1 can't be used (Address already in use)" in error_of(done)
     assert "--port" in json_error_of(as_json)["message"]
 
 

@@ -118,11 +118,11 @@ class CertifiedView:
     def data_certificate(self, canister_id: bytes) -> bytes:
         """The certificate that `ic0.data_certificate` gives a canister in a query; made once a state."""
         state = self.current()
-        found = self._data_certificates.get(canister_id)
-        if found is None:
+        certificate = self._data_certificates.get(canister_id)
+        if certificate is None:
             path = (b"canister", canister_id, b"certified_data")
-            found = self._data_certificates[canister_id] = state.certificate([path], RangesLayout.BOTH)
-        return found
+            certificate = self._data_certificates[canister_id] = state.certificate([path], RangesLayout.BOTH)
+        return certificate
 
     def _put_canister(self, canister_id: bytes) -> None:
         canister = self._subnet.canisters.get(canister_id)

@@ -96,7 +96,11 @@ class _Route:
 
 @lru_cache(maxsize=4096)
 def _route(path: str) -> _Route | None:
-    """The route of a path, or None where there is none. Raises HttpError (400) for a malformed principal in it."""
+    """The route of a path, or None where there is none.
+
+    Raises:
+        HttpError: 400, a principal in it is malformed or not of this subnet.
+    """
     parts = path.split("/")
     if len(parts) != 6 or parts[:2] != ["", "api"] or parts[2] not in _ROUTES.get((parts[3], parts[5]), ()):
         return None
@@ -308,7 +312,13 @@ class HttpApi:
 
 
 def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) -> None:
-    """Raises HttpError (400). Which id a management call must name depends on its argument: the subnet checks that."""
+    """Refuses requests for other canisters than the URL's.
+
+    Which id a management call must name depends on its argument: the subnet checks that.
+
+    Raises:
+        HttpError: 400, the ids differ.
+    """
     canister_id = request.canister_id
     if canister_id not in (route.effective_id, _MANAGEMENT_CANISTER):
         raise HttpError(

@@ -111,7 +111,7 @@ class ReplicaKeys:
             return cls._from_secrets(fresh)
         except OSError as error:
             raise KeyFileError(
-                f"The key file {path} can't be read ({error.strerror}): make it readable, or use another --state-dir "
+                f"the key file {path} can't be read ({error.strerror}): make it readable, or use another --state-dir "
                 "for a new network"
             ) from None
         try:
@@ -119,7 +119,7 @@ class ReplicaKeys:
         except (ValueError, KeyError, TypeError, AttributeError):
             # The cause is cut off on purpose: its message could quote the file's content.
             raise KeyFileError(
-                f"The key file {path} is damaged. Restore it, or use another --state-dir for a new network."
+                f"the key file {path} is damaged: restore it, or use another --state-dir for a new network"
             ) from None
 
     @classmethod

@@ -56,26 +56,10 @@ def launch(
     """
     command = [sys.executable, "-m", "canister_factory", "replica", "start", "--json", "--port", str(port)]
     command += ["--state-dir", str(state_dir), *([] if detached else ["--exit-with-parent"]), *options]
-    path = state_dir / LOG_NAME
+    own_log = _prepared(state_dir, with_log=log is None)
+    log_start = 0 if own_log is None else own_log.tell()
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own_log = path.open("ab") if log is None else None
-    except OSError as error:
-        raise ReplicaProcessError(
-            f"The state directory {state_dir} can't be used ({error.strerror}): choose another with --state-dir"
-        ) from None
-    written_before = path.stat().st_size if own_log is not None else 0
-    try:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=own_log or log,
-            env={**os.environ, **(environment or {})},
-            start_new_session=detached,
-            # A terminal's Ctrl-C is for this process: what it tidies up needs the replica, which it then ends itself.
-            process_group=None if detached else 0,
-        )
+        child = _spawned(command, own_log or log, {**os.environ, **(environment or {})}, detached)
     finally:
         if own_log is not None:
             own_log.close()
@@ -83,17 +67,49 @@ def launch(
         line, in_time = _first_line(child, timeout_s)
         return child, record_from_json(line)
     except BaseException as error:
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
+        _kill(child)
         if not isinstance(error, ValueError):
             raise
-        said = _said(line, path if log is None else None, written_before)
+        reason = _last_words(line, state_dir / LOG_NAME if log is None else None, log_start)
         if not in_time:
-            said = f"it was not ready within {timeout_s:.0f} seconds. {said}".strip()
-        raise ReplicaProcessError(f"The embedded replica did not start: {said or 'it ended without a word'}") from None
+            reason = f"it was not ready within {timeout_s:.0f} seconds. {reason}".strip()
+        raise ReplicaProcessError(
+            f"the embedded replica did not start: {reason or 'it ended without a word'}"
+        ) from None
+
+
+def _prepared(state_dir: Path, *, with_log: bool) -> IO[bytes] | None:
+    """Makes the directory, and opens the log in it to append where one is wanted."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return (state_dir / LOG_NAME).open("ab") if with_log else None
+    except OSError as error:
+        raise ReplicaProcessError(
+            f"the state directory {state_dir} can't be used ({error.strerror}): choose another with --state-dir"
+        ) from None
+
+
+def _spawned(
+    command: list[str], log: IO[bytes] | None, environment: dict[str, str], detached: bool
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        start_new_session=detached,
+        # A terminal's Ctrl-C is for this process: what it tidies up needs the replica, which it then ends itself.
+        process_group=None if detached else 0,
+    )
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def _first_line(child: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes, bool]:
@@ -113,7 +129,7 @@ def _first_line(child: subprocess.Popen[bytes], timeout_s: float) -> tuple[bytes
         watchdog.cancel()
 
 
-def _said(line: bytes, log: Path | None, offset: int) -> str:
+def _last_words(line: bytes, log: Path | None, offset: int) -> str:
     """The error object's message if there is one, else the log's end since `offset`."""
     try:
         return str(json.loads(line)["error"]["message"])

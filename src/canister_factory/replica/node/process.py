@@ -71,7 +71,7 @@ class ReplicaProcess:
                 self._temporary = tempfile.TemporaryDirectory(prefix="canister-factory-replica-")
         except OSError as error:
             raise ReplicaProcessError(
-                f"There is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
+                f"there is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
             ) from None
         state_dir = self._given_state_dir or Path(self._temporary.name if self._temporary else ".")
         # The home directory is the state directory: this replica is not the one that a person's commands find.

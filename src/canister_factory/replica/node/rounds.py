@@ -20,7 +20,7 @@ from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _MAX_TIMER_S: Final = 3600.0
 _AFTERWARDS: Final = "; afterwards restart the replica"
 
@@ -112,10 +112,14 @@ class Rounds:
         self._wake.set()
 
     def require_working(self, known_request: bytes | None = None) -> None:
-        """Raises RoundFailedError when a round failed: nothing that is in memory may be told any more.
+        """Refuses when a round failed: nothing that is in memory may be told any more.
 
-        `known_request`: the id of the request that this is about, if the subnet knows it. A restart forgets it, unless
-        an earlier round was made durable with it.
+        Args:
+            known_request: the id of the request that this is about, if the subnet knows it. A restart forgets it,
+                unless an earlier round was made durable with it.
+
+        Raises:
+            RoundFailedError: a round failed.
         """
         if self.failure is not None:
             forgotten = known_request is None or known_request in self._undurable
@@ -157,7 +161,7 @@ class Rounds:
                 return
             except Exception as error:
                 if not isinstance(error, SubnetBrokenError):
-                    _log.exception("A round broke off")
+                    logger.exception("a round broke off")
                 self._fail("An internal error broke the subnet; look at the replica's log")
                 return
             if self._stopping:
@@ -199,7 +203,7 @@ class Rounds:
     def _fail(self, reason: str) -> None:
         self.failure = reason
         self._view.held = True
-        _log.error("Nothing is executed any more: %s", reason)
+        logger.error("nothing is executed any more: %s", reason)
         waiting, self._waiting = self._waiting, {}
         for request_id, futures in waiting.items():
             for future in futures:

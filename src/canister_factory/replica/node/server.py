@@ -44,7 +44,7 @@ _PREFLIGHT: Final = _CORS | {
     "access-control-max-age": "600",
 }
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class ServerError(CanisterFactoryError):
@@ -123,7 +123,7 @@ class ReplicaServer:
         except OSError as error:
             await runner.cleanup()
             raise ServerError(
-                f"Port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): stop what listens there, or "
+                f"port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): stop what listens there, or "
                 "choose another with --port (0: any free one)"
             ) from None
         self._runner = runner
@@ -167,7 +167,7 @@ class ReplicaServer:
         except web.HTTPRequestEntityTooLarge:
             return _text(413, f"The body is above the limit of {MAX_BODY_BYTES} bytes")
         except Exception:
-            _log.exception("Unexpected failure while serving %s %s", method, request.path)
+            logger.exception("unexpected failure while serving %s %s", method, request.path)
             return _text(500, "Internal error; the replica's log has the details")
         return web.Response(status=status, body=body, headers=_CORS | {"content-type": content_type})
 
@@ -189,6 +189,6 @@ def _require_loopback(host: str) -> None:
         loopback = False
     if not loopback:
         raise ServerError(
-            f"The embedded replica is for development and tests and listens on loopback addresses only, not on {host}: "
+            f"the embedded replica is for development and tests and listens on loopback addresses only, not on {host}: "
             "use 127.0.0.1"
         )

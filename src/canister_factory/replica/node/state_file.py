@@ -19,17 +19,25 @@ _FILE_NAME: Final = "replica.json"
 
 
 def home_directory() -> Path:
-    """`$CANISTER_FACTORY_HOME`, else `~/.canister-factory`. Raises StateDirectoryError where there is no home."""
+    """`$CANISTER_FACTORY_HOME`, else `~/.canister-factory`.
+
+    Raises:
+        StateDirectoryError: this user has no home.
+    """
     try:
         return Path(os.environ.get("CANISTER_FACTORY_HOME") or Path.home() / ".canister-factory")
     except RuntimeError:
         raise StateDirectoryError(
-            "This user has no home directory: set HOME or CANISTER_FACTORY_HOME, or give --state-dir"
+            "this user has no home directory: set HOME or CANISTER_FACTORY_HOME, or give --state-dir"
         ) from None
 
 
 def default_state_directory() -> Path:
-    """Where a replica keeps its state unless it is told otherwise. Raises StateDirectoryError."""
+    """Where a replica keeps its state unless it is told otherwise.
+
+    Raises:
+        StateDirectoryError: this user has no home.
+    """
     return home_directory() / "replica"
 
 
@@ -50,7 +58,11 @@ class ReplicaRecord:
 
 
 def write_record(directory: Path, record: ReplicaRecord) -> None:
-    """Write the file so that a reader sees all of it or none. Raises OSError."""
+    """Writes the file so that a reader sees all of it or none.
+
+    Raises:
+        OSError: it can't be written.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     draft = directory / f"{_FILE_NAME}.{os.getpid()}.new"
     try:
@@ -70,7 +82,11 @@ def read_record(directory: Path) -> ReplicaRecord | None:
 
 
 def record_from_json(text: str | bytes) -> ReplicaRecord:
-    """Reads what `to_json` wrote. Raises ValueError."""
+    """Reads what `to_json` wrote.
+
+    Raises:
+        ValueError: it is something else.
+    """
     try:
         fields = json.loads(text)
         bytes.fromhex(fields["root_key"])
@@ -82,6 +98,10 @@ def record_from_json(text: str | bytes) -> ReplicaRecord:
 
 
 def remove_record(directory: Path, record: ReplicaRecord) -> None:
-    """Remove the file if it still describes this replica: another one may have started since. Raises OSError."""
+    """Removes the file if it still describes this replica: another one may have started since.
+
+    Raises:
+        OSError: it can't be removed.
+    """
     if read_record(directory) == record:
         (directory / _FILE_NAME).unlink(missing_ok=True)

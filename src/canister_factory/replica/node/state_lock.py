@@ -49,7 +49,7 @@ def acquire(state_dir: Path) -> IO[str]:
                 continue
             file.close()
             raise StateDirectoryError(
-                f"The state directory {state_dir} is used by another replica"
+                f"the state directory {state_dir} is used by another replica"
                 f"{'' if pid is None else f' (process {pid})'}: stop it with "
                 f"'canister-factory replica stop --state-dir {state_dir}', or choose another with --state-dir"
             ) from None
@@ -83,7 +83,7 @@ def holder(state_dir: Path) -> int | None:
 def unusable(state_dir: Path, error: OSError) -> StateDirectoryError:
     """The error for a directory that the system refuses."""
     return StateDirectoryError(
-        f"The state directory {state_dir} can't be used ({error.strerror or error}): choose another with --state-dir"
+        f"the state directory {state_dir} can't be used ({error.strerror or error}): choose another with --state-dir"
     )
 
 

@@ -40,10 +40,10 @@ class Node:
 
     def digest(self) -> bytes:
         """The 32-byte digest of this tree."""
-        found = self._digest
-        if found is None:
-            found = self._digest = self._compute()
-        return found
+        digest = self._digest
+        if digest is None:
+            digest = self._digest = self._compute()
+        return digest
 
     def _compute(self) -> bytes:
         return sha256(_EMPTY).digest()

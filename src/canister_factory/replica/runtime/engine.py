@@ -32,7 +32,7 @@ from canister_factory.replica.runtime.memory import MemoryTransaction, best_memo
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from canister_factory.replica.runtime.wasmtime_ffi import set_async_stack_size
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # The IC's limits ("Resource limits"; for exports and custom sections, the replica's validation of modules).
 MAX_WASM_BYTES: Final = 100 * 1024 * 1024
@@ -86,7 +86,7 @@ class Module:
     _exports: frozenset[str] = field(default=frozenset())
 
     def __repr__(self) -> str:
-        return f"Module({self.hash.hex()[:16]}…, {len(self.wasm)} bytes)"
+        return f"<Module {self.hash.hex()[:12]} size_bytes={len(self.wasm)}>"
 
     @property
     def enhanced_orthogonal_persistence(self) -> bool:
@@ -127,7 +127,7 @@ class Engine:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Engine(modules={len(self._modules)}, cache_dir={self._cache_dir})"
+        return f"<Engine modules={len(self._modules)} cache_dir={self._cache_dir}>"
 
     def compile(self, wasm: bytes) -> Module:
         """Checks and compiles a module, plain or gzipped.
@@ -214,7 +214,7 @@ class Engine:
                 file.write(serialized)
             os.replace(draft, path)
         except OSError as error:
-            _log.info("The compiled module was not kept: %s", error.strerror or error)
+            logger.info("the compiled module was not kept: %s", error.strerror or error)
             if draft:
                 with suppress(OSError):
                     os.unlink(draft)
@@ -252,10 +252,10 @@ def _checked_imports(native: wasmtime.Module, memory64: bool) -> tuple[tuple[was
             _refuse(f"it imports {name} as something else than a function")
         if memory64 and function.only_32_bit:
             _refuse(f"it imports {name}, which only modules with 32-bit memory may")
-        found = [str(t) for t in imported.type.params], [str(t) for t in imported.type.results]
+        actual = [str(t) for t in imported.type.params], [str(t) for t in imported.type.results]
         expected = function.wasm_types(memory64)
-        if found != expected:
-            _refuse(f"it imports {name} as {_signature(found)}, the system API has {_signature(expected)}")
+        if actual != expected:
+            _refuse(f"it imports {name} as {_signature(actual)}, the system API has {_signature(expected)}")
         imports.append((imported.type, function))
     return tuple(imports)
 
@@ -282,23 +282,23 @@ def _checked_methods(native: wasmtime.Module, exports: tuple[str, ...]) -> dict[
             if any(method in known for known in methods.values()):
                 _refuse(f"it exports the method {method!r} twice, as two of update, query and composite query")
             methods[entry].add(method)
-    names = [name for known in methods.values() for name in known]
-    if len(names) > MAX_METHODS:
-        _refuse(f"it exports {len(names)} methods, at most {MAX_METHODS} are allowed")
-    if (size := sum(len(name.encode()) for name in names)) > MAX_METHOD_NAMES_BYTES:
+    all_names = [name for names in methods.values() for name in names]
+    if len(all_names) > MAX_METHODS:
+        _refuse(f"it exports {len(all_names)} methods, at most {MAX_METHODS} are allowed")
+    if (size := sum(len(name.encode()) for name in all_names)) > MAX_METHOD_NAMES_BYTES:
         _refuse(f"the names of its methods have {size} bytes, at most {MAX_METHOD_NAMES_BYTES} are allowed")
-    return {entry: frozenset(found) for entry, found in methods.items()}
+    return {entry: frozenset(names) for entry, names in methods.items()}
 
 
 def _checked_custom_sections(sections: dict[str, bytes]) -> dict[str, tuple[str, bytes]]:
-    found = {}
+    declared = {}
     for full_name, content in sections.items():
         prefix, _, name = full_name.partition(" ")
         if prefix in ("icp:public", "icp:private"):
-            found[name] = (prefix.removeprefix("icp:"), content)
-    if (size := sum(len(name) + len(content) for name, (_, content) in found.items())) > MAX_CUSTOM_SECTIONS_BYTES:
+            declared[name] = (prefix.removeprefix("icp:"), content)
+    if (size := sum(len(name) + len(content) for name, (_, content) in declared.items())) > MAX_CUSTOM_SECTIONS_BYTES:
         _refuse(f"its icp: custom sections have {size} bytes, at most {MAX_CUSTOM_SECTIONS_BYTES} are allowed")
-    return found
+    return declared
 
 
 def _config() -> wasmtime.Config:

@@ -48,7 +48,11 @@ class GuestMemory:
         return min(self._limit, self._limit - self._instance.fuel() + self._owed)
 
     def settle(self) -> None:
-        """Takes gathered charges from the fuel. Raises InstructionLimitReachedError where it doesn't suffice."""
+        """Takes gathered charges from the fuel.
+
+        Raises:
+            InstructionLimitReachedError: it doesn't suffice.
+        """
         assert self._instance is not None
         left = self._instance.fuel() - self._owed
         if left < 0:

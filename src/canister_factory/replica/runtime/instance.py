@@ -75,7 +75,7 @@ class Instance:
 
     def __repr__(self) -> str:
         state = "live" if self._live else "not instantiated"
-        return f"Instance({self.module!r}, {state}, memory_bytes={self._memory.committed})"
+        return f"<Instance {self.module!r} {state} memory_bytes={self._memory.committed}>"
 
     def close(self) -> None:
         """Frees everything; it can't execute any more. Closing twice is allowed.
@@ -183,7 +183,11 @@ class Instance:
         self._stale = self._stale or self.module.instrumented.needs_fresh_instance
 
     def _ready(self) -> WasmInstance:
-        """The live instance, in the committed state. Raises WasmTrapError where instantiation fails."""
+        """The live instance, in the committed state.
+
+        Raises:
+            WasmTrapError: instantiation fails.
+        """
         if self._live is not None:
             if not self._stale:
                 return self._live

@@ -155,12 +155,12 @@ def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _custom_sections(sections: list[tuple[int, bytes]]) -> dict[str, bytes]:
-    found = {}
+    custom = {}
     for section_id, payload in sections:
         if section_id == _CUSTOM:
             size, start = _read_leb(payload, 0)
-            found[payload[start : start + size].decode()] = payload[start + size :]
-    return found
+            custom[payload[start : start + size].decode()] = payload[start + size :]
+    return custom
 
 
 def _imported_counts(payload: bytes) -> list[int]:

@@ -33,7 +33,7 @@ class StableMemory:
         self._undo = UndoLog()
 
     def __repr__(self) -> str:
-        return f"StableMemory(wasm_pages={self._wasm_pages}, blocks_used={len(self._blocks)})"
+        return f"<StableMemory wasm_pages={self._wasm_pages} blocks_used={len(self._blocks)}>"
 
     @property
     def wasm_pages(self) -> int:
@@ -53,13 +53,21 @@ class StableMemory:
         return before
 
     def read(self, offset: int, size: int) -> bytes:
-        """Raises IndexError where the range isn't within the memory."""
+        """A copy of `size` bytes.
+
+        Raises:
+            IndexError: the range isn't within the memory.
+        """
         target = bytearray(size)
         self.read_into(memoryview(target), offset)
         return bytes(target)
 
     def read_into(self, target: memoryview, offset: int) -> None:
-        """Fills `target` from `offset`. Raises IndexError where the range isn't within the memory."""
+        """Fills `target` from `offset`.
+
+        Raises:
+            IndexError: the range isn't within the memory.
+        """
         size = len(target)
         self._check(offset, size)
         blocks = self._blocks
@@ -72,7 +80,11 @@ class StableMemory:
             done += length
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Raises IndexError where the range isn't within the memory."""
+        """Overwrites what stands at `offset`.
+
+        Raises:
+            IndexError: the range isn't within the memory.
+        """
         size = len(data)
         self._check(offset, size)
         view = memoryview(data)

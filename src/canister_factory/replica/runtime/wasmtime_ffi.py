@@ -198,7 +198,11 @@ class WasmInstance:
         return length
 
     def grow_memory(self, wasm_pages: int) -> None:
-        """Raises WasmTrapError where the limit forbids it."""
+        """Adds pages of 64 KiB, of zeroes.
+
+        Raises:
+            WasmTrapError: the limit forbids it.
+        """
         try:
             self._memory.grow(self._store, wasm_pages)
         except wasmtime.WasmtimeError as error:

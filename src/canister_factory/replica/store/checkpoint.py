@@ -96,12 +96,12 @@ class Checkpoint:
         return self._directory / f"journal-{self._number}"
 
     def _create_or_check(self) -> None:
-        (found,) = self._database.execute("PRAGMA user_version").fetchone()
-        if found == 0:
+        (written,) = self._database.execute("PRAGMA user_version").fetchone()
+        if written == 0:
             self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-        elif found != FORMAT:
+        elif written != FORMAT:
             raise CheckpointError(
-                f"The state in {self._directory} has format {found}, this version reads format {FORMAT}: use the "
+                f"the state in {self._directory} has format {written}, this version reads format {FORMAT}: use the "
                 "version that wrote it, or choose another directory with --state-dir"
             )
 
@@ -112,7 +112,7 @@ class Checkpoint:
         except (OSError, sqlite3.Error, StateFormatError) as error:
             cause = (isinstance(error, OSError) and error.strerror) or error
             raise CheckpointError(
-                f"The state in {self._directory} can't be {what} ({cause}): check space and permissions, or choose "
+                f"the state in {self._directory} can't be {what} ({cause}): check space and permissions, or choose "
                 "another directory with --state-dir"
             ) from error
 
@@ -168,10 +168,10 @@ class Checkpoint:
                 continue
             _, now_ns, max_messages, *expected = content
             subnet.execute_round_at(now_ns, max_messages)
-            found = _fingerprint(subnet.state)
-            if found != expected:
+            actual = _fingerprint(subnet.state)
+            if actual != expected:
                 raise CheckpointError(
-                    f"The journal in {self._directory} can't be executed again: record {position} left {found} "
+                    f"the journal in {self._directory} can't be executed again: record {position} left {actual} "
                     f"(instructions, cycles consumed), but {expected} when it was written. Another version of this "
                     "program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
                 )

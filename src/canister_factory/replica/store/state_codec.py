@@ -61,11 +61,16 @@ class StateFormatError(CanisterFactoryError):
 
 
 def encode_state(value: Any) -> bytes:
+    """A value of the classes listed here, with all that it holds."""
     return cbor2.dumps(_plain(value))
 
 
 def decode_state(data: bytes) -> Any:
-    """Raises StateFormatError where the bytes were not written by `encode_state` of a compatible version."""
+    """What `encode_state` wrote.
+
+    Raises:
+        StateFormatError: the bytes were not written by `encode_state` of a compatible version.
+    """
     try:
         return cbor2.loads(data, tag_hook=_revive)
     except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:

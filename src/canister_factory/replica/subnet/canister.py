@@ -151,7 +151,11 @@ class CanisterState:
         return Instance(engine, module, stable, memory_limit=self.settings.wasm_memory_limit or None)
 
     def require_running(self) -> None:
-        """Raises CanisterError (IC0508, IC0509) when the canister takes no messages."""
+        """Refuses when the canister takes no messages.
+
+        Raises:
+            CanisterError: IC0508, it is stopped; IC0509, it is stopping.
+        """
         if self.status is Status.STOPPED:
             raise CanisterError(RejectCode.CANISTER_ERROR, f"Canister {text_of(self.id)} is stopped", "IC0508")
         if self.status is Status.STOPPING:
@@ -189,7 +193,11 @@ class CanisterState:
         return self.storage_cost(prices, self.settings.freezing_threshold * SECOND_NS)
 
     def require_cycles(self, prices: Prices, needed: int) -> None:
-        """Raises CanisterError (IC0207) unless `needed` cycles can be spent without freezing the canister."""
+        """Refuses unless `needed` cycles can be spent without freezing the canister.
+
+        Raises:
+            CanisterError: IC0207, the balance is too low.
+        """
         missing = self.freezing_threshold_cycles(prices) + needed - self.balance
         if missing > 0:
             raise CanisterError(

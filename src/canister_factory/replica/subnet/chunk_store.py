@@ -44,9 +44,9 @@ def assemble(store: CanisterState, hashes: Iterable[bytes], expected: bytes) -> 
             raise _error(f"chunk {digest.hex()} is not in the store of {text_of(store.id)}")
         parts.append(store.chunks[digest])
     wasm = b"".join(parts)
-    found = hashlib.sha256(wasm).digest()
-    if found != expected:
-        raise _error(f"the chunks make up a module with hash {found.hex()}, but wasm_module_hash is {expected.hex()}")
+    actual = hashlib.sha256(wasm).digest()
+    if actual != expected:
+        raise _error(f"the chunks make up a module with hash {actual.hex()}, but wasm_module_hash is {expected.hex()}")
     return wasm
 
 

@@ -36,7 +36,8 @@ class Replayable(Protocol):
 class Durability(Protocol):
     """Keeps a subnet's state: what was noted is durable once it is committed.
 
-    Each method raises `CheckpointError` when the place can't be read or written.
+    Raises:
+        CheckpointError: by each method, when the place can't be read or written.
     """
 
     def load(self) -> SubnetState | None: ...

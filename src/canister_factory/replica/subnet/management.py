@@ -48,7 +48,11 @@ Result = tuple[Any, ...]
 
 
 def require_controller(canister: CanisterState, caller: bytes) -> None:
-    """Raises CanisterError (IC0512) unless the caller controls the canister."""
+    """Refuses everybody but the canister's controllers.
+
+    Raises:
+        CanisterError: IC0512, the caller is none.
+    """
     if not canister.is_controller(caller):
         controllers = " ".join(text_of(controller) for controller in canister.settings.controllers)
         raise CanisterError(

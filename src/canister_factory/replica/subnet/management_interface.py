@@ -52,12 +52,12 @@ def method_type(method: str) -> Func:
     Raises:
         CanisterError: IC0536, there is no such method.
     """
-    found = _methods().get(method)
-    if found is None:
+    declared = _methods().get(method)
+    if declared is None:
         raise CanisterError(
             RejectCode.CANISTER_ERROR, f"Management canister aaaaa-aa has no method '{method}'", "IC0536"
         )
-    return found
+    return declared
 
 
 def decode_argument(method: str, data: bytes) -> dict[str, Any]:

@@ -96,10 +96,10 @@ class SubnetState:
         Raises:
             CanisterError: IC0301, when there is none.
         """
-        found = self.canisters.get(canister_id)
-        if found is None:
+        canister = self.canisters.get(canister_id)
+        if canister is None:
             raise CanisterError(RejectCode.DESTINATION_INVALID, f"Canister {text_of(canister_id)} not found", "IC0301")
-        return found
+        return canister
 
     def draw_randomness(self) -> bytes:
         """32 bytes, unpredictable without the seed, the same again when a checkpoint is replayed."""

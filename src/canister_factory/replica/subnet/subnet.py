@@ -60,7 +60,7 @@ class SubnetBrokenError(CanisterFactoryError):
     """A round was left half executed, or couldn't be written; a restart goes on from the last durable round."""
 
     def __init__(self) -> None:
-        super().__init__("A round broke off (see the log): restart the replica to go on")
+        super().__init__("a round broke off (see the log): restart the replica to go on")
 
 
 class Subnet:

@@ -51,13 +51,17 @@ class SystemCanister:
         Raises:
             CanisterError: IC0536, there is no such method.
         """
-        found = self._types.get(method)
-        if found is None:
+        declared = self._types.get(method)
+        if declared is None:
             raise self._error("IC0536", f"Canister has no method '{method}'; only a part of it is emulated")
-        return found
+        return declared
 
     def decode_result(self, method: str, data: bytes) -> Any:
-        """The result of a call, as its caller sees it. Raises DecodeError."""
+        """The result of a call, as its caller sees it.
+
+        Raises:
+            DecodeError: the bytes are no result of this method.
+        """
         return decode(data, self.method_type(method).results)[0]
 
     @cached_property

@@ -389,4 +389,4 @@ def test_the_repr_says_what_it_is_and_how_much_memory_it_holds() -> None:
     with Canister(COUNTER) as canister:
         assert "not instantiated" in repr(canister.instance)
         canister.update("bump", le64(1))
-        assert repr(canister.instance).endswith("live, memory_bytes=65536)")
+        assert repr(canister.instance).endswith(" live memory_bytes=65536>")
