@@ -7,16 +7,11 @@ from typing import Any
 
 import wasmtime
 
+from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory, copy_on_write_works
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, Response
 from canister_factory.replica.runtime.instance import Instance
-from canister_factory.replica.runtime.memory import (
-    CopyOnWriteMemory,
-    FullCopyMemory,
-    MemoryState,
-    MemoryTransaction,
-    copy_on_write_works,
-)
+from canister_factory.replica.runtime.memory import FullCopyMemory, MemoryState, MemoryTransaction
 from canister_factory.replica.runtime.stable_memory import StableMemory
 
 CANISTER_ID = bytes.fromhex("00000000000000010101")

@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 import wasmtime
 
+from canister_factory.replica.runtime.copy_on_write import best_memory
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
 from canister_factory.replica.runtime.host_interface import HostFunction
 from canister_factory.replica.runtime.instrument import (
@@ -28,7 +29,7 @@ from canister_factory.replica.runtime.instrument import (
     MalformedModuleError,
     instrument,
 )
-from canister_factory.replica.runtime.memory import MemoryTransaction, best_memory
+from canister_factory.replica.runtime.memory import MemoryTransaction
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from canister_factory.replica.runtime.wasmtime_ffi import set_async_stack_size
 

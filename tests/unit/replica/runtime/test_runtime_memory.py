@@ -10,14 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from canister_factory.replica.runtime.memory import (
-    CopyOnWriteMemory,
-    FullCopyMemory,
-    MemoryState,
-    MemoryTransaction,
-    best_memory,
-    copy_on_write_works,
-)
+from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory, best_memory, copy_on_write_works
+from canister_factory.replica.runtime.memory import FullCopyMemory, MemoryState, MemoryTransaction
 from support.runtime_harness import STRATEGIES, Strategy, applied
 
 PAGE = 65536

@@ -1,0 +1,261 @@
+"""Transactional linear memory with the kernel's help: pages are copied when they are first written.
+
+Owns: the strategy for Linux, whether it works here, and the choice of the best one. Does not own: what a strategy
+promises (`memory`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import os
+from collections.abc import Callable
+
+from canister_factory.replica.runtime.memory import (
+    CHUNK,
+    ZEROES,
+    FullCopyMemory,
+    MemoryState,
+    MemoryTransaction,
+    check_extents,
+    joined,
+    memory_view,
+)
+
+# Two dirty runs closer than this are handled as one: copying 16 KiB costs less than two more system calls.
+_WORTH_A_CALL = 16384
+
+
+class CopyOnWriteMemory(MemoryTransaction):
+    """Keeps the image in an anonymous file that is mapped privately over the linear memory (Linux 6.7 and later).
+
+    The kernel copies a page when it is first written, and lists those copies (`PAGEMAP_SCAN`). Rollback drops them;
+    commit writes them to the file first. Reading costs nothing, an execution pays for the pages that it wrote.
+    """
+
+    _MAX_RUNS = 4096
+    # A scan walks the page tables of all that was ever touched, 1 to 9 ms for 640 MB. Mapping the image anew empties
+    # them, which is worth it after so many bytes, or transactions, for images of some size.
+    _REMAP_AFTER_BYTES = 64 << 20
+    _REMAP_AFTER_TRANSACTIONS = 32
+    _REMAP_FROM_LENGTH = 16 << 20
+    _file = -1
+
+    def __init__(self) -> None:
+        super().__init__()
+        import fcntl  # not everywhere there, as little as the rest of this class
+
+        self._ioctl = fcntl.ioctl
+        self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
+        self._runs = (_PageRegion * self._MAX_RUNS)()
+        self._touched = 0  # bytes written since all of it was mapped
+        self._transactions = 0  # ended since then
+
+    def adopt(self, base: int, length: int) -> None:
+        self._base = base
+        self._resize(0)
+        self._resize(length)
+        # Everything is copied: wasmtime maps initial data from a file too, so pagemap can't tell it from untouched
+        # memory. Blocks of zeroes stay holes.
+        view = memory_view(base, length)
+        for offset in range(0, length, CHUNK):
+            if bytes(view[offset : offset + CHUNK]) != ZEROES:
+                self._save(offset, offset + CHUNK)
+        self._map(0, length)
+        self._changed = None
+
+    def attach(self, base: int) -> None:
+        self._base = base
+        self._map(0, self.committed)
+
+    def commit(self, length: int) -> None:
+        before = self.committed
+        dirty = self._dirty(0, before)
+        if length > before:
+            grown = self._dirty(before, length, only_private=False)
+            self._resize(length)
+        else:
+            grown = []
+        for start, end in dirty + grown:
+            self._keep(start, end)
+            self._save(start, end)
+        if not self._remapped(dirty + grown):
+            for start, end in dirty:
+                self._drop(start, end)
+            self._map(before, length)
+        self._note(dirty + grown)
+
+    def rollback(self) -> None:
+        dirty = self._dirty(0, self.committed)
+        if not self._remapped(dirty):
+            for start, end in dirty:
+                self._drop(start, end)
+
+    def _remapped(self, dirty: list[tuple[int, int]]) -> bool:
+        """Maps the whole image anew where that is due, which drops all private pages."""
+        self._touched += sum(end - start for start, end in dirty)
+        self._transactions += 1
+        often = self._transactions >= self._REMAP_AFTER_TRANSACTIONS and self.committed >= self._REMAP_FROM_LENGTH
+        if not often and self._touched < self._REMAP_AFTER_BYTES:
+            return False
+        self._map(0, self.committed)
+        return True
+
+    def restore(self, state: MemoryState) -> None:
+        check_extents(state)
+        self._resize(0)
+        self._resize(state.length)
+        self._changed = None
+        for offset, data in state.extents:
+            self._put(offset, data)
+
+    def _put(self, offset: int, data: bytes) -> None:
+        unwritten = memoryview(data)
+        while unwritten:
+            written = os.pwrite(self._file, unwritten, offset)
+            unwritten, offset = unwritten[written:], offset + written
+
+    def read(self, offset: int, size: int) -> bytes:
+        parts = []
+        while size > 0:
+            parts.append(os.pread(self._file, size, offset))
+            offset, size = offset + len(parts[-1]), size - len(parts[-1])
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _resize(self, length: int) -> None:
+        os.ftruncate(self._file, length)
+        self.committed = length
+
+    def _map(self, start: int, end: int) -> None:
+        if start == end:
+            return
+        address = self._base + start
+        if start == 0:
+            self._touched = self._transactions = 0
+        flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE
+        _checked(
+            _libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
+        )
+
+    def _save(self, start: int, end: int) -> None:
+        while start < end:
+            written = _libc().pwrite(self._file, self._base + start, end - start, start)
+            _checked(written > 0)
+            start += written
+
+    def _drop(self, start: int, end: int) -> None:
+        _checked(_libc().madvise(self._base + start, end - start, mmap.MADV_DONTNEED) == 0)
+
+    def _dirty(self, start: int, end: int, *, only_private: bool = True) -> list[tuple[int, int]]:
+        """Runs of pages that hold something else than the image, neighbours joined: [(start, end)].
+
+        Under the image's mapping that is what is private. Beyond it, everything that isn't the kernel's page of zeroes.
+        """
+        if start == end:
+            return []
+        base = self._base
+        unwanted = _PAGE_IS_FILE | _PAGE_IS_ZERO if only_private else _PAGE_IS_ZERO
+        scan = _ScanArguments(
+            size=ctypes.sizeof(_ScanArguments),
+            start=base + start,
+            end=base + end,
+            vec=ctypes.addressof(self._runs),
+            vec_len=self._MAX_RUNS,
+            category_inverted=unwanted,
+            category_mask=unwanted,
+            category_anyof_mask=_PAGE_IS_PRESENT | _PAGE_IS_SWAPPED,
+            return_mask=_PAGE_IS_PRESENT,
+        )
+        dirty: list[tuple[int, int]] = []
+        while True:
+            count = self._ioctl(_pagemap(os.getpid()), _PAGEMAP_SCAN, scan)
+            dirty += [(region.start - base, region.end - base) for region in self._runs[:count]]
+            if scan.walk_end >= scan.end:
+                return joined(dirty, _WORTH_A_CALL)
+            scan.start = scan.walk_end
+
+
+# --- Linux: PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h) ---
+
+_PAGEMAP_SCAN = 0xC0606610
+_PAGE_IS_FILE, _PAGE_IS_PRESENT, _PAGE_IS_SWAPPED, _PAGE_IS_ZERO = 4, 8, 16, 32
+_MAP_FIXED, _MAP_NORESERVE = 0x10, 0x4000
+
+
+class _PageRegion(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("categories", ctypes.c_uint64))
+
+
+class _ScanArguments(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("size", "flags", "start", "end", "walk_end", "vec", "vec_len", "max_pages"),
+            *("category_inverted", "category_mask", "category_anyof_mask", "return_mask"),
+        )
+    )
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_longlong)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    libc.pwrite.restype = ctypes.c_ssize_t
+    libc.pwrite.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_longlong)
+    return libc
+
+
+@functools.cache
+def _pagemap(process: int) -> int:
+    """This process's page map; a forked child must not read its parent's."""
+    return os.open(f"/proc/{process}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _checked(succeeded: bool) -> None:
+    if not succeeded:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mapping a canister's memory failed: {os.strerror(code)}")
+
+
+@functools.cache
+def copy_on_write_works() -> bool:
+    """Whether this kernel can do it, found out by committing and rolling back on a small memory."""
+    length = 4 * CHUNK
+    memory = None
+    try:
+        with mmap.mmap(-1, length) as area:
+            anchor = ctypes.c_char.from_buffer(area)
+            try:
+                memory = CopyOnWriteMemory()
+                memory.adopt(ctypes.addressof(anchor), length)
+                area[5] = 1
+                if memory._dirty(0, length) != [(0, mmap.PAGESIZE)]:
+                    return False
+                memory.commit(length)
+                area[5] = 2
+                area[length - 1] = 3
+                memory.rollback()
+                return area[5] == 1 and area[length - 1] == 0 and not memory._dirty(0, length)
+            finally:
+                del anchor
+    except (AttributeError, ImportError, OSError):
+        return False
+    finally:
+        if memory is not None:
+            memory.close()
+
+
+def best_memory() -> Callable[[], MemoryTransaction]:
+    """The cheapest strategy that works here."""
+    return CopyOnWriteMemory if copy_on_write_works() else FullCopyMemory
