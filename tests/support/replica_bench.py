@@ -20,6 +20,7 @@ from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet
+from canister_factory.replica.system_canisters.interface import SystemCanister
 from support.replica_puppet import puppet
 
 START_NS = 1_700_000_000_000_000_000
@@ -164,6 +165,11 @@ class Bench:
 
     def canister(self, canister_id: bytes) -> CanisterState:
         return self.subnet.canisters[canister_id]
+
+
+def system_result(canister: SystemCanister, method: str, reply: bytes) -> Any:
+    """The only result in a system canister's reply."""
+    return decode(reply, canister.method_type(method).results)[0]
 
 
 def ingress_message(

@@ -31,8 +31,7 @@ from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
 # network, and the interruption of a command, which nothing but the end of the process may catch.
 INTERNAL = {
     "canister_factory.interrupts.Interrupted",
-    "canister_factory.replica.node.http_api.HttpError",
-    "canister_factory.replica.node.read_state.PathRefusedError",
+    "canister_factory.replica.node.http_error.HttpError",
     "canister_factory.replica.node.rounds.RoundFailedError",
     "canister_factory.replica.runtime.execution.CanisterError",
     "canister_factory.replica.runtime.guest_memory.InstructionLimitReachedError",

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from canister_factory.candid.values import Case
-from canister_factory.replica.subnet.calls import UPDATE_INSTRUCTIONS
+from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS
 from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
 from support.backend_world import OWNER, STRANGER, World, person
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256

@@ -25,9 +25,9 @@ from canister_factory.ic.request_id import hash_of_map
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.replica.node.certification import CANISTER_RANGES, RangesLayout
 from canister_factory.replica.node.certified_view import CertifiedView, ObservableSubnet
+from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.read_state import (
-    PathRefusedError,
     ReadAccess,
     RequestOwner,
     StateTreeReader,
@@ -69,14 +69,6 @@ class ServedSubnet(ObservableSubnet, Protocol):
     def check_ingress(self, message: IngressMessage) -> None: ...
 
     def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response: ...
-
-
-class HttpError(Exception):
-    """An answer that isn't a success: HTTP status and a text that says what is wrong."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +153,6 @@ class HttpApi:
             return error.status, _TEXT, str(error).encode()
         except EnvelopeError as error:
             return 400, _TEXT, str(error).encode()
-        except PathRefusedError as error:
-            return error.status, _TEXT, str(error).encode()
         except RoundFailedError as error:
             return 503 if error.retry_helps else 500, _TEXT, str(error).encode()
 

@@ -12,20 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from canister_factory.ic.requests import Path
+from canister_factory.replica.node.http_error import HttpError
 
-__all__ = ["PathRefusedError", "ReadAccess", "RequestOwner", "StateTreeReader"]
+__all__ = ["ReadAccess", "RequestOwner", "StateTreeReader"]
 
 _REQUEST_FIELDS: Final = frozenset((b"status", b"reply", b"reject_code", b"reject_message", b"error_code"))
 _SUBNET_FIELDS: Final = frozenset((b"public_key", b"type"))
 _BOUNDARY_NODE_FIELDS: Final = frozenset((b"domain", b"ipv4_address", b"ipv6_address"))
-
-
-class PathRefusedError(Exception):
-    """A path may not be requested; `status` is the HTTP status, the message says which path and why."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +62,7 @@ class StateTreeReader:
         """The paths to reveal for what was requested.
 
         Raises:
-            PathRefusedError: one of them may not be requested by this sender at this endpoint.
+            HttpError: 400 or 403, one of them may not be requested by this sender at this endpoint.
         """
         reveal: list[Path] = []
         one_of_each: dict[bytes, bytes] = {}
@@ -79,7 +72,7 @@ class StateTreeReader:
                 first = one_of_each.setdefault(path[0], path[1])
                 if first != path[1]:
                     name = path[0].decode()
-                    raise PathRefusedError(400, f"All paths below /{name} of one request must name the same id")
+                    raise HttpError(400, f"All paths below /{name} of one request must name the same id")
         return reveal
 
     def _checked(self, access: ReadAccess, path: Path) -> list[Path]:
@@ -131,9 +124,9 @@ class StateTreeReader:
         owner = self.request_owner(request_id)
         if owner is not None:
             if owner.sender != access.sender:
-                raise PathRefusedError(403, "A request's status can be read by the sender of the request only")
+                raise HttpError(403, "A request's status can be read by the sender of the request only")
             if owner.effective_id != access.effective_id:
-                raise PathRefusedError(
+                raise HttpError(
                     403, "A request's status can be read at the effective canister id that it was sent to only"
                 )
             self._require_target(access)
@@ -155,20 +148,20 @@ class StateTreeReader:
         try:
             shown = name.decode()
         except UnicodeDecodeError:
-            raise PathRefusedError(400, f"The metadata name {name.hex()} is not UTF-8") from None
+            raise HttpError(400, f"The metadata name {name.hex()} is not UTF-8") from None
         controllers, private = self.private_sections(canister_id)
         if name in private and access.sender not in controllers:
-            raise PathRefusedError(
+            raise HttpError(
                 403, f"The custom section {shown!r} is private: only controllers of the canister can read it"
             )
 
     def _require_target(self, access: ReadAccess) -> None:
         if access.targets is not None and access.effective_id not in access.targets:
-            raise PathRefusedError(403, "The delegation's targets do not include the canister whose state is requested")
+            raise HttpError(403, "The delegation's targets do not include the canister whose state is requested")
 
 
-def _refused(path: Path, why: str) -> PathRefusedError:
-    return PathRefusedError(400, f"The path {_shown(path)} cannot be requested: {why}")
+def _refused(path: Path, why: str) -> HttpError:
+    return HttpError(400, f"The path {_shown(path)} cannot be requested: {why}")
 
 
 def _shown(path: Path) -> str:

@@ -260,30 +260,19 @@ class StateTree:
     def __init__(self, canister_ranges: Subtree) -> None:
         self._canisters: Node = EMPTY
         self._requests: Node = EMPTY
-        self._request_count = 0
         self._fixed = build({b"canister_ranges": build(canister_ranges)})
         self._subnet: Node = EMPTY
 
     def __repr__(self) -> str:
-        return f"<StateTree requests={self._request_count}>"
-
-    @property
-    def request_count(self) -> int:
-        """How many request statuses the tree holds."""
-        return self._request_count
+        return f"<StateTree canisters={self._canisters!r} requests={self._requests!r}>"
 
     def set_request_status(self, request_id: bytes, status: Subtree) -> None:
         """Put a request's status: `status`, and `reply` or `reject_code`, `reject_message`, `error_code`."""
-        if find(self._requests, request_id) is None:
-            self._request_count += 1
         self._requests = insert(self._requests, request_id, build(status))
 
     def forget_request(self, request_id: bytes) -> None:
         """Drop a request's status; nothing happens where there is none."""
-        pruned = remove(self._requests, request_id)
-        if pruned is not self._requests:
-            self._requests = pruned
-            self._request_count -= 1
+        self._requests = remove(self._requests, request_id)
 
     def set_canister(self, canister_id: bytes, content: Subtree) -> None:
         """Put a canister's subtree: `controllers`, `module_hash`, `metadata`, `certified_data`."""

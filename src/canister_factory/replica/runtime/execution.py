@@ -122,7 +122,6 @@ class Env:
     certificate: bytes | None = None  # data certificate, in non-replicated queries
     callback: Callback | None = None  # for REPLY_CALLBACK, REJECT_CALLBACK, CLEANUP
     in_replicated_execution: bool = True
-    random_seed: bytes = b""
     max_response_bytes: int = 2 * 1024 * 1024
     root_key: bytes = b""
     subnet_id: bytes = b""

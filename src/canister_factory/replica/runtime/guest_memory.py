@@ -78,11 +78,19 @@ class GuestMemory:
         return self._view[start:end]
 
     def read(self, start: int, size: int) -> bytes:
-        """A copy; raises as `view`."""
+        """A copy of `size` bytes, which are charged.
+
+        Raises:
+            HostTrapError, InstructionLimitReachedError: as `view`.
+        """
         return bytes(self.view(start, size))
 
     def write(self, start: int, data: bytes) -> None:
-        """Raises as `view`."""
+        """Overwrites the memory from `start`, which is charged.
+
+        Raises:
+            HostTrapError, InstructionLimitReachedError: as `view`.
+        """
         self.view(start, len(data))[:] = data
 
     def _refresh(self) -> None:

@@ -128,7 +128,7 @@ class Anchors:
         while innermost is not anchor:
             innermost = self._open.pop()
             innermost.revert(state)
-        self._calls.find_deadlines()
+        self._calls.deadlines.rebuild()
         for request_id in statuses.keys() - state.statuses.keys():
             self._listeners.request_status(request_id, None)
         for request_id, status in state.statuses.items():
@@ -152,7 +152,11 @@ class Anchors:
             innermost.release()
 
     def require_open(self, anchor: Anchor) -> None:
-        """Raises AnchorError where an anchor has ended."""
+        """Refuses an anchor that has ended.
+
+        Raises:
+            AnchorError: it was reverted or released, or one around it was.
+        """
         if anchor not in self._open:
             raise AnchorError("this anchor has ended: it was reverted or released, or one around it was")
 

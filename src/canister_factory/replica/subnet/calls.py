@@ -9,7 +9,6 @@ canister responses) and "Cycles".
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,6 @@ from canister_factory.replica.runtime.engine import Module
 from canister_factory.replica.runtime.execution import (
     CanisterError,
     Entry,
-    Env,
     Outcome,
     OutgoingCall,
     RejectCode,
@@ -26,6 +24,8 @@ from canister_factory.replica.runtime.execution import (
 from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState, Status, text_of
 from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.deadlines import Deadlines
+from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
     Answer,
@@ -43,10 +43,6 @@ from canister_factory.replica.subnet.messages import (
     reject,
 )
 from canister_factory.replica.subnet.state import Listeners, SubnetState
-
-UPDATE_INSTRUCTIONS = 40_000_000_000
-MAX_RESPONSE_BYTES = 2 << 20
-MAX_OUTSTANDING_CALLS = 500
 
 Handler = Callable[[Request], Response | None]
 """Answers the calls to a canister that is part of the replica. It may lower `request.cycles` (having moved them), raise
@@ -87,24 +83,12 @@ class Calls:
     def __init__(
         self, state: SubnetState, prices: Prices, listeners: Listeners, subnet_id: bytes, root_key: bytes
     ) -> None:
-        self._subnet_id = subnet_id
+        self.environments = Environments(state, prices, subnet_id, root_key)
         self._state = state
         self._prices = prices
         self._listeners = listeners
-        self._root_key = root_key
         self.builtins: dict[bytes, Handler] = {}
-        self._deadlines: list[tuple[int, bytes, int]] = []
-        self.find_deadlines()
-
-    def find_deadlines(self) -> None:
-        """Notes the deadlines of best-effort calls; derived from the pending calls, so no checkpoint stores them."""
-        self._deadlines = [
-            (pending.deadline_ns, canister.id, pending.id)
-            for canister in self._state.canisters.values()
-            for pending in canister.pending_calls.values()
-            if pending.deadline_ns
-        ]
-        heapq.heapify(self._deadlines)
+        self.deadlines = Deadlines(state)
 
     def process(self, message: Message) -> None:
         """Executes one message; a failure is answered as a reject and leaves no other trace."""
@@ -244,33 +228,6 @@ class Calls:
 
     # --- execution ---------------------------------------------------------------------------------------------------
 
-    def environment(self, canister: CanisterState, *, time_ns: int | None = None, **specific: Any) -> Env:
-        """What every execution on this canister is told; `specific` sets the other fields of `Env`."""
-        prices = self._prices
-        return Env(
-            canister_id=canister.id,
-            time_ns=self._state.time_ns if time_ns is None else time_ns,
-            controllers=frozenset(canister.settings.controllers),
-            balance=canister.balance,
-            freezing_threshold_cycles=canister.freezing_threshold_cycles(prices),
-            call_cost=(prices.call + self._response_prepayment, prices.call_byte),
-            max_outgoing_calls=MAX_OUTSTANDING_CALLS - len(canister.pending_calls),
-            canister_status=canister.status.value,
-            canister_version=canister.version,
-            global_timer_ns=canister.global_timer_ns,
-            create_canister_cost=prices.canister_creation,
-            max_response_bytes=MAX_RESPONSE_BYTES,
-            root_key=self._root_key,
-            subnet_id=self._subnet_id,
-            environment_variables=tuple((item.name, item.value) for item in canister.settings.environment_variables),
-            **specific,
-        )
-
-    @property
-    def _response_prepayment(self) -> int:
-        """Reserved by every outgoing call: the largest response and the longest callback; the rest comes back."""
-        return self._prices.of_execution(UPDATE_INSTRUCTIONS) + self._prices.call_byte * MAX_RESPONSE_BYTES
-
     def _execute(
         self,
         canister: CanisterState,
@@ -286,7 +243,7 @@ class Calls:
         `prepaid` was taken out of the balance before; the second result is how much of it was not spent.
         """
         _, instance = canister.running_module
-        env = self.environment(
+        env = self.environments.of(
             canister,
             caller=context.caller,
             cycles_available=context.cycles,
@@ -322,7 +279,7 @@ class Calls:
             self._listeners.canister_changed(canister.id)
 
     def _send(self, canister: CanisterState, context: CallContext, call: OutgoingCall) -> None:
-        prepaid = self._response_prepayment
+        prepaid = response_prepayment(self._prices)
         canister.balance -= call.cycles + call.fee
         self._state.cycles_consumed += call.fee - prepaid
         deadline_ns = 0
@@ -340,8 +297,7 @@ class Calls:
         )
         canister.pending_calls[pending.id] = pending
         context.outstanding += 1
-        if deadline_ns:
-            heapq.heappush(self._deadlines, (deadline_ns, canister.id, pending.id))
+        self.deadlines.add(canister, pending)
         self._state.queue.append(
             Request(
                 FromCanister(canister.id, pending.id, deadline_ns),
@@ -356,18 +312,10 @@ class Calls:
 
     # --- deadlines, uninstalling -------------------------------------------------------------------------------------
 
-    @property
-    def next_deadline_ns(self) -> int | None:
-        return self._deadlines[0][0] if self._deadlines else None
-
     def expire(self, now_ns: int) -> bool:
         """Gives up on best-effort calls and stop requests whose deadline has passed; whether there were any."""
         expired = False
-        while self._deadlines and self._deadlines[0][0] <= now_ns:
-            _, canister_id, call_id = heapq.heappop(self._deadlines)
-            canister = self._state.canisters.get(canister_id)
-            if canister is None or call_id not in canister.pending_calls:
-                continue
+        for canister_id, call_id in self.deadlines.take_expired(now_ns):
             expired = True
             timeout = reject(RejectCode.SYS_UNKNOWN, "Call timed out: its outcome is unknown.", "IC0202")
             self._state.queue.append(Answer(canister_id, call_id, timeout))

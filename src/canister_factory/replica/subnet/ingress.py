@@ -110,7 +110,7 @@ def _inspect(canister: CanisterState, calls: Calls, request: Request, now_ns: in
     update_entry(canister.id, module, request.method)
     if not module.has(Entry.INSPECT_MESSAGE):
         return
-    env = calls.environment(
+    env = calls.environments.of(
         canister,
         time_ns=now_ns,
         method=request.method,

@@ -169,7 +169,7 @@ class _Steps:
                 unneeded.close()
 
     def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Outcome:
-        env = self._calls.environment(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
+        env = self._calls.environments.of(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
         outcome = instance.execute(entry, env, instruction_limit=INSTALL_INSTRUCTIONS - self.instructions)
         self.instructions += outcome.instructions
         self.log += outcome.log

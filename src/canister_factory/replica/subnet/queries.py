@@ -121,7 +121,7 @@ class Queries:
             entry, callback, arg = Entry.REPLY_CALLBACK, call.on_reply, answer.data
         else:
             entry, callback, arg = Entry.REJECT_CALLBACK, call.on_reject, b""
-        env = self._calls.environment(
+        env = self._calls.environments.of(
             canister,
             time_ns=evaluation.time_ns,
             arg=arg,
@@ -148,7 +148,7 @@ class Queries:
         commit: bool = False,
     ) -> Outcome:
         certificate = evaluation.data_certificate
-        env = self._calls.environment(
+        env = self._calls.environments.of(
             canister,
             time_ns=evaluation.time_ns,
             method=request.method,

@@ -1,7 +1,7 @@
 """The subnet: a deterministic state machine over ingress messages and time.
 
-Owns the order of things: what is due in a round, which message is next, when statuses are forgotten. Does not own what
-a message does (`calls`, `management`), certification, or where its state is kept (`durability`).
+Owns the order of things: what happens in a round, and which message is next. Does not own what is due without a message
+(`upkeep`), what a message does (`calls`, `management`), certification, or where the state is kept (`durability`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from functools import partial
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
-from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Response
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.subnet import ingress
 from canister_factory.replica.subnet.anchor import Anchor, Anchors
 from canister_factory.replica.subnet.calls import Calls, Handler
-from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.durability import CheckpointError, Durability
-from canister_factory.replica.subnet.install import uninstall
 from canister_factory.replica.subnet.management import Management
 from canister_factory.replica.subnet.messages import (
     FromIngress,
@@ -31,15 +30,12 @@ from canister_factory.replica.subnet.messages import (
     Request,
     RequestState,
     RequestStatus,
-    SystemTask,
 )
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
+from canister_factory.replica.subnet.upkeep import Upkeep
 
 MESSAGES_PER_ROUND = 1_000
-HEARTBEAT_INTERVAL_NS = SECOND_NS
-STORAGE_INTERVAL_NS = 10 * SECOND_NS
-STATUS_RETENTION_NS = 300 * SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +100,7 @@ class Subnet:
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         self._management = Management(self.state, self._calls, engine, self._prices, self._listeners)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
+        self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)
         self._queries = Queries(self.state, self._calls, self._prices)
         self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
         for canister_id, builtin in (builtins or {}).items():
@@ -259,9 +256,7 @@ class Subnet:
         state = self.state
         state.time_ns = now_ns
         changed = self._calls.expire(now_ns)
-        changed |= self._forget_statuses()
-        changed |= self._charge_storage()
-        changed |= self._schedule_tasks()
+        changed |= self._upkeep.run()
         for _ in range(max_messages):
             if not state.queue:
                 break
@@ -271,70 +266,8 @@ class Subnet:
         return changed
 
     def next_wakeup_ns(self) -> int | None:
-        """When the next round has something to do though no message arrives: timer, heartbeat, deadline."""
-        due = [self._calls.next_deadline_ns]
-        for canister in self.state.canisters.values():
-            if canister.stop_waiters:
-                due.append(min(waiter.deadline_ns for waiter in canister.stop_waiters))
-            if not self._calls.can_run_tasks(canister):
-                continue
-            if canister.global_timer_ns:
-                due.append(canister.global_timer_ns)
-            if canister.module is not None and canister.module.has(Entry.HEARTBEAT):
-                due.append(canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS)
-        return min((time_ns for time_ns in due if time_ns is not None), default=None)
-
-    def _schedule_tasks(self) -> bool:
-        now = self.state.time_ns
-        scheduled = False
-        for canister in self.state.canisters.values():
-            module = canister.module
-            if module is None:
-                continue
-            timer_due = 0 < canister.global_timer_ns <= now
-            heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
-            if not (timer_due or heartbeat_due) or not self._calls.can_run_tasks(canister):
-                continue
-            scheduled = True
-            if heartbeat_due:
-                canister.last_heartbeat_ns = now
-                self.state.queue.append(SystemTask(canister.id, Entry.HEARTBEAT))
-            if timer_due:
-                canister.global_timer_ns = 0
-                self.state.queue.append(SystemTask(canister.id, Entry.GLOBAL_TIMER))
-        return scheduled
-
-    def _charge_storage(self) -> bool:
-        state = self.state
-        elapsed = state.time_ns - state.storage_charged_ns
-        if elapsed < STORAGE_INTERVAL_NS:
-            return False
-        first_round = state.storage_charged_ns == 0
-        state.storage_charged_ns = state.time_ns
-        if first_round:
-            return True
-        for canister in state.canisters.values():
-            cost = canister.storage_cost(self._prices, elapsed)
-            exhausted = canister.balance < cost
-            state.consume(canister, cost)
-            if exhausted and canister.module is not None:
-                uninstall(canister, self._calls)
-                self._listeners.canister_changed(canister.id)
-        return True
-
-    def _forget_statuses(self) -> bool:
-        """Statuses are in order of arrival; expiries are minutes apart at most: a recent one ends the search."""
-        state = self.state
-        forgotten = []
-        for request_id, status in state.statuses.items():
-            if status.expiry_ns + STATUS_RETENTION_NS > state.time_ns:
-                break
-            if status.response is not None:
-                forgotten.append(request_id)
-        for request_id in forgotten:
-            del state.statuses[request_id]
-            self._listeners.request_status(request_id, None)
-        return bool(forgotten)
+        """When the next round has something to do though no message arrives; None: never."""
+        return self._upkeep.next_wakeup_ns()
 
     # --- anchors -----------------------------------------------------------------------------------------------------
 
@@ -361,7 +294,11 @@ class Subnet:
             self._anchors.revert(anchor)
 
     def release(self, anchor: Anchor) -> None:
-        """Ends the anchor, and those inside of it, without going back. Raises AnchorError as `revert`."""
+        """Ends the anchor, and those inside of it, without going back.
+
+        Raises:
+            AnchorError: the anchor has ended.
+        """
         self._anchors.release(anchor)
 
     # --- queries -----------------------------------------------------------------------------------------------------

@@ -56,14 +56,6 @@ class SystemCanister:
             raise self._error("IC0536", f"Canister has no method '{method}'; only a part of it is emulated")
         return declared
 
-    def decode_result(self, method: str, data: bytes) -> Any:
-        """The result of a call, as its caller sees it.
-
-        Raises:
-            DecodeError: the bytes are no result of this method.
-        """
-        return decode(data, self.method_type(method).results)[0]
-
     @cached_property
     def _types(self) -> dict[str, Func]:
         service = parse_did(_interface_text(self._did), _interface_text, self._did).service

@@ -63,8 +63,8 @@ class Shown:
     delegation: hash_tree.Node
 
     def value(self, *path: bytes) -> Any:
-        found = hash_tree.lookup_path(self.tree, path)
-        return found.value if isinstance(found, hash_tree.Found) else found
+        value = hash_tree.lookup_path(self.tree, path)
+        return value.value if isinstance(value, hash_tree.Found) else value
 
 
 def verified(certificate: bytes) -> Shown:
@@ -152,15 +152,15 @@ async def test_a_call_is_answered_with_a_certificate_of_its_reply(version: int) 
         assert network.subnet.persisted >= 1, "durable before it is answered"
 
 
-@pytest.mark.parametrize(("version", "there", "absent"), [(3, FLAT, SHARD), (4, SHARD, FLAT)])
+@pytest.mark.parametrize(("version", "present", "absent"), [(3, FLAT, SHARD), (4, SHARD, FLAT)])
 async def test_the_delegation_shows_the_ranges_where_the_endpoint_promises(
-    version: int, there: tuple[bytes, ...], absent: tuple[bytes, ...]
+    version: int, present: tuple[bytes, ...], absent: tuple[bytes, ...]
 ) -> None:
     async with Network() as network:
         delegation = (await call(network, Caller(), version)).delegation
-        found = hash_tree.lookup_path(delegation, there)
-        assert isinstance(found, hash_tree.Found)
-        assert any(low <= FIRST <= high for low, high in cbor2.loads(found.value))
+        ranges = hash_tree.lookup_path(delegation, present)
+        assert isinstance(ranges, hash_tree.Found)
+        assert any(low <= FIRST <= high for low, high in cbor2.loads(ranges.value))
         assert hash_tree.lookup_path(delegation, absent) is hash_tree.UNKNOWN
 
 

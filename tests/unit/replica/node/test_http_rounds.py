@@ -64,14 +64,14 @@ async def health(network: Network) -> tuple[str, str]:
 
 async def test_a_defect_in_execution_is_logged_and_ends_all_execution(caplog: pytest.LogCaptureFixture) -> None:
     async with Network() as network:
-        said = refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="defect"))
-        assert "restart the replica" in said
-        assert "a defect" not in said
+        text = refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="defect"))
+        assert "restart the replica" in text
+        assert "a defect" not in text
         assert "a defect" in caplog.text
         network.subnet.queue.clear()
         again = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
-        assert refusal(again) == said
-        assert await health(network) == ("failed", said.removesuffix("; afterwards restart the replica"))
+        assert refusal(again) == text
+        assert await health(network) == ("failed", text.removesuffix("; afterwards restart the replica"))
 
 
 async def test_what_could_not_be_made_durable_is_never_answered_as_done(caplog: pytest.LogCaptureFixture) -> None:
@@ -152,10 +152,10 @@ async def test_a_broken_subnet_refuses_calls_and_certifies_nothing_new(caplog: p
     async with Network() as network:
         before = network.view.current()
         network.subnet.broken = True
-        told = "An internal error broke the subnet; look at the replica's log; afterwards restart the replica"
+        message = "An internal error broke the subnet; look at the replica's log; afterwards restart the replica"
         for version in (4, 4, 2):
             answer = await network.post(url(version, "call"), Caller(), request_type="call", method_name="append")
-            assert (answer[0], decoded(answer)["reject_code"], decoded(answer)["reject_message"]) == (200, 1, told)
+            assert (answer[0], decoded(answer)["reject_code"], decoded(answer)["reject_message"]) == (200, 1, message)
         network.now_ns += 10**10
         assert network.view.current() is before
         assert len(caplog.records) == 1, "said once, not with every call"

@@ -26,8 +26,8 @@ def test_a_start_function_becomes_an_export_that_does_not_run_by_itself() -> Non
       (func $init (global.set $g (i32.const 7))) (start $init))""")
     assert module.has_start
     store = wasmtime.Store()
-    found = wasmtime.Instance(store, wasmtime.Module(store.engine, module.wasm), []).exports(store)
-    variable, start = found[module.global_exports[0]], found[START_EXPORT]
+    exports = wasmtime.Instance(store, wasmtime.Module(store.engine, module.wasm), []).exports(store)
+    variable, start = exports[module.global_exports[0]], exports[START_EXPORT]
     assert isinstance(variable, wasmtime.Global)
     assert isinstance(start, wasmtime.Func)
     assert variable.value(store) == 0

@@ -22,7 +22,7 @@ from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
-from support.replica_bench import MANAGEMENT, OWNER, SECOND_NS, Bench, engine, management_argument
+from support.replica_bench import MANAGEMENT, OWNER, SECOND_NS, Bench, engine, management_argument, system_result
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
 from support.runtime_harness import STRATEGIES
@@ -206,8 +206,8 @@ def test_balances_of_the_cycles_ledger_go_back(bench: Bench) -> None:
     def balance() -> int:
         account = {"owner": Principal(OWNER), "subaccount": None}
         reply = bench.query(CYCLES_LEDGER, "icrc1_balance_of", _encoded("icrc1_balance_of", account))
-        found: int = LEDGER.decode_result("icrc1_balance_of", reply)
-        return found
+        cycles: int = system_result(LEDGER, "icrc1_balance_of", reply)
+        return cycles
 
     before = balance()
     anchor = bench.subnet.anchor()

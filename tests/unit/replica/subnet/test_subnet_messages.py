@@ -127,8 +127,8 @@ def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry() ->
     bench.clock.advance(2)
     bench.run()
     assert bench.subnet.request_status(request_id) is None
-    told = [state for key, state in seen if key == request_id]
-    assert told == [RequestState.RECEIVED, RequestState.PROCESSING, RequestState.REPLIED, None]
+    states = [state for key, state in seen if key == request_id]
+    assert states == [RequestState.RECEIVED, RequestState.PROCESSING, RequestState.REPLIED, None]
 
 
 def test_messages_are_executed_in_order_and_a_round_may_be_limited(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, CYCLES_LEDGER, LEDGER, TEST_BALANCE
 from canister_factory.replica.system_canisters.cycles_minting import CYCLES_MINTING, MINTING
 from canister_factory.replica.system_canisters.interface import SystemCanister
-from support.replica_bench import OWNER, STRANGER, Bench, CallRejectedError, Clock, engine
+from support.replica_bench import OWNER, STRANGER, Bench, CallRejectedError, Clock, engine, system_result
 from support.replica_puppet import call_argument
 
 SUBNET_ID = b"\x01subnet\x02"
@@ -33,18 +33,18 @@ def ask(bench: Bench, canister: SystemCanister, method: str, text: str, *, query
     """A call with textual arguments; the result's only value."""
     arg = encode(*parse_args(text, canister.method_type(method).args))
     reply = bench.query(canister.id, method, arg) if query else bench.call(canister.id, method, arg)
-    return canister.decode_result(method, reply)
+    return system_result(canister, method, reply)
 
 
 def balance(bench: Bench, owner: bytes = OWNER, query: bool = True) -> int:
-    found: int = ask(
+    cycles: int = ask(
         bench,
         LEDGER,
         "icrc1_balance_of",
         f'(record {{ owner = principal "{Principal(owner)}"; subaccount = null }})',
         query=query,
     )
-    return found
+    return cycles
 
 
 def creation(amount: int = LIMIT, selection: str = "null", settings: str = "null", extra: str = "") -> str:
@@ -130,7 +130,7 @@ def test_a_canister_deposits_cycles_on_an_account(bench: Bench) -> None:
     text = f'(record {{ to = record {{ owner = principal "{Principal(OWNER)}" }} }})'
     arg = encode(*parse_args(text, LEDGER.method_type("deposit").args))
     reply = bench.call(canister, "forward", call_argument(CYCLES_LEDGER, "deposit", arg, 10**12))
-    assert LEDGER.decode_result("deposit", reply)["balance"] == TEST_BALANCE + 10**12 - BLOCK_FEE
+    assert system_result(LEDGER, "deposit", reply)["balance"] == TEST_BALANCE + 10**12 - BLOCK_FEE
     assert balance(bench) == TEST_BALANCE + 10**12 - BLOCK_FEE
     with pytest.raises(CallRejectedError, match="needs at least 100000000"):
         bench.call(canister, "forward", call_argument(CYCLES_LEDGER, "deposit", arg, 10))
@@ -173,4 +173,4 @@ def test_a_canister_may_ask_the_ledger_too(bench: Bench) -> None:
     canister = bench.puppet()
     arg = encode(*parse_args('(record { amount = 1; to = principal "aaaaa-aa" })', LEDGER.method_type("withdraw").args))
     reply = bench.call(canister, "forward", call_argument(CYCLES_LEDGER, "withdraw", arg, 0))
-    assert LEDGER.decode_result("withdraw", reply).tag == "Err"
+    assert system_result(LEDGER, "withdraw", reply).tag == "Err"

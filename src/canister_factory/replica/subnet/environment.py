@@ -1,0 +1,56 @@
+"""What an execution may ask its surroundings for, as far as the canister and the subnet decide it.
+
+Owns the limits and prices that an execution sees. Does not own what the message adds (`calls`, `queries`, `install`).
+
+Source: interface specification, "System API"; limits of the developer documentation, "Resource limits".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from canister_factory.replica.runtime.execution import Env
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.state import SubnetState
+
+UPDATE_INSTRUCTIONS = 40_000_000_000
+MAX_RESPONSE_BYTES = 2 << 20
+MAX_OUTSTANDING_CALLS = 500
+
+
+def response_prepayment(prices: Prices) -> int:
+    """Cycles that each outgoing call reserves: the largest response and the longest callback; the rest comes back."""
+    return prices.of_execution(UPDATE_INSTRUCTIONS) + prices.call_byte * MAX_RESPONSE_BYTES
+
+
+class Environments:
+    """Makes the environments of executions on one subnet."""
+
+    def __init__(self, state: SubnetState, prices: Prices, subnet_id: bytes, root_key: bytes) -> None:
+        self._state = state
+        self._prices = prices
+        self._subnet_id = subnet_id
+        self._root_key = root_key
+
+    def of(self, canister: CanisterState, *, time_ns: int | None = None, **specific: Any) -> Env:
+        """What every execution on this canister may ask for; `specific` sets the other fields of `Env`."""
+        prices = self._prices
+        return Env(
+            canister_id=canister.id,
+            time_ns=self._state.time_ns if time_ns is None else time_ns,
+            controllers=frozenset(canister.settings.controllers),
+            balance=canister.balance,
+            freezing_threshold_cycles=canister.freezing_threshold_cycles(prices),
+            call_cost=(prices.call + response_prepayment(prices), prices.call_byte),
+            max_outgoing_calls=MAX_OUTSTANDING_CALLS - len(canister.pending_calls),
+            canister_status=canister.status.value,
+            canister_version=canister.version,
+            global_timer_ns=canister.global_timer_ns,
+            create_canister_cost=prices.canister_creation,
+            max_response_bytes=MAX_RESPONSE_BYTES,
+            root_key=self._root_key,
+            subnet_id=self._subnet_id,
+            environment_variables=tuple((item.name, item.value) for item in canister.settings.environment_variables),
+            **specific,
+        )
