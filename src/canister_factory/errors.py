@@ -78,8 +78,10 @@ if TYPE_CHECKING:
     from canister_factory.replica.node.state_lock import StateDirectoryError as StateDirectoryError
     from canister_factory.replica.runtime.instrument import MalformedModuleError as MalformedModuleError
     from canister_factory.replica.store.state_codec import StateFormatError as StateFormatError
+    from canister_factory.replica.subnet.anchor import AnchorError as AnchorError
     from canister_factory.replica.subnet.durability import CheckpointError as CheckpointError
     from canister_factory.replica.subnet.subnet import SubnetBrokenError as SubnetBrokenError
+    from canister_factory.testing.deployment import DeploymentError as DeploymentError
 
 _HOMES = {
     "base_error": "CanisterFactoryError",
@@ -100,7 +102,9 @@ _HOMES = {
     "replica.node.state_lock": "StateDirectoryError",
     "replica.runtime.instrument": "MalformedModuleError",
     "replica.store.state_codec": "StateFormatError",
+    "replica.subnet.anchor": "AnchorError",
     "replica.subnet.durability": "CheckpointError",
     "replica.subnet.subnet": "SubnetBrokenError",
+    "testing.deployment": "DeploymentError",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

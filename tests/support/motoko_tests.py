@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from canister_factory.candid.encode import encode
+
 from canister_factory.candid.types import TEXT
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.subnet import Subnet

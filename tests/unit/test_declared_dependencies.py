@@ -41,11 +41,10 @@ def imported(path: Path) -> set[str]:
 
 
 def files_of(part: str) -> list[Path]:
-    return [
-        path
-        for path in sorted(SOURCES.rglob("*.py"))
-        if (path.relative_to(SOURCES).parts[0] == "replica") == (part == "replica")
-    ]
+    """The files of a room with dependencies of its own, or "product": all others."""
+    apart = ("replica", "testing")
+    rooms = {path: path.relative_to(SOURCES).parts[0] for path in sorted(SOURCES.rglob("*.py"))}
+    return [path for path, room in rooms.items() if part == (room if room in apart else "product")]
 
 
 def undeclared(paths: Iterable[Path], allowed: set[str]) -> dict[str, set[str]]:
@@ -68,6 +67,10 @@ def test_everything_that_the_product_imports_is_declared() -> None:
 
 def test_what_only_the_replica_imports_is_declared_in_its_extra() -> None:
     assert undeclared(files_of("replica"), declared("replica")) == {}
+
+
+def test_the_test_face_needs_the_replica_and_pytest_which_loads_it() -> None:
+    assert undeclared(files_of("testing"), declared("replica") | {"pytest"}) == {}
 
 
 def test_everything_that_is_declared_is_imported() -> None:

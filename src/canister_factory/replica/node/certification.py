@@ -60,6 +60,10 @@ class Delegation:
             self._expires_ns = now + _DELEGATION_LIFETIME_NS
         return self._encoded[layout]
 
+    def renew(self) -> None:
+        """Has it made anew when it is next asked for."""
+        self._expires_ns = 0
+
     def _make(self, now_ns: int) -> dict[RangesLayout, bytes]:
         subnet_id = self._subnet_id
         tree = StateTree({subnet_id: range_shards()})

@@ -115,6 +115,15 @@ class CertifiedView:
         self._state = self._certifier.certify(self._tree, self._newest_ns)
         return self._state
 
+    def rewind(self) -> None:
+        """The subnet went back to an earlier state, whose changes were told, and maybe the clock with it.
+
+        What is certified from here on has the clock's time, even if that lies before the last state's.
+        """
+        self._newest_ns = self._metrics_due_ns = 0
+        self._certifier.delegation.renew()
+        self.certify()
+
     def data_certificate(self, canister_id: bytes) -> bytes:
         """The certificate that `ic0.data_certificate` gives a canister in a query; made once a state."""
         state = self.current()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final, Protocol
 
 from canister_factory.replica.node.certification import CertifiedState
@@ -148,21 +148,40 @@ class Rounds:
             if not futures and self._waiting.get(request_id) is futures:
                 del self._waiting[request_id]
 
+    def tick(self) -> bool:
+        """Executes a round now; whether more is queued.
+
+        Raises:
+            RoundFailedError: this round failed, or an earlier one.
+        """
+        self.require_working()
+        try:
+            return self._round()
+        except CheckpointError as error:
+            if error.durable is None:
+                self._undurable.clear()  # nothing is sure
+            self._fail(str(error))
+        except Exception as error:
+            if not isinstance(error, SubnetBrokenError):
+                _log.exception("A round broke off")
+            self._fail("An internal error broke the subnet; look at the replica's log")
+        raise RoundFailedError((self.failure or "") + _AFTERWARDS)
+
+    def went_back(self, known: Container[bytes]) -> None:
+        """The subnet went back to an earlier state, with these requests: nobody waits for the others any more."""
+        self._finished.clear()
+        for request_id in [request_id for request_id in self._waiting if request_id not in known]:
+            for future in self._waiting.pop(request_id):
+                _resolve(future, None)
+        self._wake.set()
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                more = self._round()
-            except CheckpointError as error:
-                if error.durable is None:
-                    self._undurable.clear()  # nothing is sure
-                self._fail(str(error))
-                return
-            except Exception as error:
-                if not isinstance(error, SubnetBrokenError):
-                    logger.exception("a round broke off")
-                self._fail("An internal error broke the subnet; look at the replica's log")
+                more = self.tick()
+            except RoundFailedError:
                 return
             if self._stopping:
                 return

@@ -26,6 +26,7 @@ from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.subnet.anchor import Anchor
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 
@@ -92,7 +93,7 @@ class ReplicaServer:
             builtins=builtins(),
             checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
         )
-        view = CertifiedView(keys, self.subnet, changes, clock_ns)
+        view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
         self._rounds = Rounds(self.subnet, view, changes, clock_ns)
         self._api = HttpApi(self.subnet, self._rounds, view, keys, clock_ns)
         self._runner: web.ServerRunner | None = None
@@ -149,6 +150,26 @@ class ReplicaServer:
         finally:
             if self._lock is not None:
                 self._lock.close()
+
+    # --- for tests: to be called in the event loop of `start` -------------------------------------------------------
+
+    def anchor(self) -> Anchor:
+        """Remembers the state; see `Subnet.anchor`."""
+        return self.subnet.anchor()
+
+    def revert(self, anchor: Anchor) -> None:
+        """Goes back to an anchor. Calls that came since are forgotten: who still waits for one is told nothing.
+
+        Certificates and time follow the clock, so the caller sets that back as far as it was moved. Raises as
+        `Subnet.revert`.
+        """
+        self.subnet.revert(anchor)
+        self._view.rewind()
+        self._rounds.went_back(self.subnet.request_statuses)
+
+    def tick(self) -> bool:
+        """Executes a round at once; whether more is queued. Raises RoundFailedError."""
+        return self._rounds.tick()
 
     async def __aenter__(self) -> Self:
         return self if self._runner is not None else await self.start()

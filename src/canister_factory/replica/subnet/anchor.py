@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
@@ -27,7 +28,7 @@ _STATE_FIELDS: Final = tuple(field.name for field in fields(SubnetState))
 _CHANGING: Final = frozenset({CallContext, Request})
 
 
-class AnchorError(Exception):
+class AnchorError(CanisterFactoryError):
     """The subnet can't be anchored, or not be reverted to this anchor; the message says why."""
 
 

@@ -1,0 +1,98 @@
+"""The pytest plugin: fixtures for tests of canisters on an embedded replica.
+
+Owns the fixtures. pytest imports this module in every run, whether or not it is used: it imports nothing but pytest,
+and the fixtures import what they need. Does not own what they give (`replica`, `deployment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from canister_factory.ic.identity import Identity
+    from canister_factory.testing.replica import EmbeddedReplica
+
+_NEEDED = ("wasmtime", "aiohttp")
+
+
+@pytest.fixture(scope="session")
+def replica() -> Iterator[EmbeddedReplica]:
+    """An embedded replica for the whole session; what is done on it stays, unless it is within `replica.anchored()`."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        pytest.fail(
+            f"the embedded replica needs {' and '.join(missing)}: pip install 'canister-factory[replica]'",
+            pytrace=False,
+        )
+    from canister_factory.testing.replica import EmbeddedReplica
+
+    with EmbeddedReplica() as started:
+        yield started
+
+
+@pytest.fixture
+def ic(replica: EmbeddedReplica) -> Iterator[EmbeddedReplica]:
+    """The replica, anchored: everything that the test does is undone at its end."""
+    with replica.anchored():
+        yield replica
+
+
+@pytest.fixture
+def new_identity() -> Callable[[], Identity]:
+    """Makes a fresh identity each time that it is called."""
+    from canister_factory.ic.identity import Identity
+
+    return Identity.generate
+
+
+@pytest.fixture
+def identity(new_identity: Callable[[], Identity]) -> Identity:
+    """A fresh identity; the one that `deploy` deploys and calls as."""
+    return new_identity()
+
+
+@pytest.fixture
+def deploy(ic: EmbeddedReplica, identity: Identity, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """`deploy(wasm, *init, did=..., cycles=...)`: a new canister with its interface, called as `identity`.
+
+    Files are looked for beside the test's file, then from pytest's root. In `async` tests, await it and the canister's
+    methods; elsewhere both wait.
+    """
+    import asyncio
+
+    from canister_factory.testing.blocking import BlockingCanister
+    from canister_factory.testing.deployment import deploy as deploy_async
+
+    agent = ic.agent(identity)
+
+    def found(file: str | Path) -> Path:
+        beside = request.path.parent / file
+        return beside if beside.exists() else request.config.rootpath / file
+
+    def deploy_here(wasm: bytes | str | Path, *init: Any, did: str | Path | None = None, **options: Any) -> Any:
+        module = wasm if isinstance(wasm, bytes) else found(wasm)
+        work = deploy_async(agent, module, *init, did=None if did is None else found(did), **options)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return BlockingCanister(ic.run(work), ic.run)
+        return work
+
+    return deploy_here
+
+
+@pytest.fixture
+def advance(ic: EmbeddedReplica) -> Callable[[float], None]:
+    """`advance(seconds)`: time passes on the network, and what is due happens. Undone with the test."""
+    return ic.advance
+
+
+@pytest.fixture
+def tick(ic: EmbeddedReplica) -> Callable[[], None]:
+    """`tick()`: one round happens now."""
+    return ic.tick

@@ -1,0 +1,70 @@
+"""What clients see when the subnet goes back to an earlier state."""
+
+from __future__ import annotations
+
+import asyncio
+
+import cbor2
+import pytest
+
+from canister_factory.ic.certificate import Certificate, CertificateVerifier
+from canister_factory.ic.request_id import leb128
+from canister_factory.replica.node.certification import RangesLayout
+from canister_factory.replica.node.rounds import RoundFailedError
+from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, url
+
+DAY = 24 * 60 * MINUTE
+
+
+async def test_nobody_waits_for_a_call_that_is_undone() -> None:
+    async with Network(sync_call_timeout_s=60) as network:
+        caller = Caller()
+        kept = {"request_type": "call", "method_name": "later", "arg": b"kept"}
+        undone = {"request_type": "call", "method_name": "later", "arg": b"undone"}
+        calls = [asyncio.create_task(network.post(url(4, "call"), caller, **each)) for each in (kept, undone)]
+        while len(network.subnet.held) < 2:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0)
+        before = len(network.subnet.rounds)
+        network.rounds.went_back({id_of(caller, **kept)})
+        status, _, _ = await calls[1]
+        assert status == 202
+        assert len(network.subnet.rounds) > before, "a round finds out when the next one is due"
+        assert not calls[0].done()
+        network.subnet.release()
+        network.rounds.tick()
+        assert decoded(await calls[0])["status"] == "replied"
+
+
+async def test_a_round_on_demand_that_fails_says_so_and_is_the_last() -> None:
+    async with Network() as network:
+        network.subnet.broken = True
+        with pytest.raises(RoundFailedError, match="restart the replica"):
+            network.rounds.tick()
+        network.subnet.broken = False
+        with pytest.raises(RoundFailedError, match="restart the replica"):
+            network.rounds.tick()
+
+
+def test_certificates_follow_the_clock_back_and_stay_valid() -> None:
+    """Their own time, and that of the delegation, which was made anew in the future."""
+    network = Network()
+    verifier = CertificateVerifier(KEYS.root.public_key)
+
+    def certified() -> Certificate:
+        data = network.view.current().certificate([[b"subnet"]], RangesLayout.BOTH)
+        return verifier.verify(data, now_ns=network.now_ns, canister_id=FIRST)
+
+    def messages() -> int:
+        metrics = certified().value((b"subnet", KEYS.subnet.principal, b"metrics"))
+        assert metrics is not None
+        return int(cbor2.loads(metrics)[3])
+
+    network.now_ns += 30 * DAY
+    assert certified().time_ns == NOW + 30 * DAY
+    network.now_ns = NOW + MINUTE
+    network.subnet.executed_messages = 77
+    network.view.rewind()
+    assert certified().time_ns == NOW + MINUTE
+    delegation = cbor2.loads(network.view.current().certificate([], RangesLayout.NONE))["delegation"]
+    assert leb128(NOW + MINUTE) in delegation["certificate"], "made at the time to which the clock went back"
+    assert messages() == 77
