@@ -169,7 +169,7 @@ class Rounds:
 
     def went_back(self, known: Container[bytes]) -> None:
         """The subnet went back to an earlier state, with these requests: nobody waits for the others any more."""
-        self._finished.clear()
+        self._changes.finished.clear()
         for request_id in [request_id for request_id in self._waiting if request_id not in known]:
             for future in self._waiting.pop(request_id):
                 _resolve(future, None)
