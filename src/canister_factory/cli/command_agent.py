@@ -10,14 +10,24 @@ from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.foreign_text import escaped
 from canister_factory.ic.ic_py import CanisterId
 from canister_factory.ic.network import Network
-from canister_factory.ic.trace import Event, log
+from canister_factory.ic.trace import Event, log, told_to
+from canister_factory.ic.traffic import Traffic
 
 
 class CommandAgent(Agent):
-    """An `Agent` that tells `interrupts` of each update call before it is sent, and of its request id when it ends."""
+    """An `Agent` that tells `interrupts` of each update call before it is sent, and of its request id when it ends.
+
+    When it is closed, the log says at DEBUG what its traffic came to.
+    """
 
     def __init__(self, identity: CallerIdentity, network: Network) -> None:
-        super().__init__(identity, network, trace=_told)
+        self.traffic = Traffic()
+        super().__init__(identity, network, trace=told_to(log, self.traffic, _note_call))
+
+    async def close(self) -> None:
+        """As `Agent.close`."""
+        await super().close()
+        self.traffic.log()
 
     async def update(
         self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
@@ -27,7 +37,6 @@ class CommandAgent(Agent):
         return await super().update(canister_id, method, arg, effective_canister_id=effective_canister_id)
 
 
-def _told(event: Event) -> None:
-    log(event)
+def _note_call(event: Event) -> None:
     if event.kind == "call" and event.complete and event.request_id:
         interrupts.call_begins(escaped(event.method), event.request_id)

@@ -186,7 +186,8 @@ class Requester:
             for known in self.learnt.subnets.values():
                 if known is not instead_of and known.covers(effective.bytes):
                     return known
-            _, certificate = await self.read_state("canister", effective, [[b"subnet"]], span)
+            with span.aside("read_state", effective, "node keys") as aside:
+                _, certificate = await self.read_state("canister", effective, [[b"subnet"]], aside)
             keys = SubnetKeys.from_certificate(certificate, effective.bytes)
             self.learnt.subnets[keys.subnet_id] = keys
             return keys
@@ -217,7 +218,8 @@ class Requester:
             if self.clock.corrections != seen or self.clock.checked_lately:
                 return True
             try:
-                certificate, answered_ns = await self._proof_of_time(effective, span)
+                with span.aside("time", effective, "the network's time") as aside:
+                    certificate, answered_ns = await self._proof_of_time(effective, aside)
             except IcError as error:
                 logger.info("the network's time can't be learnt: %s", error)
                 return False

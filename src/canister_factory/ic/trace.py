@@ -1,6 +1,7 @@
 """The one tracing seam: an event for each request and for each attempt at it, which logs, metrics and tests share.
 
-Owns the event and its line in the log. Does not own: sending, and who listens (`Agent(trace=...)`).
+Owns the event, its line in the log, and telling several listeners. Does not own: sending, who listens
+(`Agent(trace=...)`), and summing up (`traffic`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 
 from canister_factory.base_error import CanisterFactoryError
@@ -23,9 +24,11 @@ logger = logging.getLogger(__name__)
 class Event:
     """A request that ended, or (not `complete`) one HTTP exchange on its behalf.
 
-    `kind` is `call`, `query`, `read_state` or `status`; polling shows as exchanges of kind `read_state` with the method
-    and request id of the call that is waited for. `attempt` counts from 1; of a complete request it is how many there
-    were, 0 if nothing was sent. `outcome` is `replied`, `HTTP 200` or the like, or the name of an error.
+    `kind` is `call`, `query`, `read_state`, `status`, `topology` or `time`; polling shows as exchanges of kind
+    `read_state` with the method and request id of the call that is waited for. `attempt` counts from 1; of a complete
+    request it is how many exchanges there were, 0 if nothing was sent. `outcome` is `replied`, `HTTP 200` or the like,
+    or the name of an error. `aside`: what another request needed this one for, such as `node keys`; a request that
+    nobody asked for as such. Its attempts, bytes and time are its own; the other's time has it within.
     """
 
     kind: str
@@ -38,22 +41,34 @@ class Event:
     bytes_received: int = 0
     outcome: str = ""
     milliseconds: float = 0.0
+    aside: str = ""
 
     def __str__(self) -> str:
         digits = self.request_id.hex()
         request = f", request {digits[:8]}…{digits[-8:]}" if digits else ""
         subject = " of ".join(filter(None, (escaped(self.method), self.canister)))
+        asked = " ".join(filter(None, (self.kind, subject, self.aside and f"for {self.aside}")))
         attempt = f"{self.attempt} attempt{'' if self.attempt == 1 else 's'}" if self.complete else f"#{self.attempt}"
-        return f"{self.kind} {subject}{request}, {attempt}: {self.outcome} in {self.milliseconds:.0f} ms"
+        return f"{asked}{request}, {attempt}: {self.outcome} in {self.milliseconds:.0f} ms"
 
 
 Hook = Callable[[Event], None]
 """Told of every event, complete or not; an exception that it raises ends the request."""
 
 
+def told_to(*hooks: Hook) -> Hook:
+    """One hook that tells all of these, in this order."""
+
+    def tell(event: Event) -> None:
+        for hook in hooks:
+            hook(event)
+
+    return tell
+
+
 def log(event: Event) -> None:
-    """The default hook: complete requests at INFO, each attempt at DEBUG. Records carry the fields of the event."""
-    level = logging.INFO if event.complete else logging.DEBUG
+    """The default hook: complete requests at INFO, attempts and asides at DEBUG. Records carry the event's fields."""
+    level = logging.INFO if event.complete and not event.aside else logging.DEBUG
     if not logger.isEnabledFor(level):
         return
     sizes = "" if event.complete else f", {event.bytes_sent:,} bytes sent, {event.bytes_received:,} received"
@@ -72,10 +87,10 @@ class Span:
     Our errors that end it are told which request that was (`CanisterFactoryError.note_call`).
     """
 
-    def __init__(self, hook: Hook, kind: str, canister: object = "", method: str = "") -> None:
+    def __init__(self, hook: Hook, kind: str, canister: object = "", method: str = "", *, aside: str = "") -> None:
         self._hook = hook
         self._canister = canister
-        self._event = Event(kind, str(canister), method, b"", complete=True)
+        self._event = Event(kind, str(canister), method, b"", complete=True, aside=aside)
         self._began = 0.0
 
     def __repr__(self) -> str:
@@ -84,6 +99,10 @@ class Span:
     def about(self, request_id: bytes) -> None:
         """Names the signed request; one that is signed anew for another expiry has a new id."""
         self._event.request_id = request_id
+
+    def aside(self, kind: str, canister: object, what: str) -> Span:
+        """A request that this one needs for `what`, with events of its own."""
+        return Span(self._hook, kind, canister, aside=what)
 
     def __enter__(self) -> Span:
         self._began = time.perf_counter()
@@ -104,8 +123,12 @@ class Span:
         whole = self._event
         whole.attempt += 1
         whole.bytes_sent += bytes_sent
-        event = Event(
-            path.rsplit("/", 1)[-1], whole.canister, whole.method, whole.request_id, False, whole.attempt, bytes_sent
+        event = replace(
+            whole,
+            kind=path.rsplit("/", 1)[-1],
+            complete=False,
+            bytes_sent=bytes_sent,
+            bytes_received=0,
         )
         began = time.perf_counter()
         try:

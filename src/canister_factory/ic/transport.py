@@ -22,7 +22,7 @@ import httpx
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.foreign_text import quoted
-from canister_factory.ic.trace import Span
+from canister_factory.ic.trace import Hook, Span, log
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +110,7 @@ class Transport:
     """A pooled HTTP/1.1 client for one base URL. Its clock, sleep and chance can be given, so that tests need no time.
 
     `throttled` counts answers that asked for less load (429, 503): who sends much at once can watch it and slow down.
+    `trace` is told of requests that come without a `span`; those of an agent are told to the agent's.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Transport:
         clock_ns: Callable[[], int] = time.time_ns,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        trace: Hook = log,
     ) -> None:
         self.url = url.rstrip("/")
         self.throttled = 0
@@ -135,6 +137,7 @@ class Transport:
         self.clock_ns = clock_ns
         self.sleep = sleep
         self._chance = chance
+        self._trace = trace
         self._client: httpx.AsyncClient | None = None
 
     def __repr__(self) -> str:
@@ -167,6 +170,7 @@ class Transport:
             clock_ns=self.clock_ns,
             sleep=self.sleep,
             chance=self._chance,
+            trace=self._trace,
         )
 
     async def get(self, path: str, *, span: Span | None = None) -> Response:
@@ -187,7 +191,9 @@ class Transport:
     async def _request(
         self, method: str, path: str, body: bytes | None, deadline_ns: int | None, span: Span | None
     ) -> Response:
-        span = span or Span(lambda event: None, method)
+        if span is None:
+            with Span(self._trace, path.rsplit("/", 1)[-1]) as alone:
+                return await self._request(method, path, body, deadline_ns, alone)
         attempt = unreachable = 0
         maybe_delivered = False
         while True:
