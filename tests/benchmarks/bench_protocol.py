@@ -7,13 +7,13 @@ import statistics
 import time
 from collections.abc import Callable
 
+from canister_factory.candid import leb128
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import BLOB, TEXT, Record
 from canister_factory.ic.certificate import CertificateVerifier, encode_certificate
 from canister_factory.ic.hash_tree import Fork, Labeled, Leaf, Node, fork_all
 from canister_factory.ic.identity import Identity
-from canister_factory.ic.request_id import leb128
 from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
 
 BLOB_BYTES = 1_900_000
@@ -33,7 +33,7 @@ def milliseconds(action: Callable[[], object], repeats: int) -> float:
 def certified(key: BlsKey, entries: int) -> bytes:
     """A certificate over a tree with some thousand bytes of values, as an answer of a call is."""
     statuses = fork_all([Labeled(b"%04d" % number, Leaf(os.urandom(32))) for number in range(entries)])
-    tree: Node = Fork(Labeled(b"request_status", statuses), Labeled(b"time", Leaf(leb128(time.time_ns()))))
+    tree: Node = Fork(Labeled(b"request_status", statuses), Labeled(b"time", Leaf(leb128.unsigned(time.time_ns()))))
     return encode_certificate(tree, key.sign_state_root(tree.digest))
 
 

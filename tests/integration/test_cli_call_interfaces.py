@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from canister_factory.candid import leb128
 from canister_factory.cli import main, output
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
@@ -48,12 +49,8 @@ def module(sections: dict[str, bytes]) -> bytes:
     wasm = bytes(wasmtime.wat2wasm(ECHO))
     for name, content in sections.items():
         body = bytes([len(name)]) + name.encode() + content
-        wasm += b"\x00" + _leb128(len(body)) + body
+        wasm += b"\x00" + leb128.unsigned(len(body)) + body
     return wasm
-
-
-def _leb128(number: int) -> bytes:
-    return bytes([number & 0x7F | 0x80, number >> 7]) if number > 0x7F else bytes([number])
 
 
 @pytest.fixture

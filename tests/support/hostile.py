@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from canister_factory.candid import leb128
 from canister_factory.candid.did import Interface
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
@@ -78,19 +79,12 @@ def hostile_module(interface: Interface, text: bytes, mode: str, owner: Principa
     pages = at // 65_536 + 1
     wat = f"(module {_WAT} (memory {pages}) {' '.join(segments)} {' '.join(functions)})"
     title = b"icp:public candid:service"
-    section = _leb(len(title)) + title + text
-    return bytes(wasmtime.wat2wasm(wat)) + b"\x00" + _leb(len(section)) + section
+    section = leb128.unsigned(len(title)) + title + text
+    return bytes(wasmtime.wat2wasm(wat)) + b"\x00" + leb128.unsigned(len(section)) + section
 
 
 def _wat_text(data: bytes) -> str:
     return "".join(f"\\{byte:02x}" for byte in data)
-
-
-def _leb(number: int) -> bytes:
-    out = b""
-    while number > 127:
-        out, number = out + bytes([number & 127 | 128]), number >> 7
-    return out + bytes([number])
 
 
 @contextmanager

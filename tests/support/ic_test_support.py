@@ -14,6 +14,7 @@ import httpx
 import pyblst
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from canister_factory.candid import leb128
 from canister_factory.candid.principal import Principal
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
@@ -25,7 +26,7 @@ from canister_factory.ic.hash_tree import Labeled, Leaf, Node, fork_all
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.public_key import ED25519_DER_PREFIX, self_authenticating_id
-from canister_factory.ic.request_id import hash_of_map, leb128
+from canister_factory.ic.request_id import hash_of_map
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.ic.transport import Transport
 
@@ -76,7 +77,7 @@ def delegation(
     """A delegation from the root subnet, with canister ranges in either layout (`flat`, `sharded`) or `none`."""
     ranges = [RANGE] if ranges is None else ranges
     subnet_state: dict[bytes, Any] = {b"public_key": subnet.der}
-    state: dict[bytes, Any] = {b"time": leb128(NOW_NS - 10**18), b"subnet": {subnet.subnet_id: subnet_state}}
+    state: dict[bytes, Any] = {b"time": leb128.unsigned(NOW_NS - 10**18), b"subnet": {subnet.subnet_id: subnet_state}}
     if layout == "flat":
         subnet_state[b"canister_ranges"] = cbor.dumps([list(item) for item in ranges])
     elif layout == "sharded":
@@ -239,7 +240,7 @@ class FakeNetwork:
             b"node": {self.node_id: {b"public_key": self.node_der}},
         }
         state: dict[bytes, Any] = {
-            b"time": leb128(self.clock.now_ns + self.time_offset_ns),
+            b"time": leb128.unsigned(self.clock.now_ns + self.time_offset_ns),
             b"subnet": {signer.subnet_id: subnet},
             b"request_status": self._statuses(rid),
             **self.state,
@@ -257,7 +258,7 @@ class FakeNetwork:
         return {
             rid: {
                 b"status": b"rejected",
-                b"reject_code": leb128(result["reject_code"]),
+                b"reject_code": leb128.unsigned(result["reject_code"]),
                 b"reject_message": result["reject_message"].encode(),
                 b"error_code": result["error_code"].encode(),
             }

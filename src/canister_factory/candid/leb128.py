@@ -1,6 +1,7 @@
 """LEB128 numbers of any size, in linear time.
 
-Owns: writing and reading them. Does not own: range checks of what the numbers mean.
+Owns: writing and reading them, for Candid, for the state tree and request ids, and for Wasm. Does not own: range checks
+of what the numbers mean.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ _PIECE_BITS = 56
 
 
 def unsigned(number: int) -> bytes:
-    """The minimal unsigned LEB128 form of a number >= 0."""
-    if number < 128:
+    """The minimal unsigned LEB128 form of a natural number.
+
+    Raises:
+        ValueError: it is negative.
+    """
+    if 0 <= number < 128:
         return _SMALL[number]
+    if number < 0:
+        raise ValueError(f"only natural numbers have an unsigned LEB128 form, not {number}")
     if number.bit_length() > 2 * _PIECE_BITS:
         return _long(number, -(-number.bit_length() // 7))
     out = bytearray()

@@ -15,6 +15,7 @@ import ic.principal
 from pydantic_core import core_schema
 
 from canister_factory.candid.errors import PrincipalError
+from canister_factory.candid.hexadecimal import from_hex
 
 MAX_PRINCIPAL_BYTES = 29
 _CHECKSUM_BYTES = 4
@@ -124,7 +125,7 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
             PrincipalError: not hexadecimal, or more than 29 bytes.
         """
         try:
-            return Principal(_Bytes.fromhex(s))
+            return Principal(from_hex(s))
         except ValueError:
             raise PrincipalError(f"{s[:80]!r} is not a string of hexadecimal digits") from None
 

@@ -6,13 +6,13 @@ Owns these commands. Does not own: logs and registry (`admin_logs`), the reserve
 from __future__ import annotations
 
 import gzip
-import re
 from collections import Counter
 from hashlib import sha256
 from typing import Any
 
 import click
 
+from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import admin_logs, output
 from canister_factory.cli.backend import Ask, backend_command, follow
@@ -267,10 +267,10 @@ class ModuleHashType(click.ParamType[bytes]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
         if isinstance(value, bytes):
             return value
-        digits = str(value).removeprefix("0x")
-        if re.fullmatch(r"[0-9a-fA-F]{64}", digits) is None:
+        try:
+            return from_hex(str(value), 32)
+        except ValueError:
             self.fail(f"{value!r} is not a SHA-256 in hexadecimal (64 digits)", param, ctx)
-        return bytes.fromhex(digits)
 
 
 @admin.group(invoke_without_command=True)

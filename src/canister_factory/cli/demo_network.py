@@ -16,10 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.watch import watched
+from canister_factory.ic.home import HOME_VARIABLE
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.launch import ReplicaProcessError, launch
@@ -27,7 +29,6 @@ from canister_factory.replica.node.process import ReplicaProcess
 
 T = TypeVar("T")
 _START_TIMEOUT_S = 30.0
-_STATE_VARIABLE = "CANISTER_FACTORY_HOME"
 
 
 class DemoNetwork:
@@ -87,7 +88,7 @@ class DemoNetwork:
         """With `keep`: says how to look around."""
         if self._directory is None or self._kept is None:
             return
-        base = f"{_STATE_VARIABLE}={shlex.quote(str(self._directory))} {this_command()}"
+        base = f"{HOME_VARIABLE}={shlex.quote(str(self._directory))} {this_command()}"
         owner, admin = (shlex.quote(str(self._directory / f"{role}.pem")) for role in ("owner", "admin"))
         output.note(f"The replica keeps running at {self.network.url} (process {self._kept.pid}). To look around:")
         for line in (
@@ -111,13 +112,13 @@ class DemoNetwork:
                 f"there is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
             ) from None
         # The home is the directory, so that the commands of `explain` find it there.
-        environment = {_STATE_VARIABLE: str(directory)}
+        environment = {HOME_VARIABLE: str(directory)}
         self._kept, record = launch(
             directory / "replica", port=0, timeout_s=_START_TIMEOUT_S, detached=True, environment=environment
         )
         assert self._kept.stdout is not None
         self._kept.stdout.close()
-        return Network.resolve(record.url, root_key=bytes.fromhex(record.root_key))
+        return Network.resolve(record.url, root_key=from_hex(record.root_key))
 
 
 def _for_demos(message: str) -> str:

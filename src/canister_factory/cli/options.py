@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from canister_factory import interrupts
 from canister_factory.candid.errors import PrincipalError
+from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.parameters import CommonOption
@@ -216,7 +217,7 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
     from canister_factory.ic.network import Network
 
     try:
-        root_key = bytes.fromhex(root_key_hex) if root_key_hex else None
+        root_key = from_hex(root_key_hex) if root_key_hex else None
     except ValueError:
         raise click.BadParameter("must be hexadecimal digits", param_hint="--root-key") from None
     return Network.resolve(name, root_key=root_key, fetch_root_key=fetch_root_key)

@@ -23,6 +23,7 @@ from canister_factory.cli import output, replica_logs
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.options import F, output_options
+from canister_factory.ic.home import STATE_FILE_NAME
 from canister_factory.replica.node.launch import LOG_NAME, ReplicaProcessError, launch
 from canister_factory.replica.node.observation import is_alive, is_recorded_process, status_at
 from canister_factory.replica.node.state_file import (
@@ -186,7 +187,7 @@ def stop(state_dir: Path | None, timeout_s: float) -> None:
     if ours is None:
         raise CommandError(
             f"Process {record.pid} is not known to be the embedded replica that was recorded; it was left alone. "
-            f"Remove {directory / 'replica.json'} if no replica runs",
+            f"Remove {directory / STATE_FILE_NAME} if no replica runs",
             pid=record.pid,
         )
     try:

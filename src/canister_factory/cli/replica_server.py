@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
+from canister_factory.ic.home import HOME_VARIABLE, STATE_FILE_NAME
 from canister_factory.replica.node.observation import is_recorded_process
 from canister_factory.replica.node.state_file import (
     ReplicaRecord,
@@ -81,8 +82,8 @@ def _record_in(directory: Path, record: ReplicaRecord) -> None:
         write_record(directory, record)
     except OSError as error:
         raise CommandError(
-            f"{directory / 'replica.json'} can't be written ({error.strerror}): check space and permissions, or choose "
-            "another directory with --state-dir"
+            f"{directory / STATE_FILE_NAME} can't be written ({error.strerror}): check space and permissions, or "
+            "choose another directory with --state-dir"
         ) from None
 
 
@@ -102,7 +103,7 @@ def _record_at_home(record: ReplicaRecord) -> list[Path]:
         why = error.strerror if isinstance(error, OSError) else "there is no home directory"
         output.note(
             f"note: commands won't find this replica by themselves ({why}): give them --network {record.url} "
-            "--fetch-root-key, or set CANISTER_FACTORY_HOME to a directory that can be written"
+            f"--fetch-root-key, or set {HOME_VARIABLE} to a directory that can be written"
         )
         return []
 

@@ -15,6 +15,8 @@ from canister_factory.ic.errors import CertificateSignatureError, MalformedCerti
 BLS_DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 BLS_DER_PREFIX = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
 BLS_DER_BYTES = 133
+BLS_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+"""Of G1 and G2: private keys are numbers from 1 to below it."""
 
 # The standard generator of G2, compressed (draft-irtf-cfrg-pairing-friendly-curves, section 4.2.1).
 G2_GENERATOR = bytes.fromhex(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import DecodeError
 from canister_factory.candid.principal import MAX_PRINCIPAL_BYTES, Principal
 from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key, verify_bls
@@ -33,7 +35,6 @@ from canister_factory.ic.hash_tree import (
     tree_from_items,
 )
 from canister_factory.ic.public_key import self_authenticating_id
-from canister_factory.ic.request_id import leb128
 
 STATE_ROOT_DOMAIN = b"\x0dic-state-root"
 MAX_AGE_NS = 300 * 10**9
@@ -239,8 +240,11 @@ def cbor_list(data: bytes, what: str) -> list[Any]:
 
 def read_leb128(data: bytes) -> int:
     """A natural number of the state tree. Raises `MalformedCertificateError`."""
-    value = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(data[:10]))
-    if leb128(value) != data:
+    try:
+        value = leb128.read_unsigned(data, 0)[0] if len(data) <= 10 else -1
+    except DecodeError:
+        value = -1
+    if value < 0 or leb128.unsigned(value) != data:
         raise MalformedCertificateError(
             "a number in the certificate is not a LEB128 number below 2**70 in shortest form"
         )

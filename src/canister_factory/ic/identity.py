@@ -26,6 +26,7 @@ from ic.identity import Identity as IcPyIdentity
 from mnemonic import Mnemonic
 
 from canister_factory.candid.errors import CandidError
+from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
@@ -162,7 +163,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         if self._der_pubkey is None:
             return False
         try:
-            verify_signature(self._der_pubkey, bytes.fromhex(msg) if isinstance(msg, str) else msg, sig)
+            verify_signature(self._der_pubkey, from_hex(msg) if isinstance(msg, str) else msg, sig)
         except SignatureError:
             return False
         return True
@@ -253,7 +254,7 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
         """
         try:
             digits, chain = json.loads(ic_identity)[1][:64], json.loads(ic_delegation)
-            public_key, links = bytes.fromhex(chain["publicKey"]), [_link(link) for link in chain["delegations"]]
+            public_key, links = from_hex(chain["publicKey"]), [_link(link) for link in chain["delegations"]]
         except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             # Told of below: what was caught here may carry the whole text.
             links = None
@@ -278,10 +279,10 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
 
 def _link(link: dict[str, Any]) -> dict[str, Any]:
     fields = link["delegation"]
-    delegation = {"pubkey": bytes.fromhex(fields["pubkey"]), "expiration": int(fields["expiration"], 16)}
+    delegation = {"pubkey": from_hex(fields["pubkey"]), "expiration": int(fields["expiration"], 16)}
     if fields.get("targets") is not None:
-        delegation["targets"] = [bytes.fromhex(target) for target in fields["targets"]]
-    return {"delegation": delegation, "signature": bytes.fromhex(link["signature"])}
+        delegation["targets"] = [from_hex(target) for target in fields["targets"]]
+    return {"delegation": delegation, "signature": from_hex(link["signature"])}
 
 
 def _new_key(kind: str) -> _PrivateKey:
@@ -293,11 +294,10 @@ def _new_key(kind: str) -> _PrivateKey:
 def _key_from_hex(digits: str, kind: str) -> _PrivateKey:
     curve = None if kind == "ed25519" else _curve(kind)
     try:
-        raw = bytes.fromhex(digits)
-        if len(raw) == 32:
-            if curve is None:
-                return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
-            return ec.derive_private_key(int.from_bytes(raw, "big"), curve)
+        raw = from_hex(digits, 32)
+        if curve is None:
+            return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
+        return ec.derive_private_key(int.from_bytes(raw, "big"), curve)
     except (ValueError, TypeError):
         pass  # told of below, where nothing that may quote the key is chained
     raise IdentityError("not a private key of this kind: expected 64 hexadecimal digits within the curve's range")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,9 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 from ic.constants import IC_ROOT_KEY
 
+from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key
 from canister_factory.ic.errors import CertificateError, NetworkConfigError, NetworkUnreachableError, ProtocolError
+from canister_factory.ic.home import STATE_FILE_NAME, home_directory
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_environment_errors, map_exceptions
 
 MAINNET_URL = "https://icp-api.io"
@@ -26,20 +27,6 @@ _MAINNET_DOMAINS = ("ic0.app", "icp0.io", "icp-api.io", "internetcomputer.org", 
 
 MAINNET_ROOT_KEY: bytes = IC_ROOT_KEY
 """The public key of the Internet Computer (DER, 133 bytes), pinned: it must never be fetched from what it checks."""
-
-
-def home_directory() -> Path:
-    """Where local state is kept: `$CANISTER_FACTORY_HOME`, else `~/.canister-factory`. Raises `NetworkConfigError`."""
-    home = os.environ.get("CANISTER_FACTORY_HOME")
-    try:
-        return Path(home) if home else Path.home() / ".canister-factory"
-    except RuntimeError:
-        raise NetworkConfigError("this user has no home directory: set HOME or CANISTER_FACTORY_HOME") from None
-
-
-def default_state_file() -> Path:
-    """The JSON file in which a running embedded replica says its `url`, `root_key` (DER in hex) and `pid`."""
-    return home_directory() / "replica.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +79,7 @@ class Network:
         `NetworkConfigError`, `NetworkUnreachableError`, `TransportError`, `ProtocolError`.
         """
         if name_or_url == "embedded":
-            return _from_state_file(state_file or default_state_file(), root_key)
+            return _from_state_file(state_file or home_directory() / STATE_FILE_NAME, root_key)
         if name_or_url == "ic":
             return _mainnet("ic", MAINNET_URL, root_key, fetch_root_key)
         if name_or_url == "local":
@@ -123,7 +110,7 @@ def _from_state_file(path: Path, root_key: bytes | None) -> Network:
     hint = "start it with `canister-factory replica start`"
     try:
         state = json.loads(path.read_text("utf-8"))
-        url, key = str(state["url"]), bytes.fromhex(state["root_key"])
+        url, key = str(state["url"]), from_hex(state["root_key"])
     except (FileNotFoundError, NotADirectoryError):
         raise NetworkUnreachableError(f"no embedded replica is running (there is no {path}): {hint}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:

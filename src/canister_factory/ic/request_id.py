@@ -10,17 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-
-def leb128(value: int) -> bytes:
-    """Unsigned LEB128 in the shortest form. Raises `ValueError` for a negative number."""
-    if value < 0:
-        raise ValueError(f"only natural numbers have an unsigned LEB128 form, not {value}")
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+from canister_factory.candid import leb128
 
 
 @lru_cache(maxsize=256)
@@ -34,7 +24,7 @@ def _hash_of_value(value: Any) -> bytes:
     if isinstance(value, str):
         return sha256(value.encode()).digest()
     if isinstance(value, int) and not isinstance(value, bool):
-        return sha256(leb128(value)).digest()
+        return sha256(leb128.unsigned(value)).digest()
     if isinstance(value, (list, tuple)):
         return sha256(b"".join([_hash_of_value(item) for item in value])).digest()
     if isinstance(value, Mapping):

@@ -66,3 +66,9 @@ def test_huge_numbers_survive() -> None:
     number = 1 << 800_000
     assert leb128.read_unsigned(leb128.unsigned(number), 0)[0] == number
     assert leb128.read_signed(leb128.signed(-number), 0)[0] == -number
+
+
+@pytest.mark.parametrize("number", [-1, -128, -(2**200)])
+def test_negative_numbers_have_no_unsigned_form(number: int) -> None:
+    with pytest.raises(ValueError, match=f"only natural numbers have an unsigned LEB128 form, not {number}"):
+        leb128.unsigned(number)

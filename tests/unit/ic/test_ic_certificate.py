@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canister_factory.candid import leb128
 from canister_factory.ic import bls, cbor
 from canister_factory.ic.certificate import Certificate, CertificateVerifier, encode_certificate, read_leb128
 from canister_factory.ic.errors import (
@@ -17,7 +18,6 @@ from canister_factory.ic.errors import (
     StaleCertificateError,
 )
 from canister_factory.ic.hash_tree import ABSENT, UNKNOWN, Labeled, Leaf, Pruned, fork_all
-from canister_factory.ic.request_id import leb128
 from support.ic_test_support import (
     CANISTER,
     NOW_NS,
@@ -30,7 +30,7 @@ from support.ic_test_support import (
     delegation,
 )
 
-STATE: dict[bytes, Any] = {b"time": leb128(NOW_NS), b"canister": {b"x": b"value"}}
+STATE: dict[bytes, Any] = {b"time": leb128.unsigned(NOW_NS), b"canister": {b"x": b"value"}}
 SECOND = 10**9
 
 
@@ -104,7 +104,7 @@ def test_the_root_key_speaks_for_every_subnet() -> None:
 
 
 def test_what_a_certificate_leaves_out_is_named_without_its_binary_labels() -> None:
-    found = verify(ROOT.certify({b"time": leb128(NOW_NS), b"canister": Pruned(bytes(32))}))
+    found = verify(ROOT.certify({b"time": leb128.unsigned(NOW_NS), b"canister": Pruned(bytes(32))}))
     with pytest.raises(CertificateError, match=r"doesn't tell whether /canister/certified_data exists"):
         found.value([b"canister", b"\xfe\x01", b"certified_data"])
 
@@ -225,7 +225,7 @@ def test_a_root_key_that_is_no_bls_key_is_refused(key: bytes) -> None:
 
 
 def test_unknown_is_not_taken_for_absent() -> None:
-    tree = fork_all([Labeled(b"a", Leaf(b"1")), Pruned(bytes(32)), Labeled(b"time", Leaf(leb128(NOW_NS)))])
+    tree = fork_all([Labeled(b"a", Leaf(b"1")), Pruned(bytes(32)), Labeled(b"time", Leaf(leb128.unsigned(NOW_NS)))])
     found = verify(encode_certificate(tree, ROOT.sign(b"\x0dic-state-root" + tree.digest)))
     assert found.lookup([b"b"]) == UNKNOWN
     assert found.lookup([b"zz"]) == ABSENT
@@ -270,17 +270,17 @@ def test_numbers_not_in_shortest_leb128_form_are_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("number", [2**64, 2**70 - 1])
 def test_numbers_of_up_to_ten_bytes_are_read(number: int) -> None:
-    assert read_leb128(leb128(number)) == number
+    assert read_leb128(leb128.unsigned(number)) == number
 
 
 def test_numbers_of_eleven_bytes_are_refused() -> None:
     with pytest.raises(MalformedCertificateError, match=r"not a LEB128 number below 2\*\*70"):
-        read_leb128(leb128(2**70))
+        read_leb128(leb128.unsigned(2**70))
 
 
 @given(st.integers(0, 2**64 - 1))
 def test_numbers_are_read_as_they_are_written(number: int) -> None:
-    assert read_leb128(leb128(number)) == number
+    assert read_leb128(leb128.unsigned(number)) == number
 
 
 def test_keys_of_two_networks_differ() -> None:

@@ -10,6 +10,7 @@ import cbor2
 import httpx
 import pytest
 
+from canister_factory.candid import leb128
 from canister_factory.candid.principal import Principal
 from canister_factory.ic import cbor, outcome
 from canister_factory.ic.agent import Agent
@@ -25,7 +26,6 @@ from canister_factory.ic.errors import (
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.outcome import Call, Undecided, judge
-from canister_factory.ic.request_id import leb128
 from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.ic.trace import Event
@@ -156,7 +156,7 @@ async def test_five_refusals_in_a_row_settle_that_the_status_may_not_be_read(
 async def test_eight_strangers_in_a_row_settle_that_the_root_key_is_another_networks(
     agent: Agent, net: FakeNetwork, strangers: int, settled: bool
 ) -> None:
-    certificate = STRANGER.certify({b"time": leb128(NOW_NS)})
+    certificate = STRANGER.certify({b"time": leb128.unsigned(NOW_NS)})
     stranger = httpx.Response(200, content=cbor.dumps({"certificate": certificate}))
     # What comes between them is no stranger's, and they are counted anew.
     between = httpx.Response(200, content=b"<html>")

@@ -18,6 +18,7 @@ import ic.client
 import ic.identity
 import pytest
 
+from canister_factory.candid import leb128
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import NAT, TEXT
 from canister_factory.ic import cbor
@@ -32,7 +33,6 @@ from canister_factory.ic.errors import (
     RejectedError,
 )
 from canister_factory.ic.identity import DelegatedIdentity, Identity
-from canister_factory.ic.request_id import leb128
 from canister_factory.ic.trace import Event
 from support.ic_test_support import CANISTER, NOW_NS, ROOT, STRANGER, FakeClock, FakeNetwork, agent_of
 
@@ -118,7 +118,7 @@ for suffix in ("", "_async"):
         f"read_state_endpoint{suffix}": (
             methodcaller(f"read_state_endpoint{suffix}", WHERE, READ),
             lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
-            leb128(NOW_NS),
+            leb128.unsigned(NOW_NS),
         ),
         f"query_raw{suffix}": (
             methodcaller(f"query_raw{suffix}", WHERE, "get", b"x", None, WHERE),
@@ -133,12 +133,12 @@ for suffix in ("", "_async"):
         f"read_state_raw{suffix}": (
             methodcaller(f"read_state_raw{suffix}", WHERE, [[b"time"]]),
             time_in,
-            leb128(NOW_NS),
+            leb128.unsigned(NOW_NS),
         ),
         f"request_status_raw{suffix}": (
             after_the_call(f"request_status_raw{suffix}", WHERE, CALL_ID),
             lambda it: (it[0], time_in(it[1])),
-            ("replied", leb128(NOW_NS)),
+            ("replied", leb128.unsigned(NOW_NS)),
         ),
         f"poll{suffix}": (
             after_the_call(f"poll{suffix}", WHERE, CALL_ID, 1, 5),
@@ -164,7 +164,7 @@ for suffix in ("", "_async"):
         f"read_state{suffix}": (
             methodcaller(f"read_state{suffix}", WHERE, READ),
             lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
-            leb128(NOW_NS),
+            leb128.unsigned(NOW_NS),
         ),
         f"status{suffix}": (
             methodcaller(f"status{suffix}"),
@@ -277,7 +277,7 @@ async def test_endpoints_believe_only_what_is_signed(agent: Agent, net: FakeNetw
     net.alter_query = lambda answer: answer.update(reply={"arg": b"forged"})
     with pytest.raises(QuerySignatureError):
         await agent.query_endpoint_async(WHERE, QUERY)
-    net.alter_certificate = lambda data: STRANGER.certify({b"time": leb128(NOW_NS)})
+    net.alter_certificate = lambda data: STRANGER.certify({b"time": leb128.unsigned(NOW_NS)})
     with pytest.raises(CertificateSignatureError):
         await agent.read_state_endpoint_async(WHERE, READ)
 

@@ -8,7 +8,7 @@ import pytest
 
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, ProtocolError
-from canister_factory.ic.network import MAINNET_ROOT_KEY, Network, default_state_file, is_loopback
+from canister_factory.ic.network import MAINNET_ROOT_KEY, Network, is_loopback
 from support.ic_test_support import ROOT, STRANGER
 
 
@@ -66,11 +66,12 @@ def test_a_state_file_cannot_point_away_from_this_computer(tmp_path: Path) -> No
         Network.resolve("embedded", state_file=write_state(tmp_path / "r.json", url="http://example.com"))
 
 
-def test_the_state_file_is_in_the_home_directory_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CANISTER_FACTORY_HOME", "/somewhere")
-    assert default_state_file() == Path("/somewhere/replica.json")
-    monkeypatch.delenv("CANISTER_FACTORY_HOME")
-    assert default_state_file() == Path.home() / ".canister-factory" / "replica.json"
+def test_the_state_file_is_looked_for_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path))
+    with pytest.raises(NetworkUnreachableError, match=str(tmp_path / "replica.json")):
+        Network.resolve("embedded")
+    write_state(tmp_path / "replica.json")
+    assert Network.resolve("embedded").name == "embedded"
 
 
 def test_the_internet_computer_has_its_pinned_root_key() -> None:

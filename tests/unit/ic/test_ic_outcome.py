@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from canister_factory.candid import leb128
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import verify_envelope
@@ -19,7 +20,6 @@ from canister_factory.ic.errors import (
     TransportError,
 )
 from canister_factory.ic.identity import Identity
-from canister_factory.ic.request_id import leb128
 from support.ic_test_support import (
     CANISTER,
     NOW_NS,
@@ -62,7 +62,7 @@ def other_request(answer: bytes) -> bytes:
 def other_subnet(answer: bytes) -> bytes:
     subnet = BlsKey(b"other subnet")
     ranges = [(OTHER_CANISTER.bytes, OTHER_CANISTER.bytes)]
-    return certified(subnet.certify({b"time": leb128(NOW_NS)}, delegation(subnet=subnet, ranges=ranges)))
+    return certified(subnet.certify({b"time": leb128.unsigned(NOW_NS)}, delegation(subnet=subnet, ranges=ranges)))
 
 
 def certified(certificate: bytes) -> bytes:
@@ -81,7 +81,7 @@ GARBAGE: dict[str, Callable[[bytes], bytes]] = {
     "a rejection without a text": lambda answer: cbor.dumps({"status": "non_replicated_rejection", "reject_code": 4}),
     "a certificate of junk": lambda answer: certified(b"junk"),
     "a tampered reply": lambda answer: answer.replace(b"reply to 1", b"reply to 2"),
-    "a stranger's certificate": lambda answer: certified(STRANGER.certify({b"time": leb128(NOW_NS)})),
+    "a stranger's certificate": lambda answer: certified(STRANGER.certify({b"time": leb128.unsigned(NOW_NS)})),
     "another request's certificate": other_request,
     "another subnet's certificate": other_subnet,
     "an old certificate": lambda answer: certified(at(-301).certificate()),

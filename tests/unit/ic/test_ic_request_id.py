@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from canister_factory.candid import leb128
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import MalformedCborError
-from canister_factory.ic.request_id import hash_of_map, leb128, request_id
+from canister_factory.ic.request_id import hash_of_map, request_id
 
 SCALARS = st.binary(max_size=300) | st.text(max_size=50) | st.integers(0, 2**64 - 1)
 VALUES = st.recursive(
@@ -33,7 +34,7 @@ def test_the_specifications_example_call_has_the_specified_request_id() -> None:
 
 @pytest.mark.parametrize(("number", "encoded"), [(0, "00"), (624485, "e58e26"), (127, "7f"), (128, "8001")])
 def test_numbers_are_hashed_in_their_shortest_leb128_form(number: int, encoded: str) -> None:
-    assert leb128(number).hex() == encoded
+    assert leb128.unsigned(number).hex() == encoded
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=6), st.randoms())

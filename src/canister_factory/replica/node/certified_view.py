@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from canister_factory.candid import leb128
 from canister_factory.ic.cbor import dumps
-from canister_factory.ic.request_id import leb128
 from canister_factory.replica.node.certification import (
     CertifiedState,
     Certifier,
@@ -176,7 +176,7 @@ def _request_subtree(status: RequestStatus) -> Mapping[bytes, bytes]:
 def _outcome(response: Response) -> Mapping[bytes, bytes]:
     if response.code is None:
         return {b"reply": response.data}
-    fields = {b"reject_code": leb128(response.code), b"reject_message": response.message.encode()}
+    fields = {b"reject_code": leb128.unsigned(response.code), b"reject_message": response.message.encode()}
     if response.error_code:
         fields[b"error_code"] = response.error_code.encode()
     return fields

@@ -21,19 +21,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.ic.bls import BLS_DER_PREFIX, BLS_DOMAIN, BLS_ORDER, G2_GENERATOR
+from canister_factory.ic.certificate import STATE_ROOT_DOMAIN
 from canister_factory.ic.public_key import self_authenticating_id
+from canister_factory.ic.query_signature import RESPONSE_DOMAIN
 
 __all__ = ["KeyFileError", "ReplicaKeys"]
 
 _FILE_NAME: Final = "keys.json"
-_BLS_TAG: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
-_BLS_ORDER: Final = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
-_BLS_DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
-# The standard generator of G2 in compressed form (draft-irtf-cfrg-pairing-friendly-curves, section 4.2.1).
-_G2_GENERATOR: Final = bytes.fromhex(
-    "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
-    "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
-)
 
 
 class KeyFileError(CanisterFactoryError):
@@ -47,8 +42,8 @@ class BlsKey:
 
     def __init__(self, secret: int) -> None:
         self._secret = secret
-        point = pyblst.BlstP2Element().uncompress(_G2_GENERATOR).scalar_mul(secret)
-        self.public_key = _BLS_DER_PREFIX + bytes(point.compress())
+        point = pyblst.BlstP2Element().uncompress(G2_GENERATOR).scalar_mul(secret)
+        self.public_key = BLS_DER_PREFIX + bytes(point.compress())
         self.principal = self_authenticating_id(self.public_key)
 
     def __repr__(self) -> str:
@@ -56,7 +51,7 @@ class BlsKey:
 
     def sign_state_root(self, root_digest: bytes) -> bytes:
         """Sign the digest of a state tree; the 48-byte signature of a certificate."""
-        point = pyblst.BlstP1Element.hash_to_group(b"\x0dic-state-root" + root_digest, _BLS_TAG)
+        point = pyblst.BlstP1Element.hash_to_group(STATE_ROOT_DOMAIN + root_digest, BLS_DOMAIN)
         return bytes(point.scalar_mul(self._secret).compress())
 
 
@@ -77,7 +72,7 @@ class NodeKey:
 
     def sign_response(self, response_hash: bytes) -> bytes:
         """Sign the hash of a query response (interface specification, "Request: Query call"); 64 bytes."""
-        return self._secret.sign(b"\x0bic-response" + response_hash)
+        return self._secret.sign(RESPONSE_DOMAIN + response_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +120,14 @@ class ReplicaKeys:
     @classmethod
     def _from_secrets(cls, secrets_hex: dict[str, str]) -> ReplicaKeys:
         root, subnet = (int(secrets_hex[name], 16) for name in ("root", "subnet"))
-        if not (0 < root < _BLS_ORDER and 0 < subnet < _BLS_ORDER):
+        if not (0 < root < BLS_ORDER and 0 < subnet < BLS_ORDER):
             raise ValueError("scalar out of range")
         return cls(BlsKey(root), BlsKey(subnet), NodeKey(bytes.fromhex(secrets_hex["node"])))
 
 
 def _new_secrets() -> dict[str, str]:
     def scalar() -> str:
-        return f"{1 + secrets.randbelow(_BLS_ORDER - 1):064x}"
+        return f"{1 + secrets.randbelow(BLS_ORDER - 1):064x}"
 
     return {"root": scalar(), "subnet": scalar(), "node": secrets.token_hex(32)}
 

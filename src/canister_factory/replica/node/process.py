@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from canister_factory.candid.hexadecimal import from_hex
+from canister_factory.ic.home import HOME_VARIABLE
 from canister_factory.replica.node.launch import ReplicaProcessError, launch
 
 __all__ = ["ReplicaProcess", "ReplicaProcessError"]
@@ -75,7 +77,7 @@ class ReplicaProcess:
             ) from None
         state_dir = self._given_state_dir or Path(self._temporary.name if self._temporary else ".")
         # The home directory is the state directory: this replica is not the one that a person's commands find.
-        environment = {"CANISTER_FACTORY_HOME": str(state_dir), **self._environment}
+        environment = {HOME_VARIABLE: str(state_dir), **self._environment}
         try:
             self._child, record = launch(
                 state_dir, port=self._port, timeout_s=_START_TIMEOUT_S, log=self._log, environment=environment
@@ -83,7 +85,7 @@ class ReplicaProcess:
         except ReplicaProcessError:
             self._clean_up()
             raise
-        self.url, self.root_key, self.pid = record.url, bytes.fromhex(record.root_key), record.pid
+        self.url, self.root_key, self.pid = record.url, from_hex(record.root_key), record.pid
         return self
 
     def stop(self) -> None:

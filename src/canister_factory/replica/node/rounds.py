@@ -163,7 +163,7 @@ class Rounds:
             self._fail(str(error))
         except Exception as error:
             if not isinstance(error, SubnetBrokenError):
-                _log.exception("A round broke off")
+                logger.exception("a round broke off")
             self._fail("An internal error broke the subnet; look at the replica's log")
         raise RoundFailedError((self.failure or "") + _AFTERWARDS)
 

@@ -9,27 +9,26 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
+from canister_factory.candid.hexadecimal import from_hex
+from canister_factory.ic import home
+from canister_factory.ic.errors import NetworkConfigError
+from canister_factory.ic.home import STATE_FILE_NAME
 from canister_factory.replica.node.state_lock import StateDirectoryError
 
 __all__ = ["ReplicaRecord", "default_state_directory", "home_directory", "read_record", "remove_record", "write_record"]
 
-_FILE_NAME: Final = "replica.json"
-
 
 def home_directory() -> Path:
-    """`$CANISTER_FACTORY_HOME`, else `~/.canister-factory`.
+    """The home directory.
 
     Raises:
-        StateDirectoryError: this user has no home.
+        StateDirectoryError: this user has none.
     """
     try:
-        return Path(os.environ.get("CANISTER_FACTORY_HOME") or Path.home() / ".canister-factory")
-    except RuntimeError:
-        raise StateDirectoryError(
-            "this user has no home directory: set HOME or CANISTER_FACTORY_HOME, or give --state-dir"
-        ) from None
+        return home.home_directory()
+    except NetworkConfigError as error:
+        raise StateDirectoryError(f"{error}, or give --state-dir") from None
 
 
 def default_state_directory() -> Path:
@@ -64,10 +63,10 @@ def write_record(directory: Path, record: ReplicaRecord) -> None:
         OSError: it can't be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    draft = directory / f"{_FILE_NAME}.{os.getpid()}.new"
+    draft = directory / f"{STATE_FILE_NAME}.{os.getpid()}.new"
     try:
         draft.write_text(record.to_json() + "\n")
-        draft.replace(directory / _FILE_NAME)
+        draft.replace(directory / STATE_FILE_NAME)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
@@ -76,7 +75,7 @@ def write_record(directory: Path, record: ReplicaRecord) -> None:
 def read_record(directory: Path) -> ReplicaRecord | None:
     """The record in a directory; None where there is none, or one that isn't ours to understand."""
     try:
-        return record_from_json((directory / _FILE_NAME).read_bytes())
+        return record_from_json((directory / STATE_FILE_NAME).read_bytes())
     except (OSError, ValueError):
         return None
 
@@ -89,7 +88,7 @@ def record_from_json(text: str | bytes) -> ReplicaRecord:
     """
     try:
         fields = json.loads(text)
-        bytes.fromhex(fields["root_key"])
+        from_hex(fields["root_key"])
         return ReplicaRecord(
             str(fields["url"]), fields["root_key"], int(fields["pid"]), str(fields.get("state_dir", ""))
         )
@@ -104,4 +103,4 @@ def remove_record(directory: Path, record: ReplicaRecord) -> None:
         OSError: it can't be removed.
     """
     if read_record(directory) == record:
-        (directory / _FILE_NAME).unlink(missing_ok=True)
+        (directory / STATE_FILE_NAME).unlink(missing_ok=True)

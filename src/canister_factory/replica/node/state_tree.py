@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
+from canister_factory.candid import leb128
 from canister_factory.ic.cbor import head
-from canister_factory.ic.request_id import leb128
 
 __all__ = ["EMPTY", "Node", "StateTree", "Subtree", "build", "find", "insert", "remove", "witness"]
 
@@ -291,4 +291,4 @@ class StateTree:
         tree = insert(self._fixed, b"canister", self._canisters)
         tree = insert(tree, b"request_status", self._requests)
         tree = insert(tree, b"subnet", self._subnet)
-        return insert(tree, b"time", Leaf(leb128(time_ns)))
+        return insert(tree, b"time", Leaf(leb128.unsigned(time_ns)))

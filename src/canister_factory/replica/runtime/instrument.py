@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.candid import leb128
+from canister_factory.candid.errors import DecodeError
 
 START_EXPORT = "embedded start"
 MEMORY_EXPORT = "embedded memory"
@@ -72,7 +74,7 @@ def instrument(wasm: bytes) -> InstrumentedModule:
     """
     try:
         return _instrument(wasm)
-    except (IndexError, UnicodeDecodeError) as error:
+    except (IndexError, DecodeError, UnicodeDecodeError) as error:
         raise MalformedModuleError(f"a section of the Wasm module ends too early or holds bad text: {error}") from error
 
 
@@ -80,11 +82,11 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
     sections = list(_sections(wasm))
     by_id = {section_id: payload for section_id, payload in sections if section_id != _CUSTOM}
     imported = _imported_counts(by_id.get(_IMPORT, b"\x00"))
-    table_count = imported[_TABLE_KIND] + _read_leb(by_id.get(_TABLE, b"\x00"), 0)[0]
+    table_count = imported[_TABLE_KIND] + leb128.read_unsigned(by_id.get(_TABLE, b"\x00"), 0)[0]
 
     added: list[bytes] = []
     if _START in by_id:
-        added.append(_export(START_EXPORT, _FUNCTION_KIND, _read_leb(by_id[_START], 0)[0]))
+        added.append(_export(START_EXPORT, _FUNCTION_KIND, leb128.read_unsigned(by_id[_START], 0)[0]))
     globals_found = list(_globals(by_id.get(_GLOBAL, b"\x00")))
     global_exports: list[str] = []
     for position, (value_type, mutable) in enumerate(globals_found):
@@ -97,10 +99,10 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
         added.append(_export(TABLE_EXPORT, _TABLE_KIND, 0))
 
     memory = by_id.get(_MEMORY, b"\x00")
-    if _read_leb(memory, 0)[0] == 0 and not imported[_MEMORY_KIND]:
+    if leb128.read_unsigned(memory, 0)[0] == 0 and not imported[_MEMORY_KIND]:
         memory = b"\x01\x00\x00"  # one memory of no pages
-    count, start = _read_leb(by_id.get(_EXPORT, b"\x00"), 0)
-    exports = _leb(count + len(added)) + by_id.get(_EXPORT, b"\x00")[start:] + b"".join(added)
+    count, start = leb128.read_unsigned(by_id.get(_EXPORT, b"\x00"), 0)
+    exports = leb128.unsigned(count + len(added)) + by_id.get(_EXPORT, b"\x00")[start:] + b"".join(added)
     keeps_references = any(
         mutable and not _FIRST_NUMERIC_TYPE <= value_type <= _LAST_NUMERIC_TYPE for value_type, mutable in globals_found
     )
@@ -134,11 +136,11 @@ def _assemble(header: bytes, sections: list[tuple[int, bytes]], replacements: di
 
 
 def _section(section_id: int, payload: bytes) -> bytes:
-    return bytes((section_id,)) + _leb(len(payload)) + payload
+    return bytes((section_id,)) + leb128.unsigned(len(payload)) + payload
 
 
 def _export(name: str, kind: int, index: int) -> bytes:
-    return _leb(len(name)) + name.encode("ascii") + bytes((kind,)) + _leb(index)
+    return leb128.unsigned(len(name)) + name.encode("ascii") + bytes((kind,)) + leb128.unsigned(index)
 
 
 def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
@@ -147,7 +149,7 @@ def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
         section_id = wasm[position]
         if section_id != _CUSTOM and section_id not in _ORDER:
             raise MalformedModuleError(f"the Wasm module has a section of unknown kind {section_id}")
-        size, position = _read_leb(wasm, position + 1)
+        size, position = leb128.read_unsigned(wasm, position + 1)
         if position + size > len(wasm):
             raise MalformedModuleError(f"section {section_id} of {size} bytes ends beyond the module's {len(wasm)}")
         yield section_id, wasm[position : position + size]
@@ -158,7 +160,7 @@ def _custom_sections(sections: list[tuple[int, bytes]]) -> dict[str, bytes]:
     custom = {}
     for section_id, payload in sections:
         if section_id == _CUSTOM:
-            size, start = _read_leb(payload, 0)
+            size, start = leb128.read_unsigned(payload, 0)
             custom[payload[start : start + size].decode()] = payload[start + size :]
     return custom
 
@@ -166,15 +168,15 @@ def _custom_sections(sections: list[tuple[int, bytes]]) -> dict[str, bytes]:
 def _imported_counts(payload: bytes) -> list[int]:
     """How many functions, tables, memories, globals and tags are imported."""
     counts = [0] * 5
-    count, position = _read_leb(payload, 0)
+    count, position = leb128.read_unsigned(payload, 0)
     for _ in range(count):
         for _name in range(2):
-            size, position = _read_leb(payload, position)
+            size, position = leb128.read_unsigned(payload, position)
             position += size
         kind = payload[position]
         position += 1
         if kind == _FUNCTION_KIND:
-            _, position = _read_leb(payload, position)
+            _, position = leb128.read_unsigned(payload, position)
         elif kind == _TABLE_KIND:
             position = _skip_limits(payload, position + 1)
         elif kind == _MEMORY_KIND:
@@ -182,7 +184,7 @@ def _imported_counts(payload: bytes) -> list[int]:
         elif kind == _GLOBAL_KIND:
             position += 2
         elif kind == _TAG_KIND:
-            _, position = _read_leb(payload, position + 1)
+            _, position = leb128.read_unsigned(payload, position + 1)
         else:
             raise MalformedModuleError(f"the Wasm module imports something of unknown kind {kind}")
         counts[kind] += 1
@@ -191,15 +193,15 @@ def _imported_counts(payload: bytes) -> list[int]:
 
 def _skip_limits(payload: bytes, position: int) -> int:
     flags = payload[position]
-    _, position = _read_leb(payload, position + 1)
+    _, position = leb128.read_unsigned(payload, position + 1)
     if flags & _LIMITS_HAVE_MAXIMUM:
-        _, position = _read_leb(payload, position)
+        _, position = leb128.read_unsigned(payload, position)
     return position
 
 
 def _globals(payload: bytes) -> Iterator[tuple[int, bool]]:
     """Value type and mutability of each global that the module defines."""
-    count, position = _read_leb(payload, 0)
+    count, position = leb128.read_unsigned(payload, 0)
     for _ in range(count):
         value_type, mutable = payload[position], payload[position + 1] == 1
         position = _end_of_constant(payload, position + 2)
@@ -213,7 +215,7 @@ def _end_of_constant(payload: bytes, position: int) -> int:
         if opcode == 0x0B:
             return position
         if opcode in (0x23, 0x41, 0x42, 0xD0, 0xD2):  # global.get, i32.const, i64.const, ref.null, ref.func
-            _, position = _read_leb(payload, position)
+            _, position = leb128.read_unsigned(payload, position)
         elif opcode == 0x43:
             position += 4
         elif opcode == 0x44:
@@ -225,21 +227,21 @@ def _end_of_constant(payload: bytes, position: int) -> int:
 
 
 def _export_names(payload: bytes) -> Iterator[str]:
-    count, position = _read_leb(payload, 0)
+    count, position = leb128.read_unsigned(payload, 0)
     for _ in range(count):
-        size, position = _read_leb(payload, position)
+        size, position = leb128.read_unsigned(payload, position)
         yield payload[position : position + size].decode()
-        _, position = _read_leb(payload, position + size + 1)
+        _, position = leb128.read_unsigned(payload, position + size + 1)
 
 
 def _is_harmless(code: bytes) -> bool:
-    count, position = _read_leb(code, 0)
+    count, position = leb128.read_unsigned(code, 0)
     for _ in range(count):
-        size, position = _read_leb(code, position)
+        size, position = leb128.read_unsigned(code, position)
         end = position + size
-        local_groups, position = _read_leb(code, position)
+        local_groups, position = leb128.read_unsigned(code, position)
         for _group in range(local_groups):
-            _, position = _read_leb(code, position)
+            _, position = leb128.read_unsigned(code, position)
             position += 1
         while True:
             run = _HARMLESS.match(code, position, end)
@@ -248,28 +250,7 @@ def _is_harmless(code: bytes) -> bool:
                 break
             if code[position] != _BR_TABLE:
                 return False
-            targets, position = _read_leb(code, position + 1)
+            targets, position = leb128.read_unsigned(code, position + 1)
             for _target in range(targets + 1):
-                _, position = _read_leb(code, position)
+                _, position = leb128.read_unsigned(code, position)
     return True
-
-
-def _read_leb(data: bytes, position: int) -> tuple[int, int]:
-    """An unsigned LEB128 number and the position after it (signed ones are only skipped)."""
-    value = shift = 0
-    while True:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-
-
-def _leb(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from canister_factory.ic import hash_tree
 from canister_factory.ic.cbor import dumps
+from canister_factory.ic.certificate import read_leb128
 from canister_factory.ic.envelope import DELEGATION_DOMAIN
 from canister_factory.ic.request_id import hash_of_map
 from support.replica_http_support import (
@@ -539,14 +540,10 @@ async def test_certificates_stay_recent_without_traffic_and_never_go_back() -> N
         first = (await read(network, Nobody(), [[b"time"]])).value(b"time")
         network.now_ns += 2 * 10**9
         later = (await read(network, Nobody(), [[b"time"]])).value(b"time")
-        assert leb(later) - leb(first) == 2 * 10**9
+        assert read_leb128(later) - read_leb128(first) == 2 * 10**9
         network.now_ns -= 60 * 10**9  # the machine's clock is set back
         await call(network, Caller())
-        assert leb((await read(network, Nobody(), [[b"time"]])).value(b"time")) >= leb(later)
-
-
-def leb(encoded: bytes) -> int:
-    return sum((byte & 0x7F) << 7 * index for index, byte in enumerate(encoded))
+        assert read_leb128((await read(network, Nobody(), [[b"time"]])).value(b"time")) >= read_leb128(later)
 
 
 async def test_a_pruned_request_is_absent_again() -> None:
