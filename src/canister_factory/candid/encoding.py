@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 import ic.principal
 
 from canister_factory.candid import leb128
-from canister_factory.candid.errors import EncodeError
+from canister_factory.candid.errors import EncodeError, PrincipalError
+from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.types import (
     BOOL,
@@ -245,12 +246,22 @@ def _blob(value: Any, put: Callable[[Any], None]) -> None:
 
 def _principal_encoder(expected: str) -> _Encoder:
     def encode_principal(value: Any, put: Callable[[Any], None]) -> None:
-        if not isinstance(value, ic.principal.Principal):
+        if isinstance(value, str):
+            raw = _bytes_of_text(value)
+        elif isinstance(value, ic.principal.Principal):
+            raw = value.bytes
+        else:
             _wrong(expected, value)
-        raw = value.bytes
         put(b"\x01" + leb128.unsigned(len(raw)) + raw)
 
     return encode_principal
+
+
+def _bytes_of_text(text: str) -> bytes:
+    try:
+        return Principal.from_str(text).bytes
+    except PrincipalError as error:
+        raise EncodeError(str(error)) from None
 
 
 _principal = _principal_encoder("principal")

@@ -9,13 +9,14 @@ import base64
 import binascii
 import zlib
 from functools import total_ordering
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 import ic.principal
 from pydantic_core import core_schema
 
 from canister_factory.candid.errors import PrincipalError
 from canister_factory.candid.hexadecimal import from_hex
+from canister_factory.candid.types import PRINCIPAL
 
 MAX_PRINCIPAL_BYTES = 29
 _CHECKSUM_BYTES = 4
@@ -180,18 +181,12 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
         return self.to_str()
 
     @classmethod
-    def _validate(cls, value: object) -> Principal:
+    def _validate(cls, value: Any) -> Principal:
         """What pydantic fields of this type accept: a principal (ours or ic-py's) or its text form."""
-        if isinstance(value, Principal):
-            return value
-        if isinstance(value, ic.principal.Principal):
-            return cls(value.bytes)
-        if isinstance(value, str):
-            try:
-                return cls.from_str(value)
-            except PrincipalError as error:
-                raise ValueError(str(error)) from None
-        raise ValueError(f"expected a principal or its text form, got {type(value).__name__}")
+        try:
+            return as_principal(value)
+        except PrincipalError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> core_schema.CoreSchema:
@@ -203,3 +198,22 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
         return {"type": "string", "format": "principal"}
+
+
+PrincipalLike: TypeAlias = Annotated[Principal | str, PRINCIPAL]
+"""A principal or its text form: what is taken wherever an id is wanted. Principals of ic-py are taken too."""
+
+
+def as_principal(value: PrincipalLike) -> Principal:
+    """The principal of an id that was given in any of these forms.
+
+    Raises:
+        PrincipalError: text that is no principal, or something else.
+    """
+    if isinstance(value, Principal):
+        return value
+    if isinstance(value, str):
+        return Principal.from_str(value)
+    if isinstance(value, ic.principal.Principal):
+        return Principal(value.bytes)
+    raise PrincipalError(f"expected a principal or its text form, got {type(value).__name__}")

@@ -6,9 +6,9 @@ Owns that. Does not own: calls (`ic.agent`), and the words of commands that know
 from __future__ import annotations
 
 from canister_factory import interrupts
+from canister_factory.candid.principal import PrincipalLike
 from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.foreign_text import escaped
-from canister_factory.ic.ic_py import CanisterId
 from canister_factory.ic.network import Network
 from canister_factory.ic.trace import Event, log, told_to
 from canister_factory.ic.traffic import Traffic
@@ -30,7 +30,7 @@ class CommandAgent(Agent):
         self.traffic.log()
 
     async def update(
-        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
     ) -> bytes:
         """As `Agent.update`."""
         interrupts.call_begins(escaped(method))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import Nat, Nat32, Nat64
 from canister_factory.candid.did import Interface
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import Principal, PrincipalLike
 from canister_factory.contract.admin_models import (
     ConsumptionPage,
     ConsumptionReport,
@@ -61,11 +61,11 @@ class BackendClient(CapsuleClient):
     # Roles
 
     @endpoint
-    async def add_admin(self, who: Principal) -> None:
+    async def add_admin(self, who: PrincipalLike) -> None:
         """Makes `who` an admin. For admins."""
 
     @endpoint
-    async def remove_admin(self, who: Principal) -> None:
+    async def remove_admin(self, who: PrincipalLike) -> None:
         """Takes the admin role from `who`. For admins."""
 
     @endpoint
@@ -73,11 +73,11 @@ class BackendClient(CapsuleClient):
         """All admins. For admins."""
 
     @endpoint
-    async def add_operator(self, who: Principal) -> None:
+    async def add_operator(self, who: PrincipalLike) -> None:
         """Makes `who` an operator: one that runs creations. For admins."""
 
     @endpoint
-    async def remove_operator(self, who: Principal) -> None:
+    async def remove_operator(self, who: PrincipalLike) -> None:
         """Takes the operator role from `who`. For admins."""
 
     @endpoint
@@ -101,7 +101,7 @@ class BackendClient(CapsuleClient):
         """The caller's creation in full."""
 
     @endpoint
-    async def get_personal_canister_id(self, user: Principal) -> Principal | None:
+    async def get_personal_canister_id(self, user: PrincipalLike) -> Principal | None:
         """The personal canister of `user`, once its creation is completed."""
 
     @endpoint
@@ -111,7 +111,7 @@ class BackendClient(CapsuleClient):
     # Admin
 
     @endpoint
-    async def get_user_creation_status(self, user: Principal) -> DetailedCreationStatus | None:
+    async def get_user_creation_status(self, user: PrincipalLike) -> DetailedCreationStatus | None:
         """The creation of `user`. For admins."""
 
     @endpoint
@@ -123,7 +123,7 @@ class BackendClient(CapsuleClient):
         """A page of the creations with this status. For admins."""
 
     @endpoint
-    async def clear_creation_state(self, user: Principal) -> None:
+    async def clear_creation_state(self, user: PrincipalLike) -> None:
         """Forgets a creation that isn't in progress. For admins."""
 
     @endpoint
@@ -163,7 +163,7 @@ class BackendClient(CapsuleClient):
         """A page of the registry of personal canisters. For admins."""
 
     @endpoint
-    async def get_registry_entry(self, canister_id: Principal) -> PersonalCanisterRecord | None:
+    async def get_registry_entry(self, canister_id: PrincipalLike) -> PersonalCanisterRecord | None:
         """The registry's entry of one personal canister. For admins."""
 
     # Admin: reserve

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import Nat32, Nat64
 from canister_factory.candid.did import Interface
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import Principal, PrincipalLike
 from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.capsule_models import (
     Capsule,
@@ -206,7 +206,7 @@ class CapsuleClient(Client):
         """All galleries of the caller."""
 
     @endpoint
-    async def get_user_galleries(self, user: Principal) -> list[Gallery]:
+    async def get_user_galleries(self, user: PrincipalLike) -> list[Gallery]:
         """The galleries of `user` that the caller may see: public ones, unless the caller is the user."""
 
     @endpoint

@@ -18,7 +18,7 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import Interface
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import DecodeError
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.candid.types import Type, Variant, resolve
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
@@ -99,13 +99,13 @@ class Client:
 
     Args:
         agent: sends the calls.
-        canister_id: the canister, also as text.
+        canister_id: the canister.
         repeat: makes every call that may be repeated; without it, each call is made once.
     """
 
-    def __init__(self, agent: Caller, canister_id: Principal | str, *, repeat: Repeat | None = None) -> None:
+    def __init__(self, agent: Caller, canister_id: PrincipalLike, *, repeat: Repeat | None = None) -> None:
         self.agent = agent
-        self.canister_id = canister_id if isinstance(canister_id, Principal) else Principal.from_str(canister_id)
+        self.canister_id = as_principal(canister_id)
         self._repeat = repeat
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.contract.artifacts import WasmModule, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.errors import CreationRefused
@@ -44,7 +44,7 @@ class Orchestrator:
     def __init__(
         self,
         agent: Agent,
-        backend_id: Principal,
+        backend_id: PrincipalLike,
         config: FactoryConfig | None = None,
         *,
         module: WasmModule | None = None,
@@ -63,7 +63,7 @@ class Orchestrator:
     def __repr__(self) -> str:
         return f"Orchestrator({self.config.worker} for {self.backend.canister_id})"
 
-    async def run(self, owner: Principal) -> Outcome:
+    async def run(self, owner: PrincipalLike) -> Outcome:
         """Creates the personal canister of `owner`, who asked for it; goes on with what earlier runs have done.
 
         Raises:
@@ -73,6 +73,7 @@ class Orchestrator:
             IcError: the network failed, or gave no answer that can be trusted, for longer than all attempts took; the
                 creation stays open, run it again.
         """
+        owner = as_principal(owner)
         run = Run.start(
             self.agent,
             self.backend.canister_id,

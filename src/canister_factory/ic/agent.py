@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
 from canister_factory.ic.certificate import Certificate
 from canister_factory.ic.errors import ProtocolError
 from canister_factory.ic.facts import FIRST_CANISTER_ID, CanisterInfo, NetworkStatus, topology_default
-from canister_factory.ic.ic_py import CanisterId, IcPyAgent, IcPyClient, as_principal, run_in_own_loop
+from canister_factory.ic.ic_py import IcPyAgent, IcPyClient, run_in_own_loop
 from canister_factory.ic.network import Network
 from canister_factory.ic.network_clock import NetworkClock
 from canister_factory.ic.outcome import Call, outcome_of, wait
@@ -111,7 +111,7 @@ class Agent(IcPyAgent):
     # --- Calls ------------------------------------------------------------------------------------------------------
 
     async def update(
-        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
     ) -> bytes:
         """Calls an update method and returns the certified reply (Candid bytes).
 
@@ -136,7 +136,7 @@ class Agent(IcPyAgent):
             return await outcome_of(self._requester, sign, effective, span)
 
     async def query(
-        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
     ) -> bytes:
         """Calls a query method on one node and returns its reply (Candid bytes), whose signature was checked.
 
@@ -155,7 +155,7 @@ class Agent(IcPyAgent):
             raise ProtocolError("the query answer is neither a reply nor a rejection")
 
     async def wait_for(
-        self, request_id: bytes, effective_canister_id: CanisterId, *, expiry_ns: int | None = None
+        self, request_id: bytes, effective_canister_id: PrincipalLike, *, expiry_ns: int | None = None
     ) -> bytes:
         """Polls for the outcome of a call sent before, by the same identity, until its expiry (default: in 5 minutes).
 
@@ -170,37 +170,37 @@ class Agent(IcPyAgent):
 
     # --- Certified state --------------------------------------------------------------------------------------------
 
-    async def read_state(self, effective_canister_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> Certificate:
+    async def read_state(self, effective_canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Certificate:
         """Reads paths of the state tree, at the subnet of a canister; verified.
 
         Raises `CertificateError`, `ProtocolError` (such as for a path that may not be read), `TransportError`.
         """
         return (await self._read_canister(effective_canister_id, paths))[1]
 
-    async def read_subnet_state(self, subnet_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> Certificate:
+    async def read_subnet_state(self, subnet_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Certificate:
         """Like `read_state`, at a subnet."""
         subnet = as_principal(subnet_id)
         with Span(self._trace, "read_state", subnet) as span:
             return (await self._requester.read_state("subnet", subnet, paths, span))[1]
 
-    async def read_state_cbor(self, effective_canister_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> bytes:
+    async def read_state_cbor(self, effective_canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> bytes:
         """The CBOR of the certificate that `read_state` verifies, verified as well."""
         return (await self._read_canister(effective_canister_id, paths))[0]
 
     async def _read_canister(
-        self, effective_canister_id: CanisterId, paths: Sequence[Sequence[bytes]]
+        self, effective_canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]
     ) -> tuple[bytes, Certificate]:
         effective = as_principal(effective_canister_id)
         with Span(self._trace, "read_state", effective) as span:
             return await self._requester.read_state("canister", effective, paths, span)
 
-    async def canister_info(self, canister_id: CanisterId) -> CanisterInfo:
+    async def canister_info(self, canister_id: PrincipalLike) -> CanisterInfo:
         """Controllers and module hash of a canister, certified. Raises `CanisterNotFoundError` if it doesn't exist."""
         canister = as_principal(canister_id)
         certificate = await self.read_state(canister, CanisterInfo.paths(canister))
         return CanisterInfo.from_certificate(certificate, canister)
 
-    async def metadata(self, canister_id: CanisterId, name: str) -> bytes | None:
+    async def metadata(self, canister_id: PrincipalLike, name: str) -> bytes | None:
         """A metadata section of a canister's Wasm such as `candid:service`, certified; `None` if it has none such.
 
         Raises `ProtocolError` for a private section of a canister that the identity doesn't control.
@@ -252,12 +252,12 @@ class Agent(IcPyAgent):
         return run_in_own_loop(with_own_connections)
 
 
-def _effective_id(canister_id: CanisterId, effective: CanisterId | None) -> Principal:
+def _effective_id(canister_id: PrincipalLike, effective: PrincipalLike | None) -> Principal:
     target = as_principal(effective if effective is not None else canister_id)
     if effective is None and target == _MANAGEMENT:
         raise ValueError("a call of the management canister needs an effective_canister_id")
     return target
 
 
-def _call_fields(canister_id: CanisterId, method: str, arg: bytes) -> dict[str, Any]:
+def _call_fields(canister_id: PrincipalLike, method: str, arg: bytes) -> dict[str, Any]:
     return {"canister_id": as_principal(canister_id).bytes, "method_name": method, "arg": arg}

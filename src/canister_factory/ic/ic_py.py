@@ -10,14 +10,14 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from math import isfinite
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import ic.agent
 import ic.candid
 import ic.client
 
 from canister_factory.candid.decoding import decode
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.candid.types import Type
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import MalformedEnvelopeError, OutcomeUnknownError, RejectedError
@@ -28,20 +28,6 @@ from canister_factory.ic.requester import Requester, Signed, answer_of
 from canister_factory.ic.trace import Hook, Span
 
 T = TypeVar("T")
-
-CanisterId: TypeAlias = Principal | str
-"""A principal or its text form; ic-py's own principals, which have no types, are taken too."""
-
-
-def as_principal(value: CanisterId) -> Principal:
-    """Our principal.
-
-    Raises:
-        PrincipalError: for text that isn't one.
-    """
-    if isinstance(value, Principal):
-        return value
-    return Principal.from_str(value) if isinstance(value, str) else Principal(value.bytes)
 
 
 class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
@@ -64,20 +50,22 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     @abstractmethod
     async def update(
-        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
     ) -> bytes: ...
 
     @abstractmethod
     async def query(
-        self, canister_id: CanisterId, method: str, arg: bytes, *, effective_canister_id: CanisterId | None = None
+        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
     ) -> bytes: ...
 
     @abstractmethod
-    async def read_state_cbor(self, effective_canister_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> bytes: ...
+    async def read_state_cbor(
+        self, effective_canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]
+    ) -> bytes: ...
 
     @abstractmethod
     async def wait_for(
-        self, request_id: bytes, effective_canister_id: CanisterId, *, expiry_ns: int | None = None
+        self, request_id: bytes, effective_canister_id: PrincipalLike, *, expiry_ns: int | None = None
     ) -> bytes: ...
 
     @abstractmethod
@@ -89,11 +77,11 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     async def query_raw_async(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         method_name: str,
         arg: bytes,
         return_type: Any = None,
-        effective_canister_id: CanisterId | None = None,
+        effective_canister_id: PrincipalLike | None = None,
     ) -> Any:
         """As `query`; the reply decoded if `return_type` is given."""
         reply = await self.query(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
@@ -101,24 +89,24 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     async def update_raw_async(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         method_name: str,
         arg: bytes,
         return_type: Any = None,
-        effective_canister_id: CanisterId | None = None,
+        effective_canister_id: PrincipalLike | None = None,
         **kwargs: Any,
     ) -> Any:
         """As `update`; the reply decoded if `return_type` is given. ic-py's polling options have no effect."""
         reply = await self.update(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
         return _decoded(reply, return_type)
 
-    async def read_state_raw_async(self, canister_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> Any:
+    async def read_state_raw_async(self, canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Any:
         """A verified certificate in ic-py's form: a dict with the tree as nested lists."""
         return cbor.loads(await self.read_state_cbor(canister_id, paths), "certificate")
 
     async def poll_async(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         req_id: bytes,
         delay: float = 1,
         timeout: float = float("inf"),  # noqa: ASYNC109 - the name is ic-py's
@@ -137,11 +125,11 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     def query_raw(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         method_name: str,
         arg: bytes,
         return_type: Any = None,
-        effective_canister_id: CanisterId | None = None,
+        effective_canister_id: PrincipalLike | None = None,
     ) -> Any:
         """Blocking `query_raw_async`."""
         arguments = (canister_id, method_name, arg, return_type, effective_canister_id)
@@ -149,23 +137,23 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     def update_raw(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         method_name: str,
         arg: bytes,
         return_type: Any = None,
-        effective_canister_id: CanisterId | None = None,
+        effective_canister_id: PrincipalLike | None = None,
         **kwargs: Any,
     ) -> Any:
         """Blocking `update_raw_async`."""
         arguments = (canister_id, method_name, arg, return_type, effective_canister_id)
         return self.run_blocking(lambda agent: agent.update_raw_async(*arguments))
 
-    def read_state_raw(self, canister_id: CanisterId, paths: Sequence[Sequence[bytes]]) -> Any:
+    def read_state_raw(self, canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Any:
         """Blocking `read_state_raw_async`."""
         return self.run_blocking(lambda agent: agent.read_state_raw_async(canister_id, paths))
 
     def poll(
-        self, canister_id: CanisterId, req_id: bytes, delay: float = 1, timeout: float = float("inf")
+        self, canister_id: PrincipalLike, req_id: bytes, delay: float = 1, timeout: float = float("inf")
     ) -> tuple[str, bytes | None]:
         """Blocking `poll_async`."""
         outcome: tuple[str, bytes | None] = self.run_blocking(
@@ -190,7 +178,7 @@ class IcPyClient(ic.client.Client):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"IcPyClient({self._requester!r})"
 
-    async def query_async(self, canister_id: CanisterId, data: bytes) -> bytes:
+    async def query_async(self, canister_id: PrincipalLike, data: bytes) -> bytes:
         """Sends a signed query.
 
         Returns CBOR of a map with `status`, and `reply` or the rejection.
@@ -205,7 +193,7 @@ class IcPyClient(ic.client.Client):  # type: ignore[misc]
         with Span(self._trace, "query", effective, method) as span:
             return cbor.dumps(await self._requester.query_once(effective, request, what, span, verify=verify))
 
-    async def call_async(self, canister_id: CanisterId, req_id: bytes, data: bytes) -> bytes:
+    async def call_async(self, canister_id: PrincipalLike, req_id: bytes, data: bytes) -> bytes:
         """Sends a signed call, and returns its request id without waiting for what becomes of it: see `Agent.poll`.
 
         Raises:
@@ -232,7 +220,7 @@ class IcPyClient(ic.client.Client):  # type: ignore[misc]
                     raise
         return req_id
 
-    async def read_state_async(self, canister_id: CanisterId, data: bytes) -> bytes:
+    async def read_state_async(self, canister_id: PrincipalLike, data: bytes) -> bytes:
         """Sends a signed request for parts of the state, and returns CBOR of a map with `certificate`.
 
         Raises:
@@ -256,15 +244,15 @@ class IcPyClient(ic.client.Client):  # type: ignore[misc]
             answer_of(response, "the network's status")
         return response.body
 
-    def query(self, canister_id: CanisterId, data: bytes) -> bytes:
+    def query(self, canister_id: PrincipalLike, data: bytes) -> bytes:
         """Blocking `query_async`."""
         return self._blocking(lambda client: client.query_async(canister_id, data))
 
-    def call(self, canister_id: CanisterId, req_id: bytes, data: bytes) -> bytes:
+    def call(self, canister_id: PrincipalLike, req_id: bytes, data: bytes) -> bytes:
         """Blocking `call_async`."""
         return self._blocking(lambda client: client.call_async(canister_id, req_id, data))
 
-    def read_state(self, canister_id: CanisterId, data: bytes) -> bytes:
+    def read_state(self, canister_id: PrincipalLike, data: bytes) -> bytes:
         """Blocking `read_state_async`."""
         return self._blocking(lambda client: client.read_state_async(canister_id, data))
 

@@ -13,10 +13,9 @@ from typing import Any, Literal, TypeVar
 from canister_factory.candid.binding import candid_type, from_candid, to_candid
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, ProtocolError
-from canister_factory.ic.ic_py import CanisterId, as_principal
 from canister_factory.ic.management_types import (
     CanisterLogs,
     CanisterSettings,
@@ -74,7 +73,7 @@ class ManagementCanister:
         amount: int | None = None,
         settings: CanisterSettings | None = None,
         *,
-        specified_id: CanisterId | None = None,
+        specified_id: PrincipalLike | None = None,
     ) -> Principal:
         """Creates a canister out of nothing with `amount` cycles (default: the network's). Mainnet rejects this."""
         chosen = None if specified_id is None else as_principal(specified_id)
@@ -83,39 +82,39 @@ class ManagementCanister:
         reply = await self._call("provisional_create_canister_with_cycles", effective, argument)
         return _decoded(reply, Target).canister_id
 
-    async def provisional_top_up_canister(self, canister_id: CanisterId, amount: int) -> None:
+    async def provisional_top_up_canister(self, canister_id: PrincipalLike, amount: int) -> None:
         """Adds `amount` cycles to a canister out of nothing. Mainnet rejects this."""
         canister = as_principal(canister_id)
         await self._call("provisional_top_up_canister", canister, ProvisionalTopUp(canister_id=canister, amount=amount))
 
     # --- Settings and life cycle ---
 
-    async def canister_status(self, canister_id: CanisterId) -> CanisterStatus:
+    async def canister_status(self, canister_id: PrincipalLike) -> CanisterStatus:
         """A canister's state, settings, memory and cycles; for its controllers."""
         return _decoded(await self._call_about("canister_status", canister_id), CanisterStatus)
 
-    async def update_settings(self, canister_id: CanisterId, settings: CanisterSettings) -> None:
+    async def update_settings(self, canister_id: PrincipalLike, settings: CanisterSettings) -> None:
         """Changes the settings that aren't `None`."""
         canister = as_principal(canister_id)
         await self._call("update_settings", canister, UpdateSettings(canister_id=canister, settings=settings))
 
-    async def start_canister(self, canister_id: CanisterId) -> None:
+    async def start_canister(self, canister_id: PrincipalLike) -> None:
         """Lets a canister process calls again."""
         await self._call_about("start_canister", canister_id)
 
-    async def stop_canister(self, canister_id: CanisterId) -> None:
+    async def stop_canister(self, canister_id: PrincipalLike) -> None:
         """Stops a canister: waits until the calls that it has made are answered."""
         await self._call_about("stop_canister", canister_id)
 
-    async def delete_canister(self, canister_id: CanisterId) -> None:
+    async def delete_canister(self, canister_id: PrincipalLike) -> None:
         """Deletes a stopped canister; its cycles are lost."""
         await self._call_about("delete_canister", canister_id)
 
-    async def uninstall_code(self, canister_id: CanisterId) -> None:
+    async def uninstall_code(self, canister_id: PrincipalLike) -> None:
         """Removes a canister's module and all of its memory."""
         await self._call_about("uninstall_code", canister_id)
 
-    async def fetch_canister_logs(self, canister_id: CanisterId) -> list[LogRecord]:
+    async def fetch_canister_logs(self, canister_id: PrincipalLike) -> list[LogRecord]:
         """What the canister printed lately, oldest first: a query, so not certified."""
         canister = as_principal(canister_id)
         argument = _encoded(Target(canister_id=canister))
@@ -127,37 +126,37 @@ class ManagementCanister:
     # --- Code ---
 
     async def install_code(
-        self, canister_id: CanisterId, wasm_module: bytes, arg: bytes, *, mode: InstallMode | ModeName = "install"
+        self, canister_id: PrincipalLike, wasm_module: bytes, arg: bytes, *, mode: InstallMode | ModeName = "install"
     ) -> None:
         """Installs a module that fits one message, with Candid-encoded init or upgrade arguments."""
         canister = as_principal(canister_id)
         argument = InstallCode(mode=install_mode(mode), canister_id=canister, wasm_module=wasm_module, arg=arg)
         await self._call("install_code", canister, argument)
 
-    async def upload_chunk(self, canister_id: CanisterId, chunk: bytes) -> bytes:
+    async def upload_chunk(self, canister_id: PrincipalLike, chunk: bytes) -> bytes:
         """Puts at most 1 MiB into a canister's chunk store and returns its SHA-256."""
         canister = as_principal(canister_id)
         reply = await self._call("upload_chunk", canister, UploadChunk(canister_id=canister, chunk=chunk))
         return _decoded(reply, ChunkHash).hash
 
-    async def stored_chunks(self, canister_id: CanisterId) -> list[bytes]:
+    async def stored_chunks(self, canister_id: PrincipalLike) -> list[bytes]:
         """The SHA-256 of each chunk in a canister's chunk store."""
         reply = await self._call_about("stored_chunks", canister_id)
         return [chunk.hash for chunk in _decoded(reply, list[ChunkHash])]
 
-    async def clear_chunk_store(self, canister_id: CanisterId) -> None:
+    async def clear_chunk_store(self, canister_id: PrincipalLike) -> None:
         """Empties a canister's chunk store."""
         await self._call_about("clear_chunk_store", canister_id)
 
     async def install_chunked_code(
         self,
-        target_canister: CanisterId,
+        target_canister: PrincipalLike,
         chunk_hashes: Sequence[bytes],
         wasm_module_hash: bytes,
         arg: bytes,
         *,
         mode: InstallMode | ModeName = "install",
-        store_canister: CanisterId | None = None,
+        store_canister: PrincipalLike | None = None,
     ) -> None:
         """Installs the module that stored chunks make in this order; they are in the target's own store by default."""
         target = as_principal(target_canister)
@@ -173,7 +172,7 @@ class ManagementCanister:
 
     async def install(
         self,
-        canister_id: CanisterId,
+        canister_id: PrincipalLike,
         wasm_module: bytes,
         arg: bytes,
         *,
@@ -247,7 +246,7 @@ class ManagementCanister:
             Principal.management_canister(), method, _encoded(argument), effective_canister_id=effective
         )
 
-    async def _call_about(self, method: str, canister_id: CanisterId) -> bytes:
+    async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
         canister = as_principal(canister_id)
         return await self._call(method, canister, Target(canister_id=canister))
 

@@ -124,8 +124,8 @@ REF = Variant({"Principal": PRINCIPAL, "Opaque": TEXT})
     [
         (
             PERSON,
-            {"owner": {"controllers": [Principal(), Principal(), "aaaaa-aa"]}},
-            "argument 0.owner.controllers[2]: expected principal, got str",
+            {"owner": {"controllers": [Principal(), Principal(), b"\4"]}},
+            "argument 0.owner.controllers[2]: expected principal, got bytes",
         ),
         (PERSON, {"owner": {}}, "argument 0.owner.controllers: the field is missing"),
         (
@@ -158,7 +158,7 @@ REF = Variant({"Principal": PRINCIPAL, "Opaque": TEXT})
         (Vec(NAT), [1, None], "argument 0[1]: expected int (type nat), got None"),
         (tuple_type(NAT, NAT), (1,), "expected a tuple of 2 elements, got 1"),
         (tuple_type(NAT, NAT), [1, 2], "expected tuple (type record { nat; nat }), got list"),
-        (Service({}), "aaaaa-aa", "expected principal of a service, got str"),
+        (Service({}), b"\4", "expected principal of a service, got bytes"),
         (Func(), Principal(), "expected FuncRef (type func), got Principal"),
     ],
 )
