@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from canister_factory.base_error import CanisterFactoryError as CanisterFactoryError
-from canister_factory.face.lazy import lazy_names
+from canister_factory.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canister_factory.candid.errors import (
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
         ContractError as ContractError,
         ContractMismatchError as ContractMismatchError,
         CreationRefused as CreationRefused,
+    )
+    from canister_factory.face.canister import (
+        NoInterfaceError as NoInterfaceError,
+        UnknownMethodError as UnknownMethodError,
     )
     from canister_factory.factory.errors import (
         CreateError as CreateError,
@@ -88,6 +92,7 @@ _HOMES = {
     "candid.errors": "CandidError DecodeError EncodeError InvalidTypeError LimitExceededError MismatchError ParseError "
     "PathError PrincipalError",
     "contract.errors": "ArtifactError CapsuleRefused ContractError ContractMismatchError CreationRefused",
+    "face.canister": "NoInterfaceError UnknownMethodError",
     "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError InstallError "
     "LeaseLostError SourceMovedError VerifyError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
@@ -107,4 +112,6 @@ _HOMES = {
     "replica.subnet.subnet": "SubnetBrokenError",
     "testing.deployment": "DeploymentError",
 }
-__getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)
+__all__: list[str]
+if not TYPE_CHECKING:  # which would take any name for one that there is
+    __getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from canister_factory import __version__
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.cbor import dumps
@@ -35,6 +34,7 @@ from canister_factory.replica.node.read_state import (
 from canister_factory.replica.node.rounds import RoundFailedError, Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.subnet.messages import IngressMessage
+from canister_factory.version import __version__
 
 __all__ = ["Answer", "HttpApi", "ServedSubnet"]
 

@@ -1,6 +1,7 @@
 """Names that are imported when they are first used (PEP 562), so that importing the package costs nothing.
 
-Owns that. Does not own any name: the modules that offer them have a table, and the same imports for type checkers.
+Owns that. Does not own any name: the modules that offer them have a table, and the same imports for type
+checkers.
 """
 
 from __future__ import annotations
@@ -33,4 +34,8 @@ def lazy_names(
         setattr(sys.modules[module], name, value)
         return value
 
-    return get, lambda: sorted({*vars(sys.modules[module]), *home_of}), sorted(home_of)
+    def names() -> list[str]:
+        """What the module offers; not what it needs itself, nor submodules that happen to be loaded."""
+        return sorted({name for name in vars(sys.modules[module]) if name.startswith("__")} | home_of.keys())
+
+    return get, names, sorted(home_of)
