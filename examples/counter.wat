@@ -1,12 +1,27 @@
-;; A counter, by hand: increment : () -> (nat64), get : () -> (nat64) query. A reply is Candid: DIDL, no types, one nat64.
+;; A canister that counts. Small enough to be written by hand: its replies are Candid messages that lie ready in memory.
 (module
+  (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
   (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
   (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "trap" (func $trap (param i32 i32)))
   (memory 1)
-  (data (i32.const 0) "DIDL\00\01\78")
-  (func $answer (call $append (i32.const 0) (i32.const 15)) (call $reply))
+  (data (i32.const 0) "DIDL\00\01\79\00\00\00\00")        ;; (nat32); the number is at 7
+  (data (i32.const 32) "DIDL\00\00")                      ;; ()
+  (data (i32.const 48) "DIDL\00\02\79\7e")                ;; (nat32, bool): the number and true follow
+  (data (i32.const 64) "\01")
+  (data (i32.const 80) "this always fails")
+  (func $answer (call $append (i32.const 0) (i32.const 11)) (call $reply))
+  (func $done (call $append (i32.const 32) (i32.const 6)) (call $reply))
   (func (export "canister_update increment")
-    (i64.store (i32.const 7) (i64.add (i64.load (i32.const 7)) (i64.const 1)))
+    (call $arg (i32.const 16) (i32.const 7) (i32.const 4))
+    (i32.store (i32.const 7) (i32.add (i32.load (i32.const 7)) (i32.load (i32.const 16))))
     (call $answer))
-  (func (export "canister_query get") (call $answer))
-  (@custom "icp:public candid:service" "service : { increment : () -> (nat64); get : () -> (nat64) query }"))
+  (func (export "canister_query read") (call $answer))
+  (func (export "canister_query both")
+    (call $append (i32.const 48) (i32.const 8))
+    (call $append (i32.const 7) (i32.const 4))
+    (call $append (i32.const 64) (i32.const 1))
+    (call $reply))
+  (func (export "canister_update reset") (i32.store (i32.const 7) (i32.const 0)) (call $done))
+  (func (export "canister_update fail") (call $trap (i32.const 80) (i32.const 17)))
+  (@custom "icp:public candid:service" "service : { increment : (nat32) -> (nat32); read : () -> (nat32) query; both : () -> (nat32, bool) query; reset : () -> (); fail : () -> () }"))
