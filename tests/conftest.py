@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -18,6 +19,43 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sweep", action="store_true", help="run all cases of the tests that otherwise take a seeded sample of them"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("sweep"):
+        if config.option.timeout is None:
+            config.option.timeout = 3600  # a test that usually takes a sample takes its time
+        from hypothesis import settings
+
+        usual = settings.get_profile(settings.get_current_profile_name())
+        settings.register_profile("sweep", usual, max_examples=10 * usual.max_examples)
+        settings.load_profile("sweep")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves of a test with the marker `sample(count)` so many of the chosen cases, the same ones each time."""
+    if config.getoption("sweep"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sample"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for test, of_test in cases.items():
+        (marker,) = of_test[0].iter_markers("sample")
+        kept = random.Random(test).sample(of_test, min(marker.args[0], len(of_test)))
+        left_out |= set(of_test) - set(kept)
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("shared") is None or SHARED.is_dir():
         return
@@ -29,9 +67,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuses to test an older build of the canisters; tests of the Motoko sources themselves need none."""
+    if hasattr(session.config, "workerinput"):
+        return  # the process that has workers has looked
     if session.config.option.collectonly or all(item.get_closest_marker("motoko_sources") for item in session.items):
         return
     if problem := complaint(REPOSITORY / "canisters"):
+        raise pytest.UsageError(problem)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The same where the tests are collected in workers, whose refusal would be hard to read."""
+    if session.config.getoption("numprocesses", None) and (problem := complaint(REPOSITORY / "canisters")):
         raise pytest.UsageError(problem)
 
 
@@ -70,6 +116,12 @@ def pytest_timeout_set_timer() -> Generator[None, object, object]:
     if callable(fail):
         signal.signal(signal.SIGALRM, tell_and_fail)
     return result
+
+
+@pytest.fixture(scope="session")
+def sweep(pytestconfig: pytest.Config) -> bool:
+    """Whether all cases are to be run, for a test that takes a sample within itself."""
+    return bool(pytestconfig.getoption("sweep"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Answers are garbled between a real replica and a creation: each costs a poll, and nothing else.
 
-A seeded sample of places; with CANISTER_FACTORY_ALL_PLACES=1 every garbling of every answer of a creation.
+A seeded sample of places; with --sweep every garbling of every answer of a creation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 SAMPLE = 12
-ALL = os.environ.get("CANISTER_FACTORY_ALL_PLACES") == "1"
 
 
 @pytest.fixture
@@ -69,12 +68,12 @@ async def create(world: World, garble: Garble, chosen: Callable[[int], bool]) ->
 
 
 async def test_one_garbled_answer_anywhere_in_a_creation_is_no_failure(
-    garbled: tuple[World, dict[str, Garble]],
+    garbled: tuple[World, dict[str, Garble]], sweep: bool
 ) -> None:
     world, ways = garbled
     total = (await create(world, ways["HTML"], lambda number: False)).answers
     places = [(number, way) for number in range(1, total + 1) for way in ways]
-    if not ALL:
+    if not sweep:
         chance = random.Random(6)
         places = list(zip(chance.sample(range(1, total + 1), SAMPLE), list(ways) * 2, strict=False))
     for number, way in places:

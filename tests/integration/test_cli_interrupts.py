@@ -316,15 +316,22 @@ def test_the_demo_script_ends_as_its_demo_does(
     assert replicas_of(tmp_path) == []
 
 
-def test_the_test_script_ends_with_130_when_its_tests_are_interrupted(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist=loadfile")], ids=["one process", "two processes"])
+def test_the_test_script_ends_with_130_when_its_tests_are_interrupted(
+    repository: Path, tmp_path: Path, processes: tuple[str, ...]
+) -> None:
     endless = tmp_path / "test_endless.py"
-    endless.write_text("import signal\n\ndef test_endless():\n    print('it runs', flush=True)\n    signal.pause()\n")
+    endless.write_text(
+        "import os, signal\n\ndef test_endless():\n    os.write(2, b'it runs')\n    signal.pause()\n",
+    )
     seen = on_terminal(
-        ["-q", "-s", "-p", "no:cacheprovider", "tests/unit/cli/test_cli_amounts.py", str(endless)],
+        ["-q", "-s", "-p", "no:cacheprovider", *processes, "tests/unit/cli/test_cli_amounts.py", str(endless)],
         command=[str(repository / "scripts" / "test")],
         when=lambda text: "it runs" in text,
     )
     assert seen.code == 130, seen.text
+    assert "KeyboardInterrupt" in seen.text
+    assert "Traceback" not in seen.text
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from support.inner_pytest import run_pytest
 
 HANGING = """
 import asyncio, threading
@@ -23,23 +23,14 @@ def test_that_is_all_right():
 """
 
 
-def test_a_test_that_hangs_fails_and_the_run_goes_on(repository: Path, tmp_path: Path) -> None:
-    module = tmp_path / "test_hanging.py"
-    module.write_text(HANGING)
-    (tmp_path / "conftest.py").write_text((repository / "tests" / "conftest.py").read_text())
-    settings = ["-c", str(repository / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", *settings, "-o", "timeout=0.5", str(module)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert "2 failed, 1 passed" in result.stdout, result.stdout + result.stderr
-    told = re.findall(r"^E +Failed: Timeout \(>0.5s\) from pytest-timeout", result.stdout, re.MULTILINE)
-    assert len(told) == 2, result.stdout
+@pytest.mark.parametrize("processes", [(), ("-n", "1")], ids=["in this process", "in a worker"])
+def test_a_test_that_hangs_fails_and_the_run_goes_on(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    said = run_pytest(tmp_path, HANGING, "-o", "timeout=0.5", *processes)
+    assert "2 failed, 1 passed" in said
+    told = re.findall(r"^E +Failed: Timeout \(>0.5s\) from pytest-timeout", said, re.MULTILINE)
+    assert len(told) == 2, said
     for place in ("await asyncio.Event().wait()", "threading.Event().wait()"):
-        assert place in result.stdout, "it shows where"
+        assert place in said, "it shows where"
 
 
 def test_the_limit_is_set_for_all_tests(pytestconfig: pytest.Config) -> None:
