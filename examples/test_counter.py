@@ -1,5 +1,5 @@
 def test_a_counter_counts(deploy):
     counter = deploy("counter.wat")
-    counter.increment()
-    counter.increment()
-    assert counter.get() == 2
+    counter.increment(1)
+    counter.increment(1)
+    assert counter.read() == 2

@@ -82,15 +82,15 @@ def test_a_canister_of_a_test_before_is_gone_also_from_certified_state(ic: Embed
 
 async def test_async_tests_await_the_canister_and_what_it_does(deploy: Callable[..., Any]) -> None:
     counter: Canister = await deploy(COUNTER)
-    results = await asyncio.gather(*(counter.increment() for _ in range(5)))
+    results = await asyncio.gather(*(counter.increment(1) for _ in range(5)))
     assert sorted(results) == [1, 2, 3, 4, 5]
-    assert await counter.get() == 5
+    assert await counter.read() == 5
 
 
 def test_plain_tests_wait_for_it(deploy: Callable[..., Any]) -> None:
     counter: BlockingCanister = deploy(COUNTER)
-    assert (counter.increment(), counter.call("get")) == (1, 1)
-    assert {"increment", "get"} <= set(dir(counter))
+    assert (counter.increment(1), counter.call("read")) == (1, 1)
+    assert {"increment", "read"} <= set(dir(counter))
 
 
 def test_a_method_that_the_interface_does_not_have_is_named(deploy: Callable[..., Any]) -> None:
@@ -102,10 +102,10 @@ def test_an_interface_from_a_file_takes_the_place_of_the_modules_own(
     deploy: Callable[..., Any], tmp_path: Any, ic: EmbeddedReplica
 ) -> None:
     did = tmp_path / "counter.did"
-    did.write_text('import "base.did"; service : (nat64) -> { get : () -> (nat64) query }')
+    did.write_text('import "base.did"; service : (nat64) -> { read : () -> (nat32) query }')
     (tmp_path / "base.did").write_text("type unused = nat;")
     counter = deploy(COUNTER, 7, did=did)
-    assert counter.get() == 0
+    assert counter.read() == 0
     assert "increment" not in dir(counter)
     assert encode(counter.canister.interface.init_args, (7,)) == encode([NAT64], [7])
 
@@ -115,7 +115,7 @@ async def test_another_identity_calls_the_same_canister(
 ) -> None:
     counter = await deploy(COUNTER)
     other = counter.as_identity(ic.agent(new_identity()))
-    assert await other.increment() == 1
+    assert await other.increment(1) == 1
     assert identity.sender() != other.agent.identity.sender()
     with pytest.raises(RejectedError, match="Only controllers"):
         await ManagementCanister(other.agent).stop_canister(counter.canister_id)
@@ -179,11 +179,11 @@ def test_a_tick_is_a_round(ic: EmbeddedReplica, tick: Callable[[], None]) -> Non
 def test_other_processes_reach_it_by_http(ic: EmbeddedReplica, deploy: Callable[..., Any]) -> None:
     counter = deploy(COUNTER)
     command = [sys.executable, "-m", "canister_factory", "call", "--network", ic.url, "--root-key"]
-    command += [ic.network.root_key.hex(), "--json", str(counter.canister_id), "increment", "()"]
+    command += [ic.network.root_key.hex(), "--json", str(counter.canister_id), "increment", "(1)"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     assert "1" in ran.stdout
-    assert counter.get() == 1
+    assert counter.read() == 1
 
 
 def test_an_anchor_ends_once(ic: EmbeddedReplica) -> None:

@@ -11,9 +11,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from canister_factory.candid.encode import encode
-
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import TEXT
+from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.subnet import Subnet
 from support.backend_world import ADMIN, CANISTERS, CONTROLLER, START_NS, World, engine
@@ -36,7 +36,7 @@ def compiled() -> bytes:
     """The module that runs the tests. Needs the compiler (`support.motoko_compiler`)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tests.wasm"
-        command = ["node", CANISTERS / "build-tests.js", out]
+        command: list[str | Path] = ["node", CANISTERS / "build-tests.js", out]
         built = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (built.returncode, built.stderr) == (0, ""), built.stderr
         return out.read_bytes()
@@ -56,7 +56,7 @@ class MotokoTests(World):
         """What went wrong in the test of that name, or None."""
         arg = encode((TEXT, TEXT), (suite, name))
         try:
-            self.subnet.query(self._content(self.canister, "run", arg, ADMIN))
+            self.subnet.query(QueryRequest(ADMIN.bytes, self.now_ns, self.canister.bytes, "run", arg))
         except CanisterError as error:
             return str(error)
         return None

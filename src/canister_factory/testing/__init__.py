@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canister_factory.face.lazy import lazy_names
+from canister_factory.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canister_factory.testing.blocking import BlockingCanister as BlockingCanister

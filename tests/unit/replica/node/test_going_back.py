@@ -7,8 +7,8 @@ import asyncio
 import cbor2
 import pytest
 
+from canister_factory.candid import leb128
 from canister_factory.ic.certificate import Certificate, CertificateVerifier
-from canister_factory.ic.request_id import leb128
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.rounds import RoundFailedError
 from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, url
@@ -66,5 +66,5 @@ def test_certificates_follow_the_clock_back_and_stay_valid() -> None:
     network.view.rewind()
     assert certified().time_ns == NOW + MINUTE
     delegation = cbor2.loads(network.view.current().certificate([], RangesLayout.NONE))["delegation"]
-    assert leb128(NOW + MINUTE) in delegation["certificate"], "made at the time to which the clock went back"
+    assert leb128.unsigned(NOW + MINUTE) in delegation["certificate"], "made at the time to which the clock went back"
     assert messages() == 77
