@@ -36,7 +36,7 @@ def compiled() -> bytes:
     """The module that runs the tests. Needs the compiler (`support.motoko_compiler`)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tests.wasm"
-        command: list[str | Path] = ["node", CANISTERS / "build-tests.js", out]
+        command = ["node", str(CANISTERS / "build-tests.js"), str(out)]
         built = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (built.returncode, built.stderr) == (0, ""), built.stderr
         return out.read_bytes()

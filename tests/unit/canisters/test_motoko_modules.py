@@ -33,8 +33,7 @@ def motoko() -> MotokoTests:
 @pytest.mark.parametrize(("suite", "name"), motoko_tests.names(), ids=lambda part: part.replace("::", ":"))
 def test_in_motoko(motoko: MotokoTests, suite: str, name: str) -> None:
     problem = motoko.run_test(suite, name)
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
+    assert problem is None, problem
 
 
 def test_a_motoko_test_that_fails_or_is_missing_says_so(motoko: MotokoTests) -> None:

@@ -151,7 +151,7 @@ class ReplicaServer:
             if self._lock is not None:
                 self._lock.close()
 
-    # --- for tests: to be called in the event loop of `start` -------------------------------------------------------
+    # --- going back: to be called in the event loop of `start` -------------------------------------------------------
 
     def anchor(self) -> Anchor:
         """Remembers the state; see `Subnet.anchor`."""
@@ -160,15 +160,21 @@ class ReplicaServer:
     def revert(self, anchor: Anchor) -> None:
         """Goes back to an anchor. Calls that came since are forgotten: who still waits for one is told nothing.
 
-        Certificates and time follow the clock, so the caller sets that back as far as it was moved. Raises as
-        `Subnet.revert`.
+        Certificates and time follow the clock, so the caller sets that back as far as it was moved.
+
+        Raises:
+            AnchorError, SubnetBrokenError: as `Subnet.revert`.
         """
         self.subnet.revert(anchor)
         self._view.rewind()
         self._rounds.went_back(self.subnet.request_statuses)
 
     def tick(self) -> bool:
-        """Executes a round at once; whether more is queued. Raises RoundFailedError."""
+        """Executes a round at once; whether more is queued.
+
+        Raises:
+            RoundFailedError: it broke off, or an earlier one did.
+        """
         return self._rounds.tick()
 
     async def __aenter__(self) -> Self:
