@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import pytest
 
@@ -23,11 +24,16 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def motoko() -> MotokoTests:
-    """The canister that has all of the tests."""
+@cache
+def canister() -> MotokoTests:
+    """The canister that has all of the tests, each of which is a query."""
     require_compiler()
     return MotokoTests()
+
+
+@pytest.fixture
+def motoko() -> MotokoTests:
+    return canister()
 
 
 @pytest.mark.parametrize(("suite", "name"), motoko_tests.names(), ids=lambda part: part.replace("::", ":"))
