@@ -1,42 +1,40 @@
 /// Endpoints that oversee creations: states, registry, the switch, limits, releases, reserve, alerts. Changes are for
 /// admins; operators may read. Balances are shown to nobody else.
-
 import Array "mo:core/Array";
 import Cycles "mo:core/Cycles";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-
 import Alerts "Alerts";
 import BoundedLog "BoundedLog";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
+import CreationPolicy "CreationPolicy";
 import Creations "Creations";
-import Errors "CreationErrors";
-import Policy "CreationPolicy";
+import Errors "Errors";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
 import Roles "Roles";
-import T "BackendTypes";
+import Types "Types";
 
 mixin (context : Creation.Context, roles : Roles.State) {
-  func forStaff<A>(caller : Principal, answer : () -> A) : T.Result<A> {
+  func forStaff<A>(caller : Principal, answer : () -> A) : Types.Result<A> {
     switch (Roles.requireStaff(roles, caller)) { case (?error) #Err error; case null #Ok(answer()) };
   };
 
-  func forAdmin(caller : Principal, change : () -> T.CreationResult) : T.CreationResult {
+  func forAdmin(caller : Principal, change : () -> Types.CreationResult) : Types.CreationResult {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null change() };
   };
 
-  func details(creations : [Creation.Creation]) : [T.DetailedCreationStatus] {
-    Array.map<Creation.Creation, T.DetailedCreationStatus>(creations, func creation = Creation.detailed(context, creation));
+  func details(creations : [Creation.Creation]) : [Types.DetailedCreationStatus] {
+    creations.map(func creation = Creation.detailed(context, creation));
   };
 
-  // ---- Creations and registry --------------------------------------------------------------------------------------------
+  // ---- Creations and registry ----
   public shared query ({ caller }) func get_user_creation_status(
     owner : Principal
-  ) : async T.Result<?T.DetailedCreationStatus> {
-    forStaff<?T.DetailedCreationStatus>(
+  ) : async Types.Result<?Types.DetailedCreationStatus> {
+    forStaff<?Types.DetailedCreationStatus>(
       caller,
       func() = switch (Creations.get(context.creations, owner)) {
         case (?creation) ?Creation.detailed(context, creation);
@@ -46,9 +44,9 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared query ({ caller }) func list_all_creation_states(
-    request : T.OwnerPageRequest
-  ) : async T.Result<T.CreationPage> {
-    forStaff<T.CreationPage>(
+    request : Types.OwnerPageRequest
+  ) : async Types.Result<Types.CreationPage> {
+    forStaff<Types.CreationPage>(
       caller,
       func() {
         let page = Creations.all(context.creations, request);
@@ -58,10 +56,10 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared query ({ caller }) func get_creation_states_by_status(
-    status : T.CreationStatus,
-    request : T.OwnerPageRequest,
-  ) : async T.Result<T.CreationPage> {
-    forStaff<T.CreationPage>(
+    status : Types.CreationStatus,
+    request : Types.OwnerPageRequest,
+  ) : async Types.Result<Types.CreationPage> {
+    forStaff<Types.CreationPage>(
       caller,
       func() {
         let page = Creations.withStatus(context.creations, status, request);
@@ -70,89 +68,98 @@ mixin (context : Creation.Context, roles : Roles.State) {
     );
   };
 
-  public shared ({ caller }) func clear_creation_state(owner : Principal) : async T.CreationResult {
+  public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {
     forAdmin(caller, func() = CreationEnd.clear(context, owner));
   };
 
-  public shared query ({ caller }) func list_registry(request : T.OwnerPageRequest) : async T.Result<T.RegistryPage> {
-    forStaff<T.RegistryPage>(caller, func() = Registry.page(context.registry, request));
+  public shared query ({ caller }) func list_registry(
+    request : Types.OwnerPageRequest
+  ) : async Types.Result<Types.RegistryPage> {
+    forStaff<Types.RegistryPage>(caller, func() = Registry.page(context.registry, request));
   };
 
-  public shared query ({ caller }) func get_registry_entry(canister_id : Principal) : async T.Result<?T.PersonalCanisterRecord> {
-    forStaff<?T.PersonalCanisterRecord>(caller, func() = Registry.get(context.registry, canister_id));
+  public shared query ({ caller }) func get_registry_entry(
+    canister_id : Principal
+  ) : async Types.Result<?Types.PersonalCanisterRecord> {
+    forStaff<?Types.PersonalCanisterRecord>(caller, func() = Registry.get(context.registry, canister_id));
   };
 
-  // ---- Switch and totals -------------------------------------------------------------------------------------------------
-  func setEnabled(caller : Principal, enabled : Bool) : T.CreationResult {
+  // ---- Switch and totals ----
+  func setEnabled(caller : Principal, enabled : Bool) : Types.CreationResult {
     forAdmin(caller, func() { context.switches.enabled := enabled; #Ok });
   };
 
-  func statsFor(caller : Principal) : T.Result<T.PersonalCanisterCreationStats> {
+  func statsFor(caller : Principal) : Types.Result<Types.PersonalCanisterCreationStats> {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null #Ok(Creation.stats(context)) };
   };
 
   /// Switched off, new requests are refused; what is in progress goes on.
-  public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async T.CreationResult {
+  public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async Types.CreationResult {
     setEnabled(caller, enabled);
   };
 
-  public shared query ({ caller }) func get_personal_canister_creation_stats() : async T.Result<T.PersonalCanisterCreationStats> {
+  public shared query ({ caller }) func get_personal_canister_creation_stats(
+    
+  ) : async Types.Result<Types.PersonalCanisterCreationStats> {
     statsFor(caller);
   };
 
-  // ---- Limits ------------------------------------------------------------------------------------------------------------
-  public shared query ({ caller }) func get_creation_limits() : async T.Result<T.CreationLimits> {
-    forStaff<T.CreationLimits>(caller, func() = context.limits.present);
+  // ---- Limits ----
+  public shared query ({ caller }) func get_creation_limits() : async Types.Result<Types.CreationLimits> {
+    forStaff<Types.CreationLimits>(caller, func() = context.limits.present);
   };
 
-  func setLimits(limits : T.CreationLimits) : T.CreationResult {
-    switch (Policy.checkLimits(limits)) { case (?error) return #Err error; case null {} };
+  func setLimits(limits : Types.CreationLimits) : Types.CreationResult {
+    switch (CreationPolicy.checkLimits(limits)) { case null {}; case (?problem) return #Err problem };
     context.limits.present := limits;
     #Ok;
   };
 
   /// What is in progress goes on, also when it's more than a new limit.
-  public shared ({ caller }) func set_creation_limits(limits : T.CreationLimits) : async T.CreationResult {
+  public shared ({ caller }) func set_creation_limits(limits : Types.CreationLimits) : async Types.CreationResult {
     forAdmin(caller, func() = setLimits(limits));
   };
 
-  // ---- Releases ----------------------------------------------------------------------------------------------------------
-  public shared ({ caller }) func register_release(release : T.NewRelease) : async T.CreationResult {
-    // A deployment registers its release before it funds the reserve: a look at the balance now, when the installation is
-    // over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
+  // ---- Releases ----
+  public shared ({ caller }) func register_release(release : Types.NewRelease) : async Types.CreationResult {
+    // A deployment registers its release before it funds the reserve: a look at the balance now, when the installation
+    // is over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
     Reserve.countDeposits(context.reserve, context.deposits, context.balance(), context.calls.underWay);
     forAdmin(caller, func() = Releases.register(context.releases, release, context.now()));
   };
 
-  public shared ({ caller }) func revoke_release(module_hash : Blob) : async T.CreationResult {
+  public shared ({ caller }) func revoke_release(module_hash : Blob) : async Types.CreationResult {
     forAdmin(caller, func() = Releases.revoke(context.releases, module_hash));
   };
 
-  public shared query func list_releases() : async [T.Release] { Releases.list(context.releases) };
+  public shared query func list_releases() : async [Types.Release] { Releases.list(context.releases) };
 
-  // ---- Reserve -----------------------------------------------------------------------------------------------------------
-  public shared query ({ caller }) func get_reserve_status() : async T.Result<T.ReserveStatus> {
-    forStaff<T.ReserveStatus>(caller, func() = Reserve.status(context.reserve, context.deposits, context.balance()));
+  // ---- Reserve ----
+  public shared query ({ caller }) func get_reserve_status() : async Types.Result<Types.ReserveStatus> {
+    forStaff<Types.ReserveStatus>(
+      caller,
+      func() = Reserve.status(context.reserve, context.deposits, context.balance()),
+    );
   };
 
-  func reconfigure(settings : T.ReserveSettings) : T.CreationResult {
+  func reconfigure(settings : Types.ReserveSettings) : Types.CreationResult {
     let result = Reserve.configure(context.reserve, settings);
     Creation.watchReserve(context);
     result;
   };
 
-  public shared ({ caller }) func set_reserve_settings(settings : T.ReserveSettings) : async T.CreationResult {
+  public shared ({ caller }) func set_reserve_settings(settings : Types.ReserveSettings) : async Types.CreationResult {
     forAdmin(caller, func() = reconfigure(settings));
   };
 
-  public shared ({ caller }) func set_reserve_threshold(threshold : Nat) : async T.CreationResult {
+  public shared ({ caller }) func set_reserve_threshold(threshold : Nat) : async Types.CreationResult {
     forAdmin(caller, func() = reconfigure({ context.reserve.settings with threshold }));
   };
 
-  /// Cycles arrive with a call of a canister (a wallet that is an admin); cycles deposited by any other way count as well,
-  /// since the reserve derives from the real balance.
-  public shared ({ caller }) func top_up_reserve() : async T.Result<Nat> {
-    switch (Roles.requireAdmin(roles, caller)) { case (?error) return #Err error; case null {} };
+  /// Cycles arrive with a call of a canister (a wallet that is an admin); cycles deposited by any other way count as
+  /// well, since the reserve derives from the real balance.
+  public shared ({ caller }) func top_up_reserve() : async Types.Result<Nat> {
+    switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
     let accepted = Cycles.accept<system>(Cycles.available());
     if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
     Reserve.accepted(context.reserve, context.deposits, accepted);
@@ -161,46 +168,52 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   // A day, unless the caller says otherwise.
-  func windowOf(asked : ?Nat64) : Nat64 { switch asked { case (?window) window; case null Reserve.DEFAULT_WINDOW_NS } };
+  func windowOf(asked : ?Nat64) : Nat64 = switch asked { case (?window) window; case null Reserve.defaultWindowNs };
 
-  public shared query ({ caller }) func get_consumption_report(window_ns : ?Nat64) : async T.Result<T.ConsumptionReport> {
-    forStaff<T.ConsumptionReport>(
+  public shared query ({ caller }) func get_consumption_report(
+    window_ns : ?Nat64
+  ) : async Types.Result<Types.ConsumptionReport> {
+    forStaff<Types.ConsumptionReport>(
       caller,
       func() = Reserve.report(context.reserve, context.deposits, context.balance(), windowOf(window_ns), context.now()),
     );
   };
 
   public shared query ({ caller }) func list_consumption(
-    request : T.NumberedPageRequest
-  ) : async T.Result<T.ConsumptionPage> {
-    forStaff<T.ConsumptionPage>(caller, func() = BoundedLog.page(context.reserve.consumption, request));
+    request : Types.NumberedPageRequest
+  ) : async Types.Result<Types.ConsumptionPage> {
+    forStaff<Types.ConsumptionPage>(caller, func() = BoundedLog.page(context.reserve.consumption, request));
   };
 
-  // ---- Alerts ------------------------------------------------------------------------------------------------------------
+  // ---- Alerts ----
   public shared query ({ caller }) func list_notifications(
-    request : T.NumberedPageRequest
-  ) : async T.Result<T.NotificationPage> {
-    forStaff<T.NotificationPage>(caller, func() = BoundedLog.page(context.alerts.notifications, request));
+    request : Types.NumberedPageRequest
+  ) : async Types.Result<Types.NotificationPage> {
+    forStaff<Types.NotificationPage>(caller, func() = BoundedLog.page(context.alerts.notifications, request));
   };
 
-  public shared ({ caller }) func acknowledge_notification(id : Nat64) : async T.CreationResult {
+  public shared ({ caller }) func acknowledge_notification(id : Nat64) : async Types.CreationResult {
     forAdmin(caller, func() = Alerts.acknowledge(context.alerts, id, caller));
   };
 
-  public shared query ({ caller }) func list_errors(request : T.NumberedPageRequest) : async T.Result<T.ErrorLogPage> {
-    forStaff<T.ErrorLogPage>(caller, func() = BoundedLog.page(context.alerts.errors, request));
+  public shared query ({ caller }) func list_errors(
+    request : Types.NumberedPageRequest
+  ) : async Types.Result<Types.ErrorLogPage> {
+    forStaff<Types.ErrorLogPage>(caller, func() = BoundedLog.page(context.alerts.errors, request));
   };
 
-  public shared query ({ caller }) func get_error_rate(window_ns : ?Nat64) : async T.Result<T.ErrorRate> {
-    forStaff<T.ErrorRate>(caller, func() = Alerts.errorRate(context.alerts, windowOf(window_ns), context.now()));
+  public shared query ({ caller }) func get_error_rate(window_ns : ?Nat64) : async Types.Result<Types.ErrorRate> {
+    forStaff<Types.ErrorRate>(caller, func() = Alerts.errorRate(context.alerts, windowOf(window_ns), context.now()));
   };
 
-  // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
-  public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async T.CreationResult {
+  // ---- Deprecated names: old clients keep working ----
+  public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async Types.CreationResult {
     setEnabled(caller, enabled);
   };
 
-  public shared query ({ caller }) func get_migration_stats() : async T.Result<T.PersonalCanisterCreationStats> {
+  public shared query ({ caller }) func get_migration_stats(
+    
+  ) : async Types.Result<Types.PersonalCanisterCreationStats> {
     statsFor(caller);
   };
 };

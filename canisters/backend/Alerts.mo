@@ -1,36 +1,36 @@
-/// What admins should know: notifications, the error log, attempts and failures per time. Nothing here decides what is an
-/// error or when the reserve is low.
-
+/// What admins should know: notifications, the error log, attempts and failures per time. Nothing here decides what is
+/// an error or when the reserve is low.
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-
 import BoundedLog "BoundedLog";
-import Errors "CreationErrors";
+import Errors "Errors";
 import Reserve "Reserve";
-import T "BackendTypes";
+import Types "Types";
 
 module {
   public type State = {
-    var reserveLevel : T.AlertLevel;
-    notifications : BoundedLog.Log<T.Notification>;
-    errors : BoundedLog.Log<T.ErrorLogEntry>;
-    attempts : BoundedLog.Log<Nat64>; // times
+    var reserveLevel : Types.AlertLevel;
+    notifications : BoundedLog.Log<Types.Notification>;
+    errors : BoundedLog.Log<Types.ErrorLogEntry>;
+    /// Times.
+    attempts : BoundedLog.Log<Nat64>;
     failures : BoundedLog.Log<Nat64>;
   };
 
+  /// No notifications, no errors, no attempts.
   public func start() : State {
     {
       var reserveLevel = #Normal;
-      notifications = BoundedLog.empty<T.Notification>();
-      errors = BoundedLog.empty<T.ErrorLogEntry>();
+      notifications = BoundedLog.empty<Types.Notification>();
+      errors = BoundedLog.empty<Types.ErrorLogEntry>();
       attempts = BoundedLog.empty<Nat64>();
       failures = BoundedLog.empty<Nat64>();
     };
   };
 
   /// One notification per change of the level, not one per request that sees it.
-  public func watchReserve(state : State, reserve : T.ReserveStatus, now : Nat64) {
+  public func watchReserve(state : State, reserve : Types.ReserveStatus, now : Nat64) {
     if (reserve.alert_level == state.reserveLevel) return;
     state.reserveLevel := reserve.alert_level;
     let text = Reserve.recommendation(reserve, 0);
@@ -41,26 +41,29 @@ module {
     };
   };
 
+  /// Counts a request that started a creation or a new attempt.
   public func logAttempt(state : State, now : Nat64) { ignore BoundedLog.append<Nat64>(state.attempts, func _ = now) };
 
-  public func logError(state : State, owner : Principal, error : T.CreationError, now : Nat64) {
-    ignore BoundedLog.append<T.ErrorLogEntry>(state.errors, func(id) = { id; at = now; owner = ?owner; error });
+  /// Keeps an error that doesn't end its creation.
+  public func logError(state : State, owner : Principal, error : Types.CreationError, now : Nat64) {
+    ignore BoundedLog.append<Types.ErrorLogEntry>(state.errors, func(id) = { id; at = now; owner = ?owner; error });
   };
 
-  public func creationFailed(state : State, owner : Principal, error : T.CreationError, now : Nat64) {
+  /// Keeps the error that ended a creation, and notifies the admins.
+  public func creationFailed(state : State, owner : Principal, error : Types.CreationError, now : Nat64) {
     ignore BoundedLog.append<Nat64>(state.failures, func _ = now);
     logError(state, owner, error, now);
     let stage = switch (error.stage) { case (?stage) " at stage " # Errors.statusText(stage); case null "" };
     notify(
       state,
       #CreationFailed,
-      "The personal canister of " # Principal.toText(owner) # " failed" # stage # ": " # error.message,
+      "The personal canister of " # owner.toText() # " failed" # stage # ": " # error.message,
       now,
     );
   };
 
   /// Acknowledging again is a success; the first one who did stays named.
-  public func acknowledge(state : State, id : Nat64, admin : Principal) : T.CreationResult {
+  public func acknowledge(state : State, id : Nat64, admin : Principal) : Types.CreationResult {
     let ?notification = BoundedLog.get(state.notifications, id) else {
       return #Err(Errors.invalid("There is no notification " # Nat64.toText(id) # "."));
     };
@@ -80,8 +83,12 @@ module {
   };
 
   /// Counts reach back as far as the logs do.
-  public func errorRate(state : State, windowNs : Nat64, now : Nat64) : T.ErrorRate {
-    { window_ns = windowNs; attempts = since(state.attempts, windowNs, now); failures = since(state.failures, windowNs, now) };
+  public func errorRate(state : State, windowNs : Nat64, now : Nat64) : Types.ErrorRate {
+    {
+      window_ns = windowNs;
+      attempts = since(state.attempts, windowNs, now);
+      failures = since(state.failures, windowNs, now);
+    };
   };
 
   func since(times : BoundedLog.Log<Nat64>, windowNs : Nat64, now : Nat64) : Nat64 {
@@ -94,8 +101,8 @@ module {
     count;
   };
 
-  func notify(state : State, kind : T.NotificationKind, message : Text, now : Nat64) {
-    ignore BoundedLog.append<T.Notification>(
+  func notify(state : State, kind : Types.NotificationKind, message : Text, now : Nat64) {
+    ignore BoundedLog.append<Types.Notification>(
       state.notifications,
       func(id) = { id; at = now; kind; message; acknowledged_by = null },
     );

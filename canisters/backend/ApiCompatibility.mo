@@ -1,5 +1,4 @@
 /// Compatibility of semantic versions: two API versions go together when their major numbers are equal.
-
 import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
 import Text "mo:core/Text";
@@ -13,6 +12,7 @@ module {
     Nat.fromText(parts[0]);
   };
 
+  /// Whether both are versions with the same major number.
   public func compatible(a : Text, b : Text) : Bool {
     switch (major(a), major(b)) { case (?x, ?y) x == y; case _ false };
   };

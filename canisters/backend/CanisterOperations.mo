@@ -1,12 +1,10 @@
-/// The calls to other canisters: the management canister (create, canister_info) and a personal canister's manifest. Owns
-/// their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
-
+/// The calls to other canisters: the management canister (create, canister_info) and a personal canister's manifest.
+/// Owns their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
 import Blob "mo:core/Blob";
 import Cycles "mo:core/Cycles";
 import Error "mo:core/Error";
 import Principal "mo:core/Principal";
-
-import Types "../capsule/Types";
+import Capsule "../capsule/Types";
 
 module {
   public type Created = {
@@ -17,7 +15,7 @@ module {
   /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
   /// until the next upgrade, which makes estimates that go by the number more careful.
   public type Calls = { var underWay : Nat };
-  public type TargetManifest = { #Manifest : Types.CapsuleManifest; #Rejected : Text };
+  public type TargetManifest = { #Manifest : Capsule.CapsuleManifest; #Rejected : Text };
 
   // IC interface specification, "IC management canister"; optional fields that are not used here are left out.
   type Management = actor {
@@ -28,19 +26,19 @@ module {
     };
   };
   type Target = actor {
-    get_manifest : shared query () -> async { #Ok : { manifest : Types.CapsuleManifest }; #Err : Types.CapsuleError };
+    get_manifest : shared query () -> async Capsule.Result<{ manifest : Capsule.CapsuleManifest }>;
   };
 
-  func management() : Management { actor "aaaaa-aa" };
+  func management() : Management = actor "aaaaa-aa";
 
   /// The controllers of a new canister: exactly these two (one, where the owner operates the factory as well).
   public func firstControllers(operator : Principal, owner : Principal) : [Principal] {
     if (operator == owner) [owner] else [operator, owner];
   };
 
-  /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome is
-  /// always known: created, or rejected. A rejected call brings all its cycles back, since the management canister accepts
-  /// them only for a canister that it creates (Motoko itself tells refunds of replies only).
+  /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome
+  /// is always known: created, or rejected. A rejected call brings all its cycles back, since the management canister
+  /// accepts them only for a canister that it creates (Motoko itself tells refunds of replies only).
   public func create(calls : Calls, controllers : [Principal], cycles : Nat) : async* Created {
     calls.underWay += 1;
     let answer = try {
@@ -51,6 +49,7 @@ module {
     answer;
   };
 
+  /// Asks who controls the canister and which module it runs.
   public func info(calls : Calls, canisterId : Principal) : async* Info {
     calls.underWay += 1;
     let answer = try {
@@ -61,8 +60,9 @@ module {
     answer;
   };
 
+  /// Asks a personal canister for its manifest; its refusal is a rejection as well.
   public func manifest(calls : Calls, canisterId : Principal) : async* TargetManifest {
-    let target : Target = actor (Principal.toText(canisterId));
+    let target : Target = actor (canisterId.toText());
     calls.underWay += 1;
     let answer = try {
       switch (await target.get_manifest()) {

@@ -1,24 +1,22 @@
-/// One creation as the modules around it see it: what it touches, how it's shown, when it bars writes, and the small changes
-/// that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
-
+/// One creation as the modules around it see it: what it touches, how it's shown, when it bars writes, and the small
+/// changes that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-
+import Capsule "../capsule/Types";
 import Store "../capsule/Store";
-import Types "../capsule/Types";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
+import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Deposits "Deposits";
-import Errors "CreationErrors";
+import Errors "Errors";
 import Leases "Leases";
-import Policy "CreationPolicy";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
-import T "BackendTypes";
+import Types "Types";
 
 module {
   public type Creation = Creations.Creation;
@@ -31,7 +29,7 @@ module {
   };
 
   /// How many creations there may be, as an admin set it.
-  public type Limits = { var present : T.CreationLimits };
+  public type Limits = { var present : Types.CreationLimits };
 
   /// What a creation touches. `now` is in nanoseconds since 1970, `balance` in cycles.
   public type Context = {
@@ -50,14 +48,17 @@ module {
     balance : () -> Nat;
   };
 
-  let MAX_MESSAGE_CHARS = 1_000;
+  let messageChars = 1_000;
 
-  // ---- Views ---------------------------------------------------------------------------------------------------------
-  public func brief(creation : Creation) : T.CreationStatusResponse {
+  // ---- Views ----
+
+  /// What an owner sees at a glance.
+  public func brief(creation : Creation) : Types.CreationStatusResponse {
     { status = creation.status; canister_id = creation.canisterId; message = statusMessage(creation) };
   };
 
-  public func detailed(context : Context, creation : Creation) : T.DetailedCreationStatus {
+  /// All that owner, operators and admins may know.
+  public func detailed(context : Context, creation : Creation) : Types.DetailedCreationStatus {
     {
       owner = creation.owner;
       status = creation.status;
@@ -77,7 +78,8 @@ module {
     };
   };
 
-  public func openRequest(creation : Creation, now : Nat64) : T.OpenRequest {
+  /// What an operator needs to choose what to claim.
+  public func openRequest(creation : Creation, now : Nat64) : Types.OpenRequest {
     let live = Leases.live(creation.lease, now);
     {
       owner = creation.owner;
@@ -95,7 +97,8 @@ module {
     if (creation.status == #Completed) creation.canisterId else null;
   };
 
-  public func stats(context : Context) : T.PersonalCanisterCreationStats {
+  /// Totals over all creations, also over those that were cleared.
+  public func stats(context : Context) : Types.PersonalCanisterCreationStats {
     {
       total_attempts = context.switches.attempts;
       total_successes = context.switches.successes;
@@ -104,12 +107,14 @@ module {
     };
   };
 
+  /// Whether the canister was equal to the capsule as that is now.
   public func isVerified(context : Context, creation : Creation) : Bool {
     let ?revision = creation.verifiedRevision else return false;
     let ?capsule = Store.selfCapsule(context.store, creation.owner) else return false;
     creation.status == #Completed or capsule.revision == revision;
   };
 
+  /// The error of a creation that failed, else what is being done.
   public func statusMessage(creation : Creation) : Text {
     switch (creation.status, creation.error) {
       case (#Failed, ?error) error.message;
@@ -117,9 +122,9 @@ module {
     };
   };
 
-  // ---- Write guard ---------------------------------------------------------------------------------------------------
+  // ---- Write guard ----
   /// Why the capsule takes no writes now, or null. Reads stay allowed in any case.
-  public func writeBarrier(context : Context, capsuleId : Text) : ?Types.CapsuleError {
+  public func writeBarrier(context : Context, capsuleId : Text) : ?Capsule.CapsuleError {
     let ?creation = Creations.ofCapsule(context.creations, capsuleId) else return null;
     switch (creation.status, creation.canisterId) {
       case (#Completed, ?personal_canister) return ?#Moved { personal_canister };
@@ -127,7 +132,10 @@ module {
     };
     switch (lockedUntil(creation, context.now())) {
       case null null;
-      case until ?#Locked { reason = "The capsule is being moved to its owner's personal canister; try again shortly."; until };
+      case until ?#Locked {
+        reason = "the capsule is being moved to its owner's personal canister; try again shortly";
+        until;
+      };
     };
   };
 
@@ -142,14 +150,14 @@ module {
     if (until > now) ?until else null;
   };
 
-  // ---- Parts of every transition -------------------------------------------------------------------------------------
+  // ---- Parts of every transition ----
   /// An illegal step for the creation's present stage.
-  public func refused(creation : Creation, message : Text) : T.CreationError {
+  public func refused(creation : Creation, message : Text) : Types.CreationError {
     located(creation, Errors.invalid(message # " The creation is at " # Errors.statusText(creation.status) # "."));
   };
 
   /// The error with the creation's stage and canister, where it doesn't name its own.
-  public func located(creation : Creation, error : T.CreationError) : T.CreationError {
+  public func located(creation : Creation, error : Types.CreationError) : Types.CreationError {
     {
       error with
       stage = switch (error.stage) { case null ?creation.status; case some some };
@@ -157,17 +165,20 @@ module {
     };
   };
 
+  /// Counts deposits, and notifies the admins when the level of the reserve changed.
   public func watchReserve(context : Context) {
     let balance = context.balance();
     Reserve.countDeposits(context.reserve, context.deposits, balance, context.calls.underWay);
     Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, balance), context.now());
   };
 
-  public func move(context : Context, creation : Creation, status : T.CreationStatus) {
+  /// To another status, with its entry in the registry.
+  public func move(context : Context, creation : Creation, status : Types.CreationStatus) {
     Creations.move(context.creations, creation, status, context.now());
     setRegistryStatus(context, creation);
   };
 
+  /// Lets the registry follow the creation's status.
   public func setRegistryStatus(context : Context, creation : Creation) {
     switch (creation.canisterId) {
       case (?canisterId) Registry.setStatus(context.registry, canisterId, creation.status);
@@ -175,22 +186,25 @@ module {
     };
   };
 
+  /// How many cycles of the reserve the creation holds from now on.
   public func hold(context : Context, creation : Creation, cycles : Nat) {
     Reserve.hold(context.reserve, creation.cyclesHeld, cycles);
     creation.cyclesHeld := cycles;
   };
 
+  /// A verification doesn't count any more; it has to be done again.
   public func unverify(creation : Creation) {
     creation.verifiedRevision := null;
     creation.sealedUntil := 0;
   };
 
+  /// At most 1,000 characters of a text that came from outside.
   public func shortened(text : Text) : Text {
-    if (Text.size(text) <= MAX_MESSAGE_CHARS) return text;
+    if (text.size() <= messageChars) return text;
     var kept = "";
     var count = 0;
     for (c in text.chars()) {
-      if (count == MAX_MESSAGE_CHARS) return kept # "…";
+      if (count == messageChars) return kept # "…";
       kept #= Text.fromChar(c);
       count += 1;
     };

@@ -1,11 +1,9 @@
 /// What an owner calls: ask for a personal canister, see how far it is, find it; and the deprecated names of the same.
-
 import Principal "mo:core/Principal";
-
 import Creation "Creation";
 import CreationRequest "CreationRequest";
 import Creations "Creations";
-import T "BackendTypes";
+import Types "Types";
 
 mixin (context : Creation.Context) {
   func ownCreation<A>(owner : Principal, view : Creation.Creation -> A) : ?A {
@@ -13,17 +11,17 @@ mixin (context : Creation.Context) {
   };
 
   public shared ({ caller }) func create_personal_canister(
-    config : ?T.CreatePersonalCanisterConfig
-  ) : async T.Result<T.PersonalCanisterCreationResponse> {
+    config : ?Types.CreatePersonalCanisterConfig
+  ) : async Types.Result<Types.PersonalCanisterCreationResponse> {
     CreationRequest.request(context, caller, config);
   };
 
-  public shared query ({ caller }) func get_creation_status() : async ?T.CreationStatusResponse {
+  public shared query ({ caller }) func get_creation_status() : async ?Types.CreationStatusResponse {
     ownCreation(caller, Creation.brief);
   };
 
-  public shared query ({ caller }) func get_detailed_creation_status() : async ?T.DetailedCreationStatus {
-    ownCreation<T.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+  public shared query ({ caller }) func get_detailed_creation_status() : async ?Types.DetailedCreationStatus {
+    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
   };
 
   public shared query func get_personal_canister_id(owner : Principal) : async ?Principal {
@@ -36,16 +34,16 @@ mixin (context : Creation.Context) {
 
   public shared query func is_personal_canister_creation_enabled() : async Bool { context.switches.enabled };
 
-  // ---- Deprecated names: old clients keep working ------------------------------------------------------------------------
-  public shared ({ caller }) func migrate_capsule() : async T.Result<T.PersonalCanisterCreationResponse> {
+  // ---- Deprecated names: old clients keep working ----
+  public shared ({ caller }) func migrate_capsule() : async Types.Result<Types.PersonalCanisterCreationResponse> {
     CreationRequest.request(context, caller, null);
   };
 
-  public shared query ({ caller }) func get_migration_status() : async ?T.CreationStatusResponse {
+  public shared query ({ caller }) func get_migration_status() : async ?Types.CreationStatusResponse {
     ownCreation(caller, Creation.brief);
   };
 
-  public shared query ({ caller }) func get_detailed_migration_status() : async ?T.DetailedCreationStatus {
-    ownCreation<T.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+  public shared query ({ caller }) func get_detailed_migration_status() : async ?Types.DetailedCreationStatus {
+    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
   };
 };

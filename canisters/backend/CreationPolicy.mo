@@ -1,5 +1,4 @@
 /// What a request for a personal canister may ask for, and how many there may be. Has no state.
-
 import Char "mo:core/Char";
 import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
@@ -7,42 +6,44 @@ import Nat32 "mo:core/Nat32";
 import Principal "mo:core/Principal";
 import Runtime "mo:core/Runtime";
 import Text "mo:core/Text";
-
 import BoundedLog "BoundedLog";
-import Errors "CreationErrors";
-import T "BackendTypes";
+import Errors "Errors";
+import Types "Types";
 
 module {
   /// How many creations there may be over all owners, until an admin says otherwise.
-  public let DEFAULT_LIMITS : T.CreationLimits = { max_in_progress = 100; max_per_hour = 1_000 };
-  public let HOUR_NS : Nat64 = 3_600_000_000_000;
+  public let defaultLimits : Types.CreationLimits = { max_in_progress = 100; max_per_hour = 1_000 };
+  public let hourNs : Nat64 = 3_600_000_000_000;
   /// After a successful verification the owner's writes stay refused this long even without a lease, so that another
   /// worker can finish a handoff that was begun: once the owner controls the canister, nobody could copy a late write.
-  public let HANDOFF_NS : Nat64 = 600_000_000_000;
-  let MAX_NAME_CHARS = 100;
+  public let handoffNs : Nat64 = 600_000_000_000;
+  let nameChars = 100;
 
-  /// Null when the config is fine. `subnet_id` is recorded with the creation for whoever runs the backend: `create_canister`
-  /// of the management canister has no such argument and places the canister on the backend's own subnet.
-  public func check(config : T.CreatePersonalCanisterConfig) : ?T.CreationError {
+  /// Null when the config is fine. `subnet_id` is recorded with the creation for whoever runs the backend:
+  /// `create_canister` of the management canister has no such argument and places the canister on the backend's own
+  /// subnet.
+  public func check(config : Types.CreatePersonalCanisterConfig) : ?Types.CreationError {
     switch (config.name) {
       case (?name) {
-        if (name == "" or Text.size(name) > MAX_NAME_CHARS) {
+        if (name == "" or name.size() > nameChars) {
           return ?Errors.invalid(
-            "config.name has " # Nat.toText(Text.size(name)) # " characters; allowed are 1 to "
-            # Nat.toText(MAX_NAME_CHARS) # "."
+            "config.name has " # Nat.toText(name.size()) # " characters; allowed are 1 to "
+            # Nat.toText(nameChars) # "."
           );
         };
         if (not Iter.all(name.chars(), isAllowedInName)) {
           return ?Errors.invalid("config.name may contain letters, digits, spaces, '-' and '_' only.");
         };
-        if (Iter.all<Char>(name.chars(), func(c) = c == ' ')) return ?Errors.invalid("config.name consists of spaces only.");
+        if (Iter.all<Char>(name.chars(), func(c) = c == ' ')) {
+          return ?Errors.invalid("config.name consists of spaces only.");
+        };
       };
       case null {};
     };
     switch (config.subnet_id) {
       case (?subnet) {
-        if (Principal.isAnonymous(subnet) or subnet == Principal.fromText("aaaaa-aa")) {
-          return ?Errors.invalid("config.subnet_id " # Principal.toText(subnet) # " is not a subnet.");
+        if (subnet.isAnonymous() or subnet == Principal.fromText("aaaaa-aa")) {
+          return ?Errors.invalid("config.subnet_id " # subnet.toText() # " is not a subnet.");
         };
       };
       case null {};
@@ -50,25 +51,28 @@ module {
     null;
   };
 
-  /// The limits of a new backend. Traps when they are refused, so that nobody installs a backend with other limits than asked for.
-  public func startLimits(asked : ?T.CreationLimits) : T.CreationLimits {
-    let ?limits = asked else return DEFAULT_LIMITS;
+  /// The limits of a new backend. Traps when they are refused, so that nobody installs a backend with other limits than
+  /// asked for.
+  public func startLimits(asked : ?Types.CreationLimits) : Types.CreationLimits {
+    let ?limits = asked else return defaultLimits;
     switch (checkLimits(limits)) { case (?error) Runtime.trap("limits: " # error.message); case null limits };
   };
 
-  /// Null when a backend can keep to these limits. Zero would be a second switch, beside the one that is there for it; and
-  /// attempts are counted by a log, which can't tell of more than it keeps.
-  public func checkLimits(limits : T.CreationLimits) : ?T.CreationError {
-    for ((name, limit) in [("max_in_progress", limits.max_in_progress), ("max_per_hour", limits.max_per_hour)].values()) {
+  /// Null when a backend can keep to these limits. Zero would be a second switch, beside the one that is there for it;
+  /// and attempts are counted by a log, which can't tell of more than it keeps.
+  public func checkLimits(limits : Types.CreationLimits) : ?Types.CreationError {
+    let { max_in_progress; max_per_hour } = limits;
+    for ((name, limit) in [("max_in_progress", max_in_progress), ("max_per_hour", max_per_hour)].values()) {
       if (limit == 0) {
         return ?Errors.invalid(
-          name # " is 0; it must be at least 1. To refuse every request, call set_personal_canister_creation_enabled(false)."
+          name # " is 0; it must be at least 1. To refuse every request, call "
+          # "set_personal_canister_creation_enabled(false)."
         );
       };
     };
-    if (Nat32.toNat(limits.max_per_hour) > BoundedLog.CAPACITY) {
+    if (Nat32.toNat(max_per_hour) > BoundedLog.capacity) {
       return ?Errors.invalid(
-        "max_per_hour is " # Nat32.toText(limits.max_per_hour) # "; it may be at most " # Nat.toText(BoundedLog.CAPACITY)
+        "max_per_hour is " # Nat32.toText(max_per_hour) # "; it may be at most " # Nat.toText(BoundedLog.capacity)
         # ", as many attempts as the backend remembers."
       );
     };

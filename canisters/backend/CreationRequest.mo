@@ -1,27 +1,25 @@
 /// An owner's request for a personal canister: when it starts a creation, when a new attempt, and when it's refused.
-
 import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import Creation "Creation";
+import CreationPolicy "CreationPolicy";
 import Creations "Creations";
-import Errors "CreationErrors";
-import Policy "CreationPolicy";
+import Errors "Errors";
 import Reserve "Reserve";
-import T "BackendTypes";
+import Types "Types";
 
 module {
   /// Starts a creation, or a new attempt after a failure; otherwise answers with what is.
   public func request(
     context : Creation.Context,
     owner : Principal,
-    config : ?T.CreatePersonalCanisterConfig,
-  ) : T.Result<T.PersonalCanisterCreationResponse> {
-    if (Principal.isAnonymous(owner)) return #Err(Errors.unauthorized(owner, "the owner of a capsule"));
+    config : ?Types.CreatePersonalCanisterConfig,
+  ) : Types.Result<Types.PersonalCanisterCreationResponse> {
+    if (owner.isAnonymous()) return #Err(Errors.unauthorized(owner, "the owner of a capsule"));
     if (not context.switches.enabled) {
       return #Err(Errors.make(#Disabled, "The creation of personal canisters is disabled at present.", true));
     };
@@ -31,13 +29,13 @@ module {
       case null {};
     };
     let ?capsule = Store.selfCapsule(context.store, owner) else {
-      return #Err(Errors.invalid(Principal.toText(owner) # " has no capsule here; call register_capsule first."));
+      return #Err(Errors.invalid(owner.toText() # " has no capsule here; call register_capsule first."));
     };
     switch config {
-      case (?asked) switch (Policy.check(asked)) { case (?error) return #Err error; case null {} };
+      case (?asked) switch (CreationPolicy.check(asked)) { case null {}; case (?problem) return #Err problem };
       case null {};
     };
-    switch (overCapacity(context)) { case (?error) return #Err error; case null {} };
+    switch (overCapacity(context)) { case null {}; case (?problem) return #Err problem };
     let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
     let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
     switch (Reserve.preflight(context.reserve, context.balance(), needed, 0)) {
@@ -57,7 +55,7 @@ module {
     owner : Principal,
     capsuleId : Text,
     existing : ?Creation.Creation,
-    config : ?T.CreatePersonalCanisterConfig,
+    config : ?Types.CreatePersonalCanisterConfig,
     needed : Nat,
   ) : Creation.Creation {
     let now = context.now();
@@ -81,7 +79,7 @@ module {
     creation;
   };
 
-  func overCapacity(context : Creation.Context) : ?T.CreationError {
+  func overCapacity(context : Creation.Context) : ?Types.CreationError {
     let { max_in_progress; max_per_hour } = context.limits.present;
     let open = Creations.openCount(context.creations);
     if (open >= Nat32.toNat(max_in_progress)) {
@@ -90,7 +88,7 @@ module {
         # " (max_in_progress); try again later."
       );
     };
-    if (Alerts.attemptsReach(context.alerts, Nat64.fromNat32(max_per_hour), Policy.HOUR_NS, context.now())) {
+    if (Alerts.attemptsReach(context.alerts, Nat64.fromNat32(max_per_hour), CreationPolicy.hourNs, context.now())) {
       return ?Errors.busy(
         "The limit of " # Nat32.toText(max_per_hour)
         # " creations requested within an hour (max_per_hour) is reached; try again later."
@@ -99,7 +97,7 @@ module {
     null;
   };
 
-  func response(creation : Creation.Creation) : T.PersonalCanisterCreationResponse {
+  func response(creation : Creation.Creation) : Types.PersonalCanisterCreationResponse {
     { success = true; canister_id = creation.canisterId; message = Creation.statusMessage(creation) };
   };
 };

@@ -1,26 +1,29 @@
-/// The steps of a worker up to the canister: claim, export, progress, provisioning. Each function runs to its end within one
-/// message; the calls between canisters are in `OperatorApi`, which records each step here before it awaits the next.
-
+/// The steps of a worker up to the canister: claim, export, progress, provisioning. Each function runs to its end
+/// within one message; the calls between canisters are in `OperatorApi`, which records each step here before it awaits
+/// the next.
 import Nat "mo:core/Nat";
 import Principal "mo:core/Principal";
-
-import Types "../capsule/Types";
+import Capsule "../capsule/Types";
 import Alerts "Alerts";
 import Creation "Creation";
 import Creations "Creations";
-import Errors "CreationErrors";
+import Errors "Errors";
 import Leases "Leases";
 import Registry "Registry";
 import Reserve "Reserve";
-import T "BackendTypes";
+import Types "Types";
 
 module {
+  /// Leases the owner's open creation to the operator. Refuses one that another worker holds.
   public func claim(
     context : Creation.Context,
     operator : Principal,
-    request : T.ClaimRequest,
-  ) : T.Result<T.CreationLease> {
-    let creation = switch (open(context, request.owner)) { case (#Ok some) some; case (#Err error) return #Err error };
+    request : Types.ClaimRequest,
+  ) : Types.Result<Types.CreationLease> {
+    let creation = switch (open(context, request.owner)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     switch (Leases.claim(context.leases, creation.lease, operator, request, context.now())) {
       case (#Err error) #Err(Creation.located(creation, error));
       case (#Ok lease) {
@@ -32,31 +35,39 @@ module {
   };
 
   /// The open creation that the caller's live lease is for.
-  public func leased(context : Creation.Context, caller : Principal, lease : T.LeaseRef) : T.Result<Creation.Creation> {
-    let creation = switch (open(context, lease.owner)) { case (#Ok some) some; case (#Err error) return #Err error };
+  public func leased(
+    context : Creation.Context,
+    caller : Principal,
+    lease : Types.LeaseRef,
+  ) : Types.Result<Creation.Creation> {
+    let creation = switch (open(context, lease.owner)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     switch (Leases.require(creation.lease, caller, lease.lease, context.now())) {
       case (#Ok _) #Ok creation;
       case (#Err error) #Err(Creation.located(creation, error));
     };
   };
 
-  func open(context : Creation.Context, owner : Principal) : T.Result<Creation.Creation> {
+  func open(context : Creation.Context, owner : Principal) : Types.Result<Creation.Creation> {
     let ?creation = Creations.get(context.creations, owner) else {
-      return #Err(Errors.invalid(Principal.toText(owner) # " has not asked for a personal canister."));
+      return #Err(Errors.invalid(owner.toText() # " has not asked for a personal canister."));
     };
     if (not Creations.isOpen(creation)) {
-      return #Err(Creation.refused(creation, "The creation of " # Principal.toText(owner) # " is not in progress."));
+      return #Err(Creation.refused(creation, "The creation of " # owner.toText() # " is not in progress."));
     };
     #Ok creation;
   };
 
+  /// Lets another worker claim the creation at once.
   public func releaseLease(creation : Creation.Creation) { creation.lease := null };
 
   /// Records the source manifest; with `lock`, writes are refused from now on until the lease ends.
   public func beginExport(
     context : Creation.Context,
     creation : Creation.Creation,
-    manifest : Types.CapsuleManifest,
+    manifest : Capsule.CapsuleManifest,
     lock : Bool,
   ) {
     if (creation.status == #NotStarted) {
@@ -80,9 +91,9 @@ module {
   public func report(
     context : Creation.Context,
     creation : Creation.Creation,
-    progress : T.CreationProgress,
+    progress : Types.CreationProgress,
     message : Text,
-  ) : T.CreationResult {
+  ) : Types.CreationResult {
     if (progress.stage != creation.status) {
       let forward = Creations.rank(progress.stage) > Creations.rank(creation.status);
       switch (progress.stage) {
@@ -92,7 +103,9 @@ module {
             return #Err(Creation.refused(creation, "A creation does not go back to " # stage # "."));
           };
           if (creation.canisterId == null or Creations.rank(creation.status) < Creations.rank(#Creating)) {
-            return #Err(Creation.refused(creation, "There is no canister for this attempt yet; call provision_canister first."));
+            return #Err(
+              Creation.refused(creation, "There is no canister for this attempt yet; call provision_canister first.")
+            );
           };
         };
         case other {
@@ -111,7 +124,7 @@ module {
   public type Provisioning = { #Existing : Principal; #Debited : { cycles : Nat; entry : Nat64 } };
 
   /// Everything that must be on record before cycles leave for a new canister; or the canister that is there already.
-  public func beginProvisioning(context : Creation.Context, creation : Creation.Creation) : T.Result<Provisioning> {
+  public func beginProvisioning(context : Creation.Context, creation : Creation.Creation) : Types.Result<Provisioning> {
     let ?manifest = creation.sourceManifest else {
       return #Err(Creation.refused(creation, "There is no source manifest yet; call begin_export first."));
     };
@@ -180,7 +193,7 @@ module {
     debit : { cycles : Nat; entry : Nat64 },
     refunded : Nat,
     reason : Text,
-  ) : T.CreationError {
+  ) : Types.CreationError {
     settle(context, creation, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles);
     let message = Creation.shortened("The canister could not be created: " # reason);

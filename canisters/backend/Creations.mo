@@ -1,6 +1,5 @@
-/// The record of every creation, one per owner, and the indices that answer "which have this status" and "which are open"
-/// without a scan. Stores and finds; which transition is legal is decided in `Creation`.
-
+/// The record of every creation, one per owner, and the indices that answer "which have this status" and "which are
+/// open" without a scan. Stores and finds; which transition is legal is decided in `Creation`.
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
@@ -9,45 +8,50 @@ import Order "mo:core/Order";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
-
-import Types "../capsule/Types";
-import BoundedLog "BoundedLog";
+import Capsule "../capsule/Types";
+import Pages "../capsule/Pages";
 import Leases "Leases";
-import T "BackendTypes";
+import Types "Types";
 
 module {
   public type Creation = {
     owner : Principal;
     capsuleId : Text;
     createdAt : Nat64;
-    var requestedAt : Nat64; // start of the present attempt: its place in the queue
+    /// Start of the present attempt: its place in the queue.
+    var requestedAt : Nat64;
     var updatedAt : Nat64;
     var completedAt : ?Nat64;
-    var status : T.CreationStatus;
+    var status : Types.CreationStatus;
     var canisterId : ?Principal;
-    var config : T.CreatePersonalCanisterConfig;
+    var config : Types.CreatePersonalCanisterConfig;
     var attempts : Nat32;
     var cyclesConsumed : Nat;
-    var cyclesHeld : Nat; // of the reserve, while this creation is open and has no canister
-    var error : ?T.CreationError;
-    var progress : T.CreationProgress;
+    /// Of the reserve, while this creation is open and has no canister.
+    var cyclesHeld : Nat;
+    var error : ?Types.CreationError;
+    var progress : Types.CreationProgress;
     var progressMessage : Text;
-    var sourceManifest : ?Types.CapsuleManifest;
-    var verifiedRevision : ?Nat64; // the capsule's revision that the target was equal to
-    var sealedUntil : Nat64; // writes stay refused until then, whoever holds the lease
+    var sourceManifest : ?Capsule.CapsuleManifest;
+    /// The capsule's revision that the target was equal to.
+    var verifiedRevision : ?Nat64;
+    /// Writes stay refused until then, whoever holds the lease.
+    var sealedUntil : Nat64;
     var lease : ?Leases.Lease;
   };
 
   public type State = {
     byOwner : Map.Map<Principal, Creation>;
     byCapsule : Map.Map<Text, Creation>;
-    byStatus : [Set.Set<Principal>]; // by rank
+    /// By rank.
+    byStatus : [Set.Set<Principal>];
     open : Set.Set<Place>;
   };
 
   /// Open creations wait in the order of their requests.
   type Place = (Nat64, Principal);
 
+  /// No creations.
   public func start() : State {
     {
       byOwner = Map.empty<Principal, Creation>();
@@ -67,7 +71,7 @@ module {
   };
 
   /// The order of the stages.
-  public func rank(status : T.CreationStatus) : Nat {
+  public func rank(status : Types.CreationStatus) : Nat {
     switch status {
       case (#NotStarted) 0;
       case (#Exporting) 1;
@@ -80,15 +84,19 @@ module {
     };
   };
 
-  public func isOpen(creation : Creation) : Bool { creation.status != #Completed and creation.status != #Failed };
+  /// Neither completed nor failed.
+  public func isOpen(creation : Creation) : Bool = creation.status != #Completed and creation.status != #Failed;
 
-  public func get(state : State, owner : Principal) : ?Creation { Map.get(state.byOwner, Principal.compare, owner) };
+  /// The owner's creation, also one that has ended.
+  public func get(state : State, owner : Principal) : ?Creation = state.byOwner.get(owner);
 
+  /// The creation that moves this capsule.
   public func ofCapsule(state : State, capsuleId : Text) : ?Creation {
-    Map.get(state.byCapsule, Text.compare, capsuleId);
+    state.byCapsule.get(capsuleId);
   };
 
-  public func openCount(state : State) : Nat { Set.size(state.open) };
+  /// How many are open, over all owners.
+  public func openCount(state : State) : Nat = state.open.size();
 
   /// A creation with nothing done yet.
   public func add(state : State, owner : Principal, capsuleId : Text, now : Nat64) : Creation {
@@ -113,23 +121,26 @@ module {
       var sealedUntil = 0;
       var lease = null;
     };
-    Map.add(state.byOwner, Principal.compare, owner, creation);
-    Map.add(state.byCapsule, Text.compare, capsuleId, creation);
+    state.byOwner.add(owner, creation);
+    state.byCapsule.add(capsuleId, creation);
     index(state, creation);
     creation;
   };
 
-  public func noProgress() : T.CreationProgress {
+  /// Progress before anything is done.
+  public func noProgress() : Types.CreationProgress {
     { stage = #NotStarted; bytes_done = 0; bytes_total = 0; items_done = 0; items_total = 0 };
   };
 
+  /// Forgets the creation.
   public func remove(state : State, creation : Creation) {
     unindex(state, creation);
-    Map.remove(state.byCapsule, Text.compare, creation.capsuleId);
-    Map.remove(state.byOwner, Principal.compare, creation.owner);
+    state.byCapsule.remove(creation.capsuleId);
+    state.byOwner.remove(creation.owner);
   };
 
-  public func move(state : State, creation : Creation, status : T.CreationStatus, now : Nat64) {
+  /// To another status, in the indices too.
+  public func move(state : State, creation : Creation, status : Types.CreationStatus, now : Nat64) {
     unindex(state, creation);
     creation.status := status;
     creation.updatedAt := now;
@@ -145,61 +156,72 @@ module {
     index(state, creation);
   };
 
-  public func all(state : State, request : T.OwnerPageRequest) : { items : [Creation]; next : ?Principal; total : Nat64 } {
+  /// In the order of owners; `after` is the last owner of the page before.
+  public func all(
+    state : State,
+    request : Types.OwnerPageRequest,
+  ) : { items : [Creation]; next : ?Principal; total : Nat64 } {
     let entries = switch (request.after) {
-      case null Map.entries(state.byOwner);
-      case (?owner) Map.entriesFrom(state.byOwner, Principal.compare, owner);
+      case null state.byOwner.entries();
+      case (?owner) state.byOwner.entriesFrom(owner);
     };
-    let creations = Iter.map<(Principal, Creation), Creation>(entries, func((_, creation)) = creation);
-    { page(creations, request) with total = Nat64.fromNat(Map.size(state.byOwner)) };
+    let creations = entries.map(func((_, creation)) = creation);
+    { page(creations, request) with total = Nat64.fromNat(state.byOwner.size()) };
   };
 
+  /// Those with one status, in the order of owners.
   public func withStatus(
     state : State,
-    status : T.CreationStatus,
-    request : T.OwnerPageRequest,
+    status : Types.CreationStatus,
+    request : Types.OwnerPageRequest,
   ) : { items : [Creation]; next : ?Principal; total : Nat64 } {
     let owners = state.byStatus[rank(status)];
     let selected = switch (request.after) {
-      case null Set.values(owners);
-      case (?owner) Set.valuesFrom(owners, Principal.compare, owner);
+      case null owners.values();
+      case (?owner) owners.valuesFrom(owner);
     };
-    let creations = Iter.filterMap<Principal, Creation>(selected, func(owner) = get(state, owner));
-    { page(creations, request) with total = Nat64.fromNat(Set.size(owners)) };
+    let creations = selected.filterMap(func(owner) = get(state, owner));
+    { page(creations, request) with total = Nat64.fromNat(owners.size()) };
   };
 
   /// Oldest request first. An `after` that is known no more starts from the beginning.
-  public func openRequests(state : State, request : T.OwnerPageRequest) : { items : [Creation]; next : ?Principal } {
+  public func openRequests(
+    state : State,
+    request : Types.OwnerPageRequest,
+  ) : { items : [Creation]; next : ?Principal } {
     let after = switch (request.after) { case (?owner) get(state, owner); case null null };
     let places = switch after {
-      case null Set.values(state.open);
-      case (?creation) Set.valuesFrom(state.open, comparePlace, (creation.requestedAt, creation.owner));
+      case null state.open.values();
+      case (?creation) state.open.valuesFrom(comparePlace, (creation.requestedAt, creation.owner));
     };
-    page(Iter.filterMap<Place, Creation>(places, func((_, owner)) = get(state, owner)), request);
+    page(places.filterMap(func((_, owner)) = get(state, owner)), request);
   };
 
-  func page(creations : Iter.Iter<Creation>, request : T.OwnerPageRequest) : { items : [Creation]; next : ?Principal } {
-    let limit = BoundedLog.pageLimit(request.limit);
+  func page(
+    creations : Iter.Iter<Creation>,
+    request : Types.OwnerPageRequest,
+  ) : { items : [Creation]; next : ?Principal } {
+    let limit = Pages.size(request.limit);
     let items = List.empty<Creation>();
     var last : ?Principal = null;
     for (creation in creations) {
       if (?creation.owner != request.after) {
-        if (List.size(items) == limit) return { items = List.toArray(items); next = last };
-        List.add(items, creation);
+        if (items.size() == limit) return { items = items.toArray(); next = last };
+        items.add(creation);
         last := ?creation.owner;
       };
     };
-    { items = List.toArray(items); next = null };
+    { items = items.toArray(); next = null };
   };
 
   func index(state : State, creation : Creation) {
-    Set.add(state.byStatus[rank(creation.status)], Principal.compare, creation.owner);
-    if (isOpen(creation)) Set.add(state.open, comparePlace, (creation.requestedAt, creation.owner));
+    state.byStatus[rank(creation.status)].add(creation.owner);
+    if (isOpen(creation)) state.open.add(comparePlace, (creation.requestedAt, creation.owner));
   };
 
   func unindex(state : State, creation : Creation) {
-    Set.remove(state.byStatus[rank(creation.status)], Principal.compare, creation.owner);
-    if (isOpen(creation)) Set.remove(state.open, comparePlace, (creation.requestedAt, creation.owner));
+    state.byStatus[rank(creation.status)].remove(creation.owner);
+    if (isOpen(creation)) state.open.remove(comparePlace, (creation.requestedAt, creation.owner));
   };
 
   func comparePlace(a : Place, b : Place) : Order.Order {

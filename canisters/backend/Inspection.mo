@@ -1,8 +1,6 @@
 /// Refuses at the door, before a message costs anything, what its method would refuse anyway: updates by the anonymous
 /// caller, methods of admins and operators by others. Never the only guard, since calls by canisters don't pass here.
-
 import Principal "mo:core/Principal";
-
 import Roles "Roles";
 
 module {
@@ -41,6 +39,7 @@ module {
     #verify_nonce : Any; #whoami : Any;
   };
 
+  /// Whether the message may enter the canister; replies and calls of canisters aren't asked.
   public func accepts(roles : Roles.State, caller : Principal, message : Message) : Bool {
     switch message {
       case (
@@ -61,7 +60,7 @@ module {
         #remove_connection _ or #create_connection_group _ or #update_connection_group _ or
         #delete_connection_group _ or #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or
         #create_personal_canister _ or #migrate_capsule _
-      ) not Principal.isAnonymous(caller);
+      ) not caller.isAnonymous();
       case _ true;
     };
   };

@@ -1,17 +1,16 @@
-/// Leases: which worker may work on a creation, until when, and under which fencing number. Numbers only grow, so a worker
-/// that was replaced cannot act any more, however late its messages arrive. A lease may carry the owner's write lock.
-
+/// Leases: which worker may work on a creation, until when, and under which fencing number. Numbers only grow, so a
+/// worker that was replaced cannot act any more, however late its messages arrive. A lease may carry the owner's write
+/// lock.
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-
-import Errors "CreationErrors";
-import T "BackendTypes";
+import Errors "Errors";
+import Types "Types";
 
 module {
-  public let DEFAULT_DURATION_NS : Nat64 = 60_000_000_000;
-  public let MAX_DURATION_NS : Nat64 = 600_000_000_000;
-  let MAX_WORKER_CHARS = 100;
+  public let defaultDurationNs : Nat64 = 60_000_000_000;
+  public let longestDurationNs : Nat64 = 600_000_000_000;
+  let workerChars = 100;
 
   public type Lease = {
     number : Nat64;
@@ -24,8 +23,10 @@ module {
 
   public type Counter = { var next : Nat64 };
 
-  public func isLive(lease : Lease, now : Nat64) : Bool { now < lease.expiresAt };
+  /// A lease has ended at `expiresAt` itself.
+  public func isLive(lease : Lease, now : Nat64) : Bool = now < lease.expiresAt;
 
+  /// The lease, unless it has ended.
   public func live(lease : ?Lease, now : Nat64) : ?Lease {
     switch lease { case (?some) if (isLive(some, now)) lease else null; case null null };
   };
@@ -36,23 +37,24 @@ module {
     counter : Counter,
     current : ?Lease,
     holder : Principal,
-    request : T.ClaimRequest,
+    request : Types.ClaimRequest,
     now : Nat64,
-  ) : T.Result<Lease> {
-    if (request.worker == "" or Text.size(request.worker) > MAX_WORKER_CHARS) {
+  ) : Types.Result<Lease> {
+    if (request.worker == "" or request.worker.size() > workerChars) {
       return #Err(Errors.invalid("The worker's name must have 1 to 100 characters."));
     };
-    let durationNs = switch (request.duration_ns) { case (?some) some; case null DEFAULT_DURATION_NS };
-    if (durationNs == 0 or durationNs > MAX_DURATION_NS) {
+    let durationNs = switch (request.duration_ns) { case (?some) some; case null defaultDurationNs };
+    if (durationNs == 0 or durationNs > longestDurationNs) {
       return #Err(Errors.invalid(
-        "A lease of " # Nat64.toText(durationNs) # " ns was asked; allowed are 1 to " # Nat64.toText(MAX_DURATION_NS) # "."
+        "A lease of " # Nat64.toText(durationNs) # " ns was asked; allowed are 1 to "
+        # Nat64.toText(longestDurationNs) # "."
       ));
     };
     switch (live(current, now)) {
       case (?taken) {
         if (taken.holder != holder or taken.worker != request.worker) {
           return #Err(Errors.busy(
-            "Worker " # taken.worker # " of " # Principal.toText(taken.holder) # " works on this creation until "
+            "Worker " # taken.worker # " of " # taken.holder.toText() # " works on this creation until "
             # Nat64.toText(taken.expiresAt) # "."
           ));
         };
@@ -72,7 +74,7 @@ module {
   };
 
   /// The lease, if it's the caller's, has that number and hasn't expired.
-  public func require(lease : ?Lease, caller : Principal, number : Nat64, now : Nat64) : T.Result<Lease> {
+  public func require(lease : ?Lease, caller : Principal, number : Nat64, now : Nat64) : Types.Result<Lease> {
     let name = "Lease " # Nat64.toText(number) # " is lost: ";
     let ?held = lease else return #Err(Errors.busy(name # "nobody holds this creation now. Claim it again."));
     if (held.number != number or held.holder != caller) {

@@ -1,12 +1,11 @@
 /// The backend canister: wires the capsules, the creation of personal canisters and their administration to the actor's
 /// state. Every rule is in the module of its concern; here is what is kept, and who is refused at the door.
 ///
-/// What is kept is the same in a build without the creation of personal canisters, which leaves its endpoints out only: an
-/// upgrade from one build to the other loses nothing, and what has moved to a personal canister stays read-only here.
-
+/// What is kept is the same in a build without the creation of personal canisters, which leaves its endpoints out only:
+/// an upgrade from one build to the other loses nothing, and what has moved to a personal canister stays read-only
+/// here.
 import Cycles "mo:core/Cycles";
 import Principal "mo:core/Principal";
-
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import Clock "../capsule/Clock";
@@ -18,12 +17,12 @@ import Creations "Creations";
 import Deposits "Deposits";
 import Inspection "Inspection";
 import Leases "Leases";
-import Policy "CreationPolicy";
+import CreationPolicy "CreationPolicy";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
 import Roles "Roles";
-import T "BackendTypes";
+import Types "Types";
 import RolesApi "RolesApi";
 // feature personal_canister_creation
 import AdminApi "AdminApi";
@@ -31,8 +30,8 @@ import CreationApi "CreationApi";
 import OperatorApi "OperatorApi";
 // end of personal_canister_creation
 
-shared ({ caller = installer }) persistent actor class Backend(init : ?T.BackendInit) = this {
-  transient let given : T.BackendInit = switch init {
+shared ({ caller = installer }) persistent actor class Backend(init : ?Types.BackendInit) = this {
+  transient let given : Types.BackendInit = switch init {
     case (?some) some;
     case null ({ admins = null; operators = null; reserve = null; creation_enabled = null; limits = null });
   };
@@ -52,7 +51,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     var successes = 0;
     var failures = 0;
   };
-  let limits : Creation.Limits = { var present = Policy.startLimits(given.limits) };
+  let limits : Creation.Limits = { var present = CreationPolicy.startLimits(given.limits) };
 
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
   transient let calls : CanisterOperations.Calls = { var underWay = 0 };
@@ -71,7 +70,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
     now = Clock.now;
     balance = Cycles.balance;
   };
-  func self() : Principal { Principal.fromActor(this) };
+  func self() : Principal = Principal.fromActor(this);
   transient let service = CapsuleService.CapsuleService(
     store,
     {
@@ -91,5 +90,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?T.Backend
   include OperatorApi(context, roles, self);
   // end of personal_canister_creation
 
-  system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool { Inspection.accepts(roles, caller, msg) };
+  system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool {
+    Inspection.accepts(roles, caller, msg);
+  };
 };

@@ -1,40 +1,42 @@
-/// What the orchestrator calls: find open requests, lease one, export its capsule, create its canister, verify, finish. Each
-/// step is on record (see `Creation`) before the next effect, so that another worker can go on from anywhere.
-
+/// What the orchestrator calls: find open requests, lease one, export its capsule, create its canister, verify, finish.
+/// Each step is on record (see `Creation`) before the next effect, so that another worker can go on from anywhere.
 import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
-
+import Capsule "../capsule/Types";
 import Export "../capsule/Export";
 import Manifest "../capsule/Manifest";
 import Store "../capsule/Store";
-import Types "../capsule/Types";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
 import CreationSteps "CreationSteps";
 import Creations "Creations";
-import Errors "CreationErrors";
+import Errors "Errors";
 import Leases "Leases";
 import Releases "Releases";
 import Roles "Roles";
-import T "BackendTypes";
+import Types "Types";
 import Verification "Verification";
 
 mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) {
-  /// Owners whose `create_canister` is under way. Not kept over an upgrade: the canister can't be upgraded while a call is
-  /// outstanding, so that the set is empty then.
+  /// Owners whose `create_canister` is under way. Not kept over an upgrade: the canister can't be upgraded while a call
+  /// is outstanding, so that the set is empty then.
   transient let provisioning = Set.empty<Principal>();
 
   /// The open creation that the caller holds a live lease of.
-  func leasedBy(caller : Principal, lease : T.LeaseRef) : T.Result<Creation.Creation> {
-    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+  func leasedBy(caller : Principal, lease : Types.LeaseRef) : Types.Result<Creation.Creation> {
+    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     CreationSteps.leased(context, caller, lease);
   };
 
-  /// The same for reading its capsule: an operator sees a capsule only while its owner's request is open and leased to it.
-  func leasedCapsule(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Store.Capsule)> {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+  /// The same for reading its capsule: an operator sees a capsule only while its owner's request is open and leased to
+  /// it.
+  func leasedCapsule(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Store.Capsule)> {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     let ?capsule = Store.selfCapsule(context.store, creation.owner) else {
       return #Err(Creation.refused(creation, "The owner has no self-capsule any more."));
     };
@@ -42,10 +44,14 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   /// Reads from the leased capsule; what isn't there (any more) is an error of the export.
-  func exported<A>(caller : Principal, lease : T.LeaseRef, read : Store.Capsule -> Types.Result<A>) : T.Result<A> {
+  func exported<A>(
+    caller : Principal,
+    lease : Types.LeaseRef,
+    read : Store.Capsule -> Capsule.Result<A>,
+  ) : Types.Result<A> {
     let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
       case (#Ok some) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
     switch (read(capsule)) {
       case (#Ok value) #Ok value;
@@ -61,51 +67,70 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
   };
 
-  func stillBusy(creation : Creation.Creation) : ?T.CreationError {
-    if (not Set.contains(provisioning, Principal.compare, creation.owner)) return null;
-    ?Creation.located(creation, Errors.busy("The canister is being created at this moment; try again when that has ended."));
+  func stillBusy(creation : Creation.Creation) : ?Types.CreationError {
+    if (not provisioning.contains(creation.owner)) return null;
+    ?Creation.located(
+      creation,
+      Errors.busy("The canister is being created at this moment; try again when that has ended."),
+    );
   };
 
-  // ---- Queue and leases --------------------------------------------------------------------------------------------------
-  public shared query ({ caller }) func list_open_requests(request : T.OwnerPageRequest) : async T.Result<T.OpenRequestPage> {
-    switch (Roles.requireStaff(roles, caller)) { case (?error) return #Err error; case null {} };
+  // ---- Queue and leases ----
+  public shared query ({ caller }) func list_open_requests(
+    request : Types.OwnerPageRequest
+  ) : async Types.Result<Types.OpenRequestPage> {
+    switch (Roles.requireStaff(roles, caller)) { case null {}; case (?problem) return #Err problem };
     let page = Creations.openRequests(context.creations, request);
     let now = context.now();
-    let items = Array.map<Creation.Creation, T.OpenRequest>(page.items, func creation = Creation.openRequest(creation, now));
+    let items = page.items.map(func creation = Creation.openRequest(creation, now));
     #Ok({ page with items });
   };
 
-  public shared ({ caller }) func claim_creation(request : T.ClaimRequest) : async T.Result<T.CreationLease> {
-    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+  public shared ({ caller }) func claim_creation(
+    request : Types.ClaimRequest
+  ) : async Types.Result<Types.CreationLease> {
+    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     CreationSteps.claim(context, caller, request);
   };
 
-  public shared ({ caller }) func renew_lease(lease : T.LeaseRef) : async T.Result<Nat64> {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+  public shared ({ caller }) func renew_lease(lease : Types.LeaseRef) : async Types.Result<Nat64> {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     let ?held = creation.lease else return #Err(Errors.busy("The lease is lost."));
     #Ok(Leases.renew(held, context.now()));
   };
 
-  public shared ({ caller }) func release_lease(lease : T.LeaseRef) : async T.CreationResult {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+  public shared ({ caller }) func release_lease(lease : Types.LeaseRef) : async Types.CreationResult {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     CreationSteps.releaseLease(creation);
     #Ok;
   };
 
   public shared ({ caller }) func report_progress(
-    lease : T.LeaseRef,
-    progress : T.CreationProgress,
+    lease : Types.LeaseRef,
+    progress : Types.CreationProgress,
     message : Text,
-  ) : async T.CreationResult {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+  ) : async Types.CreationResult {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     CreationSteps.report(context, creation, progress, message);
   };
 
-  // ---- Export ------------------------------------------------------------------------------------------------------------
-  public shared ({ caller }) func begin_export(lease : T.LeaseRef, lock : Bool) : async T.Result<Types.CapsuleManifest> {
+  // ---- Export ----
+  public shared ({ caller }) func begin_export(
+    lease : Types.LeaseRef,
+    lock : Bool,
+  ) : async Types.Result<Capsule.CapsuleManifest> {
     let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
       case (#Ok some) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
     let manifest = Manifest.take(capsule, self(), context.now());
     CreationSteps.beginExport(context, creation, manifest, lock);
@@ -113,86 +138,96 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   public shared query ({ caller }) func list_export_entries(
-    lease : T.LeaseRef,
-    after : ?Types.ItemRef,
+    lease : Types.LeaseRef,
+    after : ?Capsule.ItemRef,
     limit : ?Nat32,
-  ) : async T.Result<Types.ManifestPage> {
-    exported<Types.ManifestPage>(caller, lease, func capsule = #Ok(Manifest.entries(capsule, after, limit)));
+  ) : async Types.Result<Capsule.ManifestPage> {
+    exported<Capsule.ManifestPage>(caller, lease, func capsule = #Ok(Manifest.entries(capsule, after, limit)));
   };
 
   public shared query ({ caller }) func get_export_items(
-    lease : T.LeaseRef,
-    items : [Types.ItemRef],
-  ) : async T.Result<[Types.ExportItem]> {
-    exported<[Types.ExportItem]>(caller, lease, func capsule = Export.items(capsule, items));
+    lease : Types.LeaseRef,
+    items : [Capsule.ItemRef],
+  ) : async Types.Result<[Capsule.ExportItem]> {
+    exported<[Capsule.ExportItem]>(caller, lease, func capsule = Export.items(capsule, items));
   };
 
   public shared query ({ caller }) func get_export_memory_manifests(
-    lease : T.LeaseRef,
+    lease : Types.LeaseRef,
     memory_ids : [Text],
-  ) : async T.Result<[Types.MemoryManifest]> {
-    exported<[Types.MemoryManifest]>(caller, lease, func capsule = Export.memoryManifests(capsule, memory_ids));
+  ) : async Types.Result<[Capsule.MemoryManifest]> {
+    exported<[Capsule.MemoryManifest]>(caller, lease, func capsule = Export.memoryManifests(capsule, memory_ids));
   };
 
   public shared query ({ caller }) func read_export_chunk(
-    lease : T.LeaseRef,
+    lease : Types.LeaseRef,
     memory_id : Text,
     index : Nat32,
-  ) : async T.Result<Blob> {
+  ) : async Types.Result<Blob> {
     exported<Blob>(caller, lease, func capsule = Export.chunk(capsule, memory_id, index));
   };
 
-  // ---- Canister ----------------------------------------------------------------------------------------------------------
-  public shared ({ caller }) func provision_canister(lease : T.LeaseRef) : async T.Result<T.ProvisionResult> {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
+  // ---- Canister ----
+  public shared ({ caller }) func provision_canister(
+    lease : Types.LeaseRef
+  ) : async Types.Result<Types.ProvisionResult> {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
+    switch (stillBusy(creation)) { case null {}; case (?problem) return #Err problem };
     let debit = switch (CreationSteps.beginProvisioning(context, creation)) {
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
       case (#Ok(#Existing canister_id)) {
         return #Ok { canister_id; cycles = creation.cyclesConsumed; is_new = false };
       };
       case (#Ok(#Debited debit)) debit;
     };
-    Set.add(provisioning, Principal.compare, creation.owner);
+    provisioning.add(creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
     switch (await* CanisterOperations.create(context.calls, controllers, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
-        Set.remove(provisioning, Principal.compare, creation.owner);
+        provisioning.remove(creation.owner);
         #Ok { canister_id = canisterId; cycles = creation.cyclesConsumed; is_new = true };
       };
       case (#Rejected { reason; refunded }) {
         let error = CreationSteps.provisioningRejected(context, creation, debit, refunded, reason);
-        Set.remove(provisioning, Principal.compare, creation.owner);
+        provisioning.remove(creation.owner);
         #Err error;
       };
     };
   };
 
-  // ---- Verification and end ----------------------------------------------------------------------------------------------
-  /// Compares the target with the source. An unapproved module is refused here already, while it can still be exchanged:
-  /// after the handoff nobody but the owner could.
-  public shared ({ caller }) func verify_creation(lease : T.LeaseRef) : async T.Result<T.VerificationReport> {
+  // ---- Verification and end ----
+  /// Compares the target with the source. An unapproved module is refused here already, while it can still be
+  /// exchanged: after the handoff nobody but the owner could.
+  public shared ({ caller }) func verify_creation(
+    lease : Types.LeaseRef
+  ) : async Types.Result<Types.VerificationReport> {
     let canisterId = switch (verifiable(caller, lease)) {
       case (#Ok(_, _, some)) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
     let info = await* CanisterOperations.info(context.calls, canisterId);
-    switch (verifiable(caller, lease)) { case (#Err error) return #Err error; case (#Ok _) {} };
+    switch (verifiable(caller, lease)) { case (#Err problem) return #Err problem; case (#Ok _) {} };
     let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.
     let (creation, capsule) = switch (verifiable(caller, lease)) {
       case (#Ok(c, s, _)) (c, s);
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
-    func refuse(message : Text) : T.Result<T.VerificationReport> {
+    func refuse(message : Text) : Types.Result<Types.VerificationReport> {
       #Err(Creation.located(creation, Errors.make(#VerifyFailed, message, true)));
     };
     switch info {
       case (#Rejected reason) return refuse(noInformation # reason);
-      case (#Info { moduleHash }) switch (notReleased(moduleHash)) { case (?problem) return refuse problem; case null {} };
+      case (#Info { moduleHash }) switch (notReleased(moduleHash)) {
+        case null {};
+        case (?problem) return refuse problem;
+      };
     };
     switch answer {
       case (#Rejected reason) refuse("The personal canister gave no manifest: " # reason);
@@ -205,10 +240,13 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
   };
 
-  func verifiable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Store.Capsule, Principal)> {
+  func verifiable(
+    caller : Principal,
+    lease : Types.LeaseRef,
+  ) : Types.Result<(Creation.Creation, Store.Capsule, Principal)> {
     let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
       case (#Ok some) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
     switch (CreationEnd.beginVerification(context, creation)) {
       case (#Ok canisterId) #Ok(creation, capsule, canisterId);
@@ -224,21 +262,23 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
-  public shared ({ caller }) func complete_creation(lease : T.LeaseRef) : async T.Result<T.DetailedCreationStatus> {
-    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+  public shared ({ caller }) func complete_creation(
+    lease : Types.LeaseRef
+  ) : async Types.Result<Types.DetailedCreationStatus> {
+    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
     let canisterId = switch (completable(caller, lease)) {
       case (#Ok(_, some)) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
     let answer = await* CanisterOperations.info(context.calls, canisterId);
 
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
     let creation = switch (completable(caller, lease)) {
       case (#Ok(some, _)) some;
-      case (#Err error) return #Err error;
+      case (#Err problem) return #Err problem;
     };
-    func refuse(kind : T.CreationErrorKind, message : Text) : T.Result<T.DetailedCreationStatus> {
+    func refuse(kind : Types.CreationErrorKind, message : Text) : Types.Result<Types.DetailedCreationStatus> {
       #Err(Creation.located(creation, Errors.make(kind, message, true)));
     };
     switch answer {
@@ -255,8 +295,11 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
   };
 
-  func completable(caller : Principal, lease : T.LeaseRef) : T.Result<(Creation.Creation, Principal)> {
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
+  func completable(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Principal)> {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
     switch (CreationEnd.beginCompletion(context, creation)) {
       case (#Ok canisterId) #Ok(creation, canisterId);
       case (#Err error) #Err error;
@@ -264,19 +307,22 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   /// The owner's creation, if it has ended this way already: to end it once more is a success.
-  func ended(owner : Principal, status : T.CreationStatus) : ?T.DetailedCreationStatus {
+  func ended(owner : Principal, status : Types.CreationStatus) : ?Types.DetailedCreationStatus {
     let ?creation = Creations.get(context.creations, owner) else return null;
     if (creation.status == status) ?Creation.detailed(context, creation) else null;
   };
 
   public shared ({ caller }) func fail_creation(
-    lease : T.LeaseRef,
-    error : T.CreationError,
-  ) : async T.Result<T.DetailedCreationStatus> {
-    switch (Roles.requireOperator(roles, caller)) { case (?error) return #Err error; case null {} };
+    lease : Types.LeaseRef,
+    error : Types.CreationError,
+  ) : async Types.Result<Types.DetailedCreationStatus> {
+    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     switch (ended(lease.owner, #Failed)) { case (?done) return #Ok done; case null {} };
-    let creation = switch (leasedBy(caller, lease)) { case (#Ok some) some; case (#Err error) return #Err error };
-    switch (stillBusy(creation)) { case (?error) return #Err error; case null {} };
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
+    switch (stillBusy(creation)) { case null {}; case (?problem) return #Err problem };
     CreationEnd.fail(context, creation, error);
     #Ok(Creation.detailed(context, creation));
   };

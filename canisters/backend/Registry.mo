@@ -1,28 +1,30 @@
 /// The registry of personal canisters: one entry per canister that was ever created here, kept when its creation is
 /// cleared, so that no canister is forgotten. Entries follow their creation's status.
-
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-
-import BoundedLog "BoundedLog";
-import T "BackendTypes";
+import Pages "../capsule/Pages";
+import Types "Types";
 
 module {
-  public type State = { entries : Map.Map<Principal, T.PersonalCanisterRecord> };
+  public type State = { entries : Map.Map<Principal, Types.PersonalCanisterRecord> };
 
-  public func start() : State { { entries = Map.empty<Principal, T.PersonalCanisterRecord>() } };
+  /// No canisters.
+  public func start() : State = { entries = Map.empty<Principal, Types.PersonalCanisterRecord>() };
 
-  public func add(state : State, entry : T.PersonalCanisterRecord) {
-    Map.add(state.entries, Principal.compare, entry.canister_id, entry);
+  /// Adds an entry, or replaces that of the same canister.
+  public func add(state : State, entry : Types.PersonalCanisterRecord) {
+    state.entries.add(entry.canister_id, entry);
   };
 
-  public func get(state : State, canisterId : Principal) : ?T.PersonalCanisterRecord {
-    Map.get(state.entries, Principal.compare, canisterId);
+  /// The entry of a canister that was created here.
+  public func get(state : State, canisterId : Principal) : ?Types.PersonalCanisterRecord {
+    state.entries.get(canisterId);
   };
 
-  public func setStatus(state : State, canisterId : Principal, status : T.CreationStatus) {
+  /// Does nothing when the canister isn't known.
+  public func setStatus(state : State, canisterId : Principal, status : Types.CreationStatus) {
     switch (get(state, canisterId)) {
       case (?entry) add(state, { entry with status });
       case null {};
@@ -30,22 +32,22 @@ module {
   };
 
   /// In the order of canister ids; `after` is the last id of the page before.
-  public func page(state : State, request : T.OwnerPageRequest) : T.RegistryPage {
-    let limit = BoundedLog.pageLimit(request.limit);
-    let total = Nat64.fromNat(Map.size(state.entries));
+  public func page(state : State, request : Types.OwnerPageRequest) : Types.RegistryPage {
+    let limit = Pages.size(request.limit);
+    let total = Nat64.fromNat(state.entries.size());
     let entries = switch (request.after) {
-      case null Map.entries(state.entries);
-      case (?canisterId) Map.entriesFrom(state.entries, Principal.compare, canisterId);
+      case null state.entries.entries();
+      case (?canisterId) state.entries.entriesFrom(canisterId);
     };
-    let items = List.empty<T.PersonalCanisterRecord>();
+    let items = List.empty<Types.PersonalCanisterRecord>();
     var last : ?Principal = null;
     for ((canisterId, entry) in entries) {
       if (?canisterId != request.after) {
-        if (List.size(items) == limit) return { items = List.toArray(items); next = last; total };
-        List.add(items, entry);
+        if (items.size() == limit) return { items = items.toArray(); next = last; total };
+        items.add(entry);
         last := ?canisterId;
       };
     };
-    { items = List.toArray(items); next = null; total };
+    { items = items.toArray(); next = null; total };
   };
 };

@@ -1,65 +1,68 @@
-/// The cycles that pay for creations: what is available, what a creation needs, what was consumed. The amounts derive from
-/// the canister's real balance, which callers pass in; nothing here moves cycles. All amounts are cycles.
-
+/// The cycles that pay for creations: what is available, what a creation needs, what was consumed. The amounts derive
+/// from the canister's real balance, which callers pass in; nothing here moves cycles. All amounts are cycles.
 import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
-
 import BoundedLog "BoundedLog";
 import Deposits "Deposits";
-import Errors "CreationErrors";
-import T "BackendTypes";
+import Errors "Errors";
+import Types "Types";
 
 module {
-  /// A canister's creation costs 500 B cycles; the rest is its start balance. A byte by ingress costs 2,000 cycles, about
-  /// 200 to process, and the remainder keeps it stored for years. The minimum keeps the backend itself running.
-  public let DEFAULT_SETTINGS : T.ReserveSettings = {
+  /// A canister's creation costs 500 B cycles; the rest is its start balance. A byte by ingress costs 2,000 cycles,
+  /// about 200 to process, and the remainder keeps it stored for years. The minimum keeps the backend itself running.
+  public let defaultSettings : Types.ReserveSettings = {
     threshold = 5_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = 1_000_000_000_000;
     creation_cycles_per_byte = 4_000;
   };
   /// The management canister charges this much for a new canister; a smaller base could create nothing.
-  let CREATION_FEE = 500_000_000_000;
-  public let DEFAULT_WINDOW_NS : Nat64 = 86_400_000_000_000;
+  let creationFee = 500_000_000_000;
+  public let defaultWindowNs : Nat64 = 86_400_000_000_000;
 
   public type State = {
-    var settings : T.ReserveSettings;
-    var inFlight : Nat; // what open creations may still attach
+    var settings : Types.ReserveSettings;
+    /// What open creations may still attach.
+    var inFlight : Nat;
     var totalConsumed : Nat;
     var totalToppedUp : Nat;
-    consumption : BoundedLog.Log<T.ConsumptionEntry>;
+    consumption : BoundedLog.Log<Types.ConsumptionEntry>;
   };
 
-  public func start(settings : ?T.ReserveSettings) : State {
+  /// With the default settings where none are given.
+  public func start(settings : ?Types.ReserveSettings) : State {
     {
-      var settings = switch settings { case (?some) some; case null DEFAULT_SETTINGS };
+      var settings = switch settings { case (?some) some; case null defaultSettings };
       var inFlight = 0;
       var totalConsumed = 0;
       var totalToppedUp = 0;
-      consumption = BoundedLog.empty<T.ConsumptionEntry>();
+      consumption = BoundedLog.empty<Types.ConsumptionEntry>();
     };
   };
 
-  public func configure(state : State, settings : T.ReserveSettings) : T.CreationResult {
-    if (settings.creation_base_cycles < CREATION_FEE) {
+  /// Refuses a base that couldn't pay for a canister; the present settings stay then.
+  public func configure(state : State, settings : Types.ReserveSettings) : Types.CreationResult {
+    if (settings.creation_base_cycles < creationFee) {
       return #Err(Errors.invalid(
         "creation_base_cycles is " # Nat.toText(settings.creation_base_cycles) # "; creating a canister costs "
-        # Nat.toText(CREATION_FEE) # ", so it must be at least that."
+        # Nat.toText(creationFee) # ", so it must be at least that."
       ));
     };
     state.settings := settings;
     #Ok;
   };
 
+  /// What a creation of a capsule with so many bytes needs, in cycles.
   public func needed(state : State, contentBytes : Nat64) : Nat {
     state.settings.creation_base_cycles + state.settings.creation_cycles_per_byte * Nat64.toNat(contentBytes);
   };
 
-  public func available(state : State, balance : Nat) : Nat { Int.toNat(Int.max(0, headroom(state, balance))) };
+  /// What new creations may use: without the operating minimum and what open ones hold.
+  public func available(state : State, balance : Nat) : Nat = Int.toNat(Int.max(0, headroom(state, balance)));
 
   /// Null when `amount` is there. `alreadyReserved` is the part of `inFlight` that this very creation holds.
-  public func preflight(state : State, balance : Nat, amount : Nat, alreadyReserved : Nat) : ?T.CreationError {
+  public func preflight(state : State, balance : Nat, amount : Nat, alreadyReserved : Nat) : ?Types.CreationError {
     let there = Int.toNat(Int.max(0, headroom(state, balance) + alreadyReserved));
     if (there >= amount) null else ?Errors.reserveInsufficient(amount, there);
   };
@@ -72,12 +75,13 @@ module {
   /// Written before the cycles leave, so that the books can only be too careful; `settle` corrects them by the refund.
   public func debit(state : State, owner : Principal, attached : Nat, now : Nat64) : Nat64 {
     state.totalConsumed += attached;
-    BoundedLog.append<T.ConsumptionEntry>(
+    BoundedLog.append<Types.ConsumptionEntry>(
       state.consumption,
       func(id) = { id; at = now; owner; canister_id = null; attached; refunded = 0 },
     );
   };
 
+  /// What `create_canister` gave back is not consumed; `canister` is null when none was created.
   public func settle(state : State, id : Nat64, canister : ?Principal, refunded : Nat) {
     state.totalConsumed := saturatingSub(state.totalConsumed, refunded);
     switch (BoundedLog.get(state.consumption, id)) {
@@ -86,7 +90,8 @@ module {
     };
   };
 
-  public func alertLevel(state : State, balance : Nat) : T.AlertLevel {
+  /// Warning below the threshold, critical at half of it.
+  public func alertLevel(state : State, balance : Nat) : Types.AlertLevel {
     let there = available(state, balance);
     if (there >= state.settings.threshold) #Normal
     else if (2 * there <= state.settings.threshold) #Critical
@@ -94,10 +99,10 @@ module {
   };
 
   /// Balance and what creations took, together: see `Deposits`.
-  public func level(state : State, balance : Nat) : Nat { balance + state.totalConsumed };
+  public func level(state : State, balance : Nat) : Nat = balance + state.totalConsumed;
 
-  /// Counts what was deposited since the last look. Not between `debit` and the call that takes the cycles, nor between a
-  /// refund and `settle`, when books and balance don't agree.
+  /// Counts what was deposited since the last look. Not between `debit` and the call that takes the cycles, nor between
+  /// a refund and `settle`, when books and balance don't agree.
   public func countDeposits(state : State, deposits : Deposits.State, balance : Nat, underWay : Nat) {
     state.totalToppedUp += Deposits.look(deposits, level(state, balance), underWay);
   };
@@ -108,7 +113,8 @@ module {
     Deposits.told(deposits, amount);
   };
 
-  public func status(state : State, deposits : Deposits.State, balance : Nat) : T.ReserveStatus {
+  /// All figures at once, deposits since the last look included.
+  public func status(state : State, deposits : Deposits.State, balance : Nat) : Types.ReserveStatus {
     let alert = alertLevel(state, balance);
     {
       balance;
@@ -132,7 +138,7 @@ module {
     balance : Nat,
     windowNs : Nat64,
     now : Nat64,
-  ) : T.ConsumptionReport {
+  ) : Types.ConsumptionReport {
     let since = if (now > windowNs) now - windowNs else 0 : Nat64;
     var consumed = 0;
     var creations : Nat64 = 0;
@@ -151,7 +157,8 @@ module {
     };
   };
 
-  public func recommendation(reserve : T.ReserveStatus, consumedInWindow : Nat) : Text {
+  /// One sentence for admins.
+  public func recommendation(reserve : Types.ReserveStatus, consumedInWindow : Nat) : Text {
     switch (reserve.alert_level) {
       case (#Normal) {
         if (consumedInWindow > reserve.available) {
@@ -169,5 +176,5 @@ module {
     balance : Int - state.settings.operating_minimum - state.inFlight;
   };
 
-  func saturatingSub(a : Nat, b : Nat) : Nat { if (a > b) a - b else 0 };
+  func saturatingSub(a : Nat, b : Nat) : Nat = if (a > b) a - b else 0;
 };

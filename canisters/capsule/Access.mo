@@ -10,6 +10,7 @@ import Store "Store";
 import Types "Types";
 
 module {
+  /// Owners alone, without controllers.
   public func isOwner(capsule : Store.Capsule, caller : Principal) : Bool {
     not caller.isAnonymous() and capsule.owners.containsKey(Persons.key(#Principal caller));
   };
@@ -21,6 +22,7 @@ module {
     capsule.owners.containsKey(key) or capsule.controllers.containsKey(key);
   };
 
+  /// Owners, controllers, and the person whom the capsule is about.
   public func maySeeInfo(capsule : Store.Capsule, caller : Principal) : Bool {
     mayWrite(capsule, caller) or (not caller.isAnonymous() and Persons.isPrincipal(capsule.subject, caller));
   };
@@ -58,6 +60,7 @@ module {
     func memory = grants(memory.access);
   };
 
+  /// Whether this very event is on record.
   public func hasHappened(capsule : Store.Capsule, event : Types.AccessEvent) : Bool {
     capsule.events.any(func recorded = recorded.event == event);
   };

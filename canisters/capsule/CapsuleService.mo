@@ -24,6 +24,7 @@ module {
   type Result<T> = Types.Result<T>;
   type Capsule = Store.Capsule;
 
+  /// Each method is the endpoint of that name in the contracts, which say what it does and refuses, for one caller.
   public class CapsuleService(store : Store.Store, host : Guard.Host) {
     let guard = Guard.Guard(store, host);
 
@@ -206,9 +207,11 @@ module {
     public func beginMemoryUpload(
       caller : Principal,
       request : Types.UploadRequest,
-    ) : Result<Types.UploadSession> = switch (guard.writable(caller, guard.namedOrOwn(caller, request.memory.capsule_id))) {
-      case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, Clock.now());
-      case (#Err problem) #Err problem;
+    ) : Result<Types.UploadSession> {
+      switch (guard.writable(caller, guard.namedOrOwn(caller, request.memory.capsule_id))) {
+        case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, Clock.now());
+        case (#Err problem) #Err problem;
+      };
     };
 
     public func putMemoryUploadChunk(
@@ -260,7 +263,11 @@ module {
     // ---- Connections, of the caller's self-capsule ----
 
     public func addConnection(caller : Principal, peer : Types.PersonRef) : Types.UnitResult {
-      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.add(capsule, caller, peer, now));
+      guard.changing(
+        caller,
+        guard.ownCapsule(caller),
+        func(capsule, now) = Connections.add(capsule, caller, peer, now),
+      );
     };
 
     public func updateConnectionStatus(
@@ -268,7 +275,11 @@ module {
       peer : Types.PersonRef,
       status : Types.ConnectionStatus,
     ) : Types.UnitResult {
-      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.updateStatus(capsule, peer, status, now));
+      guard.changing(
+        caller,
+        guard.ownCapsule(caller),
+        func(capsule, now) = Connections.updateStatus(capsule, peer, status, now),
+      );
     };
 
     public func removeConnection(caller : Principal, peer : Types.PersonRef) : Types.UnitResult {
@@ -293,7 +304,11 @@ module {
       id : Text,
       change : Types.ConnectionGroupUpdate,
     ) : Types.UnitResult {
-      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.updateGroup(capsule, id, change, now));
+      guard.changing(
+        caller,
+        guard.ownCapsule(caller),
+        func(capsule, now) = Connections.updateGroup(capsule, id, change, now),
+      );
     };
 
     public func deleteConnectionGroup(caller : Principal, id : Text) : Types.UnitResult {

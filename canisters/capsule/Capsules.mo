@@ -57,6 +57,7 @@ module {
     };
   };
 
+  /// An event that access rules may wait for. One that is on record already changes nothing.
   public func recordEvent(
     capsule : Store.Capsule,
     caller : Principal,
@@ -93,6 +94,7 @@ module {
     bound_to_web2 = capsule.bound_to_web2;
   };
 
+  /// What lists of capsules show.
   public func header(capsule : Store.Capsule) : Types.CapsuleHeader = {
     id = capsule.id;
     subject = capsule.subject;
@@ -103,6 +105,7 @@ module {
     updated_at = capsule.updated_at;
   };
 
+  /// The capsule from the caller's point of view.
   public func info(capsule : Store.Capsule, caller : Principal) : Types.CapsuleInfo {
     let key = Persons.key(#Principal caller);
     let isOwner = capsule.owners.containsKey(key);

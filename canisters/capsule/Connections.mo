@@ -29,6 +29,7 @@ module {
     Roster.put(capsule, capsule.connections, Persons.key(connection.peer), Seal.connection(connection));
   };
 
+  /// Refuses a peer without a connection.
   public func updateStatus(
     capsule : Store.Capsule,
     peer : Types.PersonRef,
@@ -54,12 +55,14 @@ module {
     #Ok;
   };
 
+  /// In the order of the people's keys.
   public func list(
     capsule : Store.Capsule
   ) : [Types.Connection] = capsule.connections.values().map(func({ record }) = record).toArray();
 
   // ---- Groups ----
 
+  /// The new group's id.
   public func addGroup(
     capsule : Store.Capsule,
     newId : () -> Text,
@@ -75,6 +78,7 @@ module {
     Roster.put(capsule, capsule.groups, group.id, Seal.group(group));
   };
 
+  /// Changes what the change names; the whole is checked again.
   public func updateGroup(
     capsule : Store.Capsule,
     id : Text,
@@ -100,6 +104,7 @@ module {
     #Ok;
   };
 
+  /// In the order of the ids.
   public func listGroups(
     capsule : Store.Capsule
   ) : [Types.ConnectionGroup] = capsule.groups.values().map(func({ record }) = record).toArray();

@@ -3,6 +3,7 @@
 /// again for the rest.
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Text "mo:core/Text";
 import Array "mo:core/Array";
@@ -81,6 +82,7 @@ module {
     #Ok(page.toArray());
   };
 
+  /// What an importer has to bring for this content.
   public func memoryManifest(id : Text, content : Store.Content) : Types.MemoryManifest = {
     memory_id = id;
     total_chunks = Nat32.fromNat(content.chunks.size());
@@ -90,6 +92,7 @@ module {
     final_checksum = content.checksum;
   };
 
+  /// Refuses a memory that isn't in the capsule.
   public func chunk(capsule : Store.Capsule, memoryId : Text, index : Nat32) : Types.Result<Blob> {
     let ?memory = capsule.memories.get(memoryId) else return #Err(#NotFound { kind = "memory"; id = memoryId });
     chunkOf(memory, index);
@@ -102,7 +105,7 @@ module {
     if (position >= content.chunks.size()) {
       return #Err(#InvalidArgument {
         field = "index";
-        reason = "the memory has " # debug_show (content.chunks.size()) # " chunks";
+        reason = "the memory has " # Nat.toText(content.chunks.size()) # " chunks";
       });
     };
     #Ok(content.chunks[position].bytes);

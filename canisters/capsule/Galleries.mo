@@ -54,6 +54,7 @@ module {
     store.gallery_homes.add(id, capsule);
   };
 
+  /// Takes the gallery away; one that isn't there changes nothing.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
     for ({ memory_id } in entriesOf(capsule, id).values()) {
       capsule.appearances.remove(compareAppearances, (memory_id, id));
@@ -75,6 +76,7 @@ module {
     switch (Text.compare(a.0, b.0)) { case (#equal) Text.compare(a.1, b.1); case order order };
   };
 
+  /// Refuses a gallery that names a memory which isn't in the capsule.
   public func add(
     store : Store.Store,
     capsule : Store.Capsule,
@@ -95,6 +97,7 @@ module {
     switch (put(store, capsule, gallery)) { case (#Ok) #Ok gallery; case (#Err problem) #Err problem };
   };
 
+  /// Changes what the change names; the whole is checked again.
   public func update(
     store : Store.Store,
     capsule : Store.Capsule,
@@ -132,10 +135,12 @@ module {
     };
   };
 
+  /// Whether the caller may see title and captions.
   public func mayRead(capsule : Store.Capsule, gallery : Types.Gallery, caller : Principal) : Bool {
     gallery.is_public or Access.mayWrite(capsule, caller);
   };
 
+  /// Those that the caller may read.
   public func visibleTo(
     capsule : Store.Capsule,
     caller : Principal,

@@ -12,7 +12,8 @@ module {
   type Result<T> = Types.Result<T>;
   type Capsule = Store.Capsule;
 
-  /// What the canister around the capsules has to say. Each question is answered with the error to refuse with, or null.
+  /// What the canister around the capsules has to say. Each question is answered with the error to refuse with, or
+  /// null.
   public type Host = {
     /// The canister's own principal.
     self : () -> Principal;
@@ -40,7 +41,10 @@ module {
     };
 
     /// The capsule, if the caller may change it now.
-    public func writable(caller : Principal, found : Result<Capsule>) : Result<Capsule> = changeable(caller, found, false);
+    public func writable(
+      caller : Principal,
+      found : Result<Capsule>,
+    ) : Result<Capsule> = changeable(caller, found, false);
 
     /// The capsule, if the caller may record an event in it now: as one of its people, or as an admin.
     public func recordable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {

@@ -111,6 +111,7 @@ module {
     };
   };
 
+  /// Refuses a record of more than 500,000 bytes.
   public func checkSize(seal : Store.RecordSeal) : Validate.Problem {
     Validate.most("bytes of a memory's record", Limits.recordBytes, seal.record_bytes);
   };
@@ -181,6 +182,7 @@ module {
     put(store, capsule, Seal.memory(record, content));
   };
 
+  /// The new memory's id. Bytes come along, or are kept elsewhere.
   public func add(
     store : Store.Store,
     capsule : Store.Capsule,

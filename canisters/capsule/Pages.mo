@@ -19,6 +19,7 @@ module {
     map.entriesFrom(after # "\u{0}");
   };
 
+  /// The entries of a page: after the cursor, or from the beginning.
   public func entriesFrom<V>(map : Map.Map<Text, V>, after : ?Text) : Types.Iter<(Text, V)> = switch after {
     case (?cursor) entriesAfter(map, cursor);
     case null map.entries();

@@ -9,5 +9,6 @@ module {
     case (#Opaque name) "opaque:" # name;
   };
 
+  /// Whether the person is known by just this principal.
   public func isPrincipal(person : Types.PersonRef, principal : Principal) : Bool = person == #Principal principal;
 };

@@ -23,6 +23,7 @@ module {
     item : Store.Sealed<T>,
   ) : Int = item.seal.record_bytes - bytesOf(items.get(id));
 
+  /// Is the item alone too large?
   public func checkItem<T>(item : Store.Sealed<T>) : Validate.Problem {
     Validate.most("bytes of one gallery, connection or group", Limits.recordBytes, item.seal.record_bytes);
   };
@@ -38,7 +39,12 @@ module {
   };
 
   /// Is the item, or are all of them together with it, too large?
-  public func check<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Validate.Problem {
+  public func check<T>(
+    capsule : Store.Capsule,
+    items : Items<T>,
+    id : Text,
+    item : Store.Sealed<T>,
+  ) : Validate.Problem {
     Validate.first([checkItem(item), checkTotal(capsule, growth(items, id, item))]);
   };
 
@@ -56,6 +62,7 @@ module {
     items.add(id, item);
   };
 
+  /// Takes an item away; one that isn't there changes nothing.
   public func drop<T>(capsule : Store.Capsule, items : Items<T>, id : Text) {
     capsule.roster_bytes -= bytesOf(items.take(id));
   };

@@ -23,9 +23,9 @@ module {
     case (#ConnectionGroup) 4;
   };
 
-  /// Of a record encoded as one argument and, twice, as two. A type table may list the same types in any order, the value
-  /// behind it has one form only, which anyone can compute. Both encodings have the same table, so that what the second
-  /// is longer by is the value, and one byte for its type (tables here have fewer than 64 types).
+  /// Of a record encoded as one argument and, twice, as two. A type table may list the same types in any order, the
+  /// value behind it has one form only, which anyone can compute. Both encodings have the same table, so that what the
+  /// second is longer by is the value, and one byte for its type (tables here have fewer than 64 types).
   func sealed(once : Blob, twice : Blob) : Store.RecordSeal {
     let valueBytes : Nat = twice.size() - once.size() - 1;
     { record_checksum = Sha256.hashFrom(once, once.size() - valueBytes); record_bytes = once.size() };
@@ -50,11 +50,13 @@ module {
     { record with entry_hash = Sha256.digest(hash) };
   };
 
+  /// The record of the capsule itself, sealed.
   public func capsule(record : Types.CapsuleRecord) : Store.Sealed<Types.CapsuleRecord> = {
     record;
     seal = seal(#Capsule, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
+  /// A memory's record with its content, sealed.
   public func memory(record : Types.MemoryRecord, content : ?Store.Content) : Store.StoredMemory {
     memoryOf(record, memoryRecord(record), content);
   };
@@ -71,16 +73,19 @@ module {
     content : ?Store.Content,
   ) : Store.StoredMemory = { record; content; seal = seal(#Memory, record.id, recordSeal, content) };
 
+  /// A gallery, sealed.
   public func gallery(record : Types.Gallery) : Store.Sealed<Types.Gallery> = {
     record;
     seal = seal(#Gallery, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
+  /// A connection, sealed; its id in a manifest is the peer's key.
   public func connection(record : Types.Connection) : Store.Sealed<Types.Connection> = {
     record;
     seal = seal(#Connection, Persons.key(record.peer), sealed(to_candid (record), to_candid (record, record)), null);
   };
 
+  /// A connection group, sealed.
   public func group(record : Types.ConnectionGroup) : Store.Sealed<Types.ConnectionGroup> = {
     record;
     seal = seal(#ConnectionGroup, record.id, sealed(to_candid (record), to_candid (record, record)), null);

@@ -1,7 +1,7 @@
 /// The capsule API's types, one for one those of the Candid contracts (`backend.did`, `personal.did`).
 /// Owns no behaviour and no stored state: see `Store` for what a canister keeps.
 module {
-  // ---- Capsule: types that both canisters share ------------------------------------------------------------------------
+  // ---- Capsule: types that both canisters share ----
   /// Times are nanoseconds since 1970 (nat64). Checksums are SHA-256 (32 bytes). "opt" fields may be left out.
 
   public type PersonRef = { #Principal : Principal; #Opaque : Text };
@@ -87,7 +87,8 @@ module {
     #Scheduled : { accessible_after : Nat64; access : MemoryAccess };
     #EventTriggered : { trigger_event : AccessEvent; access : MemoryAccess };
   };
-  /// For ICPCapsule the canister sets locator (the memory's id) and hash (the checksum of the memory's chunk checksums).
+  /// For ICPCapsule the canister sets locator (the memory's id) and hash (the checksum of the memory's chunk
+  /// checksums).
   public type BlobKind = { #ICPCapsule; #MemoryBlobKindExternal };
   public type BlobRef = { kind : BlobKind; locator : Text; hash : ?Blob };
   public type MemoryData = { blob_ref : BlobRef; data : ?Blob };
@@ -109,13 +110,16 @@ module {
   };
   public type MemorySummary = { memory : MemoryRecord; size : Nat64; chunk_size : Nat32; total_chunks : Nat32 };
   public type NewMemory = {
-    capsule_id : ?Text; // default: the caller's self-capsule
+    /// Default: the caller's self-capsule.
+    capsule_id : ?Text;
     memory_type : MemoryType;
     name : Text;
     content_type : Text;
     date_of_memory : ?Nat64;
-    metadata : ?MemoryMetadata; // default: from the fields above
-    access : ?MemoryAccess; // default: Private
+    /// Default: from the fields above.
+    metadata : ?MemoryMetadata;
+    /// Default: Private.
+    access : ?MemoryAccess;
   };
   public type MemoryInfoUpdate = { name : ?Text; content_type : ?Text; date_of_memory : ?Nat64 };
   public type MemoryUpdate = {
@@ -131,7 +135,8 @@ module {
     chunk_size : Nat32;
     total_chunks : Nat32;
     expires_at : Nat64;
-    missing_chunks : [Nat32]; // the first 1,000
+    /// The first 1,000.
+    missing_chunks : [Nat32];
   };
 
   public type StorageStatus = { #Web2Only; #ICPOnly; #Both; #Migrating; #Failed };
@@ -140,7 +145,8 @@ module {
     position : Nat32;
     gallery_caption : ?Text;
     is_featured : Bool;
-    gallery_metadata : Text; // JSON
+    /// JSON.
+    gallery_metadata : Text;
   };
   public type Gallery = {
     id : Text;
@@ -204,7 +210,8 @@ module {
 
   /// `after`: the last id of the page before; `limit`: default 100, at most 1,000.
   public type PageRequest = { after : ?Text; limit : ?Nat32 };
-  /// For people who may not write the capsule: only what they may read, on pages that may be short, and `total` is the page's.
+  /// For people who may not write the capsule: only what they may read, on pages that may be short, and `total` is the
+  /// page's.
   public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
 
   public type CapsuleError = {
@@ -221,19 +228,20 @@ module {
     #Moved : { personal_canister : Principal };
   };
 
-  // ---- Manifests: what verification compares ---------------------------------------------------------------------------
-  /// record_checksum  = SHA-256 of the item's value in Candid: what follows the type table when the record (MemoryRecord,
-  ///                    CapsuleRecord, Gallery, Connection, ConnectionGroup) is encoded; unlike the table it has one form
-  /// content_checksum = SHA-256 of the concatenated SHA-256 checksums of the chunks (memories with bytes here; else null)
-  /// entry hash       = SHA-256 of: kind (1 byte: 0 Capsule, 1 Memory, 2 Gallery, 3 Connection, 4 ConnectionGroup),
-  ///                    length of id (4 bytes, big-endian), id (UTF-8), record_checksum, content_checksum (or 32 zero bytes),
-  ///                    size (8 bytes BE), chunk_size (4 bytes BE), total_chunks (4 bytes BE)
-  /// manifest_hash    = SHA-256 of: the scheme (UTF-8), then every entry hash, entries ordered by kind, then id (by code points)
+  // ---- Manifests: what verification compares ----
+  /// record_checksum  = SHA-256 of the item's value in Candid: what follows the type table when the record
+  /// (MemoryRecord, CapsuleRecord, Gallery, Connection, ConnectionGroup) is encoded; unlike the table it has one form
+  /// content_checksum = SHA-256 of the concatenated SHA-256 checksums of the chunks (memories with bytes here; else
+  /// null) entry hash       = SHA-256 of: kind (1 byte: 0 Capsule, 1 Memory, 2 Gallery, 3 Connection, 4
+  /// ConnectionGroup), length of id (4 bytes, big-endian), id (UTF-8), record_checksum, content_checksum (or 32 zero
+  /// bytes), size (8 bytes BE), chunk_size (4 bytes BE), total_chunks (4 bytes BE) manifest_hash    = SHA-256 of: the
+  /// scheme (UTF-8), then every entry hash, entries ordered by kind, then id (by code points)
   public type ItemKind = { #Capsule; #Memory; #Gallery; #Connection; #ConnectionGroup };
   public type ItemRef = { kind : ItemKind; id : Text };
   public type ManifestEntry = {
     kind : ItemKind;
-    id : Text; // of a connection: "principal:<text>" or "opaque:<text>"
+    /// Of a connection: "principal:<text>" or "opaque:<text>".
+    id : Text;
     record_checksum : Blob;
     content_checksum : ?Blob;
     size : Nat64;
@@ -241,9 +249,11 @@ module {
     total_chunks : Nat32;
   };
   public type CapsuleManifest = {
-    scheme : Text; // "canister-factory-manifest-1"
+    /// "canister-factory-manifest-1".
+    scheme : Text;
     capsule_id : Text;
-    origin : Principal; // the canister that computed it
+    /// The canister that computed it.
+    origin : Principal;
     api_version : Text;
     revision : Nat64;
     taken_at : Nat64;
@@ -251,7 +261,8 @@ module {
     galleries : Nat64;
     connections : Nat64;
     connection_groups : Nat64;
-    content_size : Nat64; // bytes
+    /// Bytes.
+    content_size : Nat64;
     manifest_hash : Blob;
   };
   public type MemoryManifest = {

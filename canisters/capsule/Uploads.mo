@@ -23,6 +23,7 @@ module {
 
   func expiresAt(upload : Store.Upload) : Nat64 = upload.last_activity_at + Limits.uploadTimeout;
 
+  /// What the caller sees of a session.
   public func view(upload : Store.Upload) : Types.UploadSession {
     let missing = List.empty<Nat32>();
     label search for (index in upload.chunks.keys()) {
@@ -39,6 +40,7 @@ module {
     };
   };
 
+  /// A session for one memory. Refuses what could never be committed, and a caller with eight sessions in progress.
   public func begin(
     store : Store.Store,
     capsule : Store.Capsule,
@@ -153,7 +155,8 @@ module {
     if (bytes.size() != expected) {
       return #Err(#InvalidArgument {
         field = "bytes";
-        reason = "chunk " # debug_show index # " has " # debug_show (bytes.size()) # " bytes instead of " # debug_show expected;
+        reason = "chunk " # Nat32.toText(index) # " has " # Nat.toText(bytes.size()) # " bytes instead of "
+        # Nat.toText(expected);
       });
     };
     let position = Nat32.toNat(index);
@@ -200,5 +203,6 @@ module {
     #Ok(upload.memory_id);
   };
 
+  /// Frees the session and its chunks.
   public func abort(store : Store.Store, upload : Store.Upload) { free(store, upload) };
 };

@@ -24,6 +24,7 @@ module {
     user;
   };
 
+  /// Notes that the caller is bound to a web account; registers them if need be.
   public func markBound(store : Store.Store, caller : Principal, now : Nat64) {
     let user = register(store, caller, now);
     store.users.add(caller, { user with bound = true });

@@ -61,6 +61,7 @@ module {
 
     // ---- Steps ----
 
+    /// Begins a session, or goes on with the one in progress.
     public func begin(caller : Principal, now : Nat64) : Result<Types.ImportSession> {
       switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
       if (state.final != null) return #Err isFinal;
@@ -69,6 +70,7 @@ module {
       #Ok session;
     };
 
+    /// All of the chunks, or none.
     public func putChunks(
       caller : Principal,
       session : Nat64,
@@ -78,6 +80,7 @@ module {
       importing(caller, session, now, func() = ImportContents.putChunks(state, chunks));
     };
 
+    /// All of the items, or none.
     public func putItems(
       caller : Principal,
       session : Nat64,
@@ -87,6 +90,7 @@ module {
       importing(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
     };
 
+    /// All of the memories, or none.
     public func commit(
       caller : Principal,
       session : Nat64,
@@ -96,6 +100,7 @@ module {
       importing(caller, session, now, func() = ImportContents.commit(store, state, manifests));
     };
 
+    /// Refuses the capsule's own record.
     public func removeItems(
       caller : Principal,
       session : Nat64,
@@ -127,7 +132,8 @@ module {
       switch (state.pending.minEntry()) {
         case (?(id, _)) return #Err(#InvalidArgument {
           field = "session";
-          reason = debug_show (state.pending.size()) # " memories are not committed, " # id # " first; commit or remove them";
+          reason = Nat.toText(state.pending.size()) # " memories are not committed, " # id
+          # " first; commit or remove them";
         });
         case null {};
       };
@@ -150,6 +156,7 @@ module {
 
     // ---- Looking ----
 
+    /// The session, and a page of the memories that aren't committed yet.
     public func status(caller : Principal, request : Capsule.PageRequest, now : Nat64) : Result<Types.ImportStatus> {
       switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
       let wanted = Pages.size(request.limit);
@@ -171,6 +178,7 @@ module {
       #Ok { session = ImportState.view(state, now); pending = page.toArray(); next };
     };
 
+    /// A page of the manifest of what is there so far.
     public func entries(
       caller : Principal,
       after : ?Capsule.ItemRef,

@@ -72,6 +72,7 @@ module {
     } else null;
   };
 
+  /// Stores chunks. The same again is a success; other bytes at the same place are refused.
   public func putChunks(state : State, chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
     let fresh = Map.empty<Text, Types.MemoryChunk>();
     var total = ImportState.storedBytes(state);
@@ -123,7 +124,8 @@ module {
     let wanted : ?Nat = if (size == 0) null else ?((total_size.toNat() + size - 1) / size);
     if (wanted != ?count) return Validate.invalid(
       "total_size",
-      debug_show total_size # " bytes don't make " # debug_show total_chunks # " chunks of " # debug_show chunk_size,
+      Nat64.toText(total_size) # " bytes don't make " # Nat32.toText(total_chunks) # " chunks of "
+      # Nat32.toText(chunk_size),
     );
     switch (pending.chunks.maxEntry()) {
       case (?(last, _)) if (last >= total_chunks) Validate.invalid(

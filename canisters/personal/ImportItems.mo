@@ -79,8 +79,8 @@ module {
     Store.insert(store, capsule);
   };
 
-  /// A record whose content is committed already, or that has none, is committed at once; otherwise the memory is pending
-  /// until `commit`. Chunks of another content are of no use any more.
+  /// A record whose content is committed already, or that has none, is committed at once; otherwise the memory is
+  /// pending until `commit`. Chunks of another content are of no use any more.
   func putMemory(store : Store.Store, state : State, sealed : ImportState.PendingRecord) {
     let { record; seal } = sealed;
     let content = keptContent(state, record);

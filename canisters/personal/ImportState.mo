@@ -41,6 +41,7 @@ module {
     session_timeout_ns = 3_600_000_000_000;
   };
 
+  /// No session, and a capsule without a record.
   public func empty(owner : Principal, limits : ?Types.ImportLimits) : State = {
     limits = switch limits { case (?given) given; case null defaultLimits };
     capsule = Store.newCapsule("", #Principal owner, 0);
@@ -50,6 +51,7 @@ module {
     var final = null;
   };
 
+  /// Whether the capsule's own record has come.
   public func hasCapsule(state : State) : Bool = state.capsule.id != "";
 
   /// Bytes of contents that are stored, committed or not.
@@ -61,11 +63,13 @@ module {
     if (state.final != null) #Completed else if (now >= expiresAt(state, session)) #Expired else #Active;
   };
 
+  /// Null before the first session.
   public func currentState(state : State, now : Nat64) : ?Types.ImportState = switch (state.session) {
     case (?session) ?stateOf(state, session, now);
     case null null;
   };
 
+  /// What callers see of the session.
   public func view(state : State, now : Nat64) : ?Types.ImportSession = switch (state.session) {
     case null null;
     case (?session) ?{
@@ -108,6 +112,7 @@ module {
 
   // ---- Pending memories ----
 
+  /// The memory's place among the pending ones, made if need be.
   public func pendingFor(state : State, memoryId : Text) : Pending = switch (state.pending.get(memoryId)) {
     case (?known) known;
     case null {
@@ -117,11 +122,13 @@ module {
     };
   };
 
+  /// Frees the chunks; the record stays.
   public func dropChunks(state : State, pending : Pending) {
     for (chunk in pending.chunks.values()) state.staged_bytes -= Nat64.fromNat(chunk.bytes.size());
     pending.chunks.clear();
   };
 
+  /// Frees all that is pending of the memory.
   public func dropPending(state : State, memoryId : Text) {
     switch (state.pending.take(memoryId)) {
       case (?pending) dropChunks(state, pending);

@@ -24,6 +24,7 @@ module {
     #delete_connection_group : Any; #store_gallery_forever : Any; #update_gallery : Any; #delete_gallery : Any;
   };
 
+  /// Whether the message may enter the canister; calls of canisters aren't asked.
   public func accepts(caller : Principal, message : Message) : Bool = switch message {
     case (
       #begin_import _ or #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or

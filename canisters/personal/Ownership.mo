@@ -11,6 +11,7 @@ import ImportState "ImportState";
 module {
   type Refusal = ?Capsule.CapsuleError;
 
+  /// Refuses users who aren't the owner's people, further capsules, and writes before the import is final.
   public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : Guard.Host {
     func unfinished() : Refusal {
       if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;

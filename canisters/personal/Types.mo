@@ -4,15 +4,19 @@ import Capsule "../capsule/Types";
 module {
   type CapsuleManifest = Capsule.CapsuleManifest;
 
-  // ---- Import ----------------------------------------------------------------------------------------------------------
+  // ---- Import ----
   public type ImportLimits = {
-    max_chunk_bytes : Nat64; // default 2,000,000
-    max_import_bytes : Nat64; // default 100,000,000
-    session_timeout_ns : Nat64; // without activity; default 3,600 s
+    /// Default 2,000,000.
+    max_chunk_bytes : Nat64;
+    /// Default 100,000,000.
+    max_import_bytes : Nat64;
+    /// Without activity; default 3,600 s.
+    session_timeout_ns : Nat64;
   };
   public type PersonalInit = {
     owner : Principal;
-    backend : Principal; // where the capsule comes from; may read the manifest
+    /// Where the capsule comes from; may read the manifest.
+    backend : Principal;
     name : ?Text;
     limits : ?ImportLimits;
   };
@@ -23,7 +27,8 @@ module {
     started_at : Nat64;
     last_activity_at : Nat64;
     expires_at : Nat64;
-    bytes_received : Nat64; // bytes stored by the import so far
+    /// Bytes stored by the import so far.
+    bytes_received : Nat64;
     memories_committed : Nat64;
     limits : ImportLimits;
   };

@@ -1,5 +1,5 @@
-/// Runs the unit tests of the Motoko modules, one in a call, so that each has a heap of its own. `scripts/test` compiles
-/// this actor, finds the tests' names in the sources and calls `run` for each.
+/// Runs the unit tests of the Motoko modules, one in a call, so that each has a heap of its own. `scripts/test`
+/// compiles this actor, finds the names of the tests in the sources and calls `run` for each.
 import Array "mo:core/Array";
 import Runtime "mo:core/Runtime";
 import Text "mo:core/Text";

@@ -35,7 +35,7 @@ IN_PYTHON = {
 """Where each concern is, below the orchestrator: modules, and what they offer that does the job."""
 
 IN_MOTOKO = {
-    "types": {"backend/BackendTypes": ["DetailedCreationStatus"], "capsule/Types": ["CapsuleManifest"]},
+    "types": {"backend/Types": ["DetailedCreationStatus"], "capsule/Types": ["CapsuleManifest"]},
     "registry": {"backend/Registry": ["add", "setStatus"], "backend/Creations": ["move"]},
     "cycles": {"backend/Reserve": ["preflight", "debit", "settle"], "backend/Alerts": ["watchReserve"]},
     "auth": {"backend/Roles": ["requireOperator", "requireAdmin"], "capsule/Access": ["mayWrite"]},

@@ -1,4 +1,3 @@
-import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import { type Test; same; test } "../Test";
 import BoundedLog "../../backend/BoundedLog";
@@ -51,12 +50,6 @@ module {
       same(page(filled 4, ?1, ?2), "{items = []; next = null}");
       same(page(filled 4, ?0, ?2), "{items = []; next = null}");
       same(page(filled 0, null, null), "{items = []; next = null}");
-    }),
-    test("a page has 1 to 1,000 entries, 100 if the caller doesn't say", func() {
-      assert BoundedLog.pageLimit(null) == 100;
-      assert BoundedLog.pageLimit(?0) == 1;
-      assert BoundedLog.pageLimit(?1_000) == 1_000;
-      assert BoundedLog.pageLimit(?Nat32.maxValue) == 1_000;
     }),
   ];
 };

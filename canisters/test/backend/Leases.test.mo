@@ -2,20 +2,20 @@ import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import { type Test; same; test } "../Test";
-import BackendTypes "../../backend/BackendTypes";
+import Types "../../backend/Types";
 import Leases "../../backend/Leases";
 
 module {
   func operator() : Principal = Principal.fromBlob("operator");
   func other() : Principal = Principal.fromBlob("other operator");
-  func request() : BackendTypes.ClaimRequest = { owner = Principal.fromBlob("owner"); worker = "worker-1"; duration_ns = null };
+  func request() : Types.ClaimRequest = { owner = Principal.fromBlob("owner"); worker = "worker-1"; duration_ns = null };
 
   func claimed(
     current : ?Leases.Lease,
     holder : Principal,
-    asked : BackendTypes.ClaimRequest,
+    asked : Types.ClaimRequest,
     now : Nat64,
-  ) : BackendTypes.Result<Leases.Lease> = Leases.claim({ var next = 7 }, current, holder, asked, now);
+  ) : Types.Result<Leases.Lease> = Leases.claim({ var next = 7 }, current, holder, asked, now);
 
   /// A lease of the operator from 1,000 on, for 100 ns.
   func lease() : Leases.Lease = switch (claimed(null, operator(), { request() with duration_ns = ?100 }, 1_000)) {
@@ -23,7 +23,7 @@ module {
     case (#Err _) loop { assert false };
   };
 
-  func kind<T>(result : BackendTypes.Result<T>) : Text = switch result {
+  func kind<T>(result : Types.Result<T>) : Text = switch result {
     case (#Ok _) "Ok";
     case (#Err error) debug_show (error.kind, error.retry_helps);
   };

@@ -1,10 +1,9 @@
-/// The Candid types that only the backend has: creations, operators, reserve, alerts. The types that both canisters share
-/// are in `capsule/Types`; the rules that go with these types are in the module of each concern.
-
-import Types "../capsule/Types";
+/// The Candid types that only the backend has: creations, operators, reserve, alerts. The types that both canisters
+/// share are in `capsule/Types`; the rules that go with these types are in the module of each concern.
+import Capsule "../capsule/Types";
 
 module {
-  // ---- Creation ------------------------------------------------------------------------------------------------------
+  // ---- Creation ----
   public type CreatePersonalCanisterConfig = { name : ?Text; subnet_id : ?Principal };
   public type PersonalCanisterCreationResponse = { success : Bool; canister_id : ?Principal; message : Text };
   public type CreationStatus = {
@@ -61,7 +60,7 @@ module {
     error : ?CreationError;
     progress : CreationProgress;
     progress_message : Text;
-    source_manifest : ?Types.CapsuleManifest;
+    source_manifest : ?Capsule.CapsuleManifest;
     verified : Bool;
     locked_until : ?Nat64;
   };
@@ -83,7 +82,7 @@ module {
   };
   public type RegistryPage = { items : [PersonalCanisterRecord]; next : ?Principal; total : Nat64 };
 
-  // ---- Operators -----------------------------------------------------------------------------------------------------
+  // ---- Operators ----
   public type ClaimRequest = { owner : Principal; worker : Text; duration_ns : ?Nat64 };
   public type CreationLease = { lease : Nat64; expires_at : Nat64; creation : DetailedCreationStatus };
   public type OpenRequest = {
@@ -99,14 +98,14 @@ module {
   public type ProvisionResult = { canister_id : Principal; cycles : Nat; is_new : Bool };
   public type VerificationReport = {
     matches : Bool;
-    source : Types.CapsuleManifest;
-    target : Types.CapsuleManifest;
+    source : Capsule.CapsuleManifest;
+    target : Capsule.CapsuleManifest;
     differences : [Text];
   };
   public type Release = { module_hash : Blob; api_version : Text; registered_at : Nat64; note : Text };
   public type NewRelease = { module_hash : Blob; api_version : Text; note : Text };
 
-  // ---- Reserve -------------------------------------------------------------------------------------------------------
+  // ---- Reserve ----
   public type ReserveSettings = {
     threshold : Nat;
     operating_minimum : Nat;
@@ -142,7 +141,7 @@ module {
   public type ConsumptionPage = { items : [ConsumptionEntry]; next : ?Nat64 };
   public type NumberedPageRequest = { after : ?Nat64; limit : ?Nat32 };
 
-  // ---- Alerts --------------------------------------------------------------------------------------------------------
+  // ---- Alerts ----
   public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed };
   public type Notification = {
     id : Nat64;

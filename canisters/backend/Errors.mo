@@ -1,31 +1,31 @@
-/// Builds the one typed error that every creation endpoint answers with. Which error applies is decided by the module that
-/// calls; here is only its shape.
-
+/// Builds the one typed error that every creation endpoint answers with. Which error applies is decided by the module
+/// that calls; here is only its shape.
 import Nat "mo:core/Nat";
 import Principal "mo:core/Principal";
-
-import T "BackendTypes";
+import Types "Types";
 
 module {
-  public func make(kind : T.CreationErrorKind, message : Text, retryHelps : Bool) : T.CreationError {
+  /// An error without stage, canister and amounts.
+  public func make(kind : Types.CreationErrorKind, message : Text, retryHelps : Bool) : Types.CreationError {
     { kind; message; stage = null; canister_id = null; needed = null; available = null; retry_helps = retryHelps };
   };
 
-  public func unauthorized(caller : Principal, role : Text) : T.CreationError {
-    if (Principal.isAnonymous(caller)) {
+  /// `role` is what the caller would have to be, with its article.
+  public func unauthorized(caller : Principal, role : Text) : Types.CreationError {
+    if (caller.isAnonymous()) {
       return make(#Unauthorized, "The anonymous principal cannot call this; sign in as " # role # ".", false);
     };
-    make(#Unauthorized, Principal.toText(caller) # " is not " # role # ".", false);
+    make(#Unauthorized, caller.toText() # " is not " # role # ".", false);
   };
 
   /// The request itself is wrong; the same request again is refused again.
-  public func invalid(message : Text) : T.CreationError { make(#InvalidRequest, message, false) };
+  public func invalid(message : Text) : Types.CreationError = make(#InvalidRequest, message, false);
 
   /// Someone else is at it, or it's too much at once; the same request may succeed later.
-  public func busy(message : Text) : T.CreationError { make(#Busy, message, true) };
+  public func busy(message : Text) : Types.CreationError = make(#Busy, message, true);
 
   /// `needed` and `available` in cycles.
-  public func reserveInsufficient(needed : Nat, available : Nat) : T.CreationError {
+  public func reserveInsufficient(needed : Nat, available : Nat) : Types.CreationError {
     {
       make(
         #ReserveInsufficient,
@@ -38,7 +38,8 @@ module {
     };
   };
 
-  public func statusText(status : T.CreationStatus) : Text {
+  /// The status as the contract names it.
+  public func statusText(status : Types.CreationStatus) : Text {
     switch status {
       case (#NotStarted) "NotStarted";
       case (#Exporting) "Exporting";
