@@ -6,8 +6,8 @@ from typing import Any
 
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import RejectedError
-from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.identity import Identity
 
 ID = Principal(bytes(8) + b"\x01\x01")

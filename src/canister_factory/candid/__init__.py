@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         is_subtype as is_subtype,
         types_equal as types_equal,
     )
-    from canister_factory.candid.text import Args as Args, format_args as format_args, parse_args as parse_args
+    from canister_factory.candid.text import Args as Args, parse_args as parse_args
+    from canister_factory.candid.text_form import format_args as format_args
     from canister_factory.candid.values import Case as Case, FuncRef as FuncRef, Some as Some
 
 _HOMES = {
@@ -45,7 +46,8 @@ _HOMES = {
     "candid.json_form": "to_json",
     "candid.principal": "Principal",
     "candid.subtyping": "explain_mismatch is_subtype types_equal",
-    "candid.text": "Args format_args parse_args",
+    "candid.text": "Args parse_args",
+    "candid.text_form": "format_args",
     "candid.types": "",
     "candid.values": "Case FuncRef Some",
 }

@@ -1,7 +1,7 @@
 """Python classes bound to Candid types: pydantic models for records and variants, enums, annotated numbers.
 
 Owns: the base classes and annotations to declare models with, and the models' JSON. Does not own: converting values
-(`_converters`), bytes.
+(`conversion`), bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_s
 from pydantic_core import core_schema
 
 from canister_factory.candid import types as t
-from canister_factory.candid._converters import candid_type, case_content, field_label, from_candid, to_candid
+from canister_factory.candid.conversion import candid_type, case_content, field_label, from_candid, to_candid
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.subtyping import types_equal
 

@@ -1,7 +1,7 @@
 """Candid messages to Python values at expected types (Candid specification, "Deserialisation" and "Coercion").
 
 Owns: the public functions and the cache of compiled decoders. Does not own: how one value is read
-(`_decoders`) or the type table (`type_table`).
+(`coercion`) or the type table (`type_table`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from canister_factory.candid._decoders import Compiler, Decoder
-from canister_factory.candid._skippers import DecodeLimits, Reader
+from canister_factory.candid.coercion import Compiler, Decoder
 from canister_factory.candid.errors import DecodeError, LimitExceededError
+from canister_factory.candid.reader import DecodeLimits, Reader
 from canister_factory.candid.type_table import decode_header
 from canister_factory.candid.types import Type, describe, is_nullable
 

@@ -14,6 +14,8 @@ import ic.principal
 
 from canister_factory.candid import leb128
 from canister_factory.candid.errors import EncodeError, PrincipalError
+from canister_factory.candid.fixed_numbers import STRUCT_CODES, integer_range
+from canister_factory.candid.labels import label_text
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.types import (
@@ -22,15 +24,7 @@ from canister_factory.candid.types import (
     FLOAT32,
     FLOAT64,
     INT,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
     NAT,
-    NAT8,
-    NAT16,
-    NAT32,
-    NAT64,
     NULL,
     PRINCIPAL,
     RESERVED,
@@ -45,24 +39,12 @@ from canister_factory.candid.types import (
     describe,
     is_blob,
     is_nullable,
-    label_text,
     resolve,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
 
 # Appends the parts of one encoded value. A blob is appended as it is, so that it's copied once, by the final join.
 _Encoder = Callable[[Any, Callable[[Any], None]], None]
-
-_INTEGERS: dict[Type, tuple[str, int, int]] = {
-    NAT8: ("<B", 0, 2**8 - 1),
-    NAT16: ("<H", 0, 2**16 - 1),
-    NAT32: ("<I", 0, 2**32 - 1),
-    NAT64: ("<Q", 0, 2**64 - 1),
-    INT8: ("<b", -(2**7), 2**7 - 1),
-    INT16: ("<h", -(2**15), 2**15 - 1),
-    INT32: ("<i", -(2**31), 2**31 - 1),
-    INT64: ("<q", -(2**63), 2**63 - 1),
-}
 
 
 def encode(types: Sequence[Type], values: Iterable[Any]) -> bytes:
@@ -138,8 +120,8 @@ def _build(t: Type, memo: dict[int, _Encoder]) -> _Encoder:
             return _principal_encoder("principal of a service")
         case Func():
             return _func
-    if t in _INTEGERS:
-        return _fixed_integer(t)
+    if bounds := integer_range(t):
+        return _fixed_integer(t, *bounds)
     primitive = _PRIMITIVES.get(t)
     if primitive is None:
         raise EncodeError(f"values of {describe(t)} cannot be encoded")
@@ -186,9 +168,8 @@ def _int(value: Any, put: Callable[[Any], None]) -> None:
     put(leb128.signed(value))
 
 
-def _fixed_integer(t: Type) -> _Encoder:
-    code, low, high = _INTEGERS[t]
-    pack = struct.Struct(code).pack
+def _fixed_integer(t: Type, low: int, high: int) -> _Encoder:
+    pack = struct.Struct("<" + STRUCT_CODES[t]).pack
     name = str(t)
 
     def encode_integer(value: Any, put: Callable[[Any], None]) -> None:

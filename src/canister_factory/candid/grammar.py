@@ -16,9 +16,9 @@ import lark
 from lark import Token, Tree
 
 from canister_factory.candid.errors import InvalidTypeError, ParseError
+from canister_factory.candid.labels import KEYWORDS, label_hash
 from canister_factory.candid.types import (
     BLOB,
-    KEYWORDS,
     NULL,
     PRIMITIVES,
     PRINCIPAL,
@@ -30,7 +30,6 @@ from canister_factory.candid.types import (
     Type,
     Variant,
     Vec,
-    label_hash,
 )
 
 Node = Tree[Token]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from canister_factory.candid.errors import EncodeError
-from canister_factory.candid.text import decimal
+from canister_factory.candid.text_form import decimal
 from canister_factory.candid.types import (
     FLOAT32,
     FLOAT64,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
+from canister_factory.candid.labels import label_text
 from canister_factory.candid.types import (
     EMPTY,
     INT,
@@ -25,7 +26,6 @@ from canister_factory.candid.types import (
     Vec,
     describe,
     is_nullable,
-    label_text,
     resolve,
 )
 

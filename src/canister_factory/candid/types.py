@@ -1,36 +1,17 @@
 """Candid types as immutable Python values.
 
-Owns: the types, field hashes, their textual form. Does not own: encoding, subtyping, or Python classes bound to types.
+Owns: the types, their textual form. Does not own: labels (`labels`), encoding, subtyping, models.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from canister_factory.candid.errors import InvalidTypeError
+from canister_factory.candid.labels import MAX_LABEL, label_hash, label_text
 
-KEYWORDS = frozenset(
-    (
-        *("blob", "bool", "composite_query", "empty", "false", "float32", "float64", "func", "import", "int", "int16"),
-        *("int32", "int64", "int8", "nat", "nat16", "nat32", "nat64", "nat8", "null", "oneway", "opt", "principal"),
-        *("query", "record", "reserved", "service", "text", "true", "type", "variant", "vec"),
-    )
-)
 MODES = ("query", "oneway", "composite_query")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_MAX_LABEL = 0xFFFF_FFFF
-
-
-@lru_cache(maxsize=8192)
-def label_hash(text: str) -> int:
-    """The 32-bit number that stands for a label on the wire (Candid specification, "Symbolic Field Ids")."""
-    number = 0
-    for byte in text.encode("utf-8"):
-        number = (number * 223 + byte) & _MAX_LABEL
-    return number
 
 
 class Type:
@@ -120,8 +101,8 @@ def _fields(kind: str, members: Members) -> tuple[Field, ...]:
     by_id: dict[int, Field] = {}
     for label, member in members.items():
         number = label_hash(label) if isinstance(label, str) else label
-        if not 0 <= number <= _MAX_LABEL:
-            raise InvalidTypeError(f"{kind} label {number} is outside 0..{_MAX_LABEL}")
+        if not 0 <= number <= MAX_LABEL:
+            raise InvalidTypeError(f"{kind} label {number} is outside 0..{MAX_LABEL}")
         if number in by_id:
             raise InvalidTypeError(
                 f"{kind} labels {by_id[number].label!r} and {label!r} have the same number {number}; rename one of them"
@@ -334,32 +315,6 @@ def children(t: Type) -> tuple[Type, ...]:
         case Service():
             return tuple(f for _, f in t.methods)
     return ()
-
-
-def quote(text: str) -> str:
-    """A Candid string literal."""
-    out = []
-    for ch in text:
-        if ch in '"\\':
-            out.append("\\" + ch)
-        elif ch == "\n":
-            out.append("\\n")
-        elif ch == "\r":
-            out.append("\\r")
-        elif ch == "\t":
-            out.append("\\t")
-        elif ch.isprintable():
-            out.append(ch)
-        else:
-            out.append(f"\\u{{{ord(ch):x}}}")
-    return '"' + "".join(out) + '"'
-
-
-def label_text(label: str | int) -> str:
-    """A label as it's written in Candid: bare where it's an identifier and no keyword, else quoted."""
-    if isinstance(label, int):
-        return str(label)
-    return label if _IDENTIFIER.match(label) and label not in KEYWORDS else quote(label)
 
 
 def describe(t: Type, max_nodes: int = 24) -> str:

@@ -20,7 +20,8 @@ from canister_factory.candid.errors import CandidError, DecodeError, ParseError,
 from canister_factory.candid.json_form import to_json
 from canister_factory.candid.naming import label_names, with_names
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.text import format_args, parse_args
+from canister_factory.candid.text import parse_args
+from canister_factory.candid.text_form import format_args
 from canister_factory.candid.types import PRINCIPAL as PRINCIPAL_TYPE
 from canister_factory.candid.types import TEXT, Func, Opt, Service, Type, resolve
 from canister_factory.cli import interface, output

@@ -17,7 +17,7 @@ from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.foreign_text import quoted
 
 _LEVELS = {

@@ -30,7 +30,7 @@ from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
-    from canister_factory.ic.facts import CanisterInfo
+    from canister_factory.ic.canister_info import CanisterInfo
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
 

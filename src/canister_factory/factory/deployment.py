@@ -23,7 +23,7 @@ from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import NewRelease
 from canister_factory.factory.errors import InstallError
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.facts import CanisterInfo
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import InstallMode, MemoryPersistence, UpgradeOptions
 

@@ -17,8 +17,8 @@ from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import RejectedError
-from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.certificate import Certificate
 from canister_factory.ic.errors import ProtocolError
-from canister_factory.ic.facts import FIRST_CANISTER_ID, CanisterInfo, NetworkStatus, topology_default
 from canister_factory.ic.ic_py import IcPyAgent, IcPyClient, run_in_own_loop
 from canister_factory.ic.network import Network
 from canister_factory.ic.network_clock import NetworkClock
+from canister_factory.ic.network_status import FIRST_CANISTER_ID, NetworkStatus, topology_default
 from canister_factory.ic.outcome import Call, outcome_of, wait
 from canister_factory.ic.requester import MAX_INGRESS_BYTES, CallerIdentity, Requester, Signed, answer_of, rejection_in
 from canister_factory.ic.trace import Hook, Span, log

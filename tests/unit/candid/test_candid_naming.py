@@ -8,9 +8,10 @@ from canister_factory.candid.decoding import decode, decode_untyped
 from canister_factory.candid.did import parse_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import InvalidTypeError
+from canister_factory.candid.labels import label_hash
 from canister_factory.candid.naming import label_names, with_names
-from canister_factory.candid.text import format_args
-from canister_factory.candid.types import NAT, TEXT, Opt, Record, Type, label_hash, tuple_type
+from canister_factory.candid.text_form import format_args
+from canister_factory.candid.types import NAT, TEXT, Opt, Record, Type, tuple_type
 from canister_factory.candid.values import Case
 
 DID = """

@@ -11,7 +11,8 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import EncodeError, ParseError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.subtyping import is_subtype
-from canister_factory.candid.text import format_args, parse_args
+from canister_factory.candid.text import parse_args
+from canister_factory.candid.text_form import format_args
 from canister_factory.candid.types import (
     BLOB,
     BOOL,

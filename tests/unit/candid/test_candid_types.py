@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.candid.errors import InvalidTypeError
+from canister_factory.candid.labels import label_hash
 from canister_factory.candid.types import (
     BLOB,
     EMPTY,
@@ -21,7 +22,6 @@ from canister_factory.candid.types import (
     Vec,
     describe,
     is_blob,
-    label_hash,
     resolve,
     tuple_type,
 )

@@ -10,8 +10,8 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.backend_check import NotABackendError, require_backend, why_no_backend
 from canister_factory.cli.errors import words_of
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import CertificateScopeError, ProtocolError
-from canister_factory.ic.facts import CanisterInfo
 
 ID = Principal(bytes(7) + b"\x05\x01\x01")
 

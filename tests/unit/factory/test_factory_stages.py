@@ -26,8 +26,8 @@ from canister_factory.factory.errors import InstallError, VerifyError
 from canister_factory.factory.events import Event, Provisioned, StageDone, StageStarted
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.stages import DEFAULT_LIMITS, Stages
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import CanisterNotFoundError
-from canister_factory.ic.facts import CanisterInfo
 from canister_factory.ic.identity import Identity
 from support.backend_script import OWNER, BackendScript, Clock, creation, refusal, run_on
 from support.personal_script import manifest_of

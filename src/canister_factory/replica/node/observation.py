@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from canister_factory.ic.cbor import loads_map
 from canister_factory.ic.errors import MalformedCborError
-from canister_factory.ic.facts import NetworkStatus
+from canister_factory.ic.network_status import NetworkStatus
 from canister_factory.replica.node import state_lock
 from canister_factory.replica.node.state_file import ReplicaRecord
 

@@ -1,6 +1,7 @@
 """Compiles decoders: one closure for each pair of a wire type and an expected type.
 
-Owns: reading values and coercing them (Candid specification, "Coercion"). Does not own: headers, limits' defaults.
+Owns: reading values and coercing them (Candid specification, "Coercion"). Does not own: headers, skipping (`skipping`),
+limits (`reader`).
 """
 
 from __future__ import annotations
@@ -10,34 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from canister_factory.candid import leb128
-from canister_factory.candid._skippers import (
-    FIXED_SIZES,
-    Reader,
-    SkipCompiler,
-    Skipper,
-    check_bools,
-    no_value,
-    read_case,
-    read_tag,
-)
 from canister_factory.candid.errors import DecodeError, MismatchError
+from canister_factory.candid.fixed_numbers import FIXED_SIZES, STRUCT_CODES
+from canister_factory.candid.labels import label_text
 from canister_factory.candid.principal import Principal
+from canister_factory.candid.reader import Reader, check_bools, no_value, read_case, read_tag
+from canister_factory.candid.skipping import SkipCompiler, Skipper
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import (
     BOOL,
     EMPTY,
-    FLOAT32,
-    FLOAT64,
     INT,
-    INT8,
-    INT16,
-    INT32,
-    INT64,
     NAT,
     NAT8,
-    NAT16,
-    NAT32,
-    NAT64,
     NULL,
     PRINCIPAL,
     RESERVED,
@@ -54,24 +40,11 @@ from canister_factory.candid.types import (
     describe,
     is_blob,
     is_nullable,
-    label_text,
     resolve,
 )
 from canister_factory.candid.values import Case, FuncRef, Some
 
 Decoder = Callable[[Reader], Any]
-_STRUCT_CODES: dict[Type, str] = {
-    NAT8: "B",
-    NAT16: "H",
-    NAT32: "I",
-    NAT64: "Q",
-    INT8: "b",
-    INT16: "h",
-    INT32: "i",
-    INT64: "q",
-    FLOAT32: "f",
-    FLOAT64: "d",
-}
 
 
 class Compiler:
@@ -195,7 +168,7 @@ class Compiler:
                 return Reader.blob
             if inner is BOOL:
                 return _bools
-            if inner in _STRUCT_CODES:
+            if inner in STRUCT_CODES:
                 return _numbers(inner)
         element = self._decoder(wire_inner, inner)
         weight = self._skips.weight(wire_inner)
@@ -297,7 +270,7 @@ def _mismatch(problem: str) -> Decoder:
 def _primitive(t: Type) -> Decoder:
     if t in FIXED_SIZES:
         size = FIXED_SIZES[t]
-        unpack = struct.Struct("<" + _STRUCT_CODES[t]).unpack_from
+        unpack = struct.Struct("<" + STRUCT_CODES[t]).unpack_from
 
         def decode_number(reader: Reader) -> Any:
             pos = reader.pos
@@ -313,7 +286,7 @@ def _primitive(t: Type) -> Decoder:
 
 
 def _numbers(t: Type) -> Decoder:
-    size, code = FIXED_SIZES[t], _STRUCT_CODES[t]
+    size, code = FIXED_SIZES[t], STRUCT_CODES[t]
 
     def decode_numbers(reader: Reader) -> list[Any]:
         count = reader.count(size)

@@ -1,6 +1,6 @@
-"""Small facts that networks tell about themselves and their canisters, read from their answers.
+"""What a network says about itself: its status, and where new canisters go.
 
-Owns the form of these answers. Does not own asking, or verifying certificates.
+Owns the form of these answers. Does not own asking. Nothing of it is certified.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canister_factory.candid.errors import CandidError
-from canister_factory.candid.principal import MAX_PRINCIPAL_BYTES, Principal
-from canister_factory.ic.certificate import Certificate, cbor_list
-from canister_factory.ic.errors import CanisterNotFoundError, MalformedCertificateError, ProtocolError
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.errors import ProtocolError
 
 # The first canister id of the first range of a network that isn't told otherwise: what single-subnet replicas without
 # a topology endpoint (dfx before PocketIC) have.
@@ -41,32 +40,6 @@ class NetworkStatus:
             key if isinstance(key, bytes) else None,
             reason if isinstance(reason, str) else None,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CanisterInfo:
-    """Certified facts about a canister; `module_hash` is the SHA-256 of its Wasm, `None` if it has none."""
-
-    controllers: tuple[Principal, ...]
-    module_hash: bytes | None
-
-    @staticmethod
-    def paths(canister_id: Principal) -> list[list[bytes]]:
-        """The paths of the state tree that `from_certificate` needs."""
-        return [[b"canister", canister_id.bytes, name] for name in (b"controllers", b"module_hash")]
-
-    @classmethod
-    def from_certificate(cls, certificate: Certificate, canister_id: Principal) -> CanisterInfo:
-        """Reads them. Raises `CanisterNotFoundError`, or `CertificateError` if the certificate doesn't tell."""
-        controllers, module_hash = map(certificate.value, cls.paths(canister_id))
-        if controllers is None:
-            error = CanisterNotFoundError(f"the canister {canister_id} does not exist, as its subnet certifies")
-            error.note_call(None, canister_id)
-            raise error
-        items = cbor_list(controllers, f"the controllers of {canister_id}")
-        if not all(type(item) is bytes and len(item) <= MAX_PRINCIPAL_BYTES for item in items):
-            raise MalformedCertificateError(f"the controllers of {canister_id} are not principals")
-        return cls(tuple(map(Principal, items)), module_hash)
 
 
 def topology_default(body: bytes) -> Principal:
