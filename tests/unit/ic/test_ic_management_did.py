@@ -59,21 +59,20 @@ def hidden_by_options(sub: Type, sup: Type, path: str = "") -> str | None:
         sub = resolve(sub.inner)
     while isinstance(sup, Opt):
         sup = resolve(sup.inner)
-    pairs: list[tuple[Type, Type, str]] = []
-    match sub, sup:
-        case Vec(), Vec():
-            pairs = [(sub.inner, sup.inner, f"{path}[]")]
-        case (Record(), Record()) | (Variant(), Variant()):
-            known = {field.id: field.type for field in sup.fields}
-            for field in sub.fields:
-                where = f"{path}.{label_text(field.label)}"
-                if field.id not in known:
-                    return f"{where} is unknown to {describe(sup)}"
-                pairs.append((field.type, known[field.id], where))
-        case _:
-            problem = explain_mismatch(sub, sup)
-            return f"{path}: {problem}" if problem else None
-    return next((problem for pair in pairs if (problem := hidden_by_options(*pair))), None)
+    if isinstance(sub, Vec) and isinstance(sup, Vec):
+        return hidden_by_options(sub.inner, sup.inner, f"{path}[]")
+    if not isinstance(sub, Record | Variant) or not isinstance(sup, Record | Variant) or type(sub) is not type(sup):
+        problem = explain_mismatch(sub, sup)
+        return f"{path}: {problem}" if problem else None
+    known = {field.id: field.type for field in sup.fields}
+    for field in sub.fields:
+        where = f"{path}.{label_text(field.label)}"
+        if field.id not in known:
+            return f"{where} is unknown to {describe(sup)}"
+        problem = hidden_by_options(field.type, known[field.id], where)
+        if problem is not None:
+            return problem
+    return None
 
 
 def agreed(sub: Type, sup: Type) -> None:
