@@ -77,8 +77,8 @@ class Compiler:
     def _decoder(self, wire: Type, expected: Type) -> Decoder:
         wire, expected = resolve(wire), resolve(expected)
         key = (id(wire), id(expected))
-        found = self._decoders.get(key)
-        if found is None:
+        decoder = self._decoders.get(key)
+        if decoder is None:
             target: list[Decoder] = []
 
             def again(reader: Reader) -> Any:
@@ -89,9 +89,9 @@ class Compiler:
 
             # Met again while it's being built: a recursive type. Each turn through it counts as one level.
             self._decoders[key] = again
-            found = self._decoders[key] = self._build(wire, expected)
-            target.append(found)
-        return found
+            decoder = self._decoders[key] = self._build(wire, expected)
+            target.append(decoder)
+        return decoder
 
     def _build(self, wire: Type, expected: Type) -> Decoder:
         if expected is RESERVED:

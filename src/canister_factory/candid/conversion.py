@@ -106,28 +106,28 @@ def from_candid(annotation: Any, value: Any) -> Any:
 
 def bound(annotation: Any) -> Bound:
     """The converters of an annotation, made once."""
-    found = _published.get(annotation)
-    if found is None:
+    known = _published.get(annotation)
+    if known is None:
         # Recursive classes are visible half-built to the thread that builds them only; all are published at once.
         with _building:
-            made: dict[Any, Bound] = {}
-            found = _bind(annotation, made)
-            _published.update(made)
-    return found
+            new: dict[Any, Bound] = {}
+            known = _bind(annotation, new)
+            _published.update(new)
+    return known
 
 
-def _bind(annotation: Any, made: dict[Any, Bound]) -> Bound:
-    found = _published.get(annotation) or made.get(annotation)
-    if found is None:
+def _bind(annotation: Any, new: dict[Any, Bound]) -> Bound:
+    known = _published.get(annotation) or new.get(annotation)
+    if known is None:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found = made[annotation] = Bound(Named(annotation.__name__))
-            _bind_model(annotation, found, made)
+            known = new[annotation] = Bound(Named(annotation.__name__))
+            _bind_model(annotation, known, new)
         else:
-            found = made[annotation] = _bind_annotation(annotation, made)
-    return found
+            known = new[annotation] = _bind_annotation(annotation, new)
+    return known
 
 
-def _bind_annotation(annotation: Any, made: dict[Any, Bound]) -> Bound:
+def _bind_annotation(annotation: Any, new: dict[Any, Bound]) -> Bound:
     if annotation in _PLAIN:
         return Bound(_PLAIN[annotation])
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -135,15 +135,15 @@ def _bind_annotation(annotation: Any, made: dict[Any, Bound]) -> Bound:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         stated = next((m for m in args[1:] if isinstance(m, Type)), None)
-        return Bound(stated) if stated is not None else _bind(args[0], made)
+        return Bound(stated) if stated is not None else _bind(args[0], new)
     if origin in (Union, python_types.UnionType) and len(args) == 2 and type(None) in args:
-        return _optional(_bind(args[0] if args[1] is type(None) else args[1], made))
+        return _optional(_bind(args[0] if args[1] is type(None) else args[1], new))
     if origin is list:
-        return _sequence(list, _bind(args[0], made))
+        return _sequence(list, _bind(args[0], new))
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        return _sequence(tuple, _bind(args[0], made))
+        return _sequence(tuple, _bind(args[0], new))
     if origin is tuple and args:
-        return _fixed_tuple([_bind(a, made) for a in args])
+        return _fixed_tuple([_bind(a, new) for a in args])
     raise InvalidTypeError(
         f"{annotation!r} has no Candid type; use the annotations of candid.binding, or Annotated[Any, <Candid type>]"
     )
@@ -219,12 +219,12 @@ def case_content(field: FieldInfo) -> Bound:
     return _bind_case(field, None)
 
 
-def _bind_case(field: FieldInfo, made: dict[Any, Bound] | None) -> Bound:
+def _bind_case(field: FieldInfo, new: dict[Any, Bound] | None) -> Bound:
     annotation = _annotation(field)
     if get_origin(annotation) in (Union, python_types.UnionType):
         left = tuple(a for a in get_args(annotation) if a is not type(None))
         annotation = left[0] if len(left) == 1 else Union[left]  # noqa: UP007 - built at run time
-    return bound(annotation) if made is None else _bind(annotation, made)
+    return bound(annotation) if new is None else _bind(annotation, new)
 
 
 def _annotation(field: FieldInfo) -> Any:
@@ -233,20 +233,20 @@ def _annotation(field: FieldInfo) -> Any:
     return field.annotation if stated is None else Annotated[field.annotation, stated]
 
 
-def _bind_model(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:
+def _bind_model(cls: type[BaseModel], result: Bound, new: dict[Any, Bound]) -> None:
     form = getattr(cls, "candid_form", None)
     if form is None:
         raise InvalidTypeError(f"{cls.__name__} has no Candid type: derive it from CandidModel or CandidVariant")
     if not cls.__pydantic_complete__:
         cls.model_rebuild()
     if form == "variant":
-        _bind_variant(cls, result, made)
+        _bind_variant(cls, result, new)
     else:
-        _bind_record(cls, result, made)
+        _bind_record(cls, result, new)
 
 
-def _bind_record(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:
-    fields = [(n, field_label(n, f), _bind(_annotation(f), made)) for n, f in cls.model_fields.items()]
+def _bind_record(cls: type[BaseModel], result: Bound, new: dict[Any, Bound]) -> None:
+    fields = [(n, field_label(n, f), _bind(_annotation(f), new)) for n, f in cls.model_fields.items()]
 
     def to_record(value: Any) -> Any:
         _check_class(cls, value)
@@ -268,9 +268,9 @@ def _bind_record(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) ->
     result.type.define(Record({label: content.type for _, label, content in fields}))
 
 
-def _bind_variant(cls: type[BaseModel], result: Bound, made: dict[Any, Bound]) -> None:
+def _bind_variant(cls: type[BaseModel], result: Bound, new: dict[Any, Bound]) -> None:
     names = {name: field_label(name, f) for name, f in cls.model_fields.items()}
-    contents = {field_label(name, f): _bind_case(f, made) for name, f in cls.model_fields.items()}
+    contents = {field_label(name, f): _bind_case(f, new) for name, f in cls.model_fields.items()}
 
     def to_variant(value: Any) -> Any:
         _check_class(cls, value)

@@ -328,13 +328,13 @@ def _variant(t: Variant, memo: dict[int, _Encoder]) -> _Encoder:
     def encode_variant(value: Any, put: Callable[[Any], None]) -> None:
         if not isinstance(value, Case):
             _wrong(f"Case (type {describe(t)})", value)
-        found = cases.get(value.tag)
-        if found is None:
+        case = cases.get(value.tag)
+        if case is None:
             known = ", ".join(label_text(f.label) for f in t.fields[:20])
             raise EncodeError(f"unknown case {value.tag!r}; the variant has {known or 'no cases'}")
-        put(found[0])
+        put(case[0])
         try:
-            found[1](value.value, put)
+            case[1](value.value, put)
         except EncodeError as error:
             error.within(f".{label_text(value.tag)}")
             raise

@@ -76,12 +76,12 @@ def _syntax_error(text: str, error: lark.UnexpectedInput, source: str) -> ParseE
         hinted = _mistaken_word(text, error, source)
         if hinted is not None:
             return hinted
-        found = str(error.token)
-        shown = found if len(found) <= 40 else found[:37] + "..."
+        token = str(error.token)
+        shown = token if len(token) <= 40 else token[:37] + "..."
         return ParseError(f"unexpected {shown!r}", error.line, error.column, source)
     if isinstance(error, lark.UnexpectedCharacters):
-        found = text[error.pos_in_stream or 0]
-        problem = "this string is not closed" if found == '"' else f"unexpected character {found!r}"
+        character = text[error.pos_in_stream or 0]
+        problem = "this string is not closed" if character == '"' else f"unexpected character {character!r}"
         return ParseError(problem, error.line, error.column, source)
     line = text.count("\n") + 1
     return ParseError("the text ends too early", line, len(text) - text.rfind("\n"), source)

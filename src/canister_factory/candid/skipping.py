@@ -65,8 +65,8 @@ class SkipCompiler:
     def skipper(self, t: Type) -> Skipper:
         """A function that moves the reader behind a value of the wire type `t`, or raises DecodeError."""
         t = resolve(t)
-        found = self._skippers.get(id(t))
-        if found is None:
+        skipper = self._skippers.get(id(t))
+        if skipper is None:
             target: list[Skipper] = []
 
             def again(reader: Reader) -> None:
@@ -75,9 +75,9 @@ class SkipCompiler:
                 reader.depth += 1
 
             self._skippers[id(t)] = again
-            found = self._skippers[id(t)] = self._build(t)
-            target.append(found)
-        return found
+            skipper = self._skippers[id(t)] = self._build(t)
+            target.append(skipper)
+        return skipper
 
     def _build(self, t: Type) -> Skipper:
         if t in FIXED_SIZES:

@@ -63,10 +63,10 @@ def _walk(a: Type, b: Type, step: Callable[[Type, Type, str], list[_Claim] | str
         if left is right or key in assumed:
             continue
         assumed.add(key)
-        found = step(left, right, path)
-        if isinstance(found, str):
-            return f"{path.lstrip('.')}: {found}" if path else found
-        claims += found
+        step_result = step(left, right, path)
+        if isinstance(step_result, str):
+            return f"{path.lstrip('.')}: {step_result}" if path else step_result
+        claims += step_result
     return None
 
 

@@ -51,7 +51,7 @@ class Type:
         return describe(self, 20_000)
 
     def __repr__(self) -> str:
-        return f"<candid {describe(self, 60)}>"
+        return f"{type(self).__name__}({describe(self, 60)})"
 
 
 class Primitive(Type):
@@ -185,10 +185,10 @@ class Service(Type):
             KeyError: no such method.
             InvalidTypeError: the method's type is not a function.
         """
-        found = resolve(dict(self.methods)[name])
-        if not isinstance(found, Func):
-            raise InvalidTypeError(f"method {name!r} has type {describe(found)}, expected a function")
-        return found
+        method = resolve(dict(self.methods)[name])
+        if not isinstance(method, Func):
+            raise InvalidTypeError(f"method {name!r} has type {describe(method)}, expected a function")
+        return method
 
 
 class Named(Type):

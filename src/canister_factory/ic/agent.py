@@ -141,8 +141,11 @@ class Agent(IcPyAgent):
     ) -> bytes:
         """Calls a query method on one node and returns its reply (Candid bytes), whose signature was checked.
 
-        Raises `RejectedError` (never certified), `QuerySignatureError`, `CertificateError` (while fetching node keys),
-        `NetworkUnreachableError`, `TransportError`, `ProtocolError`, `IngressTooLargeError`.
+        Raises:
+            RejectedError: it was rejected; never certified.
+            QuerySignatureError: the answer isn't signed by a node of the subnet.
+            CertificateError: the node keys can't be trusted.
+            IngressTooLargeError, NetworkUnreachableError, TransportError, ProtocolError: there is no answer.
         """
         effective = _effective_id(canister_id, effective_canister_id)
         fields = _call_fields(canister_id, method, arg)
@@ -160,7 +163,11 @@ class Agent(IcPyAgent):
     ) -> bytes:
         """Polls for the outcome of a call sent before, by the same identity, until its expiry (default: in 5 minutes).
 
-        Returns the certified reply. Raises `RejectedError` or `OutcomeUnknownError`.
+        Returns the certified reply.
+
+        Raises:
+            RejectedError: the call was rejected.
+            OutcomeUnknownError: no certified outcome came until its expiry.
         """
         expiry_ns = expiry_ns if expiry_ns is not None else self.clock() + 300 * 10**9
         effective = as_principal(effective_canister_id)
@@ -174,7 +181,10 @@ class Agent(IcPyAgent):
     async def read_state(self, effective_canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Certificate:
         """Reads paths of the state tree, at the subnet of a canister; verified.
 
-        Raises `CertificateError`, `ProtocolError` (such as for a path that may not be read), `TransportError`.
+        Raises:
+            CertificateError: the answer can't be trusted.
+            ProtocolError: the request was refused, such as for a path that may not be read.
+            TransportError: there is no answer.
         """
         return (await self._read_canister(effective_canister_id, paths))[1]
 
@@ -196,7 +206,11 @@ class Agent(IcPyAgent):
             return await self._requester.read_state("canister", effective, paths, span)
 
     async def canister_info(self, canister_id: PrincipalLike) -> CanisterInfo:
-        """Controllers and module hash of a canister, certified. Raises `CanisterNotFoundError` if it doesn't exist."""
+        """Controllers and module hash of a canister, certified.
+
+        Raises:
+            CanisterNotFoundError: it doesn't exist.
+        """
         canister = as_principal(canister_id)
         certificate = await self.read_state(canister, CanisterInfo.paths(canister))
         return CanisterInfo.from_certificate(certificate, canister)
@@ -204,7 +218,8 @@ class Agent(IcPyAgent):
     async def metadata(self, canister_id: PrincipalLike, name: str) -> bytes | None:
         """A metadata section of a canister's Wasm such as `candid:service`, certified; `None` if it has none such.
 
-        Raises `ProtocolError` for a private section of a canister that the identity doesn't control.
+        Raises:
+            ProtocolError: a private section of a canister that the identity doesn't control.
         """
         canister = as_principal(canister_id)
         path = (b"canister", canister.bytes, b"metadata", name.encode())

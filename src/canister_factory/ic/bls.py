@@ -43,14 +43,20 @@ def _load_key(der: bytes) -> Any:
 
 
 def check_key(der: bytes) -> None:
-    """Raises `MalformedCertificateError` unless `der` is a valid public key in DER form (133 bytes)."""
+    """Checks that `der` is a valid public key in DER form (133 bytes).
+
+    Raises:
+        MalformedCertificateError: it isn't.
+    """
     _load_key(bytes(der))
 
 
 def verify_bls(der_key: bytes, message: bytes, signature: bytes) -> None:
     """Checks a signature (48 bytes, compressed), about 1 ms.
 
-    Raises `MalformedCertificateError` for a bad key and `CertificateSignatureError` for a bad signature.
+    Raises:
+        MalformedCertificateError: a bad key.
+        CertificateSignatureError: a bad signature.
     """
     key = _load_key(bytes(der_key))
     try:

@@ -26,7 +26,12 @@ class CanisterInfo:
 
     @classmethod
     def from_certificate(cls, certificate: Certificate, canister_id: Principal) -> CanisterInfo:
-        """Reads them. Raises `CanisterNotFoundError`, or `CertificateError` if the certificate doesn't tell."""
+        """Reads them.
+
+        Raises:
+            CanisterNotFoundError: it doesn't exist.
+            CertificateError: the certificate doesn't tell.
+        """
         controllers, module_hash = map(certificate.value, cls.paths(canister_id))
         if controllers is None:
             error = CanisterNotFoundError(f"the canister {canister_id} does not exist, as its subnet certifies")

@@ -34,7 +34,10 @@ def head(major: int, value: int) -> bytes:
 def dumps(value: Any) -> bytes:
     """Encodes `value` (dict, list, tuple, str, bytes, int below 2**64, bool, None) behind the self-describe tag.
 
-    Parts are joined once, so a large blob is copied once. Raises `TypeError` or `OverflowError` for other values.
+    Parts are joined once, so a large blob is copied once.
+
+    Raises:
+        TypeError, OverflowError: another value.
     """
     parts = [SELF_DESCRIBE]
     _encode(value, parts)
@@ -70,7 +73,10 @@ def _encode(value: Any, parts: list[bytes]) -> None:
 def loads(data: bytes, what: str = "message") -> Any:
     """Decodes exactly one data item; a leading self-describe tag is optional. `what` names it in errors.
 
-    Values may share structure (CBOR tag 29), so whoever walks them must bound the walk. Raises `MalformedCborError`.
+    Values may share structure (CBOR tag 29), so whoever walks them must bound the walk.
+
+    Raises:
+        MalformedCborError: it isn't exactly one item.
     """
     decoder = cbor2.CBORDecoder(BytesIO(data))
     try:

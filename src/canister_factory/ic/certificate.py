@@ -62,15 +62,23 @@ class Certificate:
         return f"Certificate(subnet={Principal(self.subnet_id)}, time_ns={self.time_ns}, root={self.tree.digest.hex()})"
 
     def lookup(self, path: Sequence[bytes]) -> Found[bytes] | Absent | Unknown:
-        """The value at a path, or that it is proven absent, or unknown. Raises `HashTreeError` at a subtree."""
+        """The value at a path, or that it is proven absent, or unknown.
+
+        Raises:
+            HashTreeError: a subtree is there instead of a value.
+        """
         return lookup_path(self.tree, path)
 
     def value(self, path: Sequence[bytes]) -> bytes | None:
-        """The value at a path, `None` if proven absent. Raises `CertificateError` if the certificate doesn't tell."""
-        found = self.lookup(path)
-        if isinstance(found, Found):
-            return found.value
-        if isinstance(found, Unknown):
+        """The value at a path, `None` if proven absent.
+
+        Raises:
+            CertificateError: the certificate doesn't tell.
+        """
+        result = self.lookup(path)
+        if isinstance(result, Found):
+            return result.value
+        if isinstance(result, Unknown):
             name = "/".join(label.decode(errors="backslashreplace") for label in path if label.isascii())
             raise CertificateError(f"the certificate doesn't tell whether /{name} exists: that part was left out of it")
         return None
@@ -113,8 +121,11 @@ class CertificateVerifier:
         check of freshness, for whoever has another proof of it. A delegated subnet can't speak for the management
         canister's own id, which is in no range; the root key can speak for all ids.
 
-        Raises `MalformedCertificateError`, `CertificateSignatureError`, `CertificateScopeError` or
-        `StaleCertificateError`.
+        Raises:
+            MalformedCertificateError: it isn't of the specified form.
+            CertificateSignatureError: it isn't signed by the network.
+            CertificateScopeError: it speaks for another canister or subnet.
+            StaleCertificateError: its time is too far from `now_ns`.
         """
         if (canister_id is None) == (subnet_id is None):
             raise ValueError("a certificate is verified for either a canister or a subnet")
@@ -132,10 +143,10 @@ class CertificateVerifier:
             raise CertificateScopeError(
                 f"the certificate is from subnet {Principal(signer)} instead of {Principal(subnet_id)}"
             )
-        found = lookup_path(tree, (b"time",))
-        if not isinstance(found, Found):
+        time = lookup_path(tree, (b"time",))
+        if not isinstance(time, Found):
             raise MalformedCertificateError("the certificate has no /time")
-        time_ns = read_leb128(found.value)
+        time_ns = read_leb128(time.value)
         if now_ns is not None:
             self._check_fresh(time_ns, now_ns)
         return Certificate(tree, time_ns, signer, delegation.ranges if delegation else None)
@@ -228,7 +239,11 @@ def canister_ranges(tree: Node, subnet_id: bytes) -> tuple[CanisterRange, ...] |
 
 
 def cbor_list(data: bytes, what: str) -> list[Any]:
-    """Decodes a CBOR array found in a certificate. Raises `MalformedCertificateError`."""
+    """Decodes a CBOR array found in a certificate.
+
+    Raises:
+        MalformedCertificateError: it isn't one.
+    """
     try:
         items = cbor.loads(data, what)
     except MalformedCborError as error:
@@ -239,7 +254,11 @@ def cbor_list(data: bytes, what: str) -> list[Any]:
 
 
 def read_leb128(data: bytes) -> int:
-    """A natural number of the state tree. Raises `MalformedCertificateError`."""
+    """A natural number of the state tree.
+
+    Raises:
+        MalformedCertificateError: it isn't a LEB128 number in shortest form, below 2**70.
+    """
     try:
         value = leb128.read_unsigned(data, 0)[0] if len(data) <= 10 else -1
     except DecodeError:

@@ -139,7 +139,9 @@ def follow_delegations(
 ) -> tuple[bytes, frozenset[bytes] | None]:
     """The key that a chain of delegations ends at, and the canisters it may speak to (`None`: all).
 
-    Raises `DelegationError` or `MalformedEnvelopeError`.
+    Raises:
+        DelegationError: the chain doesn't hold.
+        MalformedEnvelopeError: a delegation isn't of the specified form.
     """
     if chain is None:
         return public_key, None

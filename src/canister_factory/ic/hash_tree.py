@@ -181,14 +181,22 @@ def encode_tree(tree: Node) -> bytes:
 
 
 def decode_tree(data: bytes) -> Node:
-    """Reads the CBOR form. Raises `HashTreeError`, or `MalformedCborError` if it isn't CBOR at all."""
+    """Reads the CBOR form.
+
+    Raises:
+        HashTreeError: it isn't a well-formed tree.
+        MalformedCborError: it isn't CBOR at all.
+    """
     return tree_from_items(cbor.loads(data, "hash tree"), max_nodes=len(data))
 
 
 def tree_from_items(items: Any, max_nodes: int, max_depth: int = MAX_DEPTH) -> Node:
-    """The tree of nested arrays, as decoded from CBOR; checked to be well-formed. Raises `HashTreeError`.
+    """The tree of nested arrays, as decoded from CBOR; checked to be well-formed.
 
     `max_nodes` is the size in bytes of what was decoded: more nodes than bytes means shared structure, an attack.
+
+    Raises:
+        HashTreeError: it isn't.
     """
     done: list[Node] = []
     # (array, depth) to read; or (arity or label, -1) to build from what is done.
@@ -227,7 +235,11 @@ def tree_from_items(items: Any, max_nodes: int, max_depth: int = MAX_DEPTH) -> N
 
 
 def check_well_formed(tree: Node) -> None:
-    """Checks that sibling labels strictly increase and aren't mixed with leaves. Raises `HashTreeError`."""
+    """Checks that sibling labels strictly increase and aren't mixed with leaves.
+
+    Raises:
+        HashTreeError: they don't.
+    """
     subtrees: list[Node] = [tree]
     while subtrees:
         level = subtrees.pop()
@@ -264,23 +276,27 @@ def siblings(tree: Node) -> Iterator[Labeled | Leaf | Pruned]:
 def lookup_subtree(tree: Node, path: Sequence[bytes]) -> Found[Node] | Absent | Unknown:
     """What a well-formed tree has at a path. A pruned node at its end is `UNKNOWN`, an empty one `ABSENT`."""
     for label in path:
-        found = _find_label(tree, label)
-        if not isinstance(found, Found):
-            return found
-        tree = found.value
+        child = _find_label(tree, label)
+        if not isinstance(child, Found):
+            return child
+        tree = child.value
     if isinstance(tree, Empty):
         return ABSENT
     return UNKNOWN if isinstance(tree, Pruned) else Found(tree)
 
 
 def lookup_path(tree: Node, path: Sequence[bytes]) -> Found[bytes] | Absent | Unknown:
-    """The value at a path. Raises `HashTreeError` if the path leads to a subtree instead (the spec's Error)."""
-    found = lookup_subtree(tree, path)
-    if not isinstance(found, Found):
-        return found
-    if not isinstance(found.value, Leaf):
+    """The value at a path.
+
+    Raises:
+        HashTreeError: the path leads to a subtree instead (the specification's Error).
+    """
+    node = lookup_subtree(tree, path)
+    if not isinstance(node, Found):
+        return node
+    if not isinstance(node.value, Leaf):
         raise HashTreeError(f"the path {_shown(path)} names a subtree, not a value")
-    return Found(found.value.value)
+    return Found(node.value.value)
 
 
 def labels(tree: Node, path: Sequence[bytes] = ()) -> list[bytes]:

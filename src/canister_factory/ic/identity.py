@@ -47,8 +47,11 @@ _PKCS8_V2_ED25519 = bytes.fromhex("020101300506032b657004220420")
 class Identity(IcPyIdentity):  # type: ignore[misc]
     """A key pair, or the anonymous identity; usable wherever ic-py takes an identity.
 
-    ic-py's constructor works too: `Identity(privkey=hex, type="ed25519")`, a new key without `privkey`.
-    Printing, inspecting or pickling an identity never shows the private key. Raises `IdentityError`.
+    ic-py's constructor works too: `Identity(privkey=hex, type="ed25519")`, a new key without `privkey`. Printing,
+    inspecting or pickling an identity never shows the private key.
+
+    Raises:
+        IdentityError: no key of that kind can be made of it.
     """
 
     def __init__(self, privkey: str = "", type: str = "ed25519", anonymous: bool = False) -> None:
@@ -91,7 +94,10 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     def from_seed(mnemonic: str) -> Identity:
         """The Ed25519 key that ic-py derives from a BIP-39 phrase: the first 32 bytes of its seed.
 
-        Other wallets derive different keys from the same phrase. Raises `IdentityError` for a mistyped phrase.
+        Other wallets derive different keys from the same phrase.
+
+        Raises:
+            IdentityError: a mistyped phrase.
         """
         words = Mnemonic("english")
         if not words.check(mnemonic):
@@ -104,8 +110,10 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     def from_pem(pem: str | bytes) -> Identity:
         """Reads a private key from the content of a PEM file: PKCS#8 or SEC1, Ed25519, secp256k1 or P-256.
 
-        Takes the content only, never a path: that is `from_pem_file`'s. Raises `IdentityError`, which says what the
-        content looks like and quotes nothing of it.
+        Takes the content only, never a path: that is `from_pem_file`'s.
+
+        Raises:
+            IdentityError: it isn't such a key; says what the content looks like and quotes nothing of it.
         """
         if not isinstance(pem, str | bytes):
             raise IdentityError("from_pem takes the content of a PEM file; from_pem_file takes its path")
@@ -117,21 +125,32 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     def from_pem_file(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> Identity:
         """Reads a private key from the PEM file (or pipe) at `path`; the kinds of keys are those of `from_pem`.
 
-        `warn` is told in one line if the file can be read by other users; without it that is a Python warning. Raises
-        `IdentityError` naming the file and what is wrong with it, and quoting nothing of its content.
+        `warn` is told in one line if the file can be read by other users; without it that is a Python warning.
+
+        Raises:
+            IdentityError: it can't be used; names the file and what is wrong with it, and quotes nothing of its
+                content.
         """
         where = Path(path)
         content = read_key_file(where, warn or (lambda said: warnings.warn(said, stacklevel=5)))
         return Identity._of(_load_pem(content, f"the identity file {shown_name(where)}"))
 
     def to_pem(self) -> bytes:
-        """The private key as unencrypted PKCS#8 PEM; keep it secret. Raises `IdentityError` if anonymous."""
+        """The private key as unencrypted PKCS#8 PEM; keep it secret.
+
+        Raises:
+            IdentityError: it is anonymous.
+        """
         if self._key is None:
             raise IdentityError("the anonymous identity has no key to write")
         return self._key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.NoEncryption())
 
     def write_pem(self, path: str | Path) -> None:
-        """Writes `to_pem()` to a new file that only its owner can read. Never overwrites: raises `IdentityError`."""
+        """Writes `to_pem()` to a new file that only its owner can read. Never overwrites.
+
+        Raises:
+            IdentityError: there is a file already, or it can't be written.
+        """
         pem = self.to_pem()
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -173,7 +192,10 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Lets another key (DER) sign for this one until `expiration_ns`, optionally only towards `targets`.
 
-        Returns one link of a chain for `DelegatedIdentity`. Raises `IdentityError` if anonymous.
+        Returns one link of a chain for `DelegatedIdentity`.
+
+        Raises:
+            IdentityError: it is anonymous.
         """
         delegation: dict[str, Any] = {"pubkey": session_public_key, "expiration": expiration_ns}
         if targets is not None:
@@ -196,17 +218,21 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
 
     @property
     def privkey(self) -> NoReturn:
-        """Not offered, unlike in ic-py: `write_pem` stores a key without showing it. Raises `NotOfferedError`."""
+        """Not offered, unlike in ic-py: `write_pem` stores a key without showing it.
+
+        Raises:
+            NotOfferedError: always.
+        """
         raise NotOfferedError("Identity.privkey is not offered: use write_pem or to_pem to store the private key")
 
     @property
     def sk(self) -> NoReturn:
-        """Not offered, unlike in ic-py. Raises `NotOfferedError`."""
+        """Not offered, unlike in ic-py: `sign` uses the key without showing it."""
         raise NotOfferedError("Identity.sk is not offered: use sign to sign, write_pem or to_pem to store the key")
 
     @property
     def vk(self) -> NoReturn:
-        """Not offered, unlike in ic-py. Raises `NotOfferedError`."""
+        """Not offered, unlike in ic-py: `verify` and `der_pubkey` are."""
         raise NotOfferedError("Identity.vk is not offered: use verify to check signatures, der_pubkey for the key")
 
     def __repr__(self) -> str:
@@ -228,7 +254,10 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
     """Signs with a session key on behalf of another key, by a chain of at most 20 delegations.
 
     `public_key`: DER of the key that the chain starts from, whose principal is the sender. `delegations`: its links, as
-    `Identity.sign_delegation` makes them. Raises `IdentityError` for a chain whose signatures don't lead to `identity`.
+    `Identity.sign_delegation` makes them.
+
+    Raises:
+        IdentityError: the signatures of the chain don't lead to `identity`.
     """
 
     def __init__(self, identity: Identity, public_key: bytes, delegations: Sequence[dict[str, Any]]) -> None:
@@ -250,7 +279,10 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
     def from_json(ic_identity: str, ic_delegation: str) -> DelegatedIdentity:
         """Reads the JSON forms of the JavaScript agent: `[public, private]` in hexadecimal, and a delegation chain.
 
-        Both are contents, never paths. Raises `IdentityError`, which quotes nothing of them.
+        Both are contents, never paths.
+
+        Raises:
+            IdentityError: they aren't that; quotes nothing of them.
         """
         try:
             digits, chain = json.loads(ic_identity)[1][:64], json.loads(ic_delegation)
@@ -323,7 +355,11 @@ def _kind_of(key: object) -> KeyKind | None:
 
 
 def _load_pem(data: bytes, source: str) -> _PrivateKey:
-    """The key in `data`. Raises `IdentityError` with nothing chained to it: a cause could carry the content."""
+    """The key in `data`.
+
+    Raises:
+        IdentityError: there is none; nothing is chained to it, since a cause could carry the content.
+    """
     key: object = None
     problem = ""
     try:
@@ -342,7 +378,7 @@ def _load_pem(data: bytes, source: str) -> _PrivateKey:
 
 
 def _pkcs8_v2_key(pem: bytes) -> object:
-    """The key in a PKCS#8 PEM of version 2, which OpenSSL doesn't read; `None` for other PEM. Raises `ValueError`."""
+    """The key in a PKCS#8 PEM of version 2, which OpenSSL doesn't read; `None` for other PEM. May raise ValueError."""
     block = re.search(rb"-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----", pem, re.DOTALL)
     if block is None:
         return None

@@ -45,8 +45,10 @@ _KINDS_OF_PEM = {
 def read_key_file(path: Path, warn: Callable[[str], object]) -> bytes:
     """The content of a regular file or a pipe, at most `MAX_KEY_FILE_BYTES`.
 
-    `warn` is told in one line when other users of this computer can read the file. Raises `IdentityError` that names
-    the file and what is expected.
+    `warn` is told in one line when other users of this computer can read the file.
+
+    Raises:
+        IdentityError: it can't be read; names the file and what is expected.
     """
     name = shown_name(path)
     try:

@@ -75,8 +75,11 @@ class Network:
         - a URL: with `root_key` given, or fetched if `fetch_root_key` says so; `http:` only to this computer, unless
           `allow_plain_http`. URLs of the Internet Computer's own domains always use the pinned key.
 
-        Fetching asks `GET /api/v2/status`, which anyone on the way could forge: for test networks only. Raises
-        `NetworkConfigError`, `NetworkUnreachableError`, `TransportError`, `ProtocolError`.
+        Fetching asks `GET /api/v2/status`, which anyone on the way could forge: for test networks only.
+
+        Raises:
+            NetworkConfigError: there is no such network, or its options don't fit.
+            NetworkUnreachableError, TransportError, ProtocolError: its root key can't be had.
         """
         if name_or_url == "embedded":
             return _from_state_file(state_file or home_directory() / STATE_FILE_NAME, root_key)

@@ -77,8 +77,11 @@ async def outcome_of(requester: Requester, sign: Callable[[], Signed], effective
     learnt from the network in between. If by that time the expiry was good, the refusal isn't to be believed, and the
     call is waited for like any that may have arrived.
 
-    Raises `RejectedError`, `OutcomeUnknownError`; where nothing was accepted `TransportError` (`maybe_delivered` is
-    false) or `ProtocolError`.
+    Raises:
+        RejectedError: it was rejected.
+        OutcomeUnknownError: it may have been executed.
+        TransportError: nothing was accepted (`maybe_delivered` is false).
+        ProtocolError: it was refused.
     """
     for is_last in (False, True):
         seen = requester.clock.corrections
@@ -145,11 +148,15 @@ def judge(response: Response, call: Call, verify: Callable[[bytes], Certificate]
 async def wait(requester: Requester, call: Call, reason: str, span: Span) -> bytes:
     """Polls for the outcome of a call that may have been delivered, until it can't be executed any more.
 
-    Returns the certified reply. Raises `RejectedError` (certified) or `OutcomeUnknownError`, nothing else: an answer
-    that can't be read or trusted only means to ask again. `reason`: why it isn't known yet.
+    Returns the certified reply. An answer that can't be read or trusted only means to ask again. `reason`: why it isn't
+    known yet.
 
     It gives up earlier, after some seconds, where asking on tells nothing: the status may not be read, or nothing that
     this network ever said was signed by its root key, so that the root key must be another network's.
+
+    Raises:
+        RejectedError: it was rejected, as is certified.
+        OutcomeUnknownError: it wasn't learnt in time.
     """
     clock, request = requester.clock, call.request
     path = [b"request_status", request.request_id]
@@ -194,7 +201,12 @@ _NOT_LISTED = Undecided("the subnet doesn't know of it")
 
 
 def _reply_in(certificate: Certificate, call: Call) -> bytes | Undecided:
-    """The reply that a trusted certificate has for the call. Raises `RejectedError` and what else it means."""
+    """The reply that a trusted certificate has for the call.
+
+    Raises:
+        RejectedError: it was rejected, as is certified.
+        OutcomeUnknownError: it was executed, and its reply is no longer known.
+    """
     request_id = call.request.request_id
     status = certified_status(certificate, request_id)
     if status is None:

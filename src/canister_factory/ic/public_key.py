@@ -26,7 +26,11 @@ _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
 
 @lru_cache(maxsize=10_000)
 def load_public_key(der: bytes) -> PublicKey:
-    """Parses a DER public key; the most recent 10,000 are remembered. Raises `SignatureError` if it isn't supported."""
+    """Parses a DER public key; the most recent 10,000 are remembered.
+
+    Raises:
+        SignatureError: it isn't a key of a supported kind.
+    """
     try:
         if der.startswith(ED25519_DER_PREFIX) and len(der) == 44:
             return ed25519.Ed25519PublicKey.from_public_bytes(der[12:])
@@ -43,7 +47,11 @@ def load_public_key(der: bytes) -> PublicKey:
 
 
 def verify_signature(der: bytes, message: bytes, signature: bytes) -> None:
-    """Checks a plain signature: 64 bytes, for ECDSA r and s. Raises `SignatureError` if it doesn't verify."""
+    """Checks a plain signature: 64 bytes, for ECDSA r and s.
+
+    Raises:
+        SignatureError: it doesn't verify.
+    """
     key = load_public_key(der)
     if len(signature) != 64:
         raise SignatureError(f"Invalid signature: {len(signature)} bytes instead of 64")

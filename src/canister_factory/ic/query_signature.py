@@ -48,7 +48,8 @@ class SubnetKeys:
     def from_certificate(cls, certificate: Certificate, canister_id: bytes) -> SubnetKeys:
         """Reads them from a certificate with `/subnet`, for the subnet that signed it.
 
-        Raises `CertificateScopeError` if that subnet doesn't have the canister.
+        Raises:
+            CertificateScopeError: that subnet doesn't have the canister.
         """
         subnet_id = certificate.subnet_id
         ranges = certificate.ranges
@@ -74,8 +75,13 @@ class SubnetKeys:
         """Checks that every signature of a query answer is fresh and by a node of this subnet.
 
         Returns the earliest time that a node gave (nanoseconds since 1970). `now_ns`: as `CertificateVerifier.verify`
-        takes it. Raises `UnverifiedAnswerError`, `StaleAnswerError`, `QuerySignatureError`, or `ProtocolError` for an
-        answer of the wrong form.
+        takes it.
+
+        Raises:
+            UnverifiedAnswerError: a node or key that isn't known; the keys may be out of date.
+            StaleAnswerError: a signature's time is too far from `now_ns`.
+            QuerySignatureError: a signature doesn't verify, or there is none.
+            ProtocolError: the answer isn't of the specified form.
         """
         signatures = answer.get("signatures")
         if not isinstance(signatures, list) or not signatures:

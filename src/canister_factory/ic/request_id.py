@@ -35,7 +35,10 @@ def _hash_of_value(value: Any) -> bytes:
 def hash_of_map(fields: Mapping[str, Any]) -> bytes:
     """The 32-byte representation-independent hash of a map; a field whose value is `None` counts as left out.
 
-    Values: bytes, str, natural numbers, lists and maps of these. Raises `TypeError` or `ValueError` for others.
+    Values: bytes, str, natural numbers, lists and maps of these.
+
+    Raises:
+        TypeError, ValueError: another value.
     """
     pairs = [_name_hash(name) + _hash_of_value(value) for name, value in fields.items() if value is not None]
     pairs.sort()

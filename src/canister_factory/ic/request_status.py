@@ -14,7 +14,8 @@ PENDING = ("received", "processing")
 def certified_status(certificate: Certificate, request_id: bytes) -> str | None:
     """`received`, `processing`, `replied`, `rejected` or `done`; `None` if the subnet proves that it doesn't know it.
 
-    Raises `CertificateError` if the certificate doesn't tell, so also for one about another request.
+    Raises:
+        CertificateError: the certificate doesn't tell; so also for one about another request.
     """
     value = certificate.value((b"request_status", request_id, b"status"))
     if value is None:
@@ -26,7 +27,11 @@ def certified_status(certificate: Certificate, request_id: bytes) -> str | None:
 
 
 def certified_reply(certificate: Certificate, request_id: bytes) -> bytes:
-    """The reply of a request whose status is `replied`. Raises `CertificateError` if it isn't in the certificate."""
+    """The reply of a request whose status is `replied`.
+
+    Raises:
+        CertificateError: it isn't in the certificate.
+    """
     reply = certificate.value((b"request_status", request_id, b"reply"))
     if reply is None:
         raise MalformedCertificateError("the certificate says that the request was replied to, but has no reply")
@@ -34,7 +39,11 @@ def certified_reply(certificate: Certificate, request_id: bytes) -> bytes:
 
 
 def certified_rejection(certificate: Certificate, request_id: bytes) -> RejectedError:
-    """The rejection of a request whose status is `rejected`. Raises `CertificateError` if it isn't there."""
+    """The rejection of a request whose status is `rejected`.
+
+    Raises:
+        CertificateError: it isn't in the certificate.
+    """
     prefix = (b"request_status", request_id)
     code = certificate.value((*prefix, b"reject_code"))
     message = certificate.value((*prefix, b"reject_message"))

@@ -94,7 +94,11 @@ class Requester:
     # --- Signing and sending ---
 
     def sign(self, kind: str, fields: dict[str, Any], what: str) -> Signed:
-        """A request with a new nonce, as our identity. Raises `IngressTooLargeError`; `what` names it there."""
+        """A request with a new nonce, as our identity.
+
+        Raises:
+            IngressTooLargeError: it is above the limit; `what` names it in the message.
+        """
         expiry_ns = self.clock() + round(self.expiry_s * 1e9)
         signed = _signed(kind, fields, self.identity.sender().bytes, self.identity, expiry_ns)
         assert signed.body is not None
@@ -166,7 +170,11 @@ class Requester:
         return answer
 
     def verify(self, data: bytes, scope: str, subject: Principal) -> Certificate:
-        """A fresh, trusted certificate that speaks for `subject`. Raises `CertificateError`."""
+        """A fresh, trusted certificate that speaks for `subject`.
+
+        Raises:
+            CertificateError: it isn't one.
+        """
         about = {f"{scope}_id": subject.bytes}
         certificate = self.learnt.verifier.verify(data, now_ns=self.clock(), **about)
         self.clock.saw(certificate.time_ns)
@@ -253,7 +261,9 @@ def _signed(kind: str, fields: dict[str, Any], sender: bytes, identity: Signer, 
 def answer_of(response: Response, what: str) -> dict[str, Any]:
     """The CBOR map of a 200 answer.
 
-    Raises `RequestExpiryError` or `ProtocolError` for a refusal, `TransportError` for a failing server.
+    Raises:
+        RequestExpiryError, ProtocolError: the request was refused.
+        TransportError: the server fails.
     """
     if response.status >= 500:
         raise TransportError(f"{what}: HTTP {response.status}: {response.text}")
@@ -271,7 +281,11 @@ def refusal(response: Response, what: str) -> ProtocolError:
 
 
 def rejection_in(answer: dict[str, Any]) -> RejectedError:
-    """The rejection in an answer that isn't certified. Raises `ProtocolError` if there is none of the right form."""
+    """The rejection in an answer that isn't certified.
+
+    Raises:
+        ProtocolError: there is none of the right form.
+    """
     code, message, detail = answer.get("reject_code"), answer.get("reject_message"), answer.get("error_code")
     if type(code) is not int or not 0 <= code < 2**64 or type(message) is not str:
         raise ProtocolError("a rejection without code or message")

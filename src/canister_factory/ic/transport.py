@@ -183,8 +183,12 @@ class Transport:
         """Sends a CBOR body, the same bytes again on failures that may pass; gives up at `deadline_ns` (since 1970).
 
         Returns the answer whatever its status, except 429, 502, 503, 504, which are retried. `span`: the request that
-        this is for; it is told of each attempt. Raises `NetworkUnreachableError`, or `TransportError` which tells
-        whether the body may have arrived, or `NetworkConfigError` for a proxy or CA file that can't be used.
+        this is for; it is told of each attempt.
+
+        Raises:
+            NetworkUnreachableError: nothing was sent.
+            TransportError: no answer; `maybe_delivered` tells whether the body may have arrived.
+            NetworkConfigError: a proxy or CA file can't be used.
         """
         return await self._request("POST", path, body, deadline_ns, span)
 
@@ -261,7 +265,8 @@ class Transport:
 def map_environment_errors() -> Iterator[None]:
     """Around the making of an HTTP client, which reads proxies and CA files from the environment.
 
-    Raises `NetworkConfigError` that names the variable and what to do.
+    Raises:
+        NetworkConfigError: one of these can't be used; it names the variable and what to do.
     """
     try:
         yield
@@ -285,8 +290,8 @@ def map_environment_errors() -> Iterator[None]:
 def _proxy_variable(scheme: str = "") -> str:
     """The environment's variable with a proxy of this scheme. Its value isn't shown: it may hold a password."""
     names = [name for base in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY") for name in (base.lower(), base)]
-    found = [name for name in names if os.environ.get(name, "").lower().startswith(scheme) and os.environ.get(name)]
-    return " or ".join(found) if found else "a proxy setting of this system"
+    set_names = [name for name in names if os.environ.get(name, "").lower().startswith(scheme) and os.environ.get(name)]
+    return " or ".join(set_names) if set_names else "a proxy setting of this system"
 
 
 def _retry_after_s(headers: httpx.Headers, now_ns: int) -> float | None:

@@ -66,7 +66,7 @@ def test_types_read_as_candid() -> None:
     assert str(Variant({"Ok": NULL, "Err": TEXT})) == "variant { Ok; Err : text }"
     service = Service({"get": Func([TEXT], [Opt(NAT)], ["query"])})
     assert str(service) == "service { get : (text) -> (opt nat) query }"
-    assert repr(NAT) == "<candid nat>"
+    assert repr(NAT) == "Primitive(nat)"
 
 
 def test_descriptions_of_exponential_types_stay_short() -> None:
