@@ -1,61 +1,92 @@
-"""The network that integration tests run against.
+"""The network that integration tests run against, and the worlds on it.
 
-By default an embedded replica, started once for all tests. With `CANISTER_FACTORY_TEST_NETWORK=URL` the same tests run
-against that network; its root key comes from `CANISTER_FACTORY_TEST_ROOT_KEY` (DER, hexadecimal), or is fetched if
-`CANISTER_FACTORY_TEST_FETCH_ROOT_KEY=1`, which the Internet Computer's own hosts are refused for.
+By default an embedded replica in this process, started once for all tests: a world is built once, and what a test does
+to it is undone. With `CANISTER_FACTORY_TEST_NETWORK=URL` the same tests run against that network, where nothing is
+undone and each test builds a world of its own. Its root key comes from `CANISTER_FACTORY_TEST_ROOT_KEY` (DER,
+hexadecimal), or is fetched if `CANISTER_FACTORY_TEST_FETCH_ROOT_KEY=1`, which the Internet Computer's own hosts are
+refused for.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 
 import pytest
 
-from canister_factory.candid.principal import Principal
-from canister_factory.contract.admin_models import BackendInit
-from canister_factory.factory.deployment import deploy_backend, fund, register_release
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
-from support.cli_world import cli, deployed, requested
-from support.creation_world import World, inline, note
+from canister_factory.testing import EmbeddedReplica
+from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_on, people_of
+from support.cli_world import cli, deployed, deployment, requested
+from support.creation_world import Foundation, World, inline, note
 
-__all__ = ["World", "cli", "deployed", "inline", "note", "requested"]
+__all__ = ["World", "cli", "deployed", "deployment", "inline", "note", "requested"]
 
 
 @pytest.fixture(scope="session")
-def network() -> Iterator[Network]:
-    """A network of the tests' own."""
-    url = os.environ.get("CANISTER_FACTORY_TEST_NETWORK")
-    if url:
-        root_key = os.environ.get("CANISTER_FACTORY_TEST_ROOT_KEY")
-        yield Network.resolve(
-            url,
-            root_key=bytes.fromhex(root_key) if root_key else None,
-            fetch_root_key=os.environ.get("CANISTER_FACTORY_TEST_FETCH_ROOT_KEY") == "1",
-        )
-        return
+def own_replica(request: pytest.FixtureRequest) -> EmbeddedReplica | None:
+    """The replica that these tests have to themselves; None on a network that was given."""
+    if os.environ.get("CANISTER_FACTORY_TEST_NETWORK"):
+        return None
     pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
-    from canister_factory.replica.node.process import ReplicaProcess
+    replica: EmbeddedReplica = request.getfixturevalue("replica")
+    return replica
 
-    with ReplicaProcess() as replica:
-        yield Network.resolve(replica.url, root_key=replica.root_key)
+
+@pytest.fixture(scope="session")
+def network(own_replica: EmbeddedReplica | None) -> Network:
+    """A network of the tests' own."""
+    if own_replica is not None:
+        return own_replica.network
+    root_key = os.environ.get("CANISTER_FACTORY_TEST_ROOT_KEY")
+    return Network.resolve(
+        os.environ["CANISTER_FACTORY_TEST_NETWORK"],
+        root_key=bytes.fromhex(root_key) if root_key else None,
+        fetch_root_key=os.environ.get("CANISTER_FACTORY_TEST_FETCH_ROOT_KEY") == "1",
+    )
 
 
 @pytest.fixture
-async def world(network: Network) -> AsyncIterator[World]:
+def undone(own_replica: EmbeddedReplica | None) -> Iterator[None]:
+    """What the test does to the network of the tests' own is undone at its end."""
+    if own_replica is None:
+        yield
+        return
+    with own_replica.anchored():
+        yield
+
+
+@pytest.fixture(scope="session")
+def foundation(own_replica: EmbeddedReplica | None) -> Foundation | None:
+    """What every world stands on, where it can be shared."""
+    return None if own_replica is None else asyncio.run(Foundation.lay(own_replica.network))
+
+
+@pytest.fixture(scope="session")
+def moved(own_replica: EmbeddedReplica | None) -> Moved | None:
+    """A world on a backend of its own whose owner has a personal canister, where it can be shared."""
+    return None if own_replica is None else asyncio.run(Moved.make(own_replica.network))
+
+
+@pytest.fixture
+async def world(
+    network: Network, own_replica: EmbeddedReplica | None, foundation: Foundation | None, undone: None
+) -> AsyncIterator[World]:
     """A backend that is ready for creations, and an owner with a capsule."""
-    async with AsyncExitStack() as stack:
-        admin = await stack.enter_async_context(Agent(Identity.generate(), network))
-        operator = await stack.enter_async_context(Agent(Identity.generate(), network))
-        owner = await stack.enter_async_context(Agent(Identity.generate(), network))
-        operator_id = Principal(operator.identity.sender().bytes)
-        backend = await deploy_backend(admin, [operator_id], init=BackendInit(operators=[operator_id]))
-        await register_release(backend)
-        await fund(admin, backend.canister_id, 20_000_000_000_000)
-        made = World(network, admin, operator, owner, backend.canister_id, stack)
-        await made.as_owner.register()
-        await made.as_owner.register_capsule()
-        yield made
+    if foundation is None or own_replica is None or network is not own_replica.network:
+        foundation = await Foundation.lay(network)
+    async with foundation.world(network) as world:
+        yield world
+
+
+@pytest.fixture(params=BOTH_CANISTERS)
+async def capsule(
+    request: pytest.FixtureRequest, network: Network, moved: Moved | None, world: World
+) -> AsyncIterator[CapsuleWorld]:
+    """The owner's capsule on the backend, and on a personal canister that the orchestrator has made."""
+    if request.param == "backend" or moved is None:
+        yield await capsule_on(world, request.param)
+        return
+    async with moved.foundation.world(network) as other:
+        yield await people_of(other, request.param, moved.canister_id)

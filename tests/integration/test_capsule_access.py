@@ -23,7 +23,6 @@ from canister_factory.contract.person_models import (
     PersonRef,
 )
 from support.capsule_world import (
-    BOTH_CANISTERS,
     EVERYONE,
     PRIVATE,
     PUBLIC,
@@ -45,11 +44,6 @@ CHUNKS = [b"a" * 100, b"b" * 100]
 WEDDING = AccessEvent.of("Wedding")
 OWNER = {"owner"}
 WITH_FRIEND = {"owner", "friend"}
-
-
-@pytest.fixture(params=BOTH_CANISTERS)
-async def capsule(request: pytest.FixtureRequest, world: World) -> CapsuleWorld:
-    return await capsule_on(world, request.param)
 
 
 async def family(capsule: CapsuleWorld, *members: PersonRef) -> str:

@@ -31,7 +31,6 @@ from canister_factory.contract.person_models import (
     PersonRef,
 )
 from support.capsule_world import (
-    BOTH_CANISTERS,
     PUBLIC,
     CapsuleWorld,
     after_event,
@@ -50,11 +49,6 @@ from support.creation_world import World, inline, note
 
 CHUNKS = [b"a" * 1_000, b"b" * 1_000, b"c" * 17]
 MINUTE_NS = 60_000_000_000
-
-
-@pytest.fixture(params=BOTH_CANISTERS)
-async def capsule(request: pytest.FixtureRequest, world: World) -> CapsuleWorld:
-    return await capsule_on(world, request.param)
 
 
 def place(memory_id: str, position: int = 0, **fields: Any) -> GalleryMemoryEntry:

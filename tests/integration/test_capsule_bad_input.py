@@ -33,12 +33,10 @@ from canister_factory.contract.person_models import (
 )
 from canister_factory.ic.errors import RejectedError
 from support.capsule_world import (
-    BOTH_CANISTERS,
     PUBLIC,
     CapsuleWorld,
     after_event,
     base,
-    capsule_on,
     custom,
     full_metadata,
     person,
@@ -46,15 +44,10 @@ from support.capsule_world import (
     scheduled,
     sha256,
 )
-from support.creation_world import World, inline, note
+from support.creation_world import inline, note
 
 CHUNKS = [b"a" * 1_000, b"b" * 1_000, b"c" * 17]
 NO_ONE = PersonRef(Principal=Principal(b"\x04"))
-
-
-@pytest.fixture(params=BOTH_CANISTERS)
-async def capsule(request: pytest.FixtureRequest, world: World) -> CapsuleWorld:
-    return await capsule_on(world, request.param)
 
 
 def place(memory_id: str, **fields: Any) -> GalleryMemoryEntry:

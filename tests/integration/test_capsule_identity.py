@@ -17,14 +17,8 @@ from canister_factory.contract.person_models import (
     PersonRef,
 )
 from canister_factory.ic.errors import RejectedError
-from support.capsule_world import BOTH_CANISTERS, PUBLIC, CapsuleWorld, capsule_on, person, principal
+from support.capsule_world import PUBLIC, CapsuleWorld, capsule_on, person, principal
 from support.creation_world import World, inline, note
-
-
-@pytest.fixture(params=BOTH_CANISTERS)
-async def capsule(request: pytest.FixtureRequest, world: World) -> CapsuleWorld:
-    return await capsule_on(world, request.param)
-
 
 # --- registration ----------------------------------------------------------------------------------------------------
 

@@ -24,21 +24,21 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def replica(tmp_path: Path) -> Iterator[object]:
+def process(tmp_path: Path) -> Iterator[object]:
     from canister_factory.replica.node.process import ReplicaProcess
 
-    with ReplicaProcess(tmp_path / "state") as process:
-        yield process
+    with ReplicaProcess(tmp_path / "state") as started:
+        yield started
 
 
 @pytest.fixture
-def network(replica: object) -> Network:
+def network(process: object) -> Network:
     """This replica, in the place of the one that other tests share."""
-    return network_of(replica)
+    return network_of(process)
 
 
-def network_of(replica: object) -> Network:
-    return Network.resolve(replica.url, root_key=replica.root_key)  # type: ignore[attr-defined]
+def network_of(process: object) -> Network:
+    return Network.resolve(process.url, root_key=process.root_key)  # type: ignore[attr-defined]
 
 
 async def on(network: Network, world: World) -> World:
@@ -53,7 +53,7 @@ async def on(network: Network, world: World) -> World:
 @pytest.mark.parametrize("end", ["stop", "kill"])
 @pytest.mark.parametrize("place", ["after the canister was created", "in the middle of the copy", "after the handoff"])
 async def test_a_creation_goes_on_after_the_network_was_restarted(
-    world: World, replica: object, place: str, end: str
+    world: World, process: object, place: str, end: str
 ) -> None:
     contents = await fill(world.as_owner)
     await world.as_owner.create_personal_canister(None)
@@ -62,9 +62,9 @@ async def test_a_creation_goes_on_after_the_network_was_restarted(
     before = await world.as_owner.get_detailed_creation_status()
     assert before is not None
 
-    await asyncio.to_thread(getattr(replica, end))
-    await asyncio.to_thread(replica.start)  # type: ignore[attr-defined]
-    world = await on(network_of(replica), world)
+    await asyncio.to_thread(getattr(process, end))
+    await asyncio.to_thread(process.start)  # type: ignore[attr-defined]
+    world = await on(network_of(process), world)
 
     after = await world.as_owner.get_detailed_creation_status()
     assert after is not None

@@ -41,7 +41,8 @@ from canister_factory.contract.memory_models import (
 )
 from canister_factory.contract.person_models import PersonRef
 from canister_factory.ic.identity import Identity
-from support.creation_world import World, inline, note
+from canister_factory.ic.network import Network
+from support.creation_world import Foundation, World, inline, note
 
 BOTH_CANISTERS = ("backend", "personal")
 EVERYONE = {"owner", "friend", "stranger", "anonymous"}
@@ -198,6 +199,21 @@ async def _allowed(reading: Awaitable[Any]) -> bool:
             raise
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a world stands on whose owner has moved to a personal canister."""
+
+    foundation: Foundation
+    canister_id: Principal
+
+    @classmethod
+    async def make(cls, network: Network) -> Moved:
+        """A new backend, whose owner moves at once."""
+        foundation = await Foundation.lay(network)
+        async with foundation.world(network) as world:
+            return cls(foundation, (await capsule_on(world, "personal")).canister_id)
 
 
 async def capsule_on(world: World, kind: str) -> CapsuleWorld:

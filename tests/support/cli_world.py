@@ -25,6 +25,7 @@ from canister_factory.contract.creation_models import (
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from canister_factory.testing import EmbeddedReplica
 
 T = TypeVar("T")
 
@@ -64,10 +65,15 @@ class Cli:
     def __init__(self, network: Network, directory: Path) -> None:
         self.network = network
         self.directory = directory
-        self.identities = {role: Identity.generate() for role in ROLES}
-        for role, identity in self.identities.items():
-            identity.write_pem(self.pem(role))
         self.backend_id: Principal | None = None
+        self.become({role: Identity.generate() for role in ROLES})
+
+    def become(self, identities: dict[str, Identity]) -> None:
+        """Other people in the same roles."""
+        self.identities = identities
+        for role, identity in identities.items():
+            self.pem(role).unlink(missing_ok=True)
+            identity.write_pem(self.pem(role))
 
     def pem(self, role: str) -> Path:
         return self.directory / f"{role}.pem"
@@ -130,21 +136,51 @@ class Cli:
         return self.directly("operator", fail)
 
 
-@pytest.fixture
-def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The command line before there is a backend."""
+@dataclass(frozen=True)
+class Deployment:
+    """A backend that `deploy` made, and the people that it knows."""
+
+    identities: dict[str, Identity]
+    backend_id: Principal
+
+
+def deploy(cli: Cli) -> Deployment:
+    """Deploys a backend with an operator, by the command."""
+    made = cli.ok("admin", "deploy", "--operator", cli.id("operator"), backend=False)
+    return Deployment(cli.identities, Principal.from_str(made.json["backend_id"]))
+
+
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process: without this person's settings, and without changing how the tests log."""
     for name in ("NETWORK", "IDENTITY", "BACKEND"):
         monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
     monkeypatch.setattr(output, "settings", output.Settings())
     monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
+
+
+@pytest.fixture(scope="session")
+def deployment(own_replica: EmbeddedReplica | None, tmp_path_factory: pytest.TempPathFactory) -> Deployment | None:
+    """A backend for all tests that begin with one, where they can share it."""
+    if own_replica is None:
+        return None
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _alone(monkeypatch)
+        return deploy(Cli(own_replica.network, tmp_path_factory.mktemp("deployment")))
+
+
+@pytest.fixture
+def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: None) -> Cli:
+    """The command line before there is a backend."""
+    _alone(monkeypatch)
     return Cli(network, tmp_path)
 
 
 @pytest.fixture
-def deployed(cli: Cli) -> Cli:
+def deployed(deployment: Deployment | None, cli: Cli) -> Cli:
     """The command line of a backend that `deploy` made."""
-    made = cli.ok("admin", "deploy", "--operator", cli.id("operator"), backend=False)
-    cli.backend_id = Principal.from_str(made.json["backend_id"])
+    made = deployment or deploy(cli)
+    cli.become(made.identities)
+    cli.backend_id = made.backend_id
     return cli
 
 

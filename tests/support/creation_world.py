@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.identity import Identity
@@ -75,3 +78,39 @@ class World:
         """A personal canister, which a creation must have, as its owner sees it."""
         assert canister_id is not None, "the creation has no canister"
         return PersonalClient(agent or self.owner, canister_id)
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What a world stands on: the people's identities, and a backend that is ready for their creations."""
+
+    admin: Identity
+    operator: Identity
+    owner: Identity
+    backend_id: Principal
+
+    @classmethod
+    async def lay(cls, network: Network) -> Foundation:
+        """A new backend with a release and funds, and an owner with a capsule."""
+        identities = [Identity.generate() for _ in range(3)]
+        admin, operator, owner = identities
+        operator_id = operator.sender()
+        async with Agent(admin, network) as agent:
+            backend = await deploy_backend(agent, [operator_id], init=BackendInit(operators=[operator_id]))
+            await register_release(backend)
+            await fund(agent, backend.canister_id, 20_000_000_000_000)
+        async with Agent(owner, network) as agent:
+            client = BackendClient(agent, backend.canister_id)
+            await client.register()
+            await client.register_capsule()
+        return cls(admin, operator, owner, backend.canister_id)
+
+    @asynccontextmanager
+    async def world(self, network: Network) -> AsyncIterator[World]:
+        """The world, with agents for the time of the block."""
+        async with AsyncExitStack() as stack:
+            admin, operator, owner = [
+                await stack.enter_async_context(Agent(identity, network))
+                for identity in (self.admin, self.operator, self.owner)
+            ]
+            yield World(network, admin, operator, owner, self.backend_id, stack)
