@@ -15,7 +15,7 @@ from canister_factory.lazy import lazy_names
 from canister_factory.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from canister_factory import candid as candid, errors as errors, models as models
+    from canister_factory import candid as candid, errors as errors, models as models, testing as testing
     from canister_factory.candid.principal import Principal as Principal
     from canister_factory.contract.backend_client import BackendClient as BackendClient
     from canister_factory.contract.personal_client import PersonalClient as PersonalClient
@@ -53,6 +53,7 @@ _HOMES = {
     "ic.management": "ManagementCanister",
     "ic.network": "Network",
     "models": "",
+    "testing": "",
 }
 __all__: list[str]
 if not TYPE_CHECKING:  # which would take any name for one that there is

@@ -14,9 +14,9 @@ from types import ModuleType
 import pytest
 
 import canister_factory
-from canister_factory import candid, errors, models
+from canister_factory import candid, errors, models, testing
 
-FACES = [canister_factory, candid, errors, models]
+FACES = [canister_factory, candid, errors, models, testing]
 HEAVY = ("pydantic", "httpx", "ic", "wasmtime", "rich", "click", "asyncio", "lark", "cryptography", "cbor2", "aiohttp")
 
 
@@ -42,7 +42,7 @@ def typed_homes(face: ModuleType) -> dict[str, str]:
 
 
 ROOT = Path(str(canister_factory.__file__))
-SUBMODULES = {(ROOT, "candid"), (ROOT, "errors"), (ROOT, "models")} | {
+SUBMODULES = {(ROOT, name) for name in ("candid", "errors", "models", "testing")} | {
     (ROOT.parent / "candid" / "__init__.py", name) for name in ("errors", "types")
 }
 
