@@ -220,3 +220,13 @@ def test_methods_dir_and_repr_show_the_interface(agent: Agent) -> None:
 def test_a_copy_is_a_canister_like_it(agent: Agent) -> None:
     counter = cf.Canister(agent, CANISTER, DID)
     assert copy.copy(counter).methods == counter.methods
+
+
+async def test_another_agent_calls_the_same_canister_as_itself(agent: Agent, net: FakeNetwork) -> None:
+    answering(net, [NAT], 6)
+    counter = cf.Canister(agent, CANISTER, DID)
+    stranger = Agent(Identity.generate(), net.network(), transport=net.transport())
+    other = counter.with_agent(stranger)
+    assert await other.increment(5) == 6
+    assert (other.agent, counter.agent) == (stranger, agent)
+    assert (other.canister_id, list(other.methods)) == (CANISTER, list(counter.methods))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -133,6 +134,12 @@ class Canister:
     def methods(self) -> Mapping[str, Func]:
         """The type of each method by its name."""
         return MappingProxyType({name: method.type for name, method in self._methods.items()})
+
+    def with_agent(self, agent: Agent) -> Canister:
+        """The same canister, called by another agent: as another identity."""
+        other = copy(self)
+        other.agent = agent
+        return other
 
     async def call(self, method: str, *args: Any) -> Any:
         """Calls a method by its name.

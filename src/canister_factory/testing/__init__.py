@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING
 from canister_factory.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from canister_factory.testing.blocking import BlockingCanister as BlockingCanister
-    from canister_factory.testing.canister import Canister as Canister
     from canister_factory.testing.deployment import DeploymentError as DeploymentError, deploy as deploy
     from canister_factory.testing.replica import EmbeddedReplica as EmbeddedReplica, ReplicaAnchor as ReplicaAnchor
 
 _HOMES = {
-    "testing.blocking": "BlockingCanister",
-    "testing.canister": "Canister",
     "testing.deployment": "DeploymentError deploy",
     "testing.replica": "EmbeddedReplica ReplicaAnchor",
 }

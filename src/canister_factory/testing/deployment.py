@@ -14,9 +14,9 @@ from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.leb128 import read_unsigned
+from canister_factory.face.canister import Canister
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.testing.canister import Canister
 
 PLENTY: Final = 10**14
 """Cycles that a canister gets unless a test says otherwise."""

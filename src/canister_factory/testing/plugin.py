@@ -57,7 +57,7 @@ def identity(new_identity: Callable[[], Identity]) -> Identity:
 
 
 @pytest.fixture
-def deploy(ic: EmbeddedReplica, identity: Identity, request: pytest.FixtureRequest) -> Callable[..., Any]:
+def deploy(ic: EmbeddedReplica, identity: Identity, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """`deploy(wasm, *init, did=..., cycles=...)`: a new canister with its interface, called as `identity`.
 
     Files are looked for beside the test's file, then from pytest's root. In `async` tests, await it and the canister's
@@ -65,8 +65,8 @@ def deploy(ic: EmbeddedReplica, identity: Identity, request: pytest.FixtureReque
     """
     import asyncio
 
-    from canister_factory.testing.blocking import BlockingCanister
-    from canister_factory.testing.deployment import deploy as deploy_async
+    from canister_factory.face.blocking import blocking
+    from canister_factory.testing.deployment import deploy as deploy_by
 
     agent = ic.agent(identity)
 
@@ -76,14 +76,15 @@ def deploy(ic: EmbeddedReplica, identity: Identity, request: pytest.FixtureReque
 
     def deploy_here(wasm: bytes | str | Path, *init: Any, did: str | Path | None = None, **options: Any) -> Any:
         module = wasm if isinstance(wasm, bytes) else found(wasm)
-        work = deploy_async(agent, module, *init, did=None if did is None else found(did), **options)
+        work = deploy_by(agent, module, *init, did=None if did is None else found(did), **options)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return BlockingCanister(ic.run(work), ic.run)
+            return blocking(work)
         return work
 
-    return deploy_here
+    with blocking(agent):  # blocking forms are of use as long as this is open
+        yield deploy_here
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class EmbeddedReplica:
         async def serve() -> ReplicaServer:
             return await ReplicaServer(clock_ns=self.clock).start()
 
-        self._server = self.run(serve())
+        self._server = self._run(serve())
         self.url = self._server.url
         self.network = Network("embedded", self.url, self._server.root_key)
         self._transport = SharedTransport(self._loop, self.url, clock_ns=self.clock)
@@ -83,7 +83,7 @@ class EmbeddedReplica:
             await self._transport.close_connections()
             await self._server.stop()
 
-        self.run(end())
+        self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -103,13 +103,6 @@ class EmbeddedReplica:
             identity: whom to call as; a fresh one by default.
         """
         return Agent(identity or Identity.generate(), self.network, transport=self._transport)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine in the replica's event loop and waits for it: for tests that aren't `async`."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("run() would wait for itself: it was called from within the replica's event loop")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     # --- going back --------------------------------------------------------------------------------------------------
 
@@ -179,4 +172,7 @@ class EmbeddedReplica:
         async def perform() -> T:
             return action()
 
-        return self.run(perform())
+        return self._run(perform())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
