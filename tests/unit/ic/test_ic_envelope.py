@@ -201,6 +201,7 @@ def test_the_anonymous_sender_must_not_sign() -> None:
 @pytest.mark.parametrize(
     ("key", "error"),
     [(b"", SenderError), (b"\x30" * 44, SenderError), ((BOB.der_pubkey or b"")[:-1] + b"\0", SenderError)],
+    ids=["empty", "no DER", "another key"],
 )
 def test_keys_that_are_not_supported_or_not_valid_are_refused(key: bytes, error: type[EnvelopeError]) -> None:
     envelope = reopened(sign_envelope(call(), ALICE))

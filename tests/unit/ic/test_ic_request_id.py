@@ -6,7 +6,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from canister_factory.candid import leb128
@@ -15,6 +15,8 @@ from canister_factory.ic.errors import MalformedCborError
 from canister_factory.ic.request_id import hash_of_map, request_id
 
 SCALARS = st.binary(max_size=300) | st.text(max_size=50) | st.integers(0, 2**64 - 1)
+# Making nested values takes long on a busy machine, which says nothing about them.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
 )
@@ -37,6 +39,7 @@ def test_numbers_are_hashed_in_their_shortest_leb128_form(number: int, encoded: 
     assert leb128.unsigned(number).hex() == encoded
 
 
+@UNHURRIED
 @given(st.dictionaries(st.text(), VALUES, max_size=6), st.randoms())
 def test_the_order_of_fields_and_left_out_fields_do_not_matter(fields: dict[str, Any], random: Random) -> None:
     names = list(fields)
@@ -45,6 +48,7 @@ def test_the_order_of_fields_and_left_out_fields_do_not_matter(fields: dict[str,
     assert hash_of_map(shuffled) == hash_of_map(fields)
 
 
+@UNHURRIED
 @given(st.dictionaries(st.text(), VALUES, min_size=1, max_size=4), VALUES)
 def test_another_value_gives_another_hash(fields: dict[str, Any], other: object) -> None:
     name = next(iter(fields))
@@ -60,6 +64,7 @@ def test_values_without_a_representation_independent_hash_are_refused(value: obj
         hash_of_map({"x": value})
 
 
+@UNHURRIED
 @given(st.dictionaries(st.text(), VALUES, max_size=6))
 def test_cbor_is_what_other_decoders_read_and_we_read_back(value: dict[str, Any]) -> None:
     data = cbor.dumps(value)
