@@ -94,9 +94,12 @@ def say_through(say: Callable[[int], None]) -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Signals wait until the block ends, which raises `Interrupted` then: for what must be begun and ended in pairs.
+    """Signals wait until the block ends: for what must be begun and ended in pairs.
 
     Work in `run` within the block is cancelled all the same.
+
+    Raises:
+        Interrupted: at the end of the block, if a signal has come.
     """
     with _handled(lambda number, frame: _state.arrived.append(number)):
         try:
@@ -107,14 +110,21 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Within the block a signal raises `Interrupted` where it arrives: for work that looks around now and then."""
+    """Within the block a signal ends the work where it arrives: for work that looks around now and then.
+
+    Raises:
+        Interrupted: a signal has come.
+    """
     with _handled(_raise):
         yield
 
 
 def await_line(stream: TextIO) -> str:
-    """A line that a person types; empty at the end of `stream`. A signal raises `Interrupted`, also one that comes just
-    before the waiting begins: `input` would go on waiting then."""
+    """A line that a person types; empty at the end of `stream`.
+
+    Raises:
+        Interrupted: a signal came, also just before the waiting began: `input` would go on waiting then.
+    """
     import select
 
     if not _state.installed:
@@ -125,10 +135,14 @@ def await_line(stream: TextIO) -> str:
         return stream.readline()
 
 
-def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run(work: Callable[[], Coroutine[Any, Any, T]], *, on_stop: Callable[[], object] = lambda: None) -> T:
     """`asyncio.run(work())` for commands: the first signal cancels the work, which tidies up.
 
-    Raises what `work` raises, the error given to `end_with`, or `Interrupted` after a signal, however `work` took it.
+    `on_stop` is called just before the first signal cancels the work.
+
+    Raises:
+        Interrupted: a signal came, however `work` took it.
+        Exception: what `work` raises, or the error given to `end_with`.
     """
     import asyncio
 
@@ -143,7 +157,12 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             _state.arrived.append(number)
             if len(_state.arrived) >= _PATIENCE:
                 _end_at_once(number, frame)
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(stop, len(_state.arrived) == 1)
+
+        def stop(first: bool) -> None:
+            if first:
+                on_stop()
+            task.cancel()
 
         _state.stop = task.cancel
         with _woken() as woken, _handled(cancel):
@@ -167,7 +186,11 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def end_with(error: BaseException) -> None:
-    """Ends the work in `run` by `error` as a signal would: cancelled, not failed. Raises it where nothing runs."""
+    """Ends the work in `run` by `error` as a signal would: cancelled, not failed.
+
+    Raises:
+        BaseException: `error`, when nothing runs.
+    """
     if _state.stop is None:
         raise error
     if _state.failure is None:

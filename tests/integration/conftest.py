@@ -18,10 +18,11 @@ import pytest
 from canister_factory.ic.network import Network
 from canister_factory.testing import EmbeddedReplica
 from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_on, people_of
-from support.cli_world import cli, deployed, deployment, requested
+from support.cli_settings import signals_in_hand
+from support.cli_world import cli, deployed, deployment, operator, requested
 from support.creation_world import Foundation, World, inline, note
 
-__all__ = ["World", "cli", "deployed", "deployment", "inline", "note", "requested"]
+__all__ = ["World", "cli", "deployed", "deployment", "inline", "note", "operator", "requested", "signals_in_hand"]
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-import canister_factory.cli.run as run_command
-from canister_factory import interrupts
+import canister_factory.cli.progress as progress
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
@@ -74,7 +72,7 @@ def test_deploy_never_installs_over_another_module(cli: Cli) -> None:
     assert "would destroy its data" in refused.error
     refused = cli.run("admin", "upgrade", canister, backend=False)
     assert refused.code == 1
-    assert "not a backend by its certified interface" in refused.error
+    assert "is not a backend, by its certified interface" in refused.error
     refused = cli.run("stranger", "deploy", "--canister", canister, backend=False)
     assert refused.code == 1
     assert "not controlled by" in refused.error
@@ -196,7 +194,7 @@ def test_the_reserve_is_topped_up_and_watched(deployed: Cli) -> None:
     added = deployed.ok("admin", "reserve", "top-up", "1.5T").json
     assert added["added"] == 1_500_000_000_000
     assert added["available"] > int(before["available"]) + 1.4e12
-    deployed.ok("admin", "reserve", "set-threshold", "90T")
+    deployed.ok("admin", "reserve", "settings", "--threshold", "90T")
     low = deployed.ok("admin", "reserve", "status").json
     assert low["settings"]["threshold"] == str(90 * 10**12)
     assert low["alert_level"] == "Critical"
@@ -290,17 +288,6 @@ def test_a_worker_stops_at_a_signal_and_gives_its_leases_back(requested: Cli) ->
     assert requested.ok("owner", "status").json["status"] == "Completed"
 
 
-@pytest.fixture
-def signals_in_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Signals as in a process of a command's own."""
-    before = [(number, signal.getsignal(number)) for number in interrupts.NUMBERS]
-    monkeypatch.setattr(interrupts, "_state", interrupts._State())
-    interrupts.install()
-    yield
-    for number, handler in before:
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_stopped_gives_its_lease_back_and_the_creation_stays_open(
     requested: Cli, monkeypatch: pytest.MonkeyPatch, signals_in_hand: None, number: signal.Signals
@@ -313,10 +300,10 @@ def test_a_run_that_is_stopped_gives_its_lease_back_and_the_creation_stays_open(
             if isinstance(event, StageDone) and event.stage == CreationStatus.Exporting:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(run_command, "EventLines", Stopping)
+    monkeypatch.setattr(progress, "EventLines", Stopping)
     stopped = requested.run("operator", "run", requested.id("owner"))
     assert stopped.code == 128 + number
-    assert "; the creation stays open: the same command, or a worker, goes on with it" in stopped.error
+    assert "; the creation stays open. The same command, or a worker, continues it" in stopped.error
     assert requested.ok("owner", "status").json["status"] not in ("Completed", "Failed")
     monkeypatch.undo()
     # A worker of another name need not wait for the lease to end.
@@ -361,7 +348,7 @@ def test_the_owner_retries_a_failed_creation_with_the_same_canister(requested: C
 def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: Cli) -> None:
     owner = requested.id("owner")
     with_admin = ("--admin-identity", requested.pem("admin"))
-    assert "only a failed one" in requested.run("operator", "cleanup", owner, *with_admin, "--yes").error
+    assert "Only a failed creation" in requested.run("operator", "cleanup", owner, *with_admin, "--yes").error
     canister = requested.leave_failed()
     unasked = requested.run("operator", "cleanup", owner, *with_admin)
     assert unasked.code == 2
@@ -423,7 +410,7 @@ def test_the_doctor_finds_a_backend_in_good_health(deployed: Cli) -> None:
 def test_the_doctor_finds_what_keeps_creations_from_running(deployed: Cli) -> None:
     deployed.ok("admin", "admin", "releases", "revoke", personal_wasm().module_hash.hex())
     deployed.ok("admin", "admin", "disable")
-    deployed.ok("admin", "reserve", "set-threshold", "90T")
+    deployed.ok("admin", "reserve", "settings", "--threshold", "90T")
     sick = deployed.run("admin", "doctor")
     assert sick.code == 1
     found = verdicts(sick)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 
@@ -24,7 +24,6 @@ class Person:
     principal: str
 
     def call(self, *args: str, stdin: str | None = None) -> Result:
-        output.settings.json = False
         command = ["call", self.backend, *args, *self.network, "--identity", str(self.pem)]
         return CliRunner().invoke(main, command, input=stdin)
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canister_factory.candid import leb128
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
@@ -71,7 +71,6 @@ def make(network: Network) -> Make:
 @pytest.fixture
 def call(network: Network) -> Callable[..., Result]:
     def call(canister: str, *args: str) -> Result:
-        output.settings.json = False
         options = ["--network", network.url, "--root-key", network.root_key.hex()]
         return CliRunner().invoke(main, ["call", canister, *args, *options])
 
@@ -116,10 +115,10 @@ def test_a_reply_that_the_interface_cannot_show_is_shown_by_its_own_types_with_t
     said = call(canister, "echo", '(record { name = "Ada"; age = 36 })', "--did", str(wrong))
     assert said.exit_code == 0, said.output
     assert said.stdout == '(record { age = 36 : nat; name = "Ada" })\n'
-    assert "the reply isn't what the interface says" in said.stderr
+    assert "the reply does not match the interface" in said.stderr
     as_json = call(canister, "echo", '(record { name = "Ada"; age = 36 })', "--did", str(wrong), "--output", "json")
     assert json.loads(as_json.stdout) == [{"age": "36", "name": "Ada"}]
-    assert "the reply isn't what the interface says" in as_json.stderr
+    assert "the reply does not match the interface" in as_json.stderr
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -218,7 +217,7 @@ def test_a_bare_word_is_refused_with_a_hint(
 
 def test_the_management_canister_has_the_specifications_interface(make: Make, call: Callable[..., Result]) -> None:
     canister = make({})
-    assert "no method take_canister_snapshots; it has: take_canister_snapshot" in (
+    assert "no method take_canister_snapshots. It has: take_canister_snapshot" in (
         call("aaaaa-aa", "take_canister_snapshots").stderr
     )
     said = call("aaaaa-aa", "take_canister_snapshot", f'(record {{ canister_id = principal "{canister}" }})')

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import canister_factory.cli.cleanup as cleanup_command
-import canister_factory.cli.deploy as deploy_command
+import canister_factory.cli.deploy_steps as deploy_command
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
 from canister_factory.contract.clients import BackendClient
@@ -48,11 +48,11 @@ def test_a_personal_canister_that_its_owner_deleted_is_not_called_ready(requeste
     for role, words in (("owner", ("status",)), ("admin", ("status", requested.id("owner")))):
         gone = requested.ok(role, *words).json
         assert (gone["canister"], gone["status"]) == ("deleted", "Completed")
-        assert f"{canister} was completed, and deleted since by its owner" in gone["progress_message"]
+        assert f"{canister} was completed, and then deleted by its owner" in gone["progress_message"]
         assert "ready" not in gone["progress_message"]
     asked = requested.run("owner", "request")
     assert asked.code == 1
-    assert f"{canister} was completed, and deleted since by its owner" in asked.error
+    assert f"{canister} was completed, and then deleted by its owner" in asked.error
     assert requested.run("operator", "run", requested.id("owner")).json["canister"] == "deleted"
     # What the message says to do works.
     assert f"'admin clear {requested.id('owner')}'" in asked.error
@@ -145,7 +145,7 @@ def test_deploy_names_the_canister_that_it_made_when_a_later_step_fails(
         failed = cli.run("admin", "deploy", backend=False)
     assert failed.code == 1
     [canister] = {word.strip("';.") for word in failed.error.split() if word.strip("';.").endswith("-cai")}
-    assert f"The canister {canister} was created; 'deploy --canister {canister}' goes on with it" in failed.error
+    assert f"The canister {canister} was created. 'deploy --canister {canister}' continues" in failed.error
 
     async def no_fund(agent: Agent, canister_id: Principal, amount: int) -> None:
         raise InstallError("no cycles", canister_id=canister_id)
@@ -199,14 +199,15 @@ def test_a_hash_that_is_known_to_be_no_personal_canister_is_not_approved(deploye
         assert why in refused.error
     releases = deployed.ok("admin", "admin", "releases").json["releases"]
     assert [release["module_hash"] for release in releases] == [personal_wasm().module_hash.hex()]
-    assert "isn't the module that comes along" in deployed.ok("admin", "admin", "releases", "register", "ab" * 32).err
+    assert "this is not the bundled module" in deployed.ok("admin", "admin", "releases", "register", "ab" * 32).err
     assert "was not approved" in deployed.ok("admin", "admin", "releases", "revoke", "cd" * 32).err
 
 
 def test_what_a_setting_of_the_reserve_leads_to_is_said(deployed: Cli) -> None:
-    assert deployed.run("admin", "reserve", "set-threshold", str(2**128)).code == 2
-    high = deployed.ok("admin", "reserve", "set-threshold", "1000T").json
-    assert (high["threshold"], high["alert_level"]) == (10**15, "Critical")
+    assert deployed.run("admin", "reserve", "settings", "--threshold", str(2**128)).code == 2
+    high = deployed.ok("admin", "reserve", "settings", "--threshold", "1000T")
+    assert high.json["threshold"] == str(10**15)
+    assert "the reserve is below its threshold (Critical)" in high.err
     assert "no creation is possible now" in deployed.ok("admin", "reserve", "settings", "--creation-base", "90T").err
     assert "no creation" not in deployed.ok("admin", "reserve", "settings", "--creation-base", "1T").err
 
@@ -229,7 +230,7 @@ def test_cleanup_deletes_nothing_when_the_owner_retried_while_it_asked(
     admin = ("--admin-identity", requested.pem("admin"))
     refused = requested.run("operator", "cleanup", requested.id("owner"), *admin)
     assert refused.code == 1
-    assert "only a failed one can be cleaned up" in refused.error
+    assert "Only a failed creation can be cleaned up" in refused.error
     monkeypatch.undo()
     assert completed(requested) == str(canister)
 
@@ -239,5 +240,5 @@ def test_clearing_says_what_stays_and_refuses_what_isnt_there(requested: Cli) ->
     assert "nothing to clear" in requested.run("admin", "admin", "clear", requested.id("stranger"), "--yes").error
     canister = requested.leave_failed()
     unasked = requested.run("admin", "admin", "clear", owner)
-    assert f"which is Failed; canister {canister} stays" in unasked.error
+    assert f"which is Failed? Canister {canister} remains" in unasked.error
     assert requested.ok("owner", "status").json["status"] == "Failed"

@@ -21,7 +21,7 @@ from support.terminal_screen import Seen, on_terminal
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 
-NOTHING_KEPT = "interrupted; nothing of the demo is kept: run it again"
+NOTHING_KEPT = "interrupted; nothing of the demo is kept. Run it again"
 
 # Interrupts itself at the n-th function call from the program's first line on, or counts the calls of a whole run.
 AT_CALL = """
@@ -205,17 +205,6 @@ def test_with_json_an_interruption_is_one_object(memories: Path) -> None:
 # --- Other commands say what holds for them -------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def operator(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Commands run as the backend's operator, and a creation waits for one."""
-    for role in ("admin", "operator", "owner"):
-        getattr(world, role).identity.write_pem(tmp_path / f"{role}.pem")
-    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY", str(tmp_path / "operator.pem"))
-    monkeypatch.setenv("CANISTER_FACTORY_BACKEND", str(world.backend_id))
-    await world.as_owner.create_personal_canister(None)
-    return world
-
-
 def interrupted(world: World, *command: str, marker: str, number: int | None = None) -> Seen:
     network = ["--network", world.network.url, "--root-key", world.network.root_key.hex()]
     return on_terminal([*command, *network], when=lambda text: marker in text, columns=160, number=number)
@@ -225,7 +214,7 @@ def interrupted(world: World, *command: str, marker: str, number: int | None = N
 async def test_an_interrupted_run_gives_its_lease_back_and_goes_on(operator: World, number: int | None) -> None:
     seen = interrupted(operator, "run", str(operator.owner_id), marker="created ", number=number)
     assert seen.code == (130 if number is None else 143), seen.text
-    assert seen.lines[-1].endswith("; the creation stays open: the same command, or a worker, goes on with it")
+    assert seen.lines[-1].endswith("; the creation stays open. The same command, or a worker, continues it")
     assert seen.cursor_is_shown
     creation = await operator.as_operator.get_user_creation_status(operator.owner_id)
     assert creation is not None
@@ -240,7 +229,7 @@ async def test_an_interrupted_deploy_names_the_canister_that_it_made(operator: W
     seen = interrupted(operator, "deploy", *admin, marker="created canister")
     assert seen.code == 130, seen.text
     named = re.fullmatch(
-        r"interrupted; the backend is canister (\S+): 'deploy --canister (\S+)' goes on", seen.lines[-1]
+        r"interrupted; the backend is canister (\S+)\. 'deploy --canister (\S+)' continues", seen.lines[-1]
     )
     assert named is not None, seen.text
     assert named[1] == named[2]
@@ -311,7 +300,7 @@ def test_the_demo_script_ends_as_its_demo_does(
         environment={"TMPDIR": str(tmp_path)},
     )
     assert seen.code == (130 if number is None else 143), seen.text
-    assert seen.lines[-1].endswith("nothing of the demo is kept: run it again")
+    assert seen.lines[-1].endswith("nothing of the demo is kept. Run it again")
     assert list(tmp_path.iterdir()) == []
     assert replicas_of(tmp_path) == []
 

@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.cli.roles import Role
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.cli_settings import run_alone
 from support.command_arguments import ARGUMENTS
 
 ROLES = ("admin", "operator", "stranger")
@@ -73,10 +74,7 @@ class People:
 @pytest.fixture
 def people(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> People:
     """A backend that `deploy` made."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
-    monkeypatch.setattr(output, "settings", output.Settings())
-    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
+    run_alone(monkeypatch)
     return People(network, tmp_path)
 
 
@@ -92,7 +90,7 @@ def test_every_command_tells_a_caller_without_the_role_which_it_needs(people: Pe
         for caller in callers:
             told = people.refused(caller, *command.split(), *arguments)
             who = people.ids[caller]
-            needed = f"This needs the role {role} on the backend {people.backend}, which {output.ident(who)} hasn't"
+            needed = f"The command needs the role {role} on the backend {people.backend}. {who} does not have it"
             assert needed in told, f"{command} as {caller}: {told}"
             assert f"'canister-factory admin {GIVEN_BY[role]} add {who} --backend {people.backend}'" in told
 

@@ -33,9 +33,9 @@ Exporting: 2 memories, 30,000,\d\d\d bytes, revision \d+
 created {CANISTER} with {CYCLES} cycles, controllers {SHORT}, {SHORT}
 Creating: {CANISTER}
 Installing: module and API version are right
-pass \d, with the owner's writes locked: 0 bytes
+pass \d, while the owner's writes are locked: 0 bytes
 Importing: 2 memories, 30,000,\d\d\d bytes
-both sides have the manifest {HASH}, certified for the target
+verified: both canisters have the manifest {HASH} \(certified\)
 handed over: the only controller is {SHORT}
 Verifying: both sides are equal, the owner alone controls the canister
 Completed: done
@@ -98,17 +98,6 @@ def test_with_full_each_id_stands_whole_on_its_line(columns: int) -> None:
 
 
 # --- Commands on a network that runs --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def operator(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Commands run as the backend's operator, and a creation waits for one."""
-    for role in ("admin", "operator", "owner"):
-        getattr(world, role).identity.write_pem(tmp_path / f"{role}.pem")
-    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY", str(tmp_path / "operator.pem"))
-    monkeypatch.setenv("CANISTER_FACTORY_BACKEND", str(world.backend_id))
-    await world.as_owner.create_personal_canister(None)
-    return world
 
 
 def on_network(world: World, *command: str) -> list[str]:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.contract.artifacts import personal_interface, personal_wasm
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory.deployment import deploy_backend, fund, is_backend
@@ -26,18 +26,19 @@ from canister_factory.ic.errors import CanisterNotFoundError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
+from support.cli_settings import run_alone
 from support.command_arguments import ARGUMENTS, HASH
 
 MORE_ARGUMENTS = {"cleanup": ["{other}", "--yes"], "admin registry": ["{other}"]}
 """What `ARGUMENTS` of the roles leaves out, since these commands have a test of their own there."""
 
 SAID = {
-    "never made": "there is no canister {id} on {url}: it was deleted, or belongs to another network",
-    "deleted": "there is no canister {id} on {url}: it was deleted, or belongs to another network",
+    "never made": "there is no canister {id} on {url}: it was deleted, or it is on another network",
+    "deleted": "there is no canister {id} on {url}: it was deleted, or it is on another network",
     "empty": "{id} is an empty canister, not a backend",
     "personal": "{id} is a personal canister, not a backend",
-    "another": "{id} is another kind of canister, not a backend by its certified interface",
-    "management": "{id} is no canister that could be a backend",
+    "another": "{id} is not a backend, by its certified interface",
+    "management": "{id} can't be the id of a backend",
     "person": "there is no canister {id} on {url}",
 }
 """Each kind of wrong id, and what is said of it."""
@@ -111,10 +112,7 @@ class Strangers:
 
 @pytest.fixture
 def strangers(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Strangers:
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
-    monkeypatch.setattr(output, "settings", output.Settings())
-    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
+    run_alone(monkeypatch)
     return Strangers(network, tmp_path)
 
 
@@ -155,7 +153,7 @@ def test_a_wrong_backend_of_the_environment_is_told_to_come_from_there(
     result = CliRunner().invoke(main, ["admin", "enable", *common, "--identity", str(strangers.pem), "--json"])
     assert result.exit_code == 1
     message = json.loads(result.stdout)["error"]["message"]
-    assert message.endswith("It was given by the environment variable CANISTER_FACTORY_BACKEND")
+    assert message.endswith("The value comes from the environment variable CANISTER_FACTORY_BACKEND")
 
 
 async def test_a_query_of_a_backend_costs_no_more_than_the_query(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from canister_factory.cli.doctor import _clock
+from canister_factory.cli.doctor_checks import check_clock
 from canister_factory.cli.results import Verdict
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.ic.agent import Agent, CallerIdentity
@@ -78,5 +78,5 @@ async def test_doctor_tells_how_far_a_clock_is_off_although_calls_work(
 ) -> None:
     skew_ns = skew_minutes * MINUTES
     async with Agent(Identity.generate(), network, clock_ns=lambda: time.time_ns() + skew_ns) as agent:
-        check = await _clock(agent, lambda: time.time() + skew_ns / 1e9)
+        check = await check_clock(agent, lambda: time.time() + skew_ns / 1e9)
     assert (check.verdict, found in check.found) == (verdict, True)

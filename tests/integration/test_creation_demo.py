@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_read_is_left_out_and_the_end_says_so(tmp_path: Pa
         )
         assert done.returncode == 1, done.stderr
         assert "left out: bad.txt: can't be read: Permission denied" in done.stderr
-        assert done.stderr.splitlines()[-1] == "not everything is there: bad.txt can't be read, so it was left out"
+        assert done.stderr.splitlines()[-1] == "not everything was copied: bad.txt can't be read and was left out"
     assert json.loads(done.stdout)["unreadable"] == ["bad.txt"]
     assert json.loads(done.stdout)["memories"] == 1
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from canister_factory.candid.text import parse_args
 from canister_factory.candid.types import TEXT
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.contract.artifacts import backend_interface, directory
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
@@ -41,7 +41,6 @@ NOISY = ("--debug", "-vvv")
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(output, "settings", output.Settings())
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -76,7 +75,6 @@ def canisters(network: Network, identity: Path) -> dict[str, str]:
 
 
 def run(command: list[str], *options: object) -> Result:
-    output.settings = output.Settings()
     return CliRunner().invoke(main, [*command, *map(str, options)])
 
 

@@ -254,7 +254,7 @@ def test_stop_says_what_to_do_about_a_process_that_does_not_end(shell: Shell) ->
     record = shell.background()
     os.kill(record["pid"], signal.SIGSTOP)
     said = error_of(shell("replica", "stop", "--timeout", "0.1"))
-    assert "did not end within 0.1 seconds; it may be in a long execution: wait, or end it with 'kill -9 " in said
+    assert "did not end within 0.1 seconds. It may be in a long execution: wait, or end it with 'kill -9 " in said
     error = json_error_of(shell("replica", "stop", "--timeout", "0.1", "--json"))
     assert error["context"] == {"pid": record["pid"]}
     assert f"runs but doesn't answer at {record['url']}" in error_of(shell("replica", "status"), 3)
@@ -326,7 +326,7 @@ def test_without_a_home_a_replica_with_a_state_directory_works(
     where = ("--state-dir", str(tmp_path / "state"))
     record = shell.background(*where, **no_home)
     log = shell("replica", "logs", *where, **no_home).stdout
-    assert f"give them --network {record['url']} --fetch-root-key, or set CANISTER_FACTORY_HOME" in log
+    assert f"Give them --network {record['url']} --fetch-root-key, or set CANISTER_FACTORY_HOME" in log
     assert json.loads(shell("replica", "status", "--json", *where, **no_home).stdout)["status"] == "healthy"
     assert shell("replica", "stop", *where, **no_home).returncode == 0
     assert not is_alive(record["pid"])

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
@@ -26,6 +26,8 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.testing import EmbeddedReplica
+from support.cli_settings import run_alone
+from support.creation_world import World
 
 T = TypeVar("T")
 
@@ -150,28 +152,20 @@ def deploy(cli: Cli) -> Deployment:
     return Deployment(cli.identities, Principal.from_str(made.json["backend_id"]))
 
 
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in this process: without this person's settings, and without changing how the tests log."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
-    monkeypatch.setattr(output, "settings", output.Settings())
-    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
-
-
 @pytest.fixture(scope="session")
 def deployment(own_replica: EmbeddedReplica | None, tmp_path_factory: pytest.TempPathFactory) -> Deployment | None:
     """A backend for all tests that begin with one, where they can share it."""
     if own_replica is None:
         return None
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _alone(monkeypatch)
+        run_alone(monkeypatch)
         return deploy(Cli(own_replica.network, tmp_path_factory.mktemp("deployment")))
 
 
 @pytest.fixture
 def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undone: None) -> Cli:
     """The command line before there is a backend."""
-    _alone(monkeypatch)
+    run_alone(monkeypatch)
     return Cli(network, tmp_path)
 
 
@@ -190,3 +184,14 @@ def requested(deployed: Cli) -> Cli:
     deployed.give_capsule()
     deployed.ok("owner", "request", "--name", "Mine")
     return deployed
+
+
+@pytest.fixture
+async def operator(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Commands run as the backend's operator, and a creation waits for one."""
+    for role in ("admin", "operator", "owner"):
+        getattr(world, role).identity.write_pem(tmp_path / f"{role}.pem")
+    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY", str(tmp_path / "operator.pem"))
+    monkeypatch.setenv("CANISTER_FACTORY_BACKEND", str(world.backend_id))
+    await world.as_owner.create_personal_canister(None)
+    return world

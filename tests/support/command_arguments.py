@@ -16,7 +16,6 @@ ARGUMENTS = {
     "admin clear": ["{other}", "--yes"],
     "admin ack": ["0"],
     "reserve top-up": ["1T"],
-    "reserve set-threshold": ["1T"],
     "reserve settings": ["--threshold", "1T"],
     "run": ["{other}"],
     "status": ["{other}"],

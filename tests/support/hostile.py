@@ -17,7 +17,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import BOOL, NULL, PRINCIPAL, TEXT, Opt, Record, Type, Variant, Vec, is_blob, resolve
 from canister_factory.candid.values import Case, Some
 from canister_factory.cli import main
-from canister_factory.cli.options import PrincipalType
+from canister_factory.cli.parameter_types import PrincipalType
 from canister_factory.factory.errors import MAX_RECORDED_CHARACTERS
 
 ATTACK = "gotcha\x1b[2J\x1b]0;owned\x07\r\x08\x9b31m\u202egnp.exe\u2066\x7f\u200b[bold red]markup[/]\nerror: forged\n"

@@ -1,70 +1,94 @@
-"""The command line's root: which module holds which command, and what happens to an error that reaches the top.
+"""The command line's root: which module holds which command, and the frame around a run.
 
-Owns the names of the commands. Does not own: what they do, and output (`output`). A command's module is imported when
-the command runs, so that `--help` and errors don't wait for a Wasm runtime.
+Owns the table of the commands. Does not own: what they do, and how errors are shown (`failures`). `--help`, shell
+completion and usage errors of the root load no command, so that they don't wait for libraries.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
-import importlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from canister_factory.cli import errors, output
-from canister_factory.cli.groups import CommandGroup
+from canister_factory.cli.guard import guarded
+from canister_factory.cli.lazy_group import Entry, LazyGroup
+from canister_factory.cli.settings import Settings
 
-COMMANDS: dict[str, str] = {
-    "admin": "canister_factory.cli.admin:admin",
-    "call": "canister_factory.cli.call:call",
-    "completion": "canister_factory.cli.completion:completion",
-    "cleanup": "canister_factory.cli.cleanup:cleanup",
-    "demo": "canister_factory.cli.demo:demo",
-    "deploy": "canister_factory.cli.deploy:deploy",
-    "doctor": "canister_factory.cli.doctor:doctor",
-    "identity": "canister_factory.cli.identity:identity",
-    "list": "canister_factory.cli.status:list_creations",
-    "replica": "canister_factory.cli.replica:replica",
-    "request": "canister_factory.cli.request:request",
-    "reserve": "canister_factory.cli.reserve:reserve",
-    "retry": "canister_factory.cli.request:retry",
-    "run": "canister_factory.cli.run:run",
-    "status": "canister_factory.cli.status:status",
-    "upgrade": "canister_factory.cli.deploy:upgrade",
-    "verify": "canister_factory.cli.verify:verify",
-    "worker": "canister_factory.cli.worker:worker",
+COMMANDS: dict[str, Entry] = {
+    "admin": Entry(
+        "admin:admin",
+        "Manage a backend: its roles, releases and failures.",
+        (
+            "ack",
+            "admins",
+            "clear",
+            "disable",
+            "enable",
+            "error-rate",
+            "errors",
+            "limits",
+            "notifications",
+            "operators",
+            "registry",
+            "releases",
+            "stats",
+            "status",
+        ),
+    ),
+    "call": Entry("call:call", "Call METHOD of CANISTER with ARGS in textual Candid."),
+    "cleanup": Entry("cleanup:cleanup", "Delete what a failed creation left behind."),
+    "completion": Entry("completion:completion", "Print the completion script for SHELL."),
+    "demo": Entry("demo:demo", "Create a personal canister from the files in DIR."),
+    "deploy": Entry("deploy:deploy", "Install a backend on a network, ready for creations."),
+    "doctor": Entry("doctor:doctor", "Check what commands need, and say what to do."),
+    "identity": Entry(
+        "identity:identity",
+        "Create and show the keys that sign calls.",
+        ("new", "principal", "show"),
+    ),
+    "list": Entry("status:list_creations", "List the creations of all owners."),
+    "replica": Entry(
+        "replica:replica",
+        "Run a network of your own, the embedded replica.",
+        ("logs", "start", "status", "stop"),
+    ),
+    "request": Entry("request:request", "Ask for a personal canister, as its owner."),
+    "reserve": Entry(
+        "reserve:reserve",
+        "Show and fund the cycles for personal canisters.",
+        ("consumption", "report", "settings", "status", "top-up"),
+    ),
+    "retry": Entry("request:retry", "Retry a failed creation, as its owner."),
+    "run": Entry("run:run", "Run the creation that OWNER asked for."),
+    "status": Entry("status:status", "Show the progress of a creation."),
+    "upgrade": Entry("deploy:upgrade", "Upgrade a backend and keep its data."),
+    "verify": Entry("verify:verify", "Check a personal canister against the backend's records."),
+    "worker": Entry("worker:worker", "Create what owners ask for, until stopped."),
 }
-"""Name of a command or group, and where it is: `module:attribute`."""
+"""Name of a command or group, and what is known of it before its module is imported."""
 
 
-class LazyGroup(CommandGroup):
-    """A group whose commands are imported on first use, and whose errors become one line and an exit code."""
+class Root(LazyGroup):
+    """The program: errors become one line and an exit code."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute = COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        arguments = list(args[0] if args and args[0] is not None else kwargs.get("args") or sys.argv[1:])
+    def main(self, args: Sequence[str] | None = None, *more: Any, **kwargs: Any) -> Any:
+        """Runs the command of `args`, those of the process by default, as `click.Command.main` does."""
+        arguments = list(sys.argv[1:] if args is None else args)
         typed = arguments[: arguments.index("--")] if "--" in arguments else arguments
         # Known before the options are read, so that wrong usage is told as JSON too, wherever --json stands.
-        output.settings.json = "--json" in typed
-        output.settings.debug = output.settings.full = False
+        settings = Settings(json="--json" in typed)
         # The process gives its memory back as a whole; to look for cycles in it first would take a call's time again.
         atexit.register(gc.freeze)
-        return errors.guarded(super().main, *args, **kwargs)
+        # Around the contexts of the commands, which end before an error of theirs is shown.
+        with click.Context(self, obj=settings) as around:
+            return guarded(super().main, args, *more, parent=around, **kwargs)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="canister-factory")
 def main() -> None:
     """Give people their own canister on the Internet Computer."""

@@ -5,54 +5,49 @@ Owns these commands. Does not own: what is recorded and for how long (the backen
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import DURATION
-from canister_factory.cli.backend import Ask, backend_command, follow, limit_option
+from canister_factory.cli.backend import Ask, Columns, backend_command, limit_option, show_list, show_numbered_list
 from canister_factory.cli.errors import CommandError
-from canister_factory.cli.options import PRINCIPAL
-from canister_factory.cli.results import done, duration, listing, moment, record
+from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.results import done, duration, moment, record
 from canister_factory.cli.roles import Role
-from canister_factory.contract.admin_models import NumberedPageRequest
-from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.ic.foreign_text import quoted
+
+if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+
+
+_ERROR_COLUMNS: Columns = {
+    "owner": lambda entry: output.ident(entry.owner) if entry.owner else "-",
+    "kind": lambda entry: entry.error.kind,
+    "stage": lambda entry: entry.error.stage or "-",
+    "message": lambda entry: quoted(entry.error.message),
+}
 
 
 @click.command()
 @limit_option
 @backend_command(Role.STAFF)
 def errors(limit: int | None, ask: Ask) -> None:
-    """List failures, newest first. With --json one object a line."""
+    """List failures, newest first.
 
-    async def show(backend: BackendClient) -> None:
-        await listing(
-            follow(
-                lambda after, count: backend.list_errors(NumberedPageRequest(after=after, limit=count)),
-                limit,
-            ),
-            ("id", "when", "owner", "kind", "stage", "message"),
-            lambda entry: (
-                entry.id,
-                moment(entry.at),
-                output.ident(entry.owner) if entry.owner else "-",
-                entry.error.kind,
-                entry.error.stage or "-",
-                quoted(entry.error.message),
-            ),
-            "no errors on record",
-        )
-
-    ask(show)
+    With --json each line is an object.
+    """
+    show_numbered_list(
+        ask, lambda backend, request: backend.list_errors(request), limit, _ERROR_COLUMNS, "no errors on record"
+    )
 
 
 @click.command("error-rate")
-@click.option("--window", "window_ns", type=DURATION, help="How far back, such as 30m, 24h or 7d.  [default: 24h]")
+@click.option("--window", "window_ns", type=DURATION, help="Time to look back, such as 30m, 24h or 7d.  [default: 24h]")
 @backend_command(Role.STAFF)
 def error_rate(window_ns: int | None, ask: Ask) -> None:
-    """Show how many of the latest attempts failed."""
+    """Show the share of recent attempts that failed."""
     rate = ask(lambda backend: backend.get_error_rate(window_ns))
     share = f"{rate.failures / rate.attempts:.1%}" if rate.attempts else "-"
     record(
@@ -66,37 +61,35 @@ def error_rate(window_ns: int | None, ask: Ask) -> None:
     )
 
 
+_NOTIFICATION_COLUMNS: Columns = {
+    "kind": lambda notice: notice.kind,
+    "message": lambda notice: quoted(notice.message),
+    "acknowledged by": lambda notice: output.ident(notice.acknowledged_by) if notice.acknowledged_by else "-",
+}
+
+
 @click.command()
 @limit_option
 @backend_command(Role.STAFF)
 def notifications(limit: int | None, ask: Ask) -> None:
-    """List what the backend notified its admins of, newest first. With --json one object a line."""
+    """List the notifications for admins, newest first.
 
-    async def show(backend: BackendClient) -> None:
-        await listing(
-            follow(
-                lambda after, count: backend.list_notifications(NumberedPageRequest(after=after, limit=count)),
-                limit,
-            ),
-            ("id", "when", "kind", "message", "acknowledged by"),
-            lambda notice: (
-                notice.id,
-                moment(notice.at),
-                notice.kind,
-                quoted(notice.message),
-                output.ident(notice.acknowledged_by) if notice.acknowledged_by else "-",
-            ),
-            "no notifications",
-        )
-
-    ask(show)
+    With --json each line is an object.
+    """
+    show_numbered_list(
+        ask,
+        lambda backend, request: backend.list_notifications(request),
+        limit,
+        _NOTIFICATION_COLUMNS,
+        "no notifications",
+    )
 
 
 @click.command("ack")
 @click.argument("notification", type=click.IntRange(min=0), metavar="ID")
 @backend_command(Role.ADMIN)
 def acknowledge(notification: int, ask: Ask) -> None:
-    """Mark notification ID as seen."""
+    """Mark the notification ID as seen."""
     ask(lambda backend: backend.acknowledge_notification(notification))
     done(f"Notification {notification} is acknowledged.", id=notification, acknowledged=True)
 
@@ -106,7 +99,12 @@ def acknowledge(notification: int, ask: Ask) -> None:
 @limit_option
 @backend_command(Role.STAFF)
 def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
-    """List every personal canister that was ever created here, or show the entry of CANISTER."""
+    """List all personal canisters that the backend has created.
+
+    With CANISTER the command shows the entry of that canister.
+    """
+    from canister_factory.contract.creation_models import OwnerPageRequest
+
     if canister is not None:
         entry = ask(lambda backend: backend.get_registry_entry(canister))
         if entry is None:
@@ -118,23 +116,21 @@ def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
                 ("owner", output.ident(entry.created_by)),
                 ("created", moment(entry.created_at)),
                 ("status", entry.status),
-                ("cycles consumed", output.cycles(entry.cycles_consumed)),
+                ("cycles consumed", quantities.cycles(entry.cycles_consumed)),
             ],
         )
         return
 
-    async def show(backend: BackendClient) -> None:
-        await listing(
-            follow(lambda after, count: backend.list_registry(OwnerPageRequest(after=after, limit=count)), limit),
-            ("canister", "owner", "created", "status", "cycles consumed"),
-            lambda entry: (
-                entry.canister_id,
-                output.ident(entry.created_by),
-                moment(entry.created_at),
-                entry.status,
-                output.cycles(entry.cycles_consumed),
-            ),
-            "no personal canisters yet",
-        )
-
-    ask(show)
+    show_list(
+        ask,
+        lambda backend, after, count: backend.list_registry(OwnerPageRequest(after=after, limit=count)),
+        limit,
+        {
+            "canister": lambda entry: entry.canister_id,
+            "owner": lambda entry: output.ident(entry.created_by),
+            "created": lambda entry: moment(entry.created_at),
+            "status": lambda entry: entry.status,
+            "cycles consumed": lambda entry: quantities.cycles(entry.cycles_consumed),
+        },
+        "no personal canisters yet",
+    )

@@ -1,24 +1,25 @@
-"""Commands that talk to a backend: their options in one decorator, and pages followed to their end.
+"""Commands that talk to a backend: their options in one decorator, and lists followed to their end.
 
 Owns this frame. Does not own: what is asked (`contract`), how it is shown (`results`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from canister_factory.candid.principal import Principal
-from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import F, backend_option, network_options, output_options, run_with_agent
-from canister_factory.cli.roles import Role, note_missing_role
-from canister_factory.contract.pages import pages
+from canister_factory.cli.results import listing, moment
+from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+    from canister_factory.cli.backend_check import CheckedBackend
+    from canister_factory.contract.admin_models import NumberedPageRequest
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Item = TypeVar("Item", covariant=True)
 Cursor = TypeVar("Cursor")
+
+Columns = Mapping[str, Callable[[Any], object]]
 
 PAGE_ITEMS = 1_000
 """The most items that the backend puts on a page."""
@@ -35,7 +38,11 @@ class Ask(Protocol):
     """Runs calls of the backend as the command's identity, and returns what they return."""
 
     def __call__(self, work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
-        """Runs `work` to its end. Raises what the calls raise."""
+        """Runs `work` to its end.
+
+        Raises:
+            Exception: what the calls raise.
+        """
 
 
 class Page(Protocol[Item]):
@@ -53,13 +60,15 @@ class Page(Protocol[Item]):
 def backend_command(role: Role) -> Callable[[F], F]:
     """`--backend`, the network's options, a key and the output's options: passed to the command as `ask: Ask`.
 
-    `role` is what the backend asks for; who is refused is told of it.
+    `role` is what the backend asks for; an error names it to those who are refused.
     """
 
     def decorate(command: F) -> F:
         @wraps(command)
         def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
             def ask(work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
+                from canister_factory.cli.backend_check import CheckedBackend
+
                 async def with_client(agent: Agent) -> T:
                     return await work(CheckedBackend(agent, backend))
 
@@ -67,15 +76,14 @@ def backend_command(role: Role) -> Callable[[F], F]:
 
             return command(*args, ask=ask, **rest)
 
-        told = needs_role(role)(with_backend)
-        decorated: F = backend_option(network_options(signing_identity_option(output_options(told))))  # type: ignore[assignment]
-        return decorated
+        with_role = needs_role(role)(with_backend)
+        return backend_option(network_options(signing_identity_option(output_options(with_role))))  # type: ignore[return-value]
 
     return decorate
 
 
 def needs_role(role: Role) -> Callable[[F], F]:
-    """For a command that gets `backend` and `identity`: who is refused is told of the role that is missing.
+    """For a command that gets `backend` and `identity`: an error names the role to those who are refused.
 
     The command has the role as its attribute `role`.
     """
@@ -86,6 +94,8 @@ def needs_role(role: Role) -> Callable[[F], F]:
             try:
                 return command(*args, backend=backend, identity=identity, **rest)
             except Exception as error:
+                from canister_factory.cli.refusals import note_missing_role
+
                 note_missing_role(error, role, identity.sender(), backend)
                 raise
 
@@ -101,18 +111,63 @@ def worker_option(default: str | None) -> Callable[[F], F]:
         "--worker",
         metavar="NAME",
         default=default,
-        help="Name under which leases are claimed; no two that run at the same time may share one.  "
+        help="Name that leases are claimed under. Workers that run at the same time need different names.  "
         f"[default: {default or 'random'}]",
     )
 
 
 def limit_option(command: F) -> F:
     """`--limit N`: passed to the command as `limit: int | None`."""
-    return click.option("--limit", type=click.IntRange(min=1), help="At most this many.  [default: all]")(command)
+    return click.option("--limit", type=click.IntRange(min=1), help="Maximum number of items.  [default: all]")(command)
+
+
+def show_list(
+    ask: Ask,
+    fetch: Callable[[CheckedBackend, Any, int], Awaitable[Page[Any]]],
+    limit: int | None,
+    columns: Columns,
+    nothing: str,
+) -> None:
+    """Shows a paged list of the backend, or its first `limit` items.
+
+    `fetch(backend, after, count)` returns a page. `columns`: what each header shows of an item. `nothing` notes an
+    empty list.
+    """
+
+    async def show(backend: CheckedBackend) -> None:
+        await listing(
+            follow(lambda after, count: fetch(backend, after, count), limit),
+            list(columns),
+            lambda item: [shown(item) for shown in columns.values()],
+            nothing,
+        )
+
+    ask(show)
+
+
+def show_numbered_list(
+    ask: Ask,
+    fetch: Callable[[CheckedBackend, NumberedPageRequest], Awaitable[Page[Any]]],
+    limit: int | None,
+    columns: Columns,
+    nothing: str,
+) -> None:
+    """Like `show_list`, for a list of what happened: its entries have a number and a time, which come first."""
+    from canister_factory.contract.admin_models import NumberedPageRequest
+
+    show_list(
+        ask,
+        lambda backend, after, count: fetch(backend, NumberedPageRequest(after=after, limit=count)),
+        limit,
+        {"id": lambda entry: entry.id, "when": lambda entry: moment(entry.at), **columns},
+        nothing,
+    )
 
 
 async def follow(fetch: Callable[[Any, int], Awaitable[Page[Item]]], limit: int | None = None) -> AsyncIterator[Item]:
     """All items of a paged list, or the first `limit`. `fetch(after, count)` returns a page."""
+    from canister_factory.contract.pages import pages
+
     left = limit
 
     async def some(after: Any) -> Page[Item]:

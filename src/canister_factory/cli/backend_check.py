@@ -1,4 +1,4 @@
-"""Whether the canister that a command takes for its backend is one, by what the network certifies.
+"""Whether the canister given as a backend is one, by what the network certifies.
 
 Owns the check, when it is made, and its words. Does not own: what a backend is by its interface (`factory.deployment`).
 """
@@ -24,22 +24,25 @@ from canister_factory.ic.errors import (
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
 
-_ADVICE = "give the id of a backend ('canister-factory deploy' makes one)"
+_ADVICE = "give the id of a backend ('canister-factory deploy' creates one)"
 _PERSONAL_METHOD = b"get_personal_info"
 
 
 class NotABackendError(CommandError):
-    """The canister given as a backend is none."""
+    """The canister given as a backend is not one."""
 
 
 async def why_no_backend(agent: Agent, canister_id: Principal) -> str | None:
     """What a canister is instead of a backend, certified; `None` for a backend of any version.
 
-    One request when it is one. Raises what `Agent.canister_info` raises, but for a canister that isn't there.
+    It takes one request when it is a backend.
+
+    Raises:
+        IcError: what `Agent.canister_info` raises, but for a canister that does not exist.
     """
     url = agent.network.url
     if _is_nobodys(canister_id):
-        return f"{canister_id} is no canister that could be a backend"
+        return f"{canister_id} can't be the id of a backend"
     interface: bytes | None = None
     try:
         try:
@@ -51,7 +54,7 @@ async def why_no_backend(agent: Agent, canister_id: Principal) -> str | None:
                 raise
         info = await agent.canister_info(canister_id)
     except (CanisterNotFoundError, CertificateScopeError):
-        return f"there is no canister {canister_id} on {url}: it was deleted, or belongs to another network"
+        return f"there is no canister {canister_id} on {url}: it was deleted, or it is on another network"
     except ProtocolError as refusal:
         # The network doesn't say in a code of its own whether it is the id that it can't do anything with.
         refusal.add_note(f"Is {canister_id} the id of a canister on {url}? If not, {_ADVICE}")
@@ -60,7 +63,7 @@ async def why_no_backend(agent: Agent, canister_id: Principal) -> str | None:
         return f"{canister_id} is an empty canister, not a backend"
     if interface is not None and _PERSONAL_METHOD in interface:
         return f"{canister_id} is a personal canister, not a backend"
-    return f"{canister_id} is another kind of canister, not a backend by its certified interface"
+    return f"{canister_id} is not a backend, by its certified interface"
 
 
 def _is_nobodys(canister_id: Principal) -> bool:
@@ -69,11 +72,16 @@ def _is_nobodys(canister_id: Principal) -> bool:
 
 
 async def require_backend(agent: Agent, canister_id: Principal) -> None:
-    """For commands with effects, before the first. Raises `NotABackendError`, and `IcError` when it can't be known."""
+    """For commands with effects, before the first effect.
+
+    Raises:
+        NotABackendError: the canister is no backend.
+        IcError: the network fails.
+    """
     with naming_the_variable("backend", BACKEND_VARIABLE):
-        why = await why_no_backend(agent, canister_id)
-        if why is not None:
-            raise NotABackendError(f"{why}; {_ADVICE}")
+        problem = await why_no_backend(agent, canister_id)
+        if problem is not None:
+            raise NotABackendError(f"{problem}; {_ADVICE}")
 
 
 class CheckedBackend(BackendClient):
@@ -88,7 +96,12 @@ class CheckedBackend(BackendClient):
         self._is_backend = False
 
     async def call(self, name: str, values: tuple[Any, ...]) -> Any:
-        """As `Client.call`. Raises `NotABackendError` besides."""
+        """As `Client.call`.
+
+        Raises:
+            NotABackendError: the canister is no backend.
+            Exception: what `Client.call` raises.
+        """
         if not self.method(name).is_query or _is_nobodys(self.canister_id):
             await self.make_sure()
         try:
@@ -99,13 +112,22 @@ class CheckedBackend(BackendClient):
             raise
 
     async def make_sure(self) -> None:
-        """Does nothing when it is known already. Raises as `require_backend`."""
+        """Checks the canister, unless that was done before.
+
+        Raises:
+            NotABackendError: the canister is no backend.
+            IcError: the network fails.
+        """
         if not self._is_backend:
             await require_backend(self.ic, self.canister_id)
             self._is_backend = True
 
     async def _explain(self, failure: Exception) -> None:
-        """Raises `NotABackendError` if that is why a call failed; else the failure itself says what is wrong."""
+        """Looks whether a call failed because the canister is no backend; else the failure says what is wrong.
+
+        Raises:
+            NotABackendError: the canister is no backend.
+        """
         try:
             await self.make_sure()
         except NotABackendError as reason:

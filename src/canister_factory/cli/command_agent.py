@@ -1,6 +1,7 @@
 """The agent of a command: an interruption names the call that may have been executed.
 
-Owns that. Does not own: calls (`ic.agent`), and the words of commands that know more (`interrupts.if_interrupted`).
+Owns telling `interrupts` of calls. Does not own: calls (`ic.agent`), and the words of commands that know more
+(`interrupts.if_interrupted`).
 """
 
 from __future__ import annotations

@@ -31,8 +31,10 @@ Advance = Callable[[int], None]
 async def fill(client: CapsuleClient, files: Sequence[DemoFile], friend: Principal, advance: Advance) -> list[str]:
     """Registers the caller and gives them a capsule: a memory for each file, a gallery, two connections and a group.
 
-    Returns the memories' ids in the order of the files. `advance` is told of bytes stored. Raises `CommandError` that
-    names the file when the canister refuses one.
+    Returns the memories' ids in the order of the files. `advance` is called with the number of bytes stored.
+
+    Raises:
+        CommandError: the canister refuses a file; the message names it.
     """
     await client.register()
     await client.register_capsule()
@@ -72,9 +74,12 @@ async def fill(client: CapsuleClient, files: Sequence[DemoFile], friend: Princip
 async def compare(
     source: CapsuleClient, target: CapsuleClient, files: Sequence[DemoFile], ids: Sequence[str], advance: Advance
 ) -> None:
-    """Reads everything back from `target` as its owner. Raises `CommandError` at the first difference.
+    """Reads everything back from `target` as its owner.
 
     Bytes are compared with the files; galleries, connections and groups with those on `source`.
+
+    Raises:
+        CommandError: at the first difference.
     """
     memories = {summary.memory.id: summary for summary in await _memories(target)}
     if set(memories) != set(ids):
@@ -83,13 +88,13 @@ async def compare(
         _each(zip(files, ids, strict=True)),
         lambda pair: _compare_file(target, pair[0], memories[pair[1]], advance),
     )
-    for what, there, here in (
+    for kind, copied, original in (
         ("galleries", await target.get_my_galleries(), await source.get_my_galleries()),
         ("connections", await target.list_connections(), await source.list_connections()),
         ("connection groups", await target.list_connection_groups(), await source.list_connection_groups()),
     ):
-        if there != here or not there:
-            raise CommandError(f"the {what} of the personal canister differ from those of the backend")
+        if copied != original or not copied:
+            raise CommandError(f"the {kind} of the personal canister differ from those of the backend")
 
 
 async def _memories(client: CapsuleClient) -> list[MemorySummary]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from stat import S_ISREG
 
 from canister_factory.cli.errors import InputError
-from canister_factory.cli.output import printable
 from canister_factory.contract.memory_models import MemoryType, NewMemory
+from canister_factory.ic.foreign_text import escaped
 
 SAMPLE = Path(__file__).resolve().parent / "sample"
 _KINDS = {
@@ -48,8 +48,8 @@ class DemoFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What there is below a directory: the files in the order of their names, and the names that can't be read."""
+class Selection:
+    """What a demo takes of a directory: files in the order of their names. `unreadable` names those it can't read."""
 
     files: list[DemoFile]
     unreadable: list[str]
@@ -57,35 +57,38 @@ class Found:
 
 def find_files(
     directory: Path,
-    skipped: Callable[[str], None] = lambda why: None,
+    skipped: Callable[[str], None] = lambda reason: None,
     *,
     hidden: bool = False,
     exclude: Sequence[str] = (),
-) -> Found:
-    """The files below `directory`. `skipped` is told of what isn't taken, and why.
+) -> Selection:
+    """The files below `directory`. `skipped` is called with what isn't taken, and why.
 
     Hidden files and folders (`.name`) are taken with `hidden` only. `exclude`: shell patterns (`*.tmp`, `drafts`,
     `2019/*`) of a name at any depth, or of a path below the directory; a folder is left out with all that is in it.
     Symbolic links are followed to files within the directory only. A name that isn't UTF-8 is escaped like in
-    Python's bytes (`caf\\xe9.txt`). Raises `InputError` for a directory that can't be read or has no file to take.
+    Python's bytes (`caf\\xe9.txt`).
+
+    Raises:
+        InputError: the directory can't be read, or has no file to take.
     """
-    name = printable(str(directory))
+    name = escaped(str(directory))
     if not directory.exists():
         raise InputError(f"there is no directory {name}")
     if not directory.is_dir():
-        raise InputError(f"{name} is a file; give the directory that it is in")
+        raise InputError(f"{name} is a file; give its directory")
     search = _Search(directory, skipped, hidden, exclude)
     files = sorted(search.files(), key=lambda file: file.name)
     if search.hidden_count:
         skipped(
-            f"{_counted(search.hidden_count, 'hidden file or folder', 'hidden files and folders')}; --all takes them"
+            f"{_counted(search.hidden_count, 'hidden file or folder', 'hidden files and folders')}; --all includes them"
         )
     if search.excluded_count:
-        skipped(f"{_counted(search.excluded_count, 'file or folder', 'files and folders')} that --exclude names")
+        skipped(f"{_counted(search.excluded_count, 'file or folder', 'files and folders')} excluded by --exclude")
     if not files:
-        why = "no file in it can be taken" if search.seen else "it is empty"
-        raise InputError(f"{name} has no files for a demo: {why}")
-    return Found(files, search.unreadable)
+        reason = "none of its files can be used" if search.seen else "it is empty"
+        raise InputError(f"{name} has no files for a demo: {reason}")
+    return Selection(files, search.unreadable)
 
 
 def _counted(count: int, one: str, many: str) -> str:
@@ -130,7 +133,7 @@ class _Search:
     def _cannot_read(self, error: OSError) -> None:
         path = Path(error.filename)
         if path == self._directory:
-            raise InputError(f"{printable(str(path))} can't be read: {error.strerror}") from None
+            raise InputError(f"{escaped(str(path))} can't be read: {error.strerror}") from None
         name = self._name(path)
         self.unreadable.append(name)
         self._skipped(f"{name}: can't be read: {error.strerror}")

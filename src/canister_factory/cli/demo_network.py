@@ -44,7 +44,7 @@ class DemoNetwork:
     def __enter__(self) -> Self:
         if importlib.util.find_spec("wasmtime") is None:
             raise CommandError(
-                "the embedded replica is not installed; add it with: pip install 'canister-factory[replica]'"
+                "the embedded replica is not installed. Install it with: pip install 'canister-factory[replica]'"
             )
         try:
             self.network = self._start_kept() if self._keep else self._start()
@@ -67,7 +67,11 @@ class DemoNetwork:
                 shutil.rmtree(self._directory, ignore_errors=True)
 
     async def watched(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`; when the replica ends or fails meanwhile, that is said at once with the cause."""
+        """The result of `work`.
+
+        Raises:
+            CommandError: the replica ended or fails meanwhile; at once, with the cause.
+        """
         try:
             return await watched(work, self.network.url, self._running, "the demo")
         except CommandError as error:
@@ -85,7 +89,7 @@ class DemoNetwork:
                 identity.write_pem(self._directory / f"{role}.pem")
 
     def explain(self, backend_id: Principal, canister_id: Principal) -> None:
-        """With `keep`: says how to look around."""
+        """With `keep`: shows commands to look around with."""
         if self._directory is None or self._kept is None:
             return
         base = f"{HOME_VARIABLE}={shlex.quote(str(self._directory))} {this_command()}"
@@ -109,7 +113,7 @@ class DemoNetwork:
             directory = self._directory = Path(tempfile.mkdtemp(prefix="canister-factory-demo-"))
         except OSError as error:
             raise CommandError(
-                f"there is no place for temporary files ({error.strerror}): free some, or set TMPDIR"
+                f"temporary files can't be written ({error.strerror}): free some space, or set TMPDIR"
             ) from None
         # The home is the directory, so that the commands of `explain` find it there.
         environment = {HOME_VARIABLE: str(directory)}
@@ -122,12 +126,12 @@ class DemoNetwork:
 
 
 def _for_demos(message: str) -> str:
-    """A replica's advice for those who can't give it a state directory, but a place for temporary ones."""
+    """A replica's advice for a demo, which has no --state-dir: its state is a temporary file."""
     return message.replace("--state-dir", "TMPDIR")
 
 
 def this_command() -> str:
-    """How a person who stays where they are calls this program again, quoted for a shell."""
+    """How a person calls this program again from the same directory, quoted for a shell."""
     script = Path(sys.argv[0])
     if script.name == "__main__.py" or not script.is_file():
         return f"{shlex.quote(sys.executable)} -m canister_factory"
@@ -135,5 +139,5 @@ def this_command() -> str:
     if on_path is not None and Path(on_path).resolve() == script.resolve():
         return shlex.quote(script.name)
     absolute = script.absolute()
-    here = Path.cwd()
-    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
+    current = Path.cwd()
+    return shlex.quote(str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute))

@@ -1,4 +1,4 @@
-"""What `doctor` looks at in a backend: whether creations can run there, and what the caller may do.
+"""What `doctor` checks of a backend: whether creations can run there, and what the caller may do.
 
 Owns these checks. Does not own: the rest of them (`doctor`).
 """
@@ -6,9 +6,10 @@ Owns these checks. Does not own: the rest of them (`doctor`).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
+from typing import TYPE_CHECKING
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import output, quantities
 from canister_factory.cli.backend_check import why_no_backend
 from canister_factory.cli.results import Check, Verdict
 from canister_factory.contract.admin_models import AlertLevel
@@ -16,9 +17,11 @@ from canister_factory.contract.artifacts import API_VERSION, backend_wasm, compa
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.foreign_text import quoted
+
+if TYPE_CHECKING:
+    from canister_factory.ic.agent import Agent
 
 _LEVELS = {
     AlertLevel.Normal: Verdict.OK,
@@ -28,11 +31,16 @@ _LEVELS = {
 
 
 async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Check]:
-    """Module, API version, releases, switch, roles and reserve. Raises `IcError` when the network fails."""
+    """Module, API version, releases, switch, roles and reserve.
+
+    Raises:
+        IcError: the network fails.
+        ContractError: the backend answers in an unknown form.
+    """
     backend = BackendClient(agent, backend_id)
-    why = await why_no_backend(agent, backend_id)
-    if why is not None:
-        yield Check("backend", Verdict.FAILED, why, "another id or network? 'deploy' makes a new one")
+    problem = await why_no_backend(agent, backend_id)
+    if problem is not None:
+        yield Check("backend", Verdict.FAILED, problem, "check id and network; 'deploy' creates a backend")
         return
     info = await agent.canister_info(backend_id)
     api_version = await backend.get_api_version()
@@ -44,7 +52,7 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
     if enabled:
         yield Check("creation", Verdict.OK, "enabled")
     else:
-        yield Check("creation", Verdict.WARNING, "disabled", "an admin switches it on with 'admin enable'")
+        yield Check("creation", Verdict.WARNING, "disabled", "an admin enables it with 'admin enable'")
     async for check in _staff(backend, Principal(agent.identity.sender().bytes), info):
         yield check
 
@@ -52,14 +60,14 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
 def _module(backend_id: Principal, info: CanisterInfo, api_version: str) -> Check:
     assert info.module_hash is not None
     module = f"module {output.ident(info.module_hash)} (certified)"
-    found = f"{backend_id}, API version {quoted(api_version, 40)}, {module}"
+    backend = f"{backend_id}, API version {quoted(api_version, 40)}, {module}"
     if not compatible(api_version):
-        advice = f"this is made for {API_VERSION}: upgrade the backend, or use another version of canister-factory"
-        return Check("backend", Verdict.FAILED, found, advice)
+        advice = f"this version needs {API_VERSION}: upgrade the backend, or use another version of canister-factory"
+        return Check("backend", Verdict.FAILED, backend, advice)
     if info.module_hash != backend_wasm().module_hash:
-        advice = f"not the one that comes along: 'canister-factory upgrade {backend_id}' if that is newer"
-        return Check("backend", Verdict.WARNING, found, advice)
-    return Check("backend", Verdict.OK, found)
+        advice = f"not the bundled module; if that is newer, run 'canister-factory upgrade {backend_id}'"
+        return Check("backend", Verdict.WARNING, backend, advice)
+    return Check("backend", Verdict.OK, backend)
 
 
 async def _releases(backend: BackendClient) -> Check:
@@ -70,13 +78,13 @@ async def _releases(backend: BackendClient) -> Check:
     return Check(
         "release",
         Verdict.FAILED,
-        f"the bundled personal canister {output.ident(bundled)} is not approved, so no creation can run from here",
+        f"the bundled personal canister {output.ident(bundled)} is not approved, so this version can run no creation",
         "an admin approves it with 'canister-factory admin releases register'",
     )
 
 
 async def _staff(backend: BackendClient, caller: Principal, info: CanisterInfo) -> AsyncIterator[Check]:
-    """The caller's roles, and for them the reserve."""
+    """The caller's roles, and the reserve if they may see it."""
     roles = ["controller"] if caller in info.controllers else []
     if await _answers(backend.list_admins()):
         roles.append("admin")
@@ -85,8 +93,8 @@ async def _staff(backend: BackendClient, caller: Principal, info: CanisterInfo) 
     elif await _answers(backend.list_open_requests(OwnerPageRequest(limit=1))):
         roles.append("operator")
     if not roles:
-        yield Check("roles", Verdict.OK, "none: the caller can be an owner")
-        yield Check("reserve", Verdict.SKIPPED, "shown to admins and operators only")
+        yield Check("roles", Verdict.OK, "none; the caller can be an owner")
+        yield Check("reserve", Verdict.SKIPPED, "only admins and operators can see it")
         return
     yield Check("roles", Verdict.OK, ", ".join(roles))
     reserve = await backend.get_reserve_status()
@@ -94,7 +102,7 @@ async def _staff(backend: BackendClient, caller: Principal, info: CanisterInfo) 
     yield Check(
         "reserve",
         _LEVELS[reserve.alert_level],
-        f"{output.cycles(reserve.available)} cycles available, {reserve.alert_level}",
+        f"{quantities.cycles(reserve.available)} cycles available, {reserve.alert_level}",
         advice,
     )
 

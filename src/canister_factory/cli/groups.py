@@ -5,17 +5,13 @@ Owns how groups behave. Does not own: which commands there are, and what the com
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import click
 
-from canister_factory.cli.options import (
-    IDENTITY_FILE,
-    backend_option,
-    identity_file_option,
-    network_name_options,
-    output_options,
-)
+from canister_factory.cli.options import backend_option, identity_file_option, network_name_options, output_options
+from canister_factory.cli.parameter_types import IDENTITY_FILE
 from canister_factory.cli.parameters import CommonOption, did_you_mean
 
 
@@ -34,19 +30,24 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was typed. Fails with a hint when there is none."""
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
             ctx.fail(f"No such command {args[0]!r}.{self._suggestion(ctx, args[0])}")
         return super().resolve_command(ctx, args)
 
+    def commands_by_group(self, ctx: click.Context) -> Mapping[str, Collection[str]]:
+        """The names of this group's commands; to each the names of the commands in it, when it is a group."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        return {name: one.commands if isinstance(one, click.Group) else () for name, one in commands.items()}
+
     def _suggestion(self, ctx: click.Context, given: str) -> str:
         """What was meant: a command of this group, or one of that name in a group within."""
-        groups = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        within = [name for name, group in groups.items() if isinstance(group, click.Group) and given in group.commands]
-        if within:
-            return f" Did you mean {' or '.join(repr(f'{name} {given}') for name in within)}?"
-        return did_you_mean(given, groups)
+        known = self.commands_by_group(ctx)
+        within = [repr(f"{name} {given}") for name, commands in known.items() if given in commands]
+        return f" Did you mean {' or '.join(within)}?" if within else did_you_mean(given, known)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the group's own options, the common ones, and the commands."""
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
@@ -55,7 +56,7 @@ class CommandGroup(click.Group):
                 (common if isinstance(parameter, CommonOption) else own).append(shown)
         with formatter.section("Options"):
             formatter.write_dl(own)
-        with formatter.section("Options of commands, which may stand before or after them"):
+        with formatter.section("Common options, before or after the command"):
             formatter.write_dl(common)
         self.format_commands(ctx, formatter)
 
@@ -83,4 +84,6 @@ def _common_options() -> list[click.Option]:
         option.expose_value = False
         if option.metavar is not None and option.type is not IDENTITY_FILE:
             option.type = click.STRING
+        if option.count:
+            option.callback = None
     return options[::-1]

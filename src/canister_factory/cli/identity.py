@@ -1,6 +1,6 @@
 """`identity new|show|principal`: keys in PEM files, and the option of commands that can't be anonymous.
 
-Owns what is asked for and said. Does not own: keys (`ic.identity`).
+Owns these commands. Does not own: keys (`ic.identity`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canister_factory.cli import output
+from canister_factory.cli import output, settings
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.options import (
-    IDENTITY_FILE,
-    F,
-    identity_file_option,
-    identity_option,
-    load_identity,
-    output_options,
-)
+from canister_factory.cli.options import F, identity_file_option, identity_option, load_identity, output_options
+from canister_factory.cli.parameter_types import IDENTITY_FILE
 from canister_factory.cli.parameters import Choice
 from canister_factory.cli.roles import ANONYMOUS
 
@@ -30,12 +24,16 @@ if TYPE_CHECKING:
 
 
 def signing_identity_option(command: F) -> F:
-    """Like `identity_option`, for commands that the anonymous caller can't do anything with. Raises `InputError`."""
+    """Like `identity_option`, for commands that the anonymous caller can't do anything with.
+
+    Raises:
+        InputError: no identity was given; by the decorated command.
+    """
 
     @wraps(command)
     def with_key(*args: Any, identity: Identity, **rest: Any) -> Any:
         if identity.sender().is_anonymous:
-            raise InputError(f"this needs an identity, and {ANONYMOUS}")
+            raise InputError(f"the command needs an identity, and {ANONYMOUS}")
         return command(*args, identity=identity, **rest)
 
     return identity_option(with_key)  # type: ignore[return-value]
@@ -43,10 +41,10 @@ def signing_identity_option(command: F) -> F:
 
 @click.group(cls=CommandGroup)
 def identity() -> None:
-    """The keys that calls are signed with.
+    """Create and show the keys that sign calls.
 
-    An identity is a key pair in a PEM file. What 'new' writes is readable by you alone; whoever has it can act as
-    you. Files of dfx, icp-cli and openssl work too.
+    An identity is a key pair in a PEM file. 'new' writes a file that only you can read: whoever has the file can act
+    as you. Files of dfx, icp-cli and openssl work as well.
 
     \b
     Example:
@@ -62,23 +60,29 @@ def identity() -> None:
     type=Choice(["ed25519", "secp256k1", "p256"]),
     default="ed25519",
     show_default=True,
-    help="Kind of key.",
+    help="Kind of the key.",
 )
 @output_options
 def new(file: Path, kind: KeyKind) -> None:
-    """Make a new key and write it to FILE, which must not exist yet. Prints its principal."""
+    """Create a key in FILE and show its principal.
+
+    FILE must not exist yet.
+    """
     from canister_factory.ic.identity import Identity
 
-    made = Identity.generate(kind)
-    made.write_pem(file)
-    _show(made, file)
+    generated = Identity.generate(kind)
+    generated.write_pem(file)
+    _show(generated, file)
 
 
 @identity.command()
 @click.argument("file", type=IDENTITY_FILE)
 @output_options
 def show(file: Path) -> None:
-    """Show the principal and the kind of the key in FILE; never the key."""
+    """Show the principal and the kind of the key in FILE.
+
+    The key itself is never shown.
+    """
     _show(load_identity(file), file)
 
 
@@ -87,7 +91,9 @@ def show(file: Path) -> None:
 @identity_file_option
 @output_options
 def principal(file: Path | None, identity_file: Path | None) -> None:
-    """Print the principal of the key in FILE, or in that of --identity, and nothing else.
+    """Print the principal of the key in FILE, and nothing else.
+
+    Without FILE the file of --identity is used.
 
     \b
     Example:
@@ -95,16 +101,16 @@ def principal(file: Path | None, identity_file: Path | None) -> None:
     """
     chosen = file or identity_file
     if chosen is None:
-        raise InputError("whose principal? Give FILE, or --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)")
-    found = str(load_identity(chosen).sender())
-    if output.settings.json:
-        output.json_object({"principal": found})
+        raise InputError("no key file: give FILE or --identity FILE.pem (or set CANISTER_FACTORY_IDENTITY)")
+    shown = str(load_identity(chosen).sender())
+    if settings.current().json:
+        output.json_object({"principal": shown})
     else:
-        output.text(found)
+        output.text(shown)
 
 
 def _show(shown: Identity, file: Path) -> None:
-    if output.settings.json:
+    if settings.current().json:
         output.json_object({"principal": shown.sender(), "kind": shown.key_type, "file": str(file)})
     else:
         output.table("", [("principal", shown.sender()), ("kind", shown.key_type), ("file", file)])

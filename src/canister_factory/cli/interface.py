@@ -1,4 +1,4 @@
-"""Where `call` has a canister's interface from: a file, the canister's certified metadata, or this package.
+"""Where `call` gets a canister's interface: a file, the canister's certified metadata, or this package.
 
 Owns reading it, and which faults are forgiven: without the canister's own interface a call goes on with the types of
 its values. Does not own: Candid's language (`candid.did`) or the call (`call`).
@@ -26,7 +26,12 @@ MANAGEMENT = Principal.management_canister()
 
 
 def of_file(path: Path) -> Interface:
-    """The interface of a file and of what it imports. Raises `InputError` for one that isn't UTF-8, `ParseError`."""
+    """The interface of a file and of what it imports.
+
+    Raises:
+        InputError: the file isn't UTF-8.
+        ParseError: the file isn't Candid.
+    """
     return parse_did(utf8(path.read_bytes(), str(path)), lambda name: Path(name).read_text("utf-8"), str(path))
 
 
@@ -38,7 +43,8 @@ def of_management() -> Interface:
 async def of_canister(agent: Agent, canister: Principal) -> Interface | None:
     """The interface that a canister publishes; `None`, and a note that says why, when it has none that can be used.
 
-    Raises what `Agent.read_state` raises, but for a refusal to show the metadata.
+    Raises:
+        IcError: what `Agent.read_state` raises, but for a refusal to show the metadata.
     """
     from canister_factory.ic.errors import ProtocolError
 
@@ -64,16 +70,24 @@ async def of_canister(agent: Agent, canister: Principal) -> Interface | None:
 
 
 def method_of(interface: Interface, method: str) -> Func:
-    """A method's type. Raises `InputError` when the interface has no such method, with those that are like it."""
+    """A method's type.
+
+    Raises:
+        InputError: the interface has no such method; the message names similar ones.
+    """
     names = [name for name, _ in interface.service.methods] if interface.service else []
     if interface.service is None or method not in names:
         near = get_close_matches(method, names) or names
-        raise InputError(f"the interface has no method {method}; it has: {', '.join(near) or 'none'}")
+        raise InputError(f"the interface has no method {method}. It has: {', '.join(near) or 'none'}")
     return interface.service.method(method)
 
 
 def utf8(data: bytes, source: str) -> str:
-    """The text of a file that a person named. Raises `InputError` that says where it isn't UTF-8."""
+    """The text of a file that a person named.
+
+    Raises:
+        InputError: the file isn't UTF-8; the message says where.
+    """
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,5 +97,5 @@ def utf8(data: bytes, source: str) -> str:
 def _warn(problem: str) -> None:
     output.note(
         f"warning: the canister's interface (candid:service) {quoted(problem)}; types are taken from the values, "
-        "labels of the reply are numbers. --did FILE gives the interface"
+        "and labels in the reply are numbers. Give the interface with --did FILE"
     )

@@ -16,10 +16,9 @@ import click
 from click.core import ParameterSource
 
 from canister_factory import interrupts
-from canister_factory.candid.errors import PrincipalError
 from canister_factory.candid.hexadecimal import from_hex
-from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import settings
+from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL
 from canister_factory.cli.parameters import CommonOption
 
 if TYPE_CHECKING:
@@ -35,95 +34,42 @@ IDENTITY_VARIABLE = "CANISTER_FACTORY_IDENTITY"
 BACKEND_VARIABLE = "CANISTER_FACTORY_BACKEND"
 
 
-class PrincipalType(click.ParamType[Principal]):
-    """A principal's text form on the command line."""
-
-    name = "principal"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Principal:
-        if isinstance(value, Principal):
-            return value
-        try:
-            return Principal.from_str(str(value))
-        except PrincipalError as error:
-            self.fail(str(error), param, ctx)
-
-
-class RoleHolderType(PrincipalType):
-    """Somebody who can hold a role on a backend: everybody but the anonymous and the management canister's principal.
-
-    Canisters can be admins (a wallet, a governance canister), but it is noted, since most often it is a mistake.
-    """
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Principal:
-        who = super().convert(value, param, ctx)
-        if who.is_anonymous or who == Principal.management_canister():
-            name = "the anonymous principal" if who.is_anonymous else "the management canister"
-            self.fail(f"{who} is {name}, which can hold no role", param, ctx)
-        if who.bytes.endswith(_OPAQUE):
-            output.note(f"note: {who} is the id of a canister, not of a person's key: is that meant?")
-        return who
-
-
-_OPAQUE = b"\x01"
-"""The last byte of ids that a network gave to a canister (interface specification, "Special forms of Principals")."""
-
-PRINCIPAL = PrincipalType()
-ROLE_HOLDER = RoleHolderType()
-
-
-class IdentityFileType(click.Path):
-    """The path of a PEM file. It is looked at when it is read: click's own checks quote what was given as it stands,
-    and that may be a key in place of the name of its file."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        return Path(value)
-
-
-IDENTITY_FILE = IdentityFileType()
-
-
 # --- What is shown --------------------------------------------------------------------------------------------------
 
 
-def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.json = output.settings.json or value
-    return value
+def _turn_on(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and param.name is not None:
+        settings.turn_on(ctx, param.name)
 
 
-def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.debug = output.settings.debug or value
-    return value
+def _start_logging(ctx: click.Context, param: click.Parameter, value: int) -> None:
+    if not ctx.resilient_parsing:
+        from canister_factory.cli import logs
+
+        logs.start(value)
 
 
-def _set_full(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    output.settings.full = output.settings.full or value
-    return value
-
-
-def _set_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> None:
-    output.start_logging(value)
+def _common_option(*names: str, **attributes: Any) -> Callable[[F], F]:
+    return click.option(*names, cls=CommonOption, **attributes)
 
 
 def output_options(command: F) -> F:
-    """`--json`, `--full`, `--debug`, `-v`. They act by themselves, through `output.settings`."""
-    acting: dict[str, Any] = {"cls": CommonOption, "is_flag": True, "is_eager": True, "expose_value": False}
-    for name, callback, explained in (
-        ("--json", _set_json, "Print JSON on stdout; everything else goes to stderr."),
-        ("--full", _set_full, "Show principals and hashes whole."),
-        ("--debug", _set_debug, "Show tracebacks."),
+    """`--json`, `--full`, `--debug`, `-v`. They act by themselves, through `settings`."""
+    for name, explained in (
+        ("--json", "Print JSON on stdout. Everything else goes to stderr."),
+        ("--full", "Show principals and hashes in full."),
+        ("--debug", "Show tracebacks."),
     ):
-        command = click.option(name, callback=callback, help=explained, **acting)(command)
-    return click.option(
+        command = _common_option(
+            name, is_flag=True, is_eager=True, expose_value=False, callback=_turn_on, help=explained
+        )(command)
+    return _common_option(
         "-v",
         "--verbose",
-        cls=CommonOption,
         count=True,
         expose_value=False,
-        callback=_set_verbosity,
-        help="Log each call; twice: each attempt; three times: what libraries say too.",
+        callback=_start_logging,
+        help="Log each call. -vv logs each attempt, -vvv also what libraries log.",
     )(command)
 
 
@@ -132,34 +78,36 @@ def output_options(command: F) -> F:
 
 def network_name_options(command: F) -> F:
     """`--network`, `--root-key`, `--fetch-root-key` as they were typed: what `resolve_network` takes."""
-    command = click.option(
+    command = _common_option(
         "--fetch-root-key",
-        cls=CommonOption,
         is_flag=True,
-        help="Ask the network at a URL for its root key: for test networks only.",
+        help="Ask the network at a URL for its root key. For test networks only.",
     )(command)
-    command = click.option(
+    command = _common_option(
         "--root-key",
         "root_key_hex",
-        cls=CommonOption,
         metavar="HEX",
-        help="The root key (DER) of the network at a URL.",
+        help="Root key of the network at a URL: DER as hexadecimal digits.",
     )(command)
-    return click.option(
+    return _common_option(
         "--network",
         "network_name",
-        cls=CommonOption,
         metavar="NETWORK",
         default="embedded",
         show_default=True,
         envvar=NETWORK_VARIABLE,
         show_envvar=True,
-        help="embedded, local (dfx, icp-cli), ic (mainnet), or a URL.",
+        help="Network: embedded, local (dfx, icp-cli), ic (mainnet), or a URL.",
     )(command)
 
 
 def network_options(command: F) -> F:
-    """`--network`, `--root-key`, `--fetch-root-key`: passed to the command as `network: Network`."""
+    """`--network`, `--root-key`, `--fetch-root-key`: passed to the command as `network: Network`.
+
+    Raises:
+        click.BadParameter: the root key isn't hexadecimal; by the decorated command.
+        NetworkConfigError: the network is none; by the decorated command.
+    """
 
     @network_name_options
     @wraps(command)
@@ -173,15 +121,14 @@ def network_options(command: F) -> F:
 
 def identity_file_option(command: F) -> F:
     """`--identity FILE.pem`: passed to the command as `identity_file: Path | None`."""
-    return click.option(
+    return _common_option(
         "--identity",
         "identity_file",
-        cls=CommonOption,
         metavar="FILE",
         type=IDENTITY_FILE,
         envvar=IDENTITY_VARIABLE,
         show_envvar=True,
-        help="PEM file with the caller's private key; without it the caller is anonymous.",
+        help="PEM file with the caller's private key. Without it the caller is anonymous.",
     )(command)
 
 
@@ -200,20 +147,24 @@ def identity_option(command: F) -> F:
 
 def backend_option(command: F, *, required: bool = True) -> F:
     """`--backend ID`: passed to the command as `backend: Principal`, or `None` where it isn't required."""
-    return click.option(
+    return _common_option(
         "--backend",
-        cls=CommonOption,
         metavar="CANISTER",
         type=PRINCIPAL,
         required=required,
         envvar=BACKEND_VARIABLE,
         show_envvar=True,
-        help="The backend canister.",
+        help="Id of the backend canister.",
     )(command)
 
 
 def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: bool = False) -> Network:
-    """The network of these options. Raises `click.BadParameter` and `NetworkConfigError`."""
+    """The network of these options.
+
+    Raises:
+        click.BadParameter: the root key isn't hexadecimal.
+        NetworkConfigError: the name is none, or the root key is missing.
+    """
     from canister_factory.ic.network import Network
 
     try:
@@ -224,9 +175,12 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
 
 
 def load_identity(path: Path | None, warn: Callable[[str], object] | None = None) -> Identity:
-    """The identity of a PEM file, or the anonymous one. Raises `IdentityError`, which quotes nothing of the file.
+    """The identity of a PEM file, or the anonymous one.
 
-    `warn` is told when others can read the file; without it that is a line on stderr, once for each file.
+    `warn` is called when others can read the file; without it that is a line on stderr, once for each file.
+
+    Raises:
+        IdentityError: the file can't be used; the message quotes nothing of it.
     """
     from canister_factory.ic.identity import Identity
 
@@ -234,10 +188,12 @@ def load_identity(path: Path | None, warn: Callable[[str], object] | None = None
 
 
 def _warn_once(message: str) -> None:
+    from canister_factory.cli import output
+
     context = click.get_current_context(silent=True)
-    said: set[str] = set() if context is None else context.meta.setdefault(f"{__name__}.warnings", set())
-    if message not in said:
-        said.add(message)
+    warned: set[str] = set() if context is None else context.meta.setdefault(f"{__name__}.warnings", set())
+    if message not in warned:
+        warned.add(message)
         output.note(f"warning: {message}")
 
 
@@ -249,7 +205,7 @@ def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
     except Exception as error:
         context = click.get_current_context(silent=True)
         if context is not None and context.get_parameter_source(parameter) == ParameterSource.ENVIRONMENT:
-            error.add_note(f"It was given by the environment variable {variable}")
+            error.add_note(f"The value comes from the environment variable {variable}")
         raise
 
 
@@ -257,15 +213,24 @@ def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
 
 
 def run_with_agent(
-    identity: Identity, network: Network, work: Callable[[Agent], Coroutine[Any, Any, T]], *, watch: bool = True
+    identity: Identity,
+    network: Network,
+    work: Callable[[Agent], Coroutine[Any, Any, T]],
+    *,
+    watch: bool = True,
+    on_stop: Callable[[], object] = lambda: None,
 ) -> T:
     """Runs `work` with an agent that is closed afterwards; the synchronous face of our async code.
 
     With `watch`, an embedded replica that ends or fails meanwhile ends the work too, with the cause (`watch`).
-    What `work` raises carries a note when who called may be why (`roles`).
+    `on_stop` is called when a signal is about to cancel the work.
+
+    Raises:
+        Exception: what `work` raises, with a note when the caller may be the reason (`roles`).
+        Interrupted: a signal ended the work.
     """
     from canister_factory.cli.command_agent import CommandAgent
-    from canister_factory.cli.roles import note_caller
+    from canister_factory.cli.refusals import note_caller
     from canister_factory.cli.watch import watched_if_embedded
 
     async def main() -> T:
@@ -273,7 +238,7 @@ def run_with_agent(
             return await (watched_if_embedded(work(agent), network) if watch else work(agent))
 
     try:
-        return interrupts.run(main)
+        return interrupts.run(main, on_stop=on_stop)
     except Exception as error:
         note_caller(error, identity.sender())
         raise

@@ -1,6 +1,6 @@
-"""What is there now of the canister that a creation has on record: its owner may have deleted it since.
+"""The present state of the canister that a creation has on record: its owner may have deleted it since.
 
-Owns the look, certified, and its words. Does not own: the record (the backend), the checks of `verify`.
+Owns the certified look and its words. Does not own: the record (the backend), the checks of `verify`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from canister_factory.ic.foreign_text import quoted
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
 
-SHOWN_CHARACTERS = 1_000
-"""The most that a person is shown of `PresentCanister.message`: a quotation, and our words around it."""
-
 
 class Presence(StrEnum):
-    """How much of a canister there is, as its subnet certifies."""
+    """The state of a canister, as its subnet certifies it."""
 
     NONE = "none yet"
     """The creation has none."""
     INSTALLED = "installed"
     EMPTY = "empty"
-    """No module: not yet, or not any more."""
+    """It has no module: not yet, or not any more."""
     DELETED = "deleted"
+
+
+SHOWN_CHARACTERS = 1_000
+"""The most that a person is shown of `PresentCanister.message`: a quotation, and our words around it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentCanister:
-    """A creation, and what is there now of its canister. `usable`: nothing that the record promises is missing."""
+    """A creation, and the present state of its canister."""
 
     creation: DetailedCreationStatus
     presence: Presence
@@ -42,38 +43,38 @@ class PresentCanister:
 
     @property
     def usable(self) -> bool:
-        """Whether the creation, or its owner, can go on with the canister."""
+        """Whether the creation, or its owner, can continue with the canister."""
         gone = self.presence == Presence.DELETED
         return not gone and not (self.presence == Presence.EMPTY and self._completed)
 
     @property
     def message(self) -> str:
-        """How the creation stands: what the backend has on record, where that is still true."""
+        """The state of the creation: what the backend has on record, where that is still true."""
         creation = self.creation
         recorded = creation.error.message if creation.error else creation.progress_message
         if self.presence == Presence.DELETED and not self._completed:
             return (
-                f"the canister {creation.canister_id} of this creation was deleted, so it can't go on: let it fail if "
-                f"it hasn't yet ('run {creation.owner}'), then 'cleanup {creation.owner}' lets its owner begin anew. "
-                f"On record: {quoted(recorded)}"
+                f"the canister {creation.canister_id} of this creation was deleted, so the creation can't continue. "
+                f"'run {creation.owner}' makes it fail, if it has not failed yet. Then 'cleanup {creation.owner}' lets "
+                f"its owner ask again. On record: {quoted(recorded)}"
             )
         if not self._completed or self.presence == Presence.NONE:
             return recorded
-        clear = f"an admin's 'admin clear {creation.owner}' lets the owner ask for a new one"
+        clear = f"An admin can clear it with 'admin clear {creation.owner}', so that the owner can ask for a new one"
         if self.presence == Presence.DELETED:
             return (
-                f"the personal canister {creation.canister_id} was completed, and deleted since by its owner (or whom "
-                f"the owner let control it); {clear}"
+                f"the personal canister {creation.canister_id} was completed, and then deleted by its owner or by "
+                f"another controller. {clear}"
             )
         if self.presence == Presence.EMPTY:
             return (
                 f"the personal canister {creation.canister_id} was completed, but has no module any more: a controller "
-                f"removed it, or it ran out of cycles; {clear}"
+                f"removed it, or it ran out of cycles. {clear}"
             )
         if set(self.controllers) == {creation.owner}:
             return recorded
         names = ", ".join(sorted(map(str, self.controllers))) or "nobody"
-        return f"the personal canister was completed; it is controlled by {names} now (certified)"
+        return f"the personal canister was completed; its controllers are now {names} (certified)"
 
     @property
     def _completed(self) -> bool:
@@ -81,7 +82,11 @@ class PresentCanister:
 
 
 async def look_at(agent: Agent, creation: DetailedCreationStatus) -> PresentCanister:
-    """Reads what the network certifies of a creation's canister. Raises `IcError` when that can't be read."""
+    """Reads what the network certifies of a creation's canister.
+
+    Raises:
+        IcError: the state can't be read.
+    """
     if creation.canister_id is None:
         return PresentCanister(creation, Presence.NONE)
     try:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from canister_factory.cli import output
+from canister_factory.cli import consoles, output, quantities, settings
 from canister_factory.factory.events import Event, HandedOver, PassDone, Provisioned, StageDone, Transferred, Verified
 
 _LINE_SECONDS = 2.0
@@ -27,7 +27,7 @@ Advance = Callable[[int], None]
 
 
 def step(message: str) -> None:
-    """Something was done, or begins."""
+    """Says on stderr that something was done, or begins."""
     output.note(message)
 
 
@@ -39,43 +39,43 @@ class _Done(ProgressColumn):
         self._with_rate = with_rate
 
     def render(self, task: Task) -> Text:
-        of_total = "" if task.total is None else f" of {output.size(task.total)}"
-        speed = f", {output.rate(task.speed, 1)}" if self._with_rate and task.speed else ""
-        return Text(f"{output.size(task.completed)}{of_total}{speed}")
+        of_total = "" if task.total is None else f" of {quantities.size(task.total)}"
+        speed = f", {quantities.rate(task.speed, 1)}" if self._with_rate and task.speed else ""
+        return Text(f"{quantities.size(task.completed)}{of_total}{speed}")
 
 
 @contextmanager
 def bytes_bar(what: str, total: int | None) -> Iterator[Advance]:
-    """Progress over `total` bytes (`None`: not known); the yielded function is told how many more are done.
+    """Progress over `total` bytes (`None`: not known); the yielded function takes how many more are done.
 
-    Nothing of the bar stays; at the end a line says how much was done, unless the work broke off.
+    Nothing of the bar remains. At the end a line says how much was done, unless the work broke off.
     """
     started = time.monotonic()
     done = 0
-    said_at = started
+    shown_at = started
     with _bar(what, total) as show:
 
         def advance(count: int) -> None:
-            nonlocal done, said_at
+            nonlocal done, shown_at
             done += count
             if show is not None:
                 show(done)
-            elif time.monotonic() - said_at >= _LINE_SECONDS:
-                said_at = time.monotonic()
-                of_total = "" if total is None else f" of {output.size(total)}"
-                output.note(f"{what}: {output.size(done)}{of_total}")
+            elif time.monotonic() - shown_at >= _LINE_SECONDS:
+                shown_at = time.monotonic()
+                of_total = "" if total is None else f" of {quantities.size(total)}"
+                output.note(f"{what}: {quantities.size(done)}{of_total}")
 
         yield advance
     seconds = time.monotonic() - started
-    speed = f", {output.rate(done, seconds)}" if done else ""
-    output.note(f"{what}: {output.size(done)} in {output.duration(seconds)}{speed}")
+    speed = f", {quantities.rate(done, seconds)}" if done else ""
+    output.note(f"{what}: {quantities.size(done)} in {quantities.duration(seconds)}{speed}")
 
 
 @contextmanager
 def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
     """A bar on a terminal, and what moves it; `None` elsewhere."""
-    console = output.stderr()
-    if output.settings.json or not output.is_terminal(console):
+    console = consoles.stderr()
+    if settings.current().json or not consoles.is_terminal(console):
         yield None
         return
     room = console.width - cell_len(what) - _NUMBERS - _MARGIN
@@ -102,15 +102,15 @@ class EventLines:
                 self._advance(max(0, done - self._shown))
                 self._shown = max(self._shown, done)
             case StageDone(stage=stage, detail=detail, skipped=skipped):
-                self._say(f"{stage}: {'there already: ' if skipped else ''}{detail or 'done'}")
+                self._say(f"{stage}: {'done before: ' if skipped else ''}{detail or 'done'}")
             case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
                 self._say(
-                    f"created {canister_id} with {output.cycles(cycles)} cycles, controllers "
+                    f"created {canister_id} with {quantities.cycles(cycles)} cycles, controllers "
                     f"{', '.join(output.ident(one) for one in sorted(controllers, key=str))}"
                 )
             case PassDone(number=number, bytes_moved=moved, locked=True):
-                self._say(f"pass {number}, with the owner's writes locked: {output.size(moved)}")
+                self._say(f"pass {number}, while the owner's writes are locked: {quantities.size(moved)}")
             case Verified(source_manifest=manifest):
-                self._say(f"both sides have the manifest {output.ident(manifest)}, certified for the target")
+                self._say(f"verified: both canisters have the manifest {output.ident(manifest)} (certified)")
             case HandedOver(controllers=controllers):
                 self._say(f"handed over: the only controller is {', '.join(map(output.ident, controllers))}")

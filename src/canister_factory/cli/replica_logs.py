@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from canister_factory.cli import output
+from canister_factory.cli import output, settings
 from canister_factory.cli.errors import CommandError
 
 _BLOCK_BYTES: Final = 64 * 1024
@@ -33,13 +33,13 @@ def show(path: Path, count: int, follow_while: Callable[[], bool] | None = None)
                 _print(line)
     except FileNotFoundError:
         raise CommandError(
-            f"There is no log {path}: a replica that runs in the background writes one, "
-            "'canister-factory replica start --background' starts such a one"
+            f"there is no log {path}. Only a replica in the background writes one; "
+            "'canister-factory replica start --background' starts it"
         ) from None
     except OSError as error:
         if error.filename is None:  # it isn't the file that failed, but where the lines went
             raise
-        raise CommandError(f"The log {path} can't be read: {error.strerror}") from None
+        raise CommandError(f"the log {path} can't be read: {error.strerror}") from None
 
 
 def _start_of_last_lines(file: int, count: int) -> int:
@@ -81,7 +81,7 @@ def _lines(file: int, follow_while: Callable[[], bool] | None) -> Iterator[bytes
 def _print(line: bytes) -> None:
     text = line.decode("utf-8", "backslashreplace")
     record = _record(text)
-    if output.settings.json:
+    if settings.current().json:
         output.json_object(record or {"message": text})
     elif record is None:
         output.text(text)

@@ -1,7 +1,7 @@
 """The embedded replica in the foreground: signals, the state files, and an orderly end.
 
 Owns the process around the replica. Does not own the replica (`canister_factory.replica`): that is imported when it is
-started, since its Wasm runtime is an optional dependency; nor what is said when it is ready (`cli.replica`).
+started, since its Wasm runtime is an optional dependency; nor what is said when it is ready (`replica_control`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ Announce = Callable[[ReplicaRecord], None]
 
 
 async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: Announce) -> None:
-    """Runs until SIGINT, SIGTERM or, if so asked, the end of stdin. Raises CommandError."""
+    """Runs until SIGINT or SIGTERM, or with `exit_with_parent` until the end of stdin.
+
+    Raises:
+        CommandError: the replica can't be started, or stopped working.
+    """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -54,7 +58,7 @@ async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: An
     except CheckpointError as error:
         raise CommandError(f"{error} (calls that were answered are kept)") from None
     if server.failure is not None:
-        raise CommandError(f"The replica had stopped working: {server.failure} (calls that were answered are kept)")
+        raise CommandError(f"the replica had stopped working: {server.failure} (calls that were answered are kept)")
 
 
 async def _serve_until(
@@ -82,28 +86,28 @@ def _record_in(directory: Path, record: ReplicaRecord) -> None:
         write_record(directory, record)
     except OSError as error:
         raise CommandError(
-            f"{directory / STATE_FILE_NAME} can't be written ({error.strerror}): check space and permissions, or "
+            f"{directory / STATE_FILE_NAME} can't be written ({error.strerror}). Check space and permissions, or "
             "choose another directory with --state-dir"
         ) from None
 
 
 def _record_at_home(record: ReplicaRecord) -> list[Path]:
-    """Makes it the replica that `--network embedded` means; where there is no home, says how else to reach it."""
+    """Makes it the replica of `--network embedded`; where there is no home, says how else to reach it."""
     try:
         home = home_directory()
         earlier = read_record(home)
         if earlier is not None and earlier.pid != record.pid and is_recorded_process(earlier):
             output.note(
-                f"note: commands without --network now use this replica, not the one at {earlier.url} "
+                f"note: commands without --network use this replica from now on, not the one at {earlier.url} "
                 f"(process {earlier.pid}, --state-dir {earlier.state_dir})"
             )
         write_record(home, record)
         return [home]
     except (OSError, StateDirectoryError) as error:
-        why = error.strerror if isinstance(error, OSError) else "there is no home directory"
+        reason = error.strerror if isinstance(error, OSError) else "there is no home directory"
         output.note(
-            f"note: commands won't find this replica by themselves ({why}): give them --network {record.url} "
-            f"--fetch-root-key, or set {HOME_VARIABLE} to a directory that can be written"
+            f"note: commands can't find this replica by themselves ({reason}). Give them --network {record.url} "
+            f"--fetch-root-key, or set {HOME_VARIABLE} to a writable directory"
         )
         return []
 
@@ -118,7 +122,7 @@ def _new_server(state_dir: Path) -> ReplicaServer:
         if missing not in ("wasmtime", "aiohttp"):
             raise
         raise CommandError(
-            f"The embedded replica needs the package {missing}; add it with: pip install 'canister-factory[replica]'"
+            f"the embedded replica needs {missing}. Install it with: pip install 'canister-factory[replica]'"
         ) from None
     try:
         return ReplicaServer(state_dir)

@@ -1,52 +1,57 @@
 """`request` and `retry`: an owner asks for a personal canister, and asks again after a failure.
 
-Owns these questions. Does not own: the creation, which a worker runs (`worker`, `run`).
+Owns these commands. Does not own: the creation, which a worker runs (`worker`, `run`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canister_factory import interrupts
-from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import output, settings
 from canister_factory.cli.backend import Ask, backend_command
-from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.errors import CommandError
-from canister_factory.cli.options import PRINCIPAL
-from canister_factory.cli.present_canister import SHOWN_CHARACTERS, PresentCanister, look_at
+from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.roles import Role
-from canister_factory.contract.creation_models import (
-    CreatePersonalCanisterConfig,
-    CreationStatus,
-    PersonalCanisterCreationResponse,
-)
 from canister_factory.ic.foreign_text import quoted
 
-Answer = tuple[PersonalCanisterCreationResponse, PresentCanister | None]
+if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+    from canister_factory.cli.backend_check import CheckedBackend
+    from canister_factory.cli.present_canister import PresentCanister
+    from canister_factory.contract.creation_models import DetailedCreationStatus, PersonalCanisterCreationResponse
+
+    Answer = tuple[PersonalCanisterCreationResponse, PresentCanister | None]
+
+_IF_INTERRUPTED = "the request may have been made. 'status' shows it, and it is safe to repeat the command"
 
 
 @click.command()
-@click.option("--name", help="What to call the canister.")
-@click.option("--subnet", type=PRINCIPAL, help="Where to create it.  [default: where the backend is]")
+@click.option("--name", help="Name of the personal canister.")
+@click.option(
+    "--subnet", type=PRINCIPAL, help="Subnet to create the canister on.  [default: the subnet of the backend]"
+)
 @backend_command(Role.OWNER)
 def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
     """Ask for a personal canister, as its owner.
 
-    A worker then creates it; 'status' shows how far it is. Asked again, it answers with what is.
+    A worker creates the canister afterwards. 'status' shows its progress. If you have asked before, the command shows
+    that creation and changes nothing.
 
     \b
     Example:
       canister-factory request --backend $BACKEND --identity owner.pem --name "My memories"
     """
+    from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
+
     config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
 
     async def work(backend: CheckedBackend) -> Answer:
-        _require_usable(await _looked_up(backend))
-        interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
-        return await backend.create_personal_canister(config), await _looked_up(backend)
+        _require_usable(await _present(backend))
+        interrupts.if_interrupted(_IF_INTERRUPTED)
+        return await backend.create_personal_canister(config), await _present(backend)
 
     _show(ask(work))
 
@@ -54,48 +59,64 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
 @click.command()
 @backend_command(Role.OWNER)
 def retry(ask: Ask) -> None:
-    """Ask again after a failure, as the owner.
+    """Retry a failed creation, as its owner.
 
-    The creation then goes on with the canister and the data that are there. Only the owner can retry. To run what
-    owners have asked for, an operator uses 'run OWNER' or 'worker'.
+    The creation continues with the canister and the data that it already has. A worker runs it. Only the owner can
+    retry. Operators run open creations with 'run OWNER' or 'worker'.
     """
 
     async def work(backend: CheckedBackend) -> Answer:
-        present = await _looked_up(backend)
+        present = await _present(backend)
         if present is None:
-            raise CommandError("there is nothing to retry: no personal canister was asked for; use 'request'")
+            raise CommandError("there is nothing to retry: you have not asked for a personal canister; use 'request'")
         _require_usable(present)
-        before = present.creation
-        if before.status != CreationStatus.Failed:
-            raise CommandError(
-                f"there is nothing to retry: the creation is {before.status}"
-                + (
-                    ""
-                    if before.status == CreationStatus.Completed
-                    else "; an operator's 'run' or 'worker' goes on with it"
-                )
-            )
-        if before.error is not None and not before.error.retry_helps:
-            output.note(f"note: this may fail again, until an admin has looked at it: {quoted(before.error.message)}")
-        interrupts.if_interrupted("the request may have been made: 'status' shows it, and asking again is harmless")
-        return await backend.create_personal_canister(), await _looked_up(backend)
+        _require_failed(present.creation)
+        interrupts.if_interrupted(_IF_INTERRUPTED)
+        return await backend.create_personal_canister(), await _present(backend)
 
     _show(ask(work))
 
 
-async def _looked_up(backend: CheckedBackend) -> PresentCanister | None:
-    """The caller's creation with what is there of its canister; `None` before there is one."""
+def _require_failed(creation: DetailedCreationStatus) -> None:
+    """Notes when a retry may not help.
+
+    Raises:
+        CommandError: the creation has not failed.
+    """
+    from canister_factory.contract.creation_models import CreationStatus
+
+    if creation.status != CreationStatus.Failed:
+        advice = (
+            "" if creation.status == CreationStatus.Completed else "; an operator continues it with 'run' or 'worker'"
+        )
+        raise CommandError(f"there is nothing to retry: the creation is {creation.status}{advice}")
+    if creation.error is not None and not creation.error.retry_helps:
+        output.note(
+            f"note: this may fail again until an admin has solved the problem: {quoted(creation.error.message)}"
+        )
+
+
+async def _present(backend: CheckedBackend) -> PresentCanister | None:
+    """The caller's creation with the state of its canister; `None` before there is one."""
+    from canister_factory.cli.present_canister import look_at
+
     creation = await backend.get_detailed_creation_status()
     return None if creation is None else await look_at(backend.ic, creation)
 
 
 def _require_usable(present: PresentCanister | None) -> None:
-    """Raises `CommandError` when the canister on record is gone: asking again would change nothing."""
+    """Checks that the canister on record still exists: otherwise a request would change nothing.
+
+    Raises:
+        CommandError: the canister is gone.
+    """
     if present is not None and not present.usable:
         raise CommandError(present.message, canister_id=present.creation.canister_id, canister=present.presence)
 
 
 def _show(answer: Answer) -> None:
+    from canister_factory.cli.present_canister import SHOWN_CHARACTERS
+
     response, present = answer
     creation = present.creation if present else None
     fields: dict[str, Any] = {
@@ -107,7 +128,7 @@ def _show(answer: Answer) -> None:
     }
     if not response.success:
         raise CommandError(f"the backend refused: {quoted(response.message)}")
-    if output.settings.json:
+    if settings.current().json:
         output.json_object(fields)
     else:
         output.table(

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import CYCLES, DURATION
-from canister_factory.cli.backend import Ask, backend_command, follow, limit_option, needs_role
-from canister_factory.cli.backend_check import CheckedBackend, require_backend
+from canister_factory.cli.backend import Ask, Columns, backend_command, limit_option, needs_role, show_numbered_list
 from canister_factory.cli.errors import CommandError, InputError, done_already
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
-from canister_factory.cli.results import done, duration, listing, moment, record
+from canister_factory.cli.results import done, duration, record
 from canister_factory.cli.roles import Role
-from canister_factory.contract.admin_models import NumberedPageRequest, ReserveSettings, ReserveStatus
-from canister_factory.contract.clients import BackendClient
-from canister_factory.factory.deployment import fund
 from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+    from canister_factory.contract.admin_models import ReserveSettings, ReserveStatus
+    from canister_factory.contract.clients import BackendClient
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
@@ -33,10 +31,10 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def reserve() -> None:
-    """The cycles that personal canisters are created with.
+    """Show and fund the cycles for personal canisters.
 
-    Available is the backend's balance, less its operating minimum, less what creations in progress may still need.
-    Amounts are written as 5T, 500B or 1_000_000.
+    The available cycles are the balance of the backend, less its operating minimum, less what creations in progress
+    may still need. Amounts are written as 5T, 500B or 1_000_000.
 
     \b
     Example:
@@ -49,9 +47,9 @@ def reserve() -> None:
 @reserve.command("status")
 @backend_command(Role.STAFF)
 def status(ask: Ask) -> None:
-    """Show what is available, and how much to add if that is little."""
-    found = ask(lambda backend: backend.get_reserve_status())
-    record(found, _status_rows(found), "Reserve")
+    """Show the available cycles and the recommended top-up."""
+    present = ask(lambda backend: backend.get_reserve_status())
+    record(present, _status_rows(present), "Reserve")
 
 
 @reserve.command("top-up")
@@ -62,18 +60,21 @@ def status(ask: Ask) -> None:
 @output_options
 @needs_role(Role.STAFF)
 def top_up(amount: int, backend: Principal, network: Network, identity: Identity) -> None:
-    """Add AMOUNT cycles to the backend, out of nothing: on test networks.
+    """Add AMOUNT cycles to the reserve of a backend on a test network.
 
-    Elsewhere cycles are your own, and are sent by whatever holds them: a cycles ledger or wallet, with
-    'icp canister top-up' or the management canister's deposit_cycles. They count as soon as they arrive.
+    Test networks create the cycles. On mainnet you pay them: send them from your cycles ledger with
+    'icp canister top-up', or from a cycles wallet with deposit_cycles. They are available as soon as they arrive.
     """
+    from canister_factory.cli.backend_check import CheckedBackend, require_backend
+    from canister_factory.factory.deployment import fund
+
     if amount == 0:
         raise InputError("AMOUNT is 0: there is nothing to add")
     if network.is_mainnet:
         raise CommandError(
-            "on mainnet cycles aren't made out of nothing: send your own, for example with "
-            f"'icp canister top-up {backend} --amount {amount} -n ic', or with deposit_cycles of a cycles wallet; they "
-            "count as soon as they arrive"
+            "on mainnet you pay the cycles: send them for example with "
+            f"'icp canister top-up {backend} --amount {amount} -n ic', or with deposit_cycles of a cycles wallet. "
+            "They are available as soon as they arrive"
         )
 
     async def work(agent: Agent) -> ReserveStatus:
@@ -81,124 +82,115 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
         client = CheckedBackend(agent, backend)
         await client.get_reserve_status()  # refused to those without the role, before anything is added
         await fund(agent, backend, amount)
-        with done_already(f"The {output.cycles(amount)} cycles were added"):
+        with done_already(f"The {quantities.cycles(amount)} cycles were added"):
             return await client.get_reserve_status()
 
     after = run_with_agent(identity, network, work)
     done(
-        f"Added {output.cycles(amount)} cycles; {output.cycles(after.available)} are available, {after.alert_level}.",
+        f"Added {quantities.cycles(amount)} cycles. The reserve has {quantities.cycles(after.available)} available: "
+        f"{after.alert_level}.",
         added=amount,
         available=after.available,
         alert_level=after.alert_level,
     )
 
 
-@reserve.command("set-threshold")
-@click.argument("amount", type=CYCLES)
-@backend_command(Role.ADMIN)
-def set_threshold(amount: int, ask: Ask) -> None:
-    """Warn the admins when less than AMOUNT is available."""
-
-    async def work(backend: BackendClient) -> ReserveStatus:
-        await backend.set_reserve_threshold(amount)
-        return await backend.get_reserve_status()
-
-    after = ask(work)
-    done(
-        f"Admins are warned below {output.cycles(amount)} cycles; {output.cycles(after.available)} are available now: "
-        f"{after.alert_level}.",
-        threshold=amount,
-        available=after.available,
-        alert_level=after.alert_level,
-    )
-
-
 @reserve.command()
-@click.option("--threshold", type=CYCLES, help="Admins are warned when less is available.")
-@click.option("--operating-minimum", type=CYCLES, help="Kept for the backend itself.")
-@click.option("--creation-base", "creation_base_cycles", type=CYCLES, help="For a creation, whatever its size.")
-@click.option("--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="On top, for each byte.")
+@click.option("--threshold", type=CYCLES, help="The backend warns its admins when less is available.")
+@click.option("--operating-minimum", type=CYCLES, help="Cycles kept for the backend itself.")
+@click.option("--creation-base", "creation_base_cycles", type=CYCLES, help="Cycles for a creation of any size.")
+@click.option(
+    "--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="Cycles added for each byte of the capsule."
+)
 @backend_command(Role.ADMIN)
 def settings(ask: Ask, **changes: int | None) -> None:
-    """Show the settings, or change those that are given."""
+    """Show the settings of the reserve, or change those that are given."""
     given = {name: amount for name, amount in changes.items() if amount is not None}
 
     async def work(backend: BackendClient) -> ReserveStatus:
-        if given:
+        if set(given) == {"threshold"}:
+            await backend.set_reserve_threshold(given["threshold"])  # leaves what another admin changes meanwhile
+        elif given:
             before = (await backend.get_reserve_status()).settings
             await backend.set_reserve_settings(before.model_copy(update=given))
         return await backend.get_reserve_status()
 
     present = ask(work)
     record(present.settings, _settings_rows(present.settings), "Reserve settings")
+    _note_shortage(present)
+
+
+def _note_shortage(present: ReserveStatus) -> None:
+    """Says what the settings mean for the cycles that are available."""
+    available = f"{quantities.cycles(present.available)} cycles are available"
     if present.available < present.settings.creation_base_cycles:
-        needs, there = output.cycles(present.settings.creation_base_cycles), output.cycles(present.available)
-        output.note(f"note: no creation is possible now: that of an empty capsule needs {needs}; {there} are available")
+        needed = quantities.cycles(present.settings.creation_base_cycles)
+        output.note(f"note: no creation is possible now: an empty capsule needs {needed} cycles, {available}")
+    elif present.available < present.settings.threshold:
+        output.note(f"note: the reserve is below its threshold ({present.alert_level}): {available}")
 
 
 @reserve.command()
-@click.option("--window", "window_ns", type=DURATION, help="How far back, such as 30m, 24h or 7d.  [default: 24h]")
+@click.option("--window", "window_ns", type=DURATION, help="Time to look back, such as 30m, 24h or 7d.  [default: 24h]")
 @backend_command(Role.STAFF)
 def report(window_ns: int | None, ask: Ask) -> None:
-    """Show what creations consumed lately, and what that means for the reserve."""
-    found = ask(lambda backend: backend.get_consumption_report(window_ns))
+    """Show the recent consumption of creations, and a recommendation for the reserve."""
+    recent = ask(lambda backend: backend.get_consumption_report(window_ns))
     record(
-        found,
+        recent,
         [
-            ("window", duration(found.window_ns)),
-            ("creations", f"{found.creations_in_window:,}"),
-            ("consumed", output.cycles(found.consumed_in_window)),
-            ("available", f"{output.cycles(found.reserve.available)}, {found.reserve.alert_level}"),
-            ("recommendation", quoted(found.recommendation)),
+            ("window", duration(recent.window_ns)),
+            ("creations", f"{recent.creations_in_window:,}"),
+            ("consumed", quantities.cycles(recent.consumed_in_window)),
+            ("available", f"{quantities.cycles(recent.reserve.available)}, {recent.reserve.alert_level}"),
+            ("recommendation", quoted(recent.recommendation)),
         ],
         "Consumption",
     )
+
+
+_CONSUMPTION_COLUMNS: Columns = {
+    "owner": lambda entry: output.ident(entry.owner),
+    "canister": lambda entry: entry.canister_id or "-",
+    "attached": lambda entry: quantities.cycles(entry.attached),
+    "refunded": lambda entry: quantities.cycles(entry.refunded),
+}
 
 
 @reserve.command()
 @limit_option
 @backend_command(Role.STAFF)
 def consumption(limit: int | None, ask: Ask) -> None:
-    """List the cycles of each attempt, newest first. With --json one object a line."""
+    """List the cycles of each attempt, newest first.
 
-    async def show(backend: BackendClient) -> None:
-        await listing(
-            follow(
-                lambda after, count: backend.list_consumption(NumberedPageRequest(after=after, limit=count)),
-                limit,
-            ),
-            ("id", "when", "owner", "canister", "attached", "refunded"),
-            lambda entry: (
-                entry.id,
-                moment(entry.at),
-                output.ident(entry.owner),
-                entry.canister_id or "-",
-                output.cycles(entry.attached),
-                output.cycles(entry.refunded),
-            ),
-            "no consumption on record",
-        )
-
-    ask(show)
+    With --json each line is an object.
+    """
+    show_numbered_list(
+        ask,
+        lambda backend, request: backend.list_consumption(request),
+        limit,
+        _CONSUMPTION_COLUMNS,
+        "no consumption on record",
+    )
 
 
-def _status_rows(found: ReserveStatus) -> list[tuple[str, object]]:
+def _status_rows(present: ReserveStatus) -> list[tuple[str, object]]:
     return [
-        ("level", found.alert_level),
-        ("available", output.cycles(found.available)),
-        ("balance", output.cycles(found.balance)),
-        ("creations in progress", output.cycles(found.in_flight)),
-        *_settings_rows(found.settings),
-        ("consumed so far", output.cycles(found.total_consumed)),
-        ("topped up, at least", output.cycles(found.total_topped_up)),
-        ("recommended top-up", output.cycles(found.recommended_top_up) if found.recommended_top_up else "none"),
+        ("level", present.alert_level),
+        ("available", quantities.cycles(present.available)),
+        ("balance", quantities.cycles(present.balance)),
+        ("creations in progress", quantities.cycles(present.in_flight)),
+        *_settings_rows(present.settings),
+        ("consumed so far", quantities.cycles(present.total_consumed)),
+        ("topped up, at least", quantities.cycles(present.total_topped_up)),
+        ("recommended top-up", quantities.cycles(present.recommended_top_up) if present.recommended_top_up else "none"),
     ]
 
 
-def _settings_rows(present: ReserveSettings) -> list[tuple[str, object]]:
+def _settings_rows(settings: ReserveSettings) -> list[tuple[str, object]]:
     return [
-        ("threshold", output.cycles(present.threshold)),
-        ("operating minimum", output.cycles(present.operating_minimum)),
-        ("creation, base", output.cycles(present.creation_base_cycles)),
-        ("creation, per byte", output.cycles(present.creation_cycles_per_byte)),
+        ("threshold", quantities.cycles(settings.threshold)),
+        ("operating minimum", quantities.cycles(settings.operating_minimum)),
+        ("creation, base", quantities.cycles(settings.creation_base_cycles)),
+        ("creation, per byte", quantities.cycles(settings.creation_cycles_per_byte)),
     ]

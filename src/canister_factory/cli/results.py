@@ -1,4 +1,4 @@
-"""What most commands end with: a record, a list, a list of checks, or the word that it is done; and questions before.
+"""What most commands end with: a record, a list, a list of checks, or one line; and questions before a change.
 
 Owns the form of these, for people and as JSON. Does not own: the streams (`output`).
 """
@@ -10,29 +10,31 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel
 from rich.text import Text
 
 from canister_factory import interrupts
-from canister_factory.cli import output, tables
+from canister_factory.cli import consoles, output, quantities, settings, tables
 from canister_factory.cli.errors import CommandError, InputError
 
-M = TypeVar("M", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+M = TypeVar("M", bound="BaseModel")
 
 
 def done(message: str, **fields: object) -> None:
-    """A change was made: a line for a person, `fields` as JSON."""
-    if output.settings.json:
+    """Reports a change: `message` for a person, `fields` as JSON."""
+    if settings.current().json:
         output.json_object(fields)
     else:
         output.text(message)
 
 
 def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """One thing: `rows` of name and value for a person, all of the model as JSON."""
-    if output.settings.json:
+    """Shows one thing: `rows` of name and value for a person, all of the model as JSON."""
+    if settings.current().json:
         output.json_object(model.model_dump(mode="json"))
     else:
         output.table(title, rows)
@@ -41,25 +43,30 @@ def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "") 
 async def listing(
     items: AsyncIterator[M], headers: Sequence[str], row: Callable[[M], Sequence[object]], nothing: str
 ) -> None:
-    """Many things: a table for a person, one JSON object a line as they come. `nothing`: said of an empty list."""
+    """Shows many things: a table for a person, one JSON object a line as they come. `nothing` notes an empty list."""
     rows = []
     async for item in items:
-        if output.settings.json:
+        if settings.current().json:
             output.json_object(item.model_dump(mode="json"))
         else:
             rows.append(row(item))
     if rows:
         output.table("", rows, headers)
-    elif not output.settings.json:
+    elif not settings.current().json:
         output.note(nothing)
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Asks before what can't be undone; `yes` answers already. Raises `CommandError` unless the answer is yes."""
+    """Asks before what can't be undone; with `yes` it doesn't.
+
+    Raises:
+        InputError: nobody can answer.
+        CommandError: the answer isn't yes.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"{question} Nobody is there to answer: repeat the command with --yes")
+        raise InputError(f"{question} There is no terminal to answer on: repeat the command with --yes")
     output.question(f"{question} [y/N]:")
     if interrupts.await_line(sys.stdin).strip().lower() not in ("y", "yes"):
         raise CommandError("not confirmed; nothing was changed")
@@ -74,11 +81,11 @@ def moment(time_ns: int | None) -> str:
 
 def duration(span_ns: int) -> str:
     """A span of time (nanoseconds) for a person."""
-    return output.duration(span_ns / 10**9)
+    return quantities.duration(span_ns / 10**9)
 
 
 class Verdict(StrEnum):
-    """How a check came out; `SKIPPED`: it could not be made, which is no fault."""
+    """The result of a check. `SKIPPED`: the check could not be made, which is no fault."""
 
     OK = "ok"
     WARNING = "warn"
@@ -91,7 +98,7 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what was found, and what to do about it if anything."""
+    """One thing that was checked: what was found, and what to do about it if anything."""
 
     name: str
     verdict: Verdict
@@ -99,11 +106,14 @@ class Check:
     advice: str = ""
 
 
-def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
-    """Shows checks: a list for a person, one object with `ok`, `checks` and `fields` as JSON. Whether none failed."""
-    passed = all(check.verdict != Verdict.FAILED for check in made)
-    if output.settings.json:
-        output.json_object({**fields, "ok": passed, "checks": [asdict(check) for check in made]})
+def show_checks(title: str, checks: Sequence[Check], **fields: object) -> bool:
+    """Shows checks: a list for a person, one object with `ok`, `checks` and `fields` as JSON.
+
+    Returns whether none failed.
+    """
+    passed = all(check.verdict != Verdict.FAILED for check in checks)
+    if settings.current().json:
+        output.json_object({**fields, "ok": passed, "checks": [asdict(check) for check in checks]})
         return passed
     rows = [
         (
@@ -111,7 +121,7 @@ def checks(title: str, made: Sequence[Check], **fields: object) -> bool:
             Text(output.printable(check.name), "bold"),
             Text(output.printable(check.found + (f"; {check.advice}" if check.advice else ""))),
         )
-        for check in made
+        for check in checks
     ]
-    tables.show_running(output.stdout(), output.printable(title), rows)
+    tables.show_running(consoles.stdout(), output.printable(title), rows)
     return passed

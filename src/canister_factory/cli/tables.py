@@ -5,13 +5,14 @@ Owns the layout. Does not own: what is in the cells, and the stream (`output`).
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from canister_factory.cli.output import columns, wrapped
+from canister_factory.cli.consoles import columns
 
 _GAP = "  "
 _NARROWEST = 20
@@ -31,7 +32,7 @@ def show(console: Console, title: str, rows: Sequence[Row], headers: Sequence[st
     lines = _aligned([bold, *rows], width)
     if lines is None:
         lists = [_named(list(zip(bold, row, strict=True)), width) for row in rows]
-        lines = [line for index, found in enumerate(lists) for line in ([Text()] if index else []) + found]
+        lines = [line for index, one in enumerate(lists) for line in ([Text()] if index else []) + one]
     _print(console, title, lines)
 
 
@@ -40,8 +41,21 @@ def show_running(console: Console, title: str, rows: Sequence[Row]) -> None:
     width = columns(console)
     lines = _aligned(rows, width)
     if lines is None:
-        lines = [line for *names, found in rows for line in [_joined(names), *_below(found, width)]]
+        lines = [line for *names, last in rows for line in [_joined(names), *_below(last, width)]]
     _print(console, title, lines)
+
+
+def wrapped(line: Text, width: int) -> list[Text]:
+    """`line` in pieces of at most `width` characters, cut between words; a longer word stands alone, whole."""
+    pieces = textwrap.wrap(line.plain, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines, position = [], 0
+    for piece in pieces:
+        begin = line.plain.find(piece, position)
+        if begin < 0:
+            return [line]
+        position = begin + len(piece)
+        lines.append(line[begin:position])
+    return lines
 
 
 def _print(console: Console, title: str, lines: Sequence[Text]) -> None:

@@ -1,6 +1,7 @@
-"""`worker`: runs what owners have asked for, until it is told to stop.
+"""`worker`: runs what owners have asked for, until it is stopped.
 
-Owns what is shown of several creations at once. Does not own: the loop (`factory.worker`), signals (`stopping`).
+Owns the command. Does not own: the loop (`factory.worker`), what is shown of it (`worker_report`), signals
+(`interrupts`).
 """
 
 from __future__ import annotations
@@ -8,50 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from canister_factory import interrupts
-from canister_factory.candid.principal import Principal
-from canister_factory.cli import logs, output
+from canister_factory.cli import output
 from canister_factory.cli.backend import needs_role, worker_option
-from canister_factory.cli.backend_check import require_backend
-from canister_factory.cli.errors import DONE, FAILED, context_of, words_of
+from canister_factory.cli.errors import DONE, FAILED
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
-from canister_factory.cli.progress import EventLines, step
-from canister_factory.cli.roles import Role, note_missing_role
-from canister_factory.cli.run import outcome_fields
-from canister_factory.cli.stopping import StoppedError, until_signal
-from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.events import Claimed, Event, Transferred
-from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
-from canister_factory.factory.worker import Worker
-from canister_factory.ic.errors import TransportError
+from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
 
 logger = logging.getLogger(__name__)
 
-_PROGRESS_SECONDS = 1.0
-
 
 @click.command()
 @backend_option
 @network_options
 @signing_identity_option
-@click.option("--once", is_flag=True, help="Run what is open now, then end: exit code 1 if something failed.")
+@click.option("--once", is_flag=True, help="Run what is open now, then end. The exit code is 1 if a creation failed.")
 @click.option(
-    "--parallel", type=click.IntRange(1, 50), default=2, show_default=True, help="Creations at the same time."
+    "--parallel", type=click.IntRange(1, 50), default=2, show_default=True, help="Number of creations at a time."
 )
 @click.option(
     "--idle",
@@ -75,15 +61,23 @@ def worker(
 ) -> None:
     """Create what owners ask for, until stopped.
 
-    The identity is an operator of the backend. Ctrl-C or SIGTERM stops it in good order: leases are given back, and
-    creations stay open for the next worker to go on with. Run several, on several machines, for more throughput.
-    With --json it prints one event a line.
+    The identity must be an operator of the backend. Ctrl-C or SIGTERM stops the worker in good order: it gives its
+    leases back, and another worker can continue the creations. Run several workers, on several machines, for more
+    throughput. With --json each line is an event.
 
     \b
     Example:
       canister-factory worker --backend $BACKEND --identity operator.pem --parallel 4
     """
-    interrupts.if_interrupted("creations stay open: a lease that could not be given back ends by itself")
+    from canister_factory.cli import logs
+    from canister_factory.cli.progress import step
+    from canister_factory.cli.refusals import note_missing_role
+    from canister_factory.cli.worker_report import Report
+    from canister_factory.factory.config import FactoryConfig
+    from canister_factory.factory.orchestrator import Orchestrator
+    from canister_factory.factory.worker import Worker
+
+    interrupts.if_interrupted("creations stay open. A lease that could not be given back ends by itself")
     report = Report(explain=lambda error: note_missing_role(error, Role.OPERATOR, identity.sender(), backend))
 
     async def work(agent: Agent) -> None:
@@ -92,21 +86,31 @@ def worker(
         orchestrator = Orchestrator(agent, backend, config, emit=report.event)
         loop = Worker(orchestrator, parallel=parallel, idle_seconds=idle_seconds, finished=report.finished)
         step(f"worker {config.worker}, operator {output.ident(identity.sender())}, backend {backend}")
+        await _require_backend(agent, backend, None if once else idle_seconds)
+        await (loop.run_once() if once else loop.run())
 
-        async def checked() -> None:
-            await _require_backend(agent, backend, None if once else idle_seconds)
-            await (loop.run_once() if once else loop.run())
-
-        with suppress(StoppedError):
-            await until_signal(checked)
-
-    run_with_agent(identity, network, work, watch=False)  # a worker goes on when the network is back
+    with suppress(interrupts.Interrupted):  # a signal is how a worker is stopped: no failure
+        run_with_agent(
+            identity,
+            network,
+            work,
+            watch=False,  # a worker continues when the network is back
+            on_stop=lambda: step("stopping: giving leases back"),
+        )
     step(f"{report.completed} completed, {report.failed} failed")
     click.get_current_context().exit(FAILED if once and report.failed else DONE)
 
 
 async def _require_backend(agent: Agent, backend: Principal, idle_seconds: float | None) -> None:
-    """Raises `NotABackendError`. With `idle_seconds` a network that fails is waited out, as the loop itself does."""
+    """Makes sure of the backend. With `idle_seconds` it waits while the network fails, as the loop itself does.
+
+    Raises:
+        NotABackendError: the canister is no backend.
+        TransportError: the network fails, and `idle_seconds` is `None`.
+    """
+    from canister_factory.cli.backend_check import require_backend
+    from canister_factory.ic.errors import TransportError
+
     while True:
         try:
             return await require_backend(agent, backend)
@@ -115,71 +119,3 @@ async def _require_backend(agent: Agent, backend: Principal, idle_seconds: float
                 raise
             logger.warning("the backend can't be checked, again in %.0f s: %s", idle_seconds, error)
         await asyncio.sleep(idle_seconds)
-
-
-class Report:
-    """Tells of the events of all creations, each with its owner. `explain` may add notes to an error."""
-
-    def __init__(
-        self, clock: Callable[[], float] = time.monotonic, explain: Callable[[Exception], None] = lambda error: None
-    ) -> None:
-        self.completed = 0
-        self.failed = 0
-        self._clock = clock
-        self._said_at: dict[Principal, float] = {}
-        self._explain = explain
-
-    def event(self, event: Event) -> None:
-        """The orchestrator's hook."""
-        if isinstance(event, Claimed):
-            # The task that claims a creation, and all tasks that it starts, work for one owner.
-            logs.OWNER.set(event.owner)
-        owner = logs.OWNER.get()
-        if output.settings.json:
-            if not (isinstance(event, Transferred) and self._was_said(owner)):
-                _line({"event": type(event).__name__, "owner": owner, **_plain_fields(event)})
-        elif isinstance(event, Claimed):
-            step(f"{_name(owner)}: claimed at {event.status}")
-        else:
-            EventLines(lambda count: None, lambda message: step(f"{_name(owner)}: {message}"))(event)
-
-    def finished(self, owner: Principal, result: Outcome | Exception) -> None:
-        """The worker's hook."""
-        if isinstance(result, Outcome):
-            self.completed += 1
-            said, detail = f"completed, canister {result.creation.canister_id}", outcome_fields(result)
-        else:
-            self.failed += 1
-            self._explain(result)
-            said = f"failed: {words_of(result)}"
-            detail = {
-                "kind": type(result).__name__,
-                "message": words_of(result),
-                "context": context_of(result),
-                "retry_helps": getattr(result, "retry_helps", False),
-            }
-        if output.settings.json:
-            _line({"event": "Completed" if isinstance(result, Outcome) else "Failed", "owner": owner, **detail})
-        else:
-            step(f"{output.ident(owner)}: {said}")
-
-    def _was_said(self, owner: Principal | None) -> bool:
-        """Whether an owner's progress was told of within the last second."""
-        now = self._clock()
-        if owner is None or now - self._said_at.get(owner, -_PROGRESS_SECONDS) < _PROGRESS_SECONDS:
-            return True
-        self._said_at[owner] = now
-        return False
-
-
-def _name(owner: Principal | None) -> str:
-    return "nobody" if owner is None else output.ident(owner)
-
-
-def _plain_fields(event: Event) -> dict[str, Any]:
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
-    return {name: sorted(map(str, value)) if isinstance(value, frozenset) else value for name, value in values.items()}
-
-
-def _line(value: dict[str, Any]) -> None:
-    output.json_object(value, flush=True)

@@ -9,7 +9,7 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.backend_check import NotABackendError, require_backend, why_no_backend
-from canister_factory.cli.errors import words_of
+from canister_factory.cli.failures import words_of
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import CertificateScopeError, ProtocolError
 
@@ -36,7 +36,7 @@ def agent(refusal: Exception) -> Any:
 
 async def test_a_canister_that_keeps_its_interface_private_is_no_backend() -> None:
     why = await why_no_backend(agent(ProtocolError("HTTP 403", status=403)), ID)
-    assert why == f"{ID} is another kind of canister, not a backend by its certified interface"
+    assert why == f"{ID} is not a backend, by its certified interface"
 
 
 async def test_an_id_of_another_subnet_is_told_as_no_canister_of_this_network() -> None:
@@ -50,5 +50,5 @@ async def test_a_request_that_the_network_refuses_asks_whether_it_is_the_id() ->
         await require_backend(agent(ProtocolError("HTTP 400: canister_not_found", status=400)), ID)
     assert words_of(caught.value) == (
         f"HTTP 400: canister_not_found. Is {ID} the id of a canister on http://127.0.0.1:1? If not, give the id of a "
-        "backend ('canister-factory deploy' makes one)"
+        "backend ('canister-factory deploy' creates one)"
     )

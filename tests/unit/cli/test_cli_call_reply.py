@@ -9,13 +9,8 @@ import pytest
 
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import NAT, NAT64, Named, Opt, Type, Vec
-from canister_factory.cli import output
-from canister_factory.cli.call import _show
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
+from canister_factory.cli.call_candid import show_reply
+from support.cli_settings import printing
 
 
 def nested(depth: int) -> bytes:
@@ -27,9 +22,9 @@ def nested(depth: int) -> bytes:
 
 
 def test_a_nested_reply_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    _show(nested(3), None, None, "json")
+    show_reply(nested(3), None, None, "json")
     assert json.loads(capsys.readouterr().out) == [[[[[]]]]]
-    _show(nested(3), None, None, "text")
+    show_reply(nested(3), None, None, "text")
     assert capsys.readouterr().out == "(vec { vec { vec { vec {} } } })\n"
 
 
@@ -39,7 +34,7 @@ def test_a_reply_nested_as_deeply_as_may_be_is_never_lost(
     capsys: pytest.CaptureFixture[str], form: Any, depth: int
 ) -> None:
     message = nested(depth)
-    _show(message, None, None, form)
+    show_reply(message, None, None, form)
     out, err = capsys.readouterr()
     if "hexadecimal" in err:
         assert message == bytes.fromhex(json.loads(out)["reply_hex"] if form == "json" else out)
@@ -54,15 +49,15 @@ def test_a_reply_nested_as_deeply_as_may_be_is_never_lost(
 def test_numbers_of_a_reply_are_text_in_json(
     capsys: pytest.CaptureFixture[str], t: Type, value: Any, shown: list[Any]
 ) -> None:
-    _show(encode([t], [value]), None, None, "json")
+    show_reply(encode([t], [value]), None, None, "json")
     assert json.loads(capsys.readouterr().out) == shown
 
 
 def test_with_the_json_option_the_textual_form_and_the_hexadecimal_one_are_told_apart(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    output.settings.json = True
-    _show(encode([NAT], [5]), None, None, "text")
-    assert json.loads(capsys.readouterr().out) == {"reply": "(5 : nat)"}
-    _show(b"noise", None, None, "text")
+    with printing(json=True):
+        show_reply(encode([NAT], [5]), None, None, "text")
+        assert json.loads(capsys.readouterr().out) == {"reply": "(5 : nat)"}
+        show_reply(b"noise", None, None, "text")
     assert json.loads(capsys.readouterr().out)["reply_hex"] == b"noise".hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from canister_factory.cli import main, output
+from canister_factory.cli import main
 from canister_factory.ic.identity import Identity
+from support.cli_settings import run_alone
 
 BACKEND = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
 GROUPS = ("admin", "identity", "reserve")
@@ -21,11 +23,8 @@ GROUPS = ("admin", "identity", "reserve")
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No settings of whoever runs the tests, no replica, no log handler that stays."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
+    run_alone(monkeypatch)
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(output, "settings", output.Settings())
-    monkeypatch.setattr(output, "start_logging", lambda verbosity: None)
     monkeypatch.chdir(tmp_path)
 
 
@@ -65,7 +64,8 @@ def test_every_command_has_help_with_all_options_explained(command: tuple[str, .
     assert group.help
     for parameter in group.params:
         if isinstance(parameter, click.Option):
-            assert parameter.help, f"{' '.join(command)} {parameter.opts[0]} has no help"
+            sentences = str(parameter.help).split("  [")[0]
+            assert re.fullmatch(r"[A-Z].*\.", sentences), f"{' '.join(command)} {parameter.opts[0]}: {sentences}"
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -77,7 +77,7 @@ def test_what_needs_a_key_refuses_to_be_anonymous_and_says_how_to_make_one(key: 
     for command in (["deploy"], ["admin", "enable"], ["worker"], ["run", BACKEND], ["status"], ["verify", BACKEND]):
         result = run("--backend", BACKEND, *command, "--network", "ic")
         assert result.exit_code == 2
-        assert "this needs an identity, and you are anonymous" in result.stderr
+        assert "the command needs an identity, and you are anonymous" in result.stderr
         assert "canister-factory identity new FILE.pem" in result.stderr
 
 

@@ -61,7 +61,7 @@ def test_links_within_the_directory_are_followed_and_links_out_of_it_are_not(tmp
 def test_pipes_and_the_like_are_left_out(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     skipped: list[str] = []
-    with pytest.raises(InputError, match="no file in it can be taken"):
+    with pytest.raises(InputError, match="none of its files can be used"):
         find_files(tmp_path, skipped.append)
     assert skipped == ["pipe: not a regular file"]
 
@@ -77,7 +77,7 @@ def test_a_directory_that_is_missing_or_a_file_is_a_usage_error(tmp_path: Path) 
     with pytest.raises(InputError, match="there is no directory"):
         find_files(tmp_path / "missing")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is a file; give the directory"):
+    with pytest.raises(InputError, match="is a file; give its directory"):
         find_files(tmp_path / "file")
 
 
@@ -149,7 +149,7 @@ def test_hidden_files_and_folders_are_left_out_and_counted(family: Path) -> None
     skipped: list[str] = []
     found = find_files(family, skipped.append)
     assert [file.name for file in found.files] == ["photo.jpg", "trip/a.txt", "trip/draft.tmp", "z.tmp"]
-    assert skipped == ["3 hidden files and folders; --all takes them"]
+    assert skipped == ["3 hidden files and folders; --all includes them"]
 
 
 def test_hidden_files_and_folders_are_taken_when_that_is_asked_for(family: Path) -> None:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from canister_factory import interrupts
 from canister_factory.candid.errors import ParseError
-from canister_factory.cli import main, output
-from canister_factory.cli.errors import CommandError, InputError, guarded
+from canister_factory.cli import main, output, quantities
+from canister_factory.cli.errors import CommandError, InputError
+from canister_factory.cli.guard import guarded
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.errors import InstallError
 from canister_factory.ic.errors import IdentityError, NetworkUnreachableError, RejectedError
 from canister_factory.interrupts import Interrupted
+from support.cli_settings import printing
 
 REFUSED = CreationRefused(
     "claim_creation", CreationError(kind=CreationErrorKind.Busy, message="taken", retry_helps=True)
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
 
 
 def ended(run: Callable[[], object]) -> int:
@@ -85,14 +81,14 @@ def test_an_interruption_is_one_line_that_says_what_holds(
 
 
 def test_with_json_an_interruption_is_an_object(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
-    assert ended(raising(Interrupted(signal.SIGINT))) == 130
+    with printing(json=True):
+        assert ended(raising(Interrupted(signal.SIGINT))) == 130
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "Interrupted"
 
 
 def test_with_json_an_error_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
-    assert ended(raising(REFUSED)) == 1
+    with printing(json=True):
+        assert ended(raising(REFUSED)) == 1
     shown = capsys.readouterr()
     error = json.loads(shown.out)["error"]
     assert (error["kind"], error["retry_helps"]) == ("CreationRefused", True)
@@ -109,8 +105,8 @@ def test_a_defect_says_how_to_report_it_and_shows_the_traceback_only_when_asked(
     assert "unexpected error: ZeroDivisionError: oh" in shown
     assert "--debug" in shown
     assert "Traceback" not in shown
-    output.settings.debug = True
-    assert ended(raising(ZeroDivisionError("oh"))) == 1
+    with printing(debug=True):
+        assert ended(raising(ZeroDivisionError("oh"))) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -154,16 +150,8 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert run_main(name, "--help") == 0
 
 
-def test_asking_for_help_loads_no_wasm_runtime() -> None:
-    import subprocess
-
-    code = "import sys; from canister_factory.cli import main; print('wasmtime' in sys.modules, 'ic' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.split()[0] == "False"
-
-
 def test_sizes_and_cycles_are_written_for_people() -> None:
-    assert [output.size(n) for n in (0, 1, 999, 1500, 999_999, 64_000_000, 5 * 10**12)] == [
+    assert [quantities.size(n) for n in (0, 1, 999, 1500, 999_999, 64_000_000, 5 * 10**12)] == [
         "0 bytes",
         "1 byte",
         "999 bytes",
@@ -172,9 +160,9 @@ def test_sizes_and_cycles_are_written_for_people() -> None:
         "64.0 MB",
         "5.0 TB",
     ]
-    assert output.rate(20_000_000, 2) == "10.0 MB/s"
-    assert output.cycles(1_500_000_000_000) == "1.500 T (1,500,000,000,000)"
-    assert output.cycles(12) == "12"
+    assert quantities.rate(20_000_000, 2) == "10.0 MB/s"
+    assert quantities.cycles(1_500_000_000_000) == "1.500 T (1,500,000,000,000)"
+    assert quantities.cycles(12) == "12"
 
 
 def test_no_integer_in_json_is_beyond_what_readers_with_float64_numbers_keep(

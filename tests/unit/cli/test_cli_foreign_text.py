@@ -9,10 +9,11 @@ import logging
 import pytest
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import main, output, results
-from canister_factory.cli.errors import CommandError, guarded
+from canister_factory.cli import logs, main, output, results
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.guard import guarded
 from canister_factory.cli.progress import bytes_bar
-from canister_factory.cli.results import Check, Verdict, checks
+from canister_factory.cli.results import Check, Verdict, show_checks
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind, CreationStatus
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
@@ -20,15 +21,11 @@ from canister_factory.factory.errors import MAX_RECORDED_CHARACTERS, InstallErro
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.foreign_text import MAX_QUOTED_CHARACTERS
 from canister_factory.ic.transport import Response
+from support.cli_settings import printing
 
 ATTACK = "a\x1b[2J\x07\rb\x9b31m\u202ec\x7f[bold]d[/]\nerror: forged"
 SAFE = "a\\x1b[2J\\x07\\rb\\x9b31m\\u202ec\\x7f[bold]d[/]\\nerror: forged"
 FLOOD = ATTACK + "A" * 1_000_000
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
 
 
 @pytest.fixture
@@ -36,7 +33,7 @@ def log(capsys: pytest.CaptureFixture[str]) -> logging.Logger:
     """A logger with the command line's own set-up, which is taken down again at once."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    output.start_logging(3)
+    logs.start(3)
     ours = root.handlers[:]
     root.handlers[:], root.level = handlers, level
     logger = logging.Logger("test")
@@ -52,7 +49,7 @@ def test_lines_tables_and_checks_are_escaped_in_all_their_parts(capsys: pytest.C
     output.error("Odd", ATTACK)
     output.table(ATTACK, [(ATTACK, ATTACK)])
     output.table("", [(ATTACK,)], headers=("name",))
-    checks(ATTACK, [Check(ATTACK, Verdict.OK, ATTACK, ATTACK)])
+    show_checks(ATTACK, [Check(ATTACK, Verdict.OK, ATTACK, ATTACK)])
     shown = capsys.readouterr()
     for stream, count in ((shown.err, 2), (shown.out, 8)):
         assert stream.count(SAFE) == count
@@ -80,15 +77,13 @@ def test_wrong_usage_is_told_escaped(args: list[str], capsys: pytest.CaptureFixt
 
 
 def test_a_traceback_is_escaped_with_all_that_is_chained_to_it(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.debug = True
-
     def fail(**_: object) -> None:
         try:
             raise ValueError(ATTACK)
         except ValueError as error:
             raise CommandError("it failed") from error
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), printing(debug=True):
         guarded(fail)
     shown = capsys.readouterr().err
     assert "a\\x1b[2J\\x07\\rb" in shown

@@ -15,14 +15,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import errors, main, options, output
-from canister_factory.cli.errors import words_of
-from canister_factory.cli.roles import Role, note_caller, note_missing_role
+from canister_factory.cli import errors, logs, main, options, output
+from canister_factory.cli.failures import words_of
+from canister_factory.cli.refusals import note_caller, note_missing_role
+from canister_factory.cli.roles import Role
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from support.cli_settings import forget_environment
 
 BACKEND, OTHER = "rwlgt-iiaaa-aaaaa-aaaaa-cai", "lxzze-o7777-77777-aaaaa-cai"
 
@@ -30,12 +32,10 @@ BACKEND, OTHER = "rwlgt-iiaaa-aaaaa-aaaaa-cai", "lxzze-o7777-77777-aaaaa-cai"
 @pytest.fixture(autouse=True)
 def verbosities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """No settings of whoever runs the tests; what logging was started with."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
+    forget_environment(monkeypatch)
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(output, "settings", output.Settings())
     started: list[int] = []
-    monkeypatch.setattr(output, "start_logging", started.append)
+    monkeypatch.setattr(logs, "start", started.append)
     monkeypatch.chdir(tmp_path)
     for name in ("me", "you"):
         Identity.generate().write_pem(tmp_path / f"{name}.pem")
@@ -49,7 +49,7 @@ def run(*args: str) -> Result:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     """Backend, network and identity that calls would have been made with; no call is made."""
-    from canister_factory.cli import backend
+    from canister_factory.cli import backend, backend_check
 
     calls: list[tuple[str, str, str]] = []
 
@@ -64,7 +64,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     monkeypatch.setattr(
         backend, "run_with_agent", lambda identity, network, work: asyncio.run(work((identity, network)))
     )
-    monkeypatch.setattr(backend, "CheckedBackend", client)
+    monkeypatch.setattr(backend_check, "CheckedBackend", client)
     return calls
 
 
@@ -112,7 +112,7 @@ def test_what_is_typed_before_the_command_wins_over_the_environment(
 
 
 def test_upgrade_takes_the_backend_that_was_typed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from canister_factory.cli import deploy
+    from canister_factory.cli import deploy_steps
 
     upgraded: list[Principal] = []
 
@@ -120,7 +120,7 @@ def test_upgrade_takes_the_backend_that_was_typed_before_it(monkeypatch: pytest.
         upgraded.append(backend)
         raise errors.CommandError("asked")
 
-    monkeypatch.setattr(deploy, "require_backend", instead)
+    monkeypatch.setattr(deploy_steps, "require_backend", instead)
     monkeypatch.setenv("CANISTER_FACTORY_BACKEND", OTHER)
     run(*COMMON, "upgrade")
     run("upgrade", BACKEND, *COMMON[2:])
@@ -262,7 +262,7 @@ def test_a_refused_caller_is_told_the_role_who_asked_and_how_it_is_given(error: 
     caller = Identity.from_pem_file(Path("me.pem")).sender()
     note_missing_role(error, Role.ADMIN, caller, Principal.from_str(BACKEND))
     told = words_of(error)
-    assert f"needs the role admin on the backend {BACKEND}, which {output.ident(caller)} hasn't" in told
+    assert f"needs the role admin on the backend {BACKEND}. {output.ident(caller)} does not have it" in told
     assert f"'canister-factory admin admins add {caller} --backend {BACKEND}'" in told
 
 
@@ -304,7 +304,7 @@ def test_a_caller_who_is_no_controller_is_named() -> None:
     caller = Identity.from_pem_file(Path("me.pem")).sender()
     error = RejectedError(5, "Only controllers of canister x can call stop_canister", "IC0512", certified=True)
     note_caller(error, caller)
-    assert words_of(error).endswith(f"can call stop_canister. The caller, {output.ident(caller)}, is none of them")
+    assert words_of(error).endswith(f"can call stop_canister. The caller, {output.ident(caller)}, is not one of them")
     says_it = RejectedError(5, f"Only controllers can. Sender's ID: {caller}", "IC0512", certified=True)
     note_caller(says_it, caller)
     assert words_of(says_it) == str(says_it)

@@ -6,17 +6,19 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import logs, output
-from canister_factory.cli.worker import Report
+from canister_factory.cli import logs
+from canister_factory.cli.worker_report import Report
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.events import Claimed
+from support.cli_settings import printing
 
 LOGGER = logging.getLogger("canister_factory.test_of_logs")
 OWNERS = [Principal(bytes((number,)) * 29) for number in (1, 2)]
@@ -24,9 +26,8 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
 @pytest.fixture(autouse=True)
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def started() -> Iterator[None]:
     """Our logging for one test; what was there before comes back."""
-    monkeypatch.setattr(output, "settings", output.Settings())
     root, ours = logging.getLogger(), logging.getLogger("canister_factory")
     before = root.handlers[:], root.level, ours.level
     root.handlers[:] = []  # pytest's own would be closed by `start`
@@ -54,7 +55,8 @@ def test_an_expected_failure_is_one_line_and_has_its_traceback_with_debug(capsys
     shown = capsys.readouterr().err
     assert shown.endswith("failed: another module\n")
     assert shown.count("\n") == 1
-    output.settings.debug = True
+    with printing(debug=True):
+        logs.start(0)
     fail(InstallError("another module"))
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
@@ -105,8 +107,16 @@ def json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in shown.err.splitlines()]
 
 
+@pytest.fixture
+def as_json() -> Iterator[None]:
+    """Log records and events as objects."""
+    with printing(json=True):
+        logs.start(0)
+        yield
+
+
+@pytest.mark.usefixtures("as_json")
 def test_json_lines_have_time_level_worker_owner_and_request_id(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
 
     async def creation(owner: Principal) -> None:
         logs.WORKER.set("w1")
@@ -135,8 +145,17 @@ def test_json_lines_have_time_level_worker_owner_and_request_id(capsys: pytest.C
     assert {"worker", "owner", "request_id"}.isdisjoint(of_nobody)
 
 
+@pytest.mark.usefixtures("as_json")
+def test_a_record_of_another_thread_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    thread = threading.Thread(target=LOGGER.warning, args=("from afar",))
+    thread.start()
+    thread.join()
+    (line,) = json_lines(capsys)
+    assert line["message"] == "from afar"
+
+
+@pytest.mark.usefixtures("as_json")
 def test_json_has_a_traceback_for_defects_only(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
     fail(InstallError("another module"))
     fail(ZeroDivisionError("oh"))
     expected, defect = json_lines(capsys)
@@ -144,8 +163,8 @@ def test_json_has_a_traceback_for_defects_only(capsys: pytest.CaptureFixture[str
     assert "ZeroDivisionError: oh" in defect["traceback"]
 
 
+@pytest.mark.usefixtures("as_json")
 def test_what_a_worker_logs_of_a_creation_names_its_owner(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
     report = Report()
 
     async def creation(owner: Principal) -> None:

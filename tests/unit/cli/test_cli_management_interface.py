@@ -8,7 +8,7 @@ from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import PRINCIPAL, Record, Service, resolve
 from canister_factory.cli import interface
-from canister_factory.cli.call import effective_id
+from canister_factory.cli.call_candid import effective_id
 from canister_factory.replica.subnet.management_interface import INGRESS_METHODS
 
 TARGET = Principal(b"\x00\x00\x00\x00\x00\x00\x00\x07\x01\x01")

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from canister_factory.cli import output
 from canister_factory.cli.backend import PAGE_ITEMS, follow
 from canister_factory.cli.errors import CommandError, InputError
-from canister_factory.cli.results import Check, Verdict, checks, confirm, duration, listing, moment
+from canister_factory.cli.results import Check, Verdict, confirm, duration, listing, moment, show_checks
 from canister_factory.contract.admin_models import ErrorRate
-
-
-@pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
+from support.cli_settings import printing
 
 
 @dataclass
@@ -70,8 +65,8 @@ async def rates() -> AsyncIterator[ErrorRate]:
 
 
 async def test_a_list_is_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = True
-    await listing(rates(), ("attempts",), lambda rate: (rate.attempts,), "nothing")
+    with printing(json=True):
+        await listing(rates(), ("attempts",), lambda rate: (rate.attempts,), "nothing")
     assert [json.loads(line)["attempts"] for line in capsys.readouterr().out.splitlines()] == ["1", "2"]
 
 
@@ -82,20 +77,20 @@ async def test_an_empty_list_says_so_to_a_person_and_nothing_to_a_program(capsys
 
     await listing(nothing(), ("attempts",), lambda rate: (rate.attempts,), "no rates")
     assert capsys.readouterr() == ("", "no rates\n")
-    output.settings.json = True
-    await listing(nothing(), ("attempts",), lambda rate: (rate.attempts,), "no rates")
+    with printing(json=True):
+        await listing(nothing(), ("attempts",), lambda rate: (rate.attempts,), "no rates")
     assert capsys.readouterr() == ("", "")
 
 
 def test_checks_show_advice_and_tell_whether_one_failed(capsys: pytest.CaptureFixture[str]) -> None:
     fine = Check("clock", Verdict.OK, "right")
     odd = Check("reserve", Verdict.WARNING, "low", "add cycles")
-    assert checks("", [fine, odd])
+    assert show_checks("", [fine, odd])
     assert "low; add cycles" in capsys.readouterr().out
-    assert not checks("", [fine, Check("backend", Verdict.FAILED, "gone")])
+    assert not show_checks("", [fine, Check("backend", Verdict.FAILED, "gone")])
     capsys.readouterr()
-    output.settings.json = True
-    checks("", [odd], owner="me")
+    with printing(json=True):
+        show_checks("", [odd], owner="me")
     shown = json.loads(capsys.readouterr().out)
     assert shown["ok"] is True
     assert shown["owner"] == "me"

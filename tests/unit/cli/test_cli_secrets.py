@@ -22,10 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mnemonic import Mnemonic
 
-from canister_factory.cli import COMMANDS, main, output
-from canister_factory.cli.options import IdentityFileType, PrincipalType, load_identity
+from canister_factory.cli import COMMANDS, main
+from canister_factory.cli.options import load_identity
+from canister_factory.cli.parameter_types import IdentityFileType, PrincipalType
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.key_file import EXPECTED
+from support.cli_settings import forget_environment
 
 BACKEND = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
 WINDOW = 8
@@ -35,10 +37,8 @@ NOISY = ("--debug", "-vvv")
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No settings of whoever runs the tests, and no log handler that stays."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
-        monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
+    forget_environment(monkeypatch)
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(output, "settings", output.Settings())
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -108,7 +108,6 @@ def test_every_option_for_an_identity_is_of_the_type_that_quotes_nothing() -> No
 
 
 def run(arguments: list[str], *flags: str, env: str | None = None) -> Result:
-    output.settings = output.Settings()
     command, rest = arguments[:], list(flags)
     at = command.index("--") if "--" in command else len(command)
     variables = None if env is None else {"CANISTER_FACTORY_IDENTITY": env}

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output, progress, tables
+from canister_factory.cli import consoles, output, progress, tables
+from support.cli_settings import printing
 
 PERSON = str(Principal(bytes(range(29))))
 CANISTER = "lqy7q-dh777-77777-aaaaq-cai"
@@ -88,19 +89,18 @@ def test_lines_and_bars_are_drawn_by_one_console_even_while_a_bar_stands_before_
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Screen())
     monkeypatch.setenv("TERM", "xterm")
-    before = output.stderr()
+    before = consoles.stderr()
     with progress.bytes_bar("copying", 10) as advance:
         assert sys.stderr is not before.file
-        assert output.stderr() is before
+        assert consoles.stderr() is before
         advance(5)
     monkeypatch.setattr(sys, "stderr", Screen())
-    assert output.stderr() is not before
+    assert consoles.stderr() is not before
 
 
-def test_ids_are_short_for_people_and_whole_when_asked_for_or_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
+def test_ids_are_short_for_people_and_whole_when_asked_for_or_in_json() -> None:
     short = f"{PERSON[:5]}-…-{PERSON[-3:]}"
     assert [output.ident(one) for one in (PERSON, CANISTER, bytes(32))] == [short, CANISTER, "00000000…00000000"]
-    for settings in (output.Settings(full=True), output.Settings(json=True)):
-        monkeypatch.setattr(output, "settings", settings)
-        assert output.ident(PERSON) == PERSON
+    for settings in (printing(full=True), printing(json=True)):
+        with settings:
+            assert output.ident(PERSON) == PERSON

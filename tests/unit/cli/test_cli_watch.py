@@ -83,7 +83,7 @@ async def test_a_replica_that_ended_ends_the_work(server: StatusServer) -> None:
 async def test_a_replica_that_works_no_more_ends_the_work_with_its_reason(server: StatusServer) -> None:
     server.status = FULL
     cancelled: list[bool] = []
-    with pytest.raises(CommandError, match="works no more: No space left on device") as ended:
+    with pytest.raises(CommandError, match="has stopped working: No space left on device") as ended:
         await watched(endless(cancelled), server.url, lambda: True, "the demo")
     assert (ended.value.exit_code, cancelled) == (1, [True])
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
-from canister_factory.cli.worker import Report
+from canister_factory.cli.worker_report import Report
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.events import Claimed, HandedOver, StageDone, Transferred
+from support.cli_settings import printing
 
 OWNERS = [Principal(bytes((number,)) * 10) for number in (1, 2)]
 
 
 @pytest.fixture(autouse=True)
-def fresh_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings(json=True))
+def as_json() -> Iterator[None]:
+    """Events as objects."""
+    with printing(json=True):
+        yield
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -73,11 +76,11 @@ def test_a_failure_is_counted_and_told_with_its_kind(capsys: pytest.CaptureFixtu
 
 
 def test_a_person_reads_each_line_with_its_owner(capsys: pytest.CaptureFixture[str]) -> None:
-    output.settings.json = False
     report = Report()
-    report.event(Claimed(OWNERS[0], 1, CreationStatus.NotStarted))
-    report.event(StageDone(CreationStatus.Exporting, "3 memories"))
-    report.finished(OWNERS[0], InstallError("another module"))
+    with printing():
+        report.event(Claimed(OWNERS[0], 1, CreationStatus.NotStarted))
+        report.event(StageDone(CreationStatus.Exporting, "3 memories"))
+        report.finished(OWNERS[0], InstallError("another module"))
     assert capsys.readouterr().err.splitlines() == [
         f"{OWNERS[0]}: claimed at NotStarted",
         f"{OWNERS[0]}: Exporting: 3 memories",

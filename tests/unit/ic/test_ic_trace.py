@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from canister_factory.cli import output
+from canister_factory.cli import logs
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import NetworkUnreachableError, ProtocolError, RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.trace import Event, told_to
+from support.cli_settings import printing
 from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
 
 
@@ -158,12 +159,10 @@ def restored_logging() -> Iterator[None]:
 async def test_v_shows_each_call_on_a_line_and_vv_each_attempt_instead_of_http_lines(
     net: FakeNetwork,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     verbosity: int,
     lines: int,
 ) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())  # whatever a command said before, in this process
-    output.start_logging(verbosity)
+    logs.start(verbosity)
     net.accept_only = True
     async with Agent(Identity.generate(), net.network(), transport=net.transport()) as agent:
         await agent.update(CANISTER, "add", b"1")
@@ -181,12 +180,10 @@ async def test_v_shows_each_call_on_a_line_and_vv_each_attempt_instead_of_http_l
 async def test_v_shows_one_attempt_of_a_query_that_needed_node_keys_and_vv_the_keys_too(
     net: FakeNetwork,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     verbosity: int,
     lines: int,
 ) -> None:
-    monkeypatch.setattr(output, "settings", output.Settings())
-    output.start_logging(verbosity)
+    logs.start(verbosity)
     async with Agent(Identity.generate(), net.network(), transport=net.transport()) as agent:
         await agent.query(CANISTER, "get", b"1")
     shown = capsys.readouterr().err.splitlines()
@@ -197,10 +194,10 @@ async def test_v_shows_one_attempt_of_a_query_that_needed_node_keys_and_vv_the_k
 
 @pytest.mark.usefixtures("restored_logging")
 async def test_with_json_a_call_is_an_object_with_its_request_id(
-    net: FakeNetwork, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    net: FakeNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output.settings, "json", True)
-    output.start_logging(1)
+    with printing(json=True):
+        logs.start(1)
     async with Agent(Identity.generate(), net.network(), transport=net.transport()) as agent:
         await agent.update(CANISTER, "add", b"1")
     (line,) = capsys.readouterr().err.splitlines()

@@ -1,0 +1,188 @@
+"""What `deploy` and `upgrade` do with a backend, step by step, and what they show of it.
+
+Owns the order of the steps, and what is said when one fails. Does not own: the steps (`factory.deployment`), and the
+options (`deploy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from canister_factory import interrupts
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import output, quantities
+from canister_factory.cli.backend_check import require_backend
+from canister_factory.cli.errors import done_already
+from canister_factory.cli.progress import step
+from canister_factory.contract.admin_models import BackendInit
+from canister_factory.contract.artifacts import API_VERSION, personal_wasm
+from canister_factory.contract.clients import BackendClient
+from canister_factory.factory.deployment import (
+    INITIAL_CYCLES,
+    fund,
+    install_backend,
+    register_release,
+    upgrade_backend,
+)
+from canister_factory.ic.foreign_text import quoted
+from canister_factory.ic.management import ManagementCanister
+
+if TYPE_CHECKING:
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The backend that a person wants; amounts in cycles."""
+
+    operators: Sequence[Principal]
+    admins: Sequence[Principal]
+    enabled: bool
+    cycles: int | None
+    """To create the canister with; `None`: as many as usual."""
+    reserve: int
+    canister: Principal | None
+    """An empty canister to install into; `None`: a new one."""
+
+
+async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
+    """Creates, installs and funds a backend, as far as that isn't done yet; the backend as JSON shows it.
+
+    Raises:
+        Exception: what the steps raise, with a note that says what was done before.
+    """
+    canister_id = wanted.canister
+    if canister_id is None:
+        interrupts.if_interrupted("a canister may have been created; its id is not known")
+        cycles = INITIAL_CYCLES if wanted.cycles is None else wanted.cycles
+        canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
+        step(f"created canister {canister_id}")
+    interrupts.if_interrupted(f"the backend is canister {canister_id}. {_continuation(canister_id)}")
+    with done_already("" if wanted.canister else _done(canister_id, "was created")):
+        init = BackendInit(
+            operators=list(wanted.operators), admins=list(wanted.admins), creation_enabled=wanted.enabled
+        )
+        installed = await install_backend(agent, canister_id, init)
+    step(f"backend {canister_id}: {'installed' if installed else 'installed already'}")
+    backend = BackendClient(agent, canister_id)
+    with done_already(_done(canister_id, "has the backend")):
+        if not installed:
+            await _apply_init(backend, wanted)
+        await register_release(backend)
+        if not agent.network.is_mainnet:
+            await _fund(agent, backend, wanted.reserve)
+        return await _described(agent, backend, installed)
+
+
+async def upgrade(agent: Agent, backend_id: Principal, release: bool) -> dict[str, Any]:
+    """Upgrades a backend to the bundled module; the backend as JSON shows it. `release`: approves the bundled one.
+
+    Raises:
+        Exception: what the steps raise, with a note that says what was done before.
+    """
+    await require_backend(agent, backend_id)
+    interrupts.if_interrupted("the backend may have been upgraded. The same command checks it and continues")
+    change = await upgrade_backend(agent, backend_id)
+    client = BackendClient(agent, backend_id)
+    with done_already(f"The backend {backend_id} was upgraded" if change.changed else ""):
+        if release:
+            await register_release(client)
+        return {
+            "backend_id": backend_id,
+            "changed": change.changed,
+            "module_hash_before": change.before,
+            "module_hash": change.after,
+            "api_version": await client.get_api_version(),
+            "releases": [release.module_hash for release in await client.list_releases()],
+        }
+
+
+def show_deployed(deployed: dict[str, Any], network: Network) -> None:
+    """Shows a person the backend, and what to do next."""
+    output.table(
+        "Backend",
+        [
+            ("backend", deployed["backend_id"]),
+            ("module hash", f"{output.ident(deployed['module_hash'])} (certified)"),
+            ("approved release", output.ident(deployed["personal_module_hash"])),
+            ("API version", quoted(deployed["api_version"], 40)),
+            ("admins", ", ".join(map(output.ident, deployed["admins"])) or "none"),
+            ("operators", ", ".join(map(output.ident, deployed["operators"])) or "none"),
+            ("creation", "enabled" if deployed["creation_enabled"] else "disabled"),
+            ("reserve", f"{quantities.cycles(deployed['reserve'])} available"),
+        ],
+    )
+    _show_next_steps(deployed, network)
+
+
+def show_upgraded(upgraded: dict[str, Any]) -> None:
+    """Shows a person the module hashes before and after."""
+    output.table(
+        "Backend",
+        [
+            ("backend", upgraded["backend_id"]),
+            ("upgrade", "done" if upgraded["changed"] else "not needed: the backend has this module already"),
+            ("module hash before", f"{output.ident(upgraded['module_hash_before'])} (certified)"),
+            ("module hash", f"{output.ident(upgraded['module_hash'])} (certified)"),
+            ("API version", quoted(upgraded["api_version"], 40)),
+            ("approved releases", ", ".join(map(output.ident, upgraded["releases"])) or "none"),
+        ],
+    )
+
+
+def _done(canister_id: Principal, what: str) -> str:
+    return f"The canister {canister_id} {what}. {_continuation(canister_id)}"
+
+
+def _continuation(canister_id: Principal) -> str:
+    return f"'deploy --canister {canister_id}' continues"
+
+
+async def _apply_init(client: BackendClient, wanted: Wanted) -> None:
+    """Does what the init argument would have done, on a backend that was installed before."""
+    for operator in set(wanted.operators) - set(await client.list_operators()):
+        await client.add_operator(operator)
+    for admin in set(wanted.admins) - set(await client.list_admins()):
+        await client.add_admin(admin)
+    if not wanted.enabled:
+        await client.set_personal_canister_creation_enabled(False)
+
+
+async def _fund(agent: Agent, client: BackendClient, wanted: int) -> None:
+    missing = wanted - (await client.get_reserve_status()).available
+    if missing > 0:
+        await fund(agent, client.canister_id, missing)
+
+
+async def _described(agent: Agent, client: BackendClient, installed: bool) -> dict[str, Any]:
+    """The backend as it is now; the module hash is certified."""
+    module_hash = (await agent.canister_info(client.canister_id)).module_hash
+    return {
+        "backend_id": client.canister_id,
+        "installed": installed,
+        "module_hash": module_hash,
+        "personal_module_hash": personal_wasm().module_hash,
+        "api_version": API_VERSION,
+        "admins": await client.list_admins(),
+        "operators": await client.list_operators(),
+        "creation_enabled": await client.is_personal_canister_creation_enabled(),
+        "reserve": (await client.get_reserve_status()).available,
+        "network": agent.network.name,
+        "url": agent.network.url,
+    }
+
+
+def _show_next_steps(deployed: dict[str, Any], network: Network) -> None:
+    backend_id = deployed["backend_id"]
+    output.note("What to do next:")
+    output.verbatim(f"  export CANISTER_FACTORY_BACKEND={backend_id}")
+    if not deployed["operators"]:
+        output.verbatim("  canister-factory admin operators add PRINCIPAL   # who runs creations")
+    if network.is_mainnet:
+        output.verbatim("  canister-factory reserve top-up 5T               # shows how to send cycles to the reserve")
+    if not deployed["creation_enabled"]:
+        output.verbatim("  canister-factory admin enable                    # accept requests")
+    output.verbatim("  canister-factory worker --identity OPERATOR.pem  # creates what owners ask for")

@@ -1,0 +1,89 @@
+"""What `worker` shows of several creations at once: lines for people, one event a line as JSON.
+
+Owns the words and the counts. Does not own: the loop (`factory.worker`), and how a single creation looks (`progress`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli import logs, output, settings
+from canister_factory.cli.failures import context_of, words_of
+from canister_factory.cli.outcomes import outcome_fields
+from canister_factory.cli.progress import EventLines, step
+from canister_factory.factory.events import Claimed, Event, Transferred
+from canister_factory.factory.stages import Outcome
+
+_PROGRESS_SECONDS = 1.0
+
+
+class Report:
+    """Shows the events of all creations, each with its owner. `explain` may add notes to an error."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, explain: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        self.completed = 0
+        self.failed = 0
+        self._clock = clock
+        self._shown_at: dict[Principal, float] = {}
+        self._explain = explain
+
+    def event(self, event: Event) -> None:
+        """The orchestrator's hook."""
+        if isinstance(event, Claimed):
+            # The task that claims a creation, and all tasks that it starts, work for one owner.
+            logs.OWNER.set(event.owner)
+        owner = logs.OWNER.get()
+        if settings.current().json:
+            if not (isinstance(event, Transferred) and self._was_shown(owner)):
+                _line({"event": type(event).__name__, "owner": owner, **_plain_fields(event)})
+        elif isinstance(event, Claimed):
+            step(f"{_name(owner)}: claimed at {event.status}")
+        else:
+            EventLines(lambda count: None, lambda message: step(f"{_name(owner)}: {message}"))(event)
+
+    def finished(self, owner: Principal, result: Outcome | Exception) -> None:
+        """The worker's hook."""
+        if isinstance(result, Outcome):
+            self.completed += 1
+            summary, detail = f"completed, canister {result.creation.canister_id}", outcome_fields(result)
+        else:
+            self.failed += 1
+            self._explain(result)
+            summary = f"failed: {words_of(result)}"
+            detail = {
+                "kind": type(result).__name__,
+                "message": words_of(result),
+                "context": context_of(result),
+                "retry_helps": getattr(result, "retry_helps", False),
+            }
+        if settings.current().json:
+            _line({"event": "Completed" if isinstance(result, Outcome) else "Failed", "owner": owner, **detail})
+        else:
+            step(f"{output.ident(owner)}: {summary}")
+
+    def _was_shown(self, owner: Principal | None) -> bool:
+        """Whether an owner's progress was shown within the last second."""
+        now = self._clock()
+        if owner is None or now - self._shown_at.get(owner, -_PROGRESS_SECONDS) < _PROGRESS_SECONDS:
+            return True
+        self._shown_at[owner] = now
+        return False
+
+
+def _name(owner: Principal | None) -> str:
+    return "nobody" if owner is None else output.ident(owner)
+
+
+def _plain_fields(event: Event) -> dict[str, Any]:
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    return {name: sorted(map(str, value)) if isinstance(value, frozenset) else value for name, value in values.items()}
+
+
+def _line(value: dict[str, Any]) -> None:
+    output.json_object(value, flush=True)
