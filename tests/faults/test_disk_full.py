@@ -41,7 +41,25 @@ def the_error(stderr: str) -> str:
     return last
 
 
+def begun(command: list[str], **variables: object) -> subprocess.Popen[str]:
+    """A command that runs meanwhile, both of its streams ours to read."""
+    return subprocess.Popen(
+        command, env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 # --- the demo ---------------------------------------------------------------------------------------------------------
+
+
+def until_it_stores(demo: subprocess.Popen[str]) -> str:
+    """What a demo says up to the line before the first file."""
+    assert demo.stderr is not None
+    said = ""
+    for line in demo.stderr:
+        said += line
+        if line.startswith("reserve:"):
+            break
+    return said
 
 
 @pytest.fixture
@@ -57,19 +75,8 @@ def test_a_demo_whose_disk_fills_up_says_so_within_seconds(
     tmp_path: Path, files: Path, options: tuple[str, ...]
 ) -> None:
     disk = tmp_path / "disk"
-    demo = subprocess.Popen(
-        on_small_disk(disk, "12m", f"exec {shell('demo', str(files), *options)}"),
-        env=environment(TMPDIR=disk),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert demo.stderr is not None
-    said = ""
-    for line in demo.stderr:
-        said += line
-        if line.startswith("reserve:"):
-            break
+    demo = begun(on_small_disk(disk, "12m", f"exec {shell('demo', str(files), *options)}"), TMPDIR=disk)
+    said = until_it_stores(demo)
     began_to_store = time.monotonic()
     out, rest = demo.communicate(timeout=120)
     assert time.monotonic() - began_to_store < PROMPT_S
@@ -95,19 +102,8 @@ def test_a_demo_on_a_disk_that_is_full_already_does_not_begin(tmp_path: Path) ->
 
 
 def test_a_replica_that_is_killed_during_the_demo_is_one_line_at_once(tmp_path: Path, files: Path) -> None:
-    demo = subprocess.Popen(
-        [*MODULE, "demo", str(files)],
-        env=environment(TMPDIR=tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert demo.stderr is not None
-    said = ""
-    for line in demo.stderr:
-        said += line
-        if line.startswith("reserve:"):
-            break
+    demo = begun([*MODULE, "demo", str(files)], TMPDIR=tmp_path)
+    said = until_it_stores(demo)
     (state,) = tmp_path.glob("canister-factory-replica-*")
     os.kill(json.loads((state / "replica.json").read_text())["pid"], signal.SIGKILL)
     killed = time.monotonic()
@@ -130,13 +126,7 @@ class SmallReplica:
         start = shell("replica", "start", "--port", "0", "--json", "--state-dir", str(disk / "state"))
         fill = f"dd if=/dev/zero of={disk}/ballast bs=1M count={ballast} 2>/dev/null"
         script = f"{fill} && {start}; echo $?; rm {disk}/ballast; exec {start}"
-        self._process = subprocess.Popen(
-            on_small_disk(disk, "10m", script),
-            env=environment(CANISTER_FACTORY_HOME=self.home),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._process = begun(on_small_disk(disk, "10m", script), CANISTER_FACTORY_HOME=self.home)
         self.ready()
 
     def line(self) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from operator import eq
@@ -22,9 +21,9 @@ from canister_factory.contract.creation_models import CreationStatus, OwnerPageR
 from canister_factory.factory.deployment import fund
 from canister_factory.ic.identity import Identity
 from support.creation_contents import pattern, read_back
-from support.creation_world import World, inline, note
+from support.creation_world import FUNDS, World, inline, note
 from support.garbling import Garble, Garbler, garbles
-from support.mortal_world import FUNDS, MortalWorld
+from support.mortal_world import mortal_world
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(
@@ -36,9 +35,7 @@ SAMPLE = 12
 
 @pytest.fixture
 async def garbled(tmp_path: Path) -> AsyncIterator[tuple[World, dict[str, Garble]]]:
-    async with AsyncExitStack() as stack:
-        mortal = MortalWorld(tmp_path / "state", stack)
-        await mortal.begin()
+    async with mortal_world(tmp_path / "state") as mortal:
         yield mortal.now, garbles(tmp_path / "state")
 
 

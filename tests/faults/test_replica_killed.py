@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
 from support.creation_contents import fill, pattern, read_back
 from support.creation_world import World, note
-from support.mortal_world import MortalWorld
+from support.mortal_world import MortalWorld, mortal_world
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(
@@ -34,9 +33,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 async def mortal(tmp_path: Path) -> AsyncIterator[MortalWorld]:
-    async with AsyncExitStack() as stack:
-        world = MortalWorld(tmp_path / "state", stack)
-        await world.begin()
+    async with mortal_world(tmp_path / "state") as world:
         yield world
 
 

@@ -20,9 +20,9 @@ from canister_factory.testing import EmbeddedReplica
 from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_on, people_of
 from support.cli_settings import signals_in_hand
 from support.cli_world import cli, deployed, deployment, operator, requested
-from support.creation_world import Foundation, World, inline, note
+from support.creation_world import Foundation, World
 
-__all__ = ["World", "cli", "deployed", "deployment", "inline", "note", "operator", "requested", "signals_in_hand"]
+__all__ = ["cli", "deployed", "deployment", "operator", "requested", "signals_in_hand"]
 
 
 @pytest.fixture(scope="session")

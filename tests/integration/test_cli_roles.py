@@ -31,8 +31,8 @@ def commands_with_a_role(group: click.Group = main, path: tuple[str, ...] = ()) 
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands_with_a_role(command, (*path, name))
-        elif command is not None and getattr(command.callback, "role", None) in GIVEN_BY:
-            yield " ".join((*path, name)), command.callback.role  # type: ignore[union-attr]
+        elif command is not None and (role := getattr(command.callback, "role", None)) in GIVEN_BY:
+            yield " ".join((*path, name)), role
 
 
 COMMANDS = dict(commands_with_a_role())

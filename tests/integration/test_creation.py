@@ -43,8 +43,7 @@ async def test_the_owner_gets_a_canister_with_everything_in_it_and_alone_control
 
 async def test_after_completion_the_backend_reads_and_refuses_writes_naming_the_canister(world: World) -> None:
     contents = await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
 
     with pytest.raises(CapsuleRefused, match=str(outcome.creation.canister_id)) as refused:
         await world.as_owner.add_memory_to_capsule(inline(b"late"), note("late"))
@@ -57,8 +56,7 @@ async def test_after_completion_the_backend_reads_and_refuses_writes_naming_the_
 
 
 async def test_a_request_after_completion_returns_the_canister_and_runs_nothing(world: World) -> None:
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     again = await world.as_owner.create_personal_canister(None)
     assert again.canister_id == outcome.creation.canister_id
     assert (await world.as_operator.list_open_requests(OwnerPageRequest())).items == []
@@ -69,8 +67,7 @@ async def test_a_request_after_completion_returns_the_canister_and_runs_nothing(
 async def test_cycles_are_consumed_once_and_the_books_agree_with_the_balance(world: World) -> None:
     await fill(world.as_owner)
     before = await world.as_admin.get_reserve_status()
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     after = await world.as_admin.get_reserve_status()
 
     consumed = outcome.creation.cycles_consumed
@@ -84,8 +81,7 @@ async def test_cycles_are_consumed_once_and_the_books_agree_with_the_balance(wor
 
 
 async def test_an_empty_capsule_moves_too(world: World) -> None:
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     assert outcome.creation.status == CreationStatus.Completed
     assert await read_back(world.personal(outcome.creation.canister_id)) == {}
 
@@ -95,8 +91,7 @@ async def test_many_small_memories_travel_in_few_messages(world: World) -> None:
     for i in range(60):
         data = pattern(700 + i, f"small {i}")
         contents[await world.as_owner.add_memory_to_capsule(inline(data), note(f"small {i}"))] = data
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator(entries_per_page=7, items_per_message=9).run(world.owner_id)
+    outcome = await world.create(entries_per_page=7, items_per_message=9)
     assert await read_back(world.personal(outcome.creation.canister_id)) == contents
 
 

@@ -64,8 +64,7 @@ async def test_a_failure_at_any_stage_is_recorded_harms_nothing_and_is_retried(w
     with pytest.raises(CreationFailedError, match=f"{method} trapped"):
         await world.orchestrator(agent=agent).run(world.owner_id)
 
-    failed = await world.as_owner.get_detailed_creation_status()
-    assert failed is not None
+    failed = await world.creation()
     assert failed.error is not None
     assert (failed.status, failed.error.kind, failed.error.stage) == (CreationStatus.Failed, kind, stage)
     assert (failed.canister_id is None) == (stage in (CreationStatus.Exporting, CreationStatus.Creating))
@@ -105,8 +104,7 @@ async def test_after_a_failure_the_owner_goes_on_writing_and_all_of_it_arrives(w
     with pytest.raises(CreationFailedError, match="finalize_import trapped"):
         await world.orchestrator(agent=agent).run(world.owner_id)
     contents[await world.as_owner.add_memory_to_capsule(inline(b"meanwhile"), note("meanwhile"))] = b"meanwhile"
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     assert outcome.creation.canister_id is not None
     assert await read_back(world.personal(outcome.creation.canister_id)) == contents
 
@@ -130,8 +128,7 @@ async def test_an_incompatible_api_version_ends_the_creation_before_anything_is_
     with pytest.raises(CreationFailedError, match=r"API version 2\.0\.0"):
         await Orchestrator(world.operator, world.backend_id, config, module=module).run(world.owner_id)
 
-    failed = await world.as_owner.get_detailed_creation_status()
-    assert failed is not None
+    failed = await world.creation()
     assert failed.error is not None
     assert (failed.error.kind, failed.error.stage) == (CreationErrorKind.InstallFailed, CreationStatus.Installing)
     assert failed.canister_id is not None

@@ -37,25 +37,20 @@ from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 from support.creation_contents import fill, read_back
 from support.creation_world import World, inline, note
-from support.killing import PLACES, Killed, done, killing_at
+from support.killing import PLACES, Killed, done, killed_at, killing_at
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_killed_anywhere_another_orchestrator_goes_on_with_the_same_canister(world: World, place: str) -> None:
     contents = await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES[place]), max_message_bytes=400_000).run(world.owner_id)
-    interrupted = await world.as_owner.get_detailed_creation_status()
-    assert interrupted is not None
+    interrupted = await killed_at(world, place, max_message_bytes=400_000)
 
     assert (interrupted.status == CreationStatus.Completed) == (place == "after the completion")
     assert (interrupted.canister_id is None) == (place == "after the export")
     if place != "after the completion":
         await world.orchestrator().run(world.owner_id)
 
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert creation.status == CreationStatus.Completed
     assert creation.attempts == 1
     assert creation.canister_id == (interrupted.canister_id or creation.canister_id)
@@ -117,8 +112,7 @@ async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> N
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(done(CreationStatus.Importing))).run(world.owner_id)
-    interrupted = await world.as_owner.get_detailed_creation_status()
-    assert interrupted is not None
+    interrupted = await world.creation()
     # The lock ends with the lease, here because its holder gives it back.
     lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
     await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
@@ -131,9 +125,7 @@ async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> N
 
 async def test_under_the_write_lock_the_owner_is_told_to_wait(world: World) -> None:
     await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES["under the write lock"])).run(world.owner_id)
+    await killed_at(world, "under the write lock")
     with pytest.raises(CapsuleRefused) as refused:
         await world.as_owner.add_memory_to_capsule(inline(b"no"), note("no"))
     assert refused.value.kind == "Locked"
@@ -157,16 +149,14 @@ async def test_a_tampered_chunk_is_found_and_the_creation_can_be_retried(world: 
     with pytest.raises(CreationFailedError, match=r"chunk \d+ of memory .* reads with SHA-256"):
         await world.orchestrator(agent=tampering).run(world.owner_id)
 
-    failed = await world.as_owner.get_detailed_creation_status()
-    assert failed is not None
+    failed = await world.creation()
     assert failed.status == CreationStatus.Failed
     assert failed.error is not None
     assert (failed.error.kind, failed.error.stage) == (CreationErrorKind.ImportFailed, CreationStatus.Importing)
     assert failed.error.retry_helps
     assert await read_back(world.as_owner) == contents
 
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     assert outcome.creation.canister_id == failed.canister_id
     assert outcome.creation.attempts == 2
     assert outcome.creation.cycles_consumed == failed.cycles_consumed
@@ -174,30 +164,21 @@ async def test_a_tampered_chunk_is_found_and_the_creation_can_be_retried(world: 
 
 
 async def test_another_module_in_the_canister_is_never_overwritten(world: World) -> None:
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
-    created = await world.as_owner.get_detailed_creation_status()
-    assert created is not None
+    created = await killed_at(world, "after the canister was created")
     assert created.canister_id is not None
     foreign = backend_wasm()
     await ManagementCanister(world.owner).install(created.canister_id, foreign.wasm, b"DIDL\x00\x00")
 
     with pytest.raises(CreationFailedError, match="no approved release"):
         await world.orchestrator().run(world.owner_id)
-    failed = await world.as_owner.get_detailed_creation_status()
-    assert failed is not None
+    failed = await world.creation()
     assert failed.error is not None
     assert failed.error.kind == CreationErrorKind.InstallFailed
     assert (await world.owner.canister_info(created.canister_id)).module_hash == foreign.module_hash
 
 
 async def test_a_canister_initialized_for_somebody_else_is_refused(world: World) -> None:
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
-    created = await world.as_owner.get_detailed_creation_status()
-    assert created is not None
+    created = await killed_at(world, "after the canister was created")
     assert created.canister_id is not None
     # The owner controls the canister as well, and installs the right module for another owner.
     init = PersonalInit(owner=world.operator_id, backend=world.backend_id)
@@ -212,17 +193,12 @@ async def test_a_module_that_is_no_release_costs_no_cycles(world: World) -> None
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(CreationFailedError, match="not an approved release"):
         await world.orchestrator().run(world.owner_id)
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert (creation.canister_id, creation.cycles_consumed) == (None, 0)
 
 
 async def test_a_strange_controller_stops_the_creation(world: World) -> None:
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES["after the canister was created"])).run(world.owner_id)
-    created = await world.as_owner.get_detailed_creation_status()
-    assert created is not None
+    created = await killed_at(world, "after the canister was created")
     assert created.canister_id is not None
     stranger = Principal(world.admin.identity.sender().bytes)
     settings = CanisterSettings(controllers=[world.owner_id, world.operator_id, stranger])
@@ -237,8 +213,7 @@ async def test_who_does_not_hold_the_lease_does_nothing(world: World) -> None:
     with pytest.raises(CreationRefused, match="somebody else") as refused:
         await world.orchestrator().run(world.owner_id)
     assert refused.value.error.kind == CreationErrorKind.Busy
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert creation.status == CreationStatus.NotStarted
 
 
@@ -246,8 +221,7 @@ async def test_a_stranger_is_no_operator(world: World) -> None:
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(RejectedError, match="canister_inspect_message explicitly refused message"):
         await world.orchestrator(agent=world.agent()).run(world.owner_id)
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert creation.status == CreationStatus.NotStarted
 
 
@@ -266,8 +240,7 @@ async def test_a_worker_that_was_replaced_stops_at_once(world: World) -> None:
         await world.orchestrator(emit=hook, max_message_bytes=100_000).run(world.owner_id)
     await taking[0]
     assert lost.value.retry_helps
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert creation.status not in (CreationStatus.Failed, CreationStatus.Completed)
     assert (await world.orchestrator().run(world.owner_id)).creation.status == CreationStatus.Completed
 
@@ -300,8 +273,7 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(done(CreationStatus.Installing))).run(world.owner_id)
-    created = await world.as_owner.get_detailed_creation_status()
-    assert created is not None
+    created = await world.creation()
     assert created.canister_id is not None
     retry = Retry(world.orchestrator().config)
     personal = PersonalCanister(world.operator, created.canister_id, world.owner_id, retry)
@@ -328,8 +300,7 @@ async def test_a_capsule_that_outgrew_the_import_limit_gets_a_canister_with_a_la
         await world.orchestrator(emit=killing_at(done(CreationStatus.Installing)), import_margin_bytes=0).run(
             world.owner_id
         )
-    created = await world.as_owner.get_detailed_creation_status()
-    assert created is not None
+    created = await world.creation()
     contents = await fill(world.as_owner)
     outcome = await world.orchestrator(import_margin_bytes=0).run(world.owner_id)
     reason = "starting over: the capsule outgrew the canister's import limit"
@@ -345,8 +316,7 @@ async def test_a_limit_of_the_target_is_named_in_the_failure(world: World, monke
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(CreationFailedError, match=r"1,001, above the limit of 1,000"):
         await world.orchestrator().run(world.owner_id)
-    failed = await world.as_owner.get_detailed_creation_status()
-    assert failed is not None
+    failed = await world.creation()
     assert failed.error is not None
     assert failed.error.kind == CreationErrorKind.ImportFailed
 
@@ -376,7 +346,6 @@ async def test_a_creation_that_another_worker_finished_is_no_failure_of_this_one
     assert await worker.run_once() == 0
     assert agent.overtake is None
     assert finished == []
-    creation = await world.as_owner.get_detailed_creation_status()
-    assert creation is not None
+    creation = await world.creation()
     assert (creation.status, creation.error) == (CreationStatus.Completed, None)
     assert await read_back(world.personal(creation.canister_id)) == contents

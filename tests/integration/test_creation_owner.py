@@ -67,8 +67,7 @@ async def test_a_frontend_starts_polls_falls_back_and_switches_over(world: World
 
 async def test_afterwards_the_canister_obeys_its_owner_alone(world: World) -> None:
     contents = await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     canister_id = outcome.creation.canister_id
     assert canister_id is not None
 
@@ -100,8 +99,7 @@ async def test_options_that_the_backend_does_not_know_are_ignored(world: World) 
     config = Record({"name": Opt(TEXT), "color": TEXT, "replicas": NAT, "friends": Vec(PRINCIPAL)})
     value = {"name": "Mine", "color": "green", "replicas": 7, "friends": [world.owner_id]}
     await world.owner.update(world.backend_id, "create_personal_canister", encode([Opt(config)], [value]))
-    status = await world.as_owner.get_detailed_creation_status()
-    assert status is not None
+    status = await world.creation()
     assert (status.status, status.config.name, status.config.subnet_id) == (CreationStatus.NotStarted, "Mine", None)
 
 

@@ -39,7 +39,7 @@ from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
 from support.creation_world import World, inline, note
-from support.killing import PLACES, Killed, killing_at
+from support.killing import killed_at
 
 S = CreationStatus
 LEASE_SECONDS = 600.0
@@ -191,9 +191,7 @@ async def interrupted(world: World, place: str) -> None:
     """A creation of two memories that was killed at a place."""
     for size in (3_000, 2_000):
         await world.as_owner.add_memory_to_capsule(inline(bytes(size)), note(f"{size}"))
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES[place])).run(world.owner_id)
+    await killed_at(world, place)
 
 
 async def test_resumed_after_the_import_a_creation_tells_what_was_there_already(world: World) -> None:

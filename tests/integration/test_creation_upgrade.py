@@ -25,7 +25,7 @@ from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import InstallMode, MemoryPersistence, UpgradeOptions
 from support.creation_contents import fill, read_back
 from support.creation_world import World
-from support.killing import PLACES, Killed, killing_at
+from support.killing import killed_at
 
 KEEP = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
 
@@ -55,13 +55,7 @@ async def upgrade_personal(world: World, canister_id: Principal, agent: Agent, m
 async def test_both_canisters_are_upgraded_with_half_an_import_done(world: World) -> None:
     contents = await fill(world.as_owner)
     total = sum(map(len, contents.values()))
-    await world.as_owner.create_personal_canister(None)
-    with pytest.raises(Killed):
-        await world.orchestrator(emit=killing_at(PLACES["in the middle of the copy"]), max_message_bytes=100_000).run(
-            world.owner_id
-        )
-    before = await world.as_owner.get_detailed_creation_status()
-    assert before is not None
+    before = await killed_at(world, "in the middle of the copy", max_message_bytes=100_000)
     assert before.canister_id is not None
     target = world.personal(before.canister_id, world.operator)
     staged = await target.get_import_status(PageRequest())
@@ -126,8 +120,7 @@ async def test_a_running_copy_waits_while_the_canisters_are_stopped_upgraded_and
 
 async def test_what_a_personal_canister_certifies_is_certified_after_its_owners_upgrades_too(world: World) -> None:
     contents = await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.create()
     canister_id = outcome.creation.canister_id
     assert canister_id is not None
 
@@ -149,8 +142,7 @@ async def test_what_a_personal_canister_certifies_is_certified_after_its_owners_
 
 async def test_an_upgraded_backend_keeps_its_people_and_its_books(world: World) -> None:
     await fill(world.as_owner)
-    await world.as_owner.create_personal_canister(None)
-    await world.orchestrator().run(world.owner_id)
+    await world.create()
     admins, operators = await world.as_admin.list_admins(), await world.as_admin.list_operators()
     registry = await world.as_admin.list_registry(OwnerPageRequest())
     releases = await world.as_admin.list_releases()

@@ -1,4 +1,7 @@
-"""What a creation test has: a backend with its admin, operator and one owner, and shorthands for data."""
+"""What a creation test has: a backend with its admin, operator and one owner, and shorthands for data.
+
+Owns a world on any network; not the network itself (`conftest`, `mortal_world`).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,18 @@ from typing import Any
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.creation_models import DetailedCreationStatus
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+
+FUNDS = 20_000_000_000_000
+"""Cycles of a new backend's reserve."""
 
 
 def note(name: str, **fields: Any) -> NewMemory:
@@ -74,6 +82,17 @@ class World:
             agent or self.operator, self.backend_id, FactoryConfig(**config), emit=emit or self.events.append
         )
 
+    async def create(self, **options: Any) -> Outcome:
+        """The owner asks for a canister, and an orchestrator with these options makes it."""
+        await self.as_owner.create_personal_canister(None)
+        return await self.orchestrator(**options).run(self.owner_id)
+
+    async def creation(self) -> DetailedCreationStatus:
+        """The owner's creation, which there must be."""
+        found = await self.as_owner.get_detailed_creation_status()
+        assert found is not None, "the owner has asked for no canister"
+        return found
+
     def personal(self, canister_id: Principal | None, agent: Agent | None = None) -> PersonalClient:
         """A personal canister, which a creation must have, as its owner sees it."""
         assert canister_id is not None, "the creation has no canister"
@@ -98,7 +117,7 @@ class Foundation:
         async with Agent(admin, network) as agent:
             backend = await deploy_backend(agent, [operator_id], init=BackendInit(operators=[operator_id]))
             await register_release(backend)
-            await fund(agent, backend.canister_id, 20_000_000_000_000)
+            await fund(agent, backend.canister_id, FUNDS)
         async with Agent(owner, network) as agent:
             client = BackendClient(agent, backend.canister_id)
             await client.register()

@@ -14,7 +14,20 @@ from canister_factory.candid import leb128
 from canister_factory.candid.did import Interface
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import BOOL, NULL, PRINCIPAL, TEXT, Opt, Record, Type, Variant, Vec, is_blob, resolve
+from canister_factory.candid.types import (
+    BOOL,
+    NULL,
+    PRINCIPAL,
+    TEXT,
+    Func,
+    Opt,
+    Record,
+    Type,
+    Variant,
+    Vec,
+    is_blob,
+    resolve,
+)
 from canister_factory.candid.values import Case, Some
 from canister_factory.cli import main
 from canister_factory.cli.parameter_types import PrincipalType
@@ -68,11 +81,12 @@ def hostile_module(interface: Interface, text: bytes, mode: str, owner: Principa
     functions, segments, at = [], [], 0
     for name, method in interface.service.methods:
         function = resolve(method)
-        values = [hostile_value(t, mode, owner) for t in function.results]  # type: ignore[attr-defined]
-        data = ATTACK.encode() + b"A" * 4_000 if mode == "reject" else encode(function.results, values)  # type: ignore[attr-defined]
+        assert isinstance(function, Func)
+        values = [hostile_value(t, mode, owner) for t in function.results]
+        data = ATTACK.encode() + b"A" * 4_000 if mode == "reject" else encode(function.results, values)
         segments.append(f'(data (i32.const {at}) "{_wat_text(data)}")')
         answer = "(call $reject {0})" if mode == "reject" else "(call $append {0}) (call $reply)"
-        kind = "query" if function.is_query else "update"  # type: ignore[attr-defined]
+        kind = "query" if function.is_query else "update"
         body = answer.format(f"(i32.const {at}) (i32.const {len(data)})")
         functions.append(f'(func (export "canister_{kind} {name}") {body})')
         at += len(data)

@@ -30,6 +30,7 @@ from canister_factory.ic.request_id import hash_of_map
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.ic.transport import Transport
 
+ALICE = Identity.generate()
 NOW_NS = 1_800_000_000 * 10**9
 CANISTER = Principal(bytes(7) + b"\x05\x01\x01")
 OTHER_CANISTER = Principal(bytes(7) + b"\x99\x01\x01")
@@ -267,9 +268,6 @@ class FakeNetwork:
 
 def _cbor(value: Any) -> httpx.Response:
     return httpx.Response(200, content=cbor.dumps(value), headers={"content-type": "application/cbor"})
-
-
-ALICE = Identity.generate()
 
 
 def agent_of(net: FakeNetwork, skew_s: int, identity: Any = ALICE, http: Any = None) -> Agent:

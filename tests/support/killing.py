@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from canister_factory.contract.creation_models import (
-    CreationStatus,
-)
+import pytest
+
+from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
 from canister_factory.factory.events import (
     HandedOver,
     PassDone,
@@ -17,6 +17,7 @@ from canister_factory.factory.events import (
     Transferred,
     Verified,
 )
+from support.creation_world import World
 
 
 class Killed(BaseException):
@@ -53,3 +54,11 @@ PLACES: dict[str, Callable[[Any], bool]] = {
     "before the completion": begun(CreationStatus.Completed),
     "after the completion": done(CreationStatus.Completed),
 }
+
+
+async def killed_at(world: World, place: str, **config: Any) -> DetailedCreationStatus:
+    """The owner asks for a canister, and an orchestrator is killed at this place; the creation as it is then."""
+    await world.as_owner.create_personal_canister(None)
+    with pytest.raises(Killed):
+        await world.orchestrator(emit=killing_at(PLACES[place]), **config).run(world.owner_id)
+    return await world.creation()

@@ -1,62 +1,54 @@
-"""A world on a replica that a test kills, as a power cut would, and starts again from the same state directory."""
+"""A world on a replica that a test ends, as a power cut would or in order, and starts again from the same directory."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from canister_factory.candid.principal import Principal
-from canister_factory.contract.admin_models import BackendInit
-from canister_factory.factory.deployment import deploy_backend, fund, register_release
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.process import ReplicaProcess
-from support.creation_world import World
-
-FUNDS = 20_000_000_000_000
+from support.creation_world import Foundation, World
 
 
 class MortalWorld:
     """`now` is the world as it is: after each `rise` the same people and the same backend, reached at a new URL."""
 
-    def __init__(self, state_dir: Path, stack: AsyncExitStack) -> None:
-        self._replica = ReplicaProcess(state_dir)
+    def __init__(self, replica: ReplicaProcess, foundation: Foundation, stack: AsyncExitStack) -> None:
+        self._replica = replica
+        self._foundation = foundation
         self._stack = stack
         self.now: World
-
-    async def begin(self) -> None:
-        """The first start: a backend that is ready for creations, and an owner with a capsule."""
-        network = await self._start()
-        admin, operator, owner = [self._agent(Identity.generate(), network) for _ in range(3)]
-        operators = [Principal(operator.identity.sender().bytes)]
-        backend = await deploy_backend(admin, operators, init=BackendInit(operators=operators))
-        await register_release(backend)
-        await fund(admin, backend.canister_id, FUNDS)
-        self.now = World(network, admin, operator, owner, backend.canister_id, self._stack)
-        await self.now.as_owner.register_capsule()
 
     def die(self) -> None:
         """Kills the replica at once, whatever it is doing."""
         self._replica.kill()
 
+    def stop(self) -> None:
+        """Ends the replica in order."""
+        self._replica.stop()
+
     async def rise(self) -> World:
         """Starts it again; returns the new `now`."""
-        network = await self._start()
-        people = {
-            name: self._agent(getattr(self.now, name).identity, network) for name in ("admin", "operator", "owner")
-        }
-        self.now = replace(self.now, network=network, **people)
+        await asyncio.to_thread(self._replica.start)
+        return await self.see()
+
+    async def see(self) -> World:
+        """The world on the replica as it runs now."""
+        self.now = await self._stack.enter_async_context(self._foundation.world(network_of(self._replica)))
         return self.now
 
-    async def _start(self) -> Network:
-        await asyncio.to_thread(self._replica.start)
-        self._stack.callback(self._replica.kill)
-        return Network.resolve(self._replica.url, root_key=self._replica.root_key)
 
-    def _agent(self, identity: Identity, network: Network) -> Agent:
-        agent = Agent(identity, network)
-        self._stack.push_async_callback(agent.close)
-        return agent
+def network_of(replica: ReplicaProcess) -> Network:
+    return Network.resolve(replica.url, root_key=replica.root_key)
+
+
+@asynccontextmanager
+async def mortal_world(state_dir: Path) -> AsyncIterator[MortalWorld]:
+    """A new replica with a world on it."""
+    with ReplicaProcess(state_dir) as replica:
+        async with AsyncExitStack() as stack:
+            world = MortalWorld(replica, await Foundation.lay(network_of(replica)), stack)
+            await world.see()
+            yield world

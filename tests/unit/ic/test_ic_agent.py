@@ -1,6 +1,5 @@
 """The agent against a scripted network: it believes what is signed, and nothing else."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import cbor2
@@ -23,24 +22,11 @@ from canister_factory.ic.errors import (
     QuerySignatureError,
     RejectedError,
 )
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.requests import CallRequest
-from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, STRANGER, FakeClock, FakeNetwork
+from support.ic_test_support import ALICE, CANISTER, NOW_NS, OTHER_CANISTER, STRANGER, FakeNetwork
 
-ALICE = Identity.generate()
 REJECTION = {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
-    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
-        yield agent
 
 
 # --- Calls -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import cbor2
@@ -23,30 +22,17 @@ from canister_factory.ic.errors import (
     RequestExpiryError,
     TransportError,
 )
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.outcome import Call, Undecided, judge
 from canister_factory.ic.requester import Signed, answer_of, refusal, rejection_in
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.ic.trace import Event
 from canister_factory.ic.transport import Response
-from support.ic_test_support import CANISTER, NOW_NS, ROOT, STRANGER, SUBNET, FakeClock, FakeNetwork, agent_of
+from support.ic_test_support import ALICE, CANISTER, NOW_NS, ROOT, STRANGER, SUBNET, FakeClock, FakeNetwork, agent_of
 
-ALICE = Identity.generate()
 SECOND = 10**9
 EXPIRED = b"Invalid request expiry: Specified ingress_expiry not within expected range"
 MANAGEMENT = Principal.management_canister()
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
-    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
-        yield agent
 
 
 # --- Judging the first answer ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
@@ -34,22 +34,10 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.identity import DelegatedIdentity, Identity
 from canister_factory.ic.trace import Event
-from support.ic_test_support import CANISTER, NOW_NS, ROOT, STRANGER, FakeClock, FakeNetwork, agent_of
+from support.ic_test_support import ALICE, CANISTER, NOW_NS, ROOT, STRANGER, FakeNetwork, agent_of
 
-ALICE = Identity.generate()
 REJECTION = {"reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
 SECRET = "0f" * 32
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
-    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
-        yield agent
 
 
 def public(theirs: Any) -> list[str]:

@@ -23,11 +23,6 @@ from support.ic_test_support import ALICE, CANISTER, NOW_NS, FakeClock, FakeNetw
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
 @pytest.mark.parametrize("skew_s", [-90, 90, -3 * MINUTE, 3 * MINUTE, -20 * MINUTE, 20 * MINUTE, -3 * HOUR, 3 * HOUR])
 @pytest.mark.parametrize("first", ["update", "query", "read_state", "anonymous query"])
 async def test_calls_work_by_the_networks_time(

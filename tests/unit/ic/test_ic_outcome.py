@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,8 +19,8 @@ from canister_factory.ic.errors import (
     RejectedError,
     TransportError,
 )
-from canister_factory.ic.identity import Identity
 from support.ic_test_support import (
+    ALICE,
     CANISTER,
     NOW_NS,
     OTHER_CANISTER,
@@ -32,20 +32,8 @@ from support.ic_test_support import (
     delegation,
 )
 
-ALICE = Identity.generate()
 REJECTION = {"status": "non_replicated_rejection", "reject_code": 4, "reject_message": "no", "error_code": "IC0406"}
 EXPIRED = "Invalid request expiry: Specified ingress_expiry not within expected range: Minimum allowed expiry: ..."
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
-    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
-        yield agent
 
 
 def at(seconds: int) -> FakeNetwork:

@@ -17,12 +17,7 @@ from canister_factory.ic.errors import NetworkUnreachableError, ProtocolError, R
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.trace import Event, told_to
 from support.cli_settings import printing
-from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
+from support.ic_test_support import CANISTER, FakeNetwork
 
 
 @pytest.fixture
