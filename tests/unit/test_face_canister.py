@@ -16,7 +16,7 @@ from canister_factory.candid.types import BOOL, NAT, TEXT, Func, Opt, Record, Ty
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.requests import CallRequest, QueryRequest
-from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
+from support.ic_test_support import CANISTER, FakeNetwork
 
 DID = """service : {
   increment : (nat) -> (nat);
@@ -49,16 +49,6 @@ class Declared(Protocol):
 
     async def clear(self) -> None:
         """No result."""
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-def agent(net: FakeNetwork) -> Agent:
-    return Agent(Identity.generate(), net.network(), transport=net.transport())
 
 
 def answering(net: FakeNetwork, types: Sequence[Type], *values: Any) -> list[tuple[str, str, bytes]]:

@@ -24,8 +24,7 @@ from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import CanisterNotFoundError, NetworkUnreachableError, RejectedError
-from canister_factory.ic.identity import Identity
-from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
+from support.ic_test_support import CANISTER, FakeNetwork
 
 # What never leaves the place that raises it: signals between parts of the replica, which become answers of the
 # network, and the interruption of a command, which nothing but the end of the process may catch.
@@ -91,16 +90,6 @@ def test_what_is_known_of_the_call_stays() -> None:
     error.note_call("first", CANISTER, b"id")
     error.note_call("second", Principal.management_canister(), b"other")
     assert (error.method, error.canister_id, error.request_id) == ("first", CANISTER, b"id")
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-def agent(net: FakeNetwork) -> Agent:
-    return Agent(Identity.generate(), net.network(), transport=net.transport())
 
 
 @pytest.mark.parametrize("kind", ["call", "query"])

@@ -14,10 +14,9 @@ from canister_factory.candid.types import NULL, PRINCIPAL, Record, Service
 from canister_factory.contract.clients import BackendClient
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.requests import CallRequest, QueryRequest
-from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
+from support.ic_test_support import CANISTER, FakeNetwork
 
 TEXT = str(CANISTER)
 MISTYPED = "a" + TEXT[1:]
@@ -53,16 +52,6 @@ def test_wrong_text_inside_an_argument_is_refused_with_its_place() -> None:
     with pytest.raises(EncodeError) as caught:
         encode([Record({"owner": PRINCIPAL, "none": NULL})], [{"owner": MISTYPED}])
     assert str(caught.value).startswith(f"argument 0.owner: '{MISTYPED}' is not a principal: its checksum is wrong")
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-def agent(net: FakeNetwork) -> Agent:
-    return Agent(Identity.generate(), net.network(), transport=net.transport())
 
 
 async def test_the_agent_takes_text_and_refuses_wrong_text_before_it_sends(agent: Agent, net: FakeNetwork) -> None:

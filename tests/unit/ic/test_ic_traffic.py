@@ -13,12 +13,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.trace import Event, told_to
 from canister_factory.ic.traffic import Tally, Traffic
-from support.ic_test_support import ALICE, CANISTER, FakeClock, FakeNetwork
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
+from support.ic_test_support import ALICE, CANISTER, FakeNetwork
 
 
 async def test_requests_are_summed_up_by_kind_and_method(net: FakeNetwork) -> None:

@@ -1,4 +1,4 @@
-"""The network that agents of these tests are on: the HTTP boundary, with real keys and certificates behind it."""
+"""The network that agents of unit tests are on: the HTTP boundary, with real keys and certificates behind it."""
 
 from __future__ import annotations
 
