@@ -126,11 +126,13 @@ class World:
             raise RejectedError(f"{response.error_code} {response.message}")
         return response.data
 
-    def accepts(self, method: str, *args: Any, sender: Principal) -> bool:
-        """Whether the backend takes the message from an ingress queue at all."""
-        arg = encode_args(self._func("backend", method).args, args)
+    def accepts(
+        self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend"
+    ) -> bool:
+        """Whether the canister takes the message from an ingress queue at all."""
+        arg = encode_args(self._func(kind, method).args, args)
         try:
-            self.subnet.check_ingress(self._message(self.backend, method, arg, sender, b"request"))
+            self.subnet.check_ingress(self._message(on or self.backend, method, arg, sender, b"request"))
         except CanisterError:
             return False
         return True
@@ -262,11 +264,16 @@ class World:
         self.run()
         return decode(self.reply(b"top-up"), func.results)[0]
 
-    def provisioned(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
-        """A creation at stage Creating, with its canister: the lease and the canister's id."""
+    def exporting(self, owner: Principal = OWNER) -> dict[str, Any]:
+        """A creation at stage Exporting: its lease."""
         self.request(owner)
         lease = self.claim(owner)
         self.ok("begin_export", lease, False, sender=OPERATOR)
+        return lease
+
+    def provisioned(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:
+        """A creation at stage Creating, with its canister: the lease and the canister's id."""
+        lease = self.exporting(owner)
         return lease, self.ok("provision_canister", lease, sender=OPERATOR)["canister_id"]
 
     def copied(self, owner: Principal = OWNER) -> tuple[dict[str, Any], Principal]:

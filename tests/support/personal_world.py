@@ -13,7 +13,6 @@ from typing import Any
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.values import Case
-from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.subnet import Subnet
 from support.backend_world import (
     OPERATOR,
@@ -55,14 +54,8 @@ class PersonalWorld(World):
     def call(self, method: str, *args: Any, sender: Principal = OWNER, **how: Any) -> Any:
         return super().call(method, *args, sender=sender, on=self.personal, kind="personal")
 
-    def accepts(self, method: str, *args: Any, sender: Principal) -> bool:
-        """Whether the canister takes the message from an ingress queue at all."""
-        arg = encode_args(self._func("personal", method).args, args)
-        try:
-            self.subnet.check_ingress(self._message(self.personal, method, arg, sender, b"request"))
-        except CanisterError:
-            return False
-        return True
+    def accepts(self, method: str, *args: Any, sender: Principal, **how: Any) -> bool:
+        return super().accepts(method, *args, sender=sender, on=self.personal, kind="personal")
 
     def upgrade(self) -> None:
         keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}

@@ -20,9 +20,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     world.capsule()
     world.add_memory(1_000)
     needed = TRILLION + 4_000 * 1_000
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     before, burnt_before = world.backend_state.balance, world.subnet.consumed_cycles
     result = world.ok("provision_canister", lease, sender=OPERATOR)
     paid, burnt = before - world.backend_state.balance, world.subnet.consumed_cycles - burnt_before
@@ -42,9 +40,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
 
 def test_an_owner_who_operates_the_factory_is_the_only_controller() -> None:
     world = World()
-    world.request(OPERATOR)
-    lease = world.claim(OPERATOR)
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting(OPERATOR)
     canister = world.ok("provision_canister", lease, sender=OPERATOR)["canister_id"]
     assert world.controllers(canister) == {OPERATOR}
 
@@ -69,9 +65,7 @@ def test_provisioning_needs_the_source_manifest_first() -> None:
 
 def test_two_at_a_time_create_one_canister() -> None:
     world = World()
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     first = world.start("provision_canister", lease, sender=OPERATOR)
     second = world.start("provision_canister", lease, sender=OPERATOR)
     world.run()
@@ -84,9 +78,7 @@ def test_two_at_a_time_create_one_canister() -> None:
 
 def test_while_the_canister_is_being_created_the_creation_can_be_neither_failed_nor_cleared() -> None:
     world = World()
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     provisioning = world.start("provision_canister", lease, sender=OPERATOR)
     failing = world.start("fail_creation", lease, failure(), sender=OPERATOR)
     clearing = world.start("clear_creation_state", OWNER, sender=ADMIN)
@@ -113,9 +105,7 @@ def test_a_canister_that_is_answered_after_the_lease_was_taken_over_is_kept_all_
 
 def test_a_rejected_creation_gives_the_cycles_back_and_can_be_tried_again() -> None:
     world = World(canisters=1)  # room for the backend alone
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     before = world.backend_state.balance
     error = world.err("provision_canister", lease, sender=OPERATOR)
     assert (error["kind"], error["stage"], error["retry_helps"]) == (Case("CreateFailed"), Case("Creating"), True)

@@ -73,9 +73,7 @@ def test_what_creations_take_and_give_back_is_no_deposit() -> None:
         "third",
     ):  # there is room for one besides the backend: the others get their cycles back
         owner = person(name)
-        world.request(owner)
-        lease = world.claim(owner)
-        world.ok("begin_export", lease, False, sender=OPERATOR)
+        lease = world.exporting(owner)
         world.call("provision_canister", lease, sender=OPERATOR)
         world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
     assert world.reserve()["total_consumed"] == TRILLION

@@ -176,9 +176,7 @@ def test_a_failed_creation_goes_on_after_an_upgrade_with_the_canister_that_was_p
     failed(world)
     before = world.status()
     world.upgrade_backend()
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     again = world.ok("provision_canister", lease, sender=OPERATOR)
     assert (again["canister_id"], again["is_new"]) == (before["canister_id"], False)
     assert world.reserve()["total_consumed"] == before["cycles_consumed"] > 0
@@ -214,9 +212,7 @@ def test_a_module_that_cannot_take_the_state_over_is_refused_and_the_backend_goe
 
 def test_no_upgrade_comes_between_a_creation_call_and_its_answer() -> None:
     world = World()
-    world.request()
-    lease = world.claim()
-    world.ok("begin_export", lease, False, sender=OPERATOR)
+    lease = world.exporting()
     provisioning = world.start("provision_canister", lease, sender=OPERATOR)
     with pytest.raises(RejectedError, match="outstanding"):
         world.upgrade_backend()

@@ -47,20 +47,20 @@ def capsule_costs() -> tuple[dict[str, Cost], dict[str, Cost]]:
     return found[0], found[1]
 
 
-def registry_costs() -> tuple[dict[str, Cost], dict[str, Cost]]:
-    world, found = GrowingRegistry(), []
+def growing_costs(world: GrowingRegistry | GrowingImport) -> tuple[dict[str, Cost], dict[str, Cost]]:
+    found = []
     for count in (FEW, MANY):
         world.grow(count)
         found.append(world.costs())
     return found[0], found[1]
+
+
+def registry_costs() -> tuple[dict[str, Cost], dict[str, Cost]]:
+    return growing_costs(GrowingRegistry())
 
 
 def import_costs() -> tuple[dict[str, Cost], dict[str, Cost]]:
-    world, found = GrowingImport(), []
-    for count in (FEW, MANY):
-        world.grow(count)
-        found.append(world.costs())
-    return found[0], found[1]
+    return growing_costs(GrowingImport())
 
 
 Measure = Callable[[], tuple[dict[str, Cost], dict[str, Cost]]]

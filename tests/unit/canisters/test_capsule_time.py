@@ -3,58 +3,21 @@ memories that open."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import pytest
 
 from canister_factory.candid.values import Case
-from support.backend_world import ANONYMOUS, OWNER, STRANGER, World
-from support.personal_world import FRIEND, PersonalWorld, by_principal, inline, new_memory, sha256
+from support.backend_world import ANONYMOUS, OWNER, STRANGER
+from support.owner_world import Canister, begin, canister_with_capsule, put
+from support.personal_world import FRIEND, by_principal, inline, new_memory, sha256
 
 CHUNKS = [b"a" * 1000, b"b" * 17]
 NONCE_SECONDS = 600
 UPLOAD_SECONDS = 3600
 
 
-class Canister(Protocol):
-    """Either canister; calls are the owner's unless `sender` says otherwise."""
-
-    now_ns: int
-
-    def call(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def ok(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def err(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def advance(self, seconds: float) -> None: ...
-
-
-class OwnersBackend(World):
-    """The backend with the owner's capsule in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.capsule()
-
-    def call(self, method: str, *args: Any, **how: Any) -> Any:
-        return super().call(method, *args, **({"sender": OWNER} | how))
-
-
 @pytest.fixture(params=["backend", "personal"])
 def world(request: pytest.FixtureRequest) -> Canister:
-    if request.param == "backend":
-        return OwnersBackend()
-    personal = PersonalWorld()
-    personal.imported()
-    return personal
-
-
-def begin(world: Canister) -> int:
-    request = {"memory": new_memory(), "total_size": 1017, "chunk_size": 1000}
-    upload_id: int = world.ok("begin_memory_upload", request)["upload_id"]
-    return upload_id
-
-
-def put(world: Canister, upload_id: int, index: int) -> None:
-    world.ok("put_memory_upload_chunk", upload_id, index, CHUNKS[index], sha256(CHUNKS[index]))
+    return canister_with_capsule(request.param)
 
 
 def test_a_nonce_is_valid_for_ten_minutes_and_then_free(world: Canister) -> None:
@@ -80,30 +43,30 @@ def test_proving_a_nonce_again_gives_it_another_ten_minutes(world: Canister) -> 
 
 
 def test_an_expired_upload_takes_nothing_any_more_and_becomes_no_memory(world: Canister) -> None:
-    upload_id = begin(world)
-    put(world, upload_id, 0)
+    upload_id = begin(world, CHUNKS)
+    put(world, upload_id, CHUNKS, 0)
     world.advance(UPLOAD_SECONDS)
     expired = Case("SessionExpired", {"session": upload_id, "expired_at": world.now_ns})
     assert world.err("put_memory_upload_chunk", upload_id, 1, CHUNKS[1], sha256(CHUNKS[1])) == expired
     assert world.err("commit_memory_upload", upload_id) == expired
     assert world.err("get_memory_upload", upload_id) == expired
     assert world.ok("list_capsule_memories", None, {})["total"] == 0
-    begin(world)
+    begin(world, CHUNKS)
     assert world.err("get_memory_upload", upload_id).tag == "NotFound", "its bytes are freed when others begin"
 
 
 def test_each_chunk_keeps_an_upload_alive(world: Canister) -> None:
-    upload_id = begin(world)
+    upload_id = begin(world, CHUNKS)
     for index in (0, 1):
         world.advance(UPLOAD_SECONDS - 1)
-        put(world, upload_id, index)
+        put(world, upload_id, CHUNKS, index)
     world.advance(UPLOAD_SECONDS - 1)
     memory_id = world.ok("commit_memory_upload", upload_id)
     assert [world.ok("read_memory_chunk", memory_id, index) for index in (0, 1)] == CHUNKS
 
 
 def test_a_refused_chunk_keeps_no_upload_alive(world: Canister) -> None:
-    upload_id = begin(world)
+    upload_id = begin(world, CHUNKS)
     world.advance(UPLOAD_SECONDS - 1)
     assert world.err("put_memory_upload_chunk", upload_id, 0, CHUNKS[0], bytes(32)).tag == "ChecksumMismatch"
     world.advance(1)

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from canister_factory.candid.values import Case
-from support.backend_world import ANONYMOUS, OWNER, START_NS, STRANGER, World
-from support.personal_world import FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory, sha256
+from support.backend_world import ANONYMOUS, OWNER, START_NS, STRANGER
+from support.owner_world import Canister, begin, canister_with_capsule, put
+from support.personal_world import FRIEND, by_principal, gallery_entries, inline, new_memory
 
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]
 PEOPLE = {"owner": OWNER, "friend": FRIEND, "stranger": STRANGER, "anonymous": ANONYMOUS}
 
 
-class Canister(Protocol):
-    """Either canister; calls are the owner's unless `sender` says otherwise."""
-
-    def call(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def ok(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def err(self, method: str, *args: Any, **how: Any) -> Any: ...
-    def advance(self, seconds: float) -> None: ...
-    def upgrade(self) -> None: ...
-
-
-class OwnersBackend(World):
-    """The backend with the owner's capsule in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.capsule()
-
-    def call(self, method: str, *args: Any, **how: Any) -> Any:
-        return super().call(method, *args, **({"sender": OWNER} | how))
-
-    def upgrade(self) -> None:
-        self.upgrade_backend()
-
-
 @pytest.fixture(params=["backend", "personal"])
 def world(request: pytest.FixtureRequest) -> Canister:
-    if request.param == "backend":
-        return OwnersBackend()
-    personal = PersonalWorld()
-    personal.imported()
-    return personal
-
-
-def begin(world: Canister) -> int:
-    request = {"memory": new_memory(), "total_size": 2017, "chunk_size": 1000}
-    upload_id: int = world.ok("begin_memory_upload", request)["upload_id"]
-    return upload_id
-
-
-def put(world: Canister, upload_id: int, *indexes: int) -> None:
-    for index in indexes:
-        world.ok("put_memory_upload_chunk", upload_id, index, CHUNKS[index], sha256(CHUNKS[index]))
+    return canister_with_capsule(request.param)
 
 
 def fill(world: Canister) -> list[str]:
@@ -72,8 +34,8 @@ def fill(world: Canister) -> list[str]:
         world.ok("add_memory_to_capsule", inline(name.encode()), new_memory(name=name, access=access))
         for name, access in accesses.items()
     ]
-    upload_id = begin(world)
-    put(world, upload_id, 0, 1, 2)
+    upload_id = begin(world, CHUNKS)
+    put(world, upload_id, CHUNKS, 0, 1, 2)
     memories.append(world.ok("commit_memory_upload", upload_id))
     world.ok("record_capsule_event", capsule_id(world), Case("Graduation"))
     for is_public in (False, True):
@@ -150,14 +112,14 @@ def test_the_rules_of_access_are_in_force_after_an_upgrade(world: Canister) -> N
 
 
 def test_an_upload_goes_on_after_an_upgrade_with_the_chunks_that_are_there(world: Canister) -> None:
-    upload_id = begin(world)
-    put(world, upload_id, 2)
+    upload_id = begin(world, CHUNKS)
+    put(world, upload_id, CHUNKS, 2)
     world.upgrade()
     assert world.ok("get_memory_upload", upload_id)["missing_chunks"] == [0, 1]
-    assert begin(world) != upload_id
-    put(world, upload_id, 0)
+    assert begin(world, CHUNKS) != upload_id
+    put(world, upload_id, CHUNKS, 0)
     world.upgrade()
-    put(world, upload_id, 1)
+    put(world, upload_id, CHUNKS, 1)
     memory_id = world.ok("commit_memory_upload", upload_id)
     assert [world.ok("read_memory_chunk", memory_id, index) for index in range(3)] == CHUNKS
     world.upgrade()
@@ -165,7 +127,7 @@ def test_an_upload_goes_on_after_an_upgrade_with_the_chunks_that_are_there(world
 
 
 def test_an_upload_expires_after_an_upgrade_when_it_would_have_expired(world: Canister) -> None:
-    upload_id = begin(world)
+    upload_id = begin(world, CHUNKS)
     world.advance(3_599)
     world.upgrade()
     assert world.ok("get_memory_upload", upload_id)["missing_chunks"] == [0, 1, 2]
@@ -189,7 +151,7 @@ def test_ids_stay_unique_over_upgrades(world: Canister) -> None:
         ids.append(world.ok("add_memory_to_capsule", inline(b"x"), new_memory()))
         ids.append(world.ok("store_gallery_forever", {"title": "x", "is_public": False, "memory_entries": []})["id"])
         ids.append(world.ok("create_connection_group", {"name": "x", "members": []}))
-        uploads.append(begin(world))
+        uploads.append(begin(world, CHUNKS))
         world.upgrade()
     assert len(set(ids)) == len(ids)
     assert len(set(uploads)) == len(uploads)
