@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 _PACKAGE = "canister_factory"
@@ -29,6 +28,8 @@ def lazy_names(
     def get(name: str) -> Any:
         if name not in home_of:
             raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module])
+        from importlib import import_module  # only now: the command line takes the signals over before it imports much
+
         home = import_module(f"{_PACKAGE}.{home_of[name]}")
         value = getattr(home, name) if homes[home_of[name]] else home
         setattr(sys.modules[module], name, value)
