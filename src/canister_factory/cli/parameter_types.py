@@ -26,7 +26,11 @@ class PrincipalType(click.ParamType["Principal"]):
     name = "principal"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Principal:
-        """The principal. Raises `click.BadParameter`."""
+        """The principal.
+
+        Raises:
+            click.BadParameter: the text is no principal, or one that can hold no role.
+        """
         from canister_factory.candid.errors import PrincipalError
         from canister_factory.candid.principal import Principal
 
@@ -45,7 +49,11 @@ class RoleHolderType(PrincipalType):
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Principal:
-        """The principal. Raises `click.BadParameter`."""
+        """The principal.
+
+        Raises:
+            click.BadParameter: the text is no principal, or one that can hold no role.
+        """
         from canister_factory.candid.principal import Principal
         from canister_factory.cli import output
 
@@ -75,7 +83,11 @@ class ModuleHashType(click.ParamType[bytes]):
     name = "hash"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        """The 32 bytes. Raises `click.BadParameter`."""
+        """The 32 bytes.
+
+        Raises:
+            click.BadParameter: the text is not 64 hexadecimal digits.
+        """
         if isinstance(value, bytes):
             return value
         try:
