@@ -88,7 +88,7 @@ class Method:
                 refusal = CreationRefused(self.name, from_candid(CreationError, value.value))
         except DecodeError as error:
             raise ContractMismatchError(
-                f"the reply of {self.name} isn't what the contract says ({error}): is this the right canister, and "
+                f"the reply of {self.name} doesn't match the contract ({error}): is this the right canister, and "
                 "of a compatible version?"
             ) from error
         raise refusal

@@ -75,7 +75,7 @@ def _words(error: CapsuleError) -> str:
         case "NotFound", thing:
             return f"there is no {thing.kind} {thing.id}"
         case "AlreadyExists", thing:
-            return f"there is a {thing.kind} {thing.id} already"
+            return f"{thing.kind} {thing.id} already exists"
         case "InvalidArgument", wrong:
             return f"{wrong.field} can't be used: {wrong.reason}"
         case "LimitExceeded", limit:
@@ -84,7 +84,7 @@ def _words(error: CapsuleError) -> str:
             actual, expected = sums.actual.hex(), sums.expected.hex()
             return f"the SHA-256 of {sums.what} is {actual}, not {expected} as stated: send it again"
         case "ChunkConflict", chunk:
-            return f"chunk {chunk.index} of memory {chunk.memory_id} is there already, with other bytes"
+            return f"chunk {chunk.index} of memory {chunk.memory_id} is already stored with other bytes"
         case "MissingChunks", missing:
             some = ", ".join(map(str, missing.missing[:10])) + (", ..." if len(missing.missing) > 10 else "")
             return f"memory {missing.memory_id} lacks {len(missing.missing)} of its chunks: {some}"

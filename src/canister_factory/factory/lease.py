@@ -125,7 +125,7 @@ class Lease:
                 return
             except IcError as error:
                 if self.remaining_seconds <= 0:
-                    raise LeaseLostError(f"{self._name()} ran out, it could not be renewed: {error}") from error
+                    raise LeaseLostError(f"{self._name()} expired because it could not be renewed: {error}") from error
                 logger.warning("%s can't be renewed, %.0f s left: %s", self._name(), self.remaining_seconds, error)
 
     def _name(self) -> str:

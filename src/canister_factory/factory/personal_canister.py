@@ -57,7 +57,7 @@ class PersonalCanister:
         if set(info.controllers) != expected:
             raise CreateError(
                 f"the controllers of {self.canister_id} are {_names(info.controllers)}, but must be exactly operator "
-                f"and owner: {_names(expected)}; an admin has to look at this canister",
+                f"and owner: {_names(expected)}; an admin must check this canister",
                 canister_id=self.canister_id,
             )
 
@@ -92,8 +92,8 @@ class PersonalCanister:
         installed = (await self.info()).module_hash
         if installed not in approved:
             raise InstallError(
-                f"{self.canister_id} runs the module {installed.hex() if installed else 'none'}, which is no approved "
-                "release; it was left as it is. Clean it up, or register the release if it is one",
+                f"{self.canister_id} runs the module {installed.hex() if installed else 'none'}, which isn't an "
+                "approved release; the canister was not changed. Clean it up, or register the release if it is one",
                 canister_id=self.canister_id,
             )
         await self._check_interface(init)
@@ -111,7 +111,7 @@ class PersonalCanister:
         if (about.owner, about.backend) != (init.owner, init.backend):
             raise InstallError(
                 f"{self.canister_id} was initialized for owner {about.owner} and backend {about.backend}, not for "
-                f"{init.owner} and {init.backend}; it was left as it is",
+                f"{init.owner} and {init.backend}; the canister was not changed",
                 canister_id=self.canister_id,
             )
 

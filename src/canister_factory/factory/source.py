@@ -75,7 +75,7 @@ class Source:
         async def read(some: Sequence[ItemKey]) -> list[ExportItem]:
             part = await self._backend.get_export_items(self._lease, [key.ref() for key in some])
             if not part:
-                raise SourceMovedError(f"the source has no {some[0].kind.name} {some[0].id} any more")
+                raise SourceMovedError(f"the source no longer has {some[0].kind.name} {some[0].id}")
             return part
 
         async for part in self._parts(keys, read):
@@ -93,7 +93,7 @@ class Source:
             ids = [entry.key.id for entry in some]
             part = await self._backend.get_export_memory_manifests(self._lease, ids)
             if not part:
-                raise SourceMovedError(f"the source has no content of memory {ids[0]} any more")
+                raise SourceMovedError(f"the source no longer has the content of memory {ids[0]}")
             return part
 
         described = iter(entries)
@@ -131,10 +131,10 @@ class Source:
 
 def _checked(manifest: MemoryManifest, entry: Entry) -> MemoryManifest:
     if manifest.memory_id != entry.key.id:
-        raise SourceMovedError(f"the source has no content of memory {entry.key.id} any more")
+        raise SourceMovedError(f"the source no longer has the content of memory {entry.key.id}")
     content = (manifest.final_checksum, manifest.total_size, manifest.chunk_size, manifest.total_chunks)
     if content != entry.content or len(manifest.chunk_checksums) != manifest.total_chunks:
-        raise SourceMovedError(f"the manifest of memory {entry.key.id} isn't the one that its entry describes")
+        raise SourceMovedError(f"the manifest of memory {entry.key.id} doesn't match its entry")
     if content_checksum(manifest.chunk_checksums) != entry.content_checksum:
-        raise ExportError(f"the chunk checksums of memory {entry.key.id} don't add up to its content checksum")
+        raise ExportError(f"the chunk checksums of memory {entry.key.id} don't match its content checksum")
     return manifest

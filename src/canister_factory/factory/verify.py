@@ -79,11 +79,11 @@ def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, 
     )
     counted = totals(entries.values())
     if claimed != counted:
-        raise VerifyError(f"the {side}'s manifest claims {claimed}, but its entries make {counted}")
+        raise VerifyError(f"the {side}'s manifest claims {claimed}, but its entries amount to {counted}")
     computed = manifest_hash(entries.values())
     if manifest.manifest_hash != computed:
         claim = manifest.manifest_hash.hex()
-        raise VerifyError(f"the {side}'s manifest claims the hash {claim}, but its entries make {computed.hex()}")
+        raise VerifyError(f"the {side}'s manifest claims the hash {claim}, but its entries amount to {computed.hex()}")
 
 
 def check_certificate(

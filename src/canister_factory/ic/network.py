@@ -110,7 +110,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _from_state_file(path: Path, root_key: bytes | None) -> Network:
-    hint = "start it with `canister-factory replica start`"
+    hint = "start it with 'canister-factory replica start'"
     try:
         state = json.loads(path.read_text("utf-8"))
         url, key = str(state["url"]), from_hex(state["root_key"])

@@ -189,10 +189,10 @@ async def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent() ->
     [
         ({"Unauthorized": "nobody"}, "not authorized: nobody", False),
         ({"NotFound": {"kind": "memory", "id": "m"}}, "there is no memory m", False),
-        ({"AlreadyExists": {"kind": "group", "id": "g"}}, "there is a group g already", False),
+        ({"AlreadyExists": {"kind": "group", "id": "g"}}, "group g already exists", False),
         ({"InvalidArgument": {"field": "name", "reason": "empty"}}, "name can't be used: empty", False),
         ({"ChecksumMismatch": {"what": "chunk 1", "expected": "aa", "actual": "bb"}}, "chunk 1 is bb, not aa", False),
-        ({"ChunkConflict": {"memory_id": "m", "index": 2}}, "chunk 2 of memory m is there already", False),
+        ({"ChunkConflict": {"memory_id": "m", "index": 2}}, "chunk 2 of memory m is already stored", False),
         ({"MissingChunks": {"memory_id": "m", "missing": [1, 2]}}, "lacks 2 of its chunks: 1, 2", True),
         (
             {"SessionExpired": {"session": 3, "expired_at": 9}},
