@@ -27,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # Each replica of the tests, in whatever home, takes what another one compiled; the developer's own are left alone.
+    os.environ.setdefault("CANISTER_FACTORY_COMPILED_MODULES", str(REPOSITORY / ".pytest_cache" / "compiled"))
     if config.getoption("sweep"):
         if config.option.timeout is None:
             config.option.timeout = 3600  # a test that usually takes a sample takes its time

@@ -346,7 +346,9 @@ async def test_a_renewal_that_fails_exactly_when_the_lease_ends_is_its_loss() ->
     backend = Backend(Clock())
     lease = await held(backend)
     backend.outcomes = [TransportError(f"down {n}") for n in range(9)]
-    with pytest.raises(LeaseLostError, match=f"lease 9 on the creation of {OWNER} expired because it could not be renewed: down 2") as lost:
+    with pytest.raises(
+        LeaseLostError, match=f"lease 9 on the creation of {OWNER} expired because it could not be renewed: down 2"
+    ) as lost:
         await lease.guard(forever)
     assert isinstance(lost.value.__cause__, TransportError)
     assert (backend.clock.now, len(backend.renewed)) == (30, 3)

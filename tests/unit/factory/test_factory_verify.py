@@ -175,13 +175,17 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("claim", WRONG_CLAIMS)
 async def test_a_source_whose_manifest_counts_what_it_does_not_list_is_refused(claim: str) -> None:
-    with pytest.raises(VerifyError, match=r"the source's manifest claims .* but its entries amount to Totals\(memories=2, "):
+    with pytest.raises(
+        VerifyError, match=r"the source's manifest claims .* but its entries amount to Totals\(memories=2"
+    ):
         await judged(PersonalScript(*ENTRIES), **WRONG_CLAIMS[claim])
 
 
 @pytest.mark.parametrize("claim", WRONG_CLAIMS)
 async def test_a_target_whose_manifest_counts_what_it_does_not_list_is_refused(claim: str) -> None:
-    with pytest.raises(VerifyError, match=r"the target's manifest claims .* but its entries amount to Totals\(memories=2, "):
+    with pytest.raises(
+        VerifyError, match=r"the target's manifest claims .* but its entries amount to Totals\(memories=2"
+    ):
         await judged(PersonalScript(*ENTRIES, **WRONG_CLAIMS[claim]))
 
 

@@ -20,6 +20,7 @@ from aiohttp import web
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
+from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
@@ -83,7 +84,7 @@ class ReplicaServer:
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
         changes = Changes()
-        engine = Engine(state_dir / "modules" if state_dir else None)
+        engine = Engine(compiled_modules_directory())
         self.subnet = Subnet(
             engine,
             clock_ns=clock_ns,

@@ -196,6 +196,8 @@ class Engine:
             return None
         if hashlib.sha256(content[32:]).digest() != content[:32]:
             return None
+        with suppress(OSError):
+            os.utime(path)  # what isn't used for long may be deleted
         try:
             return wasmtime.Module.deserialize(self.native, content[32:])
         except wasmtime.WasmtimeError:  # made on another processor
