@@ -58,7 +58,7 @@ def test_every_exception_class_has_the_base_or_is_known_to_stay_inside() -> None
 def test_errors_offers_each_class_by_name_but_those_of_the_command_line() -> None:
     offered = {c.__name__: c for c in exception_classes() if issubclass(c, CanisterFactoryError)}
     commands = {name for name, c in offered.items() if c.__module__.startswith("canister_factory.cli.")}
-    assert commands == {"CommandError", "InputError", "NotABackendError", "StoppedError"}
+    assert commands == {"CommandError", "InputError", "NotABackendError"}
     assert errors.__all__ == sorted(offered.keys() - commands)
     assert {name: getattr(errors, name) for name in errors.__all__} == {name: offered[name] for name in errors.__all__}
 
