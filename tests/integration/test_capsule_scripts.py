@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from canister_factory.ic.network import Network
+from canister_factory.replica.node.compiled_modules import DIRECTORY_VARIABLE
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 SHARED_FILES = {"test_config.sh", "test_utils.sh"}
@@ -30,6 +31,7 @@ def environment(folder: Path, network: Network | None = None) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "CANISTER_FACTORY": str(command),
+        DIRECTORY_VARIABLE: os.environ[DIRECTORY_VARIABLE],
         **where,
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,16 @@ def test_arguments_are_read_with_the_types_of_the_canisters_own_interface(person
     said = person.call("list_capsule_memories", "(null, record { limit = opt 5 })")
     assert said.exit_code == 0, said.output
     assert "total = 0" in said.stdout
+
+
+def test_a_call_loads_none_of_the_contracts_models(person: Person) -> None:
+    run_and_tell = (
+        "import sys, canister_factory.cli as cli; cli.main(sys.argv[1:], standalone_mode=False);"
+        "print(*[name for name in sys.modules if name == 'pydantic' or name.startswith('canister_factory.contract')])"
+    )
+    command = [sys.executable, "-c", run_and_tell, "call", person.backend, "whoami", *person.network]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines() == ['(principal "2vxsx-fae")', ""]
 
 
 @pytest.mark.parametrize("source", ["file", "stdin"])

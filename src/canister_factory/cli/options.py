@@ -230,7 +230,6 @@ def run_with_agent(
         Interrupted: a signal ended the work.
     """
     from canister_factory.cli.command_agent import CommandAgent
-    from canister_factory.cli.refusals import note_caller
     from canister_factory.cli.watch import watched_if_embedded
 
     async def main() -> T:
@@ -240,5 +239,7 @@ def run_with_agent(
     try:
         return interrupts.run(main, on_stop=on_stop)
     except Exception as error:
+        from canister_factory.cli.refusals import note_caller  # with the contract's models, which a call needn't load
+
         note_caller(error, identity.sender())
         raise
