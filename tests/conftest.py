@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Each replica of the tests, in whatever home, takes what another one compiled; the developer's own are left alone.
     os.environ.setdefault("CANISTER_FACTORY_COMPILED_MODULES", str(REPOSITORY / ".pytest_cache" / "compiled"))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a script. Processes that tests start and interrupt would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("sweep"):
         if config.option.timeout is None:
             config.option.timeout = 3600  # a test that usually takes a sample takes its time

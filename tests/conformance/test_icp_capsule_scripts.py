@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from canister_factory.replica.node.process import ReplicaProcess
+from support.preloaded_command import preloaded_command
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 
@@ -23,9 +24,15 @@ def test_all_scripts_are_found() -> None:
     assert len(SCRIPTS) == 6
 
 
+@pytest.fixture(scope="module")
+def preloaded() -> Iterator[Path]:
+    with preloaded_command() as command:
+        yield command
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_passes_with_calls_by_icp(
-    script: str, icp_binary: Path, replica: ReplicaProcess, tmp_path: Path
+    script: str, icp_binary: Path, replica: ReplicaProcess, preloaded: Path, tmp_path: Path
 ) -> None:
     ran = subprocess.run(
         ["bash", CAPSULE / "run_tests.sh", "--only", script],
@@ -34,7 +41,7 @@ def test_the_script_passes_with_calls_by_icp(
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "TMPDIR": str(tmp_path),
-            "CANISTER_FACTORY": str(Path(sys.executable).parent / "canister-factory"),
+            "CANISTER_FACTORY": str(preloaded),  # which makes the keys and deploys the backend
             "CALL_WITH": "icp",
             "ICP": str(icp_binary),
             "NETWORK": replica.url,

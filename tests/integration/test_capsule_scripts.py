@@ -7,25 +7,34 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.compiled_modules import DIRECTORY_VARIABLE
+from support.preloaded_command import preloaded_command
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
+INSTALLED = Path(sys.executable).parent / "canister-factory"
 SHARED_FILES = {"test_config.sh", "test_utils.sh"}
+SHORTEST = "test_gallery_upload.sh"
 SCRIPTS = sorted(file.name for file in CAPSULE.glob("test_*.sh") if file.name not in SHARED_FILES)
 
 
-def environment(folder: Path, network: Network | None = None) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def preloaded() -> Iterator[Path]:
+    with preloaded_command() as command:
+        yield command
+
+
+def environment(folder: Path, network: Network | None = None, command: Path = INSTALLED) -> dict[str, str]:
     """Variables for a script: its home and its temporary files are in `folder`; without a network it starts its own."""
     home, temporary = folder / "home", folder / "temporary"
     home.mkdir(exist_ok=True)
     temporary.mkdir(exist_ok=True)
     where = {} if network is None else {"NETWORK": network.url, "ROOT_KEY": network.root_key.hex()}
-    command = Path(sys.executable).parent / "canister-factory"
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -36,11 +45,13 @@ def environment(folder: Path, network: Network | None = None) -> dict[str, str]:
     }
 
 
-def run(folder: Path, network: Network | None, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, network: Network | None, *arguments: str | Path, command: Path = INSTALLED
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", *arguments],
         cwd=folder,
-        env=environment(folder, network),
+        env=environment(folder, network, command),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -53,8 +64,12 @@ def left_behind(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_every_expectation_of_the_script_is_met(script: str, network: Network, tmp_path: Path) -> None:
-    ran = run(tmp_path, network, CAPSULE / "run_tests.sh", "--only", script)
+def test_every_expectation_of_the_script_is_met(
+    script: str, network: Network, preloaded: Path, sweep: bool, tmp_path: Path
+) -> None:
+    """One script, and in a sweep each, makes its calls by the installed command."""
+    command = INSTALLED if sweep or script == SHORTEST else preloaded
+    ran = run(tmp_path, network, CAPSULE / "run_tests.sh", "--only", script, command=command)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "[FAIL]" not in ran.stdout
