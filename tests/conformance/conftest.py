@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 from canister_factory.replica.node.process import ReplicaProcess
+from support.preloaded_command import preloaded_command
 
 CLIENTS = Path(__file__).resolve().parent / "clients"
 OLDEST_NODE = (20, 19)  # what the JavaScript agent's libraries ask for
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Path]:
+    """`canister-factory` without the time of its imports."""
+    with preloaded_command() as command:
+        yield command
 
 
 @pytest.fixture(scope="session")

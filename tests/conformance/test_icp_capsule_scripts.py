@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from canister_factory.replica.node.process import ReplicaProcess
-from support.preloaded_command import preloaded_command
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 
@@ -22,12 +20,6 @@ SCRIPTS = sorted(
 
 def test_all_scripts_are_found() -> None:
     assert len(SCRIPTS) == 6
-
-
-@pytest.fixture(scope="module")
-def preloaded() -> Iterator[Path]:
-    with preloaded_command() as command:
-        yield command
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

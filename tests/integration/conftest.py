@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +22,16 @@ from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_o
 from support.cli_settings import signals_in_hand
 from support.cli_world import cli, deployed, deployment, operator, requested
 from support.creation_world import Foundation, World
+from support.preloaded_command import preloaded_command
 
 __all__ = ["cli", "deployed", "deployment", "operator", "requested", "signals_in_hand"]
+
+
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Path]:
+    """`canister-factory` without the time of its imports."""
+    with preloaded_command() as command:
+        yield command
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from canister_factory.candid.encoding import encode
-from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import NAT, TEXT
-from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry, GalleryUpdate
-from canister_factory.contract.clients import CapsuleClient
+from canister_factory.contract.capsule_models import GalleryUpdate
 from canister_factory.contract.memory_models import (
     AccessEvent,
     BlobKind,
@@ -31,7 +26,7 @@ from canister_factory.contract.person_models import (
     NewConnectionGroup,
     PersonRef,
 )
-from canister_factory.ic.errors import RejectedError
+from support.capsule_bad_values import NO_ONE, about
 from support.capsule_world import (
     PUBLIC,
     CapsuleWorld,
@@ -39,7 +34,6 @@ from support.capsule_world import (
     base,
     custom,
     full_metadata,
-    person,
     refusal,
     scheduled,
     sha256,
@@ -47,17 +41,6 @@ from support.capsule_world import (
 from support.creation_world import inline, note
 
 CHUNKS = [b"a" * 1_000, b"b" * 1_000, b"c" * 17]
-NO_ONE = PersonRef(Principal=Principal(b"\x04"))
-
-
-def place(memory_id: str, **fields: Any) -> GalleryMemoryEntry:
-    return GalleryMemoryEntry(
-        memory_id=memory_id, **{"position": 0, "is_featured": False, "gallery_metadata": "{}", **fields}
-    )
-
-
-def gallery(**fields: Any) -> GalleryData:
-    return GalleryData(**{"title": "Summer", "is_public": True, "memory_entries": [], **fields})
 
 
 # --- unknown things --------------------------------------------------------------------------------------------------
@@ -156,11 +139,6 @@ BAD_MEMORIES: dict[str, tuple[dict[str, Any], str, str]] = {
         "access.trigger_event",
     ),
 }
-
-
-def about(kind: str, carried: Any) -> str:
-    """What the refusal says is wrong."""
-    return str(getattr(carried, {"InvalidArgument": "field", "LimitExceeded": "what", "NotFound": "kind"}[kind]))
 
 
 async def test_a_memory_that_makes_no_sense_is_not_stored_in_any_way(capsule: CapsuleWorld) -> None:
@@ -326,93 +304,3 @@ async def test_a_group_that_went_during_the_upload_is_named_at_the_commit(capsul
     await capsule.owner.delete_connection_group(group)
     unknown = await capsule.refused("NotFound", capsule.owner.commit_memory_upload(session.upload_id))
     assert (unknown.kind, unknown.id) == ("connection group", group)
-
-
-# --- connections and groups ------------------------------------------------------------------------------------------
-
-
-async def test_nobody_is_connected_to_themselves_to_nobody_or_twice(capsule: CapsuleWorld) -> None:
-    for peer in (person(capsule.owner), NO_ONE, PersonRef(Opaque="")):
-        wrong = await capsule.refused("InvalidArgument", capsule.owner.add_connection(peer))
-        assert wrong.field == "peer"
-    await capsule.refused("LimitExceeded", capsule.owner.add_connection(PersonRef(Opaque="x" * 256)))
-    await capsule.owner.add_connection(person(capsule.friend))
-    await capsule.owner.update_connection_status(person(capsule.friend), ConnectionStatus.Accepted)
-    twice = await capsule.refused("AlreadyExists", capsule.owner.add_connection(person(capsule.friend)))
-    assert twice.kind == "connection"
-
-
-@pytest.mark.parametrize(
-    ("wrong", "kind", "what"),
-    [
-        ({"name": ""}, "InvalidArgument", "name"),
-        ({"name": "x" * 256}, "LimitExceeded", "characters of name"),
-        ({"description": "x" * 10_001}, "LimitExceeded", "characters of description"),
-        ({"members": [NO_ONE]}, "InvalidArgument", "members"),
-        ({"members": [PersonRef(Opaque="x")] * 1_001}, "LimitExceeded", "entries of members"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-async def test_a_group_that_makes_no_sense_is_refused(
-    capsule: CapsuleWorld, wrong: dict[str, Any], kind: str, what: str
-) -> None:
-    made = await capsule.owner.create_connection_group(NewConnectionGroup(name="Near", members=[]))
-    group = NewConnectionGroup(**{"name": "x", "members": [], **wrong})
-    assert about(kind, await capsule.refused(kind, capsule.owner.create_connection_group(group))) == what
-    change = capsule.owner.update_connection_group(made, ConnectionGroupUpdate(**wrong))
-    assert about(kind, await capsule.refused(kind, change)) == what
-
-
-# --- galleries -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("wrong", "kind", "what"),
-    [
-        (lambda memory: {"title": ""}, "InvalidArgument", "title"),
-        (lambda memory: {"title": "x" * 256}, "LimitExceeded", "characters of title"),
-        (lambda memory: {"description": "x" * 10_001}, "LimitExceeded", "characters of description"),
-        (lambda memory: {"memory_entries": [place(memory), place("mem-none")]}, "NotFound", "memory"),
-        (lambda memory: {"memory_entries": [place("")]}, "InvalidArgument", "memory_entries.memory_id"),
-        (
-            lambda memory: {"memory_entries": [place(memory, gallery_caption="x" * 1_001)]},
-            "LimitExceeded",
-            "characters of memory_entries.gallery_caption",
-        ),
-        (
-            lambda memory: {"memory_entries": [place(memory, gallery_metadata="x" * 10_001)]},
-            "LimitExceeded",
-            "characters of memory_entries.gallery_metadata",
-        ),
-        (lambda memory: {"memory_entries": [place(memory)] * 5_001}, "LimitExceeded", "entries of a gallery"),
-    ],
-    ids=["no title", "long title", "long description", "unknown memory", "no memory", "caption", "metadata", "entries"],
-)
-async def test_a_gallery_that_makes_no_sense_is_refused(
-    capsule: CapsuleWorld, wrong: Callable[[str], dict[str, Any]], kind: str, what: str
-) -> None:
-    memory_id = await capsule.add()
-    stored = await capsule.owner.store_gallery_forever(gallery(memory_entries=[place(memory_id)]))
-    fields = wrong(memory_id)
-    assert about(kind, await capsule.refused(kind, capsule.owner.store_gallery_forever(gallery(**fields)))) == what
-    update = capsule.owner.update_gallery(stored.id, GalleryUpdate(**fields))
-    assert about(kind, await capsule.refused(kind, update)) == what
-
-
-# --- events and bytes that are no call -------------------------------------------------------------------------------
-
-
-async def test_an_event_without_a_name_is_refused(capsule: CapsuleWorld) -> None:
-    wrong = await capsule.refused(
-        "InvalidArgument", capsule.owner.record_capsule_event(capsule.capsule_id, AccessEvent(Custom=""))
-    )
-    assert wrong.field == "event"
-
-
-async def test_arguments_that_are_no_candid_or_of_other_types_change_nothing(capsule: CapsuleWorld) -> None:
-    before = await capsule.stored()
-    client: CapsuleClient = capsule.owner
-    for argument in (b"", b"garbage", b"DIDL", encode([NAT], [7]), encode([TEXT], ["x"])[:-1]):
-        with pytest.raises(RejectedError, match="IDL error"):
-            await client.agent.update(capsule.canister_id, "delete_memory_from_capsule", argument)
-    assert await capsule.stored() == before

@@ -7,26 +7,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.compiled_modules import DIRECTORY_VARIABLE
-from support.preloaded_command import preloaded_command
 
 CAPSULE = Path(__file__).resolve().parents[2] / "scripts" / "capsule"
 INSTALLED = Path(sys.executable).parent / "canister-factory"
 SHARED_FILES = {"test_config.sh", "test_utils.sh"}
 SHORTEST = "test_gallery_upload.sh"
 SCRIPTS = sorted(file.name for file in CAPSULE.glob("test_*.sh") if file.name not in SHARED_FILES)
-
-
-@pytest.fixture(scope="module")
-def preloaded() -> Iterator[Path]:
-    with preloaded_command() as command:
-        yield command
 
 
 def environment(folder: Path, network: Network | None = None, command: Path = INSTALLED) -> dict[str, str]:
