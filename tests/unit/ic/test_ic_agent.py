@@ -201,6 +201,16 @@ async def test_a_refused_request_says_why(agent: Agent, net: FakeNetwork) -> Non
     assert caught.value.status == 400
 
 
+async def test_a_call_may_have_just_the_size_that_the_limit_allows(agent: Agent, net: FakeNetwork) -> None:
+    await agent.update(CANISTER, "put", bytes(1_500_000))
+    (body,) = net.posted("call")
+    fits = MAX_INGRESS_BYTES - (len(body) - 1_500_000)
+    await agent.update(CANISTER, "put", bytes(fits))
+    assert len(net.posted("call")[1]) == MAX_INGRESS_BYTES
+    with pytest.raises(IngressTooLargeError):
+        await agent.update(CANISTER, "put", bytes(fits + 1))
+
+
 async def test_a_call_that_is_too_large_is_not_sent(agent: Agent, net: FakeNetwork) -> None:
     with pytest.raises(
         IngressTooLargeError, match=r"the call of put is 2,09\d,\d+ bytes, above the limit of"

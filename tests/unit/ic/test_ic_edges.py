@@ -138,15 +138,44 @@ async def test_five_refusals_in_a_row_settle_that_the_status_may_not_be_read(
         assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
 
 
+def stranger() -> httpx.Response:
+    certificate = STRANGER.certify({b"time": leb128.unsigned(NOW_NS)})
+    return httpx.Response(200, content=cbor.dumps({"certificate": certificate}))
+
+
+async def test_strangers_are_counted_from_the_first_answer_on(agent: Agent, net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(202), *[stranger()] * 8]
+    with pytest.raises(OutcomeUnknownError, match="is the root key this network's"):
+        await agent.update(CANISTER, "put", b"1")
+    assert len(net.posted("read_state")) == 8
+
+
+async def test_a_call_that_the_subnet_does_not_know_is_sent_again_after_five_seconds(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.calls_to_lose = 1
+    assert await agent.update(CANISTER, "put", b"1") == b"reply to 1"
+    kinds = [path.rsplit("/", 1)[1] for path, _ in net.requests]
+    assert kinds[:10] == ["call", *["read_state"] * 8, "call"]  # after 0.2 s, 0.48 s, ... 4.8 s, 6.9 s
+    assert sum(net.clock.slept[:7]) < 5 < sum(net.clock.slept[:8])
+    first, again = net.posted("call")
+    assert first == again
+
+
+async def test_a_call_that_is_not_known_after_its_expiry_is_not_waited_for(agent: Agent, net: FakeNetwork) -> None:
+    net.calls_to_lose = 1000
+    with pytest.raises(OutcomeUnknownError, match="the subnet doesn't know of it"):
+        await agent.update(CANISTER, "put", b"1")
+    assert 240 <= (net.clock() - NOW_NS) / SECOND <= 240 + 5
+
+
 @pytest.mark.parametrize(("strangers", "settled"), [(7, False), (8, True)])
 async def test_eight_strangers_in_a_row_settle_that_the_root_key_is_another_networks(
     agent: Agent, net: FakeNetwork, strangers: int, settled: bool
 ) -> None:
-    certificate = STRANGER.certify({b"time": leb128.unsigned(NOW_NS)})
-    stranger = httpx.Response(200, content=cbor.dumps({"certificate": certificate}))
     # What comes between them is no stranger's, and they are counted anew.
     between = httpx.Response(200, content=b"<html>")
-    net.next_answers = [httpx.Response(202), *[stranger] * 7, between, *[stranger] * strangers]
+    net.next_answers = [httpx.Response(202), *[stranger()] * 7, between, *[stranger()] * strangers]
     net.calls_to_lose = 1
     if settled:
         with pytest.raises(OutcomeUnknownError, match="is the root key this network's"):
