@@ -45,6 +45,8 @@ class Backend(BackendScript):
         self.asked: list[Any] = []
         self.releases = [Release(module_hash=personal_wasm().module_hash, api_version="1", registered_at=0, note="")]
         self.busy = 0
+        self.refusal = refusal(CreationErrorKind.Busy, "an earlier call is under way")
+        self.progress: list[CreationProgress] = []
         self.differences: list[str] = []
         self.exists = True
         self.on_report: Callable[[], None] = lambda: None
@@ -66,7 +68,7 @@ class Backend(BackendScript):
         self.asked.append("provision_canister")
         if self.busy > 0:
             self.busy -= 1
-            raise refusal(CreationErrorKind.Busy, "an earlier call is under way")
+            raise self.refusal
         return ProvisionResult(canister_id=CANISTER, cycles=1, is_new=False)
 
     async def renew_lease(self, lease: LeaseRef) -> int:
@@ -75,6 +77,7 @@ class Backend(BackendScript):
 
     async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
         self.asked.append((str(progress.stage), message))
+        self.progress.append(progress)
         self.on_report()
 
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
@@ -124,6 +127,15 @@ async def test_a_busy_backend_is_waited_for_while_the_lease_is_renewed() -> None
     assert clock.slept == [2, 4]
 
 
+async def test_what_is_not_busy_is_not_waited_for() -> None:
+    backend, clock = Backend(), Clock()
+    backend.busy, backend.refusal = 99, refusal(CreationErrorKind.ReserveInsufficient, "no cycles")
+    with pytest.raises(CreationRefused, match="no cycles"):
+        await stages_on(backend, clock, attempts=4).run()
+    assert backend.asked.count("provision_canister") == 1
+    assert clock.slept == []
+
+
 async def test_a_backend_that_stays_busy_ends_the_run_after_all_attempts() -> None:
     backend, clock = Backend(), Clock()
     backend.busy = 99
@@ -159,6 +171,8 @@ async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() 
         Provisioned(CANISTER, frozenset({OWNER}), 1, False)
     ]
     assert outcome.source_manifest == outcome.target_manifest == MANIFEST.manifest_hash
+    (verifying,) = backend.progress
+    assert (verifying.bytes_done, verifying.bytes_total, verifying.items_done, verifying.items_total) == (0, 0, 0, 0)
 
 
 async def test_what_differs_is_named_and_completes_nothing() -> None:
