@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -127,6 +128,23 @@ def pytest_timeout_set_timer() -> Generator[None, object, object]:
 def sweep(pytestconfig: pytest.Config) -> bool:
     """Whether all cases are to be run, for a test that takes a sample within itself."""
     return bool(pytestconfig.getoption("sweep"))
+
+
+@pytest.fixture(autouse=True)
+def logs_as_at_the_start() -> Iterator[None]:
+    """A command that ran in this process set logs up: for this test they are as if none had, and afterwards again."""
+    forget_log_settings()
+    yield
+    forget_log_settings()
+
+
+def forget_log_settings() -> None:
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    logging.getLogger("canister_factory").setLevel(logging.NOTSET)
+    for handler in list(root.handlers):
+        if type(handler).__module__ == "canister_factory.cli.logs":
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
