@@ -49,6 +49,19 @@ def test_a_second_signal_cancels_what_the_work_waits_for_and_is_not_announced() 
     assert steps == ["announced", "first", "second"]
 
 
+def test_what_fails_while_the_work_is_stopped_is_the_context_of_the_interruption() -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("the lease can't be given back")
+
+    with pytest.raises(interrupts.Interrupted) as stopped:
+        interrupts.run(work)
+    assert str(stopped.value.__context__) == "the lease can't be given back"
+
+
 def test_without_a_signal_the_result_and_the_failure_are_the_works_own() -> None:
     async def five() -> int:
         return 5

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -89,7 +88,7 @@ def worker(
         await _require_backend(agent, backend, None if once else idle_seconds)
         await (loop.run_once() if once else loop.run())
 
-    with suppress(interrupts.Interrupted):  # a signal is how a worker is stopped: no failure
+    try:
         run_with_agent(
             identity,
             network,
@@ -97,6 +96,9 @@ def worker(
             watch=False,  # a worker continues when the network is back
             on_stop=lambda: step("stopping: giving leases back"),
         )
+    except interrupts.Interrupted as stop:  # a signal is how a worker is stopped: no failure
+        if isinstance(stop.__context__, Exception):  # but what failed meanwhile is one
+            raise stop.__context__ from None
     step(f"{report.completed} completed, {report.failed} failed")
     click.get_current_context().exit(FAILED if once and report.failed else DONE)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
+from canister_factory.cli import main, worker
 from canister_factory.cli.worker_report import Report
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.events import Claimed, HandedOver, StageDone, Transferred
-from support.cli_settings import printing
+from canister_factory.ic.identity import Identity
+from support.cli_settings import printing, run_alone, signals_in_hand
+from support.ic_test_support import ROOT
+
+__all__ = ["signals_in_hand"]
 
 OWNERS = [Principal(bytes((number,)) * 10) for number in (1, 2)]
 
@@ -46,6 +56,27 @@ async def test_events_of_creations_that_run_at_once_name_their_owner(capsys: pyt
     await asyncio.gather(*map(creation, OWNERS))
     stages = [line for line in lines(capsys) if line["event"] == "StageDone"]
     assert {(line["owner"], line["detail"]) for line in stages} == {(str(o), f"of {o}") for o in OWNERS}
+
+
+@pytest.mark.usefixtures("signals_in_hand")
+@pytest.mark.parametrize(("failure", "code"), [(None, 0), (InstallError("the lease can't be given back"), 1)])
+def test_a_worker_that_is_stopped_succeeds_unless_something_fails_meanwhile(
+    failure: Exception | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            if failure is not None:
+                raise failure
+
+    run_alone(monkeypatch)
+    monkeypatch.setattr(worker, "run_with_agent", lambda *_, on_stop, **__: interrupts.run(work, on_stop=on_stop))
+    Identity.generate().write_pem(tmp_path / "operator.pem")
+    arguments = ["worker", "--identity", str(tmp_path / "operator.pem"), "--backend", str(OWNERS[0])]
+    ran = CliRunner().invoke(main, [*arguments, "--network", "http://127.0.0.1:1", "--root-key", ROOT.der.hex()])
+    assert (ran.exit_code, "the lease can't be given back" in ran.output) == (code, code == 1)
 
 
 def test_progress_is_told_once_a_second(capsys: pytest.CaptureFixture[str]) -> None:
