@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from canister_factory.replica.runtime.engine import COMPILED_SUFFIX
+
 logger = logging.getLogger(__name__)
 
 DIRECTORY_VARIABLE: Final = "CANISTER_FACTORY_COMPILED_MODULES"
@@ -24,8 +26,9 @@ _FILES_KEPT: Final = 64  # some 10 MB each for canisters such as ours
 def compiled_modules_directory() -> Path | None:
     """`$CANISTER_FACTORY_COMPILED_MODULES`, else `$XDG_CACHE_HOME/canister-factory/compiled`, else in `~/.cache`.
 
-    It is made, for this user alone, and what nobody used for 30 days is deleted. None where there is no such place, or
-    where others could put native code into it: modules are compiled in each process then.
+    It is made, for this user alone. Modules that nobody used for 30 days are deleted, and no other file: a person may
+    have chosen a directory that holds some. None where there is no such place, or where others could put native code
+    into it: modules are compiled in each process then.
     """
     try:
         directory = _directory()
@@ -55,7 +58,7 @@ def _ours_alone(directory: Path) -> bool:
 def _delete_unused(directory: Path) -> None:
     """Deletes what wasn't used for long, and the oldest of too many. The engine marks what it uses."""
     used: list[tuple[float, Path]] = []
-    for path in directory.iterdir():
+    for path in directory.glob(f"*{COMPILED_SUFFIX}"):
         with suppress(OSError):  # another process deleted it
             used.append((path.stat().st_mtime, path))
     used.sort(reverse=True)

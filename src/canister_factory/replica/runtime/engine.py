@@ -45,7 +45,6 @@ _THREAD_STACK_BYTES: Final = 2 * 1024 * 1024  # what a thread gets from glibc wh
 # Address space for each memory, which then never moves. The IC's largest Wasm memory is 6 GiB.
 _MEMORY_RESERVATION: Final = 8 << 30
 _MODULES_KEPT: Final = 64
-_CACHE_FORMAT: Final = 1  # to be raised when `instrument` or the configuration changes
 
 _METHOD_PREFIXES: Final = {
     Entry.UPDATE: "canister_update ",
@@ -64,6 +63,7 @@ _SYSTEM_ENTRIES: Final = frozenset(
     }
 )
 _CALLBACKS: Final = frozenset({Entry.REPLY_CALLBACK, Entry.REJECT_CALLBACK, Entry.CLEANUP})
+COMPILED_SUFFIX: Final = ".cwasm"
 _GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _WASM_MAGIC: Final = b"\0asm"
 
@@ -148,12 +148,11 @@ class Engine:
         plain = _decompressed(wasm)
         if plain[:4] != _WASM_MAGIC:
             _refuse(f"it starts with 0x{plain[:4].hex()}, not with the Wasm magic number 0x{_WASM_MAGIC.hex()}")
-        cached = self._cache_file(plain)
-        native = self._load(cached)
         try:
-            if native is None:
-                wasmtime.Module.validate(self.native, plain)
+            wasmtime.Module.validate(self.native, plain)
             instrumented = instrument(plain)
+            cached = self._cache_file(instrumented.wasm)
+            native = self._load(cached)
             if native is None:
                 native = wasmtime.Module(self.native, instrumented.wasm)
                 imports = _checked_imports(native, instrumented.memory64)
@@ -178,14 +177,14 @@ class Engine:
 
     # --- disk cache: the SHA-256 of a serialized module, then that module ---
 
-    def _cache_file(self, plain: bytes) -> Path | None:
+    def _cache_file(self, wasm: bytes) -> Path | None:
+        """Where the code compiled from a rewritten module is kept: by what was compiled, since other versions of this
+        package may rewrite the same module in another way. Whether the configuration fits is checked by wasmtime.
+        """
         if self._cache_dir is None:
             return None
-        key = (
-            f"{importlib.metadata.version('wasmtime')} {_CACHE_FORMAT} {_stack_bytes()}".encode()
-            + hashlib.sha256(plain).digest()
-        )
-        return self._cache_dir / f"{hashlib.sha256(key).hexdigest()}.cwasm"
+        key = f"{importlib.metadata.version('wasmtime')} {_stack_bytes()}".encode() + hashlib.sha256(wasm).digest()
+        return self._cache_dir / f"{hashlib.sha256(key).hexdigest()}{COMPILED_SUFFIX}"
 
     def _load(self, path: Path | None) -> wasmtime.Module | None:
         if path is None:
@@ -211,7 +210,7 @@ class Engine:
         draft = ""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=COMPILED_SUFFIX, delete=False) as file:
                 draft = file.name
                 file.write(hashlib.sha256(serialized).digest())
                 file.write(serialized)

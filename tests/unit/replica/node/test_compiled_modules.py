@@ -62,6 +62,16 @@ def test_what_was_not_used_for_a_month_and_the_oldest_of_too_many_are_deleted(pl
     assert {path.stem for path in place.iterdir()} == {str(number) for number in range(65) if number != 5}
 
 
+def test_files_of_a_person_who_chose_their_directory_stay(place: Path) -> None:
+    place.mkdir(parents=True)
+    for name in ("diary.txt", *map(str, range(70))):
+        (place / name).touch()
+        os.utime(place / name, (0, time.time() - 400 * DAY))
+    (place / "photos").mkdir()
+    compiled_modules_directory()
+    assert len(list(place.iterdir())) == 72
+
+
 def test_an_engine_marks_what_it_uses(place: Path) -> None:
     module = puppet()
     Engine(compiled_modules_directory()).compile(module)

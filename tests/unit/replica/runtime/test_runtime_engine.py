@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import wasmtime
 from canister_factory.replica.runtime import engine as engine_module
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.runtime.instrument import InstrumentedModule, instrument
 from support.runtime_harness import COUNTER, assembled, engine
 
 
@@ -121,9 +123,21 @@ def test_a_second_process_takes_compiled_code_from_the_cache(tmp_path: Path, mon
     Engine(cache).compile(assembled(COUNTER))
     assert len(cached_files(cache)) == 1
     assert cache.stat().st_mode & 0o077 == 0
-    monkeypatch.setattr(wasmtime, "Module", type("NoCompiler", (), {"deserialize": wasmtime.Module.deserialize}))
+    known = {"deserialize": wasmtime.Module.deserialize, "validate": wasmtime.Module.validate}
+    monkeypatch.setattr(wasmtime, "Module", type("NoCompiler", (), known))
     assert Engine(cache).compile(assembled(COUNTER)).updates >= {"bump"}
     assert Engine(cache).compile(gzip.compress(assembled(COUNTER))).updates >= {"bump"}
+
+
+def test_a_module_that_another_version_rewrote_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rewritten_otherwise(wasm: bytes) -> InstrumentedModule:
+        module = instrument(wasm)
+        return replace(module, wasm=module.wasm + b"\x00\x02\x01v")  # a custom section
+
+    Engine(tmp_path).compile(assembled(COUNTER))
+    monkeypatch.setattr(engine_module, "instrument", rewritten_otherwise)
+    Engine(tmp_path).compile(assembled(COUNTER))
+    assert len(cached_files(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: data[:-1] + b"\0", lambda data: b""])
