@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from lark import Token, Tree
 
@@ -53,6 +54,21 @@ def parse_did(text: str, resolver: Resolver | None = None, source: str = "") -> 
         return _Loader(resolver).load(text, source)
     except RecursionError:
         raise ParseError("types are nested too deeply", source=source) from None
+
+
+def read_did(path: Path) -> Interface:
+    """The interface in a file, and in what it imports.
+
+    Raises:
+        ParseError: as `parse_did`.
+        OSError, UnicodeDecodeError: the file can't be read, or isn't UTF-8.
+    """
+    return parse_did(path.read_text("utf-8"), read_import, str(path))
+
+
+def read_import(path: str) -> str:
+    """A resolver for files: what is imported lies where the importing file says."""
+    return Path(path).read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ import click
 from pydantic_core import ValidationError
 
 from canister_factory import interrupts
-from canister_factory.candid.errors import CandidError
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.cli import consoles, output, settings, streams
 from canister_factory.cli.errors import FAILED, UNREACHABLE, USAGE, CommandError
-from canister_factory.ic.errors import IcError, IdentityError, NetworkConfigError, NetworkUnreachableError
+from canister_factory.ic.errors import IdentityError, NetworkConfigError, NetworkUnreachableError
 from canister_factory.ic.key_file import redacted
 
 ISSUES = "the project's issue tracker"
@@ -104,9 +104,7 @@ def exit_code(error: Exception) -> int | None:
         return UNREACHABLE
     if isinstance(error, IdentityError | NetworkConfigError | ValidationError):
         return USAGE
-    if isinstance(error, IcError | CandidError | OSError):
-        return FAILED
-    return FAILED if hasattr(error, "retry_helps") else None
+    return FAILED if isinstance(error, CanisterFactoryError | OSError) else None
 
 
 def context_of(error: Exception) -> dict[str, object]:

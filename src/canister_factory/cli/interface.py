@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from canister_factory.candid.did import Interface, parse_did
+from canister_factory.candid.did import Interface, parse_did, read_import
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Func
@@ -32,7 +32,7 @@ def of_file(path: Path) -> Interface:
         InputError: the file isn't UTF-8.
         ParseError: the file isn't Candid.
     """
-    return parse_did(utf8(path.read_bytes(), str(path)), lambda name: Path(name).read_text("utf-8"), str(path))
+    return parse_did(utf8(path.read_bytes(), str(path)), read_import, str(path))
 
 
 def of_management() -> Interface:

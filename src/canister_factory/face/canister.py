@@ -18,7 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.binding import candid_type, from_candid, to_candid
 from canister_factory.candid.decoding import decode
-from canister_factory.candid.did import Interface, parse_did
+from canister_factory.candid.did import Interface, parse_did, read_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError, EncodeError, InvalidTypeError
 from canister_factory.candid.principal import PrincipalLike, as_principal
@@ -183,7 +183,7 @@ class Canister:
 
 def _described(given: Interface | Path | str) -> dict[str, _Method]:
     if isinstance(given, Path):
-        given = parse_did(given.read_text("utf-8"), lambda name: Path(name).read_text("utf-8"), str(given))
+        given = read_did(given)
     elif isinstance(given, str):
         given = parse_did(given)
     service = given.service

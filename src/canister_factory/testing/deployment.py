@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from canister_factory.base_error import CanisterFactoryError
-from canister_factory.candid.did import Interface, parse_did
+from canister_factory.candid.did import Interface, parse_did, read_did
 from canister_factory.candid.encoding import encode
-from canister_factory.candid.leb128 import read_unsigned
 from canister_factory.face.canister import Canister
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.replica.runtime import instrument
 
 PLENTY: Final = 10**14
 """Cycles that a canister gets unless a test says otherwise."""
@@ -44,7 +44,7 @@ async def deploy(
         RejectedError: the module was refused, or its initialization trapped.
     """
     module = wasm if isinstance(wasm, bytes) else _module(Path(wasm))
-    interface = _of_file(Path(did)) if did is not None else _of_module(module)
+    interface = read_did(Path(did)) if did is not None else _of_module(module)
     if init and not interface.init_args:
         raise DeploymentError(
             f"{len(init)} arguments are given, but the interface doesn't say which types the module is initialized "
@@ -64,10 +64,6 @@ def _module(path: Path) -> bytes:
     import wasmtime
 
     return bytes(wasmtime.wat2wasm(content))
-
-
-def _of_file(path: Path) -> Interface:
-    return parse_did(path.read_text("utf-8"), lambda name: Path(name).read_text("utf-8"), str(path))
 
 
 def _of_module(module: bytes) -> Interface:
@@ -96,23 +92,7 @@ def custom_sections(module: bytes) -> dict[str, bytes]:
         plain = zlib.decompress(module, wbits=zlib.MAX_WBITS | 16) if module[:2] == b"\x1f\x8b" else module
         if plain[:4] != b"\0asm":
             raise ValueError("it doesn't begin like one")
-        return dict(_sections(plain))
-    except (ValueError, IndexError, zlib.error) as error:
+        metadata = instrument.canister_metadata(instrument.custom_sections(plain))
+    except (ValueError, zlib.error) as error:
         raise DeploymentError(f"this is no Wasm module: {error}") from None
-
-
-def _sections(plain: bytes) -> list[tuple[str, bytes]]:
-    found = []
-    position = 8
-    while position < len(plain):
-        kind = plain[position]
-        size, start = read_unsigned(plain, position + 1)
-        position = start + size
-        if kind != 0:
-            continue
-        length, start = read_unsigned(plain, start)
-        name = plain[start : start + length].decode("utf-8")
-        prefix, _, rest = name.partition(" ")
-        if prefix in ("icp:public", "icp:private"):
-            found.append((rest, plain[start + length : position]))
-    return found
+    return {name: content for name, (_, content) in metadata.items()}

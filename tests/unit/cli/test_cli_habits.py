@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import errors, logs, main, options, output
 from canister_factory.cli.failures import words_of
@@ -53,8 +54,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
 
     calls: list[tuple[str, str, str]] = []
 
-    class Noted(Exception):  # noqa: N818 - it ends the command, which has no answer to show
-        retry_helps = False
+    class Noted(CanisterFactoryError):  # noqa: N818 - it ends the command, which has no answer to show
+        pass
 
     def client(agent: tuple[Identity, Network], backend_id: Principal) -> None:
         identity, network = agent

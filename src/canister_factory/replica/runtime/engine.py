@@ -27,6 +27,7 @@ from canister_factory.replica.runtime.instrument import (
     START_EXPORT,
     InstrumentedModule,
     MalformedModuleError,
+    canister_metadata,
     instrument,
 )
 from canister_factory.replica.runtime.memory import MemoryTransaction
@@ -293,14 +294,10 @@ def _checked_methods(native: wasmtime.Module, exports: tuple[str, ...]) -> dict[
 
 
 def _checked_custom_sections(sections: dict[str, bytes]) -> dict[str, tuple[str, bytes]]:
-    declared = {}
-    for full_name, content in sections.items():
-        prefix, _, name = full_name.partition(" ")
-        if prefix in ("icp:public", "icp:private"):
-            declared[name] = (prefix.removeprefix("icp:"), content)
-    if (size := sum(len(name) + len(content) for name, (_, content) in declared.items())) > MAX_CUSTOM_SECTIONS_BYTES:
+    checked = canister_metadata(sections)
+    if (size := sum(len(name) + len(content) for name, (_, content) in checked.items())) > MAX_CUSTOM_SECTIONS_BYTES:
         _refuse(f"its icp: custom sections have {size} bytes, at most {MAX_CUSTOM_SECTIONS_BYTES} are allowed")
-    return declared
+    return checked
 
 
 def _config() -> wasmtime.Config:

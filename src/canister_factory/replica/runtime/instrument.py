@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from canister_factory.base_error import CanisterFactoryError
@@ -72,8 +73,37 @@ def instrument(wasm: bytes) -> InstrumentedModule:
     Raises:
         MalformedModuleError: a section can't be read.
     """
-    try:
+    with _readable():
         return _instrument(wasm)
+
+
+def custom_sections(wasm: bytes) -> dict[str, bytes]:
+    """The custom sections of a plain module, by their names.
+
+    Raises:
+        MalformedModuleError: a section can't be read.
+    """
+    with _readable():
+        return _custom_sections(list(_sections(wasm)))
+
+
+def canister_metadata(sections: dict[str, bytes]) -> dict[str, tuple[str, bytes]]:
+    """Of custom sections those that are a canister's metadata: `public` or `private`, and the content, by their names.
+
+    Source: interface specification, "Canister module format".
+    """
+    metadata = {}
+    for full_name, content in sections.items():
+        prefix, _, name = full_name.partition(" ")
+        if prefix in ("icp:public", "icp:private"):
+            metadata[name] = (prefix.removeprefix("icp:"), content)
+    return metadata
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
     except (IndexError, DecodeError, UnicodeDecodeError) as error:
         raise MalformedModuleError(f"a section of the Wasm module ends too early or holds bad text: {error}") from error
 
