@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from canister_factory.candid.encoding import encode
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
 from canister_factory.factory.events import (
     HandedOver,
@@ -61,4 +62,6 @@ async def killed_at(world: World, place: str, **config: Any) -> DetailedCreation
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(PLACES[place]), **config).run(world.owner_id)
+    # What the orchestrator had sent is executed before this, and no later.
+    await world.owner.update(world.backend_id, "whoami", encode((), ()))
     return await world.creation()

@@ -7,7 +7,8 @@ next test. Does not own HTTP (`ic.transport`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import concurrent.futures
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from canister_factory.ic.trace import Span
@@ -38,11 +39,23 @@ class SharedTransport(Transport):
         """Closes them; nobody may use this any more."""
         await self._at_home(super().close())
 
-    async def _at_home(self, work: Awaitable[T]) -> T:
+    async def _at_home(self, work: Coroutine[Any, Any, T]) -> T:
         if asyncio.get_running_loop() is self._home:
             return await work
 
-        async def crossing() -> T:
-            return await work
+        ended = concurrent.futures.Future[None]()
+        tasks: list[asyncio.Task[T]] = []
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(crossing(), self._home))
+        def begin() -> None:
+            tasks.append(self._home.create_task(work))
+            tasks[0].add_done_callback(lambda task: ended.set_result(None))
+
+        self._home.call_soon_threadsafe(begin)
+        try:
+            await asyncio.shield(asyncio.wrap_future(ended))
+        except asyncio.CancelledError:
+            # As in one loop: whoever is cancelled has ended, and sends nothing afterwards.
+            self._home.call_soon_threadsafe(lambda: tasks[0].cancel())
+            await asyncio.wrap_future(ended)
+            raise
+        return tasks[0].result()
