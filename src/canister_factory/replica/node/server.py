@@ -194,6 +194,8 @@ class ReplicaServer:
             status, content_type, body = await self._api.handle(method, request.path, await request.read())
         except web.HTTPRequestEntityTooLarge:
             return _text(413, f"The body is above the limit of {MAX_BODY_BYTES} bytes")
+        except ConnectionResetError:
+            return _text(400, "The client has left")  # nobody reads it
         except Exception:
             logger.exception("unexpected failure while serving %s %s", method, request.path)
             return _text(500, "Internal error; the replica's log has the details")
