@@ -34,7 +34,8 @@ def admin() -> None:
 
     \b
     Example:
-      export CANISTER_FACTORY_BACKEND=lxzze-o7777-77777-aaaaa-cai CANISTER_FACTORY_IDENTITY=admin.pem
+      export CANISTER_FACTORY_BACKEND=lxzze-o7777-77777-aaaaa-cai
+      export CANISTER_FACTORY_IDENTITY=admin.pem
       canister-factory admin status
       canister-factory admin operators add $OPERATOR
     """

@@ -60,7 +60,8 @@ def cleanup(
 
     \b
     Example:
-      canister-factory cleanup $OWNER --identity operator.pem --admin-identity admin.pem
+      canister-factory cleanup $OWNER --identity operator.pem \\
+        --admin-identity admin.pem
     """
     admin = identity if admin_file is None else load_identity(admin_file)
 

@@ -26,8 +26,10 @@ def completion(shell: str) -> None:
     \b
     To turn completion on permanently:
       bash  echo 'eval "$(canister-factory completion bash)"' >> ~/.bashrc
-      zsh   echo 'eval "$(canister-factory completion zsh)"' >> ~/.zshrc   # after compinit
-      fish  canister-factory completion fish > ~/.config/fish/completions/canister-factory.fish
+      zsh   echo 'eval "$(canister-factory completion zsh)"' >> ~/.zshrc
+            # after the line with compinit
+      fish  canister-factory completion fish \\
+              > ~/.config/fish/completions/canister-factory.fish
 
     \b
     To turn it on in this shell only:

@@ -45,7 +45,8 @@ def doctor(
 
     \b
     Example:
-      canister-factory doctor --network local --identity admin.pem --backend $BACKEND
+      canister-factory doctor --network local --backend $BACKEND \\
+        --identity admin.pem
     """
     from canister_factory.cli import doctor_checks
     from canister_factory.ic.errors import IcError, NetworkConfigError, NetworkUnreachableError

@@ -97,7 +97,8 @@ def principal(file: Path | None, identity_file: Path | None) -> None:
 
     \b
     Example:
-      canister-factory admin operators add "$(canister-factory identity principal operator.pem)"
+      OPERATOR=$(canister-factory identity principal operator.pem)
+      canister-factory admin operators add $OPERATOR
     """
     chosen = file or identity_file
     if chosen is None:

@@ -42,7 +42,8 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
 
     \b
     Example:
-      canister-factory request --backend $BACKEND --identity owner.pem --name "My memories"
+      canister-factory request --backend $BACKEND --identity owner.pem \\
+        --name "My memories"
     """
     from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 

@@ -38,7 +38,8 @@ def reserve() -> None:
 
     \b
     Example:
-      export CANISTER_FACTORY_BACKEND=lxzze-o7777-77777-aaaaa-cai CANISTER_FACTORY_IDENTITY=admin.pem
+      export CANISTER_FACTORY_BACKEND=lxzze-o7777-77777-aaaaa-cai
+      export CANISTER_FACTORY_IDENTITY=admin.pem
       canister-factory reserve status
       canister-factory reserve top-up 5T
     """

@@ -90,7 +90,13 @@ def _show(present: PresentCanister) -> None:
 
 
 @click.command("list")
-@click.option("--status", "wanted", type=Choice(STATUSES), help="List the creations with this status only.")
+@click.option(
+    "--status",
+    "wanted",
+    metavar="STATUS",
+    type=Choice(STATUSES),
+    help=f"List the creations with this status only: {', '.join(STATUSES)}.",
+)
 @limit_option
 @backend_command(Role.STAFF)
 def list_creations(wanted: str | None, limit: int | None, ask: Ask) -> None:

@@ -66,7 +66,8 @@ def worker(
 
     \b
     Example:
-      canister-factory worker --backend $BACKEND --identity operator.pem --parallel 4
+      canister-factory worker --backend $BACKEND --identity operator.pem \\
+        --parallel 4
     """
     from canister_factory.cli import logs
     from canister_factory.cli.progress import step

@@ -68,6 +68,14 @@ def test_every_command_has_help_with_all_options_explained(command: tuple[str, .
             assert re.fullmatch(r"[A-Z].*\.", sentences), f"{' '.join(command)} {parameter.opts[0]}: {sentences}"
 
 
+@pytest.mark.parametrize("command", [(), *every_command()], ids=" ".join)
+def test_every_line_of_a_help_fits_a_terminal_of_80_columns(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert [line for line in run(*command, "--help").stdout.splitlines() if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_group_shows_an_example(group: str) -> None:
     assert f"canister-factory {group}" in run(group, "--help").stdout
