@@ -82,6 +82,8 @@ _METHOD = """
   (func (export "canister_query cleaned") (call $append (i32.const 4) (i32.const 4)) (call $reply))
   (func (export "canister_query caller") (call $caller_copy (i32.const 4096) (i32.const 0) (call $caller_size))
     (call $append (i32.const 4096) (call $caller_size)) (call $reply))
+  (func (export "canister_query version") (i64.store (i32.const 4096) (call $version))
+    (call $append (i32.const 4096) (i32.const 8)) (call $reply))
   (func (export "canister_query echo") (call $count) (call $reply_arg))
   (func (export "canister_global_timer") (call $count))
 """
@@ -112,6 +114,7 @@ _HEAD = """
   (import "ic0" "stable64_write" (func $stable_write (param i64 i64 i64)))
   (import "ic0" "stable64_read" (func $stable_read (param i64 i64 i64)))
   (import "ic0" "accept_message" (func $accept_message))
+  (import "ic0" "canister_version" (func $version (result i64)))
   (import "ic0" "trap" (func $trap (param i32 i32)))
   (memory 2)
   (data (i32.const 64) "puppet refuses")

@@ -267,11 +267,11 @@ class Calls:
                 self.apply(canister, outcome)
                 for call in outcome.calls:
                     self._send(canister, context, call)
+            canister.version += 1
         return outcome, prepaid - cost
 
     def apply(self, canister: CanisterState, outcome: Outcome) -> None:
-        """Applies the effects of a successful execution on the canister's own variables."""
-        canister.version += 1
+        """Applies the effects of a successful execution on the canister's own variables, besides its version."""
         if outcome.global_timer_ns is not None:
             canister.global_timer_ns = outcome.global_timer_ns
         if outcome.certified_data is not None:

@@ -65,6 +65,7 @@ def install(
     if canister.instance is not None:
         canister.instance.close()
     canister.module, canister.instance, canister.stable = module, instance, steps.stable
+    canister.version += 1
     canister.global_timer_ns = 0  # timers don't survive a change of code
     if installation.mode != "upgrade":
         canister.certified_data = b""
@@ -170,6 +171,8 @@ class _Steps:
 
     def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Outcome:
         env = self._calls.environments.of(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
+        if entry is not Entry.PRE_UPGRADE:
+            env.canister_version += 1  # the new code sees the version that its installation makes
         outcome = instance.execute(entry, env, instruction_limit=INSTALL_INSTRUCTIONS - self.instructions)
         self.instructions += outcome.instructions
         self.log += outcome.log

@@ -63,6 +63,22 @@ def require_controller(canister: CanisterState, caller: bytes) -> None:
         )
 
 
+def _check_stated_version(request: Request, argument: Argument) -> None:
+    """Refuses a canister that states another version than it had when it made the call; what users state is only noted.
+
+    Raises:
+        CanisterError: IC0504, the versions differ.
+    """
+    stated = argument.get("sender_canister_version")
+    if request.caller_version is not None and stated not in (None, request.caller_version):
+        raise CanisterError(
+            RejectCode.CANISTER_ERROR,
+            f"The sender_canister_version of the call is {stated}, the canister {text_of(request.caller)} that made it "
+            f"had the version {request.caller_version}.",
+            "IC0504",
+        )
+
+
 def _require_owner(canister: CanisterState, caller: bytes) -> None:
     """Controllers, and the canister about itself."""
     if caller != canister.id:
@@ -111,6 +127,7 @@ class Management:
             CanisterError: the call is rejected.
         """
         argument = decode_argument(request.method, request.arg)
+        _check_stated_version(request, argument)
         result = self._methods[request.method](request, argument)
         return None if result is None else encode_result(request.method, result)
 
@@ -165,7 +182,7 @@ class Management:
         else:
             canister_id = self._checked_specified_id(specified_id)
         now = self._state.time_ns
-        canister = CanisterState(canister_id, settings, version=1, last_heartbeat_ns=now, stable=StableMemory())
+        canister = CanisterState(canister_id, settings, last_heartbeat_ns=now, stable=StableMemory())
         canister.record(self._change(request, argument, canister, "creation", controllers=settings.controllers))
         self._state.canisters[canister_id] = canister
         self._listeners.canister_changed(canister_id)

@@ -52,7 +52,7 @@ class Request:
     method: str
     arg: bytes
     cycles: int = 0
-    caller_version: int | None = None
+    caller_version: int | None = None  # of the canister that called, when it did
 
     @property
     def from_canister(self) -> bool:

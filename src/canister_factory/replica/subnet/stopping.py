@@ -28,15 +28,14 @@ def stop(canister: CanisterState, origin: Origin, cycles: int, now_ns: int, resp
     """Begins stopping; the answer to `origin` follows when no call context is open."""
     if canister.status is Status.RUNNING:
         canister.status = Status.STOPPING
-        canister.version += 1
+    canister.version += 1
     canister.stop_waiters.append(StopWaiter(origin, cycles, now_ns + STOP_TIMEOUT_NS))
     finish(canister, respond)
 
 
 def start(canister: CanisterState, respond: Respond) -> None:
     """Makes the canister run; whoever waits for its stop is told that it was cancelled."""
-    if canister.status is not Status.RUNNING:
-        canister.version += 1
+    canister.version += 1
     canister.status = Status.RUNNING
     message = f"Canister {text_of(canister.id)}'s stop request was cancelled."
     _dismiss(canister, list(canister.stop_waiters), reject(RejectCode.CANISTER_ERROR, message, "IC0511"), respond)
