@@ -229,7 +229,7 @@ class Management:
             canister.instance = canister.new_instance(self._engine, module, canister.stable)
             canister.instance.restore(former.export_state())
             former.close()
-        if after.controllers != before.controllers:
+        if argument["settings"]["controllers"] is not None:  # an entry also where they stay the same
             change = self._change(request, argument, canister, "controllers_change", controllers=after.controllers)
             canister.record(change)
             self._listeners.canister_changed(canister.id)

@@ -153,6 +153,15 @@ def test_the_history_has_the_version_after_each_change(bench: Bench) -> None:
     assert [change.canister_version for change in bench.canister(canister).history] == [0, 1, 2, 4, 5]
 
 
+def test_controllers_that_are_given_make_an_entry_even_if_they_stay_the_same(bench: Bench) -> None:
+    canister = bench.create()
+    bench.on("update_settings", canister, settings={"controllers": [Principal(OWNER)]})
+    bench.on("update_settings", canister, settings={"freezing_threshold": 7})
+    history = bench.canister(canister).history
+    assert [(change.kind, change.canister_version) for change in history] == [("creation", 0), ("controllers_change", 1)]
+    assert bench.canister(canister).version == 2
+
+
 @pytest.mark.parametrize("method", ["create_canister", "update_settings", "uninstall_code"])
 def test_a_canister_that_states_another_version_than_its_own_is_rejected(bench: Bench, method: str) -> None:
     canister = bench.puppet()
