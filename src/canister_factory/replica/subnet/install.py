@@ -66,7 +66,7 @@ def install(
         canister.instance.close()
     canister.module, canister.instance, canister.stable = module, instance, steps.stable
     canister.version += 1
-    canister.global_timer_ns = 0  # timers don't survive a change of code
+    canister.global_timer_ns = 0  # timers don't survive a change of code; those that the new code set follow
     if installation.mode != "upgrade":
         canister.certified_data = b""
     for outcome in outcomes:
@@ -171,11 +171,14 @@ class _Steps:
 
     def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Outcome:
         env = self._calls.environments.of(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
-        if entry is not Entry.PRE_UPGRADE:
-            env.canister_version += 1  # the new code sees the version that its installation makes
+        if entry is not Entry.PRE_UPGRADE:  # the new code sees the version that its installation makes, and no timer
+            env.canister_version += 1
+            env.global_timer_ns = 0
         outcome = instance.execute(entry, env, instruction_limit=INSTALL_INSTRUCTIONS - self.instructions)
         self.instructions += outcome.instructions
         self.log += outcome.log
         if outcome.error is not None:
             raise outcome.error
+        if entry is Entry.PRE_UPGRADE:
+            outcome.global_timer_ns = None
         return outcome

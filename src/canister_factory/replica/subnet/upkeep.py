@@ -40,11 +40,12 @@ class Upkeep:
         for canister in self._state.canisters.values():
             if canister.stop_waiters:
                 due.append(min(waiter.deadline_ns for waiter in canister.stop_waiters))
-            if not self._calls.can_run_tasks(canister):
+            module = canister.module
+            if module is None or not self._calls.can_run_tasks(canister):
                 continue
-            if canister.global_timer_ns:
+            if canister.global_timer_ns and module.has(Entry.GLOBAL_TIMER):
                 due.append(canister.global_timer_ns)
-            if canister.module is not None and canister.module.has(Entry.HEARTBEAT):
+            if module.has(Entry.HEARTBEAT):
                 due.append(canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS)
         return min((time_ns for time_ns in due if time_ns is not None), default=None)
 
@@ -55,7 +56,7 @@ class Upkeep:
             module = canister.module
             if module is None:
                 continue
-            timer_due = 0 < canister.global_timer_ns <= now
+            timer_due = module.has(Entry.GLOBAL_TIMER) and 0 < canister.global_timer_ns <= now
             heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
             if not (timer_due or heartbeat_due) or not self._calls.can_run_tasks(canister):
                 continue

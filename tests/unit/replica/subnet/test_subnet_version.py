@@ -158,7 +158,10 @@ def test_controllers_that_are_given_make_an_entry_even_if_they_stay_the_same(ben
     bench.on("update_settings", canister, settings={"controllers": [Principal(OWNER)]})
     bench.on("update_settings", canister, settings={"freezing_threshold": 7})
     history = bench.canister(canister).history
-    assert [(change.kind, change.canister_version) for change in history] == [("creation", 0), ("controllers_change", 1)]
+    assert [(change.kind, change.canister_version) for change in history] == [
+        ("creation", 0),
+        ("controllers_change", 1),
+    ]
     assert bench.canister(canister).version == 2
 
 
