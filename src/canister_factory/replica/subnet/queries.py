@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, OutgoingCall, RejectCode, Response
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.calls import Calls, rejection
-from canister_factory.replica.subnet.canister import CanisterState, Status, text_of
+from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.messages import DID_NOT_REPLY, FromSystem, Request
 from canister_factory.replica.subnet.state import SubnetState
@@ -164,18 +164,12 @@ class Queries:
         return outcome
 
     def _require_queryable(self, canister: CanisterState) -> None:
-        name = text_of(canister.id)
-        if canister.status is Status.STOPPED:
-            raise CanisterError(
-                RejectCode.CANISTER_ERROR,
-                f"Canister {name} is stopped and therefore does not have a CallContextManager",
-                "IC0508",
-            )
+        canister.require_running()
         if canister.balance < canister.freezing_threshold_cycles(self._prices):
             raise CanisterError(
                 RejectCode.SYS_TRANSIENT,
-                f"Canister {name} is unable to process query calls because it's frozen. Please top up the canister "
-                "with cycles and try again.",
+                f"Canister {text_of(canister.id)} is unable to process query calls because it's frozen. Please top "
+                "up the canister with cycles and try again.",
                 "IC0207",
             )
 
