@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, OutgoingCall, RejectCode, Response
+from canister_factory.replica.runtime.execution import (
+    CanisterError,
+    Entry,
+    Outcome,
+    OutgoingCall,
+    RejectCode,
+    Response,
+)
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.calls import Calls, rejection
 from canister_factory.replica.subnet.canister import CanisterState, text_of
@@ -27,12 +35,26 @@ DataCertificate = Callable[[bytes], bytes] | None
 
 @dataclass(slots=True)
 class _Evaluation:
-    """One query with everything that it asks: time, remaining instructions, and throw-away copies to close."""
+    """One query with everything that it asks: time, remaining instructions, and throw-away copies to close.
 
+    `target` is the canister that the user asks; only there the data certificate can be had.
+    """
+
+    target: bytes
     time_ns: int
     data_certificate: DataCertificate
     instructions_left: int = QUERY_INSTRUCTIONS
     copies: list[Instance] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One query method on a canister, with its callbacks; `instructions` is what they have taken so far."""
+
+    canister: CanisterState
+    instance: Instance
+    request: Request
+    instructions: int = 0
 
 
 class Queries:
@@ -53,7 +75,7 @@ class Queries:
         builtin = self.builtins.get(request.callee)
         if builtin is not None:
             return builtin(request)
-        evaluation = _Evaluation(time_ns, data_certificate)
+        evaluation = _Evaluation(request.callee, time_ns, data_certificate)
         try:
             return self._evaluate(request, evaluation, depth=0)
         finally:
@@ -71,33 +93,39 @@ class Queries:
                 f"Error from Canister {text_of(canister.id)}: Canister has no query method '{request.method}'.",
                 "IC0536",
             )
-        if not composite:
-            outcome = self._execute(canister, instance, Entry.QUERY, request, evaluation, may_reply=True)
-            return _response(canister, outcome)
-        return self._evaluate_composite(canister, instance, request, evaluation, depth)
+        call = _Call(canister, instance, request)
+        if composite:
+            return self._evaluate_composite(call, evaluation, depth)
+        return _response(canister, self._enter(call, Entry.QUERY, evaluation, commit=False))
 
-    def _evaluate_composite(
-        self, canister: CanisterState, instance: Instance, request: Request, evaluation: _Evaluation, depth: int
-    ) -> Response:
-        """Runs the query and the callbacks of its calls on a copy, whose state lives until the answer is there."""
+    def _evaluate_composite(self, call: _Call, evaluation: _Evaluation, depth: int) -> Response:
+        """Runs the query and the callbacks of its calls on a copy, whose state lives until the answer is there.
+
+        A reply or reject ends it, whatever it has still asked. A callback that traps ends it too, unless its cleanup
+        went through: then the other calls may still lead to an answer.
+        """
         if depth >= MAX_CALL_DEPTH:
             raise CanisterError(
                 RejectCode.CANISTER_ERROR,
                 f"Composite query calls exceeded the maximum depth of {MAX_CALL_DEPTH}.",
                 "IC0525",
             )
-        copy = instance.fork(canister.stable.fork())
-        evaluation.copies.append(copy)
-        outcome = self._execute(canister, copy, Entry.COMPOSITE_QUERY, request, evaluation, may_reply=True, commit=True)
-        response = outcome.response
+        call.instance = call.instance.fork(call.canister.stable.fork())
+        evaluation.copies.append(call.instance)
+        outcome = self._enter(call, Entry.COMPOSITE_QUERY, evaluation)
         outstanding: deque[OutgoingCall] = deque(outcome.calls)
-        while outcome.error is None and outstanding:
-            call = outstanding.popleft()
-            answer = self._ask(canister, call, evaluation, depth)
-            outcome = self._call_back(canister, copy, call, answer, request, evaluation, may_reply=response is None)
-            response = response or outcome.response
+        trapped: CanisterError | None = None
+        while outcome.error is None and outcome.response is None and outstanding:
+            outgoing = outstanding.popleft()
+            outcome = self._call_back(call, outgoing, self._ask(call.canister, outgoing, evaluation, depth), evaluation)
             outstanding += outcome.calls
-        return _response(canister, Outcome(error=outcome.error, response=response))
+            if outcome.error is not None and outgoing.on_cleanup is not None:
+                trapped = outcome.error
+                outcome = self._run(call, Entry.CLEANUP, evaluation, callback=outgoing.on_cleanup, may_reply=False)
+                outcome.error = outcome.error and trapped
+        if trapped is not None and outcome.response is None:
+            raise trapped
+        return _response(call.canister, outcome)
 
     def _ask(self, canister: CanisterState, call: OutgoingCall, evaluation: _Evaluation, depth: int) -> Response:
         nested = Request(FromSystem(), canister.id, call.callee, call.method, call.arg)
@@ -106,61 +134,47 @@ class Queries:
         except CanisterError as error:
             return rejection(error)
 
-    def _call_back(
-        self,
-        canister: CanisterState,
-        copy: Instance,
-        call: OutgoingCall,
-        answer: Response,
-        request: Request,
-        evaluation: _Evaluation,
-        *,
-        may_reply: bool,
-    ) -> Outcome:
+    def _call_back(self, call: _Call, outgoing: OutgoingCall, answer: Response, evaluation: _Evaluation) -> Outcome:
         if answer.code is None:
-            entry, callback, arg = Entry.REPLY_CALLBACK, call.on_reply, answer.data
-        else:
-            entry, callback, arg = Entry.REJECT_CALLBACK, call.on_reject, b""
-        env = self._calls.environments.of(
-            canister,
-            time_ns=evaluation.time_ns,
-            arg=arg,
-            caller=request.caller,
-            callback=callback,
-            reject_code=0 if answer.code is None else int(answer.code),
+            return self._run(call, Entry.REPLY_CALLBACK, evaluation, callback=outgoing.on_reply, arg=answer.data)
+        return self._run(
+            call,
+            Entry.REJECT_CALLBACK,
+            evaluation,
+            callback=outgoing.on_reject,
+            reject_code=int(answer.code),
             reject_message=answer.message,
-            may_reply=may_reply,
-            in_replicated_execution=False,
         )
-        outcome = copy.execute(entry, env, instruction_limit=evaluation.instructions_left)
-        evaluation.instructions_left -= outcome.instructions
-        return outcome
 
-    def _execute(
-        self,
-        canister: CanisterState,
-        instance: Instance,
-        entry: Entry,
-        request: Request,
-        evaluation: _Evaluation,
-        *,
-        may_reply: bool,
-        commit: bool = False,
-    ) -> Outcome:
-        certificate = evaluation.data_certificate
-        env = self._calls.environments.of(
-            canister,
-            time_ns=evaluation.time_ns,
+    def _enter(self, call: _Call, entry: Entry, evaluation: _Evaluation, *, commit: bool = True) -> Outcome:
+        """Runs the query method itself."""
+        request = call.request
+        certificate = evaluation.data_certificate if request.callee == evaluation.target else None
+        return self._run(
+            call,
+            entry,
+            evaluation,
+            commit=commit,
             method=request.method,
             arg=request.arg,
-            caller=request.caller,
-            certificate=certificate(canister.id) if certificate is not None else None,
-            may_reply=may_reply,
+            certificate=None if certificate is None else certificate(request.callee),
+        )
+
+    def _run(
+        self, call: _Call, entry: Entry, evaluation: _Evaluation, *, commit: bool = True, **specific: Any
+    ) -> Outcome:
+        env = self._calls.environments.of(
+            call.canister,
+            time_ns=evaluation.time_ns,
+            caller=call.request.caller,
+            call_context_instructions=call.instructions,
             in_replicated_execution=False,
+            **specific,
         )
         env.max_response_bytes = MAX_REPLY_BYTES
-        outcome = instance.execute(entry, env, instruction_limit=evaluation.instructions_left, commit=commit)
+        outcome = call.instance.execute(entry, env, instruction_limit=evaluation.instructions_left, commit=commit)
         evaluation.instructions_left -= outcome.instructions
+        call.instructions += outcome.instructions
         return outcome
 
     def _require_queryable(self, canister: CanisterState) -> None:
