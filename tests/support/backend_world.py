@@ -257,7 +257,9 @@ class World:
     def top_up(self, cycles: int, sender: Principal) -> Any:
         """`top_up_reserve` with cycles attached, as a wallet canister calls it."""
         func = self._func("backend", "top_up_reserve")
-        origin = FromIngress(b"top-up", self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes)
+        origin = FromIngress(
+            b"top-up", self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes, self.backend.bytes
+        )
         self.subnet.enqueue(
             Request(origin, sender.bytes, self.backend.bytes, "top_up_reserve", encode((), ()), cycles=cycles)
         )

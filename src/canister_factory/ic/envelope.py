@@ -65,7 +65,7 @@ class VerifiedEnvelope(NamedTuple):
     request_id: bytes
     targets: frozenset[bytes] | None
     """The only canisters that the delegations allow, if they restrict them. Calls and queries were checked against it;
-    `read_state` is for the caller to check, since `/time` and `/subnet` are readable with any target list."""
+    `read_state` is for the caller to check: only the status of a request is limited to them."""
 
 
 def verify_envelope(

@@ -257,7 +257,8 @@ class HttpApi:
         status = self._subnet.request_statuses.get(request_id)
         if status is None:
             return None
-        return RequestOwner(status.origin.sender, status.origin.effective_canister_id)
+        origin = status.origin
+        return RequestOwner(origin.sender, origin.canister_id, origin.effective_canister_id)
 
     def _private_sections(self, canister_id: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
         canister = self._subnet.canisters.get(canister_id)

@@ -23,9 +23,11 @@ _BOUNDARY_NODE_FIELDS: Final = frozenset((b"domain", b"ipv4_address", b"ipv6_add
 
 @dataclass(frozen=True, slots=True)
 class RequestOwner:
-    """Who made a call and for which canister or subnet: only they may read its status, and only there."""
+    """Who made a call to which canister: only they may read its status, only where they sent it, and with delegations
+    only that allow that canister (the management canister, if it was called)."""
 
     sender: bytes
+    canister_id: bytes
     effective_id: bytes
 
 
@@ -129,13 +131,13 @@ class StateTreeReader:
                 raise HttpError(
                     403, "A request's status can be read at the effective canister id that it was sent to only"
                 )
-            self._require_target(access)
+            if access.targets is not None and owner.canister_id not in access.targets:
+                raise HttpError(403, "The delegation's targets do not include the canister that the request was for")
         return [path]
 
     def _canister(self, access: ReadAccess, path: Path, canister_id: bytes, below: Sequence[bytes]) -> list[Path]:
         if access.about_subnet or canister_id != access.effective_id:
             raise _refused(path, "the canister id in it is not the effective canister id of the request's URL")
-        self._require_target(access)
         match below:
             case [b"module_hash"] | [b"controllers"]:
                 return [path]
@@ -154,10 +156,6 @@ class StateTreeReader:
             raise HttpError(
                 403, f"The custom section {shown!r} is private: only controllers of the canister can read it"
             )
-
-    def _require_target(self, access: ReadAccess) -> None:
-        if access.targets is not None and access.effective_id not in access.targets:
-            raise HttpError(403, "The delegation's targets do not include the canister whose state is requested")
 
 
 def _refused(path: Path, why: str) -> HttpError:

@@ -30,7 +30,7 @@ from canister_factory.replica.subnet.durability import CheckpointError, Replayab
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.state import SubnetState
 
-FORMAT = 1
+FORMAT = 2
 JOURNAL_BYTES = 256 << 20
 JOURNAL_INSTRUCTIONS = 50_000_000_000  # executing them again takes some ten seconds
 BLOCK_BYTES = 4096

@@ -17,12 +17,16 @@ DID_NOT_REPLY = "IC0506"
 
 @dataclass(frozen=True, slots=True)
 class FromIngress:
-    """A call by a user; the answer becomes a request status, which its sender may read under the effective id."""
+    """A call by a user; the answer becomes a request status, which its sender may read under the effective id.
+
+    `canister_id` is the canister that the request names, which delegations may be limited to.
+    """
 
     request_id: bytes
     expiry_ns: int
     sender: bytes
     effective_canister_id: bytes
+    canister_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class IngressMessage:
     def request(self) -> Request:
         """What goes into the queue of it."""
         call = self.call
-        origin = FromIngress(self.request_id, call.ingress_expiry_ns, call.sender, self.effective_canister_id)
+        origin = FromIngress(
+            self.request_id, call.ingress_expiry_ns, call.sender, self.effective_canister_id, call.canister_id
+        )
         return Request(origin, call.sender, call.canister_id, call.method_name, call.arg)
 
 

@@ -12,6 +12,7 @@ from canister_factory.ic.certificate import read_leb128
 from canister_factory.ic.envelope import DELEGATION_DOMAIN
 from canister_factory.ic.request_id import hash_of_map
 from support.http_api_network import FLAT, NODE, SHARD, SUBNET, call, read
+from support.replica_bench import MANAGEMENT
 from support.replica_http_support import (
     FIRST,
     KEYS,
@@ -38,7 +39,7 @@ async def refused(
     status, _, text = await network.post(
         url(version, "read_state", effective_id, kind), caller, request_type="read_state", paths=paths
     )
-    return status, text.decode()
+    return status, text.decode(errors="replace")
 
 
 def canister_with(owner: bytes = b"\x04") -> FakeCanister:
@@ -186,15 +187,41 @@ async def test_a_session_key_acts_for_the_user_within_its_targets() -> None:
             assert b"targets" in answer[2]
 
 
-async def test_delegation_targets_limit_reads_of_canisters_but_not_of_time_and_subnet() -> None:
-    session = delegated(Caller(), Caller(), [FIRST])
+async def test_delegation_targets_limit_reads_of_requests_only() -> None:
+    session = delegated(Caller(), Caller(), [OTHER])
     async with Network() as network:
-        await read(network, session, [[b"canister", FIRST, b"controllers"]])
+        await read(network, session, [[b"canister", FIRST, b"controllers"], [b"canister", FIRST, b"module_hash"]])
         await read(network, session, [[b"subnet"], [b"time"]], effective_id=OTHER)
         await read(network, session, [[b"subnet"]], effective_id=SUBNET)
-        status, text = await refused(network, session, [[b"canister", OTHER, b"controllers"]], effective_id=OTHER)
-        assert status == 403
-        assert "targets" in text
+        await read(network, session, [[b"request_status", b"\x07" * 32]])  # no such request, so no such canister
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"), [([FIRST], 200), ([MANAGEMENT, FIRST], 200), ([OTHER], 403), ([MANAGEMENT], 403)]
+)
+async def test_targets_include_the_canister_of_the_request_whose_status_is_read(
+    targets: list[bytes], expected: int
+) -> None:
+    root, key = Caller(), Caller()
+    async with Network() as network:
+        await call(network, delegated(key, root, [FIRST]), arg=b"mine")
+        request_id = id_of(delegated(key, root, None), request_type="call", method_name="append", arg=b"mine")
+        status, text = await refused(network, delegated(key, root, targets), [[b"request_status", request_id]])
+        assert status == expected
+        assert ("targets" in text) == (expected == 403)
+
+
+@pytest.mark.parametrize(("targets", "expected"), [([MANAGEMENT], 200), ([FIRST], 403)])
+async def test_for_a_management_call_targets_include_the_management_canister_not_the_effective_id(
+    targets: list[bytes], expected: int
+) -> None:
+    root, key = Caller(), Caller()
+    content = {"request_type": "call", "canister_id": MANAGEMENT, "method_name": "append", "arg": b"mine"}
+    async with Network() as network:
+        session = delegated(key, root, [MANAGEMENT])
+        assert (await network.post(url(4, "call"), session, **content))[0] == 200
+        path = [b"request_status", id_of(session, **content)]
+        assert (await refused(network, delegated(key, root, targets), [path]))[0] == expected
 
 
 async def test_an_expired_delegation_is_refused() -> None:
