@@ -79,6 +79,8 @@ class FakeCanister:
     module: FakeModule | None = field(default_factory=FakeModule)
     certified_data: bytes = b""
     memory_bytes: int = 1000
+    created_ns: int = NOW - 20
+    installed_ns: int | None = NOW - 10
 
 
 class FakeSubnet:

@@ -139,7 +139,12 @@ class CertifiedView:
             self._tree.remove_canister(canister_id)
             self._metadata.pop(canister_id, None)
             return
-        content: dict[bytes, bytes | Node] = {b"controllers": dumps(list(canister.settings.controllers))}
+        content: dict[bytes, bytes | Node] = {
+            b"controllers": dumps(list(canister.settings.controllers)),
+            b"canister_creation_timestamp": leb128.unsigned(canister.created_ns),
+        }
+        if canister.installed_ns is not None:
+            content[b"last_install_timestamp"] = leb128.unsigned(canister.installed_ns)
         module = canister.module
         if module is not None:
             content[b"module_hash"] = module.hash

@@ -17,6 +17,9 @@ from canister_factory.replica.node.http_error import HttpError
 __all__ = ["ReadAccess", "RequestOwner", "StateTreeReader"]
 
 _REQUEST_FIELDS: Final = frozenset((b"status", b"reply", b"reject_code", b"reject_message", b"error_code"))
+_CANISTER_FIELDS: Final = frozenset(
+    (b"module_hash", b"controllers", b"canister_creation_timestamp", b"last_install_timestamp")
+)
 _SUBNET_FIELDS: Final = frozenset((b"public_key", b"type"))
 _BOUNDARY_NODE_FIELDS: Final = frozenset((b"domain", b"ipv4_address", b"ipv6_address"))
 
@@ -139,7 +142,7 @@ class StateTreeReader:
         if access.about_subnet or canister_id != access.effective_id:
             raise _refused(path, "the canister id in it is not the effective canister id of the request's URL")
         match below:
-            case [b"module_hash"] | [b"controllers"]:
+            case [name] if name in _CANISTER_FIELDS:
                 return [path]
             case [b"metadata", name]:
                 self._require_metadata_access(access, canister_id, name)

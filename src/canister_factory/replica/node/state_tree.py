@@ -275,7 +275,7 @@ class StateTree:
         self._requests = remove(self._requests, request_id)
 
     def set_canister(self, canister_id: bytes, content: Subtree) -> None:
-        """Put a canister's subtree: `controllers`, `module_hash`, `metadata`, `certified_data`."""
+        """Put a canister's subtree: `controllers`, `module_hash`, `metadata`, `certified_data`, timestamps."""
         self._canisters = insert(self._canisters, canister_id, build(content))
 
     def remove_canister(self, canister_id: bytes) -> None:

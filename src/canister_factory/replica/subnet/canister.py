@@ -103,6 +103,8 @@ class CanisterState:
     balance: int = 0
     status: Status = Status.RUNNING
     version: int = 0
+    created_ns: int = 0
+    installed_ns: int | None = None  # when code was installed, or a snapshot loaded, last; None: there is no code
     certified_data: bytes = b""
     global_timer_ns: int = 0
     last_heartbeat_ns: int = 0

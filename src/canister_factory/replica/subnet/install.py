@@ -66,6 +66,7 @@ def install(
         canister.instance.close()
     canister.module, canister.instance, canister.stable = module, instance, steps.stable
     canister.version += 1
+    canister.installed_ns = state.time_ns
     canister.global_timer_ns = 0  # timers don't survive a change of code; those that the new code set follow
     if installation.mode != "upgrade":
         canister.certified_data = b""
@@ -80,6 +81,7 @@ def uninstall(canister: CanisterState, calls: Calls) -> None:
     if canister.instance is not None:
         canister.instance.close()
     canister.module = canister.instance = None
+    canister.installed_ns = None
     canister.stable = StableMemory()
     canister.certified_data = b""
     canister.global_timer_ns = 0

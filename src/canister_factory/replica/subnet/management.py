@@ -182,7 +182,7 @@ class Management:
         else:
             canister_id = self._checked_specified_id(specified_id)
         now = self._state.time_ns
-        canister = CanisterState(canister_id, settings, last_heartbeat_ns=now, stable=StableMemory())
+        canister = CanisterState(canister_id, settings, created_ns=now, last_heartbeat_ns=now, stable=StableMemory())
         canister.record(self._change(request, argument, canister, "creation", controllers=settings.controllers))
         self._state.canisters[canister_id] = canister
         self._listeners.canister_changed(canister_id)

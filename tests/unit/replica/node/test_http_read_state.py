@@ -29,6 +29,8 @@ from support.replica_http_support import (
     url,
 )
 
+TIMESTAMPS = (b"canister_creation_timestamp", b"last_install_timestamp")
+
 # --- read_state -----------------------------------------------------------------------------------------------------
 
 
@@ -58,6 +60,23 @@ async def test_controllers_module_hash_and_public_metadata_are_for_everybody() -
         assert shown.value(*canister, b"module_hash") == b"\x22" * 32
         assert shown.value(*canister, b"metadata", b"candid:service") == b"service : {}"
         assert shown.value(*canister, b"metadata", b"secret") is hash_tree.UNKNOWN
+
+
+async def test_everybody_may_read_when_a_canister_was_created_and_got_its_code() -> None:
+    created, installed = ((b"canister", FIRST, name) for name in TIMESTAMPS)
+    async with Network() as network:
+        shown = await read(network, Nobody(), [list(created), list(installed)])
+        assert [read_leb128(shown.value(*path)) for path in (created, installed)] == [NOW - 20, NOW - 10]
+        network.subnet.canisters[FIRST] = FakeCanister(module=None, installed_ns=None)
+        network.subnet.listeners.canister_changed(FIRST)
+        assert (await read(network, Nobody(), [list(installed)])).value(*installed) is hash_tree.ABSENT
+
+
+@pytest.mark.parametrize("name", TIMESTAMPS)
+async def test_timestamps_are_read_at_their_canister_only(name: bytes) -> None:
+    async with Network() as network:
+        for effective_id in (OTHER, SUBNET):
+            assert (await refused(network, Nobody(), [[b"canister", FIRST, name]], effective_id=effective_id))[0] == 400
 
 
 async def test_private_metadata_is_for_controllers_only() -> None:

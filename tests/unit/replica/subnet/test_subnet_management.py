@@ -11,7 +11,15 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError
 from support.management_calls import manage_through
-from support.replica_bench import MANAGEMENT, OWNER, STRANGER, Bench, CallRejectedError, management_argument
+from support.replica_bench import (
+    MANAGEMENT,
+    OWNER,
+    SECOND_NS,
+    STRANGER,
+    Bench,
+    CallRejectedError,
+    management_argument,
+)
 from support.replica_puppet import call_argument, puppet, with_custom_section
 
 EOP = "icp:private enhanced-orthogonal-persistence"
@@ -35,6 +43,22 @@ def test_new_canisters_have_the_creator_as_controller_and_the_amount_as_balance(
     assert str(Principal(canister)) == "lxzze-o7777-77777-aaaaa-cai"
     assert (state.settings.controllers, state.balance) == ((OWNER,), 5 * 10**12)
     assert bench.create() != canister
+
+
+def test_the_times_of_creation_and_of_the_last_change_of_code_are_kept(bench: Bench) -> None:
+    canister = bench.create()
+    created = bench.clock.now_ns
+    assert (bench.canister(canister).created_ns, bench.canister(canister).installed_ns) == (created, None)
+    for mode in ("install", "reinstall", "upgrade"):
+        bench.clock.advance(1)
+        bench.install(canister, mode=mode)
+        assert bench.canister(canister).installed_ns == bench.clock.now_ns
+    bench.clock.advance(1)
+    with pytest.raises(CallRejectedError):
+        bench.install(canister, b"no module", "upgrade")
+    assert bench.canister(canister).installed_ns == created + 3 * SECOND_NS
+    bench.on("uninstall_code", canister)
+    assert (bench.canister(canister).created_ns, bench.canister(canister).installed_ns) == (created, None)
 
 
 def test_ids_are_never_used_again(bench: Bench) -> None:
