@@ -33,7 +33,7 @@ _UPPER_BOUNDS = {
     "log_memory_limit": MAX_LOG_MEMORY,
     "minimum_incoming_canister_call_cycles": (1 << 128) - 1,
     "wasm_memory_limit": 1 << 48,
-    "wasm_memory_threshold": (1 << 64) - 1,
+    "wasm_memory_threshold": 1 << 48,
 }
 _VISIBILITIES = ("log_visibility", "status_visibility", "snapshot_visibility")
 
@@ -63,10 +63,9 @@ def changed_settings(current: Settings, record: dict[str, Any] | None) -> Settin
 
 
 def _principals(name: str, values: list[Principal], limit: int) -> tuple[bytes, ...]:
-    unique = tuple(dict.fromkeys(value.bytes for value in values))
-    if len(unique) > limit:
-        raise _invalid(f"{len(unique)} {name} given, at most {limit} are allowed.")
-    return unique
+    if len(values) > limit:
+        raise _invalid(f"{len(values)} {name} given, at most {limit} are allowed.")
+    return tuple(dict.fromkeys(value.bytes for value in values))
 
 
 def _visibility(name: str, case: Case) -> Visibility:

@@ -154,6 +154,7 @@ class Management:
             raise CanisterError(
                 RejectCode.CANISTER_REJECT, "create_canister can only be called by canisters.", "IC0406"
             )
+        settings = self._new_settings(request, argument)
         fee = self._prices.canister_creation
         if request.cycles < fee:
             raise CanisterError(
@@ -162,7 +163,7 @@ class Management:
                 f"only {request.cycles} cycles were received with the create_canister request.",
                 "IC0403",
             )
-        canister = self._new_canister(request, argument, None)
+        canister = self._new_canister(request, argument, settings, None)
         canister.balance = request.cycles - fee
         self._state.cycles_consumed += fee
         request.cycles = 0
@@ -170,13 +171,18 @@ class Management:
 
     def _provisional_create(self, request: Request, argument: Argument) -> Result:
         specified = argument["specified_id"]
-        canister = self._new_canister(request, argument, None if specified is None else specified.bytes)
+        settings = self._new_settings(request, argument)
+        canister = self._new_canister(request, argument, settings, None if specified is None else specified.bytes)
         amount = argument["amount"]
         self._state.mint(canister, DEFAULT_PROVISIONAL_CYCLES if amount is None else amount)
         return ({"canister_id": Principal(canister.id)},)
 
-    def _new_canister(self, request: Request, argument: Argument, specified_id: bytes | None) -> CanisterState:
-        settings = changed_settings(Settings(controllers=(request.caller,)), argument["settings"])
+    def _new_settings(self, request: Request, argument: Argument) -> Settings:
+        return changed_settings(Settings(controllers=(request.caller,)), argument["settings"])
+
+    def _new_canister(
+        self, request: Request, argument: Argument, settings: Settings, specified_id: bytes | None
+    ) -> CanisterState:
         if specified_id is None:
             canister_id = self._state.next_canister_id()
         else:
