@@ -123,6 +123,7 @@ class Env:
     callback: Callback | None = None  # for REPLY_CALLBACK, REJECT_CALLBACK, CLEANUP
     in_replicated_execution: bool = True
     max_response_bytes: int = 2 * 1024 * 1024
+    wasm_memory_limit: int = 0  # bytes; an execution that ends with a larger Wasm memory fails; 0: no limit
     root_key: bytes = b""
     subnet_id: bytes = b""
     call_context_instructions: int = 0  # executed before in the same call context, for ic0.performance_counter(1)

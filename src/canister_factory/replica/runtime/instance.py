@@ -147,7 +147,7 @@ class Instance:
                 assert callback is not None, "a callback's execution needs env.callback"
                 live.call_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
             self._guest.settle()
-            return None
+            return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
         except WasmTrapError as trap:
             backtrace = trap.backtrace
             error = _limit_error(env, limit) if trap.out_of_fuel else _error(env, "IC0502", f"trapped: {trap.reason}")
@@ -333,6 +333,18 @@ class Instance:
         self._memory = self._engine.new_memory()
         self._memory.restore(state)
         self._has_image = True
+
+
+def memory_error(canister_id: bytes, limit_bytes: int, size_bytes: int) -> CanisterError | None:
+    """Why a canister can't have a Wasm memory of this size: its `wasm_memory_limit`, where 0 is no limit."""
+    if not limit_bytes or size_bytes <= limit_bytes:
+        return None
+    return CanisterError(
+        RejectCode.CANISTER_ERROR,
+        f"Canister {Principal(canister_id)} exceeded its limit of {limit_bytes} bytes of Wasm memory: "
+        f"there would be {size_bytes}",
+        "IC0539",
+    )
 
 
 def _text(env: Env) -> str:

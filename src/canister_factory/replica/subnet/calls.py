@@ -132,7 +132,14 @@ class Calls:
         canister.contexts[context.id] = context
         canister.balance -= prepaid
         outcome, unspent = self._execute(
-            canister, entry, prepaid, context, commit=entry is Entry.UPDATE, method=request.method, arg=request.arg
+            canister,
+            entry,
+            prepaid,
+            context,
+            commit=entry is Entry.UPDATE,
+            method=request.method,
+            arg=request.arg,
+            wasm_memory_limit=canister.settings.wasm_memory_limit if entry is Entry.UPDATE else 0,
         )
         canister.balance += unspent
         self._conclude(canister, context, outcome)

@@ -149,8 +149,8 @@ class CanisterState:
         return self.module, self.instance
 
     def new_instance(self, engine: Engine, module: Module, stable: StableMemory) -> Instance:
-        """An instance for this canister, with its limit on Wasm memory; the canister doesn't use it yet."""
-        return Instance(engine, module, stable, memory_limit=self.settings.wasm_memory_limit or None)
+        """An instance for this canister, which doesn't use it yet."""
+        return Instance(engine, module, stable)
 
     def require_running(self) -> None:
         """Refuses when the canister takes no messages.

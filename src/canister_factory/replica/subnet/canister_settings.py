@@ -62,6 +62,18 @@ def changed_settings(current: Settings, record: dict[str, Any] | None) -> Settin
     return replace(current, **given)
 
 
+def require_wasm_memory(settings: Settings, size_bytes: int) -> None:
+    """Refuses a `wasm_memory_limit` that the canister's memory is over already.
+
+    Raises:
+        CanisterError: IC0504, it is.
+    """
+    if 0 < settings.wasm_memory_limit < size_bytes:
+        raise _invalid(
+            f"wasm_memory_limit is {settings.wasm_memory_limit} bytes, the canister's Wasm memory has {size_bytes}."
+        )
+
+
 def _principals(name: str, values: list[Principal], limit: int) -> tuple[bytes, ...]:
     if len(values) > limit:
         raise _invalid(f"{len(values)} {name} given, at most {limit} are allowed.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode
-from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.instance import Instance, memory_error
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import EOP_SECTION, CanisterState, text_of
@@ -165,6 +165,9 @@ class _Steps:
             outcomes.append(self._step(instance, Entry.START, b""))
             last = Entry.POST_UPGRADE if old is not None else Entry.INIT
             outcomes.append(self._step(instance, last, installation.arg))
+            too_large = memory_error(canister.id, canister.settings.wasm_memory_limit, instance.memory_bytes)
+            if too_large is not None:
+                raise too_large
             opened.remove(instance)
             return outcomes, instance
         finally:

@@ -27,7 +27,7 @@ from canister_factory.replica.subnet.canister import (
     text_of,
 )
 from canister_factory.replica.subnet.canister_history import Change, change_record
-from canister_factory.replica.subnet.canister_settings import changed_settings, settings_record
+from canister_factory.replica.subnet.canister_settings import changed_settings, require_wasm_memory, settings_record
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.install import Installation, install, uninstall
 from canister_factory.replica.subnet.management_interface import decode_argument, encode_result, method_type
@@ -227,14 +227,11 @@ class Management:
 
     def _update_settings(self, request: Request, argument: Argument) -> Result:
         canister = self._controlled(request, argument)
-        before, after = canister.settings, changed_settings(canister.settings, argument["settings"])
+        after = changed_settings(canister.settings, argument["settings"])
+        if argument["settings"]["wasm_memory_limit"] is not None and canister.instance is not None:
+            require_wasm_memory(after, canister.instance.memory_bytes)
         canister.settings = after
         canister.version += 1
-        if after.wasm_memory_limit != before.wasm_memory_limit and canister.instance is not None:
-            module, former = canister.running_module
-            canister.instance = canister.new_instance(self._engine, module, canister.stable)
-            canister.instance.restore(former.export_state())
-            former.close()
         if argument["settings"]["controllers"] is not None:  # an entry also where they stay the same
             change = self._change(request, argument, canister, "controllers_change", controllers=after.controllers)
             canister.record(change)

@@ -5,14 +5,18 @@ Source: interface specification, "IC method create_canister" and "IC method upda
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.replica.runtime.execution import RejectCode
 from support.management_calls import manage_through
 from support.replica_bench import OWNER, Bench, CallRejectedError
+from support.replica_puppet import puppet, with_custom_section
+from support.runtime_harness import assembled
 
 
 @pytest.fixture
@@ -54,3 +58,105 @@ def test_settings_are_checked_before_the_fee_of_a_creation(bench: Bench) -> None
     assert bench.canister(parent).balance > before - 10**11
     with pytest.raises(CallRejectedError, match="requires a fee"):
         manage_through(bench, parent, "create_canister", {"settings": {"compute_allocation": 100}}, cycles=1)
+
+
+# --- the limit on Wasm memory ---
+
+PAGE = 65_536
+GROW = "(drop (memory.grow (i32.const 16)))"
+GROWING = puppet(f"""
+  (func (export "canister_update grow") {GROW} (call $reply_count))
+  (func (export "canister_query grow_in_query") {GROW} (call $reply_count))
+  (func (export "canister_heartbeat") (if (i32.lt_u (memory.size) (i32.const 16)) (then {GROW})))
+""")
+GROWING_IN_A_CALLBACK = assembled(f"""(module
+  (import "ic0" "canister_self_copy" (func $self (param i32 i32 i32)))
+  (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (memory 2) (data (i32.const 100) "ping")
+  (table funcref (elem $back))
+  (func $back (param i32) {GROW} (call $reply))
+  (func (export "canister_update go") (call $self (i32.const 0) (i32.const 0) (i32.const 10))
+    (call $call_new (i32.const 0) (i32.const 10) (i32.const 100) (i32.const 4)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+    (drop (call $perform)))
+  (func (export "canister_update ping") (call $reply))
+  (func (export "canister_pre_upgrade") {GROW}))""")
+
+
+def pages(bench: Bench, canister: bytes) -> int:
+    return int(bench.on("canister_status", canister)["memory_metrics"]["wasm_memory_size"]) // PAGE
+
+
+def test_an_update_must_not_leave_more_wasm_memory_than_the_limit(bench: Bench) -> None:
+    canister = bench.puppet(GROWING, wasm_memory_limit=10 * PAGE)
+    bench.call(canister, "count")
+    with pytest.raises(CallRejectedError, match=rf"IC0539.*{10 * PAGE}.*{18 * PAGE}") as refused:
+        bench.call(canister, "grow")
+    assert refused.value.code is RejectCode.CANISTER_ERROR
+    assert (pages(bench, canister), bench.count(canister)) == (2, 1)
+    bench.on("update_settings", canister, settings={"wasm_memory_limit": 18 * PAGE})
+    bench.call(canister, "grow")
+    assert pages(bench, canister) == 18
+
+
+def test_a_limit_of_0_is_none(bench: Bench) -> None:
+    canister = bench.puppet(GROWING, wasm_memory_limit=0)
+    bench.call(canister, "grow")
+    assert pages(bench, canister) == 18
+
+
+def test_queries_and_system_tasks_may_exceed_the_limit(bench: Bench) -> None:
+    canister = bench.puppet(GROWING, wasm_memory_limit=2 * PAGE)
+    bench.query(canister, "grow_in_query")
+    bench.call(canister, "grow_in_query")
+    assert pages(bench, canister) == 2
+    bench.clock.advance(1)
+    bench.run()
+    assert pages(bench, canister) == 18
+
+
+def test_callbacks_and_pre_upgrade_may_exceed_the_limit(bench: Bench) -> None:
+    canister = bench.puppet(GROWING_IN_A_CALLBACK, wasm_memory_limit=2 * PAGE)
+    bench.call(canister, "go")
+    assert pages(bench, canister) == 18
+    with pytest.raises(CallRejectedError, match="IC0539"):  # it is beyond the limit, though this call adds nothing
+        bench.call(canister, "ping")
+    bench.install(canister, mode=Case("upgrade", None))  # pre_upgrade grew it, the new memory is within the limit
+    assert pages(bench, canister) == 2
+
+
+@pytest.mark.parametrize(
+    "entry", ['(func (export "canister_init") (drop (memory.grow (i32.const 16))))', "(func $s) (start $s)", ""]
+)
+def test_new_code_must_not_have_more_wasm_memory_than_the_limit(bench: Bench, entry: str) -> None:
+    initial = 2 if "init" in entry else 18
+    code = assembled(f"(module (memory {initial}) {entry})")
+    canister = bench.create(wasm_memory_limit=10 * PAGE)
+    with pytest.raises(CallRejectedError, match="IC0539"):
+        bench.install(canister, code)
+    assert bench.canister(canister).module is None
+    bench.on("update_settings", canister, settings={"wasm_memory_limit": 18 * PAGE})
+    bench.install(canister, code)
+
+
+def test_an_upgrade_that_keeps_too_much_memory_fails(bench: Bench) -> None:
+    eop = with_custom_section(GROWING, "icp:private enhanced-orthogonal-persistence")
+    keep = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})
+    canister = bench.puppet(eop)
+    bench.call(canister, "grow")
+    bench.canister(canister).settings = replace(bench.canister(canister).settings, wasm_memory_limit=10 * PAGE)
+    with pytest.raises(CallRejectedError, match="IC0539"):
+        bench.install(canister, eop, keep)
+    assert pages(bench, canister) == 18
+
+
+def test_the_limit_cannot_be_set_below_the_memory_that_there_is(bench: Bench) -> None:
+    canister = bench.puppet(GROWING)
+    bench.call(canister, "grow")
+    with pytest.raises(CallRejectedError, match=f"IC0504.*wasm_memory_limit.*{18 * PAGE}"):
+        bench.on("update_settings", canister, settings={"wasm_memory_limit": 18 * PAGE - 1})
+    with pytest.raises(CallRejectedError, match="IC0504"):
+        bench.on("update_settings", canister, settings={"wasm_memory_limit": 1})
+    bench.on("update_settings", canister, settings={"wasm_memory_limit": 0})
