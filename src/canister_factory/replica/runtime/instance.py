@@ -95,6 +95,11 @@ class Instance:
             self._live.close()
             self._live = None
 
+    @property
+    def largest_memory_bytes(self) -> int:
+        """What the Wasm memory may grow to."""
+        return self._memory_limit
+
     # --- execution ---
 
     def execute(self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True) -> Outcome:

@@ -22,6 +22,7 @@ from canister_factory.replica.subnet.canister import (
     CanisterState,
     EnvironmentVariable,
     LogRecord,
+    LowMemoryHook,
     Settings,
     Status,
     Visibility,
@@ -53,7 +54,9 @@ _RECORDS: dict[str, type[Any]] = {
         *(StopWaiter, SystemTask, Callback, Response),
     )
 }
-_ENUMS: dict[str, type[Enum]] = {enum.__name__: enum for enum in (Status, Audience, RequestState, Entry, RejectCode)}
+_ENUMS: dict[str, type[Enum]] = {
+    enum.__name__: enum for enum in (Status, Audience, LowMemoryHook, RequestState, Entry, RejectCode)
+}
 
 
 class StateFormatError(CanisterFactoryError):

@@ -22,10 +22,18 @@ from canister_factory.replica.runtime.execution import (
     Response,
 )
 from canister_factory.replica.subnet import stopping
-from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, CanisterState, Status, text_of
+from canister_factory.replica.subnet.canister import (
+    MANAGEMENT_CANISTER,
+    SECOND_NS,
+    CanisterState,
+    LowMemoryHook,
+    Status,
+    text_of,
+)
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.deadlines import Deadlines
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
+from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
     Answer,
@@ -146,7 +154,11 @@ class Calls:
 
     def _process_task(self, task: SystemTask) -> None:
         canister = self._state.canisters.get(task.canister_id)
-        if canister is None or not self.can_run_tasks(canister):
+        if canister is None:
+            return
+        if not self.can_run_tasks(canister):
+            if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
+                canister.low_memory_hook = LowMemoryHook.READY
             return
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)
@@ -232,6 +244,13 @@ class Calls:
         if context.responded and context.outstanding == 0:
             canister.contexts.pop(context.id, None)
             stopping.finish(canister, self.respond)
+        self.watch_memory(canister)
+
+    def watch_memory(self, canister: CanisterState) -> None:
+        """Has the hook for low memory executed next, if it is due; to be called after whatever may change that."""
+        if is_hook_due(canister) and self.can_run_tasks(canister):
+            canister.low_memory_hook = LowMemoryHook.EXECUTED
+            self._state.queue.appendleft(SystemTask(canister.id, Entry.ON_LOW_WASM_MEMORY))
 
     # --- execution ---------------------------------------------------------------------------------------------------
 

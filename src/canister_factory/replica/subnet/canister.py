@@ -45,6 +45,14 @@ class Status(Enum):
     STOPPED = 3
 
 
+class LowMemoryHook(Enum):
+    """Whether `canister_on_low_wasm_memory` is to run: the specification's `on_low_wasm_memory_hook_status`."""
+
+    CONDITION_NOT_SATISFIED = "condition not satisfied"
+    READY = "ready"
+    EXECUTED = "executed"
+
+
 class Audience(Enum):
     """Who may see logs, snapshots or the status of a canister."""
 
@@ -108,6 +116,7 @@ class CanisterState:
     certified_data: bytes = b""
     global_timer_ns: int = 0
     last_heartbeat_ns: int = 0
+    low_memory_hook: LowMemoryHook = LowMemoryHook.CONDITION_NOT_SATISFIED
     chunks: dict[bytes, bytes] = field(default_factory=dict)  # SHA-256 -> chunk
     history: list[Change] = field(default_factory=list)
     history_length: int = 0

@@ -129,7 +129,15 @@ class Management:
         argument = decode_argument(request.method, request.arg)
         _check_stated_version(request, argument)
         result = self._methods[request.method](request, argument)
+        if not method_type(request.method).is_query:
+            self._watch_memory(argument)
         return None if result is None else encode_result(request.method, result)
+
+    def _watch_memory(self, argument: Argument) -> None:
+        target = argument.get("canister_id") or argument.get("target_canister")
+        canister = None if target is None else self._state.canisters.get(target.bytes)
+        if canister is not None:
+            self._calls.watch_memory(canister)
 
     def query(self, request: Request) -> Response:
         """Executes a query call: only methods that the interface declares as queries.
