@@ -114,6 +114,7 @@ _HEAD = """
   (import "ic0" "stable64_write" (func $stable_write (param i64 i64 i64)))
   (import "ic0" "stable64_read" (func $stable_read (param i64 i64 i64)))
   (import "ic0" "accept_message" (func $accept_message))
+  (import "ic0" "debug_print" (func $print (param i32 i32)))
   (import "ic0" "canister_version" (func $version (result i64)))
   (import "ic0" "trap" (func $trap (param i32 i32)))
   (memory 2)

@@ -53,6 +53,7 @@ def install(
     prepaid = prices.of_execution(INSTALL_INSTRUCTIONS)
     canister.require_cycles(prices, prepaid)
     canister.balance -= prepaid
+    logged_before = canister.log_count
     steps = _Steps(installation, canister, engine, calls)
     try:
         outcomes, instance = steps.run(module)
@@ -70,6 +71,7 @@ def install(
     canister.global_timer_ns = 0  # timers don't survive a change of code; those that the new code set follow
     if installation.mode != "upgrade":
         canister.certified_data = b""
+        canister.logs = [record for record in canister.logs if record.index >= logged_before]
     for outcome in outcomes:
         state.consume(canister, outcome.cycles_burned)
         calls.apply(canister, outcome)

@@ -31,7 +31,7 @@ from canister_factory.replica.subnet.canister_settings import changed_settings, 
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.install import Installation, install, uninstall
 from canister_factory.replica.subnet.management_interface import decode_argument, encode_result, method_type
-from canister_factory.replica.subnet.messages import FromCanister, Request
+from canister_factory.replica.subnet.messages import FromCanister, FromSystem, Request
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, Listeners, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
@@ -364,8 +364,13 @@ class Management:
         return (self._state.draw_randomness(),)
 
     def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
+        if not isinstance(request.origin, FromSystem):
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT, "fetch_canister_logs can only be called by queries.", "IC0406"
+            )
         canister = self._target(argument)
-        _require_audience(canister, canister.settings.log_visibility, request.caller)
+        if not canister.may_see(canister.settings.log_visibility, request.caller):
+            require_controller(canister, request.caller)
         records = [
             {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
             for record in canister.logs
