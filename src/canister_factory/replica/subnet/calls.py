@@ -127,7 +127,7 @@ class Calls:
         module, _ = canister.running_module
         entry = update_entry(canister.id, module, request.method)
         least = canister.settings.minimum_incoming_canister_call_cycles
-        if request.from_canister and request.cycles < least:
+        if request.from_canister and request.caller != canister.id and request.cycles < least:
             raise CanisterError(
                 RejectCode.CANISTER_ERROR,
                 f"Canister {text_of(canister.id)} requires at least {least} cycles attached to a call, "

@@ -15,7 +15,7 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import RejectCode
 from support.management_calls import manage_through
 from support.replica_bench import OWNER, Bench, CallRejectedError
-from support.replica_puppet import puppet, with_custom_section
+from support.replica_puppet import call_argument, puppet, with_custom_section
 from support.runtime_harness import assembled
 
 
@@ -58,6 +58,14 @@ def test_settings_are_checked_before_the_fee_of_a_creation(bench: Bench) -> None
     assert bench.canister(parent).balance > before - 10**11
     with pytest.raises(CallRejectedError, match="requires a fee"):
         manage_through(bench, parent, "create_canister", {"settings": {"compute_allocation": 100}}, cycles=1)
+
+
+# --- the least cycles of a call ---
+
+
+def test_a_canister_may_call_itself_without_the_cycles_that_it_wants_of_others(bench: Bench) -> None:
+    canister = bench.puppet(minimum_incoming_canister_call_cycles=10**9)
+    assert bench.call(canister, "forward", call_argument(canister, "echo", b"me")) == b"me"
 
 
 # --- the limit on Wasm memory ---
