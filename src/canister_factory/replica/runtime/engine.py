@@ -40,7 +40,10 @@ logger = logging.getLogger(__name__)
 MAX_WASM_BYTES: Final = 100 * 1024 * 1024
 MAX_METHODS: Final = 1000
 MAX_METHOD_NAMES_BYTES: Final = 20_000
+MAX_CUSTOM_SECTIONS: Final = 16
 MAX_CUSTOM_SECTIONS_BYTES: Final = 1024 * 1024
+MAX_FUNCTIONS: Final = 50_000
+MAX_GLOBALS: Final = 1_000
 _MAX_STACK_BYTES: Final = 4 * 1024 * 1024
 _THREAD_STACK_BYTES: Final = 2 * 1024 * 1024  # what a thread gets from glibc where the stack is "unlimited"
 # Address space for each memory, which then never moves. The IC's largest Wasm memory is 6 GiB.
@@ -93,7 +96,8 @@ class Module:
     @property
     def enhanced_orthogonal_persistence(self) -> bool:
         """Whether main memory is to be kept in upgrades (Motoko's default)."""
-        return "enhanced-orthogonal-persistence" in self.custom_sections
+        visibility, _ = self.custom_sections.get("enhanced-orthogonal-persistence", ("", b""))
+        return visibility == "private"
 
     def export_name(self, entry: Entry, method: str = "") -> str | None:
         """Name of the function that an entry point runs; None where there is none, as for callbacks.
@@ -152,6 +156,7 @@ class Engine:
         try:
             wasmtime.Module.validate(self.native, plain)
             instrumented = instrument(plain)
+            _check_counts(instrumented)
             cached = self._cache_file(instrumented.wasm)
             native = self._load(cached)
             if native is None:
@@ -169,7 +174,7 @@ class Engine:
             queries=methods[Entry.QUERY],
             updates=methods[Entry.UPDATE],
             composite_queries=methods[Entry.COMPOSITE_QUERY],
-            custom_sections=_checked_custom_sections(instrumented.custom_sections),
+            custom_sections=_checked_custom_sections(instrumented),
             native=native,
             instrumented=instrumented,
             imports=imports,
@@ -293,8 +298,27 @@ def _checked_methods(native: wasmtime.Module, exports: tuple[str, ...]) -> dict[
     return {entry: frozenset(names) for entry, names in methods.items()}
 
 
-def _checked_custom_sections(sections: dict[str, bytes]) -> dict[str, tuple[str, bytes]]:
-    checked = canister_metadata(sections)
+def _check_counts(module: InstrumentedModule) -> None:
+    if module.function_count > MAX_FUNCTIONS:
+        _refuse(f"it declares {module.function_count} functions, at most {MAX_FUNCTIONS} are allowed")
+    if module.global_count > MAX_GLOBALS:
+        _refuse(f"it declares {module.global_count} globals, at most {MAX_GLOBALS} are allowed")
+
+
+def _checked_custom_sections(module: InstrumentedModule) -> dict[str, tuple[str, bytes]]:
+    checked = canister_metadata(module.custom_sections)
+    reserved = [name for name in module.custom_section_names if name.startswith("icp:")]
+    for number, name in enumerate(reserved):
+        prefix, space, own_name = name.partition(" ")
+        if not space or prefix not in ("icp:public", "icp:private"):
+            _refuse(
+                f"it has the custom section {name!r}; names that start with icp: are reserved for "
+                "'icp:public <name>' and 'icp:private <name>'"
+            )
+        if any(own_name == before.partition(" ")[2] for before in reserved[:number]):
+            _refuse(f"it has the custom section {own_name!r} twice")
+    if len(reserved) > MAX_CUSTOM_SECTIONS:
+        _refuse(f"it exports {len(reserved)} custom sections, at most {MAX_CUSTOM_SECTIONS} are allowed")
     if (size := sum(len(name) + len(content) for name, (_, content) in checked.items())) > MAX_CUSTOM_SECTIONS_BYTES:
         _refuse(f"its icp: custom sections have {size} bytes, at most {MAX_CUSTOM_SECTIONS_BYTES} are allowed")
     return checked

@@ -20,10 +20,10 @@ MEMORY_EXPORT = "embedded memory"
 TABLE_EXPORT = "embedded table"
 _GLOBAL_EXPORT = "embedded global "
 
-_CUSTOM, _IMPORT, _TABLE, _MEMORY, _GLOBAL, _EXPORT, _START, _CODE = 0, 2, 4, 5, 6, 7, 8, 10
+_CUSTOM, _IMPORT, _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _EXPORT, _START, _CODE = 0, 2, 3, 4, 5, 6, 7, 8, 10
 _TAG = 13
 # Where sections stand in a binary; the tag section (13) comes between memory and global, data count (12) before code.
-_ORDER = (1, 2, 3, _TABLE, _MEMORY, _TAG, _GLOBAL, _EXPORT, _START, 9, 12, _CODE, 11)
+_ORDER = (1, 2, _FUNCTION, _TABLE, _MEMORY, _TAG, _GLOBAL, _EXPORT, _START, 9, 12, _CODE, 11)
 _FUNCTION_KIND, _TABLE_KIND, _MEMORY_KIND, _GLOBAL_KIND, _TAG_KIND = range(5)
 _FIRST_NUMERIC_TYPE, _LAST_NUMERIC_TYPE = 0x7C, 0x7F  # f64, f32, i64, i32
 _LIMITS_HAVE_MAXIMUM, _LIMITS_ARE_64_BIT = 1, 4
@@ -58,6 +58,9 @@ class InstrumentedModule:
     has_table: bool
     global_exports: tuple[str, ...]  # names under which the mutable numeric globals are exported
     custom_sections: dict[str, bytes]
+    custom_section_names: tuple[str, ...]  # in order, repeated ones too
+    function_count: int  # defined by the module, without imports
+    global_count: int
     exports: tuple[str, ...]  # names of the module's own exports, in order
     # True where code changes tables, drops segments, or keeps references in globals: state that can't be rolled back
     # in place, and that the IC doesn't keep between executions either.
@@ -143,6 +146,9 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
         has_table=table_count > 0,
         global_exports=tuple(global_exports),
         custom_sections=_custom_sections(sections),
+        custom_section_names=tuple(name for name, _ in _named_sections(sections)),
+        function_count=leb128.read_unsigned(by_id.get(_FUNCTION, b"\x00"), 0)[0],
+        global_count=len(globals_found),
         exports=tuple(_export_names(by_id.get(_EXPORT, b"\x00"))),
         needs_fresh_instance=keeps_references or not _is_harmless(by_id.get(_CODE, b"\x00")),
     )
@@ -187,12 +193,14 @@ def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _custom_sections(sections: list[tuple[int, bytes]]) -> dict[str, bytes]:
-    custom = {}
+    return dict(_named_sections(sections))
+
+
+def _named_sections(sections: list[tuple[int, bytes]]) -> Iterator[tuple[str, bytes]]:
     for section_id, payload in sections:
         if section_id == _CUSTOM:
             size, start = leb128.read_unsigned(payload, 0)
-            custom[payload[start : start + size].decode()] = payload[start + size :]
-    return custom
+            yield payload[start : start + size].decode(), payload[start + size :]
 
 
 def _imported_counts(payload: bytes) -> list[int]:

@@ -89,6 +89,10 @@ def test_metadata_sections_have_a_visibility() -> None:
             "exports the method 'a' twice",
         ),
         ("(module (memory 1) (memory 1))", "multi"),
+        ('(module (@custom "icp:public a" "") (@custom "icp:private a" ""))', "the custom section 'a' twice"),
+        ('(module (@custom "icp:public a" "") (@custom "icp:public a" ""))', "the custom section 'a' twice"),
+        ('(module (@custom "icp:secret a" ""))', "'icp:secret a'; names that start with icp: are reserved"),
+        ('(module (@custom "icp:public" ""))', "'icp:public'; names that start with icp: are reserved"),
         (b"\x7fELF1234", "0x7f454c46, not with the Wasm magic number"),
         (b"", "Wasm magic number"),
         (b"\0asm\1\0\0\0\x63\x01\x00", "section"),
@@ -103,6 +107,30 @@ def test_a_module_that_the_ic_would_refuse_is_refused_with_the_reason(wat: str |
 def test_a_compressed_module_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "MAX_WASM_BYTES", 10_000)
     assert "more than 10000 bytes" in refusal(gzip.compress(b"\0asm\1\0\0\0" + bytes(10_000)))
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ("".join(f'(@custom "icp:public {i}" "")' for i in range(17)), "exports 17 custom sections, at most 16"),
+        ('(@custom "icp:private a" "' + "x" * (1 << 20) + '")', "have 1048577 bytes, at most 1048576"),
+        ("(func)" * 50_001, "declares 50001 functions, at most 50000"),
+        ("(global i32 (i32.const 0))" * 1001, "declares 1001 globals, at most 1000"),
+    ],
+    ids=["sections", "their size", "functions", "globals"],
+)
+def test_sections_functions_and_globals_are_limited(section: str, reason: str) -> None:
+    assert reason in refusal(f"(module {section})")
+
+
+def test_as_many_custom_sections_as_allowed_are_taken_and_others_dont_count() -> None:
+    sections = "".join(f'(@custom "icp:public {i}" "") (@custom "other {i}" "")' for i in range(16))
+    assert len(engine().compile(assembled(f"(module {sections})")).custom_sections) == 16
+
+
+def test_memory_is_kept_in_upgrades_only_for_what_is_marked_by_a_private_section() -> None:
+    public = engine().compile(assembled('(module (@custom "icp:public enhanced-orthogonal-persistence" ""))'))
+    assert not public.enhanced_orthogonal_persistence
 
 
 def test_the_number_of_methods_is_limited() -> None:
