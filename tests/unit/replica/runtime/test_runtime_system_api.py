@@ -173,6 +173,15 @@ def test_what_the_specification_forbids_traps(body: str, fields: dict[str, Any],
     assert message in refused(body, data="\\ff", **fields)
 
 
+@pytest.mark.parametrize(("start", "size"), [(65535, 2), (-1, 1), (0, -1), (65536, 1)])
+def test_printing_beyond_the_memory_prints_that_and_goes_on(start: int, size: int) -> None:
+    body = f"(call $debug_print (i32.const {start}) (i32.const {size})) (call $msg_reply)"
+    with Canister(module(update(body))) as canister:
+        outcome = canister.update("x")
+        assert outcome.error is None
+        assert outcome.log == ["(debug_print: the text lies beyond the memory)"]
+
+
 def test_a_message_is_accepted_once() -> None:
     accept = '(func (export "canister_inspect_message") (call $accept_message))'
     with Canister(module(accept)) as canister:
