@@ -24,7 +24,7 @@ SPECIFICATION = {
     "msg_caller_info_data_copy": ("I I I", "", "U RQ NRQ CQ Ry Rt CRy CRt C CC F"),
     "msg_caller_info_signer_size": ("", "I", "U RQ NRQ CQ Ry Rt CRy CRt C CC F"),
     "msg_caller_info_signer_copy": ("I I I", "", "U RQ NRQ CQ Ry Rt CRy CRt C CC F"),
-    "msg_reject_code": ("", "i32", "Ry Rt CRy CRt C CC"),
+    "msg_reject_code": ("", "i32", "Ry Rt CRy CRt C"),
     "msg_reject_msg_size": ("", "I", "Rt CRt"),
     "msg_reject_msg_copy": ("I I I", "", "Rt CRt"),
     "msg_deadline": ("", "i64", ANSWERING),

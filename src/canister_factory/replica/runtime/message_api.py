@@ -111,7 +111,7 @@ class MessageApi:
     def msg_caller_info_signer(self) -> bytes:
         return b""
 
-    @host_function("", "i32", "Ry Rt CRy CRt C CC")
+    @host_function("", "i32", "Ry Rt CRy CRt C")
     def msg_reject_code(self) -> int:
         return self.env.reject_code
 

@@ -204,7 +204,8 @@ class Calls:
                 specific |= {"reject_code": int(response.code), "reject_message": response.message}
             outcome, unspent = self._execute(canister, entry, unspent, context, callback=callback, **specific)
             if outcome.error is not None and pending.on_cleanup is not None:
-                _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, callback=pending.on_cleanup)
+                cleanup = {"callback": pending.on_cleanup, "reject_code": specific.get("reject_code", 0)}
+                _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, **cleanup)
         canister.balance += unspent
         self._conclude(canister, context, outcome)
 

@@ -83,6 +83,14 @@ def test_a_trap_in_a_callback_keeps_what_came_before_the_call_and_runs_the_clean
     assert bench.count(other) == 1
 
 
+@pytest.mark.parametrize(("method", "code"), [("count", 0), ("refuse", 4), ("count_and_trap", 5)])
+def test_a_cleanup_sees_the_reject_code_of_the_callback_before_it(bench: Bench, method: str, code: int) -> None:
+    caller, callee = bench.puppet(), bench.puppet()
+    with pytest.raises(CallRejectedError, match="unreachable"):
+        bench.call(caller, "forward_and_trap_later", call_argument(callee, method))
+    assert bench.query(caller, "cleaned_after")[0] == code
+
+
 def test_a_trap_after_a_call_was_made_takes_the_call_back(bench: Bench) -> None:
     canister, other = bench.puppet(), bench.puppet()
     with pytest.raises(CallRejectedError, match="IC0502"):
