@@ -161,6 +161,8 @@ class FakeSubnet:
         match query.method_name:
             case "read":
                 return Response(self.text)
+            case "list_canisters":
+                return Response(b"the canisters")
             case "certificate":
                 return Response(data_certificate(query.canister_id))
             case "defect":

@@ -33,6 +33,7 @@ from canister_factory.replica.node.read_state import (
 )
 from canister_factory.replica.node.rounds import RoundFailedError, Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.subnet.management_interface import decode_argument
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.version import __version__
 
@@ -48,6 +49,7 @@ _ROUTES: Final = {
     ("canister", "query"): ("v2", "v3"),
     ("canister", "read_state"): ("v2", "v3"),
     ("subnet", "call"): ("v4",),
+    ("subnet", "query"): ("v3",),
     ("subnet", "read_state"): ("v2", "v3"),
 }
 _MANAGEMENT_CANISTER: Final = b""
@@ -168,6 +170,8 @@ class HttpApi:
         return answer
 
     async def _post(self, route: _Route, body: bytes) -> Answer:
+        if len(body) > MAX_INGRESS_BYTES:
+            raise HttpError(413, f"The request is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes")
         envelope = verify_envelope(body, self._clock_ns())
         request, request_id = envelope.request, envelope.request_id
         if request.kind != route.operation:
@@ -178,10 +182,6 @@ class HttpApi:
             if isinstance(request, QueryRequest):
                 return self._query(route, request, request_id)
             return self._read_state(route, request, envelope.targets)
-        if len(body) > MAX_INGRESS_BYTES:
-            raise HttpError(
-                413, f"The ingress message is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes"
-            )
         try:
             return await self._call(route, IngressMessage(request, request_id, route.effective_id))
         except RoundFailedError as error:
@@ -224,10 +224,23 @@ class HttpApi:
         if call.canister_id != _MANAGEMENT_CANISTER or call.method_name not in _CREATION_METHODS:
             raise HttpError(400, "A call to a subnet can only create a canister; send others to /api/v4/canister/…")
 
+    def _check_query_destination(self, route: _Route, query: QueryRequest) -> None:
+        listing = query.canister_id == _MANAGEMENT_CANISTER and query.method_name == "list_canisters"
+        if route.about_subnet:
+            self._require_our_subnet(route)
+            if not listing:
+                raise HttpError(
+                    400, "A query to a subnet can only list its canisters; send others to /api/v3/canister/…"
+                )
+            return
+        _require_effective_id(route, query)
+        if query.canister_id == _MANAGEMENT_CANISTER and not listing:
+            _require_target(route, query)
+
     # --- queries -----------------------------------------------------------------------------------------------------
 
     def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
-        _require_effective_id(route, query)
+        self._check_query_destination(route, query)
         try:
             response = self._subnet.query(query, self._view.data_certificate)
         except CanisterError as error:
@@ -305,7 +318,7 @@ class HttpApi:
 def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) -> None:
     """Refuses requests for other canisters than the URL's.
 
-    Which id a management call must name depends on its argument: the subnet checks that.
+    Which id a management call must name depends on its argument: the subnet checks that, of queries `_require_target`.
 
     Raises:
         HttpError: 400, the ids differ.
@@ -315,6 +328,24 @@ def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) ->
         raise HttpError(
             400,
             f"The request is for the canister {Principal(canister_id)}, but the URL names the effective canister id "
+            f"{Principal(route.effective_id)}",
+        )
+
+
+def _require_target(route: _Route, query: QueryRequest) -> None:
+    """Refuses a query of the management canister that is about another canister than the URL names.
+
+    Raises:
+        HttpError: 400, the ids differ.
+    """
+    try:
+        target = decode_argument(query.method_name, query.arg).get("canister_id")
+    except CanisterError:  # said in the answer
+        return
+    if target is not None and target.bytes != route.effective_id:
+        raise HttpError(
+            400,
+            f"The query is about the canister {target}, but the URL names the effective canister id "
             f"{Principal(route.effective_id)}",
         )
 

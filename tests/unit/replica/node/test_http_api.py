@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canister_factory.candid.principal import Principal
 from canister_factory.ic import hash_tree
 from canister_factory.ic.cbor import dumps
 from canister_factory.ic.request_id import hash_of_map
 from support.http_api_network import FLAT, NODE, SHARD, SUBNET, call, read, verified
+from support.replica_bench import management_argument
 from support.replica_http_support import (
     FIRST,
     KEYS,
@@ -193,11 +195,14 @@ async def test_a_call_that_takes_too_long_is_answered_202_and_can_be_polled() ->
         assert shown.value(b"request_status", request_id, b"reply") == b"released"
 
 
-async def test_an_ingress_message_above_two_mebibytes_is_refused() -> None:
+@pytest.mark.parametrize(("version", "operation", "method"), [(4, "call", "append"), (3, "query", "read")])
+async def test_a_request_above_two_mebibytes_is_refused(version: int, operation: str, method: str) -> None:
     async with Network() as network:
-        answer = await network.post(
-            url(4, "call"), Nobody(), request_type="call", method_name="append", arg=bytes(2 * 1024 * 1024)
-        )
+        content = {"request_type": operation, "method_name": method}
+        overhead = len(envelope(Nobody(), **content, arg=bytes(1 << 16))) - (1 << 16)
+        fits = (2 << 20) - overhead
+        assert (await network.post(url(version, operation), Nobody(), **content, arg=bytes(fits)))[0] == 200
+        answer = await network.post(url(version, operation), Nobody(), **content, arg=bytes(fits + 1))
         assert answer[0] == 413
         assert b"2097152" in answer[2]
 
@@ -271,6 +276,31 @@ async def test_a_query_is_answered_and_signed_by_the_node(version: int) -> None:
         answer = decoded(await network.post(url(version, "query"), Nobody(), request_type="query", method_name="read"))
         assert answer["reply"] == {"arg": b"what was written"}
         check_node_signature(answer, id_of(Nobody(), request_type="query", method_name="read"))
+
+
+async def test_a_query_to_the_subnet_may_only_list_its_canisters() -> None:
+    listing = {"request_type": "query", "canister_id": b"", "method_name": "list_canisters", "arg": b"DIDL\0\0"}
+    async with Network() as network:
+        path = url(3, "query", SUBNET, "subnet")
+        answer = decoded(await network.post(path, Caller(), **listing))
+        assert answer["reply"] == {"arg": b"the canisters"}
+        for other in ({"method_name": "canister_status"}, {"canister_id": FIRST}):
+            assert (await network.post(path, Caller(), **{**listing, **other}))[0] == 400
+        assert (await network.post(url(3, "query", KEYS.root.principal, "subnet"), Caller(), **listing))[0] == 400
+        assert (await network.post(url(2, "query", SUBNET, "subnet"), Caller(), **listing))[0] == 404
+        assert decoded(await network.post(url(3, "query", OTHER), Caller(), **listing))["status"] == "replied"
+
+
+async def test_a_query_about_a_canister_is_sent_to_it() -> None:
+    arg = management_argument("canister_status", {"canister_id": Principal(OTHER)})
+    content = {"request_type": "query", "canister_id": b"", "method_name": "canister_status", "arg": arg}
+    async with Network() as network:
+        refused = await network.post(url(3, "query", FIRST), Caller(), **content)
+        assert refused[0] == 400
+        assert b"effective canister id" in refused[2]
+        assert (await network.post(url(3, "query", OTHER), Caller(), **content))[0] == 200
+        unreadable = await network.post(url(3, "query", FIRST), Caller(), **{**content, "arg": b"no Candid"})
+        assert decoded(unreadable)["status"] == "rejected"
 
 
 async def test_a_rejected_query_is_signed_too() -> None:
