@@ -11,7 +11,7 @@ import click
 
 from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import DURATION
-from canister_factory.cli.backend import Ask, Columns, backend_command, limit_option, show_list, show_numbered_list
+from canister_factory.cli.backend import Ask, backend_command, history_command, limit_option, show_list
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.results import done, duration, moment, record
@@ -22,25 +22,18 @@ if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
 
 
-_ERROR_COLUMNS: Columns = {
-    "owner": lambda entry: output.ident(entry.owner) if entry.owner else "-",
-    "kind": lambda entry: entry.error.kind,
-    "stage": lambda entry: entry.error.stage or "-",
-    "message": lambda entry: quoted(entry.error.message),
-}
-
-
-@click.command()
-@limit_option
-@backend_command(Role.STAFF)
-def errors(limit: int | None, ask: Ask) -> None:
-    """List failures, newest first.
-
-    With --json each line is an object.
-    """
-    show_numbered_list(
-        ask, lambda backend, request: backend.list_errors(request), limit, _ERROR_COLUMNS, "no errors on record"
-    )
+errors = history_command(
+    "errors",
+    "List failures, newest first.",
+    lambda backend, request: backend.list_errors(request),
+    {
+        "owner": lambda entry: output.ident(entry.owner) if entry.owner else "-",
+        "kind": lambda entry: entry.error.kind,
+        "stage": lambda entry: entry.error.stage or "-",
+        "message": lambda entry: quoted(entry.error.message),
+    },
+    "no errors on record",
+)
 
 
 @click.command("error-rate")
@@ -61,28 +54,17 @@ def error_rate(window_ns: int | None, ask: Ask) -> None:
     )
 
 
-_NOTIFICATION_COLUMNS: Columns = {
-    "kind": lambda notice: notice.kind,
-    "message": lambda notice: quoted(notice.message),
-    "acknowledged by": lambda notice: output.ident(notice.acknowledged_by) if notice.acknowledged_by else "-",
-}
-
-
-@click.command()
-@limit_option
-@backend_command(Role.STAFF)
-def notifications(limit: int | None, ask: Ask) -> None:
-    """List the notifications for admins, newest first.
-
-    With --json each line is an object.
-    """
-    show_numbered_list(
-        ask,
-        lambda backend, request: backend.list_notifications(request),
-        limit,
-        _NOTIFICATION_COLUMNS,
-        "no notifications",
-    )
+notifications = history_command(
+    "notifications",
+    "List the notifications for admins, newest first.",
+    lambda backend, request: backend.list_notifications(request),
+    {
+        "kind": lambda notice: notice.kind,
+        "message": lambda notice: quoted(notice.message),
+        "acknowledged by": lambda notice: output.ident(notice.acknowledged_by) if notice.acknowledged_by else "-",
+    },
+    "no notifications",
+)
 
 
 @click.command("ack")

@@ -76,10 +76,14 @@ def backend_command(role: Role) -> Callable[[F], F]:
 
             return command(*args, ask=ask, **rest)
 
-        with_role = needs_role(role)(with_backend)
-        return backend_option(network_options(signing_identity_option(output_options(with_role))))  # type: ignore[return-value]
+        return signed_backend_options(output_options(needs_role(role)(with_backend)))  # type: ignore[return-value]
 
     return decorate
+
+
+def signed_backend_options(command: F) -> F:
+    """`--backend`, the network's options and a key: passed to the command as `backend`, `network` and `identity`."""
+    return backend_option(network_options(signing_identity_option(command)))
 
 
 def needs_role(role: Role) -> Callable[[F], F]:
@@ -145,23 +149,33 @@ def show_list(
     ask(show)
 
 
-def show_numbered_list(
-    ask: Ask,
+def history_command(
+    name: str,
+    summary: str,
     fetch: Callable[[CheckedBackend, NumberedPageRequest], Awaitable[Page[Any]]],
-    limit: int | None,
     columns: Columns,
     nothing: str,
-) -> None:
-    """Like `show_list`, for a list of what happened: its entries have a number and a time, which come first."""
-    from canister_factory.contract.admin_models import NumberedPageRequest
+) -> click.Command:
+    """A command for the staff that lists what happened: entries have a number and a time, which come first.
 
-    show_list(
-        ask,
-        lambda backend, after, count: fetch(backend, NumberedPageRequest(after=after, limit=count)),
-        limit,
-        {"id": lambda entry: entry.id, "when": lambda entry: moment(entry.at), **columns},
-        nothing,
-    )
+    `summary` begins its help. The other parameters are those of `show_list`.
+    """
+
+    @click.command(name, help=f"{summary}\n\nWith --json each line is an object.")
+    @limit_option
+    @backend_command(Role.STAFF)
+    def show(limit: int | None, ask: Ask) -> None:
+        from canister_factory.contract.admin_models import NumberedPageRequest
+
+        show_list(
+            ask,
+            lambda backend, after, count: fetch(backend, NumberedPageRequest(after=after, limit=count)),
+            limit,
+            {"id": lambda entry: entry.id, "when": lambda entry: moment(entry.at), **columns},
+            nothing,
+        )
+
+    return show
 
 
 async def follow(fetch: Callable[[Any, int], Awaitable[Page[Item]]], limit: int | None = None) -> AsyncIterator[Item]:

@@ -12,9 +12,9 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli import output
+from canister_factory.cli.backend import signed_backend_options
 from canister_factory.cli.errors import CommandError, done_already
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, load_identity, network_options, output_options, run_with_agent
+from canister_factory.cli.options import load_identity, output_options, run_with_agent
 from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL
 from canister_factory.cli.results import confirm, done
 from canister_factory.cli.roles import Role
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("owner", type=PRINCIPAL)
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @click.option(
     "--admin-identity",
     "admin_file",

@@ -11,11 +11,10 @@ import click
 
 from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import CYCLES, DURATION
-from canister_factory.cli.backend import Ask, Columns, backend_command, limit_option, needs_role, show_numbered_list
+from canister_factory.cli.backend import Ask, backend_command, history_command, needs_role, signed_backend_options
 from canister_factory.cli.errors import CommandError, InputError, done_already
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.results import done, duration, record
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
@@ -55,9 +54,7 @@ def status(ask: Ask) -> None:
 
 @reserve.command("top-up")
 @click.argument("amount", type=CYCLES)
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @output_options
 @needs_role(Role.STAFF)
 def top_up(amount: int, backend: Principal, network: Network, identity: Identity) -> None:
@@ -150,29 +147,20 @@ def report(window_ns: int | None, ask: Ask) -> None:
     )
 
 
-_CONSUMPTION_COLUMNS: Columns = {
-    "owner": lambda entry: output.ident(entry.owner),
-    "canister": lambda entry: entry.canister_id or "-",
-    "attached": lambda entry: quantities.cycles(entry.attached),
-    "refunded": lambda entry: quantities.cycles(entry.refunded),
-}
-
-
-@reserve.command()
-@limit_option
-@backend_command(Role.STAFF)
-def consumption(limit: int | None, ask: Ask) -> None:
-    """List the cycles of each attempt, newest first.
-
-    With --json each line is an object.
-    """
-    show_numbered_list(
-        ask,
+reserve.add_command(
+    history_command(
+        "consumption",
+        "List the cycles of each attempt, newest first.",
         lambda backend, request: backend.list_consumption(request),
-        limit,
-        _CONSUMPTION_COLUMNS,
+        {
+            "owner": lambda entry: output.ident(entry.owner),
+            "canister": lambda entry: entry.canister_id or "-",
+            "attached": lambda entry: quantities.cycles(entry.attached),
+            "refunded": lambda entry: quantities.cycles(entry.refunded),
+        },
         "no consumption on record",
     )
+)
 
 
 def _status_rows(present: ReserveStatus) -> list[tuple[str, object]]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli.backend import needs_role, worker_option
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.backend import needs_role, signed_backend_options, worker_option
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.roles import Role
 
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("owner", type=PRINCIPAL)
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @worker_option("canister-factory")
 @output_options
 @needs_role(Role.OPERATOR)

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.cli import output, quantities, settings
-from canister_factory.cli.backend import Ask, backend_command, limit_option, needs_role, show_list
+from canister_factory.cli.backend import (
+    Ask,
+    backend_command,
+    limit_option,
+    needs_role,
+    show_list,
+    signed_backend_options,
+)
 from canister_factory.cli.errors import CommandError
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.parameters import Choice
 from canister_factory.cli.roles import Role
@@ -35,9 +41,7 @@ STATUSES = ("NotStarted", "Exporting", "Creating", "Installing", "Importing", "V
 
 @click.command()
 @click.argument("owner", type=PRINCIPAL, required=False)
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @output_options
 @needs_role(Role.STAFF)
 def status(owner: Principal | None, backend: Principal, network: Network, identity: Identity) -> None:

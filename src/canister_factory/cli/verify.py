@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.cli import output
-from canister_factory.cli.backend import needs_role
+from canister_factory.cli.backend import needs_role, signed_backend_options
 from canister_factory.cli.errors import FAILED, CommandError
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.results import Check, show_checks
 from canister_factory.cli.roles import Role
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("owner", type=PRINCIPAL)
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @output_options
 @needs_role(Role.STAFF)
 def verify(owner: Principal, backend: Principal, network: Network, identity: Identity) -> None:

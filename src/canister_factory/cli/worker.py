@@ -15,10 +15,9 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli import output
-from canister_factory.cli.backend import needs_role, worker_option
+from canister_factory.cli.backend import needs_role, signed_backend_options, worker_option
 from canister_factory.cli.errors import DONE, FAILED
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import backend_option, network_options, output_options, run_with_agent
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @click.command()
-@backend_option
-@network_options
-@signing_identity_option
+@signed_backend_options
 @click.option("--once", is_flag=True, help="Run what is open now, then end. The exit code is 1 if a creation failed.")
 @click.option(
     "--parallel", type=click.IntRange(1, 50), default=2, show_default=True, help="Number of creations at a time."
