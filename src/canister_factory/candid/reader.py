@@ -85,34 +85,30 @@ class Reader:
     def descend(self) -> None:
         """Enter a recursive type; the caller adds 1 to `depth` when it leaves."""
         if self.depth == 0:
-            raise LimitExceededError(f"more than {self.limits.max_depth} nested values (DecodeLimits.max_depth)")
+            raise self._exceeded("max_depth", "nested values")
         self.depth -= 1
 
     def charge_zero_sized(self, count: int) -> None:
         """Pay for values that take no bytes."""
         self.zero_sized -= count
         if self.zero_sized < 0:
-            raise LimitExceededError(
-                f"more than {self.limits.max_zero_sized_values} values that take no bytes (null, reserved, empty"
-                " records) (DecodeLimits.max_zero_sized_values)"
-            )
+            what = "values that take no bytes (null, reserved, empty records)"
+            raise self._exceeded("max_zero_sized_values", what)
 
     def charge_values(self, count: int) -> None:
         """Pay for Python values."""
         self.values -= count
         if self.values < 0:
-            raise LimitExceededError(
-                f"more than {self.limits.max_values} vector elements, records and filled-in fields"
-                " (DecodeLimits.max_values)"
-            )
+            raise self._exceeded("max_values", "vector elements, records and filled-in fields")
 
     def charge_skipped(self, count: int) -> None:
         """Pay for skipping."""
         self.skippable -= count
         if self.skippable < 0:
-            raise LimitExceededError(
-                f"more than {self.limits.max_skipped_values} unwanted values to skip (DecodeLimits.max_skipped_values)"
-            )
+            raise self._exceeded("max_skipped_values", "unwanted values to skip")
+
+    def _exceeded(self, limit: str, what: str) -> LimitExceededError:
+        return LimitExceededError(f"more than {getattr(self.limits, limit)} {what} (DecodeLimits.{limit})")
 
     def blob(self) -> bytes:
         """A length and as many bytes."""
