@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -38,9 +37,7 @@ class Thing:
     async def __aenter__(self) -> Thing:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.closed = True
 
     def __repr__(self) -> str:

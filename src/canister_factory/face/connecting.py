@@ -78,9 +78,7 @@ class Connection:
         self._agent = await asyncio.to_thread(self._open)
         return self._agent
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         agent, self._agent = self._agent, None
         if agent is not None:
             await agent.close()

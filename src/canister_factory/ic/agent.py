@@ -7,7 +7,6 @@ Owns the interface, ic-py's included. Does not own: signing and sending (`reques
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import Any, TypeVar
 
 from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
@@ -100,9 +99,7 @@ class Agent(IcPyAgent):
     async def __aenter__(self) -> Agent:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
