@@ -51,6 +51,15 @@ def growth(prefix: str, costs: dict[int, dict[str, Cost]]) -> dict[str, object]:
     return figures
 
 
+def grown(world: GrowingRegistry | GrowingImport) -> dict[int, dict[str, Cost]]:
+    """What calls cost at each of the sizes."""
+    costs = {}
+    for size in SIZES:
+        world.grow(size)
+        costs[size] = world.costs()
+    return costs
+
+
 def of_capsule() -> dict[str, object]:
     world = GrowingCapsule()
     costs = {}
@@ -76,21 +85,12 @@ def of_garbage_collection(world: GrowingCapsule) -> dict[str, object]:
 
 
 def of_registry() -> dict[str, object]:
-    world = GrowingRegistry()
-    costs = {}
-    for size in SIZES:
-        world.grow(size)
-        costs[size] = world.costs()
-    return growth("owners", costs)
+    return growth("owners", grown(GrowingRegistry()))
 
 
 def of_import() -> dict[str, object]:
     world = GrowingImport()
-    costs = {}
-    for size in SIZES:
-        world.grow(size)
-        costs[size] = world.costs()
-    figures = growth("import", costs)
+    figures = growth("import", grown(world))
     figures["import.of_a_note_instructions"] = world.instructions_of_notes // world.count
     for name, cost in world.finalize_costs().items():
         figures[f"import.{name}_instructions"] = cost.instructions

@@ -106,6 +106,18 @@ Canister = Callable[[CallRequest | QueryRequest], Any]
 """Gives the reply (bytes), or a dict that is the certified or signed rejection."""
 
 
+def transport_to(handle: Callable[[httpx.Request], httpx.Response], clock: FakeClock, **options: Any) -> Transport:
+    """A transport to what answers for the network, by its clock; it waits as long as it may, never by chance."""
+    return Transport(
+        "http://127.0.0.1:1/",  # as people type it
+        http=httpx.MockTransport(handle),
+        clock_ns=clock,
+        sleep=clock.sleep,
+        chance=lambda: 1.0,
+        **options,
+    )
+
+
 class FakeNetwork:
     """Answers HTTP requests as a subnet would. `canister` decides replies; the lists at the top script misbehaviour."""
 
@@ -138,14 +150,7 @@ class FakeNetwork:
         return Network("test", "http://127.0.0.1:1", self.root_key)
 
     def transport(self, **options: Any) -> Transport:
-        return Transport(
-            "http://127.0.0.1:1",
-            http=httpx.MockTransport(self.handle),
-            clock_ns=self.clock,
-            sleep=self.clock.sleep,
-            chance=lambda: 1.0,
-            **options,
-        )
+        return transport_to(self.handle, self.clock, **options)
 
     def posted(self, kind: str) -> list[bytes]:
         return [body for path, body in self.requests if path.endswith("/" + kind)]

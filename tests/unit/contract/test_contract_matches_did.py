@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, get_type_hints
 
 import pytest
 
+import canister_factory.contract
 from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, candid_type, types_equal
 from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.types import Func, Type, Variant, resolve
-from canister_factory.contract import (
-    admin_models,
-    capsule_models,
-    creation_models,
-    import_models,
-    manifest_models,
-    memory_models,
-    person_models,
-)
+from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.clients import BackendClient, CapsuleClient, PersonalClient
 from canister_factory.contract.endpoint import Client
+from canister_factory.contract.import_models import PersonalInit
 
 MODULES: list[ModuleType] = [
-    capsule_models,
-    creation_models,
-    import_models,
-    manifest_models,
-    memory_models,
-    person_models,
-    admin_models,
+    import_module(f"canister_factory.contract.{name}")
+    for _, name, _ in iter_modules(canister_factory.contract.__path__)
+    if name.endswith("_models")
 ]
 # Parts of a larger type in the `.did`, which have a name in Python only.
 UNNAMED = {
@@ -162,5 +154,5 @@ def test_the_shared_parts_of_both_did_files_are_the_same_text(repository: Path, 
 
 
 def test_the_init_arguments_have_models(backend: Interface, personal: Interface) -> None:
-    assert types_equal(backend.init_args[0], candid_type(admin_models.BackendInit | None))
-    assert types_equal(personal.init_args[0], candid_type(import_models.PersonalInit))
+    assert types_equal(backend.init_args[0], candid_type(BackendInit | None))
+    assert types_equal(personal.init_args[0], candid_type(PersonalInit))

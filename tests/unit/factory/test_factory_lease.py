@@ -302,28 +302,21 @@ async def test_a_cancelled_guard_cancels_its_work() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_a_step_refused_as_busy_while_the_lease_is_ours_is_that_refusal() -> None:
+@pytest.mark.parametrize(
+    ("kind", "questions"), [(CreationErrorKind.Busy, 1), (CreationErrorKind.ReserveInsufficient, 0)]
+)
+async def test_a_refused_step_is_that_refusal_and_busy_asks_whether_the_lease_is_still_ours(
+    kind: CreationErrorKind, questions: int
+) -> None:
     backend = Backend(Clock())
     lease = await held(backend, forever)
 
     async def work() -> None:
-        raise refusal(CreationErrorKind.Busy, "an earlier call is under way")
+        raise refusal(kind, "not now")
 
-    with pytest.raises(CreationRefused, match="an earlier call is under way"):
+    with pytest.raises(CreationRefused, match="not now"):
         await lease.guard(work)
-    assert backend.renewed == [lease.ref], "asked whether the lease is still ours"
-
-
-async def test_a_step_refused_for_another_reason_asks_nothing_more() -> None:
-    backend = Backend(Clock())
-    lease = await held(backend, forever)
-
-    async def work() -> None:
-        raise refusal(CreationErrorKind.ReserveInsufficient, "short")
-
-    with pytest.raises(CreationRefused, match="short"):
-        await lease.guard(work)
-    assert backend.renewed == []
+    assert backend.renewed == [lease.ref] * questions
 
 
 async def test_when_the_creation_ends_meanwhile_the_renewals_end_and_the_work_goes_on() -> None:

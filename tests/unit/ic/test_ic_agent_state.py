@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -18,21 +17,7 @@ from canister_factory.ic.errors import (
     ProtocolError,
     TransportError,
 )
-from canister_factory.ic.identity import Identity
-from support.ic_test_support import CANISTER, NOW_NS, ROOT, FakeClock, FakeNetwork, delegation
-
-ALICE = Identity.generate()
-
-
-@pytest.fixture
-def net() -> FakeNetwork:
-    return FakeNetwork(FakeClock())
-
-
-@pytest.fixture
-async def agent(net: FakeNetwork) -> AsyncIterator[Agent]:
-    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
-        yield agent
+from support.ic_test_support import ALICE, CANISTER, NOW_NS, ROOT, FakeNetwork, delegation
 
 
 def about_canister(**parts: bytes) -> dict[bytes, Any]:

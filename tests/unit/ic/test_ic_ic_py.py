@@ -81,8 +81,23 @@ def after_the_call(name: str, *arguments: Any) -> Callable[[Agent], Any]:
     return check
 
 
-# What each attribute gives; a check may be asynchronous.
-AGENT: dict[str, tuple[Callable[[Agent], Any], Callable[[Any], Any], Any]] = {
+Checks = dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Any]]
+"""For each attribute: how it is asked (the answer may be awaitable), what is compared of the answer, and with what."""
+
+
+def posted(call: str, read_state: str) -> Checks:
+    """Checks of the two methods that post envelopes signed elsewhere."""
+    return {
+        call: (methodcaller(call, WHERE, CALL_ID, CALL), lambda it: it, CALL_ID),
+        read_state: (
+            methodcaller(read_state, WHERE, READ),
+            lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
+            leb128.unsigned(NOW_NS),
+        ),
+    }
+
+
+AGENT: Checks = {
     "identity": (lambda agent: agent.identity, lambda it: it, ALICE),
     "client": (lambda agent: agent.client, lambda it: isinstance(it, ic.client.Client), True),
     "ingress_expiry": (lambda agent: agent.ingress_expiry, float, 240.0),
@@ -98,16 +113,7 @@ for suffix in ("", "_async"):
             lambda it: (it["status"], it["reply"]),
             ("replied", {"arg": b"reply to 1"}),
         ),
-        f"call_endpoint{suffix}": (
-            methodcaller(f"call_endpoint{suffix}", WHERE, CALL_ID, CALL),
-            lambda it: it,
-            CALL_ID,
-        ),
-        f"read_state_endpoint{suffix}": (
-            methodcaller(f"read_state_endpoint{suffix}", WHERE, READ),
-            lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
-            leb128.unsigned(NOW_NS),
-        ),
+        **posted(f"call_endpoint{suffix}", f"read_state_endpoint{suffix}"),
         f"query_raw{suffix}": (
             methodcaller(f"query_raw{suffix}", WHERE, "get", b"x", None, WHERE),
             lambda it: it,
@@ -134,7 +140,7 @@ for suffix in ("", "_async"):
             ("replied", b"reply to 1"),
         ),
     }
-CLIENT: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = {
+CLIENT: Checks = {
     "url": (lambda client: client.url, lambda it: it, "http://127.0.0.1:1"),
 }
 for suffix in ("", "_async"):
@@ -144,16 +150,7 @@ for suffix in ("", "_async"):
             lambda it: cbor2.loads(it)["reply"],
             {"arg": b"reply to 1"},
         ),
-        f"call{suffix}": (
-            methodcaller(f"call{suffix}", WHERE, CALL_ID, CALL),
-            lambda it: it,
-            CALL_ID,
-        ),
-        f"read_state{suffix}": (
-            methodcaller(f"read_state{suffix}", WHERE, READ),
-            lambda it: time_in(cbor2.loads(cbor2.loads(it)["certificate"])),
-            leb128.unsigned(NOW_NS),
-        ),
+        **posted(f"call{suffix}", f"read_state{suffix}"),
         f"status{suffix}": (
             methodcaller(f"status{suffix}"),
             lambda it: cbor2.loads(it)["root_key"],

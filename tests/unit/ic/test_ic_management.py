@@ -216,32 +216,32 @@ async def test_a_large_module_goes_through_the_chunk_store_and_leaves_it_empty(
     assert progress == sorted(progress)
 
 
+async def uploads(management: ManagementCanister, server: ManagementServer, wasm: bytes) -> int:
+    """Installs a module, and counts the uploads that took."""
+    await management.install(CANISTER, wasm, b"")
+    assert server.installed == wasm
+    return server.methods.count("upload_chunk")
+
+
 async def test_only_missing_chunks_are_uploaded(management: ManagementCanister, server: ManagementServer) -> None:
     wasm = module(3 * CHUNK_BYTES)
     for start in (0, 2 * CHUNK_BYTES):
         await management.upload_chunk(CANISTER, wasm[start : start + CHUNK_BYTES])
     server.calls.clear()
-    await management.install(CANISTER, wasm, b"")
-    assert server.installed == wasm
-    assert server.methods.count("upload_chunk") == 1
+    assert await uploads(management, server, wasm) == 1
 
 
 async def test_a_chunk_that_occurs_twice_is_uploaded_once(
     management: ManagementCanister, server: ManagementServer
 ) -> None:
-    wasm = bytes(2 * CHUNK_BYTES)
-    await management.install(CANISTER, wasm, b"")
-    assert server.installed == wasm
-    assert server.methods.count("upload_chunk") == 1
+    assert await uploads(management, server, bytes(2 * CHUNK_BYTES)) == 1
 
 
 async def test_a_full_chunk_store_is_emptied_of_what_is_not_needed(
     management: ManagementCanister, server: ManagementServer
 ) -> None:
     server.chunks = {sha256(bytes([i])).digest(): b"old" for i in range(99)}
-    wasm = module(2 * CHUNK_BYTES)
-    await management.install(CANISTER, wasm, b"")
-    assert server.installed == wasm
+    assert await uploads(management, server, module(2 * CHUNK_BYTES)) == 2
     assert server.methods[:2] == ["stored_chunks", "clear_chunk_store"]
 
 
@@ -249,9 +249,7 @@ async def test_a_chunk_is_uploaded_again_after_a_passing_failure(
     management: ManagementCanister, server: ManagementServer
 ) -> None:
     server.fail = [{"reject_code": 2, "reject_message": "busy", "error_code": "IC0"}] * 2
-    wasm = module(2 * CHUNK_BYTES)
-    await management.install(CANISTER, wasm, b"")
-    assert server.installed == wasm
+    assert await uploads(management, server, module(2 * CHUNK_BYTES)) == 2
 
 
 async def test_a_failure_that_lasts_is_reported_as_it_is(

@@ -12,7 +12,7 @@ import pytest
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.network import Network
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, RetryPolicy, Transport
-from support.ic_test_support import NOW_NS, FakeClock
+from support.ic_test_support import NOW_NS, FakeClock, transport_to
 
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -33,14 +33,7 @@ class Server:
         return step if isinstance(step, httpx.Response) else step(request)
 
     def transport(self, **options: Any) -> Transport:
-        return Transport(
-            "http://127.0.0.1:1/",
-            http=httpx.MockTransport(self.handle),
-            clock_ns=self.clock,
-            sleep=self.clock.sleep,
-            chance=lambda: 1.0,
-            **options,
-        )
+        return transport_to(self.handle, self.clock, **options)
 
 
 def ok(body: bytes = b"fine") -> httpx.Response:
