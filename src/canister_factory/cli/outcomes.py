@@ -66,4 +66,5 @@ def outcome_fields(outcome: Outcome) -> dict[str, Any]:
         "bytes_moved": outcome.bytes_moved,
         "transfer_seconds": round(outcome.transfer_seconds, 3),
         "seconds": round(outcome.seconds, 3),
+        "traffic": outcome.traffic.total.fields(),
     }

@@ -24,6 +24,7 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.stages import Outcome, Stages
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
+from canister_factory.ic.trace import heard_by
 from canister_factory.ic.verdict import Verdict, verdict
 
 logger = logging.getLogger(__name__)
@@ -73,20 +74,23 @@ class Orchestrator:
             IcError: the network failed, or gave no answer that can be trusted, for longer than all attempts took; the
                 creation stays open, run it again.
         """
-        owner = as_principal(owner)
         run = Run.start(
             self.agent,
             self.backend.canister_id,
-            owner,
+            as_principal(owner),
             self._module,
             self.config,
             emit=self._emit,
             sleep=self._sleep,
             clock=self._clock,
         )
+        with heard_by(run.traffic):
+            return await self._run(run)
+
+    async def _run(self, run: Run) -> Outcome:
         lease = Lease(run)
         creation = await lease.claim()
-        self._emit(Claimed(owner, lease.ref.lease, creation.status))
+        self._emit(Claimed(run.owner, lease.ref.lease, creation.status))
         stages = Stages(run, creation, lease)
         try:
             return await lease.guard(stages.run)

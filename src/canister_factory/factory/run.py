@@ -18,12 +18,13 @@ from canister_factory.factory.events import EventHook, ignore
 from canister_factory.factory.retry import Retry, Sleep
 from canister_factory.factory.window import Window
 from canister_factory.ic.agent import Agent
+from canister_factory.ic.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run for one owner's creation. `backend` repeats what may be repeated, as `retry` does it; each failure that
-    `retry` waits out presses on `window`. `sleep` and `clock` in seconds.
+    `retry` waits out presses on `window`. `sleep` and `clock` in seconds. `traffic`: what the run asked of the network.
     """
 
     agent: Agent
@@ -36,6 +37,7 @@ class Run:
     emit: EventHook
     sleep: Sleep
     clock: Callable[[], float]
+    traffic: Traffic
 
     @classmethod
     def start(
@@ -54,4 +56,4 @@ class Run:
         window = Window(config.start_window, config.max_window)
         retry = Retry(config, sleep=sleep, emit=emit, on_pressure=window.pressure)
         backend = BackendClient(agent, backend_id, repeat=retry)
-        return cls(agent, backend, owner, module, config, retry, window, emit, sleep, clock)
+        return cls(agent, backend, owner, module, config, retry, window, emit, sleep, clock, Traffic())

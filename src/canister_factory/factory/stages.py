@@ -6,7 +6,7 @@ failure leads to (`orchestrator`), and the copy itself (`copying`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import (
@@ -36,6 +36,7 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import verify
+from canister_factory.ic.traffic import Traffic
 
 DEFAULT_LIMITS = ImportLimits(
     max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * NS_PER_SECOND
@@ -45,7 +46,10 @@ _ORDER = list(CreationStatus)
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did; sizes in bytes, times in seconds. Hashes are `None` where this run didn't come by them."""
+    """What a run did; sizes in bytes, times in seconds. Hashes are `None` where this run didn't come by them.
+
+    `traffic` counts the run's requests from the claim on, by method; `traffic.total` is their sum.
+    """
 
     creation: DetailedCreationStatus
     controllers_before: frozenset[Principal] = frozenset()
@@ -56,6 +60,7 @@ class Outcome:
     bytes_moved: int = 0
     transfer_seconds: float = 0.0
     seconds: float = 0.0
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 class Stages:
@@ -70,7 +75,7 @@ class Stages:
         self._reached = creation.status
         self._source = Source(run.backend, lease.ref, run.config)
         self._transferred = Transferred(0, 0, 0, 0, run.config.start_window)
-        self._outcome = Outcome(creation)
+        self._outcome = Outcome(creation, traffic=run.traffic)
 
     def __repr__(self) -> str:
         return f"Stages({self._run.owner}, {self.stage}, canister {self.canister_id})"

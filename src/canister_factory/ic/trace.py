@@ -1,7 +1,7 @@
 """The one tracing seam: an event for each request and for each attempt at it, which logs, metrics and tests share.
 
-Owns the event, its line in the log, and telling several listeners. Does not own: sending, who listens
-(`Agent(trace=...)`), and summing up (`traffic`).
+Owns the event, its line in the log, and telling several listeners. Does not own: sending, who listens (to an agent:
+`Agent(trace=...)`; to one piece of work: `heard_by`), and summing up (`traffic`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 
@@ -66,6 +67,22 @@ def told_to(*hooks: Hook) -> Hook:
     return tell
 
 
+_LISTENERS: ContextVar[tuple[Hook, ...]] = ContextVar("listeners", default=())
+
+
+@contextmanager
+def heard_by(hook: Hook) -> Iterator[None]:
+    """Tells `hook` as well of what this task, and those that it starts within, ask of any network.
+
+    So the requests of one piece of work are told apart from others that the same agent makes at the same time.
+    """
+    token = _LISTENERS.set((*_LISTENERS.get(), hook))
+    try:
+        yield
+    finally:
+        _LISTENERS.reset(token)
+
+
 def log(event: Event) -> None:
     """The default hook: complete requests at INFO, attempts and asides at DEBUG. Records carry the event's fields."""
     level = logging.INFO if event.complete and not event.aside else logging.DEBUG
@@ -115,7 +132,11 @@ class Span:
         self._event.milliseconds = (time.perf_counter() - self._began) * 1e3
         if isinstance(error, CanisterFactoryError):
             error.note_call(self._event.method or None, self._canister or None, self._event.request_id or None)
-        self._hook(self._event)
+        self._tell(self._event)
+
+    def _tell(self, event: Event) -> None:
+        for hook in (self._hook, *_LISTENERS.get()):
+            hook(event)
 
     @contextmanager
     def attempt(self, path: str, bytes_sent: int) -> Iterator[Event]:
@@ -139,7 +160,7 @@ class Span:
         finally:
             event.milliseconds = (time.perf_counter() - began) * 1e3
             whole.bytes_received += event.bytes_received
-            self._hook(event)
+            self._tell(event)
 
 
 def _name(error: BaseException) -> str:

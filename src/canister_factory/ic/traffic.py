@@ -1,4 +1,4 @@
-"""What the traffic of an agent came to: a listener of `trace` that sums up events by kind and method.
+"""What the traffic of an agent, or of one piece of work, came to: a listener of `trace` with sums by kind and method.
 
 Owns the sums and their form for JSON and logs. Does not own: events (`trace`), and what is made of the sums.
 """
@@ -34,9 +34,13 @@ class Tally:
         self.bytes_received += other.bytes_received
         self.milliseconds += other.milliseconds
 
+    def fields(self) -> dict[str, int | float]:
+        """Plain values for JSON; milliseconds with one decimal."""
+        return {**asdict(self), "milliseconds": round(self.milliseconds, 1)}
+
 
 class Traffic:
-    """Counts what it is told: `Agent(..., trace=told_to(log, traffic))`. Several agents may share one.
+    """Counts what it is told: `Agent(..., trace=told_to(log, traffic))`, or `with heard_by(traffic)`. It may be shared.
 
     `tallies` are by what was asked: `call put`, `query get`, `status`, `read_state for node keys`. A call's polls are
     its attempts. Requests that run at the same time count with their own time each, so times may add up to more than
@@ -69,10 +73,7 @@ class Traffic:
 
     def fields(self) -> dict[str, dict[str, int | float]]:
         """Plain values for JSON: the fields of each tally by its name, in the order of the names."""
-        return {
-            name: {**asdict(tally), "milliseconds": round(tally.milliseconds, 1)}
-            for name, tally in sorted(self.tallies.items())
-        }
+        return {name: tally.fields() for name, tally in sorted(self.tallies.items())}
 
     def log(self) -> None:
         """A line for each tally, at DEBUG; records carry its fields."""

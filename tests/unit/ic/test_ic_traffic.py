@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -11,7 +12,7 @@ import pytest
 from canister_factory.cli.command_agent import CommandAgent
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
-from canister_factory.ic.trace import Event, told_to
+from canister_factory.ic.trace import Event, heard_by, told_to
 from canister_factory.ic.traffic import Tally, Traffic
 from support.ic_test_support import ALICE, CANISTER, FakeNetwork
 
@@ -41,6 +42,35 @@ async def test_requests_are_summed_up_by_kind_and_method(net: FakeNetwork) -> No
     assert total.bytes_sent == sum(len(body) for _, body in net.requests)
     assert total.bytes_received == sum(event.bytes_received for event in attempts)
     assert repr(traffic) == "Traffic(5 requests, 1 failures, 6 attempts)"
+
+
+async def test_pieces_of_work_through_one_agent_are_counted_apart_with_the_tasks_that_they_start(
+    net: FakeNetwork,
+) -> None:
+    all_of_it, traffics = Traffic(), [Traffic(), Traffic()]
+    async with Agent(ALICE, net.network(), transport=net.transport(), trace=all_of_it) as agent:
+        await agent.status()
+
+        async def work(traffic: Traffic, calls: int) -> None:
+            with heard_by(traffic):
+                await asyncio.gather(*(agent.update(CANISTER, "add", b"1") for _ in range(calls)))
+            await agent.update(CANISTER, "add", b"1")
+
+        await asyncio.gather(*map(work, traffics, (2, 3)))
+    assert [(t.total.requests, t.total.attempts) for t in traffics] == [(2, 2), (3, 3)]
+    assert {name: tally.requests for name, tally in all_of_it.tallies.items()} == {"status": 1, "call add": 7}
+
+
+async def test_a_request_needed_besides_is_heard_once_and_inner_work_counts_for_the_outer(net: FakeNetwork) -> None:
+    outer, inner = Traffic(), Traffic()
+    async with Agent(ALICE, net.network(), transport=net.transport()) as agent:
+        with heard_by(outer):
+            with heard_by(inner):
+                await agent.query(CANISTER, "get", b"1")
+            await agent.query(CANISTER, "get", b"1")
+    keys = {"read_state for node keys": 1}
+    assert {name: tally.requests for name, tally in inner.tallies.items()} == {"query get": 1} | keys
+    assert {name: tally.requests for name, tally in outer.tallies.items()} == {"query get": 2} | keys
 
 
 def test_sums_are_plain_values_for_json_and_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
