@@ -3,7 +3,6 @@
 import asyncio
 
 import canister_factory as cf
-from canister_factory.factory.deployment import deploy_backend, fund, register_release
 
 OWNER, OPERATOR = cf.Identity.generate(), cf.Identity.generate()
 
@@ -15,9 +14,9 @@ async def main() -> None:
         cf.connect(replica, OPERATOR) as operator,
     ):
         # Once: whoever runs the service deploys the backend, approves the module of personal canisters, and pays.
-        admin = await deploy_backend(operator, [OPERATOR.sender()])
-        await register_release(admin)
-        await fund(operator, admin.canister_id, 20_000_000_000_000)
+        admin = await cf.deploy_backend(operator, [OPERATOR.sender()])
+        await cf.register_release(admin)
+        await cf.fund(operator, admin.canister_id, 20_000_000_000_000)
 
         # The owner has a memory there, and asks for a canister of their own.
         backend = cf.BackendClient(owner, admin.canister_id)

@@ -4,13 +4,12 @@ import asyncio
 import io
 
 import canister_factory as cf
-from canister_factory.factory.deployment import deploy_backend
 
 
 async def main() -> None:
     owner = cf.Identity.generate()
     async with cf.Replica() as replica, cf.connect(replica, owner) as agent:
-        backend = await deploy_backend(agent, [])
+        backend = await cf.deploy_backend(agent)
         await backend.register()
         await backend.register_capsule()
 

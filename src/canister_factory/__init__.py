@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from canister_factory.face.connecting import connect as connect
     from canister_factory.face.replica import Replica as Replica
     from canister_factory.factory.config import FactoryConfig as FactoryConfig
+    from canister_factory.factory.deployment import (
+        apply_init as apply_init,
+        deploy_backend as deploy_backend,
+        fill_reserve as fill_reserve,
+        fund as fund,
+        install_backend as install_backend,
+        register_release as register_release,
+        upgrade_backend as upgrade_backend,
+    )
     from canister_factory.factory.orchestrator import Orchestrator as Orchestrator
     from canister_factory.factory.stages import Outcome as Outcome
     from canister_factory.factory.worker import Worker as Worker
@@ -45,6 +54,8 @@ _HOMES = {
     "face.connecting": "connect",
     "face.replica": "Replica",
     "factory.config": "FactoryConfig",
+    "factory.deployment": "apply_init deploy_backend fill_reserve fund install_backend register_release "
+    "upgrade_backend",
     "factory.orchestrator": "Orchestrator",
     "factory.stages": "Outcome",
     "factory.worker": "Worker",

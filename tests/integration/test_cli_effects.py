@@ -147,11 +147,11 @@ def test_deploy_names_the_canister_that_it_made_when_a_later_step_fails(
     [canister] = {word.strip("';.") for word in failed.error.split() if word.strip("';.").endswith("-cai")}
     assert f"The canister {canister} was created. 'deploy --canister {canister}' continues" in failed.error
 
-    async def no_fund(agent: Agent, canister_id: Principal, amount: int) -> None:
+    async def no_cycles(agent: Agent, canister_id: Principal, available: int) -> int:
         raise InstallError("no cycles", canister_id=canister_id)
 
     with monkeypatch.context() as broken:
-        broken.setattr(deploy_command, "fund", no_fund)
+        broken.setattr(deploy_command, "fill_reserve", no_cycles)
         failed = cli.run("admin", "deploy", "--canister", canister, backend=False)
     assert f"The canister {canister} has the backend" in failed.error
     made = cli.ok("admin", "deploy", "--canister", canister, backend=False).json

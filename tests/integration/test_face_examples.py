@@ -36,6 +36,14 @@ stopped: a retry helps
 the owner alone controls it: True
 the letter says: Dear Ada, ...
 """,
+    "set_up_a_factory.py": """installed: True
+installed again: False
+approved: True
+added: True available: 20 T
+operators: True
+enabled: True
+upgraded: False
+""",
     "upload_memory.py": """sent 3,000,000 bytes in 2 chunks
 stored as letter.txt
 it begins with Dear Ada,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import DetailedCreationStatus
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
@@ -115,7 +114,7 @@ class Foundation:
         admin, operator, owner = identities
         operator_id = operator.sender()
         async with Agent(admin, network) as agent:
-            backend = await deploy_backend(agent, [operator_id], init=BackendInit(operators=[operator_id]))
+            backend = await deploy_backend(agent, [operator_id])
             await register_release(backend)
             await fund(agent, backend.canister_id, FUNDS)
         async with Agent(owner, network) as agent:

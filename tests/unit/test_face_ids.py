@@ -12,6 +12,13 @@ from canister_factory.candid.errors import EncodeError, PrincipalError
 from canister_factory.candid.principal import Principal, as_principal
 from canister_factory.candid.types import NULL, PRINCIPAL, Record, Service
 from canister_factory.contract.clients import BackendClient
+from canister_factory.factory.deployment import (
+    deploy_backend,
+    fill_reserve,
+    fund,
+    install_backend,
+    upgrade_backend,
+)
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
@@ -66,6 +73,11 @@ async def test_the_agent_takes_text_and_refuses_wrong_text_before_it_sends(agent
         agent.metadata(MISTYPED, "candid:service"),
         ManagementCanister(agent).start_canister(MISTYPED),
         Orchestrator(agent, CANISTER).run(MISTYPED),
+        deploy_backend(agent, [MISTYPED]),
+        install_backend(agent, MISTYPED),
+        upgrade_backend(agent, MISTYPED),
+        fund(agent, MISTYPED, 1),
+        fill_reserve(agent, MISTYPED, 1),
     ):
         with pytest.raises(PrincipalError, match="its checksum is wrong"):
             await refused

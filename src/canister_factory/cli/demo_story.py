@@ -21,7 +21,7 @@ from canister_factory.cli.progress import EventLines, bytes_bar, step
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.deployment import deploy_backend, fund, register_release
+from canister_factory.factory.deployment import deploy_backend, fill_reserve, register_release
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
@@ -179,9 +179,7 @@ async def _fund(admin: Agent, as_admin: BackendClient, size: int) -> int:
     costs = empty.settings
     needed = costs.creation_base_cycles + costs.creation_cycles_per_byte * size
     # Storing the capsule costs the backend cycles as well.
-    missing = 2 * (needed + costs.threshold) - empty.available
-    if missing > 0:
-        await fund(admin, as_admin.canister_id, missing)
+    await fill_reserve(admin, as_admin.canister_id, 2 * (needed + costs.threshold))
     funded = await as_admin.get_reserve_status()
     step(
         f"reserve: {quantities.cycles(empty.available)} available, topped up to {quantities.cycles(funded.available)}; "

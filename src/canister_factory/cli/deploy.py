@@ -71,7 +71,7 @@ def deploy(
 
     _require_affordable(network, identity, cycles, reserve, canister)
     wanted = deploy_steps.Wanted(
-        operators, admins, not disabled, cycles, _DEFAULT_RESERVE if reserve is None else reserve, canister
+        operators, admins, disabled, cycles, _DEFAULT_RESERVE if reserve is None else reserve, canister
     )
     deployed = run_with_agent(identity, network, lambda agent: deploy_steps.deploy(agent, wanted))
     if settings.current().json:

@@ -21,7 +21,8 @@ from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
-    fund,
+    apply_init,
+    fill_reserve,
     install_backend,
     register_release,
     upgrade_backend,
@@ -40,7 +41,7 @@ class Wanted:
 
     operators: Sequence[Principal]
     admins: Sequence[Principal]
-    enabled: bool
+    disabled: bool
     cycles: int | None
     """To create the canister with; `None`: as many as usual."""
     reserve: int
@@ -63,17 +64,19 @@ async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
     interrupts.if_interrupted(f"the backend is canister {canister_id}. {_continuation(canister_id)}")
     with done_already("" if wanted.canister else _done(canister_id, "was created")):
         init = BackendInit(
-            operators=list(wanted.operators), admins=list(wanted.admins), creation_enabled=wanted.enabled
+            operators=list(wanted.operators),
+            admins=list(wanted.admins),
+            creation_enabled=False if wanted.disabled else None,
         )
         installed = await install_backend(agent, canister_id, init)
     step(f"backend {canister_id}: {'installed' if installed else 'installed already'}")
     backend = BackendClient(agent, canister_id)
     with done_already(_done(canister_id, "has the backend")):
         if not installed:
-            await _apply_init(backend, wanted)
+            await apply_init(backend, init)
         await register_release(backend)
         if not agent.network.is_mainnet:
-            await _fund(agent, backend, wanted.reserve)
+            await fill_reserve(agent, canister_id, wanted.reserve)
         return await _described(agent, backend, installed)
 
 
@@ -139,22 +142,6 @@ def _done(canister_id: Principal, what: str) -> str:
 
 def _continuation(canister_id: Principal) -> str:
     return f"'deploy --canister {canister_id}' continues"
-
-
-async def _apply_init(client: BackendClient, wanted: Wanted) -> None:
-    """Does what the init argument would have done, on a backend that was installed before."""
-    for operator in set(wanted.operators) - set(await client.list_operators()):
-        await client.add_operator(operator)
-    for admin in set(wanted.admins) - set(await client.list_admins()):
-        await client.add_admin(admin)
-    if not wanted.enabled:
-        await client.set_personal_canister_creation_enabled(False)
-
-
-async def _fund(agent: Agent, client: BackendClient, wanted: int) -> None:
-    missing = wanted - (await client.get_reserve_status()).available
-    if missing > 0:
-        await fund(agent, client.canister_id, missing)
 
 
 async def _described(agent: Agent, client: BackendClient, installed: bool) -> dict[str, Any]:

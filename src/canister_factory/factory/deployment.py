@@ -1,16 +1,17 @@
-"""Bringing a backend to a network: created out of nothing where that works, installed, upgraded, its reserve funded.
+"""Setting up a factory: a backend created out of nothing where that works, installed, upgraded, its reserve funded.
 
-Owns these steps and that none of them harms what is there. Does not own: mainnet's ways to create canisters and to
-send them cycles, which need a person's own.
+Owns these steps, and that each can be repeated without harm to what is there. Does not own: mainnet's ways to create
+canisters and to send them cycles, which need a person's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
-from canister_factory.candid.principal import Principal
+from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import (
     API_VERSION,
@@ -45,28 +46,44 @@ class Upgrade:
 
 
 async def deploy_backend(
-    agent: Agent, operators: list[Principal], *, cycles: int = INITIAL_CYCLES, init: BackendInit | None = None
+    agent: Agent, operators: Iterable[PrincipalLike] = (), *, cycles: int = INITIAL_CYCLES
 ) -> BackendClient:
     """Creates and installs a backend with the agent's identity as controller, and so as its first admin.
 
     Test networks only: `provisional_create_canister_with_cycles` makes cycles out of nothing, and mainnet rejects it.
+    There, create a canister with cycles of your own and use `install_backend`.
+
+    Args:
+        agent: whose identity becomes the controller.
+        operators: who may run creations.
+        cycles: what the canister gets; creations are paid from what is added later (`fund`, `fill_reserve`).
 
     Raises:
+        PrincipalError: an operator's id is none; nothing was created.
         RejectedError: the network doesn't create canisters this way.
         IcError: the network failed.
     """
+    init = BackendInit(operators=[as_principal(operator) for operator in operators])
     canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
-    await install_backend(agent, canister_id, init or BackendInit(operators=operators))
+    await install_backend(agent, canister_id, init)
     return BackendClient(agent, canister_id)
 
 
-async def install_backend(agent: Agent, canister_id: Principal, init: BackendInit) -> bool:
+async def install_backend(agent: Agent, canister_id: PrincipalLike, init: BackendInit | None = None) -> bool:
     """Installs the bundled backend into an empty canister; returns False when it runs there already.
 
+    Args:
+        agent: calls as a controller of the canister.
+        canister_id: the canister.
+        init: roles, switch, limits and reserve settings to begin with. A backend that is there keeps its own:
+            `apply_init` changes them.
+
     Raises:
+        PrincipalError: the id is none.
         InstallError: the canister is another identity's, or runs any other module.
         IcError: the network failed, or rejected the installation.
     """
+    canister_id = as_principal(canister_id)
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
     if info.module_hash == module.module_hash:
@@ -82,14 +99,37 @@ async def install_backend(agent: Agent, canister_id: Principal, init: BackendIni
     return True
 
 
-async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
+async def apply_init(backend: BackendClient, init: BackendInit) -> None:
+    """Makes a backend that was installed before have what `init` gives; as an admin.
+
+    Roles are added to those that there are. Whatever `init` leaves out stays as it is.
+
+    Raises:
+        CreationRefused: the caller isn't an admin, or a limit can't be used.
+        IcError: the network failed.
+    """
+    for operator in set(init.operators or ()) - set(await backend.list_operators()):
+        await backend.add_operator(operator)
+    for admin in set(init.admins or ()) - set(await backend.list_admins()):
+        await backend.add_admin(admin)
+    if init.creation_enabled is not None:
+        await backend.set_personal_canister_creation_enabled(init.creation_enabled)
+    if init.reserve is not None:
+        await backend.set_reserve_settings(init.reserve)
+    if init.limits is not None:
+        await backend.set_creation_limits(init.limits)
+
+
+async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
     """Upgrades a backend to the bundled module; its memory is kept, as Motoko's enhanced orthogonal persistence needs.
 
     Raises:
+        PrincipalError: the id is none.
         InstallError: the canister is another identity's, is empty, or isn't a backend; or it runs another module after
             the upgrade.
         IcError: the network failed, or rejected the upgrade.
     """
+    canister_id = as_principal(canister_id)
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
     if info.module_hash is None:
@@ -118,7 +158,7 @@ async def upgrade_backend(agent: Agent, canister_id: Principal) -> Upgrade:
     return Upgrade(info.module_hash, after)
 
 
-async def is_backend(agent: Agent, canister_id: Principal) -> bool:
+async def is_backend(agent: Agent, canister_id: PrincipalLike) -> bool:
     """Whether a canister's certified interface is a backend's, of whatever version or build.
 
     Raises:
@@ -143,7 +183,7 @@ async def register_release(backend: BackendClient, module: WasmModule | None = N
     return module
 
 
-async def fund(agent: Agent, backend_id: Principal, cycles: int) -> None:
+async def fund(agent: Agent, backend_id: PrincipalLike, cycles: int) -> None:
     """Adds cycles to the backend's balance, which its reserve is part of. Test networks only.
 
     Raises:
@@ -151,6 +191,22 @@ async def fund(agent: Agent, backend_id: Principal, cycles: int) -> None:
         IcError: the network failed.
     """
     await ManagementCanister(agent).provisional_top_up_canister(backend_id, cycles)
+
+
+async def fill_reserve(agent: Agent, backend_id: PrincipalLike, available: int) -> int:
+    """Adds what the reserve lacks of `available` cycles for creations, and returns how many that were.
+
+    As an admin or an operator, on test networks only.
+
+    Raises:
+        CreationRefused: the caller is neither; nothing was added.
+        RejectedError: the network doesn't add cycles this way.
+        IcError: the network failed.
+    """
+    lacking = available - (await BackendClient(agent, backend_id).get_reserve_status()).available
+    if lacking > 0:
+        await fund(agent, backend_id, lacking)
+    return max(lacking, 0)
 
 
 async def _controlled(agent: Agent, canister_id: Principal) -> CanisterInfo:

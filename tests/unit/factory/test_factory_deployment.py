@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from canister_factory.contract.admin_models import BackendInit
+from canister_factory.candid.binding import candid_type, from_candid
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import AlertLevel, BackendInit, ReserveSettings, ReserveStatus
 from canister_factory.contract.artifacts import backend_wasm
-from canister_factory.factory.deployment import install_backend, is_backend, upgrade_backend
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import CreationErrorKind, CreationLimits
+from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.deployment import (
+    apply_init,
+    fill_reserve,
+    install_backend,
+    is_backend,
+    upgrade_backend,
+)
 from canister_factory.factory.errors import InstallError
+from canister_factory.ic.management_types import ProvisionalTopUp
+from support.backend_script import BACKEND, OWNER, BackendScript, refusal
 from support.one_canister import ID, STRANGER, OneCanister, own_canister
 
 
@@ -38,3 +55,96 @@ async def test_only_an_older_backend_is_upgraded() -> None:
         await upgrade_backend(older, ID)
     assert older.calls == ["install_code"]
     assert not (await upgrade_backend(own_canister(module=backend_wasm().module_hash), ID)).changed
+
+
+SETTINGS = ReserveSettings(threshold=5, operating_minimum=2, creation_base_cycles=1, creation_cycles_per_byte=1)
+
+
+class Backend(BackendScript):
+    """A backend that was installed before, with an operator; keeps what changes it."""
+
+    def __init__(self, available: int = 0) -> None:
+        self.available = available
+        self.changes: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+
+    async def update(self, canister_id: Any, method: str, arg: bytes, **where: Any) -> bytes:
+        if method == "provisional_top_up_canister":
+            (paid,) = decode(arg, [candid_type(ProvisionalTopUp)])
+            paid = from_candid(ProvisionalTopUp, paid)
+            self.changes.append((method, paid.canister_id, paid.amount))
+            return encode([], [])
+        return await super().update(canister_id, method, arg)
+
+    query = update
+
+    async def list_operators(self) -> list[Principal]:
+        return [OWNER]
+
+    async def list_admins(self) -> list[Principal]:
+        return []
+
+    async def add_operator(self, who: Principal) -> None:
+        self.changes.append(("add_operator", who))
+
+    async def add_admin(self, who: Principal) -> None:
+        self.changes.append(("add_admin", who))
+
+    async def set_personal_canister_creation_enabled(self, enabled: bool) -> None:
+        self.changes.append(("enabled", enabled))
+
+    async def set_reserve_settings(self, settings: ReserveSettings) -> None:
+        self.changes.append(("reserve", settings))
+
+    async def set_creation_limits(self, limits: CreationLimits) -> None:
+        self.changes.append(("limits", limits))
+
+    async def get_reserve_status(self) -> ReserveStatus:
+        if self.error:
+            raise self.error
+        return ReserveStatus(
+            balance=0,
+            available=self.available,
+            in_flight=0,
+            alert_level=AlertLevel.Normal,
+            settings=SETTINGS,
+            total_consumed=0,
+            total_topped_up=0,
+            recommended_top_up=0,
+        )
+
+
+async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
+    network, limits = Backend(), CreationLimits(max_in_progress=1, max_per_hour=2)
+    init = BackendInit(
+        operators=[OWNER, ID], admins=[STRANGER], creation_enabled=False, reserve=SETTINGS, limits=limits
+    )
+    await apply_init(BackendClient(network, BACKEND), init)
+    assert network.changes == [
+        ("add_operator", ID),
+        ("add_admin", STRANGER),
+        ("enabled", False),
+        ("reserve", SETTINGS),
+        ("limits", limits),
+    ]
+
+
+async def test_what_an_init_leaves_out_stays_as_it_is() -> None:
+    network = Backend()
+    await apply_init(BackendClient(network, BACKEND), BackendInit(operators=[OWNER]))
+    assert network.changes == []
+
+
+@pytest.mark.parametrize(("available", "added"), [(0, 10), (7, 3), (10, 0), (11, 0)])
+async def test_a_reserve_gets_what_it_lacks(available: int, added: int) -> None:
+    network: Any = Backend(available)
+    assert await fill_reserve(network, BACKEND, 10) == added
+    assert network.changes == [("provisional_top_up_canister", BACKEND, added)] * (added > 0)
+
+
+async def test_nothing_is_added_by_those_who_may_not_see_the_reserve() -> None:
+    network: Any = Backend()
+    network.error = refusal(CreationErrorKind.Unauthorized)
+    with pytest.raises(CreationRefused):
+        await fill_reserve(network, BACKEND, 10)
+    assert network.changes == []
