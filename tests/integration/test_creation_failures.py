@@ -61,7 +61,7 @@ async def test_a_failure_at_any_stage_is_recorded_harms_nothing_and_is_retried(w
     agent = await world.stack.enter_async_context(RejectedAgent(world.operator.identity, world.network))
     agent.rejected = method
 
-    with pytest.raises(CreationFailedError, match=f"{method} trapped"):
+    with pytest.raises(CreationFailedError, match=f"{method} trapped") as caught:
         await world.orchestrator(agent=agent).run(world.owner_id)
 
     failed = await world.creation()
@@ -69,6 +69,7 @@ async def test_a_failure_at_any_stage_is_recorded_harms_nothing_and_is_retried(w
     assert (failed.status, failed.error.kind, failed.error.stage) == (CreationStatus.Failed, kind, stage)
     assert (failed.canister_id is None) == (stage in (CreationStatus.Exporting, CreationStatus.Creating))
     assert failed.error.canister_id == failed.canister_id
+    assert (caught.value.method, caught.value.canister_id) == (method, failed.canister_id)
     told = await world.as_owner.get_creation_status()
     assert told is not None
     assert f"{method} trapped" in told.message

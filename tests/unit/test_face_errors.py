@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,15 +17,30 @@ import canister_factory
 from canister_factory import errors
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.encoding import encode
-from canister_factory.candid.errors import EncodeError
+from canister_factory.candid.errors import EncodeError, MismatchError
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import Variant
+from canister_factory.candid.types import NAT
 from canister_factory.candid.values import Case
-from canister_factory.contract.clients import PersonalClient
-from canister_factory.contract.errors import CapsuleRefused
+from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.endpoint import Client
+from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+from canister_factory.face.canister import Canister
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.retry import Retry
+from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.envelope import verify_envelope
-from canister_factory.ic.errors import CanisterNotFoundError, NetworkUnreachableError, RejectedError
+from canister_factory.ic.errors import (
+    CanisterNotFoundError,
+    MalformedCertificateError,
+    NetworkUnreachableError,
+    OutcomeUnknownError,
+    ProtocolError,
+    QuerySignatureError,
+    RejectedError,
+    TransportError,
+)
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.request_id import request_id
 from support.ic_test_support import CANISTER, FakeNetwork
 
 # What never leaves the place that raises it: signals between parts of the replica, which become answers of the
@@ -100,7 +117,7 @@ async def test_a_rejection_names_method_canister_and_request(agent: Agent, net: 
         await send(str(CANISTER), "add", b"")
     error = caught.value
     assert (error.retry_helps, error.method, error.canister_id) == (True, "add", CANISTER)
-    assert error.request_id == verify_envelope(net.posted(kind)[0], net.clock()).request_id
+    assert error.request_id == ids(net, kind)[0]
 
 
 async def test_a_call_that_was_never_sent_is_named_too(agent: Agent, net: FakeNetwork) -> None:
@@ -117,16 +134,154 @@ async def test_a_missing_canister_is_named(agent: Agent) -> None:
     assert (caught.value.method, caught.value.canister_id) == (None, CANISTER)
 
 
-async def test_what_a_canister_of_ours_refuses_names_method_and_canister(agent: Agent, net: FakeNetwork) -> None:
-    service = PersonalClient.interface().service
-    assert service is not None
-    (result,) = service.method("read_memory_chunk").results
-    assert isinstance(result, Variant)
-    refusal = Case("Err", Case("Unauthorized", "not yours"))
-    net.canister = lambda envelope: encode([result], [refusal])
+def refusing(client: type[Client], method: str, refusal: Any) -> Callable[[Any], bytes]:
+    """A canister that answers a method of a client's contract with `Err`."""
+    (result,) = client.method(method).result_types
+    return lambda request: encode([result], [Case("Err", refusal)])
+
+
+FAILED = {
+    "kind": Case("Busy"), "message": "later", "retry_helps": True,
+    "stage": None, "canister_id": None, "needed": None, "available": None,
+}  # fmt: skip
+MANAGEMENT = Principal.management_canister()
+JUNK = b"DIDL\x00\x01\x7f"  # one value of the type null
+READ, ASK = "read_memory_chunk", "create_personal_canister"
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "error", "method", "canister_id"),
+    [
+        pytest.param(
+            refusing(PersonalClient, READ, Case("Unauthorized", "not yours")),
+            lambda agent: PersonalClient(agent, CANISTER).read_memory_chunk("m1", 0),
+            CapsuleRefused, READ, CANISTER, id="a query is refused",
+        ),
+        pytest.param(
+            refusing(PersonalClient, "register", Case("Unauthorized", "no")),
+            lambda agent: PersonalClient(agent, str(CANISTER)).register(),
+            CapsuleRefused, "register", CANISTER, id="an update is refused",
+        ),
+        pytest.param(
+            refusing(BackendClient, ASK, FAILED),
+            lambda agent: BackendClient(agent, CANISTER).create_personal_canister(),
+            CreationRefused, ASK, CANISTER, id="a creation is refused",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: BackendClient(agent, CANISTER).list_releases(),
+            ContractMismatchError, "list_releases", CANISTER, id="a reply isn't the contract's",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: Canister(agent, CANISTER, "service : { read : () -> (nat) query }").read(),
+            MismatchError, "read", CANISTER, id="a reply isn't the interface's",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: agent.update_raw_async(CANISTER, "read", b"", NAT),
+            MismatchError,
+            "read",
+            CANISTER,
+            id="nor that of ic-py's methods",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: agent.query_raw_async(str(CANISTER), "read", b"", NAT),
+            MismatchError,
+            "read",
+            CANISTER,
+            id="queries as well",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: ManagementCanister(agent).canister_status(CANISTER),
+            MismatchError, "canister_status", MANAGEMENT, id="a reply isn't the management canister's",
+        ),
+        pytest.param(
+            lambda request: JUNK,
+            lambda agent: ManagementCanister(agent).fetch_canister_logs(CANISTER),
+            MismatchError, "fetch_canister_logs", MANAGEMENT, id="nor that of its query",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_comes_of_a_reply_names_the_call(
+    agent: Agent,
+    net: FakeNetwork,
+    answer: Callable[[Any], bytes],
+    call: Callable[[Agent], Awaitable[Any]],
+    error: type[CanisterFactoryError],
+    method: str,
+    canister_id: Principal,
+) -> None:
+    net.canister = answer
+    with pytest.raises(error) as caught:
+        await call(agent)
+    assert (caught.value.method, caught.value.canister_id) == (method, canister_id)
+    assert caught.value.request_id == ids(net, "call", "query")[-1]
+
+
+def ids(net: FakeNetwork, *kinds: str) -> list[bytes]:
+    """The ids of the requests of these kinds, in their order."""
+    asked = [body for path, body in net.requests if path.rsplit("/", 1)[-1] in kinds]
+    return [request_id(cbor.loads(body, "an envelope")["content"]) for body in asked]
+
+
+async def test_of_several_attempts_the_last_is_named(agent: Agent, net: FakeNetwork) -> None:
+    answers = [{"reject_code": 2, "reject_message": "later", "error_code": "IC0207"}] * 2
+    refused = refusing(PersonalClient, READ, Case("Unauthorized", "not yours"))
+    net.canister = lambda request: answers.pop() if answers else refused(request)
+    retry = Retry(FactoryConfig(), sleep=net.clock.sleep)
     with pytest.raises(CapsuleRefused) as caught:
-        await PersonalClient(agent, CANISTER).read_memory_chunk("m1", 0)
-    assert (caught.value.method, caught.value.canister_id) == ("read_memory_chunk", CANISTER)
+        await PersonalClient(agent, CANISTER, repeat=retry).read_memory_chunk("m1", 0)
+    assert len(set(ids(net, "query"))) == 3
+    assert caught.value.request_id == ids(net, "call", "query")[-1]
+
+
+async def test_calls_at_the_same_time_are_told_apart(agent: Agent, net: FakeNetwork) -> None:
+    net.canister = refusing(PersonalClient, READ, Case("Unauthorized", "not yours"))
+    client = PersonalClient(agent, CANISTER)
+    errors = await asyncio.gather(*(client.read_memory_chunk("m1", i) for i in range(3)), return_exceptions=True)
+    named = [error.request_id or b"" for error in errors if isinstance(error, CapsuleRefused)]
+    assert sorted(named) == sorted(ids(net, "query"))
+    assert len(set(named)) == 3
+
+
+def busy(net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(503) for _ in range(999)]
+
+
+def refused(net: FakeNetwork) -> None:
+    net.next_answers = [httpx.Response(400, text="no")]
+
+
+def forgetful_and_forged(net: FakeNetwork) -> None:
+    net.calls_to_lose = 99
+    net.alter_query = lambda answer: answer["signatures"][0].update(signature=bytes(64))
+
+
+def garbled(net: FakeNetwork) -> None:
+    net.alter_certificate = lambda data: b"junk"
+
+
+@pytest.mark.parametrize("kind", ["call", "query"])
+@pytest.mark.parametrize(
+    ("fault", "of_call", "of_query"),
+    [
+        (refused, ProtocolError, ProtocolError),
+        (busy, OutcomeUnknownError, TransportError),
+        (forgetful_and_forged, OutcomeUnknownError, QuerySignatureError),
+        (garbled, OutcomeUnknownError, MalformedCertificateError),
+    ],
+)
+async def test_a_request_without_an_answer_is_named(
+    agent: Agent, net: FakeNetwork, kind: str, fault: Callable[[FakeNetwork], None], of_call: Any, of_query: Any
+) -> None:
+    fault(net)
+    with pytest.raises(of_call if kind == "call" else of_query) as caught:
+        await (agent.update if kind == "call" else agent.query)(CANISTER, "add", b"")
+    assert (caught.value.method, caught.value.canister_id) == ("add", CANISTER)
+    assert caught.value.request_id in ids(net, kind)
 
 
 async def test_an_argument_that_does_not_fit_names_method_and_canister(agent: Agent) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
 
-from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.binding import from_candid, to_candid
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import Interface
@@ -23,6 +22,7 @@ from canister_factory.candid.types import Type, Variant, resolve
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
 from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+from canister_factory.ic.trace import noting_call
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -141,14 +141,11 @@ class Client:
         method = self.method(name)
         send = self.agent.query if method.is_query else self.agent.update
         repeat = self._repeat if method.is_repeatable else None
-        try:
+        with noting_call(self.canister_id, name):
             argument = method.encode(values)
             if repeat is not None:
                 return method.decode(await repeat(name, send, self.canister_id, name, argument))
             return method.decode(await send(self.canister_id, name, argument))
-        except CanisterFactoryError as error:
-            error.note_call(name, self.canister_id)
-            raise
 
 
 C = TypeVar("C", bound=Client)

@@ -25,6 +25,7 @@ from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.candid.types import Func, describe
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.foreign_text import quoted
+from canister_factory.ic.trace import noting_call
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -152,12 +153,9 @@ class Canister:
         """
         known = self._method(method)
         send = self.agent.query if known.type.is_query else self.agent.update
-        try:
+        with noting_call(self.canister_id, method):
             reply = await send(self.canister_id, method, known.encode(args))
             return None if "oneway" in known.type.modes else known.decode(reply)
-        except CanisterFactoryError as error:
-            error.note_call(method, self.canister_id)
-            raise
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__") or "_methods" not in self.__dict__:  # asked by copy and the like

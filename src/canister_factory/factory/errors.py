@@ -30,7 +30,9 @@ KIND_OF_STAGE = {
 class FactoryError(CanisterFactoryError):
     """Base of the orchestrator's own failures. `kind`: its name in the contract's `CreationErrorKind`.
 
-    `stage` and `canister_id` are filled in where the failure passes the orchestrator, if they aren't known before.
+    `stage` and `canister_id` (the personal canister) are filled in where the failure passes the orchestrator, if they
+    aren't known before. `method` and `request_id` are those of the call that failed, where that is the cause; the cause
+    itself, which is chained, has the canister that was called.
     """
 
     kind: CreationErrorKind = CreationErrorKind.ImportFailed
@@ -42,6 +44,7 @@ class FactoryError(CanisterFactoryError):
         stage: CreationStatus | None = None,
         canister_id: Principal | None = None,
         retry_helps: bool | None = None,
+        cause: BaseException | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -49,6 +52,8 @@ class FactoryError(CanisterFactoryError):
         self.canister_id = canister_id
         if retry_helps is not None:
             self.retry_helps = retry_helps
+        if isinstance(cause, CanisterFactoryError):
+            self.note_call(cause.method, None, cause.request_id)
 
     @property
     def context(self) -> dict[str, object]:
@@ -106,12 +111,20 @@ class HandoffError(FactoryError):
 class CreationFailedError(FactoryError):
     """A creation ended in Failed: what was recorded in the backend. The cause is chained."""
 
-    def __init__(self, error: CreationError, *, stage: CreationStatus, canister_id: Principal | None) -> None:
+    def __init__(
+        self,
+        error: CreationError,
+        *,
+        stage: CreationStatus,
+        canister_id: Principal | None,
+        cause: BaseException | None = None,
+    ) -> None:
         super().__init__(
             quoted(error.message, MAX_RECORDED_CHARACTERS),
             stage=stage,
             canister_id=canister_id,
             retry_helps=error.retry_helps,
+            cause=cause,
         )
         self.kind = error.kind
         self.error = error

@@ -79,7 +79,8 @@ class Lease:
         except CreationRefused as refusal:
             if refusal.error.kind == CreationErrorKind.InvalidRequest:
                 raise  # the creation isn't in progress any more
-            raise LeaseLostError(f"{self._name()} is lost: {quoted(refusal.error.message)}") from refusal
+            message = f"{self._name()} is lost: {quoted(refusal.error.message)}"
+            raise LeaseLostError(message, cause=refusal) from refusal
         self._ends_at = asked_at + self._run.config.lease_seconds
 
     async def release(self) -> None:
@@ -125,7 +126,8 @@ class Lease:
                 return
             except IcError as error:
                 if self.remaining_seconds <= 0:
-                    raise LeaseLostError(f"{self._name()} expired because it could not be renewed: {error}") from error
+                    message = f"{self._name()} expired because it could not be renewed: {error}"
+                    raise LeaseLostError(message, cause=error) from error
                 logger.warning("%s can't be renewed, %.0f s left: %s", self._name(), self.remaining_seconds, error)
 
     def _name(self) -> str:

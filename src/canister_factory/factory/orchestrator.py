@@ -117,4 +117,6 @@ class Orchestrator:
         except (CreationRefused, IcError) as refusal:
             logger.warning("the failure could not be recorded, the creation stays open: %s", refusal)
             return error
-        return CreationFailedError(recorded.error or failure, stage=stages.stage, canister_id=stages.canister_id)
+        return CreationFailedError(
+            recorded.error or failure, stage=stages.stage, canister_id=stages.canister_id, cause=error
+        )

@@ -144,6 +144,7 @@ class PersonalCanister:
                         f"the controllers of {self.canister_id} could not be set: {error}",
                         canister_id=self.canister_id,
                         retry_helps=True,
+                        cause=error,
                     ) from error
             info = await self.info()
         if set(info.controllers) != {self.owner} or info.module_hash != module_hash:

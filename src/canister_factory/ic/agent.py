@@ -19,7 +19,7 @@ from canister_factory.ic.network_clock import NetworkClock
 from canister_factory.ic.network_status import FIRST_CANISTER_ID, NetworkStatus, topology_default
 from canister_factory.ic.outcome import Call, outcome_of, wait
 from canister_factory.ic.requester import MAX_INGRESS_BYTES, CallerIdentity, Requester, Signed, answer_of, rejection_in
-from canister_factory.ic.trace import Hook, Span, log
+from canister_factory.ic.trace import Hook, Span, log, noting_call
 from canister_factory.ic.transport import Transport
 
 __all__ = ["INGRESS_EXPIRY_S", "MAX_INGRESS_BYTES", "Agent", "CallerIdentity"]
@@ -209,8 +209,9 @@ class Agent(IcPyAgent):
             CanisterNotFoundError: it doesn't exist.
         """
         canister = as_principal(canister_id)
-        certificate = await self.read_state(canister, CanisterInfo.paths(canister))
-        return CanisterInfo.from_certificate(certificate, canister)
+        with noting_call(canister):
+            certificate = await self.read_state(canister, CanisterInfo.paths(canister))
+            return CanisterInfo.from_certificate(certificate, canister)
 
     async def metadata(self, canister_id: PrincipalLike, name: str) -> bytes | None:
         """A metadata section of a canister's Wasm such as `candid:service`, certified; `None` if it has none such.
@@ -220,7 +221,8 @@ class Agent(IcPyAgent):
         """
         canister = as_principal(canister_id)
         path = (b"canister", canister.bytes, b"metadata", name.encode())
-        return (await self.read_state(canister, [path])).value(path)
+        with noting_call(canister):
+            return (await self.read_state(canister, [path])).value(path)
 
     async def status(self) -> NetworkStatus:
         """What the network says of its health. Not verified: only to see whether something answers."""

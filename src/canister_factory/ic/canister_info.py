@@ -34,9 +34,7 @@ class CanisterInfo:
         """
         controllers, module_hash = map(certificate.value, cls.paths(canister_id))
         if controllers is None:
-            error = CanisterNotFoundError(f"the canister {canister_id} does not exist, as its subnet certifies")
-            error.note_call(None, canister_id)
-            raise error
+            raise CanisterNotFoundError(f"the canister {canister_id} does not exist, as its subnet certifies")
         items = cbor_list(controllers, f"the controllers of {canister_id}")
         if not all(type(item) is bytes and len(item) <= MAX_PRINCIPAL_BYTES for item in items):
             raise MalformedCertificateError(f"the controllers of {canister_id} are not principals")

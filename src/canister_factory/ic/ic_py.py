@@ -25,7 +25,7 @@ from canister_factory.ic.network_clock import NetworkClock
 from canister_factory.ic.outcome import Call, judge
 from canister_factory.ic.request_id import request_id
 from canister_factory.ic.requester import Requester, Signed, answer_of
-from canister_factory.ic.trace import Hook, Span
+from canister_factory.ic.trace import Hook, Span, noting_call
 
 T = TypeVar("T")
 
@@ -84,8 +84,9 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
         effective_canister_id: PrincipalLike | None = None,
     ) -> Any:
         """As `query`; the reply decoded if `return_type` is given."""
-        reply = await self.query(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
-        return _decoded(reply, return_type)
+        with noting_call(as_principal(canister_id), method_name):
+            reply = await self.query(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
+            return _decoded(reply, return_type)
 
     async def update_raw_async(
         self,
@@ -97,8 +98,9 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """As `update`; the reply decoded if `return_type` is given. ic-py's polling options have no effect."""
-        reply = await self.update(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
-        return _decoded(reply, return_type)
+        with noting_call(as_principal(canister_id), method_name):
+            reply = await self.update(canister_id, method_name, arg, effective_canister_id=effective_canister_id)
+            return _decoded(reply, return_type)
 
     async def read_state_raw_async(self, canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Any:
         """A verified certificate in ic-py's form: a dict with the tree as nested lists."""

@@ -6,7 +6,7 @@ Owns effective ids, and installing modules of any size. Does not offer what only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
@@ -33,9 +33,11 @@ from canister_factory.ic.management_types import (
     UploadChunk,
 )
 from canister_factory.ic.task_group import task_group
+from canister_factory.ic.trace import noting_call
 from canister_factory.ic.verdict import Verdict, verdict
 
 T = TypeVar("T")
+_MANAGEMENT = Principal.management_canister()
 
 CHUNK_BYTES = 1 << 20
 """The largest chunk that the chunk store takes."""
@@ -79,8 +81,8 @@ class ManagementCanister:
         chosen = None if specified_id is None else as_principal(specified_id)
         effective = chosen or await self.agent.default_effective_canister_id()
         argument = ProvisionalCreate(amount=amount, settings=settings, specified_id=chosen)
-        reply = await self._call("provisional_create_canister_with_cycles", effective, argument)
-        return _decoded(reply, Target).canister_id
+        call = self._call("provisional_create_canister_with_cycles", effective, argument)
+        return (await _answer(call, Target)).canister_id
 
     async def provisional_top_up_canister(self, canister_id: PrincipalLike, amount: int) -> None:
         """Adds `amount` cycles to a canister out of nothing. Mainnet rejects this."""
@@ -91,7 +93,7 @@ class ManagementCanister:
 
     async def canister_status(self, canister_id: PrincipalLike) -> CanisterStatus:
         """A canister's state, settings, memory and cycles; for its controllers."""
-        return _decoded(await self._call_about("canister_status", canister_id), CanisterStatus)
+        return await _answer(self._call_about("canister_status", canister_id), CanisterStatus)
 
     async def update_settings(self, canister_id: PrincipalLike, settings: CanisterSettings) -> None:
         """Changes the settings that aren't `None`."""
@@ -118,10 +120,8 @@ class ManagementCanister:
         """What the canister printed lately, oldest first: a query, so not certified."""
         canister = as_principal(canister_id)
         argument = _encoded(Target(canister_id=canister))
-        reply = await self.agent.query(
-            Principal.management_canister(), "fetch_canister_logs", argument, effective_canister_id=canister
-        )
-        return _decoded(reply, CanisterLogs).canister_log_records
+        query = self.agent.query(_MANAGEMENT, "fetch_canister_logs", argument, effective_canister_id=canister)
+        return (await _answer(query, CanisterLogs)).canister_log_records
 
     # --- Code ---
 
@@ -136,13 +136,13 @@ class ManagementCanister:
     async def upload_chunk(self, canister_id: PrincipalLike, chunk: bytes) -> bytes:
         """Puts at most 1 MiB into a canister's chunk store and returns its SHA-256."""
         canister = as_principal(canister_id)
-        reply = await self._call("upload_chunk", canister, UploadChunk(canister_id=canister, chunk=chunk))
-        return _decoded(reply, ChunkHash).hash
+        call = self._call("upload_chunk", canister, UploadChunk(canister_id=canister, chunk=chunk))
+        return (await _answer(call, ChunkHash)).hash
 
     async def stored_chunks(self, canister_id: PrincipalLike) -> list[bytes]:
         """The SHA-256 of each chunk in a canister's chunk store."""
-        reply = await self._call_about("stored_chunks", canister_id)
-        return [chunk.hash for chunk in _decoded(reply, list[ChunkHash])]
+        stored = await _answer(self._call_about("stored_chunks", canister_id), list[ChunkHash])
+        return [chunk.hash for chunk in stored]
 
     async def clear_chunk_store(self, canister_id: PrincipalLike) -> None:
         """Empties a canister's chunk store."""
@@ -228,23 +228,23 @@ class ManagementCanister:
 
     async def _upload_one(self, canister: Principal, digest: bytes, chunk: bytes) -> None:
         for attempt in range(1, _UPLOAD_ATTEMPTS + 1):
-            try:
-                stored = await self.upload_chunk(canister, chunk)
-            except IcError as error:
-                # A chunk is named by its content, so uploading it twice does no harm.
-                if attempt == _UPLOAD_ATTEMPTS or verdict(error) is Verdict.FINAL:
-                    raise
-                continue
-            if stored != digest:
-                raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
-            return
+            with noting_call(_MANAGEMENT):
+                try:
+                    stored = await self.upload_chunk(canister, chunk)
+                except IcError as error:
+                    # A chunk is named by its content, so uploading it twice does no harm.
+                    if attempt == _UPLOAD_ATTEMPTS or verdict(error) is Verdict.FINAL:
+                        raise
+                    continue
+                if stored != digest:
+                    raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
+                return
 
     # --- Calls ---
 
     async def _call(self, method: str, effective: Principal, argument: Any) -> bytes:
-        return await self.agent.update(
-            Principal.management_canister(), method, _encoded(argument), effective_canister_id=effective
-        )
+        with noting_call(_MANAGEMENT, method):
+            return await self.agent.update(_MANAGEMENT, method, _encoded(argument), effective_canister_id=effective)
 
     async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
         canister = as_principal(canister_id)
@@ -256,7 +256,9 @@ def _encoded(argument: Any) -> bytes:
     return encode([candid_type(kind)], [to_candid(kind, argument)])
 
 
-def _decoded(reply: bytes, annotation: type[T]) -> T:
-    (value,) = decode(reply, [candid_type(annotation)])
-    result: T = from_candid(annotation, value)
-    return result
+async def _answer(call: Awaitable[bytes], annotation: type[T]) -> T:
+    """The value in the reply to a call of the management canister."""
+    with noting_call(_MANAGEMENT):
+        (value,) = decode(await call, [candid_type(annotation)])
+        answer: T = from_candid(annotation, value)
+        return answer

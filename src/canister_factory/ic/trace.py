@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.candid.principal import Principal
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.foreign_text import escaped
 
@@ -80,7 +81,31 @@ def heard_by(hook: Hook) -> Iterator[None]:
     try:
         yield
     finally:
-        _LISTENERS.reset(token)
+        with suppress(ValueError):  # a task that nobody ends is closed from elsewhere, where nothing was set
+            _LISTENERS.reset(token)
+
+
+@contextmanager
+def noting_call(canister_id: Principal, method: str = "") -> Iterator[None]:
+    """Tells our errors that end the block which call they are about: by its last request, if it came to one.
+
+    For what is made of a reply. What ends a request itself is told by its `Span`.
+    """
+    last: Event | None = None
+
+    def listen(event: Event) -> None:
+        nonlocal last
+        if event.complete and not event.aside:
+            last = event
+
+    with heard_by(listen):
+        try:
+            yield
+        except CanisterFactoryError as error:
+            if last is not None:
+                error.note_call(last.method or None, canister_id, last.request_id or None)
+            error.note_call(method or None, canister_id)
+            raise
 
 
 def log(event: Event) -> None:

@@ -147,6 +147,7 @@ async def test_a_renewal_refused_because_another_has_it_says_so_with_number_and_
     with pytest.raises(LeaseLostError, match=f"lease 9 on the creation of {OWNER} is lost: number 10") as lost:
         await lease.renew()
     assert lost.value.__cause__ is refused
+    assert lost.value.method == "method", "that of the refusal"
 
 
 async def test_a_renewal_of_a_creation_that_ended_is_not_a_lost_lease() -> None:
@@ -344,6 +345,7 @@ async def test_a_renewal_that_fails_exactly_when_the_lease_ends_is_its_loss() ->
     ) as lost:
         await lease.guard(forever)
     assert isinstance(lost.value.__cause__, TransportError)
+    assert (lost.value.method, lost.value.canister_id) == ("renew_lease", None)
     assert (backend.clock.now, len(backend.renewed)) == (30, 3)
 
 

@@ -63,6 +63,8 @@ async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
         await personal(network).hand_over(b"m" * 32)
     assert network.calls == ["update_settings"]
     network.refusal = RejectedError(5, "no", certified=True)
+    network.refusal.note_call("update_settings", Principal.management_canister(), b"id")
     with pytest.raises(HandoffError, match="could not be set") as caught:
         await personal(network).hand_over(b"m" * 32)
     assert caught.value.retry_helps
+    assert (caught.value.method, caught.value.canister_id, caught.value.request_id) == ("update_settings", ID, b"id")

@@ -265,8 +265,11 @@ async def test_a_chunk_store_that_keeps_something_else_is_noticed(
     management: ManagementCanister, server: ManagementServer
 ) -> None:
     server.wrong_hash = True
-    with pytest.raises(ProtocolError, match="another hash"):
+    with pytest.raises(ProtocolError, match="another hash") as wrong:
         await management.install(CANISTER, module(2 * CHUNK_BYTES), b"")
+    error = wrong.value
+    assert (error.method, error.canister_id) == ("upload_chunk", Principal.management_canister())
+    assert len(error.request_id or b"") == 32
 
 
 async def test_what_only_canisters_can_call_is_not_offered(management: ManagementCanister) -> None:
