@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
-sys.path.insert(0, str(FOLDER.parent))
-
-from support.replica_bench import Bench  # noqa: E402 - found by the line above
-from support.replica_puppet import puppet  # noqa: E402
+from support.replica_bench import Bench
+from support.replica_puppet import puppet
 
 CANISTERS = 100
 TOUCHED = 3

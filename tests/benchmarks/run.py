@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))  # for tests/support
 
 
 def measure(name: str) -> dict[str, object]:
