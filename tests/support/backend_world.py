@@ -20,6 +20,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
 from canister_factory.ic.requests import QueryRequest
+from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.canister import CanisterState
@@ -50,7 +51,7 @@ ADMIN, OPERATOR, OTHER_OPERATOR, OWNER, STRANGER, CONTROLLER = map(
 
 @cache
 def engine() -> Engine:
-    return Engine()
+    return Engine(compiled_modules_directory())
 
 
 @cache

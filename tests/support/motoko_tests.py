@@ -17,6 +17,7 @@ from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.subnet.subnet import Subnet
 from support.backend_world import ADMIN, CANISTERS, CONTROLLER, START_NS, World, engine
+from support.kept_builds import Files, kept
 
 FOLDER = CANISTERS / "test"
 _TEST = re.compile(r'^ +test\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
@@ -34,12 +35,16 @@ def names() -> list[tuple[str, str]]:
 @cache
 def compiled() -> bytes:
     """The module that runs the tests. Needs the compiler (`support.motoko_compiler`)."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "tests.wasm"
-        command = ["node", str(CANISTERS / "build-tests.js"), str(out)]
-        built = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (built.returncode, built.stderr) == (0, ""), built.stderr
-        return out.read_bytes()
+
+    def build() -> Files:
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "tests.wasm"
+            command = ["node", str(CANISTERS / "build-tests.js"), str(out)]
+            built = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert (built.returncode, built.stderr) == (0, ""), built.stderr
+            return {out.name: out.read_bytes()}
+
+    return kept("tests of the Motoko modules", build)["tests.wasm"]
 
 
 class MotokoTests(World):

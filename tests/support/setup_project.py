@@ -5,6 +5,7 @@ The project builds itself without help, so that nothing is fetched but what its 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.metadata
 import io
@@ -158,6 +159,22 @@ class Project:
             "PIP_RETRIES": "0",
             "no_proxy": "127.0.0.1",
         }
+
+    def with_index(self, index: Index) -> Project:
+        """The same clone, which asks another index that offers the same."""
+        index.wheels |= self.index.wheels
+        other = copy.copy(self)
+        other.index = index
+        other.environment = self.environment | {"PIP_FIND_LINKS": index.url}
+        return other
+
+    def moved_to(self, root: Path) -> Project:
+        """The clone, moved to another place."""
+        other = copy.copy(self)
+        other.root = self.root.rename(root)
+        other.venv = root / ".venv"
+        other.environment = self.environment | {"HOME": str(root / "home"), "TMPDIR": str(root / "home")}
+        return other
 
     def want(self, *dependencies: str) -> None:
         """What the project depends on."""

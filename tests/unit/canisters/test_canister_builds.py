@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from functools import cache
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
@@ -19,6 +17,7 @@ from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import Type
 from support.backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedError, World, encode_args, interface
+from support.kept_builds import Files, kept
 from support.motoko_compiler import require_compiler
 
 pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler, and each compiles
@@ -27,18 +26,15 @@ SCRIPTS = CANISTERS.parent / "scripts"
 RELEASES = CANISTERS / "releases"
 FEATURE = "personal_canister_creation"
 NAMES = ["backend", "personal"]
-Artifacts: TypeAlias = dict[str, bytes]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def compiler() -> None:
     """Node.js and the Motoko compiler."""
     require_compiler()
 
 
-@cache
-def build_without_creation() -> Artifacts:
-    """The artifacts by file name; built once, since it takes a while."""
+def build_without_creation() -> Files:
     with tempfile.TemporaryDirectory() as out:
         built = build("--without", FEATURE, "--out", out)
         assert built.returncode == 0, built.stderr
@@ -46,10 +42,10 @@ def build_without_creation() -> Artifacts:
         return {path.name: path.read_bytes() for path in Path(out).iterdir()}
 
 
-@pytest.fixture
-def without_creation(compiler: None) -> Artifacts:
-    """The artifacts of a backend without the creation of personal canisters."""
-    return build_without_creation()
+@pytest.fixture(scope="module")
+def without_creation(compiler: None) -> Files:
+    """The artifacts of a backend without the creation of personal canisters, by file name."""
+    return kept(f"build-canisters --without {FEATURE}", build_without_creation)
 
 
 # --- a build without the feature -------------------------------------------------------------------------------------
@@ -67,9 +63,7 @@ def capsule_and_roles() -> set[str]:
 
 
 @pytest.mark.parametrize("file", ["backend.did", "backend.compiled.did"])
-def test_a_backend_without_creation_has_the_capsule_api_and_the_roles_alone(
-    without_creation: Artifacts, file: str
-) -> None:
+def test_a_backend_without_creation_has_the_capsule_api_and_the_roles_alone(without_creation: Files, file: str) -> None:
     built = methods(parse_did(without_creation[file].decode()))
     assert set(built) == capsule_and_roles()
     whole = methods(interface("backend"))
@@ -78,7 +72,7 @@ def test_a_backend_without_creation_has_the_capsule_api_and_the_roles_alone(
 
 
 def test_a_backend_without_creation_serves_capsules_and_knows_no_creation_method(
-    without_creation: Artifacts,
+    without_creation: Files,
 ) -> None:
     world = World()
     world.capsule()
@@ -100,7 +94,7 @@ def test_a_backend_without_creation_serves_capsules_and_knows_no_creation_method
             world.reply(call)
 
 
-def test_a_backend_that_was_without_creation_for_a_while_has_lost_nothing(without_creation: Artifacts) -> None:
+def test_a_backend_that_was_without_creation_for_a_while_has_lost_nothing(without_creation: Files) -> None:
     world = World()
     lease, canister = world.copied()
     world.ok("begin_export", lease, True, sender=OPERATOR)
@@ -185,7 +179,7 @@ def test_canisters_of_the_latest_release_can_be_upgraded_to_this_build(compiler:
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_the_build_without_creation_keeps_the_same_state(without_creation: Artifacts) -> None:
+def test_the_build_without_creation_keeps_the_same_state(without_creation: Files) -> None:
     assert without_creation["backend.most"] == (CANISTERS / "dist" / "backend.most").read_bytes()
 
 
