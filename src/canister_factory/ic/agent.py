@@ -123,6 +123,7 @@ class Agent(IcPyAgent):
             OutcomeUnknownError: it was sent, and no certified outcome came until its expiry.
             IngressTooLargeError, NetworkUnreachableError, TransportError: it was not sent, or surely not accepted.
             ProtocolError: the network refused it as invalid.
+            IdentityError: it was not sent, since the identity's delegations are for queries only.
         """
         effective = _effective_id(canister_id, effective_canister_id)
         fields = _call_fields(canister_id, method, arg)

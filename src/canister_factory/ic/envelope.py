@@ -31,6 +31,7 @@ ANONYMOUS = b"\x04"
 MAX_INGRESS_TTL_NS = 300 * 10**9
 PERMITTED_DRIFT_NS = 60 * 10**9
 MAX_DELEGATIONS = 20
+_DELEGATION_FIELDS = frozenset(("pubkey", "expiration", "targets", "permissions"))
 MAX_DELEGATION_TARGETS = 1000
 
 
@@ -109,7 +110,9 @@ def verify_envelope(
         raise MalformedEnvelopeError("envelope: sender_pubkey and sender_sig must be byte strings")
     if self_authenticating_id(public_key) != sender:
         raise SenderError("The user id does not match the public key: sender is not the principal of sender_pubkey")
-    signing_key, targets = follow_delegations(public_key, delegations, now_ns)
+    signing_key, targets, queries_only = follow_delegations(public_key, delegations, now_ns)
+    if queries_only and isinstance(request, CallRequest):
+        raise DelegationError("The delegation's permissions are for queries and read_state requests, not for calls")
     if targets is not None and not isinstance(request, ReadStateRequest) and request.canister_id not in targets:
         raise DelegationError("The delegation's targets do not include the canister that the request is for")
     verify_signature(signing_key, REQUEST_DOMAIN + content_id, signature)
@@ -134,23 +137,33 @@ def _utc(time_ns: int) -> str:
         return f"{time_ns} ns since 1970"
 
 
-def follow_delegations(
-    public_key: bytes, chain: Sequence[Any] | None, now_ns: int
-) -> tuple[bytes, frozenset[bytes] | None]:
-    """The key that a chain of delegations ends at, and the canisters it may speak to (`None`: all).
+class Delegated(NamedTuple):
+    """What a chain of delegations comes to."""
+
+    public_key: bytes
+    """The key that it ends at."""
+    targets: frozenset[bytes] | None = None
+    """The canisters that this key may speak to; `None`: all."""
+    queries_only: bool = False
+    """Whether it may send no calls, only queries and `read_state` requests."""
+
+
+def follow_delegations(public_key: bytes, chain: Sequence[Any] | None, now_ns: int) -> Delegated:
+    """What the holder of a chain's last key may do for `public_key`, the first one.
 
     Raises:
         DelegationError: the chain doesn't hold.
         MalformedEnvelopeError: a delegation isn't of the specified form.
     """
     if chain is None:
-        return public_key, None
+        return Delegated(public_key)
     if not isinstance(chain, list):
         raise MalformedEnvelopeError("envelope: sender_delegation must be an array")
     if len(chain) > MAX_DELEGATIONS:
         raise DelegationError(f"Chain of {len(chain)} delegations, above the limit of {MAX_DELEGATIONS}")
     seen = {public_key}
     targets: frozenset[bytes] | None = None
+    queries_only = False
     for link in chain:
         delegation, signature = _checked_delegation(link)
         try:
@@ -164,11 +177,12 @@ def follow_delegations(
         if delegation.get("targets") is not None:
             allowed = frozenset(delegation["targets"])
             targets = allowed if targets is None else targets & allowed
+        queries_only = queries_only or delegation.get("permissions") == "queries"
         public_key = delegation["pubkey"]
         if public_key in seen:
             raise DelegationError("Invalid delegation: a public key appears twice in the chain")
         seen.add(public_key)
-    return public_key, targets
+    return Delegated(public_key, targets, queries_only)
 
 
 def _checked_delegation(link: Any) -> tuple[dict[str, Any], bytes]:
@@ -176,8 +190,10 @@ def _checked_delegation(link: Any) -> tuple[dict[str, Any], bytes]:
     signature = link.get("signature") if isinstance(link, dict) else None
     if not isinstance(delegation, dict) or type(signature) is not bytes:
         raise MalformedEnvelopeError("envelope: each delegation must be a map of delegation and signature")
-    if not set(delegation) <= {"pubkey", "expiration", "targets"}:
-        raise MalformedEnvelopeError("envelope: a delegation has fields besides pubkey, expiration and targets")
+    if not set(delegation) <= _DELEGATION_FIELDS:
+        raise MalformedEnvelopeError("envelope: a delegation has fields that the specification doesn't know")
+    if delegation.get("permissions") not in (None, "all", "queries"):
+        raise DelegationError("Invalid delegation: its permissions are neither 'all' nor 'queries'")
     check_field(delegation, "pubkey", bytes, None)
     check_field(delegation, "expiration", int, 2**64 - 1)
     targets = delegation.get("targets")

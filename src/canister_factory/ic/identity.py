@@ -188,9 +188,17 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         return True
 
     def sign_delegation(
-        self, session_public_key: bytes, expiration_ns: int, targets: Iterable[Principal] | None = None
+        self,
+        session_public_key: bytes,
+        expiration_ns: int,
+        targets: Iterable[Principal] | None = None,
+        *,
+        permissions: Literal["all", "queries"] | None = None,
     ) -> dict[str, Any]:
         """Lets another key (DER) sign for this one until `expiration_ns`, optionally only towards `targets`.
+
+        `permissions="queries"`: it may query and read the state, but not call; networks before interface specification
+        0.64 refuse the field.
 
         Returns one link of a chain for `DelegatedIdentity`.
 
@@ -200,6 +208,8 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         delegation: dict[str, Any] = {"pubkey": session_public_key, "expiration": expiration_ns}
         if targets is not None:
             delegation["targets"] = [target.bytes for target in targets]
+        if permissions is not None:
+            delegation["permissions"] = permissions
         _, signature = self.sign(DELEGATION_DOMAIN + hash_of_map(delegation))
         if signature is None:
             raise IdentityError("the anonymous identity can't delegate")
@@ -262,7 +272,7 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
 
     def __init__(self, identity: Identity, public_key: bytes, delegations: Sequence[dict[str, Any]]) -> None:
         try:
-            last_key, targets = follow_delegations(public_key, list(delegations), now_ns=0)
+            last_key, targets, queries_only = follow_delegations(public_key, list(delegations), now_ns=0)
             canisters = None if targets is None else frozenset(map(Principal, targets))
         except (EnvelopeError, CandidError, ValueError) as error:
             raise IdentityError(f"broken delegation chain: {error}") from None
@@ -274,6 +284,8 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
         self._sender = Principal.self_authenticating(public_key)
         self.targets = canisters
         """The only canisters that the chain lets this identity call, if it restricts them."""
+        self.queries_only = queries_only
+        """Whether the chain lets this identity only query and read the state, not call."""
 
     @staticmethod
     def from_json(ic_identity: str, ic_delegation: str) -> DelegatedIdentity:
@@ -314,6 +326,8 @@ def _link(link: dict[str, Any]) -> dict[str, Any]:
     delegation = {"pubkey": from_hex(fields["pubkey"]), "expiration": int(fields["expiration"], 16)}
     if fields.get("targets") is not None:
         delegation["targets"] = [from_hex(target) for target in fields["targets"]]
+    if fields.get("permissions") is not None:
+        delegation["permissions"] = str(fields["permissions"])
     return {"delegation": delegation, "signature": from_hex(link["signature"])}
 
 

@@ -19,6 +19,7 @@ from canister_factory.ic.certificate import Certificate, CertificateVerifier
 from canister_factory.ic.envelope import ANONYMOUS, Signer, sign_envelope
 from canister_factory.ic.errors import (
     IcError,
+    IdentityError,
     IngressTooLargeError,
     ProtocolError,
     RejectedError,
@@ -98,7 +99,10 @@ class Requester:
 
         Raises:
             IngressTooLargeError: it is above the limit; `what` names it in the message.
+            IdentityError: a call by an identity that may only query.
         """
+        if kind == "call" and getattr(self.identity, "queries_only", False):
+            raise IdentityError(f"the delegations of {self.identity!r} are for queries only: {what} was not sent")
         expiry_ns = self.clock() + round(self.expiry_s * 1e9)
         signed = _signed(kind, fields, self.identity.sender().bytes, self.identity, expiry_ns)
         assert signed.body is not None

@@ -15,6 +15,7 @@ from canister_factory.ic.errors import (
     CertificateScopeError,
     CertificateSignatureError,
     IcError,
+    IdentityError,
     IngressTooLargeError,
     NetworkUnreachableError,
     OutcomeUnknownError,
@@ -22,6 +23,7 @@ from canister_factory.ic.errors import (
     QuerySignatureError,
     RejectedError,
 )
+from canister_factory.ic.identity import DelegatedIdentity, Identity
 from canister_factory.ic.network import Network
 from canister_factory.ic.requests import CallRequest
 from support.ic_test_support import ALICE, CANISTER, NOW_NS, OTHER_CANISTER, STRANGER, FakeNetwork
@@ -37,6 +39,17 @@ async def test_an_update_returns_the_certified_reply(agent: Agent, net: FakeNetw
     assert await agent.update(canister, "put", b"x") == b"reply to x"
     sent = verify_envelope(net.posted("call")[0], NOW_NS).request
     assert sent == CallRequest(ALICE.sender().bytes, NOW_NS + 240 * 10**9, CANISTER.bytes, "put", b"x")
+
+
+async def test_an_identity_that_may_only_query_sends_no_calls(net: FakeNetwork) -> None:
+    session = Identity.generate()
+    link = ALICE.sign_delegation(session.der_pubkey or b"", NOW_NS + 10**12, permissions="queries")
+    delegated = DelegatedIdentity(session, ALICE.der_pubkey or b"", [link])
+    async with Agent(delegated, net.network(), transport=net.transport()) as agent:
+        with pytest.raises(IdentityError, match="queries only: the call of put was not sent"):
+            await agent.update(CANISTER, "put", b"x")
+        assert not net.posted("call")
+        assert await agent.query(CANISTER, "get", b"x") == b"reply to x"
 
 
 async def test_an_empty_reply_is_a_reply(agent: Agent, net: FakeNetwork) -> None:

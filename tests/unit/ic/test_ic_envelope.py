@@ -253,6 +253,48 @@ def test_the_targets_of_a_chain_are_those_that_all_links_have() -> None:
         verify_envelope(sign_envelope(call(ALICE), session), NOW_NS)
 
 
+def permitted(*permissions: Any) -> DelegatedIdentity:
+    """Carol speaks for Alice by two delegations with these permissions; None leaves the field out."""
+    steps = zip(itertools.pairwise([ALICE, BOB, CAROL]), permissions, strict=True)
+    links = [
+        giver.sign_delegation(taker.der_pubkey or b"", NOW_NS + 1, permissions=permission)
+        for (giver, taker), permission in steps
+    ]
+    return DelegatedIdentity(CAROL, ALICE.der_pubkey or b"", links)
+
+
+@pytest.mark.parametrize("permissions", [("queries", None), (None, "queries"), ("all", "queries"), ("queries", "all")])
+def test_a_delegation_for_queries_allows_no_calls_whatever_the_others_say(permissions: tuple[Any, Any]) -> None:
+    session = permitted(*permissions)
+    assert session.queries_only
+    for content in (call(request_type="query"), read_state()):
+        verify_envelope(sign_envelope(content, session), NOW_NS)
+    with pytest.raises(DelegationError, match="queries"):
+        verify_envelope(sign_envelope(call(), session), NOW_NS)
+
+
+@pytest.mark.parametrize("permissions", [(None, None), ("all", None), ("all", "all")])
+def test_a_delegation_for_all_allows_what_one_without_permissions_does(permissions: tuple[Any, Any]) -> None:
+    session = permitted(*permissions)
+    assert not session.queries_only
+    verify_envelope(sign_envelope(call(), session), NOW_NS)
+
+
+@pytest.mark.parametrize("permissions", ["calls", "", "Queries", b"all", 5, ["all"]])
+@pytest.mark.parametrize("request_type", ["call", "query", "read_state"])
+def test_other_permissions_are_invalid_for_all_kinds_of_requests(permissions: Any, request_type: str) -> None:
+    content = read_state() if request_type == "read_state" else call(request_type=request_type)
+    link = ALICE.sign_delegation(BOB.der_pubkey or b"", NOW_NS + 1, permissions=permissions)
+    envelope = {
+        "content": content,
+        "sender_pubkey": ALICE.der_pubkey,
+        "sender_delegation": [link],
+        "sender_sig": BOB.sign(b"\x0aic-request" + request_id(content))[1],
+    }
+    with pytest.raises(DelegationError, match="permissions"):
+        verify_envelope(cbor.dumps(envelope), NOW_NS)
+
+
 def test_an_expired_delegation_is_refused() -> None:
     session = chain((ALICE, BOB), expiration=NOW_NS - 1)
     with pytest.raises(DelegationError, match="expired"):

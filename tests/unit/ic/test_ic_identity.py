@@ -283,6 +283,21 @@ def test_a_delegation_chain_must_lead_to_the_key_that_signs() -> None:
         DelegatedIdentity(session, other.der_pubkey or b"", [link])
 
 
+@pytest.mark.parametrize(("permissions", "queries_only"), [(None, False), ("all", False), ("queries", True)])
+def test_the_javascript_agents_delegation_keeps_its_permissions(permissions: Any, queries_only: bool) -> None:
+    owner, session = Identity.generate(), Identity(privkey="22" * 32)
+    link = owner.sign_delegation(session.der_pubkey or b"", 2**60, permissions=permissions)
+    fields = {"pubkey": link["delegation"]["pubkey"].hex(), "expiration": f"{2**60:x}"}
+    if permissions is not None:
+        fields["permissions"] = permissions
+    chain = {
+        "publicKey": (owner.der_pubkey or b"").hex(),
+        "delegations": [{"delegation": fields, "signature": link["signature"].hex()}],
+    }
+    delegated = DelegatedIdentity.from_json(json.dumps([session.pubkey, "22" * 32]), json.dumps(chain))
+    assert delegated.queries_only is queries_only
+
+
 def test_the_javascript_agents_delegation_keeps_its_targets() -> None:
     owner, session = Identity.generate(), Identity(privkey="22" * 32)
     target = Principal(b"\x07\x01\x01")
