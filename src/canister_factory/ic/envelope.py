@@ -93,6 +93,11 @@ def verify_envelope(
     if sender != ANONYMOUS or isinstance(request, CallRequest):
         _check_expiry(request.ingress_expiry_ns, now_ns, max_ttl_ns, permitted_drift_ns)
     content_id = request_id(content)
+    if content.get("sender_info") is not None:
+        raise SenderError(
+            "sender_info must be left out: it is for senders whose public key is one of canister signatures, which "
+            "aren't supported here"
+        )
 
     public_key, signature = envelope.get("sender_pubkey"), envelope.get("sender_sig")
     delegations = envelope.get("sender_delegation")

@@ -84,10 +84,11 @@ def request_from_content(content: Any) -> Request:
         check_field(content, "nonce", bytes, MAX_NONCE_BYTES)
     # Fields of later specifications take part in the request id, but only plain values: a nested one could share
     # structure, which would make hashing it take exponential time.
+    nested = "paths" if kind == "read_state" else "sender_info"
     for name, value in content.items():
-        plain = value is None or type(value) in (bytes, str) or (type(value) is int and value >= 0)
-        if type(name) is not str or not (plain or (name == "paths" and kind == "read_state")):
+        if type(name) is not str or not (_is_plain(value) or name == nested):
             raise MalformedEnvelopeError(f"content: the field {name!r} has a value of a type that isn't supported")
+    _check_sender_info(content.get("sender_info"))
     sender, expiry_ns = content["sender"], content["ingress_expiry"]
     if kind == "read_state":
         return ReadStateRequest(sender, expiry_ns, _checked_paths(content.get("paths")))
@@ -111,6 +112,21 @@ def check_field(record: Mapping[str, Any], name: str, kind: type[Any], limit: in
     size: int = value if type(value) is int else len(value)
     if limit is not None and not 0 <= size <= limit:
         raise MalformedEnvelopeError(f"content: the field {name} has size {size}, above the limit of {limit}")
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or type(value) in (bytes, str) or (type(value) is int and value >= 0)
+
+
+def _check_sender_info(sender_info: Any) -> None:
+    if sender_info is None:
+        return
+    if type(sender_info) is not dict or not all(
+        type(name) is str and _is_plain(sender_info[name]) for name in sender_info
+    ):
+        raise MalformedEnvelopeError("content: the field sender_info must be a map of info, signer and sig")
+    for name, limit in (("info", None), ("signer", MAX_PRINCIPAL_BYTES), ("sig", None)):
+        check_field(sender_info, name, bytes, limit)
 
 
 def _checked_paths(paths: Any) -> tuple[Path, ...]:

@@ -134,6 +134,33 @@ def test_a_field_of_the_wrong_type_or_size_is_refused(field: str, value: Any) ->
         verify_envelope(sign_envelope(call(**{field: value}), ALICE), NOW_NS)
 
 
+SENDER_INFO = {"info": b"attributes", "signer": CANISTER.bytes, "sig": b"signature"}
+
+
+@pytest.mark.parametrize("request_type", ["call", "query"])
+@pytest.mark.parametrize("signer", [ALICE, Identity.anonymous()], ids=["key", "anonymous"])
+def test_sender_info_is_for_senders_with_canister_signatures_only(request_type: str, signer: Identity) -> None:
+    content = call(signer, request_type=request_type, sender_info=SENDER_INFO)
+    with pytest.raises(SenderError, match="sender_info"):
+        verify_envelope(sign_envelope(content, signer), NOW_NS)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (call(sender_info={**SENDER_INFO, "info": "text"}), "info"),
+        (call(sender_info={**SENDER_INFO, "signer": bytes(30)}), "signer"),
+        (call(sender_info={"info": b"", "signer": b""}), "sig"),
+        (call(sender_info={**SENDER_INFO, "more": {"deeper": b""}}), "sender_info"),
+        (call(sender_info=b"flat"), "sender_info"),
+        (read_state(sender_info=SENDER_INFO), "sender_info"),
+    ],
+)
+def test_sender_info_of_another_form_is_malformed(content: dict[str, Any], says: str) -> None:
+    with pytest.raises(MalformedEnvelopeError, match=says):
+        verify_envelope(sign_envelope(content, ALICE), NOW_NS)
+
+
 def test_a_plain_field_of_a_later_specification_takes_part_in_the_request_id() -> None:
     content = call(later_field=b"x")
     assert verify_envelope(sign_envelope(content, ALICE), NOW_NS).request_id == request_id(content)
