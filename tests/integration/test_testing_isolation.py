@@ -158,6 +158,9 @@ def test_a_timer_that_is_always_due_does_not_keep_time_from_passing(
 def test_time_does_not_go_back_by_itself(advance: Callable[[float], None]) -> None:
     with pytest.raises(ValueError, match="time goes ahead only, not by -1 s"):
         advance(-1)
+    for seconds in (1e11, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="too far ahead: time ends in the year 2554"):
+            advance(seconds)
 
 
 def test_a_client_with_this_computers_clock_finds_the_networks_time(ic: EmbeddedReplica, shared: Any) -> None:

@@ -16,6 +16,7 @@ from canister_factory.candid import leb128
 from canister_factory.candid.errors import EncodeError, PrincipalError
 from canister_factory.candid.fixed_numbers import STRUCT_CODES, integer_range
 from canister_factory.candid.labels import label_text
+from canister_factory.candid.numerals import shown
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.types import (
@@ -176,8 +177,7 @@ def _fixed_integer(t: Type, low: int, high: int) -> _Encoder:
         if not _is_int(value):
             _wrong(f"int (type {name})", value)
         if not low <= value <= high:
-            shown = str(value) if abs(value) < 10**40 else f"a number of {value.bit_length()} bits"
-            raise EncodeError(f"{name} ranges from {low} to {high}, got {shown}")
+            raise EncodeError(f"{name} ranges from {low} to {high}, got {shown(value)}")
         put(pack(value))
 
     return encode_integer

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from canister_factory.candid.numerals import shown
 from canister_factory.ic.errors import MalformedEnvelopeError
 
 MAX_PATHS = 1000
@@ -111,7 +112,7 @@ def check_field(record: Mapping[str, Any], name: str, kind: type[Any], limit: in
         raise MalformedEnvelopeError(f"content: the field {name} {problem}, expected {kind.__name__}")
     size: int = value if type(value) is int else len(value)
     if limit is not None and not 0 <= size <= limit:
-        raise MalformedEnvelopeError(f"content: the field {name} has size {size}, above the limit of {limit}")
+        raise MalformedEnvelopeError(f"content: the field {name} has size {shown(size)}, above the limit of {limit}")
 
 
 def _is_plain(value: Any) -> bool:

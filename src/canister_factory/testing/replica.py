@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 # A canister that sets its timer to a time in the past is due in each round.
 _MOST_ROUNDS: Final = 100
+_END_OF_TIME_NS: Final = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,12 @@ class EmbeddedReplica:
         Clients that don't use this replica's clock (other processes) see a network whose clock is ahead.
 
         Raises:
-            ValueError: the time is negative.
+            ValueError: the time is negative, or too far ahead.
         """
         if seconds < 0:
             raise ValueError(f"time goes ahead only, not by {seconds} s")
+        if not self.clock() + seconds * 1e9 < _END_OF_TIME_NS:
+            raise ValueError(f"{seconds} s are too far ahead: time ends in the year 2554, since it has 64 bits")
 
         def go() -> None:
             self.clock.offset_ns += round(seconds * 1e9)

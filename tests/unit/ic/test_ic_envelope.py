@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -367,3 +368,30 @@ def test_delegations_of_the_wrong_form_are_refused(links: Any) -> None:
     envelope["sender_delegation"] = links
     with pytest.raises(MalformedEnvelopeError):
         verify_envelope(cbor.dumps(envelope), NOW_NS)
+
+
+# Numbers as a client may write them in CBOR: beyond 64 bits as bignums, which Python would refuse to write down.
+NUMBERS = st.sampled_from([0, -1, -(2**64), 2**64 - 1, 2**64, 2**128, 10**5000, -(10**5000), 1.5, 1e300, True])
+
+
+@given(name=st.sampled_from(sorted(call())), number=NUMBERS, nested=st.booleans())
+def test_a_number_of_any_size_is_believed_or_refused(name: str, number: Any, nested: bool) -> None:
+    content = call() | {name: [number] if nested else number}
+    body = cbor2.dumps({"content": content, "sender_pubkey": ALICE.der_pubkey, "sender_sig": b"s" * 64})
+    with pytest.raises(EnvelopeError):
+        verify_envelope(body, NOW_NS)
+
+
+@given(name=st.sampled_from(["pubkey", "expiration", "targets"]), number=NUMBERS)
+def test_a_number_of_any_size_in_a_delegation_is_refused(name: str, number: Any) -> None:
+    delegation = {"pubkey": BOB.der_pubkey, "expiration": NOW_NS + SECOND, name: number}
+    body = cbor2.dumps(
+        {
+            "content": call(),
+            "sender_pubkey": ALICE.der_pubkey,
+            "sender_sig": b"s" * 64,
+            "sender_delegation": [{"delegation": delegation, "signature": b"s" * 64}],
+        }
+    )
+    with pytest.raises(EnvelopeError):
+        verify_envelope(body, NOW_NS)

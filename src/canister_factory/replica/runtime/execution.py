@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Final
+
+MAX_CYCLES: Final = (1 << 128) - 1
+"""Amounts of cycles have 128 bits: a balance that would exceed this stays at it."""
 
 
 class Entry(Enum):

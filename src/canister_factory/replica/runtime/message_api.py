@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from canister_factory.replica.runtime.execution import Callback, Entry, Env, Outcome, OutgoingCall, RejectCode, Response
+from canister_factory.replica.runtime.execution import (
+    MAX_CYCLES,
+    Callback,
+    Entry,
+    Env,
+    Outcome,
+    OutgoingCall,
+    RejectCode,
+    Response,
+)
 from canister_factory.replica.runtime.guest_memory import GuestMemory
 from canister_factory.replica.runtime.host_interface import (
     MODE_NAMES,
@@ -174,8 +183,8 @@ class MessageApi:
         return max(0, self._balance - self.env.freezing_threshold_cycles)
 
     def write_128(self, target: int, cycles: int) -> None:
-        """Writes an amount of cycles as the canister expects it: 16 bytes, little-endian."""
-        self.memory.write(target, cycles.to_bytes(16, "little"))
+        """Writes an amount of cycles as the canister expects it: 16 bytes, little-endian; a price may be more."""
+        self.memory.write(target, min(cycles, MAX_CYCLES).to_bytes(16, "little"))
 
     def _as_64(self, function: str, cycles: int) -> int:
         if cycles > _MAX_64:
@@ -213,7 +222,7 @@ class MessageApi:
     def _accept(self, most: int) -> int:
         accepted = min(most, self._available)
         self._available -= accepted
-        self._balance += accepted
+        self._balance = min(self._balance + accepted, MAX_CYCLES)
         self.outcome.cycles_accepted += accepted
         return accepted
 
@@ -267,7 +276,7 @@ class MessageApi:
 
     def _discard_call(self) -> None:
         if self._call is not None:
-            self._balance += self._call.cycles
+            self._balance = min(self._balance + self._call.cycles, MAX_CYCLES)
             self._call = None
 
     def _call_in_progress(self, function: str) -> OutgoingCall:

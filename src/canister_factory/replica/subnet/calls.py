@@ -149,7 +149,7 @@ class Calls:
             arg=request.arg,
             wasm_memory_limit=canister.settings.wasm_memory_limit if entry is Entry.UPDATE else 0,
         )
-        canister.balance += unspent
+        self._state.credit(canister, unspent)
         self._conclude(canister, context, outcome)
 
     def _process_task(self, task: SystemTask) -> None:
@@ -165,7 +165,7 @@ class Calls:
         canister.contexts[context.id] = context
         canister.balance -= prepaid
         outcome, unspent = self._execute(canister, task.entry, prepaid, context)
-        canister.balance += unspent
+        self._state.credit(canister, unspent)
         self._conclude(canister, context, outcome)
 
     def can_run_tasks(self, canister: CanisterState) -> bool:
@@ -182,7 +182,7 @@ class Calls:
         if canister is None:  # deleted meanwhile; only late answers of best-effort calls get here
             self._state.cycles_consumed += answer.refund
             return
-        canister.balance += answer.refund
+        self._state.credit(canister, answer.refund)
         pending = canister.pending_calls.pop(answer.call_id, None)
         if pending is None:  # a late answer, after its best-effort call timed out
             return
@@ -206,7 +206,7 @@ class Calls:
             if outcome.error is not None and pending.on_cleanup is not None:
                 cleanup = {"callback": pending.on_cleanup, "reject_code": specific.get("reject_code", 0)}
                 _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, **cleanup)
-        canister.balance += unspent
+        self._state.credit(canister, unspent)
         self._conclude(canister, context, outcome)
 
     def respond(self, origin: Origin, response: Response, refund: int = 0) -> None:
@@ -288,7 +288,7 @@ class Calls:
         if outcome.error is None:
             # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
             context.cycles -= outcome.cycles_accepted
-            canister.balance += outcome.cycles_accepted
+            self._state.credit(canister, outcome.cycles_accepted)
             self._state.consume(canister, outcome.cycles_burned)
             if commit:
                 self.apply(canister, outcome)

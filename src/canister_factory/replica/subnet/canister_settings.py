@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from canister_factory.candid.numerals import shown
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
@@ -51,7 +52,7 @@ def changed_settings(current: Settings, record: dict[str, Any] | None) -> Settin
     given = {name: value for name, value in (record or {}).items() if value is not None}
     for name, bound in _UPPER_BOUNDS.items():
         if name in given and given[name] > bound:
-            raise _invalid(f"{name} is {given[name]}, the largest possible value is {bound}.")
+            raise _invalid(f"{name} is {shown(given[name])}, the largest possible value is {bound}.")
     if "controllers" in given:
         given["controllers"] = _principals("controllers", given["controllers"], MAX_CONTROLLERS)
     for name in _VISIBILITIES:

@@ -61,7 +61,7 @@ def install(
         cost = min(prices.of_execution(steps.instructions), prepaid)
         state.instructions += steps.instructions
         state.cycles_consumed += cost
-        canister.balance += prepaid - cost
+        state.credit(canister, prepaid - cost)
         canister.append_logs(steps.log, state.time_ns)
     if canister.instance is not None:
         canister.instance.close()

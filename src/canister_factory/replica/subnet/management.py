@@ -227,7 +227,7 @@ class Management:
 
     def _deposit_cycles(self, request: Request, argument: Argument) -> Result:
         canister = self._target(argument)
-        canister.balance += request.cycles
+        self._state.credit(canister, request.cycles)
         request.cycles = 0
         return ()
 

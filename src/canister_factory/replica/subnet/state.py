@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode
+from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.messages import Message, RequestStatus
 
@@ -107,8 +107,16 @@ class SubnetState:
         return hashlib.sha256(self.seed + self.random_draws.to_bytes(8, "big")).digest()
 
     def mint(self, canister: CanisterState, cycles: int) -> None:
+        """Brings new cycles into circulation, as many as the balance can hold."""
+        cycles = min(cycles, MAX_CYCLES - canister.balance)
         canister.balance += cycles
         self.cycles_minted += cycles
+
+    def credit(self, canister: CanisterState, cycles: int) -> None:
+        """Adds cycles that were in flight to a balance; what that can't hold is consumed."""
+        kept = min(cycles, MAX_CYCLES - canister.balance)
+        canister.balance += kept
+        self.cycles_consumed += cycles - kept
 
     def consume(self, canister: CanisterState, cycles: int) -> None:
         """Takes a charge out of the balance and out of circulation; never more than there is."""

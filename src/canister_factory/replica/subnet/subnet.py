@@ -15,7 +15,7 @@ from functools import partial
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode, Response
 from canister_factory.replica.subnet import ingress
 from canister_factory.replica.subnet.anchor import Anchor, Anchors
 from canister_factory.replica.subnet.calls import Calls, Handler
@@ -141,7 +141,8 @@ class Subnet:
 
     @property
     def consumed_cycles(self) -> int:
-        return self.state.cycles_consumed
+        """Cycles that went out of circulation; as an amount of cycles, never more than 2^128 - 1."""
+        return min(self.state.cycles_consumed, MAX_CYCLES)
 
     @property
     def executed_messages(self) -> int:

@@ -17,7 +17,7 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode, Response
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, Settings, text_of
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import FromCanister, Request
@@ -141,7 +141,8 @@ def _deposit(subnet: Subnet, request: Request, argument: dict[str, Any]) -> dict
             f"only {request.cycles} were attached.",
             "IC0503",
         )
-    balance = state.ledger_balances.get(account, TEST_BALANCE) + request.cycles - BLOCK_FEE
+    before = state.ledger_balances.get(account, TEST_BALANCE)
+    balance = min(before + request.cycles - BLOCK_FEE, MAX_CYCLES)
     request.cycles = 0
     state.ledger_balances[account] = balance
     state.ledger_blocks += 1
