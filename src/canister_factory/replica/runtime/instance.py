@@ -69,6 +69,7 @@ class Instance:
                 self._api.bind(function), [str(t) for t in import_type.params], bool(import_type.results)
             )
         self._live: WasmInstance | None = None
+        self._held: WasmInstance | None = None  # an execution waits for `conclude`
         self._closed = False
         self._stale = False  # the live instance can't be brought back to the committed state
         self._globals_at_anchors: list[tuple[int, ...] | None] = []  # innermost last; None: not changed since
@@ -102,7 +103,9 @@ class Instance:
 
     # --- execution ---
 
-    def execute(self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True) -> Outcome:
+    def execute(
+        self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True, hold: bool = False
+    ) -> Outcome:
         """Runs an entry point to its end. System entry points that the module doesn't have do nothing.
 
         Without an error and with `commit`, the memories keep what it did; otherwise they are as they were before.
@@ -112,10 +115,12 @@ class Instance:
             env: what it may ask for.
             instruction_limit: instructions after which it is stopped.
             commit: False for queries and message inspection.
+            hold: what would be kept is kept, or not, by `conclude`, which must follow.
 
         Returns:
             What it did. Traps, limits and missing methods are in `error`; nothing is raised for them.
         """
+        assert self._held is None, "an execution waits for its conclusion"
         try:
             live = self._ready()
         except WasmTrapError as trap:
@@ -134,13 +139,22 @@ class Instance:
             error = self._run(live, export, env, instruction_limit)
             keep = error is None and commit
             instructions = self._guest.instructions_used()
+            if keep and hold:
+                self._held = live
         finally:  # also when a host function was interrupted from outside
-            self._finish(live, keep)
+            if self._held is None:
+                self._finish(live, keep)
         outcome = self._api.outcome
         if error is not None:
             outcome = Outcome(error=error, log=outcome.log)
         outcome.instructions = instructions
         return outcome
+
+    def conclude(self, *, keep: bool) -> None:
+        """Ends an execution if one is held: the memories keep what it did, or are as they were before."""
+        live, self._held = self._held, None
+        if live is not None:
+            self._finish(live, keep)
 
     def _run(self, live: WasmInstance, export: str | None, env: Env, limit: int) -> CanisterError | None:
         backtrace: tuple[str, ...] = ()
@@ -181,6 +195,7 @@ class Instance:
                 self._globals_at_anchors[-1] = live.noted_globals
             live.read_globals()
         else:
+            self._stale = True  # should something here fail: the next execution starts from the image
             self._stable.rollback()
             self._memory.rollback()
             live.write_globals()
@@ -209,6 +224,18 @@ class Instance:
             memory_limit=max(self._memory_limit, self._memory.committed),
             table_limit=_MAX_TABLE_ENTRIES,
         )
+        try:
+            self._populate(live)
+        except BaseException:
+            self._memory.detach()
+            live.close()
+            raise
+        self._guest.attach(live)
+        self._live = live
+        self._stale = False
+        return live
+
+    def _populate(self, live: WasmInstance) -> None:
         if self._has_image:
             missing = self._memory.committed - live.memory_bytes()
             if missing > 0:
@@ -224,10 +251,6 @@ class Instance:
         else:
             live.noted_globals = self._globals
             live.write_globals()
-        self._guest.attach(live)
-        self._live = live
-        self._stale = False
-        return live
 
     # --- anchors ---
 
@@ -273,6 +296,8 @@ class Instance:
     @property
     def memory_bytes(self) -> int:
         """Length of the Wasm memory, bytes. Instantiates the module if that wasn't done yet."""
+        if self._held is not None:
+            return self._held.memory_bytes()
         if not self._has_image:
             self._ready()
         return self._memory.committed

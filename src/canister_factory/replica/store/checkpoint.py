@@ -159,24 +159,35 @@ class Checkpoint:
         """Executes again what the journal holds, and takes the first snapshot of a new subnet.
 
         Raises:
-            CheckpointError: execution took another course than when the journal was written.
+            CheckpointError: execution took another course than when the journal was written, or a defect broke it off.
         """
         for position, record in enumerate(self._journal.records()):
             content = cbor2.loads(record)
-            if content[0] == _SUBMITTED:
-                subnet.enqueue(decode_state(content[1]))
-                continue
-            _, now_ns, max_messages, *expected = content
-            subnet.execute_round_at(now_ns, max_messages)
+            try:
+                if content[0] == _SUBMITTED:
+                    subnet.enqueue(decode_state(content[1]))
+                    continue
+                _, now_ns, max_messages, *expected = content
+                subnet.execute_round_at(now_ns, max_messages)
+            except Exception as error:
+                raise self._not_again(position, f"broke off by an internal error ({error!r})") from error
             actual = _fingerprint(subnet.state)
+            if actual[2:] != expected[2:]:
+                difference = f"{actual[2]} messages failed by an internal error, but {expected[2]} when it was written"
+                raise self._not_again(position, f"took another course: {difference}")
             if actual != expected:
-                raise CheckpointError(
-                    f"the journal in {self._directory} can't be executed again: record {position} left {actual} "
-                    f"(instructions, cycles consumed), but {expected} when it was written. Another version of this "
-                    "program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
+                difference = (
+                    f"left {actual[:2]} (instructions, cycles consumed), but {expected[:2]} when it was written"
                 )
+                raise self._not_again(position, difference)
         if self._number == 0:
             self.snapshot(subnet.state)
+
+    def _not_again(self, position: int, what: str) -> CheckpointError:
+        return CheckpointError(
+            f"the journal in {self._directory} can't be executed again: record {position} {what}. Another version of "
+            "this program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
+        )
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -283,4 +294,4 @@ class Checkpoint:
 
 def _fingerprint(state: SubnetState) -> list[int]:
     """What two executions of the same messages must agree on; differs as soon as one runs another course."""
-    return [state.instructions, state.cycles_consumed]
+    return [state.instructions, state.cycles_consumed, state.failures, state.last_failure]

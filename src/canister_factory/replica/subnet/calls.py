@@ -33,6 +33,7 @@ from canister_factory.replica.subnet.canister import (
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.deadlines import Deadlines
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
+from canister_factory.replica.subnet.failures import described, internal_error
 from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
@@ -99,7 +100,32 @@ class Calls:
         self.deadlines = Deadlines(state)
 
     def process(self, message: Message) -> None:
-        """Executes one message; a failure is answered as a reject and leaves no other trace."""
+        """Executes one message; a failure is answered as a reject and leaves no other trace.
+
+        So is an internal error: all that the message did is taken back, and the log has the error with the reference
+        that the reject names. It counts in `failures`, so that a journal which is executed again must fail alike.
+
+        Raises:
+            Exception: an internal error that can't be taken back; the state is not to be used any more.
+        """
+        transaction = self._state.transaction
+        cycles = message.cycles if isinstance(message, Request) else 0
+        transaction.begin(self._state)
+        try:
+            self._execute_message(message)
+            transaction.commit()
+        except Exception as error:
+            if not transaction.is_open:
+                raise
+            transaction.roll_back(self._state)
+            self.deadlines.rebuild()
+            if isinstance(message, Request):
+                message.cycles = cycles
+            transaction.begin(self._state)
+            self._end_failed(message, error)
+            transaction.commit()
+
+    def _execute_message(self, message: Message) -> None:
         match message:
             case Request():
                 self._process_request(message)
@@ -108,19 +134,36 @@ class Calls:
             case SystemTask():
                 self._process_task(message)
 
+    def _end_failed(self, message: Message, error: Exception) -> None:
+        """Answers for a message that was taken back."""
+        state = self._state
+        state.failures += 1
+        state.last_failure = state.messages_executed
+        rejected = internal_error(f"E{state.messages_executed}", described(message), error)
+        match message:
+            case Request():
+                self.respond(message.origin, rejection(rejected), message.cycles)
+            case Answer():
+                self._process_answer(message, rejected)
+            case SystemTask():
+                pass  # nobody waits; a timer that was due stays cleared
+
     # --- requests ----------------------------------------------------------------------------------------------------
 
     def _process_request(self, request: Request) -> None:
-        if isinstance(request.origin, FromIngress):
-            self.set_status(request.origin, RequestState.PROCESSING)
         builtin = self.builtins.get(request.callee)
         try:
             if builtin is None:
-                self._update(self._state.canister(request.callee), request)
+                canister = self._state.existing(request.callee)
+                self._state.transaction.touch_for_execution(canister)
+                self._update(canister, request)
             elif (response := builtin(request)) is not None:
                 self.respond(request.origin, response, request.cycles)
         except CanisterError as error:
             self.respond(request.origin, rejection(error), request.cycles)
+        origin = request.origin
+        if isinstance(origin, FromIngress) and self._state.statuses[origin.request_id].response is None:
+            self.set_status(origin, RequestState.PROCESSING)
 
     def _update(self, canister: CanisterState, request: Request) -> None:
         canister.require_running()
@@ -137,7 +180,6 @@ class Calls:
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         canister.require_cycles(self._prices, prepaid)
         context = CallContext(self._state.next_id(), request.origin, request.caller, request.cycles)
-        canister.contexts[context.id] = context
         canister.balance -= prepaid
         outcome, unspent = self._execute(
             canister,
@@ -156,13 +198,13 @@ class Calls:
         canister = self._state.canisters.get(task.canister_id)
         if canister is None:
             return
+        self._state.transaction.touch_for_execution(canister)
         if not self.can_run_tasks(canister):
             if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
                 canister.low_memory_hook = LowMemoryHook.READY
             return
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)
-        canister.contexts[context.id] = context
         canister.balance -= prepaid
         outcome, unspent = self._execute(canister, task.entry, prepaid, context)
         self._state.credit(canister, unspent)
@@ -177,24 +219,28 @@ class Calls:
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
-    def _process_answer(self, answer: Answer) -> None:
+    def _process_answer(self, answer: Answer, failure: CanisterError | None = None) -> None:
+        """Calls back, or with a `failure` ends the call as if the callback had trapped without executing anything."""
+        transaction = self._state.transaction
         canister = self._state.canisters.get(answer.canister_id)
         if canister is None:  # deleted meanwhile; only late answers of best-effort calls get here
             self._state.cycles_consumed += answer.refund
             return
+        transaction.touch_for_execution(canister)
         self._state.credit(canister, answer.refund)
-        pending = canister.pending_calls.pop(answer.call_id, None)
+        pending = transaction.pop(canister.pending_calls, answer.call_id)
         if pending is None:  # a late answer, after its best-effort call timed out
             return
         context = canister.contexts[pending.context_id]
+        transaction.touch_context(context)
         context.outstanding -= 1
         response = answer.response
         size = len(response.data) + len(response.message.encode())
         transmission = min(self._prices.call_byte * size, pending.prepaid)
         self._state.cycles_consumed += transmission
         unspent = pending.prepaid - transmission
-        outcome = Outcome()
-        if not context.deleted:
+        outcome = Outcome(error=failure)
+        if not context.deleted and failure is None:
             specific: dict[str, Any] = {"cycles_refunded": answer.refund}
             if response.code is None:
                 entry, callback = Entry.REPLY_CALLBACK, pending.on_reply
@@ -223,11 +269,10 @@ class Calls:
     def set_status(self, origin: FromIngress, state: RequestState, response: Response | None = None) -> None:
         """Notes where an ingress message stands, and tells the listener."""
         status = RequestStatus(state, origin, response)
-        self._state.statuses[origin.request_id] = status
-        self._listeners.request_status(origin.request_id, status)
+        self._state.transaction.set_status(self._state.statuses, origin.request_id, status)
 
     def _conclude(self, canister: CanisterState, context: CallContext, outcome: Outcome) -> None:
-        """Answers the call if this execution did, or if nothing is left that could; then closes its context."""
+        """Answers the call if this execution did, or if nothing is left that could; keeps its context, or closes it."""
         response = outcome.response if outcome.error is None else None
         if not context.responded and response is None and context.outstanding == 0:
             if outcome.error is not None:
@@ -242,8 +287,12 @@ class Calls:
             context.responded = True
             refund, context.cycles = context.cycles, 0
             self.respond(context.origin, response, refund)
-        if context.responded and context.outstanding == 0:
-            canister.contexts.pop(context.id, None)
+        if not context.responded or context.outstanding:
+            if context.id not in canister.contexts:
+                self._state.transaction.put(canister.contexts, context.id, context)
+        else:
+            if context.id in canister.contexts:
+                self._state.transaction.pop(canister.contexts, context.id)
             stopping.finish(canister, self.respond)
         self.watch_memory(canister)
 
@@ -251,7 +300,7 @@ class Calls:
         """Has the hook for low memory executed next, if it is due; to be called after whatever may change that."""
         if is_hook_due(canister) and self.can_run_tasks(canister):
             canister.low_memory_hook = LowMemoryHook.EXECUTED
-            self._state.queue.appendleft(SystemTask(canister.id, Entry.ON_LOW_WASM_MEMORY))
+            self._state.transaction.put_first(self._state.queue, SystemTask(canister.id, Entry.ON_LOW_WASM_MEMORY))
 
     # --- execution ---------------------------------------------------------------------------------------------------
 
@@ -279,7 +328,8 @@ class Calls:
             call_context_instructions=context.instructions,
             **specific,
         )
-        outcome = instance.execute(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit)
+        self._state.transaction.executes(instance)
+        outcome = instance.execute(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True)
         cost = min(self._prices.of_execution(outcome.instructions), prepaid)
         self._state.cycles_consumed += cost
         self._state.instructions += outcome.instructions
@@ -322,7 +372,7 @@ class Calls:
             prepaid,
             deadline_ns,
         )
-        canister.pending_calls[pending.id] = pending
+        self._state.transaction.put(canister.pending_calls, pending.id, pending)
         context.outstanding += 1
         self.deadlines.add(canister, pending)
         self._state.queue.append(
@@ -352,7 +402,9 @@ class Calls:
 
     def abandon_contexts(self, canister: CanisterState) -> None:
         """Rejects all open calls of a canister whose code goes away; outstanding calls only bring back their cycles."""
+        transaction = self._state.transaction
         for context in list(canister.contexts.values()):
+            transaction.touch_context(context)
             if not context.responded:
                 context.responded = True
                 refund, context.cycles = context.cycles, 0
@@ -363,5 +415,5 @@ class Calls:
                 )
             context.deleted = True
             if context.outstanding == 0:
-                del canister.contexts[context.id]
+                transaction.pop(canister.contexts, context.id)
         stopping.finish(canister, self.respond)

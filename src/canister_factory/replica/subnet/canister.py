@@ -104,6 +104,7 @@ class CanisterState:
     """Everything the subnet knows about one canister.
 
     `module`, `instance` and `stable` belong to the runtime; a checkpoint stores them apart from the other fields.
+    Values of fields are replaced, not changed in place, but `contexts` and `pending_calls` (`transaction`).
     """
 
     id: bytes
@@ -227,13 +228,14 @@ class CanisterState:
 
     def append_logs(self, lines: Iterable[str], now_ns: int) -> None:
         """Adds log lines; the oldest go once the contents exceed `log_memory_limit` bytes."""
-        added = False
-        for line in lines:
-            self.logs.append(LogRecord(self.log_count, now_ns, line))
-            self.log_count += 1
-            added = True
+        added = [LogRecord(index, now_ns, line) for index, line in enumerate(lines, self.log_count)]
         if not added:
             return
-        size = sum(len(record.content.encode()) for record in self.logs)
-        while self.logs and size > self.settings.log_memory_limit:
-            size -= len(self.logs.pop(0).content.encode())
+        self.log_count += len(added)
+        logs = [*self.logs, *added]
+        size = sum(len(record.content.encode()) for record in logs)
+        first = 0
+        while first < len(logs) and size > self.settings.log_memory_limit:
+            size -= len(logs[first].content.encode())
+            first += 1
+        self.logs = logs[first:]

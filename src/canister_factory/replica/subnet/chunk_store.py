@@ -28,7 +28,7 @@ def upload(canister: CanisterState, chunk: bytes) -> bytes:
     digest = hashlib.sha256(chunk).digest()
     if digest not in canister.chunks and len(canister.chunks) >= MAX_CHUNKS:
         raise _error(f"the store is full with {MAX_CHUNKS} chunks; clear it with clear_chunk_store")
-    canister.chunks[digest] = chunk
+    canister.chunks = {**canister.chunks, digest: chunk}
     return digest
 
 

@@ -61,12 +61,12 @@ def check(state: SubnetState, calls: Calls, prices: Prices, message: IngressMess
         _require_effective_id(request, request.callee, effective_canister_id)
         if request.callee in calls.builtins:
             return
-        state.canister(request.callee).require_running()
+        state.existing(request.callee).require_running()
     payer = fee_payer(state, request)
     if payer is not None:
         payer.require_cycles(prices, prices.of_ingress(ingress_bytes(request)))
     if request.callee != MANAGEMENT_CANISTER:
-        _inspect(state.canister(request.callee), calls, request, now_ns)
+        _inspect(state.existing(request.callee), calls, request, now_ns)
 
 
 def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> None:
@@ -83,7 +83,7 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
         return
     target = argument[field].bytes
     _require_effective_id(request, target, effective_canister_id)
-    canister = state.canister(target)
+    canister = state.existing(target)
     if request.method in OPEN_METHODS or canister.is_controller(request.caller):
         return
     if request.method == "canister_status" and canister.may_see(canister.settings.status_visibility, request.caller):

@@ -63,8 +63,9 @@ def install(
         state.cycles_consumed += cost
         state.credit(canister, prepaid - cost)
         canister.append_logs(steps.log, state.time_ns)
+    state.transaction.otherwise(instance.close)
     if canister.instance is not None:
-        canister.instance.close()
+        state.transaction.afterwards(canister.instance.close)
     canister.module, canister.instance, canister.stable = module, instance, steps.stable
     canister.version += 1
     canister.installed_ns = state.time_ns
@@ -78,10 +79,10 @@ def install(
     return module
 
 
-def uninstall(canister: CanisterState, calls: Calls) -> None:
+def uninstall(canister: CanisterState, calls: Calls, state: SubnetState) -> None:
     """Removes code, memories, chunks and logs, and rejects open calls. Keeps settings, balance and history."""
     if canister.instance is not None:
-        canister.instance.close()
+        state.transaction.afterwards(canister.instance.close)
     canister.module = canister.instance = None
     canister.installed_ns = None
     canister.stable = StableMemory()

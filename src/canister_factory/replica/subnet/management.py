@@ -198,7 +198,7 @@ class Management:
         now = self._state.time_ns
         canister = CanisterState(canister_id, settings, created_ns=now, last_heartbeat_ns=now, stable=StableMemory())
         canister.record(self._change(request, argument, canister, "creation", controllers=settings.controllers))
-        self._state.canisters[canister_id] = canister
+        self._state.transaction.put(self._state.canisters, canister_id, canister)
         self._listeners.canister_changed(canister_id)
         return canister
 
@@ -264,8 +264,8 @@ class Management:
             )
         self._state.consume(canister, canister.balance)
         if canister.instance is not None:
-            canister.instance.close()
-        del self._state.canisters[canister.id]
+            self._state.transaction.afterwards(canister.instance.close)
+        self._state.transaction.pop(self._state.canisters, canister.id, in_order=True)
         self._listeners.canister_changed(canister.id)
         return ()
 
@@ -276,7 +276,7 @@ class Management:
         return ({"hash": chunk_store.upload(canister, argument["chunk"])},)
 
     def _clear_chunk_store(self, request: Request, argument: Argument) -> Result:
-        self._owned(request, argument).chunks.clear()
+        self._owned(request, argument).chunks = {}
         return ()
 
     def _stored_chunks(self, request: Request, argument: Argument) -> Result:
@@ -318,7 +318,7 @@ class Management:
 
     def _uninstall_code(self, request: Request, argument: Argument) -> Result:
         canister = self._controlled(request, argument)
-        uninstall(canister, self._calls)
+        uninstall(canister, self._calls, self._state)
         canister.record(self._change(request, argument, canister, "code_uninstall"))
         self._listeners.canister_changed(canister.id)
         return ()

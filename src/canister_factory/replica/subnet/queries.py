@@ -83,7 +83,7 @@ class Queries:
                 copy.close()
 
     def _evaluate(self, request: Request, evaluation: _Evaluation, depth: int) -> Response:
-        canister = self._state.canister(request.callee)
+        canister = self._state.existing(request.callee)
         self._require_queryable(canister)
         module, instance = canister.running_module
         composite = request.method in module.composite_queries

@@ -15,6 +15,7 @@ from typing import Final
 from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.messages import Message, RequestStatus
+from canister_factory.replica.subnet.transaction import Transaction
 
 CANISTER_ID_SUFFIX = b"\x01\x01"
 FIRST_CANISTER_ID = (0xFFFF_FFFF_FFE0_0000).to_bytes(8, "big") + CANISTER_ID_SUFFIX
@@ -62,6 +63,9 @@ class SubnetState:
     messages_executed: int = 0
     ledger_balances: dict[bytes, int] = field(default_factory=dict)  # accounts that differ from the test balance
     ledger_blocks: int = 0
+    failures: int = 0  # messages that an internal error ended
+    last_failure: int = 0  # the number of the last of them, as `messages_executed` counts
+    transaction: Transaction = field(default_factory=Transaction, repr=False, metadata={"runtime": True})
 
     def next_id(self) -> int:
         """A number for a call or a call context, unique for the life of the subnet."""
@@ -91,7 +95,17 @@ class SubnetState:
         return self.first_canister_id <= canister_id <= self.last_canister_id
 
     def canister(self, canister_id: bytes) -> CanisterState:
-        """The canister of that id.
+        """The canister of that id, all of which the message that is being executed may change.
+
+        Raises:
+            CanisterError: IC0301, when there is none.
+        """
+        canister = self.existing(canister_id)
+        self.transaction.touch(canister)
+        return canister
+
+    def existing(self, canister_id: bytes) -> CanisterState:
+        """The canister of that id, to be looked at.
 
         Raises:
             CanisterError: IC0301, when there is none.

@@ -29,7 +29,8 @@ def stop(canister: CanisterState, origin: Origin, cycles: int, now_ns: int, resp
     if canister.status is Status.RUNNING:
         canister.status = Status.STOPPING
     canister.version += 1
-    canister.stop_waiters.append(StopWaiter(origin, cycles, now_ns + STOP_TIMEOUT_NS))
+    waiter = StopWaiter(origin, cycles, now_ns + STOP_TIMEOUT_NS)
+    canister.stop_waiters = [*canister.stop_waiters, waiter]
     finish(canister, respond)
 
 

@@ -94,9 +94,9 @@ class Subnet:
         self.id = subnet_id
         self._clock_ns = clock_ns
         self._prices = prices.for_nodes(node_count)
-        self._listeners = listeners
         restored = checkpoint.load() if checkpoint is not None else None
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
+        listeners = self._listeners = self.state.transaction.delayed(listeners)
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         self._management = Management(self.state, self._calls, engine, self._prices, self._listeners)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle

@@ -83,7 +83,7 @@ class Upkeep:
             exhausted = canister.balance < cost
             state.consume(canister, cost)
             if exhausted and canister.module is not None:
-                uninstall(canister, self._calls)
+                uninstall(canister, self._calls, self._state)
                 self._listeners.canister_changed(canister.id)
         return True
 

@@ -85,7 +85,7 @@ def _pay(subnet: Subnet, payer: Request, argument: dict[str, Any], method: str, 
     call = Request(FromCanister(CYCLES_LEDGER, 0), CYCLES_LEDGER, MANAGEMENT_CANISTER, method, arg, cycles=amount)
     response = subnet.manage(call)
     state.cycles_minted += amount
-    state.ledger_balances[account] = balance - amount - BLOCK_FEE
+    state.transaction.put(state.ledger_balances, account, balance - amount - BLOCK_FEE)
     state.ledger_blocks += 1
     return response
 
@@ -144,7 +144,7 @@ def _deposit(subnet: Subnet, request: Request, argument: dict[str, Any]) -> dict
     before = state.ledger_balances.get(account, TEST_BALANCE)
     balance = min(before + request.cycles - BLOCK_FEE, MAX_CYCLES)
     request.cycles = 0
-    state.ledger_balances[account] = balance
+    state.transaction.put(state.ledger_balances, account, balance)
     state.ledger_blocks += 1
     return {"block_index": state.ledger_blocks, "balance": balance}
 

@@ -1,0 +1,343 @@
+"""A message that fails by a defect of ours is taken back wholly and rejected with a reference; the round goes on."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.text import parse_args
+from canister_factory.candid.values import Case
+from canister_factory.replica.runtime.execution import RejectCode
+from canister_factory.replica.runtime.system_api import SystemApi
+from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
+from canister_factory.replica.subnet.transaction import STATE_NUMBERS
+from canister_factory.replica.system_canisters import builtins
+from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
+from support.injected_faults import DefectError, Fault, injected, picture
+from support.replica_bench import MANAGEMENT, OWNER, STRANGER, Bench, CallRejectedError, engine, management_argument
+from support.replica_puppet import call_argument, puppet
+
+BILLION = 10**9
+HOOKS = '(func (export "canister_pre_upgrade") (call $count)) (func (export "canister_post_upgrade") (call $count))'
+Told = list[tuple[str, bytes, RequestStatus | None]]
+
+
+class World:
+    """A subnet with two puppets, one of which waits for the other, is being stopped, and has chunks and logs."""
+
+    def __init__(self) -> None:
+        self.told: Told = []
+        listeners = Listeners(
+            lambda request_id, status: self.told.append(("status", request_id, status)),
+            lambda canister_id: self.told.append(("canister", canister_id, None)),
+        )
+        self.bench = Bench(
+            lambda clock: Subnet(
+                engine(), clock_ns=clock, subnet_id=b"\x01\x02", listeners=listeners, builtins=builtins()
+            )
+        )
+        bench = self.bench
+        self.stopped = bench.create()
+        bench.on("stop_canister", self.stopped)
+        self.one, self.two = bench.puppet(puppet(HOOKS)), bench.puppet()
+        self.empty = bench.create()
+        controllers = [Principal(OWNER), Principal(self.one)]
+        bench.on("update_settings", self.two, settings={"controllers": controllers})
+        bench.on("upload_chunk", self.one, chunk=b"chunk")
+        bench.call(self.one, "remember", b"12345678")
+        with pytest.raises(CallRejectedError):
+            bench.call(self.one, "count_and_trap")  # which leaves a line in the log
+
+    def manage(self, method: str, **argument: object) -> None:
+        self.bench.submit(MANAGEMENT, method, management_argument(method, dict(argument)))
+
+    def on(self, method: str, canister_id: bytes, **rest: object) -> None:
+        self.manage(method, canister_id=Principal(canister_id), **rest)
+
+    def forward(self, method: str, callee: bytes, called: str, arg: bytes = b"", cycles: int = 0) -> None:
+        self.bench.submit(self.one, method, call_argument(callee, called, arg, cycles))
+
+    def step(self, messages: int) -> None:
+        self.bench.subnet.execute_round(max_messages=messages)
+
+    def waiting(self) -> None:
+        """One waits for an answer of two, and somebody for its stop."""
+        self.forward("forward", self.two, "silent", cycles=BILLION)
+        self.step(1)
+        self.on("stop_canister", self.one)
+        self.bench.subnet.state.queue.rotate(1)
+        self.step(1)
+
+
+def _install(world: World, canister_id: bytes, mode: str, wasm: bytes | None = None) -> None:
+    case = Case(mode, None) if mode == "upgrade" else Case(mode)
+    world.on("install_code", canister_id, mode=case, wasm_module=wasm or puppet(HOOKS), arg=b"")
+
+
+def _ledger(world: World, method: str, text: str) -> None:
+    world.bench.submit(CYCLES_LEDGER, method, encode(*parse_args(text, LEDGER.method_type(method).args)))
+
+
+def _answered(world: World, method: str, called: str) -> None:
+    world.forward(method, world.two, called, cycles=BILLION)
+    world.step(2)
+
+
+def _on_its_way(world: World, called: str) -> None:
+    world.forward("forward", world.two, called, cycles=BILLION)
+    world.step(1)
+
+
+def _timer(world: World) -> None:
+    world.bench.call(world.one, "set_timer", (1).to_bytes(8, "little"))
+    world.bench.subnet.state.time_ns = world.bench.clock.now_ns
+    world.bench.subnet._upkeep.run()
+
+
+def _open_and(method: str, **rest: object) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        world.waiting()
+        world.on(method, world.one, **rest)
+        world.bench.subnet.state.queue.rotate(1)
+
+    return prepare
+
+
+def _chunked(world: World) -> None:
+    digest = world.bench.on("upload_chunk", world.two, chunk=puppet())["hash"]
+    world.manage(
+        "install_chunked_code",
+        mode=Case("reinstall"),
+        target_canister=Principal(world.two),
+        chunk_hashes_list=[{"hash": digest}],
+        wasm_module_hash=digest,
+        arg=b"",
+    )
+
+
+def _by_canister(method: str, cycles: int = 0, **argument: object) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        named = {name: Principal(getattr(world, str(value))) for name, value in argument.items()}
+        data = management_argument(method, dict(named))
+        world.forward("forward", MANAGEMENT, method, data, cycles)
+        world.step(1)
+
+    return prepare
+
+
+_TRILLION = 10**12
+_CREATION = (
+    f"(record {{ amount = {2 * _TRILLION}; from_subaccount = null; created_at_time = null; creation_args = null }})"
+)
+SCENARIOS: dict[str, Callable[[World], object]] = {
+    "update": lambda world: world.bench.submit(world.one, "count"),
+    "stable write": lambda world: world.bench.submit(world.one, "remember", b"abcdefgh"),
+    "certified data": lambda world: world.bench.submit(world.one, "certify", b"abc"),
+    "trap": lambda world: world.bench.submit(world.one, "count_and_trap"),
+    "burn": lambda world: world.bench.submit(world.one, "burn"),
+    "query as update": lambda world: world.bench.submit(world.one, "read"),
+    "outgoing call": lambda world: world.forward("forward", world.two, "accept", cycles=BILLION),
+    "outgoing best-effort call": lambda world: world.forward("forward_best_effort", world.two, "accept"),
+    "incoming call with cycles": lambda world: _on_its_way(world, "accept"),
+    "reply": lambda world: _answered(world, "forward", "accept_half"),
+    "reject": lambda world: _answered(world, "forward", "refuse"),
+    "reply, then trap and cleanup": lambda world: _answered(world, "forward_and_trap_later", "count"),
+    "timer": _timer,
+    "create": lambda world: world.manage("provisional_create_canister_with_cycles", amount=5),
+    "create by canister": _by_canister("create_canister", 2 * _TRILLION),
+    "deposit by canister": _by_canister("deposit_cycles", BILLION, canister_id="two"),
+    "info by canister": _by_canister("canister_info", canister_id="two"),
+    "top up": lambda world: world.on("provisional_top_up_canister", world.two, amount=5),
+    "controllers": lambda world: world.on(
+        "update_settings", world.two, settings={"controllers": [Principal(STRANGER)]}
+    ),
+    "memory limit": lambda world: world.on("update_settings", world.two, settings={"wasm_memory_limit": 1 << 20}),
+    "install": lambda world: _install(world, world.empty, "install"),
+    "reinstall": lambda world: _install(world, world.one, "reinstall", puppet()),
+    "upgrade": lambda world: _install(world, world.one, "upgrade"),
+    "install chunks": _chunked,
+    "upload chunk": lambda world: world.on("upload_chunk", world.one, chunk=b"another"),
+    "clear chunks": lambda world: world.on("clear_chunk_store", world.one),
+    "stop": lambda world: world.on("stop_canister", world.two),
+    "stop with open calls": _open_and("stop_canister"),
+    "start with a waiting stop": _open_and("start_canister"),
+    "uninstall with open calls": _open_and("uninstall_code"),
+    "delete": lambda world: world.on("delete_canister", world.stopped),
+    "status": lambda world: world.on("canister_status", world.one),
+    "randomness": _by_canister("raw_rand"),
+    "ledger creates": lambda world: _ledger(world, "create_canister", _CREATION),
+    "ledger withdraws": lambda world: _ledger(
+        world,
+        "withdraw",
+        "(record { amount = 7; from_subaccount = null; created_at_time = null; "
+        f'to = principal "{Principal(world.two)}" }})',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejection(
+    name: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    world = World()
+    SCENARIOS[name](world)
+    subnet = world.bench.subnet
+    outcomes = []
+    with_lines = Fault(at=10**9)
+    anchor = subnet.anchor()
+    with injected(with_lines):
+        subnet._calls.process(subnet.state.queue.popleft())
+    subnet.revert(anchor)
+    assert with_lines.lines > 10
+    chosen = range(2, with_lines.lines + 1)
+    if not request.config.getoption("sweep"):
+        chosen = sorted(random.Random(name).sample(chosen, min(25, len(chosen))))  # type: ignore[assignment]
+    for line in (1, *chosen):
+        anchor = subnet.anchor()
+        before = picture(subnet)
+        world.told.clear()
+        fault = Fault(at=line)
+        with injected(fault):
+            subnet._calls.process(subnet.state.queue.popleft())
+        assert fault.struck
+        outcomes.append((picture(subnet), list(world.told)))
+        subnet.revert(anchor)
+        assert picture(subnet) == before
+    (first, told), *others = outcomes
+    assert first["failures"] == 1
+    assert first["canisters"] == before["canisters"] or name in ANSWERS
+    assert len(told) <= 1
+    for seen, told_then in others:
+        assert seen == first
+        assert told_then == told
+
+
+# Their callbacks count as having trapped: the call is over, and its cycles are back.
+ANSWERS = ("reply", "reject", "reply, then trap and cleanup")
+
+
+def test_a_failed_message_is_rejected_with_a_reference_into_the_log_and_the_next_is_executed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    canister = bench.puppet()
+    monkeypatch.setattr("canister_factory.replica.subnet.calls.Calls._send", _defect)
+    failed = bench.submit(canister, "forward", call_argument(canister, "count"))
+    good = bench.submit(canister, "count")
+    bench.run()
+    rejected = bench.outcome(failed)
+    assert rejected is not None
+    assert rejected.code is RejectCode.SYS_FATAL
+    reference = re.search(r"reference (E\d+)", rejected.message)
+    assert reference is not None
+    assert reference[0] in caplog.text
+    assert "DefectError: a mistake" in caplog.text
+    assert "a mistake" not in rejected.message
+    done = bench.outcome(good)
+    assert done is not None
+    assert done.is_reply
+    assert bench.count(canister) == 1
+
+
+def _defect(*_: object, **__: object) -> None:
+    raise DefectError("a mistake")
+
+
+def test_a_defect_in_a_host_function_rolls_the_memories_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    canister = bench.puppet()
+    before = bench.canister(canister).balance
+    monkeypatch.setattr(SystemApi, "_require_stable", _defect)  # in the middle of `remember`, which grew stable memory
+    request_id = bench.submit(canister, "remember", b"12345678")
+    bench.run()
+    response = bench.outcome(request_id)
+    assert response is not None
+    assert response.code is RejectCode.SYS_FATAL
+    assert bench.canister(canister).stable.size_bytes == 0
+    monkeypatch.undo()
+    assert bench.count(canister) == 0
+    assert bench.canister(canister).balance > before - 10**8, "nothing but the ingress message is paid for"
+
+
+def test_a_callers_cycles_come_back_from_a_callee_that_failed_by_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    caller, callee = bench.puppet(), bench.puppet()
+    before = bench.canister(caller).balance
+    monkeypatch.setattr("canister_factory.replica.subnet.state.SubnetState.existing", _unless(caller))
+    with pytest.raises(CallRejectedError, match="An internal error of the replica"):
+        bench.call(caller, "forward", call_argument(callee, "accept", cycles=10**12))
+    assert bench.canister(caller).balance > before - 10**10
+
+
+def _unless(good: bytes) -> Callable[[SubnetState, bytes], object]:
+    def existing(state: SubnetState, canister_id: bytes) -> object:
+        if canister_id != good:
+            raise DefectError("a mistake")
+        return state.canisters[canister_id]
+
+    return existing
+
+
+def test_what_cannot_be_taken_back_breaks_the_subnet(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    canister = bench.puppet()
+    monkeypatch.setattr("canister_factory.replica.runtime.copy_on_write.CopyOnWriteMemory.commit", _defect)
+    monkeypatch.setattr("canister_factory.replica.runtime.memory.FullCopyMemory.commit", _defect)
+    bench.submit(canister, "count")
+    with pytest.raises(DefectError):
+        bench.run()
+    with pytest.raises(SubnetBrokenError):
+        bench.submit(canister, "count")
+
+
+def test_numbers_and_mappings_of_the_state_are_all_taken_back_or_never_changed_by_messages() -> None:
+    from dataclasses import fields
+
+    constant = {"seed", "first_canister_id", "last_canister_id"}
+    by_rounds = {"time_ns", "storage_charged_ns", "messages_executed"}
+    containers = {"canisters", "queue", "statuses", "ledger_balances", "transaction"}
+    assert {field.name for field in fields(SubnetState)} == constant | by_rounds | containers | set(STATE_NUMBERS)
+
+
+def _durable(directory: Path) -> Bench:
+    return Bench(lambda clock: Subnet(engine(), clock_ns=clock, checkpoint=Checkpoint(directory, engine())))
+
+
+def test_a_journal_with_a_failure_is_executed_again_to_the_same_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = _durable(tmp_path)
+    canister = bench.puppet()
+    monkeypatch.setattr("canister_factory.replica.subnet.calls.Calls._send", _defect)
+    failed = bench.submit(canister, "forward", call_argument(canister, "count"))
+    bench.run()
+    bench.subnet.persist()
+    told = bench.outcome(failed)
+    bench.restart()
+    assert bench.outcome(failed) == told
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match=r"0 messages failed by an internal error, but 1 when it was written"):
+        bench.restart()
+
+
+def test_a_defect_that_breaks_the_execution_of_a_journal_is_a_refusal_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = _durable(tmp_path)
+    bench.puppet()
+    bench.subnet.persist()
+    monkeypatch.setattr("canister_factory.replica.subnet.upkeep.Upkeep.run", _defect)
+    with pytest.raises(CheckpointError, match=r"can't be executed again: record \d+ .*internal error.*a mistake"):
+        bench.restart()
