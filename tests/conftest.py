@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -41,6 +42,18 @@ def pytest_configure(config: pytest.Config) -> None:
         usual = settings.get_profile(settings.get_current_profile_name())
         settings.register_profile("sweep", usual, max_examples=10 * usual.max_examples)
         settings.load_profile("sweep")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: the garbage collector needn't look through it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from support.inner_pytest import run_pytest
+from support.inner_pytest import REPOSITORY, run_pytest
 
 MODULE = """
 import pytest
@@ -50,3 +52,17 @@ def test_a_sweep_runs_all_cases_and_more_examples(tmp_path: Path) -> None:
 def test_a_case_that_is_asked_for_by_name_runs(tmp_path: Path) -> None:
     said = run_pytest(tmp_path, MODULE, "-v", "-k", "case-5 or case-11 or case-16")
     assert cases(said) == ["5", "11", "16"]
+
+
+def test_a_test_of_ours_takes_its_sample() -> None:
+    file, test = "tests/unit/ic/test_ic_outcome.py", "test_when_no_answer_can_be_trusted_the_outcome_is_unknown"
+    cases_of_it = f"{file}::{test}_and_nothing_else"
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", cases_of_it],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert listed.count(f"{cases_of_it}[") == 12
+    assert "12/30 tests collected (18 deselected)" in listed

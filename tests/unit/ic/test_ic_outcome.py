@@ -142,6 +142,7 @@ async def test_what_may_have_been_delivered_is_asked_for_until_the_certified_rep
     assert len(set(net.posted("call"))) == 1
 
 
+@pytest.mark.sample(12)  # each of which is disbelieved above; here they go on until the patience ends
 @pytest.mark.parametrize("lie", LIES)
 async def test_when_no_answer_can_be_trusted_the_outcome_is_unknown_and_nothing_else(
     net: FakeNetwork, lie: str

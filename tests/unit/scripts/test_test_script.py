@@ -17,7 +17,9 @@ def environment(repository: Path, tmp_path: Path) -> dict[str, str]:
     """A virtual environment that is up to date, and whose Python prints what it is asked to run."""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
-    python.write_text('#!/bin/sh\n[ "$1" = -I ] && exit 0\nprintf "%s\\n" "$@"\n')
+    python.write_text(
+        '#!/bin/sh\n[ "$1" = -I ] && exit 0\nprintf "%s\\n" "$@"\necho "bytecode is ${PYTHONDONTWRITEBYTECODE-kept}"\n'
+    )
     python.chmod(0o755)
     wanted = (repository / "requirements" / "dev.lock").read_bytes() + (repository / "pyproject.toml").read_bytes()
     (tmp_path / f".installed-dev-{hashlib.sha256(wanted).hexdigest()}").touch()
@@ -26,9 +28,10 @@ def environment(repository: Path, tmp_path: Path) -> dict[str, str]:
 
 def arguments_of_pytest(repository: Path, environment: dict[str, str], *arguments: str) -> list[str]:
     command = [str(repository / "scripts" / "test"), *arguments]
+    environment = {**environment, "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    module, name, *rest = ran.stdout.splitlines()
-    assert (module, name) == ("-m", "pytest")
+    module, name, *rest, bytecode = ran.stdout.splitlines()
+    assert (module, name, bytecode) == ("-m", "pytest", "bytecode is kept")
     return rest
 
 
