@@ -10,6 +10,7 @@ import ctypes
 import functools
 import mmap
 import os
+import weakref
 from collections.abc import Callable
 
 from canister_factory.replica.runtime.memory import (
@@ -51,6 +52,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._runs = (_PageRegion * self._MAX_RUNS)()
         self._touched = 0  # bytes written since all of it was mapped
         self._transactions = 0  # ended since then
+        self._views: weakref.WeakSet[_CommittedView] = weakref.WeakSet()
 
     def adopt(self, base: int, length: int) -> None:
         self._base = base
@@ -79,6 +81,8 @@ class CopyOnWriteMemory(MemoryTransaction):
             grown = []
         for start, end in dirty + grown:
             self._keep(start, end)
+            for view in self._views:
+                view.preserve(start, end)
             self._save(start, end)
         if not self._remapped(dirty + grown):
             for start, end in dirty:
@@ -122,6 +126,11 @@ class CopyOnWriteMemory(MemoryTransaction):
             parts.append(os.pread(self._file, size, offset))
             offset, size = offset + len(parts[-1]), size - len(parts[-1])
         return b"".join(parts)
+
+    def view(self) -> MemoryTransaction:
+        view = _CommittedView(self._file, self.committed)
+        self._views.add(view)
+        return view
 
     def close(self) -> None:
         if self._file >= 0:
@@ -182,6 +191,35 @@ class CopyOnWriteMemory(MemoryTransaction):
             if scan.walk_end >= scan.end:
                 return joined(dirty, _WORTH_A_CALL)
             scan.start = scan.walk_end
+
+
+class _CommittedView(CopyOnWriteMemory):
+    """Another instance's look at an image, by the same file. What it wrote is in its private pages, and stays there."""
+
+    def __init__(self, file: int, length: int) -> None:
+        super().__init__()
+        os.close(self._file)
+        self._file = os.dup(file)
+        self.committed = length
+
+    def preserve(self, start: int, end: int) -> None:
+        """To be called before a part of the file is overwritten: writing a page makes it private."""
+        if not self._base:
+            return
+        for at in range(start, min(end, self.committed), CHUNK):
+            address = self._base + at
+            content = ctypes.string_at(address, min(CHUNK, end - at, self.committed - at))
+            ctypes.memmove(address, content, len(content))
+
+    def detach(self) -> None:
+        super().detach()
+        self.close()
+
+    def commit(self, length: int) -> None:
+        pass
+
+    def rollback(self) -> None:
+        pass
 
 
 # --- Linux: PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h) ---

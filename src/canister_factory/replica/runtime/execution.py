@@ -7,12 +7,30 @@ and the subnet applies it when the execution succeeded. That is what makes a tra
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Any, Final, TypeVar
 
 MAX_CYCLES: Final = (1 << 128) - 1
 """Amounts of cycles have 128 bits: a balance that would exceed this stays at it."""
+
+T = TypeVar("T")
+Steps = Generator[Future[Any] | None, None, T]
+"""Work in slices: it yields None after each, or a future that has to be done before it goes on. `close` undoes it."""
+
+
+def finish(steps: Steps[T]) -> T:
+    """Does the work to its end, waiting where it waits."""
+    while True:
+        try:
+            awaited = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if awaited is not None:
+            wait([awaited])
 
 
 class Entry(Enum):

@@ -9,7 +9,7 @@ from typing import Final
 
 from canister_factory.replica.runtime.host_interface import HostTrapError
 from canister_factory.replica.runtime.memory import memory_view
-from canister_factory.replica.runtime.wasmtime_ffi import WasmInstance
+from canister_factory.replica.runtime.wasmtime_ffi import SLICE_INSTRUCTIONS, WasmInstance
 
 # Charges gather up to this many instructions before they are taken from the fuel, which costs a microsecond.
 _GATHERED: Final = 4096
@@ -28,6 +28,7 @@ class GuestMemory:
         self._length = 0
         self._limit = 0
         self._owed = 0
+        self._slice_end = 0  # the fuel that is left when the present slice ends
 
     def attach(self, instance: WasmInstance | None) -> None:
         """Uses another instance from now on; None before the present one is closed."""
@@ -40,7 +41,15 @@ class GuestMemory:
         assert self._instance is not None
         self._limit = instruction_limit
         self._owed = 0
+        self._slice_end = instruction_limit - SLICE_INSTRUCTIONS
+        self._instance.slice_after(SLICE_INSTRUCTIONS)
         self._instance.set_fuel(instruction_limit)
+
+    def next_slice(self) -> None:
+        """The next slice begins: to be called between two."""
+        assert self._instance is not None
+        self._slice_end = self._instance.fuel() - SLICE_INSTRUCTIONS
+        self._instance.slice_after(SLICE_INSTRUCTIONS)
 
     def instructions_used(self) -> int:
         """Executed and charged since `begin`; never more than the limit."""
@@ -57,6 +66,8 @@ class GuestMemory:
         left = self._instance.fuel() - self._owed
         if left < 0:
             raise InstructionLimitReachedError
+        # What the host did counts for the slice too: setting the fuel alone would begin a new one each time.
+        self._instance.slice_after(max(1, left - self._slice_end))
         self._instance.set_fuel(left)
         self._owed = 0
 

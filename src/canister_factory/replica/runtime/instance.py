@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from canister_factory.candid.principal import Principal
 from canister_factory.replica.runtime.engine import Engine, Module
-from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, RejectCode
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, Steps, finish
+from canister_factory.replica.runtime.execution_errors import execution_error, failed_execution, memory_error
 from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
-from canister_factory.replica.runtime.host_interface import HostTrapError
-from canister_factory.replica.runtime.memory import MemoryState, check_extents
+from canister_factory.replica.runtime.memory import MemoryState, MemoryTransaction, check_extents
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
@@ -24,8 +23,11 @@ from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFun
 MAX_MEMORY32_BYTES: Final = 4 << 30
 MAX_MEMORY64_BYTES: Final = 6 << 30
 _MAX_TABLE_ENTRIES: Final = 1_000_000
-_BACKTRACE_LINES: Final = 20
 _METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
+
+
+class ExecutionAbandonedError(Exception):
+    """The instance was closed while its execution was suspended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,29 @@ class Instance:
         module: the code.
         stable: the canister's stable memory; it outlives the instance.
         memory_limit: bytes that the Wasm memory may grow to; by default what the IC allows.
+        memory: holds the Wasm memory's content if there is one already.
+
+    Attributes:
+        busy: an execution is suspended in it; no other one may begin.
     """
 
     def __init__(
-        self, engine: Engine, module: Module, stable: StableMemory, *, memory_limit: int | None = None
+        self,
+        engine: Engine,
+        module: Module,
+        stable: StableMemory,
+        *,
+        memory_limit: int | None = None,
+        memory: MemoryTransaction | None = None,
     ) -> None:
         self._engine = engine
         self.module = module
         self._stable = stable
         most = MAX_MEMORY64_BYTES if module.instrumented.memory64 else MAX_MEMORY32_BYTES
         self._memory_limit = most if memory_limit is None else min(memory_limit, most)
-        self._memory = engine.new_memory()
-        self._has_image = False
+        self._memory = memory or engine.new_memory()
+        self._has_image = memory is not None
+        self.busy = False
         self._globals: tuple[int, ...] | None = None  # None: as the module defines them
         self._guest = GuestMemory()
         self._api = SystemApi(self._guest, stable)
@@ -82,6 +95,7 @@ class Instance:
         """Frees everything; it can't execute any more. Closing twice is allowed.
 
         While an anchor is open, what it needs is kept: `revert` opens the instance again, `release` frees the rest.
+        A suspended execution ends with `ExecutionAbandonedError`.
         """
         self._closed = True
         self._release()
@@ -103,12 +117,17 @@ class Instance:
 
     # --- execution ---
 
-    def execute(
-        self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True, hold: bool = False
-    ) -> Outcome:
-        """Runs an entry point to its end. System entry points that the module doesn't have do nothing.
+    def execute(self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True) -> Outcome:
+        """Runs an entry point to its end: `execution`, without a pause."""
+        return finish(self.execution(entry, env, instruction_limit=instruction_limit, commit=commit))
 
-        Without an error and with `commit`, the memories keep what it did; otherwise they are as they were before.
+    def execution(
+        self, entry: Entry, env: Env, *, instruction_limit: int, commit: bool = True, hold: bool = False
+    ) -> Steps[Outcome]:
+        """Runs an entry point in slices. System entry points that the module doesn't have do nothing.
+
+        Without an error and with `commit`, the memories keep what it did; otherwise they are as they were before. Until
+        it has ended nothing of what it does can be seen, but by itself.
 
         Args:
             entry: for methods, `env.method` names which; for callbacks, `env.callback` says where.
@@ -119,30 +138,37 @@ class Instance:
 
         Returns:
             What it did. Traps, limits and missing methods are in `error`; nothing is raised for them.
+
+        Raises:
+            ExecutionAbandonedError: the instance was closed between two slices.
         """
+        assert not self.busy, "an execution is suspended in this instance"
         assert self._held is None, "an execution waits for its conclusion"
         try:
             live = self._ready()
         except WasmTrapError as trap:
-            return Outcome(error=_error(env, "IC0505", trap.reason))
+            return Outcome(error=execution_error(env, "IC0505", trap.reason))
         export = self.module.export_name(entry, env.method)
         if export is None and not self.module.has(entry, env.method):
             kind = _METHOD_KINDS.get(entry)
             if kind is None:
                 return Outcome()
-            return Outcome(error=_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
+            return Outcome(error=execution_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
         self._api.begin(entry, env)
         self._guest.begin(instruction_limit)
         self._stable.begin()
+        self.busy = True
         keep = False
         try:
-            error = self._run(live, export, env, instruction_limit)
+            error = yield from self._run(live, export, env, instruction_limit)
             keep = error is None and commit
             instructions = self._guest.instructions_used()
             if keep and hold:
                 self._held = live
-        finally:  # also when a host function was interrupted from outside
-            if self._held is None:
+        finally:  # also when it is given up while it is suspended
+            self.busy = False
+            if self._live is live and self._held is None:
+                live.abandon()
                 self._finish(live, keep)
         outcome = self._api.outcome
         if error is not None:
@@ -156,34 +182,24 @@ class Instance:
         if live is not None:
             self._finish(live, keep)
 
-    def _run(self, live: WasmInstance, export: str | None, env: Env, limit: int) -> CanisterError | None:
-        backtrace: tuple[str, ...] = ()
+    def _run(self, live: WasmInstance, export: str | None, env: Env, limit: int) -> Steps[CanisterError | None]:
         try:
             if export is not None:
-                live.call_export(export)
+                live.begin_export(export)
             else:
                 callback = env.callback
                 assert callback is not None, "a callback's execution needs env.callback"
-                live.call_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
+                live.begin_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
+            while not live.resume():
+                yield None
+                if self._live is not live:
+                    raise ExecutionAbandonedError
+                self._guest.next_slice()
             self._guest.settle()
             return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
-        except WasmTrapError as trap:
-            backtrace = trap.backtrace
-            error = _limit_error(env, limit) if trap.out_of_fuel else _error(env, "IC0502", f"trapped: {trap.reason}")
-        except InstructionLimitReachedError:
-            error = _limit_error(env, limit)
-        except HostFunctionError as failure:
-            backtrace = failure.backtrace
-            cause = failure.__cause__
-            if isinstance(cause, InstructionLimitReachedError):
-                error = _limit_error(env, limit)
-            elif isinstance(cause, HostTrapError):
-                error = _error(env, cause.error_code, cause.message)
-            else:
-                assert cause is not None
-                raise cause from None
-        lines = [error.message, *(f"  in {name}" for name in backtrace[:_BACKTRACE_LINES])]
-        self._api.outcome.log.append("\n".join(lines))
+        except (WasmTrapError, InstructionLimitReachedError, HostFunctionError) as failure:
+            error, backtrace = failed_execution(failure, env, limit)
+        self._api.outcome.log.append("\n".join([error.message, *(f"  in {name}" for name in backtrace)]))
         return error
 
     def _finish(self, live: WasmInstance, keep: bool) -> None:
@@ -355,6 +371,26 @@ class Instance:
         twin.restore(state)
         return twin
 
+    def reader(self, stable: StableMemory) -> Instance:
+        """An instance that runs queries on the committed state as it is now; it is to be closed.
+
+        This one may execute and commit meanwhile, on a shared memory as a rule. Executions on the reader see what those
+        before committed there; none is ever kept. `stable` is a fork of this one's.
+        """
+        if self.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
+            return self.fork(stable)
+        if not self._has_image:
+            self._ready()
+        view = self._memory.view()
+        twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit, memory=view)
+        twin._globals = self._live.noted_globals if self._live else self._globals
+        try:
+            twin._ready()
+        except BaseException:
+            twin.close()
+            raise
+        return twin
+
     def _replace_image(self, state: MemoryState) -> None:
         check_extents(state)
         assert not self._memory.anchored, "an anchor on this instance is open"
@@ -363,27 +399,3 @@ class Instance:
         self._memory = self._engine.new_memory()
         self._memory.restore(state)
         self._has_image = True
-
-
-def memory_error(canister_id: bytes, limit_bytes: int, size_bytes: int) -> CanisterError | None:
-    """Why a canister can't have a Wasm memory of this size: its `wasm_memory_limit`, where 0 is no limit."""
-    if not limit_bytes or size_bytes <= limit_bytes:
-        return None
-    return CanisterError(
-        RejectCode.CANISTER_ERROR,
-        f"Canister {Principal(canister_id)} exceeded its limit of {limit_bytes} bytes of Wasm memory: "
-        f"there would be {size_bytes}",
-        "IC0539",
-    )
-
-
-def _text(env: Env) -> str:
-    return str(Principal(env.canister_id))
-
-
-def _error(env: Env, error_code: str, message: str) -> CanisterError:
-    return CanisterError(RejectCode.CANISTER_ERROR, f"Canister {_text(env)} {message}", error_code)
-
-
-def _limit_error(env: Env, limit: int) -> CanisterError:
-    return _error(env, "IC0522", f"exceeded the limit of {limit} instructions for a single message execution")

@@ -83,6 +83,14 @@ class MemoryTransaction(ABC):
         """Gives the image's memory back. An attached linear memory must not be used after it."""
 
     @abstractmethod
+    def view(self) -> MemoryTransaction:
+        """The committed image as it is now, for an instance that only reads: it stays that, whatever is committed here.
+
+        What the instance itself writes is kept from one of its transactions to the next if that is committed, and
+        never comes here. This image may not be reverted or cut while a view is in use.
+        """
+
+    @abstractmethod
     def _put(self, offset: int, data: bytes) -> None:
         """Writes into the image, and so into the linear memory that is attached."""
 
@@ -213,6 +221,12 @@ class FullCopyMemory(MemoryTransaction):
         self._changed = None
         for offset, data in state.extents:
             self._image[offset : offset + len(data)] = data
+
+    def view(self) -> MemoryTransaction:
+        view = FullCopyMemory()
+        view._image = bytearray(self._image)
+        view.committed = self.committed
+        return view
 
     def _put(self, offset: int, data: bytes) -> None:
         self._image[offset : offset + len(data)] = data

@@ -20,8 +20,9 @@ _ZEROES: Final = bytes(_BLOCK)
 class StableMemory:
     """Bytes in blocks of 4 KiB; a block is immutable and replaced when written, so journal and forks share blocks.
 
-    A write outside `begin` ... `commit`/`rollback` takes effect at once. Sizes are Wasm pages (64 KiB) where the name
-    says so, bytes elsewhere.
+    A write outside `begin` ... `commit`/`rollback` takes effect at once. What forks, exports and `size_bytes` tell is
+    the committed state, also while a transaction is open. Sizes are Wasm pages (64 KiB) where the name says so, bytes
+    elsewhere.
     """
 
     def __init__(self) -> None:
@@ -37,12 +38,13 @@ class StableMemory:
 
     @property
     def wasm_pages(self) -> int:
-        """Its size in pages of 64 KiB."""
+        """Its size in pages of 64 KiB, within the open transaction."""
         return self._wasm_pages
 
     @property
     def size_bytes(self) -> int:
-        return self._wasm_pages * WASM_PAGE_BYTES
+        """Its committed size."""
+        return (self._wasm_pages if self._journal is None else self._pages_before) * WASM_PAGE_BYTES
 
     def grow(self, wasm_pages: int) -> int:
         """Adds pages of zeroes; returns the size before, or -1 where that would exceed 500 GiB."""
@@ -105,12 +107,12 @@ class StableMemory:
         if self._undo.wants(number):
             self._undo.keep(number, self._blocks.get(number))
         self._blocks[number] = block
-        if self._changed is not None:
+        if self._changed is not None and self._journal is None:
             self._changed.add(number)
 
     def _check(self, offset: int, size: int) -> None:
-        if offset + size > self.size_bytes:
-            raise IndexError(f"bytes {offset} to {offset + size} of a stable memory of {self.size_bytes} bytes")
+        if offset + size > (length := self._wasm_pages * WASM_PAGE_BYTES):
+            raise IndexError(f"bytes {offset} to {offset + size} of a stable memory of {length} bytes")
 
     # --- transaction ---
 
@@ -122,6 +124,8 @@ class StableMemory:
 
     def commit(self) -> None:
         """Keeps what was written since `begin`."""
+        if self._changed is not None and self._journal:
+            self._changed.update(self._journal)
         self._journal = None
 
     def rollback(self) -> None:
@@ -165,17 +169,28 @@ class StableMemory:
 
     # --- copies and checkpoints ---
 
+    def _committed_blocks(self) -> dict[int, bytes]:
+        """To be read only."""
+        if not self._journal:
+            return self._blocks
+        blocks = self._blocks | {number: block for number, block in self._journal.items() if block is not None}
+        for number, block in self._journal.items():
+            if block is None:
+                del blocks[number]
+        return blocks
+
     def fork(self) -> StableMemory:
         """An independent memory with the same content; blocks are shared until written."""
         twin = StableMemory()
-        twin._blocks = dict(self._blocks)
-        twin._wasm_pages = self._wasm_pages
+        twin._blocks = dict(self._committed_blocks())
+        twin._wasm_pages = self.size_bytes // WASM_PAGE_BYTES
         twin._changed = None if self._changed is None else set(self._changed)
         return twin
 
     def export_state(self) -> MemoryState:
         """All of its content; blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
-        extents = tuple((number * _BLOCK, block) for number, block in sorted(self._blocks.items()) if block != _ZEROES)
+        blocks = sorted(self._committed_blocks().items())
+        extents = tuple((number * _BLOCK, block) for number, block in blocks if block != _ZEROES)
         return MemoryState(self.size_bytes, extents)
 
     def take_changes(self) -> MemoryState:
@@ -183,7 +198,8 @@ class StableMemory:
         changed, self._changed = self._changed, set()
         if changed is None:
             return self.export_state()
-        extents = tuple((number * _BLOCK, self._blocks.get(number, _ZEROES)) for number in sorted(changed))
+        blocks = self._committed_blocks()
+        extents = tuple((number * _BLOCK, blocks.get(number, _ZEROES)) for number in sorted(changed))
         # What a transaction wrote into pages that it grew, and that were rolled back, lies beyond the end.
         kept = tuple(extent for extent in extents if extent[0] < self.size_bytes)
         return MemoryState(self.size_bytes, kept, complete=False)

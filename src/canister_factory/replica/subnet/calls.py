@@ -20,6 +20,7 @@ from canister_factory.replica.runtime.execution import (
     OutgoingCall,
     RejectCode,
     Response,
+    finish,
 )
 from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.canister import (
@@ -329,7 +330,9 @@ class Calls:
             **specific,
         )
         self._state.transaction.executes(instance)
-        outcome = instance.execute(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True)
+        outcome = finish(
+            instance.execution(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True)
+        )
         cost = min(self._prices.of_execution(outcome.instructions), prepaid)
         self._state.cycles_consumed += cost
         self._state.instructions += outcome.instructions

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode
-from canister_factory.replica.runtime.instance import Instance, memory_error
+from canister_factory.replica.runtime.execution_errors import memory_error
+from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import EOP_SECTION, CanisterState, text_of

@@ -136,17 +136,22 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
         self.model = self.before
         self.before = None
 
-    @precondition(lambda self: self.before is None)
+    @property
+    def committed(self) -> bytearray:
+        return self.model if self.before is None else self.before
+
     @rule()
     def checkpoint(self) -> None:
+        """Also in the middle of a transaction, which it doesn't contain."""
         self.saved = applied(self.stable.take_changes(), self.saved)
-        assert self.saved == self.model
+        assert self.saved == self.committed
 
     @invariant()
     def content_is_as_modelled(self) -> None:
-        assert self.stable.size_bytes == len(self.model)
         assert self.stable.read(0, len(self.model)) == self.model
-        assert applied(self.stable.export_state()) == self.model
+        assert self.stable.size_bytes == len(self.committed)
+        assert applied(self.stable.export_state()) == self.committed
+        assert applied(self.stable.fork().export_state()) == self.committed
 
 
 TestStableMemoryMatchesAByteArray = StableMemoryMatchesAByteArray.TestCase
