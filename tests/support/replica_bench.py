@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -93,6 +94,21 @@ class Bench:
         """Rounds until nothing is queued."""
         while self.subnet.execute_round():
             pass
+
+    @contextmanager
+    def held(self, canister_id: bytes) -> Iterator[None]:
+        """What waits for a canister isn't executed before the end of the block."""
+        waiting = self.subnet.state.queue.queues.pop(canister_id)
+        yield
+        for message in waiting:
+            self.subnet.state.queue.append(message)
+
+    def newest_first(self) -> None:
+        """The canister that began to have messages last has its turn first."""
+        queues = self.subnet.state.queue.queues
+        newest = list(queues)[-1]
+        for canister_id in [canister_id for canister_id in queues if canister_id != newest]:
+            queues[canister_id] = queues.pop(canister_id)
 
     def outcome(self, request_id: bytes) -> Response | None:
         status = self.subnet.request_status(request_id)

@@ -27,7 +27,8 @@ def all_cycles(state: SubnetState) -> int:
         total += sum(context.cycles for context in canister.contexts.values())
         total += sum(pending.prepaid for pending in canister.pending_calls.values())
         total += sum(waiter.cycles for waiter in canister.stop_waiters)
-    for message in state.queue:
+    total += sum(begun.reserved for begun in state.begun.values())
+    for message in (*state.queue, *(begun.message for begun in state.begun.values())):
         total += message.cycles if isinstance(message, Request) else 0
         total += message.refund if isinstance(message, Answer) else 0
     return total

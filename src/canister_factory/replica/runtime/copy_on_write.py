@@ -194,32 +194,39 @@ class CopyOnWriteMemory(MemoryTransaction):
 
 
 class _CommittedView(CopyOnWriteMemory):
-    """Another instance's look at an image, by the same file. What it wrote is in its private pages, and stays there."""
+    """Another instance's look at an image, by the same file.
+
+    What it has to find again and the file doesn't have (any more) is in `_kept`, by page.
+    """
 
     def __init__(self, file: int, length: int) -> None:
         super().__init__()
         os.close(self._file)
         self._file = os.dup(file)
         self.committed = length
+        self._kept: dict[int, bytes] = {}
 
     def preserve(self, start: int, end: int) -> None:
-        """To be called before a part of the file is overwritten: writing a page makes it private."""
-        if not self._base:
-            return
-        for at in range(start, min(end, self.committed), CHUNK):
-            address = self._base + at
-            content = ctypes.string_at(address, min(CHUNK, end - at, self.committed - at))
-            ctypes.memmove(address, content, len(content))
-
-    def detach(self) -> None:
-        super().detach()
-        self.close()
+        """To be called before a part of the file is overwritten."""
+        for at in range(start, min(end, self.committed), mmap.PAGESIZE):
+            if at not in self._kept:
+                self._kept[at] = self.read(at, mmap.PAGESIZE)
+                first = ctypes.c_ubyte.from_address(self._base + at)
+                first.value = first.value  # a page that is written becomes private
 
     def commit(self, length: int) -> None:
-        pass
+        for start, end in self._dirty(0, self.committed):
+            for at in range(start, end, mmap.PAGESIZE):
+                self._kept[at] = ctypes.string_at(self._base + at, mmap.PAGESIZE)
 
     def rollback(self) -> None:
-        pass
+        for start, end in self._dirty(0, self.committed):
+            for at in range(start, end, mmap.PAGESIZE):
+                content = self._kept.get(at)
+                if content is None:
+                    self._drop(at, at + mmap.PAGESIZE)
+                else:
+                    ctypes.memmove(self._base + at, content, mmap.PAGESIZE)
 
 
 # --- Linux: PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h) ---

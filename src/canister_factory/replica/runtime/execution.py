@@ -166,3 +166,8 @@ class Outcome:
     certified_data: bytes | None = None  # None: not set
     message_accepted: bool = False  # by ic0.accept_message
     log: list[str] = field(default_factory=list)  # debug prints, and the trap's message with its backtrace
+
+    @property
+    def cycles_spent(self) -> int:
+        """What it takes from the balance, besides its own price."""
+        return self.cycles_burned + sum(call.cycles + call.fee for call in self.calls)

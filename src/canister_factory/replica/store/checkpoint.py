@@ -28,9 +28,10 @@ from canister_factory.replica.store.state_codec import StateFormatError, decode_
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
 from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
 
-FORMAT = 2
+FORMAT = 3
 JOURNAL_BYTES = 256 << 20
 JOURNAL_INSTRUCTIONS = 50_000_000_000  # executing them again takes some ten seconds
 BLOCK_BYTES = 4096
@@ -167,8 +168,8 @@ class Checkpoint:
                 if content[0] == _SUBMITTED:
                     subnet.enqueue(decode_state(content[1]))
                     continue
-                _, now_ns, max_messages, *expected = content
-                subnet.execute_round_at(now_ns, max_messages)
+                _, time_ns, with_tasks, done, *expected = content
+                subnet.repeat_round(Round(time_ns, with_tasks, done))
             except Exception as error:
                 raise self._not_again(position, f"broke off by an internal error ({error!r})") from error
             actual = _fingerprint(subnet.state)
@@ -195,9 +196,10 @@ class Checkpoint:
         """An ingress message was queued; durable with the next `commit`."""
         self._journal.append(cbor2.dumps([_SUBMITTED, encode_state(request)]))
 
-    def note_round(self, now_ns: int, max_messages: int, state: SubnetState) -> None:
+    def note_round(self, executed: Round, state: SubnetState) -> None:
         """A round was executed and changed the state; durable with the next `commit`."""
-        self._journal.append(cbor2.dumps([_ROUND, now_ns, max_messages, *_fingerprint(state)]))
+        what = [executed.time_ns, executed.with_tasks, executed.done]
+        self._journal.append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
 
     def commit(self, state: SubnetState) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.

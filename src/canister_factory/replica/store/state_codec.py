@@ -28,8 +28,10 @@ from canister_factory.replica.subnet.canister import (
     Visibility,
 )
 from canister_factory.replica.subnet.canister_history import Change
+from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import (
     Answer,
+    Begun,
     CallContext,
     FromCanister,
     FromIngress,
@@ -51,7 +53,7 @@ _RECORDS: dict[str, type[Any]] = {
     for record in (
         *(SubnetState, CanisterState, Settings, Visibility, EnvironmentVariable, Change, LogRecord),
         *(Answer, CallContext, FromCanister, FromIngress, FromSystem, PendingCall, Request, RequestStatus),
-        *(StopWaiter, SystemTask, Callback, Response),
+        *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes),
     )
 }
 _ENUMS: dict[str, type[Enum]] = {

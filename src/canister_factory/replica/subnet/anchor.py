@@ -9,7 +9,6 @@ deleted or got new code since is the former one again. The same ids, random numb
 
 from __future__ import annotations
 
-from collections import deque
 from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -19,13 +18,14 @@ from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.messages import CallContext, Request
+from canister_factory.replica.subnet.mailboxes import Mailboxes
+from canister_factory.replica.subnet.messages import CallContext
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 
 _CANISTER_FIELDS: Final = tuple(field.name for field in fields(CanisterState))
 _STATE_FIELDS: Final = tuple(field.name for field in fields(SubnetState))
 # Of the values in the containers of the state, these change in place; all others are replaced by new ones.
-_CHANGING: Final = frozenset({CallContext, Request})
+_CHANGING: Final = frozenset({CallContext})
 
 
 class AnchorError(CanisterFactoryError):
@@ -179,10 +179,10 @@ def _put(owner: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
 def _copied(value: Any) -> Any:
     """The value, or a copy of a container that its owner changes."""
     kind = type(value)
+    if kind is Mailboxes:
+        return value.copied()
     if kind is dict:
         if value and type(next(iter(value.values()))) in _CHANGING:
             return {key: copy(item) for key, item in value.items()}
         return value.copy()
-    if kind is list or kind is deque:
-        return kind([copy(item) if type(item) in _CHANGING else item for item in value])
-    return value
+    return value.copy() if kind is list else value

@@ -20,7 +20,6 @@ from canister_factory.replica.runtime.execution import (
     OutgoingCall,
     RejectCode,
     Response,
-    finish,
 )
 from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.canister import (
@@ -39,6 +38,7 @@ from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
     Answer,
+    Begun,
     CallContext,
     FromCanister,
     FromIngress,
@@ -53,6 +53,7 @@ from canister_factory.replica.subnet.messages import (
     reject,
 )
 from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.work import Suspended, Turn, Work
 
 Handler = Callable[[Request], Response | None]
 """Answers the calls to a canister that is part of the replica. It may lower `request.cycles` (having moved them), raise
@@ -99,9 +100,13 @@ class Calls:
         self._listeners = listeners
         self.builtins: dict[bytes, Handler] = {}
         self.deadlines = Deadlines(state)
+        self._work = Work(Turn())
 
-    def process(self, message: Message) -> None:
+    def process(self, message: Message, work: Work | None = None) -> Work | None:
         """Executes one message; a failure is answered as a reject and leaves no other trace.
+
+        Where the turn of `work` doesn't suffice, the message is in `SubnetState.begun` afterwards, and nothing else has
+        changed: it is to be called again with the work that it returns, or with another one for what has begun.
 
         So is an internal error: all that the message did is taken back, and the log has the error with the reference
         that the reject names. It counts in `failures`, so that a journal which is executed again must fail alike.
@@ -109,22 +114,45 @@ class Calls:
         Raises:
             Exception: an internal error that can't be taken back; the state is not to be used any more.
         """
-        transaction = self._state.transaction
+        state, transaction = self._state, self._state.transaction
         cycles = message.cycles if isinstance(message, Request) else 0
-        transaction.begin(self._state)
+        work = self._work = work or Work(Turn())
+        work.rewind()
+        if work.has_begun:
+            state.credit(state.canisters[work.begun.canister_id], work.begun.reserved)
+        transaction.begin(state)
         try:
             self._execute_message(message)
             transaction.commit()
+        except Suspended:
+            transaction.roll_back(state)
+            if isinstance(message, Request):
+                message.cycles = cycles
+            self._suspend(work.begun)
+            return work
         except Exception as error:
             if not transaction.is_open:
                 raise
-            transaction.roll_back(self._state)
+            work.close()
+            transaction.roll_back(state)
             self.deadlines.rebuild()
             if isinstance(message, Request):
                 message.cycles = cycles
             transaction.begin(self._state)
             self._end_failed(message, error)
             transaction.commit()
+        work.close()
+        if work.has_begun:
+            state.begun.pop(work.begun.canister_id, None)
+        return None
+
+    def _suspend(self, begun: Begun) -> None:
+        state, message = self._state, begun.message
+        state.canisters[begun.canister_id].balance -= begun.reserved
+        if begun.canister_id not in state.begun:
+            state.begun[begun.canister_id] = begun
+            if isinstance(message, Request) and isinstance(message.origin, FromIngress):
+                self.set_status(message.origin, RequestState.PROCESSING)
 
     def _execute_message(self, message: Message) -> None:
         match message:
@@ -179,9 +207,11 @@ class Calls:
                 "IC0406",
             )
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
-        canister.require_cycles(self._prices, prepaid)
+        if not self._work.has_begun:
+            canister.require_cycles(self._prices, prepaid)
         context = CallContext(self._state.next_id(), request.origin, request.caller, request.cycles)
         canister.balance -= prepaid
+        self.begin(canister, request, prepaid)
         outcome, unspent = self._execute(
             canister,
             entry,
@@ -200,13 +230,14 @@ class Calls:
         if canister is None:
             return
         self._state.transaction.touch_for_execution(canister)
-        if not self.can_run_tasks(canister):
+        if not self._work.has_begun and not self.can_run_tasks(canister):
             if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
                 canister.low_memory_hook = LowMemoryHook.READY
             return
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)
         canister.balance -= prepaid
+        self.begin(canister, task, prepaid)
         outcome, unspent = self._execute(canister, task.entry, prepaid, context)
         self._state.credit(canister, unspent)
         self._conclude(canister, context, outcome)
@@ -242,6 +273,7 @@ class Calls:
         unspent = pending.prepaid - transmission
         outcome = Outcome(error=failure)
         if not context.deleted and failure is None:
+            self.begin(canister, answer, 0)
             specific: dict[str, Any] = {"cycles_refunded": answer.refund}
             if response.code is None:
                 entry, callback = Entry.REPLY_CALLBACK, pending.on_reply
@@ -305,6 +337,15 @@ class Calls:
 
     # --- execution ---------------------------------------------------------------------------------------------------
 
+    def begin(self, canister: CanisterState, message: Message, reserved: int) -> Begun:
+        """Notes what a message finds that took `reserved` cycles from the balance, before its first execution."""
+        return self._work.begin(canister.id, message, self._state.time_ns, canister.balance, reserved)
+
+    @property
+    def work(self) -> Work:
+        """That of the message which is being processed."""
+        return self._work
+
     def _execute(
         self,
         canister: CanisterState,
@@ -320,8 +361,11 @@ class Calls:
         `prepaid` was taken out of the balance before; the second result is how much of it was not spent.
         """
         _, instance = canister.running_module
+        begun = self._work.begun
         env = self.environments.of(
             canister,
+            time_ns=begun.time_ns,
+            balance=begun.balance,
             caller=context.caller,
             cycles_available=context.cycles,
             may_reply=not context.responded,
@@ -330,9 +374,16 @@ class Calls:
             **specific,
         )
         self._state.transaction.executes(instance)
-        outcome = finish(
-            instance.execution(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True)
+        outcome = self._work.do(
+            lambda: instance.execution(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True),
+            holds=instance,
         )
+        if outcome.error is None and outcome.cycles_spent > canister.balance + outcome.cycles_accepted:
+            # Fees of messages and storage were taken from the balance since the execution began.
+            instance.conclude(keep=False)
+            message = f"Canister {text_of(canister.id)} is out of cycles: they were charged for while it executed."
+            out_of_cycles = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
+            outcome = self._work.amend(Outcome(outcome.instructions, out_of_cycles, log=outcome.log))
         cost = min(self._prices.of_execution(outcome.instructions), prepaid)
         self._state.cycles_consumed += cost
         self._state.instructions += outcome.instructions

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
 
 
@@ -30,7 +31,7 @@ class Replayable(Protocol):
 
     def enqueue(self, request: Request) -> None: ...
 
-    def execute_round_at(self, now_ns: int, max_messages: int) -> bool: ...
+    def repeat_round(self, executed: Round) -> None: ...
 
 
 class Durability(Protocol):
@@ -46,7 +47,7 @@ class Durability(Protocol):
 
     def note_submitted(self, request: Request) -> None: ...
 
-    def note_round(self, now_ns: int, max_messages: int, state: SubnetState) -> None: ...
+    def note_round(self, executed: Round, state: SubnetState) -> None: ...
 
     def commit(self, state: SubnetState) -> None: ...
 

@@ -33,14 +33,19 @@ class Environments:
         self._subnet_id = subnet_id
         self._root_key = root_key
 
-    def of(self, canister: CanisterState, *, time_ns: int | None = None, **specific: Any) -> Env:
-        """What every execution on this canister may ask for; `specific` sets the other fields of `Env`."""
+    def of(
+        self, canister: CanisterState, *, time_ns: int | None = None, balance: int | None = None, **specific: Any
+    ) -> Env:
+        """What every execution on this canister may ask for; `specific` sets the other fields of `Env`.
+
+        Time and balance are the present ones by default.
+        """
         prices = self._prices
         return Env(
             canister_id=canister.id,
             time_ns=self._state.time_ns if time_ns is None else time_ns,
             controllers=frozenset(canister.settings.controllers),
-            balance=canister.balance,
+            balance=canister.balance if balance is None else balance,
             freezing_threshold_cycles=canister.freezing_threshold_cycles(prices),
             call_cost=(prices.call + response_prepayment(prices), prices.call_byte),
             max_outgoing_calls=MAX_OUTSTANDING_CALLS - len(canister.pending_calls),

@@ -8,16 +8,17 @@ Source: interface specification, "Request: Call" and "Canister inspect_message".
 
 from __future__ import annotations
 
-from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Steps
 from canister_factory.replica.subnet.calls import Calls, update_entry
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.management_interface import INGRESS_METHODS, decode_argument, method_type
 from canister_factory.replica.subnet.messages import IngressMessage, Request
+from canister_factory.replica.subnet.queries import Queries
 from canister_factory.replica.subnet.state import SubnetState
 
 INSPECT_INSTRUCTIONS = 200_000_000
-MAX_QUEUED_MESSAGES = 5_000
+MAX_QUEUED_MESSAGES = 5_000  # for one canister
 # Methods whose ingress fee nobody can be asked for: they give cycles, or thaw a frozen canister.
 FREE_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister", "update_settings")
 OPEN_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister")
@@ -42,19 +43,22 @@ def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
     return state.canisters.get(argument[field].bytes)
 
 
-def check(state: SubnetState, calls: Calls, prices: Prices, message: IngressMessage, now_ns: int) -> None:
+def check(
+    state: SubnetState, calls: Calls, queries: Queries, prices: Prices, message: IngressMessage, now_ns: int
+) -> Steps[None]:
     """Refuses an ingress message that must not be executed.
 
     Raises:
         CanisterError: why it is refused; to be answered as a non-replicated rejection.
     """
-    if len(state.queue) >= MAX_QUEUED_MESSAGES:
+    request, effective_canister_id = message.request(), message.effective_canister_id
+    if (waiting := state.queue.waiting_for(request.callee)) >= MAX_QUEUED_MESSAGES:
         raise CanisterError(
             RejectCode.SYS_TRANSIENT,
-            f"{len(state.queue)} messages wait for execution, the limit is {MAX_QUEUED_MESSAGES}; try again later.",
+            f"{waiting} messages wait for canister {text_of(request.callee)}, the limit is {MAX_QUEUED_MESSAGES}; "
+            "try again later.",
             "IC0201",
         )
-    request, effective_canister_id = message.request(), message.effective_canister_id
     if request.callee == MANAGEMENT_CANISTER:
         _check_management(state, request, effective_canister_id)
     else:
@@ -66,7 +70,7 @@ def check(state: SubnetState, calls: Calls, prices: Prices, message: IngressMess
     if payer is not None:
         payer.require_cycles(prices, prices.of_ingress(ingress_bytes(request)))
     if request.callee != MANAGEMENT_CANISTER:
-        _inspect(state.existing(request.callee), calls, request, now_ns)
+        yield from _inspect(state.existing(request.callee), calls, queries, request, now_ns)
 
 
 def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> None:
@@ -105,8 +109,8 @@ def _require_effective_id(request: Request, expected: bytes, given: bytes) -> No
         )
 
 
-def _inspect(canister: CanisterState, calls: Calls, request: Request, now_ns: int) -> None:
-    module, instance = canister.running_module
+def _inspect(canister: CanisterState, calls: Calls, queries: Queries, request: Request, now_ns: int) -> Steps[None]:
+    module, _ = canister.running_module
     update_entry(canister.id, module, request.method)
     if not module.has(Entry.INSPECT_MESSAGE):
         return
@@ -118,7 +122,7 @@ def _inspect(canister: CanisterState, calls: Calls, request: Request, now_ns: in
         caller=request.caller,
         in_replicated_execution=False,
     )
-    outcome = instance.execute(Entry.INSPECT_MESSAGE, env, instruction_limit=INSPECT_INSTRUCTIONS, commit=False)
+    outcome = yield from queries.read(canister, Entry.INSPECT_MESSAGE, env, INSPECT_INSTRUCTIONS)
     if outcome.error is not None:
         raise outcome.error
     if not outcome.message_accepted:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canister_factory.replica.runtime.engine import Engine, Module
-from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode, Steps
 from canister_factory.replica.runtime.execution_errors import memory_error
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import EOP_SECTION, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.messages import Begun, Request
 from canister_factory.replica.subnet.state import SubnetState
 
 INSTALL_INSTRUCTIONS = 300_000_000_000
@@ -37,6 +38,7 @@ class Installation:
 
 def install(
     installation: Installation,
+    request: Request,
     canister: CanisterState,
     engine: Engine,
     calls: Calls,
@@ -49,21 +51,27 @@ def install(
         CanisterError: refused, or the canister's code trapped; the canister is as it was, less the charge.
     """
     _check_mode(installation, canister)
-    module = engine.compile(installation.wasm)
-    _check_persistence(installation, canister, module)
     prepaid = prices.of_execution(INSTALL_INSTRUCTIONS)
-    canister.require_cycles(prices, prepaid)
+    if not calls.work.has_begun:
+        canister.require_cycles(prices, prepaid)
     canister.balance -= prepaid
+    begun = calls.begin(canister, request, prepaid)
     logged_before = canister.log_count
-    steps = _Steps(installation, canister, engine, calls)
+    steps = _Steps(installation, begun, canister, engine, calls)
     try:
-        outcomes, instance = steps.run(module)
+        module = engine.compile(installation.wasm)
+        _check_persistence(installation, canister, module)
+        steps = calls.work.do(lambda: steps.run(module))
     finally:
         cost = min(prices.of_execution(steps.instructions), prepaid)
         state.instructions += steps.instructions
         state.cycles_consumed += cost
         state.credit(canister, prepaid - cost)
         canister.append_logs(steps.log, state.time_ns)
+    if steps.error is not None:
+        raise steps.error
+    outcomes, instance = steps.outcomes, steps.instance
+    assert instance is not None
     state.transaction.otherwise(instance.close)
     if canister.instance is not None:
         state.transaction.afterwards(canister.instance.close)
@@ -134,56 +142,69 @@ def _check_persistence(installation: Installation, canister: CanisterState, modu
 class _Steps:
     """Runs the entry points of one installation; instructions and log are there afterwards, however it ended."""
 
-    def __init__(self, installation: Installation, canister: CanisterState, engine: Engine, calls: Calls) -> None:
+    def __init__(
+        self, installation: Installation, begun: Begun, canister: CanisterState, engine: Engine, calls: Calls
+    ) -> None:
         self._installation = installation
+        self._begun = begun
         self._canister = canister
         self._engine = engine
         self._calls = calls
-        self.stable = StableMemory()
+        self.stable = StableMemory()  # the new one
+        self.instance: Instance | None = None  # the new one
+        self.outcomes: list[Outcome] = []
+        self.error: CanisterError | None = None  # what a step failed of
         self.instructions = 0
         self.log: list[str] = []
 
-    def run(self, module: Module) -> tuple[list[Outcome], Instance]:
-        """The outcomes of the steps and the new instance; `stable` is the new stable memory.
-
-        The canister's own instance and memory are left alone: pre_upgrade runs on a copy.
-
-        Raises:
-            CanisterError: a step trapped.
-        """
-        canister, installation = self._canister, self._installation
-        outcomes: list[Outcome] = []
+    def run(self, module: Module) -> Steps[_Steps]:
+        """Runs them all. The canister's own instance and memory are left alone: pre_upgrade runs on a copy."""
         opened: list[Instance] = []
         try:
-            old = canister.instance if installation.mode == "upgrade" else None
-            if old is not None:
-                self.stable = canister.stable.fork()
-                if old.module.has(Entry.PRE_UPGRADE) and not installation.skip_pre_upgrade:
-                    old = old.fork(self.stable)
-                    opened.append(old)
-                    outcomes.append(self._step(old, Entry.PRE_UPGRADE, b""))
-            instance = canister.new_instance(self._engine, module, self.stable)
-            opened.append(instance)
-            if old is not None and installation.memory_persistence == "keep":
-                instance.carry_over_memory_from(old)
-            outcomes.append(self._step(instance, Entry.START, b""))
-            last = Entry.POST_UPGRADE if old is not None else Entry.INIT
-            outcomes.append(self._step(instance, last, installation.arg))
-            too_large = memory_error(canister.id, canister.settings.wasm_memory_limit, instance.memory_bytes)
-            if too_large is not None:
-                raise too_large
-            opened.remove(instance)
-            return outcomes, instance
+            self.instance = yield from self._run(module, opened)
+            opened.remove(self.instance)
+        except CanisterError as error:
+            self.error = error
         finally:
             for unneeded in opened:
                 unneeded.close()
+        return self
 
-    def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Outcome:
-        env = self._calls.environments.of(self._canister, caller=self._installation.caller, arg=arg, may_reply=False)
+    def _run(self, module: Module, opened: list[Instance]) -> Steps[Instance]:
+        canister, installation, outcomes = self._canister, self._installation, self.outcomes
+        old = canister.instance if installation.mode == "upgrade" else None
+        if old is not None:
+            self.stable = canister.stable.fork()
+            if old.module.has(Entry.PRE_UPGRADE) and not installation.skip_pre_upgrade:
+                old = old.fork(self.stable)
+                opened.append(old)
+                outcomes.append((yield from self._step(old, Entry.PRE_UPGRADE, b"")))
+        instance = canister.new_instance(self._engine, module, self.stable)
+        opened.append(instance)
+        if old is not None and installation.memory_persistence == "keep":
+            instance.carry_over_memory_from(old)
+        outcomes.append((yield from self._step(instance, Entry.START, b"")))
+        last = Entry.POST_UPGRADE if old is not None else Entry.INIT
+        outcomes.append((yield from self._step(instance, last, installation.arg)))
+        too_large = memory_error(canister.id, canister.settings.wasm_memory_limit, instance.memory_bytes)
+        if too_large is not None:
+            raise too_large
+        return instance
+
+    def _step(self, instance: Instance, entry: Entry, arg: bytes) -> Steps[Outcome]:
+        env = self._calls.environments.of(
+            self._canister,
+            time_ns=self._begun.time_ns,
+            balance=self._begun.balance,
+            caller=self._installation.caller,
+            arg=arg,
+            may_reply=False,
+        )
         if entry is not Entry.PRE_UPGRADE:  # the new code sees the version that its installation makes, and no timer
             env.canister_version += 1
             env.global_timer_ns = 0
-        outcome = instance.execute(entry, env, instruction_limit=INSTALL_INSTRUCTIONS - self.instructions)
+        limit = INSTALL_INSTRUCTIONS - self.instructions
+        outcome = yield from instance.execution(entry, env, instruction_limit=limit)
         self.instructions += outcome.instructions
         self.log += outcome.log
         if outcome.error is not None:

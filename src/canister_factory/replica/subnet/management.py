@@ -287,13 +287,14 @@ class Management:
         return self._install(request, argument, canister, argument["wasm_module"])
 
     def _install_chunked_code(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument, "target_canister")
-        store = canister
-        if argument["store_canister"] is not None:
-            store = self._owned(request, argument, "store_canister")
-        hashes = [item["hash"] for item in argument["chunk_hashes_list"]]
-        wasm = chunk_store.assemble(store, hashes, argument["wasm_module_hash"])
-        return self._install(request, argument, canister, wasm)
+        canister = store = self._controlled(request, argument, "target_canister")
+        work = self._calls.work
+        if not work.has_begun:
+            if argument["store_canister"] is not None:
+                store = self._owned(request, argument, "store_canister")
+            hashes = [item["hash"] for item in argument["chunk_hashes_list"]]
+            work.kept = chunk_store.assemble(store, hashes, argument["wasm_module_hash"])
+        return self._install(request, argument, canister, work.kept)
 
     def _install(self, request: Request, argument: Argument, canister: CanisterState, wasm: bytes) -> Result:
         mode: Case = argument["mode"]
@@ -307,7 +308,7 @@ class Management:
             skip_pre_upgrade=bool(options.get("skip_pre_upgrade")),
             memory_persistence=None if persistence is None else str(persistence.tag),
         )
-        module = install(installation, canister, self._engine, self._calls, self._state, self._prices)
+        module = install(installation, request, canister, self._engine, self._calls, self._state, self._prices)
         canister.record(
             self._change(
                 request, argument, canister, "code_deployment", mode=installation.mode, module_hash=module.hash

@@ -35,6 +35,18 @@ INGRESS_METHODS: dict[str, str | None] = {
     "canister_status": "canister_id",
 }
 
+# Methods that change nothing that a message in progress on the canister depends on; all others wait for its end.
+HARMLESS_METHODS = frozenset(
+    {
+        "canister_info",
+        "canister_status",
+        "deposit_cycles",
+        "fetch_canister_logs",
+        "provisional_top_up_canister",
+        "stored_chunks",
+    }
+)
+
 
 @cache
 def _methods() -> dict[str, Func]:
@@ -74,6 +86,17 @@ def decode_argument(method: str, data: bytes) -> dict[str, Any]:
             RejectCode.CANISTER_ERROR, f"Method {method} of aaaaa-aa failed to decode its argument: {error}", "IC0408"
         ) from error
     return values[0] if values else {}
+
+
+def target(method: str, data: bytes) -> bytes | None:
+    """The canister that a call is about; None where its argument names none.
+
+    Raises:
+        CanisterError: as `decode_argument`.
+    """
+    argument = decode_argument(method, data)
+    canister = argument.get("target_canister", argument.get("canister_id"))
+    return None if canister is None else bytes(canister.bytes)
 
 
 def encode_result(method: str, values: tuple[Any, ...]) -> Response:

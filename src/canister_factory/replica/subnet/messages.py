@@ -137,6 +137,22 @@ class PendingCall:
     deadline_ns: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A message that has begun and not ended, and what it found: processed again from here it does the same.
+
+    Its canister takes no other message meanwhile. Nothing of it is in the state but what is reserved for it, so that it
+    can be given up at any time and begun again: after a restart, at an anchor.
+    """
+
+    canister_id: bytes
+    message: Message
+    time_ns: int
+    balance: int  # the canister's, less what is reserved
+    reserved: int  # cycles that were taken from the balance
+    kept: bytes = b""  # bytes that it needs and that may change elsewhere: the code to be installed
+
+
 @dataclass(slots=True)
 class StopWaiter:
     """A `stop_canister` call that is answered once the canister has stopped, or rejected at the deadline."""

@@ -1,6 +1,7 @@
 """Query calls: plain ones, and composite ones that ask other canisters; nothing they do is kept.
 
-Owns the evaluation of one query. Does not own signing the answer (`http_api`) or updates of query methods (`calls`).
+Owns the evaluation of one query, in slices, on the state that was committed when it began. Does not own signing the
+answer (`http_api`) or updates of query methods (`calls`).
 
 Source: interface specification, "Request: Query call" and "Composite query".
 """
@@ -15,12 +16,14 @@ from typing import Any
 from canister_factory.replica.runtime.execution import (
     CanisterError,
     Entry,
+    Env,
     Outcome,
     OutgoingCall,
     RejectCode,
     Response,
+    Steps,
 )
-from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.instance import ExecutionAbandonedError, Instance
 from canister_factory.replica.subnet.calls import Calls, rejection
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
@@ -30,12 +33,13 @@ from canister_factory.replica.subnet.state import SubnetState
 QUERY_INSTRUCTIONS = 5_000_000_000
 MAX_REPLY_BYTES = 3 << 20
 MAX_CALL_DEPTH = 6
+SHORT_SLICES = 10  # a query of so many slices is executed at once, where the canister's own instance is free
 DataCertificate = Callable[[bytes], bytes] | None
 
 
 @dataclass(slots=True)
 class _Evaluation:
-    """One query with everything that it asks: time, remaining instructions, and throw-away copies to close.
+    """One query with everything that it asks: time, remaining instructions, and readers to close.
 
     `target` is the canister that the user asks; only there the data certificate can be had.
     """
@@ -44,15 +48,18 @@ class _Evaluation:
     time_ns: int
     data_certificate: DataCertificate
     instructions_left: int = QUERY_INSTRUCTIONS
-    copies: list[Instance] = field(default_factory=list)
+    readers: list[Instance] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Call:
-    """One query method on a canister, with its callbacks; `instructions` is what they have taken so far."""
+    """One query method on a canister, with its callbacks; `instructions` is what they have taken so far.
+
+    `reader` keeps what they did for each other; None: nothing is kept.
+    """
 
     canister: CanisterState
-    instance: Instance
+    reader: Instance | None
     request: Request
     instructions: int = 0
 
@@ -65,8 +72,14 @@ class Queries:
         self._calls = calls
         self._prices = prices
         self.builtins: dict[bytes, Callable[[Request], Response]] = {}
+        self._readers: set[Instance] = set()  # those of suspended queries
 
-    def answer(self, request: Request, time_ns: int, data_certificate: DataCertificate) -> Response:
+    def give_up(self) -> None:
+        """Ends the queries that are suspended; who asks is told to ask again."""
+        for reader in list(self._readers):
+            self._close(reader)
+
+    def answer(self, request: Request, time_ns: int, data_certificate: DataCertificate) -> Steps[Response]:
         """The reply, or the canister's own reject.
 
         Raises:
@@ -77,15 +90,53 @@ class Queries:
             return builtin(request)
         evaluation = _Evaluation(request.callee, time_ns, data_certificate)
         try:
-            return self._evaluate(request, evaluation, depth=0)
+            return (yield from self._evaluate(request, evaluation, depth=0))
+        except ExecutionAbandonedError:
+            raise _abandoned() from None
         finally:
-            for copy in evaluation.copies:
-                copy.close()
+            for reader in evaluation.readers:
+                self._close(reader)
 
-    def _evaluate(self, request: Request, evaluation: _Evaluation, depth: int) -> Response:
+    def read(self, canister: CanisterState, entry: Entry, env: Env, instruction_limit: int) -> Steps[Outcome]:
+        """Executes what leaves nothing behind, on the state that is committed now, or a little later if it takes long.
+
+        Raises:
+            CanisterError: the state was set back meanwhile.
+        """
+        _, instance = canister.running_module
+        if not instance.busy:
+            steps = instance.execution(entry, env, instruction_limit=instruction_limit, commit=False)
+            try:
+                for _ in range(SHORT_SLICES):
+                    next(steps)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            steps.close()  # the instance is wanted for the next message, so this goes on elsewhere, from the beginning
+            yield None
+            canister = self._state.existing(canister.id)  # it may have been deleted meanwhile
+        reader = self._reader(canister)
+        try:
+            return (yield from reader.execution(entry, env, instruction_limit=instruction_limit, commit=False))
+        except ExecutionAbandonedError:
+            raise _abandoned() from None
+        finally:
+            self._close(reader)
+
+    def _reader(self, canister: CanisterState) -> Instance:
+        _, instance = canister.running_module
+        reader = instance.reader(canister.stable.fork())
+        self._readers.add(reader)
+        return reader
+
+    def _close(self, reader: Instance) -> None:
+        self._readers.discard(reader)
+        reader.close()
+
+    def _evaluate(self, request: Request, evaluation: _Evaluation, depth: int) -> Steps[Response]:
         canister = self._state.existing(request.callee)
         self._require_queryable(canister)
-        module, instance = canister.running_module
+        module, _ = canister.running_module
         composite = request.method in module.composite_queries
         if not composite and request.method not in module.queries:
             raise CanisterError(
@@ -93,13 +144,13 @@ class Queries:
                 f"Error from Canister {text_of(canister.id)}: Canister has no query method '{request.method}'.",
                 "IC0536",
             )
-        call = _Call(canister, instance, request)
+        call = _Call(canister, None, request)
         if composite:
-            return self._evaluate_composite(call, evaluation, depth)
-        return _response(canister, self._enter(call, Entry.QUERY, evaluation, commit=False))
+            return (yield from self._evaluate_composite(call, evaluation, depth))
+        return _response(canister, (yield from self._enter(call, Entry.QUERY, evaluation)))
 
-    def _evaluate_composite(self, call: _Call, evaluation: _Evaluation, depth: int) -> Response:
-        """Runs the query and the callbacks of its calls on a copy, whose state lives until the answer is there.
+    def _evaluate_composite(self, call: _Call, evaluation: _Evaluation, depth: int) -> Steps[Response]:
+        """Runs the query and the callbacks of its calls on a reader, whose state lives until the answer is there.
 
         A reply or reject ends it, whatever it has still asked. A callback that traps ends it too, unless its cleanup
         went through: then the other calls may still lead to an answer.
@@ -110,31 +161,36 @@ class Queries:
                 f"Composite query calls exceeded the maximum depth of {MAX_CALL_DEPTH}.",
                 "IC0525",
             )
-        call.instance = call.instance.fork(call.canister.stable.fork())
-        evaluation.copies.append(call.instance)
-        outcome = self._enter(call, Entry.COMPOSITE_QUERY, evaluation)
+        call.reader = self._reader(call.canister)
+        evaluation.readers.append(call.reader)
+        outcome = yield from self._enter(call, Entry.COMPOSITE_QUERY, evaluation)
         outstanding: deque[OutgoingCall] = deque(outcome.calls)
         trapped: CanisterError | None = None
         while outcome.error is None and outcome.response is None and outstanding:
             outgoing = outstanding.popleft()
-            outcome = self._call_back(call, outgoing, self._ask(call.canister, outgoing, evaluation, depth), evaluation)
+            answer = yield from self._ask(call.canister, outgoing, evaluation, depth)
+            outcome = yield from self._call_back(call, outgoing, answer, evaluation)
             outstanding += outcome.calls
             if outcome.error is not None and outgoing.on_cleanup is not None:
                 trapped = outcome.error
-                outcome = self._run(call, Entry.CLEANUP, evaluation, callback=outgoing.on_cleanup, may_reply=False)
+                outcome = yield from self._run(
+                    call, Entry.CLEANUP, evaluation, callback=outgoing.on_cleanup, may_reply=False
+                )
                 outcome.error = outcome.error and trapped
         if trapped is not None and outcome.response is None:
             raise trapped
         return _response(call.canister, outcome)
 
-    def _ask(self, canister: CanisterState, call: OutgoingCall, evaluation: _Evaluation, depth: int) -> Response:
+    def _ask(self, canister: CanisterState, call: OutgoingCall, evaluation: _Evaluation, depth: int) -> Steps[Response]:
         nested = Request(FromSystem(), canister.id, call.callee, call.method, call.arg)
         try:
-            return self._evaluate(nested, evaluation, depth + 1)
+            return (yield from self._evaluate(nested, evaluation, depth + 1))
         except CanisterError as error:
             return rejection(error)
 
-    def _call_back(self, call: _Call, outgoing: OutgoingCall, answer: Response, evaluation: _Evaluation) -> Outcome:
+    def _call_back(
+        self, call: _Call, outgoing: OutgoingCall, answer: Response, evaluation: _Evaluation
+    ) -> Steps[Outcome]:
         if answer.code is None:
             return self._run(call, Entry.REPLY_CALLBACK, evaluation, callback=outgoing.on_reply, arg=answer.data)
         return self._run(
@@ -146,7 +202,7 @@ class Queries:
             reject_message=answer.message,
         )
 
-    def _enter(self, call: _Call, entry: Entry, evaluation: _Evaluation, *, commit: bool = True) -> Outcome:
+    def _enter(self, call: _Call, entry: Entry, evaluation: _Evaluation) -> Steps[Outcome]:
         """Runs the query method itself."""
         request = call.request
         certificate = evaluation.data_certificate if request.callee == evaluation.target else None
@@ -154,15 +210,12 @@ class Queries:
             call,
             entry,
             evaluation,
-            commit=commit,
             method=request.method,
             arg=request.arg,
             certificate=None if certificate is None else certificate(request.callee),
         )
 
-    def _run(
-        self, call: _Call, entry: Entry, evaluation: _Evaluation, *, commit: bool = True, **specific: Any
-    ) -> Outcome:
+    def _run(self, call: _Call, entry: Entry, evaluation: _Evaluation, **specific: Any) -> Steps[Outcome]:
         env = self._calls.environments.of(
             call.canister,
             time_ns=evaluation.time_ns,
@@ -172,7 +225,10 @@ class Queries:
             **specific,
         )
         env.max_response_bytes = MAX_REPLY_BYTES
-        outcome = call.instance.execute(entry, env, instruction_limit=evaluation.instructions_left, commit=commit)
+        if call.reader is None:
+            outcome = yield from self.read(call.canister, entry, env, evaluation.instructions_left)
+        else:
+            outcome = yield from call.reader.execution(entry, env, instruction_limit=evaluation.instructions_left)
         evaluation.instructions_left -= outcome.instructions
         call.instructions += outcome.instructions
         return outcome
@@ -186,6 +242,12 @@ class Queries:
                 "up the canister with cycles and try again.",
                 "IC0207",
             )
+
+
+def _abandoned() -> CanisterError:
+    return CanisterError(
+        RejectCode.SYS_TRANSIENT, "The state was set back while the query was executed; ask again.", "IC0205"
+    )
 
 
 def _response(canister: CanisterState, outcome: Outcome) -> Response:

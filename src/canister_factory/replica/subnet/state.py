@@ -7,14 +7,14 @@ Owns the data, the allocation of ids and the books of cycles. How it changes is 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
-from canister_factory.replica.subnet.messages import Message, RequestStatus
+from canister_factory.replica.subnet.mailboxes import Mailboxes
+from canister_factory.replica.subnet.messages import Begun, RequestStatus
 from canister_factory.replica.subnet.transaction import Transaction
 
 CANISTER_ID_SUFFIX = b"\x01\x01"
@@ -52,7 +52,8 @@ class SubnetState:
     time_ns: int = 0
     canisters: dict[bytes, CanisterState] = field(default_factory=dict)
     canisters_created: int = 0
-    queue: deque[Message] = field(default_factory=deque)
+    queue: Mailboxes = field(default_factory=Mailboxes)
+    begun: dict[bytes, Begun] = field(default_factory=dict)  # by canister id: the messages that haven't ended
     statuses: dict[bytes, RequestStatus] = field(default_factory=dict)
     last_id: int = 0
     random_draws: int = 0

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
-from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode, Response
+from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode, Response, Steps, finish
 from canister_factory.replica.subnet import ingress
 from canister_factory.replica.subnet.anchor import Anchor, Anchors
 from canister_factory.replica.subnet.calls import Calls, Handler
@@ -32,6 +34,7 @@ from canister_factory.replica.subnet.messages import (
     RequestStatus,
 )
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
+from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
 from canister_factory.replica.subnet.upkeep import Upkeep
 
@@ -72,6 +75,7 @@ class Subnet:
         listeners: told of changes, also of those that are executed again from the journal.
         builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
         checkpoint: where the state is kept; None: in memory only.
+        pace: how much is executed in a round. Without a clock in it, rounds are long.
 
     Raises:
         CheckpointError: the kept state can't be restored.
@@ -90,6 +94,7 @@ class Subnet:
         listeners: Listeners = NOBODY,
         builtins: Mapping[bytes, Builtin] | None = None,
         checkpoint: Durability | None = None,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
     ) -> None:
         self.id = subnet_id
         self._clock_ns = clock_ns
@@ -107,6 +112,8 @@ class Subnet:
             self._calls.builtins[canister_id] = self._handler(builtin)
             if builtin.query is not None:
                 self._queries.builtins[canister_id] = partial(builtin.query, self)
+        self._pace = pace
+        self._schedule = Schedule(self.state, self._calls)
         self._checkpoint = checkpoint
         self._anchors = Anchors(self.state, self._calls, self._listeners, durable=checkpoint is not None)
         self._broken = False
@@ -154,10 +161,10 @@ class Subnet:
         """Executes a call to the management canister at once, for a builtin, with the request's caller and cycles.
 
         Raises:
-            CanisterError: it was rejected, or can't be answered at once (`stop_canister`).
+            CanisterError: it was rejected, or can't be answered at once (`stop_canister`, `install_code`).
         """
-        if request.method == "stop_canister":
-            raise CanisterError(RejectCode.CANISTER_REJECT, "stop_canister can't be called by a builtin", "IC0406")
+        if request.method in ("stop_canister", "install_code", "install_chunked_code"):
+            raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can't be called by a builtin", "IC0406")
         response = self._management.handle(request)
         assert response is not None
         return response
@@ -175,12 +182,16 @@ class Subnet:
     # --- ingress -----------------------------------------------------------------------------------------------------
 
     def check_ingress(self, message: IngressMessage) -> None:
-        """Refuses a message that must not be executed; changes nothing.
+        """Refuses a message that must not be executed: `checking`, without a pause."""
+        finish(self.checking(message))
+
+    def checking(self, message: IngressMessage) -> Steps[None]:
+        """Refuses a message that must not be executed, in slices; changes nothing.
 
         Raises:
             CanisterError: why it is refused; to be answered as a non-replicated rejection.
         """
-        ingress.check(self.state, self._calls, self._prices, message, self._now_ns())
+        return ingress.check(self.state, self._calls, self._queries, self._prices, message, self._now_ns())
 
     def submit(self, message: IngressMessage) -> None:
         """Queues a checked message. A known request id is ignored: a message is executed once.
@@ -207,18 +218,44 @@ class Subnet:
 
     # --- rounds ------------------------------------------------------------------------------------------------------
 
-    def execute_round(self, max_messages: int = MESSAGES_PER_ROUND) -> bool:
-        """Executes what is due and what is queued, at most `max_messages` messages; True if more waits.
+    def execute_round(
+        self, max_messages: int = MESSAGES_PER_ROUND, *, with_tasks: bool = True, pace: Pace | None = None
+    ) -> bool:
+        """Executes what is due and what is queued; True if there is more to do just now.
+
+        What doesn't end in this round goes on in the next one.
+
+        Args:
+            max_messages: so many begin at most.
+            with_tasks: whether timers and heartbeats that are due are executed, each once.
+            pace: another one than usual.
 
         Raises:
             SubnetBrokenError: a former round broke off by an internal error, so the state can't be relied on.
         """
         now_ns = self._now_ns()
         with self._undivided():
-            changed = self.execute_round_at(now_ns, max_messages)
-            if changed and self._checkpoint is not None:
-                self._checkpoint.note_round(now_ns, max_messages, self.state)
-        return bool(self.state.queue)
+            changed = self._begin_round(now_ns, with_tasks)
+            done = self._schedule.work(max_messages, pace or self._pace)
+            if (changed or done) and self._checkpoint is not None:
+                self._checkpoint.note_round(Round(now_ns, with_tasks, done), self.state)
+        return self._schedule.more
+
+    @property
+    def awaited(self) -> list[Future[Any]]:
+        """What messages wait for; a round can go on with them when it is there."""
+        return self._schedule.awaited
+
+    def repeat_round(self, executed: Round) -> None:
+        """Executes a round again."""
+        self._begin_round(executed.time_ns, executed.with_tasks)
+        self._schedule.repeat(executed.done)
+
+    def _begin_round(self, now_ns: int, with_tasks: bool) -> bool:
+        """What is due without a message; whether that changed anything."""
+        self.state.time_ns = now_ns
+        expired = self._calls.expire(now_ns)
+        return self._upkeep.run(with_tasks=with_tasks) or expired
 
     @contextmanager
     def _undivided(self) -> Iterator[None]:
@@ -245,26 +282,17 @@ class Subnet:
                 raise
 
     def close(self) -> None:
-        """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards."""
+        """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards.
+
+        Messages that haven't ended begin again at the next start.
+        """
+        self._schedule.give_up()
+        self._queries.give_up()
         if self._checkpoint is not None and not self._broken:
             self._checkpoint.close(self.state)
         for canister in self.state.canisters.values():
             if canister.instance is not None:
                 canister.instance.close()
-
-    def execute_round_at(self, now_ns: int, max_messages: int) -> bool:
-        """One round at a given time: the deterministic part of `execute_round`. False if it changed nothing else."""
-        state = self.state
-        state.time_ns = now_ns
-        changed = self._calls.expire(now_ns)
-        changed |= self._upkeep.run()
-        for _ in range(max_messages):
-            if not state.queue:
-                break
-            self._calls.process(state.queue.popleft())
-            state.messages_executed += 1
-            changed = True
-        return changed
 
     def next_wakeup_ns(self) -> int | None:
         """When the next round has something to do though no message arrives; None: never."""
@@ -273,7 +301,7 @@ class Subnet:
     # --- anchors -----------------------------------------------------------------------------------------------------
 
     def anchor(self) -> Anchor:
-        """Remembers the present state. Anchors nest.
+        """Remembers the present state. Anchors nest. Messages that haven't ended begin again.
 
         Raises:
             AnchorError: the state is kept on disk.
@@ -281,6 +309,7 @@ class Subnet:
         """
         if self._broken:
             raise SubnetBrokenError
+        self._schedule.give_up()  # memories can be anchored between transactions only
         return self._anchors.take()
 
     def revert(self, anchor: Anchor) -> None:
@@ -292,6 +321,8 @@ class Subnet:
         """
         self._anchors.require_open(anchor)
         with self._undivided():
+            self._schedule.give_up()
+            self._queries.give_up()
             self._anchors.revert(anchor)
 
     def release(self, anchor: Anchor) -> None:
@@ -305,7 +336,11 @@ class Subnet:
     # --- queries -----------------------------------------------------------------------------------------------------
 
     def query(self, query: QueryRequest, data_certificate: DataCertificate = None) -> Response:
-        """Answers a query call; changes nothing.
+        """Answers a query call: `querying`, without a pause."""
+        return finish(self.querying(query, data_certificate))
+
+    def querying(self, query: QueryRequest, data_certificate: DataCertificate = None) -> Steps[Response]:
+        """Answers a query call in slices, on the state that is there when it begins; changes nothing.
 
         Args:
             query: who asks which method of which canister.

@@ -13,7 +13,6 @@ costs a reference to the former value, so that an ordinary message pays almost n
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import fields, replace
 from operator import attrgetter
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.messages import CallContext, Message, RequestStatus
+from canister_factory.replica.subnet.mailboxes import Mailboxes
+from canister_factory.replica.subnet.messages import CallContext, RequestStatus, SystemTask
 
 if TYPE_CHECKING:
     from canister_factory.replica.subnet.state import Listeners, SubnetState
@@ -52,14 +52,13 @@ class Transaction:
     """The changes of the message that is being executed; closed between messages, and then everything is final."""
 
     __slots__ = (
-        *("_afterwards", "_changed", "_executing", "_numbers", "_open", "_queued", "_statuses", "_tell_canister"),
+        *("_afterwards", "_changed", "_executing", "_numbers", "_open", "_statuses", "_tell_canister"),
         *("_tell_status", "_touched", "_undo"),
     )
 
     def __init__(self) -> None:
         self._open = False
         self._numbers: tuple[Any, ...] = ()
-        self._queued = 0
         self._touched: list[tuple[CanisterState, tuple[str, ...], tuple[Any, ...]]] = []
         self._statuses: list[tuple[dict[bytes, RequestStatus], bytes, RequestStatus | None]] = []  # and the former one
         self._changed: list[bytes] = []  # canisters to tell of
@@ -83,7 +82,7 @@ class Transaction:
         """Starts. They don't nest."""
         assert not self._open, "a transaction is open"
         self._numbers = _state_values(state)
-        self._queued = len(state.queue)
+        state.queue.mark()
         self._open = True
 
     def commit(self) -> None:
@@ -116,8 +115,7 @@ class Transaction:
             _assign(canister, names, values)
         for statuses, request_id, former in reversed(self._statuses):
             _put_back(statuses, request_id, _NOTHING if former is None else former)
-        while len(state.queue) > self._queued:
-            state.queue.pop()
+        state.queue.take_back()
         _assign(state, STATE_NUMBERS, self._numbers)
         self._open = False
         self._forget()
@@ -155,11 +153,11 @@ class Transaction:
             self._undo.append((_put_back, (mapping, key, mapping[key], list(mapping) if in_order else None)))
         return mapping.pop(key, None)
 
-    def put_first(self, queue: deque[Message], message: Message) -> None:
-        """Puts a message at the head of the queue, before those that waited already."""
+    def put_first(self, queue: Mailboxes, task: SystemTask) -> None:
+        """Puts a task before the messages that wait for its canister already."""
         if self._open:
-            self._undo.append((queue.popleft, ()))
-        queue.appendleft(message)
+            self._undo.append((queue.take_back_first, (task.canister_id,)))
+        queue.put_first(task)
 
     def set_status(self, statuses: dict[bytes, RequestStatus], request_id: bytes, status: RequestStatus) -> None:
         """Sets the status of a request, of which the listeners are told."""

@@ -27,11 +27,11 @@ class Upkeep:
         self._prices = prices
         self._listeners = listeners
 
-    def run(self) -> bool:
-        """Does what is due; whether that changed anything."""
+    def run(self, *, with_tasks: bool = True) -> bool:
+        """Does what is due, timers and heartbeats only `with_tasks`; whether that changed anything."""
         forgotten = self._forget_statuses()
         charged = self._charge_storage()
-        scheduled = self._schedule_tasks()
+        scheduled = with_tasks and self._schedule_tasks()
         return forgotten or charged or scheduled
 
     def next_wakeup_ns(self) -> int | None:
@@ -41,7 +41,7 @@ class Upkeep:
             if canister.stop_waiters:
                 due.append(min(waiter.deadline_ns for waiter in canister.stop_waiters))
             module = canister.module
-            if module is None or not self._calls.can_run_tasks(canister):
+            if module is None or canister.id in self._state.begun or not self._calls.can_run_tasks(canister):
                 continue
             if canister.global_timer_ns and module.has(Entry.GLOBAL_TIMER):
                 due.append(canister.global_timer_ns)
@@ -54,7 +54,7 @@ class Upkeep:
         scheduled = False
         for canister in self._state.canisters.values():
             module = canister.module
-            if module is None:
+            if module is None or canister.id in self._state.begun:
                 continue
             timer_due = module.has(Entry.GLOBAL_TIMER) and 0 < canister.global_timer_ns <= now
             heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
@@ -82,7 +82,7 @@ class Upkeep:
             cost = canister.storage_cost(self._prices, elapsed)
             exhausted = canister.balance < cost
             state.consume(canister, cost)
-            if exhausted and canister.module is not None:
+            if exhausted and canister.module is not None and canister.id not in state.begun:
                 uninstall(canister, self._calls, self._state)
                 self._listeners.canister_changed(canister.id)
         return True

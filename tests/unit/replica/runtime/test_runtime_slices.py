@@ -170,11 +170,12 @@ def test_a_reader_keeps_what_it_committed_for_its_own_next_execution_only(strate
     with Canister(WORKER, strategy) as canister:
         run(working(canister, "work", 3))
         with closing(canister.instance.reader(canister.stable.fork())) as reader:
-            for expected in (4, 5):
+            for expected in (4, 5, 6):
                 outcome = reader.execute(Entry.UPDATE, env("work", le64(1)), instruction_limit=BILLION)
                 assert reply(outcome)[:8] == le64(expected)
-                canister.instance.execute(Entry.UPDATE, env("work", le64(1)), instruction_limit=BILLION)
-        assert reply(run(working(canister, "count", 0))[0])[:8] == le64(5)
+                failure(reader.execute(Entry.UPDATE, env("fail", le64(1)), instruction_limit=BILLION))
+                canister.instance.execute(Entry.UPDATE, env("work", le64(10)), instruction_limit=BILLION)
+        assert reply(run(working(canister, "count", 0))[0])[:8] == le64(33)
 
 
 def test_closing_an_instance_ends_the_execution_that_is_suspended_in_it() -> None:

@@ -18,7 +18,7 @@ from canister_factory.replica.runtime.execution import RejectCode
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.messages import Message, RequestStatus
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from canister_factory.replica.subnet.transaction import STATE_NUMBERS
@@ -76,7 +76,7 @@ class World:
         self.forward("forward", self.two, "silent", cycles=BILLION)
         self.step(1)
         self.on("stop_canister", self.one)
-        self.bench.subnet.state.queue.rotate(1)
+        self.bench.newest_first()
         self.step(1)
 
 
@@ -109,7 +109,7 @@ def _open_and(method: str, **rest: object) -> Callable[[World], None]:
     def prepare(world: World) -> None:
         world.waiting()
         world.on(method, world.one, **rest)
-        world.bench.subnet.state.queue.rotate(1)
+        world.bench.newest_first()
 
     return prepare
 
@@ -197,8 +197,9 @@ def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejectio
     outcomes = []
     with_lines = Fault(at=10**9)
     anchor = subnet.anchor()
+    message = next_message(subnet)
     with injected(with_lines):
-        subnet._calls.process(subnet.state.queue.popleft())
+        subnet._calls.process(message)
     subnet.revert(anchor)
     assert with_lines.lines > 10
     chosen = range(2, with_lines.lines + 1)
@@ -209,8 +210,9 @@ def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejectio
         before = picture(subnet)
         world.told.clear()
         fault = Fault(at=line)
+        message = next_message(subnet)
         with injected(fault):
-            subnet._calls.process(subnet.state.queue.popleft())
+            subnet._calls.process(message)
         assert fault.struck
         outcomes.append((picture(subnet), list(world.told)))
         subnet.revert(anchor)
@@ -222,6 +224,12 @@ def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejectio
     for seen, told_then in others:
         assert seen == first
         assert told_then == told
+
+
+def next_message(subnet: Subnet) -> Message:
+    message = subnet.state.queue.take(())
+    assert message is not None
+    return message
 
 
 # Their callbacks count as having trapped: the call is over, and its cycles are back.
@@ -307,7 +315,7 @@ def test_numbers_and_mappings_of_the_state_are_all_taken_back_or_never_changed_b
 
     constant = {"seed", "first_canister_id", "last_canister_id"}
     by_rounds = {"time_ns", "storage_charged_ns", "messages_executed"}
-    containers = {"canisters", "queue", "statuses", "ledger_balances", "transaction"}
+    containers = {"canisters", "queue", "begun", "statuses", "ledger_balances", "transaction"}
     assert {field.name for field in fields(SubnetState)} == constant | by_rounds | containers | set(STATE_NUMBERS)
 
 

@@ -27,7 +27,7 @@ def stopping(bench: Bench) -> bytes:
     bench.subnet.execute_round(max_messages=1)
     stop = management_argument("stop_canister", {"canister_id": Principal(canister)})
     bench.submit(MANAGEMENT, "stop_canister", stop)
-    bench.subnet.state.queue.rotate(1)
+    bench.newest_first()
     bench.subnet.execute_round(max_messages=1)
     assert bench.canister(canister).status.name == "STOPPING"
     return canister

@@ -48,8 +48,8 @@ def test_stopping_waits_for_open_calls_and_answers_everybody_then(bench: Bench) 
     stop = management_argument("stop_canister", {"canister_id": Principal(busy)})
     stops = [bench.submit(MANAGEMENT, "stop_canister", stop) for _ in range(2)]
     late = bench.submit(busy, "count")
-    bench.subnet.state.queue.rotate(3)
-    bench.subnet.execute_round(max_messages=3)
+    with bench.held(slow):
+        bench.run()
     assert [bench.outcome(request) for request in stops] == [None, None]
     assert bench.outcome(late).error_code == "IC0509"  # type: ignore[union-attr]
     bench.run()
@@ -63,16 +63,16 @@ def test_a_stop_that_takes_too_long_is_rejected_and_starting_cancels_one(bench: 
     bench.submit(busy, "forward", call_argument(busy, "forward", call_argument(busy, "count")))
     bench.subnet.execute_round(max_messages=1)
     request = bench.submit(MANAGEMENT, "stop_canister", stop)
-    bench.subnet.state.queue.rotate(1)
-    bench.subnet.execute_round(max_messages=1)
+    with bench.held(busy):
+        bench.run()
     bench.clock.advance(301)
     bench.subnet.execute_round(max_messages=0)
     assert bench.outcome(request).error_code == "IC0206"  # type: ignore[union-attr]
     request = bench.submit(MANAGEMENT, "stop_canister", stop)
     start = management_argument("start_canister", {"canister_id": Principal(busy)})
     bench.submit(MANAGEMENT, "start_canister", start)
-    bench.subnet.state.queue.rotate(2)
-    bench.subnet.execute_round(max_messages=2)
+    with bench.held(busy):
+        bench.run()
     assert bench.outcome(request).error_code == "IC0511"  # type: ignore[union-attr]
 
 

@@ -12,6 +12,7 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import RejectCode
+from canister_factory.replica.subnet.messages import Answer
 from support.management_calls import manage_through
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, management_argument
 from support.replica_puppet import call_argument, puppet
@@ -183,7 +184,7 @@ def test_what_a_stale_version_is_rejected_with(bench: Bench) -> None:
     argument = management_argument("create_canister", {"sender_canister_version": 7})
     request = bench.submit(canister, "forward", call_argument(MANAGEMENT, "create_canister", argument, 10**12))
     bench.subnet.execute_round(max_messages=2)
-    rejection = bench.subnet.state.queue[0].response  # type: ignore[union-attr]
+    (rejection,) = [message.response for message in bench.subnet.state.queue if isinstance(message, Answer)]
     assert (rejection.code, rejection.error_code) == (RejectCode.CANISTER_ERROR, "IC0504")
     bench.run()
     assert bench.outcome(request) is not None
