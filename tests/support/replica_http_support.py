@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +22,10 @@ from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, RequestState, RequestStatus
+from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
@@ -97,6 +99,7 @@ class FakeSubnet:
         self.consumed_cycles = 5 << 64 | 7
         self.executed_messages = 0
         self.queue: list[IngressMessage] = []
+        self.awaited: list[Future[Any]] = []
         self.held: list[bytes] = []
         self.text = b""
         self.rounds: list[int] = []
@@ -106,9 +109,10 @@ class FakeSubnet:
         self.disk_failure: CheckpointError | None = None
         self.broken = False
 
-    def check_ingress(self, message: IngressMessage) -> None:
+    def checking(self, message: IngressMessage) -> Steps[None]:
         if message.call.method_name == "refuse":
             raise CanisterError(RejectCode.CANISTER_REJECT, "not today", "IC0516")
+        yield None
 
     def submit(self, message: IngressMessage) -> None:
         origin = message.request().origin
@@ -116,7 +120,7 @@ class FakeSubnet:
         self.queue.append(message)
         self.set_status(message.request_id, RequestStatus(RequestState.RECEIVED, origin))
 
-    def execute_round(self) -> bool:
+    def execute_round(self, *, with_tasks: bool = True, pace: Pace | None = None) -> bool:
         if self.broken:
             raise SubnetBrokenError
         self.rounds.append(len(self.queue))
@@ -157,7 +161,8 @@ class FakeSubnet:
             self.request_statuses[request_id_] = status
         self.listeners.request_status(request_id_, status)
 
-    def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response:
+    def querying(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Steps[Response]:
+        yield None
         match query.method_name:
             case "read":
                 return Response(self.text)

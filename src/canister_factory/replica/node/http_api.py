@@ -31,8 +31,10 @@ from canister_factory.replica.node.read_state import (
     RequestOwner,
     StateTreeReader,
 )
-from canister_factory.replica.node.rounds import RoundFailedError, Rounds
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
+from canister_factory.replica.node.round_failed import RoundFailedError
+from canister_factory.replica.node.rounds import Rounds
+from canister_factory.replica.node.sliced_work import SlicedWork
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.management_interface import decode_argument
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.version import __version__
@@ -68,9 +70,9 @@ class ServedSubnet(ObservableSubnet, Protocol):
     @property
     def last_canister_id(self) -> bytes: ...
 
-    def check_ingress(self, message: IngressMessage) -> None: ...
+    def checking(self, message: IngressMessage) -> Steps[None]: ...
 
-    def query(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Response: ...
+    def querying(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Steps[Response]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class HttpApi:
         self._subnet = subnet
         self._rounds = rounds
         self._view = view
+        self._work = SlicedWork()
         self._node = keys.node
         self._subnet_id = keys.subnet.principal
         self._clock_ns = clock_ns
@@ -141,6 +144,10 @@ class HttpApi:
 
     def __repr__(self) -> str:
         return f"<HttpApi subnet={Principal(self._subnet_id)}>"
+
+    def stop(self) -> None:
+        """Ends queries that would take long; calls are `rounds`'."""
+        self._work.stop()
 
     async def handle(self, method: str, path: str, body: bytes) -> Answer:
         """Answer one request. Every refusal is an answer; an exception means a defect of the replica."""
@@ -180,7 +187,7 @@ class HttpApi:
             # What is in memory may be more than what a restart will find.
             self._rounds.require_working()
             if isinstance(request, QueryRequest):
-                return self._query(route, request, request_id)
+                return await self._query(route, request, request_id)
             return self._read_state(route, request, envelope.targets)
         try:
             return await self._call(route, IngressMessage(request, request_id, route.effective_id))
@@ -200,7 +207,7 @@ class HttpApi:
         self._rounds.require_working(None if status is None else request_id)
         if status is None:  # else a replay: it is executed once, and answered the same
             try:
-                self._subnet.check_ingress(message)
+                await self._work.finish(self._subnet.checking(message))
             except CanisterError as error:
                 return 200, _CBOR, _uncertified_rejection(route, error)
             self._rounds.submit(message)
@@ -239,10 +246,10 @@ class HttpApi:
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
-    def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
+    async def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
         self._check_query_destination(route, query)
         try:
-            response = self._subnet.query(query, self._view.data_certificate)
+            response = await self._work.finish(self._subnet.querying(query, self._view.data_certificate))
         except CanisterError as error:
             response = Response(b"", error.code, error.message, error.error_code)
         answer: dict[str, Any]

@@ -1,27 +1,40 @@
 """When the subnet executes: one task runs rounds as soon as there is work, and tells waiting calls the outcome.
 
-Owns scheduling, batching (one round and one signature for all calls that arrived in the meantime), timers and an
-orderly end. Does not own execution (`subnet`), certification (`certified_view`) or HTTP.
+Owns scheduling, batching (one round and one signature for all calls that arrived in the meantime), the pace of rounds
+and timers, and an orderly end. Does not own execution (`subnet`), queries (`sliced_work`), certification
+(`certified_view`) or HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Container
-from typing import Final, Protocol
+from concurrent.futures import Future, wait
+from typing import Any, Final, Protocol
 
 from canister_factory.replica.node.certification import CertifiedState
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
+from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.messages import IngressMessage
+from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
 
 logger = logging.getLogger(__name__)
 _MAX_TIMER_S: Final = 3600.0
+# Timers and heartbeats are executed in a round so long after the last that did so: a canister whose timer is always due
+# runs five times a second. Mainnet makes some two rounds a second.
+TASKS_INTERVAL_NS: Final = 200_000_000
+# A round lets requests in after so long, or so many slices; an execution lets others go first after a turn.
+PACE: Final = Pace(
+    turn_slices=100, round_slices=1_000, turn_ns=3_000_000, round_ns=10_000_000, clock_ns=time.perf_counter_ns
+)
+_UNHURRIED: Final = Pace()
 _AFTERWARDS: Final = "; afterwards restart the replica"
 
 
@@ -30,27 +43,20 @@ class ExecutableSubnet(Protocol):
 
     def submit(self, message: IngressMessage) -> None: ...
 
-    def execute_round(self) -> bool: ...
+    def execute_round(self, *, with_tasks: bool = True, pace: Pace | None = None) -> bool: ...
+
+    @property
+    def awaited(self) -> list[Future[Any]]: ...
 
     def persist(self) -> None: ...
 
     def next_wakeup_ns(self) -> int | None: ...
 
 
-class RoundFailedError(Exception):
-    """A call has no outcome: its round broke off or couldn't be made durable, or the replica is stopping.
-
-    `retry_helps`: it is stopping only. `surely_not_executed`: nor will it be, unless it is sent again.
-    """
-
-    def __init__(self, message: str, *, retry_helps: bool = False, surely_not_executed: bool = True) -> None:
-        super().__init__(message)
-        self.retry_helps = retry_helps
-        self.surely_not_executed = surely_not_executed
-
-
 class Rounds:
     """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
+
+    Rounds are short, and others have their turn between two.
 
     What a round did is made durable before anything of it is certified or answered. A round that fails is the last one:
     memory is no longer what the disk has, so a restart has to begin from there.
@@ -74,6 +80,9 @@ class Rounds:
         self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
         self._undurable: set[bytes] = set()
         self._executed = 0
+        self._tasks_ns = 0  # when timers and heartbeats were last due and executed
+        self._due_ns: int | None = 0  # when they are next
+        self._expected: set[Future[Any]] = set()  # what the task is woken by
 
     def __repr__(self) -> str:
         return f"<Rounds executed={self._executed} waiting={len(self._waiting)}>"
@@ -149,14 +158,21 @@ class Rounds:
                 del self._waiting[request_id]
 
     def tick(self) -> bool:
-        """Executes a round now; whether more is queued.
+        """Executes a round now, with all that is due, however long that takes; whether more is queued.
 
         Raises:
             RoundFailedError: this round failed, or an earlier one.
         """
+        more = self._attempt(with_tasks=True, pace=_UNHURRIED)
+        while awaited := self._subnet.awaited:
+            wait(awaited)
+            more = self._attempt(with_tasks=False, pace=_UNHURRIED)
+        return more
+
+    def _attempt(self, *, with_tasks: bool, pace: Pace | None = None) -> bool:
         self.require_working()
         try:
-            return self._round()
+            return self._round(with_tasks, pace)
         except CheckpointError as error:
             if error.durable is None:
                 self._undurable.clear()  # nothing is sure
@@ -170,6 +186,7 @@ class Rounds:
     def went_back(self, known: Container[bytes]) -> None:
         """The subnet went back to an earlier state, with these requests: nobody waits for the others any more."""
         self._changes.finished.clear()
+        self._due_ns = 0
         for request_id in [request_id for request_id in self._waiting if request_id not in known]:
             for future in self._waiting.pop(request_id):
                 _resolve(future, None)
@@ -180,7 +197,7 @@ class Rounds:
             await self._wake.wait()
             self._wake.clear()
             try:
-                more = self.tick()
+                more = self._attempt(with_tasks=self._tasks_are_due())
             except RoundFailedError:
                 return
             if self._stopping:
@@ -189,9 +206,16 @@ class Rounds:
                 self._wake.set()
                 await asyncio.sleep(0)  # queries and new calls get their turn between the rounds of a long computation
 
-    def _round(self) -> bool:
+    def _tasks_are_due(self) -> bool:
+        now_ns = self._clock_ns()
+        if self._due_ns is None or self._due_ns > now_ns or 0 <= now_ns - self._tasks_ns < TASKS_INTERVAL_NS:
+            return False
+        self._tasks_ns = now_ns
+        return True
+
+    def _round(self, with_tasks: bool, pace: Pace | None) -> bool:
         self._view.held = True
-        more = self._subnet.execute_round()
+        more = self._subnet.execute_round(with_tasks=with_tasks, pace=pace)
         self._executed += 1
         failure = None
         try:
@@ -208,11 +232,22 @@ class Rounds:
                 _resolve(future, state)
         if failure is not None:
             raise failure
+        self._due_ns = self._subnet.next_wakeup_ns()
         if not more:
-            wakeup_ns = self._subnet.next_wakeup_ns()
-            if wakeup_ns is not None:
+            self._expect()
+            if self._due_ns is not None:
+                wakeup_ns = max(self._due_ns, self._tasks_ns + TASKS_INTERVAL_NS)
                 self._wake_in(max(0.0, (wakeup_ns - self._clock_ns()) / 1e9))
         return more
+
+    def _expect(self) -> None:
+        """Has the task woken when an execution can go on that waits for something outside."""
+        loop = asyncio.get_running_loop()
+        self._expected = {future for future in self._expected if not future.done()}
+        for future in self._subnet.awaited:
+            if future not in self._expected:
+                self._expected.add(future)
+                future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._wake.set))
 
     def _wake_in(self, delay_s: float) -> None:
         if self._timer is not None:

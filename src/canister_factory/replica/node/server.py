@@ -23,7 +23,7 @@ from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.rounds import Rounds
+from canister_factory.replica.node.rounds import PACE, Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.store.checkpoint import Checkpoint
@@ -93,6 +93,7 @@ class ReplicaServer:
             listeners=changes.listeners,
             builtins=builtins(),
             checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
+            pace=PACE,
         )
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
         self._rounds = Rounds(self.subnet, view, changes, clock_ns)
@@ -144,6 +145,7 @@ class ReplicaServer:
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
+            self._api.stop()
             await self._rounds.stop()
             await self._runner.cleanup()
         try:

@@ -10,7 +10,7 @@ import pytest
 from canister_factory.candid import leb128
 from canister_factory.ic.certificate import Certificate, CertificateVerifier
 from canister_factory.replica.node.certification import RangesLayout
-from canister_factory.replica.node.rounds import RoundFailedError
+from canister_factory.replica.node.round_failed import RoundFailedError
 from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, url
 
 DAY = 24 * 60 * MINUTE

@@ -1,0 +1,90 @@
+"""Queries and checks of messages, a slice at a time, so that long ones hold up nobody.
+
+Owns whose turn it is, and how many may be under way. Does not own what they do (`subnet.queries`), or rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from canister_factory.replica.node.round_failed import RoundFailedError
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Steps
+
+T = TypeVar("T")
+
+AT_ONCE_NS: Final = 3_000_000
+"""What takes less is done without letting others in between."""
+TURN_NS: Final = 3_000_000
+MAX_UNDER_WAY: Final = 8
+MAX_WAITING: Final = 200
+
+
+class SlicedWork:
+    """Does work in the event loop: short work at once, long work in turns, one turn for each go of the loop.
+
+    Args:
+        clock_ns: measures turns.
+    """
+
+    def __init__(self, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock_ns = clock_ns
+        self._places = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._turn = asyncio.Lock()  # whoever waits for it gets it in the order of waiting
+        self._waiting = 0
+        self._stopping = False
+
+    def __repr__(self) -> str:
+        return f"<SlicedWork waiting={self._waiting}>"
+
+    def stop(self) -> None:
+        """Gives up what is under way."""
+        self._stopping = True
+
+    async def finish(self, steps: Steps[T]) -> T:
+        """The result of the work.
+
+        Raises:
+            CanisterError: SYS_TRANSIENT, IC0204: too much waits already; and what the work raises.
+            RoundFailedError: the replica is stopping.
+        """
+        try:
+            result: list[T] = []
+            if self._advance(steps, AT_ONCE_NS, result):
+                return result[0]
+            if self._waiting >= MAX_WAITING:
+                raise CanisterError(
+                    RejectCode.SYS_TRANSIENT,
+                    f"{MAX_WAITING} long queries wait already; try again later.",
+                    "IC0204",
+                )
+            self._waiting += 1
+            try:
+                async with self._places:
+                    while True:
+                        async with self._turn:
+                            self._require_working()
+                            if self._advance(steps, TURN_NS, result):
+                                return result[0]
+                            await asyncio.sleep(0)  # with the turn: others have theirs in later goes of the loop
+            finally:
+                self._waiting -= 1
+        finally:
+            steps.close()
+
+    def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> bool:
+        end_ns = self._clock_ns() + time_ns
+        try:
+            while True:
+                next(steps)
+                if self._clock_ns() >= end_ns:
+                    return False
+        except StopIteration as end:
+            result.append(end.value)
+            return True
+
+    def _require_working(self) -> None:
+        if self._stopping:
+            raise RoundFailedError("The replica is stopping", retry_helps=True)
