@@ -146,6 +146,7 @@ class Env:
     in_replicated_execution: bool = True
     max_response_bytes: int = 2 * 1024 * 1024
     wasm_memory_limit: int = 0  # bytes; an execution that ends with a larger Wasm memory fails; 0: no limit
+    log_limit_bytes: int = 4096  # of what is written into the log, the newest so many bytes are kept
     root_key: bytes = b""
     subnet_id: bytes = b""
     call_context_instructions: int = 0  # executed before in the same call context, for ic0.performance_counter(1)
@@ -165,7 +166,8 @@ class Outcome:
     global_timer_ns: int | None = None  # None: not set
     certified_data: bytes | None = None  # None: not set
     message_accepted: bool = False  # by ic0.accept_message
-    log: list[str] = field(default_factory=list)  # debug prints, and the trap's message with its backtrace
+    log: list[str] = field(default_factory=list)  # debug prints, and the trap's message with its backtrace: the newest
+    log_dropped: int = 0  # how many older lines there were
 
     @property
     def cycles_spent(self) -> int:

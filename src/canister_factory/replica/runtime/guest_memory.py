@@ -1,4 +1,4 @@
-"""A canister's memory as host functions reach it: bounds-checked, charged one instruction a byte.
+"""A canister's memory as host functions reach it: bounds-checked, charged one instruction for a byte.
 
 Owns: bounds, the view of the linear memory, instructions charged by the host. Does not own: transactions.
 """
@@ -11,8 +11,8 @@ from canister_factory.replica.runtime.host_interface import HostTrapError
 from canister_factory.replica.runtime.memory import memory_view
 from canister_factory.replica.runtime.wasmtime_ffi import SLICE_INSTRUCTIONS, WasmInstance
 
-# Charges gather up to this many instructions before they are taken from the fuel, which costs a microsecond.
-_GATHERED: Final = 4096
+# Charges gather up to this many instructions before they are taken from the fuel, which costs two microseconds.
+_GATHERED: Final = 50_000
 
 
 class InstructionLimitReachedError(Exception):
@@ -71,6 +71,26 @@ class GuestMemory:
         self._instance.set_fuel(left)
         self._owed = 0
 
+    def charge(self, instructions: int) -> None:
+        """Counts what the host does as so many instructions.
+
+        Raises:
+            InstructionLimitReachedError: it is too much.
+        """
+        self._owed += instructions
+        if self._owed > _GATHERED:
+            self.settle()
+
+    def require_paid(self) -> None:
+        """To be called at the end of an execution.
+
+        Raises:
+            InstructionLimitReachedError: what was charged is more than what was left.
+        """
+        assert self._instance is not None
+        if self._owed > self._instance.fuel():
+            raise InstructionLimitReachedError
+
     def view(self, start: int, size: int) -> memoryview:
         """A writable view of `size` bytes of the memory, which are charged; not to be kept.
 
@@ -78,15 +98,32 @@ class GuestMemory:
             HostTrapError: not all of it lies within the memory.
             InstructionLimitReachedError: the charge is too much.
         """
+        self.require(start, size)
+        self._owed += size
+        if self._owed > _GATHERED:
+            self.settle()
+        return self._view[start : start + size]
+
+    def require(self, start: int, size: int) -> None:
+        """Refuses what doesn't lie within the memory.
+
+        Raises:
+            HostTrapError: not all of it does.
+        """
         end = start + size
         if end > self._length:
             self._refresh()
             if end > self._length:
                 raise HostTrapError("IC0502", "trapped: heap out of bounds")
-        self._owed += size
-        if self._owed > _GATHERED:
-            self.settle()
-        return self._view[start:end]
+
+    def peek(self, start: int, size: int) -> bytes:
+        """A copy of `size` bytes that the caller charges.
+
+        Raises:
+            HostTrapError: not all of it lies within the memory.
+        """
+        self.require(start, size)
+        return bytes(self._view[start : start + size])
 
     def read(self, start: int, size: int) -> bytes:
         """A copy of `size` bytes, which are charged.

@@ -57,6 +57,25 @@ def mode_of(entry: Entry, env: Env) -> str:
     return replicated if env.in_replicated_execution else non_replicated
 
 
+# What a call costs besides the bytes that it moves, in instructions. The specification leaves that to the
+# implementation; these are the official replica's: dfinity/ic, rs/embedders/src/wasmtime_embedder,
+# system_api_complexity.rs, "overhead".
+_USUAL_OVERHEAD: Final = 500
+_OVERHEADS: Final = {
+    "call_new": 1_500,
+    "call_perform": 5_000,
+    "debug_print": 100,
+    "is_controller": 1_000,
+    "performance_counter": 200,
+    "stable_size": 20,
+    "stable_read": 20,
+    "stable_write": 20,
+    "stable64_size": 20,
+    "stable64_read": 20,
+    "stable64_write": 20,
+}
+
+
 class HostTrapError(Exception):
     """A host function ends the execution.
 
@@ -86,6 +105,11 @@ class HostFunction:
     modes: frozenset[str]
     method: Callable[..., Any]
     only_32_bit: bool = False
+
+    @property
+    def overhead(self) -> int:
+        """Instructions that a call costs, whatever it does."""
+        return _OVERHEADS.get(self.name, _USUAL_OVERHEAD)
 
     def wasm_types(self, memory64: bool) -> tuple[list[str], list[str]]:
         """Parameter and result types of the import, for a module with this kind of memory."""

@@ -172,7 +172,8 @@ class Instance:
                 self._finish(live, keep)
         outcome = self._api.outcome
         if error is not None:
-            outcome = Outcome(error=error, log=outcome.log)
+            outcome = Outcome(error=error)
+        outcome.log, outcome.log_dropped = self._api.log.lines, self._api.log.dropped
         outcome.instructions = instructions
         return outcome
 
@@ -195,11 +196,11 @@ class Instance:
                 if self._live is not live:
                     raise ExecutionAbandonedError
                 self._guest.next_slice()
-            self._guest.settle()
+            self._guest.require_paid()
             return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
         except (WasmTrapError, InstructionLimitReachedError, HostFunctionError) as failure:
             error, backtrace = failed_execution(failure, env, limit)
-        self._api.outcome.log.append("\n".join([error.message, *(f"  in {name}" for name in backtrace)]))
+        self._api.log.append("\n".join([error.message, *(f"  in {name}" for name in backtrace)]).encode())
         return error
 
     def _finish(self, live: WasmInstance, keep: bool) -> None:

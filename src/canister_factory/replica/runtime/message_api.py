@@ -19,6 +19,7 @@ from canister_factory.replica.runtime.execution import (
     RejectCode,
     Response,
 )
+from canister_factory.replica.runtime.execution_log import ExecutionLog
 from canister_factory.replica.runtime.guest_memory import GuestMemory
 from canister_factory.replica.runtime.host_interface import (
     MODE_NAMES,
@@ -47,13 +48,14 @@ REPLICATED: Final = "I G U RQ Ry Rt C T"
 class MessageApi:
     """Host functions of one canister; `begin` points them at the next execution.
 
-    Reads and writes of canister memory cost one instruction a byte, as on the IC; other work in here costs none.
+    Each call costs instructions (`HostFunction.overhead`), and one for each byte that it reads or writes.
     """
 
     def __init__(self, memory: GuestMemory) -> None:
         self.memory = memory
         self.env = Env(canister_id=b"", time_ns=0)
         self.outcome = Outcome()
+        self.log = ExecutionLog(0)
         self.mode = "s"
         self._balance = 0
         self._available = 0
@@ -67,6 +69,7 @@ class MessageApi:
         """Starts over for one execution; its effects gather in `outcome`."""
         self.env = env
         self.outcome = Outcome()
+        self.log = ExecutionLog(env.log_limit_bytes)
         self.mode = mode_of(entry, env)
         self._balance = env.balance
         self._available = env.cycles_available
@@ -77,11 +80,12 @@ class MessageApi:
 
     def bind(self, function: HostFunction) -> Callable[..., int | None]:
         """The function as Wasm may call it: outside its modes it traps."""
-        method, modes = function.method, function.modes
+        method, modes, overhead, charge = function.method, function.modes, function.overhead, self.memory.charge
 
         def guarded(*arguments: int) -> int | None:
             if self.mode not in modes:
                 raise contract_violation(f"ic0.{function.name} cannot be executed in {MODE_NAMES[self.mode]} mode")
+            charge(overhead)
             result: int | None = method(self, *arguments)
             return result
 

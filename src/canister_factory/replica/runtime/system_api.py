@@ -23,6 +23,9 @@ from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, Stab
 MAX_CERTIFIED_DATA_BYTES: Final = 32
 MAX_ENVIRONMENT_VARIABLE_NAME_BYTES: Final = 128
 _PAGES_OF_4_GIB: Final = 65536
+_MAX_TRAP_MESSAGE_BYTES: Final = 16 * 1024  # of a longer one the beginning is kept
+_MAX_KEY_NAME_BYTES: Final = 1024
+_TRANSMISSION: Final = 50  # instructions for a byte of the log
 
 
 class SystemApi(MessageApi):
@@ -78,15 +81,22 @@ class SystemApi(MessageApi):
 
     @host_function("I I", "", EVEN_AT_START)
     def debug_print(self, source: int, size: int) -> None:
+        log = self.log
+        kept = min(size, log.limit_bytes)
+        # As the official replica charges: for keeping the text and removing an older one, and for its transmission.
+        self.memory.charge(2 * kept + _TRANSMISSION * min(size, log.room_bytes))
         try:
-            text = self.memory.read(source, size).decode(errors="replace")
+            self.memory.require(source, size)
+            text = self.memory.peek(source, kept)
         except HostTrapError:  # this function never traps
-            text = "(debug_print: the text lies beyond the memory)"
-        self.outcome.log.append(text)
+            text = b"(debug_print: the text lies beyond the memory)"
+        log.append(text)
 
     @host_function("I I", "", EVEN_AT_START)
     def trap(self, source: int, size: int) -> None:
-        message = self.memory.read(source, size).decode(errors="replace")
+        self.memory.require(source, size)
+        self.memory.charge(size)
+        message = self.memory.peek(source, min(size, _MAX_TRAP_MESSAGE_BYTES)).decode(errors="replace")
         raise HostTrapError("IC0503", f"trapped explicitly: {message}")
 
     # --- certification ---
@@ -178,24 +188,26 @@ class SystemApi(MessageApi):
         fixed, per_request_byte, per_response_byte = self.env.http_request_cost
         self.write_128(target, fixed + per_request_byte * request_bytes + per_response_byte * max_response_bytes)
 
-    def _cost_of_signing(self, algorithm: int, algorithms: int) -> int:
+    def _cost_of_signing(self, function: str, source: int, size: int, algorithm: int, algorithms: int) -> int:
         """1 for an unknown curve or algorithm, 2 for an unknown key: this subnet holds no threshold keys."""
+        if size > _MAX_KEY_NAME_BYTES:
+            raise contract_violation(f"ic0.{function}: a key's name of {size} bytes, at most {_MAX_KEY_NAME_BYTES}")
+        self.text(function, source, size)
         return 1 if algorithm >= algorithms else 2
 
     @host_function("I I i32 I", "i32", EVEN_AT_START)
     def cost_sign_with_ecdsa(self, source: int, size: int, curve: int, _target: int) -> int:
-        self.text("cost_sign_with_ecdsa", source, size)
-        return self._cost_of_signing(curve, algorithms=1)  # secp256k1
+        return self._cost_of_signing("cost_sign_with_ecdsa", source, size, curve, algorithms=1)  # secp256k1
 
     @host_function("I I i32 I", "i32", EVEN_AT_START)
     def cost_sign_with_schnorr(self, source: int, size: int, algorithm: int, _target: int) -> int:
-        self.text("cost_sign_with_schnorr", source, size)
-        return self._cost_of_signing(algorithm, algorithms=2)  # bip340secp256k1, ed25519
+        return self._cost_of_signing(
+            "cost_sign_with_schnorr", source, size, algorithm, algorithms=2
+        )  # bip340secp256k1, ed25519
 
     @host_function("I I i32 I", "i32", EVEN_AT_START)
     def cost_vetkd_derive_key(self, source: int, size: int, curve: int, _target: int) -> int:
-        self.text("cost_vetkd_derive_key", source, size)
-        return self._cost_of_signing(curve, algorithms=1)  # bls12_381_g2
+        return self._cost_of_signing("cost_vetkd_derive_key", source, size, curve, algorithms=1)  # bls12_381_g2
 
     # --- environment variables ---
 

@@ -388,7 +388,7 @@ class Calls:
         self._state.cycles_consumed += cost
         self._state.instructions += outcome.instructions
         context.instructions += outcome.instructions
-        canister.append_logs(outcome.log, self._state.time_ns)
+        canister.append_logs(outcome.log, self._state.time_ns, dropped=outcome.log_dropped)
         if outcome.error is None:
             # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
             context.cycles -= outcome.cycles_accepted

@@ -226,8 +226,9 @@ class CanisterState:
         self.history = [*self.history, change][-MAX_HISTORY:]
         self.history_length += 1
 
-    def append_logs(self, lines: Iterable[str], now_ns: int) -> None:
-        """Adds log lines; the oldest go once the contents exceed `log_memory_limit` bytes."""
+    def append_logs(self, lines: Iterable[str], now_ns: int, *, dropped: int = 0) -> None:
+        """Adds log lines, after `dropped` ones; the oldest go once the contents exceed `log_memory_limit` bytes."""
+        self.log_count += dropped
         added = [LogRecord(index, now_ns, line) for index, line in enumerate(lines, self.log_count)]
         if not added:
             return

@@ -54,6 +54,7 @@ class Environments:
             global_timer_ns=canister.global_timer_ns,
             create_canister_cost=prices.canister_creation,
             max_response_bytes=MAX_RESPONSE_BYTES,
+            log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,
             subnet_id=self._subnet_id,
             environment_variables=tuple((item.name, item.value) for item in canister.settings.environment_variables),

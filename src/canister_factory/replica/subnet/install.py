@@ -67,7 +67,8 @@ def install(
         state.instructions += steps.instructions
         state.cycles_consumed += cost
         state.credit(canister, prepaid - cost)
-        canister.append_logs(steps.log, state.time_ns)
+        for lines, dropped in steps.logs:
+            canister.append_logs(lines, state.time_ns, dropped=dropped)
     if steps.error is not None:
         raise steps.error
     outcomes, instance = steps.outcomes, steps.instance
@@ -140,7 +141,7 @@ def _check_persistence(installation: Installation, canister: CanisterState, modu
 
 
 class _Steps:
-    """Runs the entry points of one installation; instructions and log are there afterwards, however it ended."""
+    """Runs the entry points of one installation; instructions and outcomes are there afterwards, however it ended."""
 
     def __init__(
         self, installation: Installation, begun: Begun, canister: CanisterState, engine: Engine, calls: Calls
@@ -155,7 +156,7 @@ class _Steps:
         self.outcomes: list[Outcome] = []
         self.error: CanisterError | None = None  # what a step failed of
         self.instructions = 0
-        self.log: list[str] = []
+        self.logs: list[tuple[list[str], int]] = []  # of each step: lines, and how many older ones it dropped
 
     def run(self, module: Module) -> Steps[_Steps]:
         """Runs them all. The canister's own instance and memory are left alone: pre_upgrade runs on a copy."""
@@ -206,7 +207,7 @@ class _Steps:
         limit = INSTALL_INSTRUCTIONS - self.instructions
         outcome = yield from instance.execution(entry, env, instruction_limit=limit)
         self.instructions += outcome.instructions
-        self.log += outcome.log
+        self.logs.append((outcome.log, outcome.log_dropped))
         if outcome.error is not None:
             raise outcome.error
         if entry is Entry.PRE_UPGRADE:

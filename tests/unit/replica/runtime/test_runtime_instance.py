@@ -171,7 +171,8 @@ def test_a_module_that_cannot_be_instantiated_fails_at_the_first_execution() -> 
 def test_instructions_count_what_ran_and_never_exceed_the_limit() -> None:
     with Canister(COUNTER) as canister:
         one = canister.update("bump", le64(1)).instructions
-        assert 40 < one < 200
+        overheads = 4 * 500 + 2 * 20  # grow, argument, append and reply; size and write of the stable memory
+        assert 40 < one - overheads < 200
         assert canister.update("bump", le64(1)).instructions == one
         assert canister.update("bump", le64(1), limit=one).error is None
         short = canister.update("bump", le64(1), limit=one - 1)
@@ -189,7 +190,7 @@ def test_bytes_copied_by_the_host_count_as_instructions() -> None:
         (call $append (i32.const 0) (i32.const 8)) (call $reply)))"""
     with Canister(wat) as canister:
         outcome = canister.update("copy", bytes(1_000_000))
-        assert 1_000_000 <= canister.numbers(outcome)[0] <= outcome.instructions <= 1_000_100
+        assert 1_000_000 <= canister.numbers(outcome)[0] <= outcome.instructions <= 1_000_000 + 1_700 + 100
         assert failure(canister.update("copy", bytes(1_000_000), limit=999_999)).error_code == "IC0522"
 
 

@@ -221,5 +221,5 @@ def test_certified_data_and_timer_are_told_to_the_subnet() -> None:
 def test_the_second_performance_counter_goes_on_from_earlier_executions() -> None:
     body = "(i64.store (i32.const 0) (call $performance_counter (i32.const 1)))"
     first, later = (int.from_bytes(answered(body, 8, call_context_instructions=n), "little") for n in (0, 1000))
-    assert 0 < first < 50
+    assert 200 < first < 250
     assert later == first + 1000
