@@ -125,9 +125,13 @@ class Bench:
             raise CallRejectedError(response)
         return response.data
 
-    def query(self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER) -> bytes:
+    def query(
+        self, callee: bytes, method: str, arg: bytes = b"", sender: bytes = OWNER, *, certificate: bytes | None = None
+    ) -> bytes:
+        """The reply's bytes; raises CallRejectedError. `certificate`: the data certificate that there is."""
+        query = QueryRequest(sender, self.clock.now_ns, callee, method, arg)
         try:
-            response = self.subnet.query(QueryRequest(sender, self.clock.now_ns, callee, method, arg))
+            response = self.subnet.query(query, None if certificate is None else lambda _: certificate)
         except CanisterError as error:
             raise CallRejectedError(Response(b"", error.code, error.message, error.error_code)) from error
         if response.code is not None:
