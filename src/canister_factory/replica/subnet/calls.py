@@ -369,7 +369,7 @@ class Calls:
             caller=context.caller,
             cycles_available=context.cycles,
             may_reply=not context.responded,
-            deadline_ns=context.deadline_ns,
+            deadline_ns=0 if entry is Entry.QUERY else context.deadline_ns,
             call_context_instructions=context.instructions,
             **specific,
         )

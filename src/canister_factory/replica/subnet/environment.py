@@ -57,6 +57,8 @@ class Environments:
             log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,
             subnet_id=self._subnet_id,
-            environment_variables=tuple((item.name, item.value) for item in canister.settings.environment_variables),
+            environment_variables=tuple(
+                sorted((item.name, item.value) for item in canister.settings.environment_variables)
+            ),
             **specific,
         )

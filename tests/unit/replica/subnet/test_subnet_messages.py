@@ -8,7 +8,15 @@ from canister_factory.replica.runtime.execution import Response
 from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState, RequestStatus
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
-from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, engine, management_argument
+from support.replica_bench import (
+    MANAGEMENT,
+    OWNER,
+    SECOND_NS,
+    Bench,
+    CallRejectedError,
+    engine,
+    management_argument,
+)
 from support.replica_cycles_machine import all_cycles
 from support.replica_puppet import call_argument
 
@@ -172,6 +180,19 @@ def test_a_best_effort_call_that_is_answered_by_its_deadline_has_that_answer(ben
     bench.clock.advance(9)
     bench.run()
     assert bench.outcome(request).data == b"\x01\0\0\0"  # type: ignore[union-attr]
+
+
+def test_only_updates_that_a_bounded_wait_call_made_have_a_deadline(bench: Bench) -> None:
+    caller, callee = bench.puppet(), bench.puppet()
+    deadline = bench.clock.now_ns + 10 * SECOND_NS
+
+    def told(forward: str, method: str) -> int:
+        return int.from_bytes(bench.call(caller, forward, call_argument(callee, method)), "little")
+
+    assert told("forward_best_effort", "deadline") == deadline
+    assert told("forward_best_effort", "deadline_in_query") == 0
+    assert told("forward", "deadline") == 0
+    assert int.from_bytes(bench.call(callee, "deadline"), "little") == 0
 
 
 def test_calls_to_a_full_queue_fail_at_once(bench: Bench) -> None:

@@ -168,3 +168,21 @@ def test_the_limit_cannot_be_set_below_the_memory_that_there_is(bench: Bench) ->
     with pytest.raises(CallRejectedError, match="IC0504"):
         bench.on("update_settings", canister, settings={"wasm_memory_limit": 1})
     bench.on("update_settings", canister, settings={"wasm_memory_limit": 0})
+
+
+# --- environment variables ---
+
+
+def test_environment_variables_are_numbered_in_the_order_of_their_names(bench: Bench) -> None:
+    code = assembled("""(module
+      (import "ic0" "env_var_name_copy" (func $name (param i32 i32 i32 i32)))
+      (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+      (import "ic0" "msg_reply" (func $reply))
+      (memory 1)
+      (func (export "canister_query names")
+        (call $name (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1))
+        (call $name (i32.const 1) (i32.const 1) (i32.const 0) (i32.const 1))
+        (call $name (i32.const 2) (i32.const 2) (i32.const 0) (i32.const 1))
+        (call $append (i32.const 0) (i32.const 3)) (call $reply)))""")
+    variables = [{"name": name, "value": name} for name in "bac"]
+    assert bench.query(bench.puppet(code, environment_variables=variables), "names") == b"abc"
