@@ -89,6 +89,6 @@ class Root(LazyGroup):
 
 
 @click.group(cls=Root, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="canister-factory")
+@click.version_option(package_name="canister-factory", prog_name="canister-factory")
 def main() -> None:
     """Give people their own canister on the Internet Computer."""

@@ -25,6 +25,7 @@ from canister_factory.contract.errors import CreationRefused
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from canister_factory.version import __version__
 from support.cli_settings import forget_environment
 
 BACKEND, OTHER = "rwlgt-iiaaa-aaaaa-aaaaa-cai", "lxzze-o7777-77777-aaaaa-cai"
@@ -187,6 +188,10 @@ def test_the_misspelt_is_answered_with_what_was_meant(args: list[str], hint: str
 def test_choices_are_taken_in_any_case(asked: list[tuple[str, str, str]]) -> None:
     run("list", "--status", "completed", *COMMON)
     assert len(asked) == 1
+
+
+def test_the_version_is_that_of_the_program_by_its_name() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output == f"canister-factory, version {__version__}\n"
 
 
 def test_a_missing_option_names_its_variable() -> None:
