@@ -9,8 +9,6 @@ Owns these declarations. Does not own: what the endpoints mean (`canisters/perso
 from __future__ import annotations
 
 from canister_factory.candid.binding import Nat32, Nat64
-from canister_factory.candid.did import Interface
-from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.import_models import (
@@ -27,11 +25,6 @@ from canister_factory.contract.memory_models import PageRequest
 
 class PersonalClient(CapsuleClient):
     """A personal canister. Methods raise `CapsuleRefused`, and the agent's errors."""
-
-    @classmethod
-    def interface(cls) -> Interface:
-        """The parsed contract."""
-        return personal_interface()
 
     # Import: controllers only, and only until the import is final
 

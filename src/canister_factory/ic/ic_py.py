@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import update_wrapper
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import ic.agent
 import ic.candid
@@ -28,6 +29,32 @@ from canister_factory.ic.requester import Requester, Signed, answer_of
 from canister_factory.ic.trace import Hook, Span, noting_call
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _RunsBlocking(Protocol):
+    """What can run a call in an event loop of its own."""
+
+    def run_blocking(self, call: Callable[[Any], Awaitable[T]]) -> T:
+        """Runs `call` with an object like this one."""
+
+
+B = TypeVar("B", bound=_RunsBlocking)
+
+
+def _blocking_form(method: Callable[Concatenate[B, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[B, P], T]:
+    """The blocking form of an asynchronous method, with its parameters."""
+    name = method.__name__
+
+    def run(self: B, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = self.run_blocking(lambda own: getattr(own, name)(*args, **kwargs))
+        return result
+
+    update_wrapper(run, method)
+    run.__name__ = name.removesuffix("_async")
+    run.__qualname__ = method.__qualname__.removesuffix("_async")
+    run.__doc__ = f"Blocking `{name}`."
+    return run
 
 
 class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
@@ -90,6 +117,7 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
 
     async def update_raw_async(
         self,
+        /,
         canister_id: PrincipalLike,
         method_name: str,
         arg: bytes,
@@ -125,43 +153,10 @@ class IcPyAgent(ic.agent.Agent):  # type: ignore[misc]
         except (OutcomeUnknownError, TimeoutError):
             return "unknown", None
 
-    def query_raw(
-        self,
-        canister_id: PrincipalLike,
-        method_name: str,
-        arg: bytes,
-        return_type: Any = None,
-        effective_canister_id: PrincipalLike | None = None,
-    ) -> Any:
-        """Blocking `query_raw_async`."""
-        arguments = (canister_id, method_name, arg, return_type, effective_canister_id)
-        return self.run_blocking(lambda agent: agent.query_raw_async(*arguments))
-
-    def update_raw(
-        self,
-        canister_id: PrincipalLike,
-        method_name: str,
-        arg: bytes,
-        return_type: Any = None,
-        effective_canister_id: PrincipalLike | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Blocking `update_raw_async`."""
-        arguments = (canister_id, method_name, arg, return_type, effective_canister_id)
-        return self.run_blocking(lambda agent: agent.update_raw_async(*arguments))
-
-    def read_state_raw(self, canister_id: PrincipalLike, paths: Sequence[Sequence[bytes]]) -> Any:
-        """Blocking `read_state_raw_async`."""
-        return self.run_blocking(lambda agent: agent.read_state_raw_async(canister_id, paths))
-
-    def poll(
-        self, canister_id: PrincipalLike, req_id: bytes, delay: float = 1, timeout: float = float("inf")
-    ) -> tuple[str, bytes | None]:
-        """Blocking `poll_async`."""
-        outcome: tuple[str, bytes | None] = self.run_blocking(
-            lambda agent: agent.poll_async(canister_id, req_id, delay, timeout)
-        )
-        return outcome
+    query_raw = _blocking_form(query_raw_async)
+    update_raw = _blocking_form(update_raw_async)
+    read_state_raw = _blocking_form(read_state_raw_async)
+    poll = _blocking_form(poll_async)
 
 
 class IcPyClient(ic.client.Client):  # type: ignore[misc]
@@ -246,24 +241,14 @@ class IcPyClient(ic.client.Client):  # type: ignore[misc]
             answer_of(response, "the network's status")
         return response.body
 
-    def query(self, canister_id: PrincipalLike, data: bytes) -> bytes:
-        """Blocking `query_async`."""
-        return self._blocking(lambda client: client.query_async(canister_id, data))
-
-    def call(self, canister_id: PrincipalLike, req_id: bytes, data: bytes) -> bytes:
-        """Blocking `call_async`."""
-        return self._blocking(lambda client: client.call_async(canister_id, req_id, data))
-
-    def read_state(self, canister_id: PrincipalLike, data: bytes) -> bytes:
-        """Blocking `read_state_async`."""
-        return self._blocking(lambda client: client.read_state_async(canister_id, data))
-
-    def status(self) -> bytes:
-        """Blocking `status_async`."""
-        return self._blocking(lambda client: client.status_async())
-
-    def _blocking(self, call: Callable[[IcPyClient], Awaitable[bytes]]) -> bytes:
+    def run_blocking(self, call: Callable[[Any], Awaitable[T]]) -> T:
+        """Runs `call(client)` in an event loop of its own, with the client of an agent like this one."""
         return self._agent.run_blocking(lambda agent: call(agent.client))
+
+    query = _blocking_form(query_async)
+    call = _blocking_form(call_async)
+    read_state = _blocking_form(read_state_async)
+    status = _blocking_form(status_async)
 
 
 def run_in_own_loop(call: Callable[[], Awaitable[T]]) -> T:
