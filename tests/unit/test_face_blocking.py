@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import canister_factory as cf
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.types import NAT
+from canister_factory.face import blocking as face
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
 from support.ic_test_support import CANISTER, FakeClock, FakeNetwork
@@ -155,6 +157,39 @@ def test_agent_clients_and_canisters_in_the_blocking_form() -> None:
         assert list(counter.methods) == ["add"]
         with pytest.raises(cf.errors.UnknownMethodError, match="it has: add"):
             counter.ad()
+
+
+@pytest.mark.parametrize(("is_handed_over", "cleaned_up"), [(True, ["cleaned up"]), (False, [])])
+def test_ctrl_c_while_a_call_is_handed_to_the_loop_cancels_it_too(
+    is_handed_over: bool, cleaned_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), list[str]()
+
+    class Slow(Thing):
+        async def wait(self) -> None:
+            try:
+                begun.set()
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
+                ended.append("cleaned up")
+
+    with cf.blocking(Slow()) as slow:
+        loop = face._background._loop
+        assert loop is not None
+        hand_over = loop.call_soon_threadsafe
+
+        def interrupted(callback: Callable[[], object]) -> None:
+            monkeypatch.undo()
+            if is_handed_over:
+                hand_over(callback)
+                begun.wait()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            slow.wait()
+        assert ended == cleaned_up
 
 
 def test_ctrl_c_cancels_the_call_lets_it_clean_up_and_leaves() -> None:

@@ -83,11 +83,19 @@ class _Background:
             tasks.append(loop.create_task(work()))
             tasks[0].add_done_callback(lambda task: done.set())
 
-        loop.call_soon_threadsafe(begin)
+        def stop() -> None:
+            if tasks:
+                tasks[0].cancel()
+                return
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            done.set()
+
         try:
+            loop.call_soon_threadsafe(begin)
             done.wait()
-        except BaseException:
-            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+        except BaseException:  # also when it comes before there is anything to wait for
+            loop.call_soon_threadsafe(stop)
             done.wait()
             raise
         return tasks[0].result()
