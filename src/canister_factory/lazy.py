@@ -1,7 +1,7 @@
 """Names that are imported when they are first used (PEP 562), so that importing the package costs nothing.
 
-Owns that. Does not own any name: the modules that offer them have a table, and the same imports for type
-checkers.
+Owns that, for our packages and for one of others. Does not own any name: the modules that offer them have a table, and
+the same imports for type checkers.
 """
 
 from __future__ import annotations
@@ -40,3 +40,26 @@ def lazy_names(
         return sorted({name for name in vars(sys.modules[module]) if name.startswith("__")} | home_of.keys())
 
     return get, names, sorted(home_of)
+
+
+def without_its_imports(package: str) -> None:
+    """Lets modules of a package be imported without what its `__init__` imports, until a name is asked of the package.
+
+    ic-py's takes a parser, an HTTP client and more into every process that needs its class of principals. Nothing
+    happens where the package was imported before.
+    """
+    from importlib.util import find_spec, module_from_spec
+
+    if package in sys.modules or (spec := find_spec(package)) is None or (loader := spec.loader) is None:
+        return
+    module = module_from_spec(spec)
+
+    def first_name(name: str) -> Any:
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
+        vars(module).pop("__getattr__", None)
+        loader.exec_module(module)
+        return getattr(module, name)
+
+    vars(module)["__getattr__"] = first_name
+    sys.modules[package] = module

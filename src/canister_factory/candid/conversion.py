@@ -12,11 +12,11 @@ from enum import Enum
 from threading import RLock
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import ic.principal
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from canister_factory.candid.errors import EncodeError, InvalidTypeError, MismatchError
+from canister_factory.candid.ic_py import IcPyPrincipal
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import (
     BLOB,
@@ -48,7 +48,7 @@ _PLAIN: dict[Any, Type] = {
     None: NULL,
     type(None): NULL,
     Principal: PRINCIPAL,
-    ic.principal.Principal: PRINCIPAL,
+    IcPyPrincipal: PRINCIPAL,
 }
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import ic.principal
-
 from canister_factory.candid import leb128
 from canister_factory.candid.errors import EncodeError, PrincipalError
 from canister_factory.candid.fixed_numbers import STRUCT_CODES, integer_range
+from canister_factory.candid.ic_py import IcPyPrincipal
 from canister_factory.candid.labels import label_text
 from canister_factory.candid.numerals import shown
 from canister_factory.candid.principal import Principal
@@ -229,7 +228,7 @@ def _principal_encoder(expected: str) -> _Encoder:
     def encode_principal(value: Any, put: Callable[[Any], None]) -> None:
         if isinstance(value, str):
             raw = _bytes_of_text(value)
-        elif isinstance(value, ic.principal.Principal):
+        elif isinstance(value, IcPyPrincipal):
             raw = value.bytes
         else:
             _wrong(expected, value)

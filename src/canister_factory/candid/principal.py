@@ -11,11 +11,11 @@ import zlib
 from functools import total_ordering
 from typing import Annotated, Any, NoReturn, TypeAlias
 
-import ic.principal
 from pydantic_core import core_schema
 
 from canister_factory.candid.errors import PrincipalError
 from canister_factory.candid.hexadecimal import from_hex
+from canister_factory.candid.ic_py import IcPyPrincipal
 from canister_factory.candid.types import PRINCIPAL
 
 MAX_PRINCIPAL_BYTES = 29
@@ -32,7 +32,7 @@ def _to_text(raw: bytes) -> str:
 
 
 @total_ordering
-class Principal(ic.principal.Principal):  # type: ignore[misc]
+class Principal(IcPyPrincipal):  # type: ignore[misc]
     """An immutable principal of at most 29 bytes; compares, hashes and orders by its bytes.
 
     It is ic-py's class, so ic-py's agents take it; and it equals ic-py's own instances with the same bytes.
@@ -143,7 +143,7 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
     @staticmethod
     def self_authenticating(pubkey: str | _Bytes) -> Principal:
         """The principal of a DER-encoded public key (bytes, or hexadecimal digits)."""
-        return Principal(ic.principal.Principal.self_authenticating(pubkey).bytes)
+        return Principal(IcPyPrincipal.self_authenticating(pubkey).bytes)
 
     @property
     def is_anonymous(self) -> bool:
@@ -153,12 +153,12 @@ class Principal(ic.principal.Principal):  # type: ignore[misc]
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Principal):
             return self._raw == other._raw
-        if isinstance(other, ic.principal.Principal):
+        if isinstance(other, IcPyPrincipal):
             return bool(self._raw == other.bytes)
         return NotImplemented
 
     def __lt__(self, other: object) -> bool:
-        if isinstance(other, ic.principal.Principal):
+        if isinstance(other, IcPyPrincipal):
             return bool(self._raw < other.bytes)
         return NotImplemented
 
@@ -214,6 +214,6 @@ def as_principal(value: PrincipalLike) -> Principal:
         return value
     if isinstance(value, str):
         return Principal.from_str(value)
-    if isinstance(value, ic.principal.Principal):
+    if isinstance(value, IcPyPrincipal):
         return Principal(value.bytes)
     raise PrincipalError(f"expected a principal or its text form, got {type(value).__name__}")

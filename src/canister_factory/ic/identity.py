@@ -21,8 +21,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from ic.identity import DelegateIdentity as IcPyDelegateIdentity
-from ic.identity import Identity as IcPyIdentity
 from mnemonic import Mnemonic
 
 from canister_factory.candid.errors import CandidError
@@ -33,6 +31,11 @@ from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedE
 from canister_factory.ic.key_file import described, read_key_file, shown_name
 from canister_factory.ic.public_key import verify_signature
 from canister_factory.ic.request_id import hash_of_map
+
+# isort: split
+# After `candid.principal`, which keeps the rest of ic-py out.
+from ic.identity import DelegateIdentity as IcPyDelegateIdentity
+from ic.identity import Identity as IcPyIdentity
 
 KeyKind = Literal["ed25519", "secp256k1", "p256"]
 

@@ -12,14 +12,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from ic.constants import IC_ROOT_KEY
 
+import canister_factory.candid.ic_py  # noqa: F401 - keeps the rest of ic-py out
 from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key
 from canister_factory.ic.errors import CertificateError, NetworkConfigError, NetworkUnreachableError, ProtocolError
 from canister_factory.ic.home import STATE_FILE_NAME, home_directory
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_environment_errors, map_exceptions
+
+# isort: split
+from ic.constants import IC_ROOT_KEY
 
 MAINNET_URL = "https://icp-api.io"
 LOCAL_URL = "http://127.0.0.1:4943"
