@@ -16,6 +16,7 @@ from types import FrameType
 import pytest
 
 from support.build_record import complaint
+from support.file_order import long_files_first
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
@@ -58,7 +59,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves of a test with the marker `sample(count)` so many of the chosen cases, the same ones each time."""
+    """Leaves of a test with the marker `sample(count)` so many of the chosen cases, the same ones each time.
+
+    In a worker, which runs all tests, the files that take longest come first.
+    """
+    if hasattr(config, "workerinput"):
+        items[:] = long_files_first(items)
     if config.getoption("sweep"):
         return
     cases: dict[str, list[pytest.Item]] = {}

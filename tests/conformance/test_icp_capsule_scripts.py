@@ -22,6 +22,7 @@ def test_all_scripts_are_found() -> None:
     assert len(SCRIPTS) == 6
 
 
+@pytest.mark.sample(3)  # all of them run with calls by our own command
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_script_passes_with_calls_by_icp(
     script: str, icp_binary: Path, replica: ReplicaProcess, preloaded: Path, tmp_path: Path

@@ -68,6 +68,7 @@ def calls_of_help() -> int:
     return int(counted.stderr.split()[-1])
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 def test_an_interrupt_while_modules_are_loaded_is_one_line(calls_of_help: int, share: float) -> None:
     ended = at_call(max(1, int(calls_of_help * share)), "demo", "--help")
@@ -153,6 +154,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     ("marker", "number"),
     [*((marker, None) for marker in MOMENTS), ("1 file", signal.SIGTERM), ("creating the personal", signal.SIGTERM)],

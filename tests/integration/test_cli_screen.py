@@ -114,12 +114,14 @@ def torn_ids(seen: Seen) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", [80, 60])
-async def test_a_run_and_what_can_be_asked_about_it_are_readable(operator: World, tmp_path: Path, columns: int) -> None:
+async def test_a_run_and_what_can_be_asked_about_it_are_readable(
+    operator: World, preloaded: Path, tmp_path: Path, columns: int
+) -> None:
     owner = ["--identity", str(tmp_path / "owner.pem")]
     whom = str(operator.owner_id)
     short = f"{whom[:5]}-…-{whom[-3:]}"
     seen = {
-        name: on_terminal(on_network(operator, *command), columns=columns)
+        name: on_terminal(on_network(operator, *command), columns=columns, command=[str(preloaded)])
         for name, command in {
             "run": ["run", whom],
             "list": ["list"],

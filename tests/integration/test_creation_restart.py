@@ -26,6 +26,7 @@ async def mortal(tmp_path: Path) -> AsyncIterator[MortalWorld]:
         yield world
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("end", [MortalWorld.stop, MortalWorld.die], ids=["stop", "kill"])
 @pytest.mark.parametrize("place", ["after the canister was created", "in the middle of the copy", "after the handoff"])
 async def test_a_creation_goes_on_after_the_network_was_restarted(

@@ -91,6 +91,7 @@ def assert_cut(result: Result) -> None:
 # --- A canister -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sample(34)
 @pytest.mark.parametrize("mode", ["Ok", "Err", "reject"])
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_hostile_canister_can_do_nothing_to_a_terminal(
@@ -160,6 +161,7 @@ ASKED = [("rejection", command) for command in COMMANDS]
 ASKED += [(answer, command) for answer in ANSWERS for command in QUESTIONS if (answer, command) not in ASKED]
 
 
+@pytest.mark.sample(20)
 @pytest.mark.parametrize(
     ("answer", "command"), ASKED, ids=lambda part: part if isinstance(part, str) else " ".join(part)
 )

@@ -332,6 +332,7 @@ def test_without_a_home_a_replica_with_a_state_directory_works(
     assert not is_alive(record["pid"])
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("command", [("list",), ("status",), ("deploy",), ("call", "aaaaa-aa", "raw_rand")])
 def test_without_a_home_commands_say_in_one_line_that_no_replica_is_there(
     shell: Shell, no_home: dict[str, str], command: tuple[str, ...], tmp_path: Path

@@ -20,7 +20,10 @@ from support.backend_world import ADMIN, CANISTERS, OPERATOR, OWNER, RejectedErr
 from support.kept_builds import Files, kept
 from support.motoko_compiler import require_compiler
 
-pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler, and each compiles
+pytestmark = [
+    pytest.mark.begins_first,
+    pytest.mark.timeout(600),  # the first one fetches the compiler, and compiles
+]
 
 SCRIPTS = CANISTERS.parent / "scripts"
 RELEASES = CANISTERS / "releases"

@@ -19,6 +19,7 @@ from support.motoko_compiler import require_compiler
 from support.motoko_tests import MotokoTests
 
 pytestmark = [
+    pytest.mark.begins_first,
     pytest.mark.motoko_sources,
     pytest.mark.timeout(600),  # the first one fetches the compiler, and compiles
 ]

@@ -16,7 +16,10 @@ import pytest
 
 from support.setup_project import REPOSITORY, Index, Project, kill
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts need bash")
+pytestmark = [
+    pytest.mark.begins_first,
+    pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts need bash"),
+]
 
 STEPS = [
     "Making a virtual environment in .venv ...",
