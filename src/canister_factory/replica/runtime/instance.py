@@ -363,10 +363,7 @@ class Instance:
         self._replace_image(other.export_state().memory)
 
     def fork(self, stable: StableMemory) -> Instance:
-        """An independent instance in the same state, on another stable memory (usually a fork of this one's).
-
-        For work that may be thrown away as a whole: upgrades, composite queries with their callbacks.
-        """
+        """An independent instance in the same state, for an upgrade; `stable` is usually a fork of this one's."""
         state = self.export_state()
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit)
         twin.restore(state)

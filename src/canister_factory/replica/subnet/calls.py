@@ -33,7 +33,6 @@ from canister_factory.replica.subnet.canister import (
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.deadlines import Deadlines
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
-from canister_factory.replica.subnet.failures import described, internal_error
 from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
@@ -51,17 +50,14 @@ from canister_factory.replica.subnet.messages import (
     RequestStatus,
     SystemTask,
     reject,
+    rejection,
 )
 from canister_factory.replica.subnet.state import Listeners, SubnetState
-from canister_factory.replica.subnet.work import Suspended, Turn, Work
+from canister_factory.replica.subnet.work import Turn, Work
 
 Handler = Callable[[Request], Response | None]
 """Answers the calls to a canister that is part of the replica. It may lower `request.cycles` (having moved them), raise
 CanisterError to reject, and answer None when it will answer later with `Calls.respond`."""
-
-
-def rejection(error: CanisterError) -> Response:
-    return reject(error.code, error.message, error.error_code)
 
 
 def update_entry(canister_id: bytes, module: Module, method: str) -> Entry:
@@ -100,82 +96,20 @@ class Calls:
         self._listeners = listeners
         self.builtins: dict[bytes, Handler] = {}
         self.deadlines = Deadlines(state)
-        self._work = Work(Turn())
+        self.work = Work(Turn())  # of the message that is being processed
 
-    def process(self, message: Message, work: Work | None = None) -> Work | None:
-        """Executes one message; a failure is answered as a reject and leaves no other trace.
+    def execute(self, message: Message) -> None:
+        """Executes one message within an open transaction, with `work`; a failure is answered as a reject.
 
-        Where the turn of `work` doesn't suffice, the message is in `SubnetState.begun` afterwards, and nothing else has
-        changed: it is to be called again with the work that it returns, or with another one for what has begun.
-
-        So is an internal error: all that the message did is taken back, and the log has the error with the reference
-        that the reject names. It counts in `failures`, so that a journal which is executed again must fail alike.
-
-        Raises:
-            Exception: an internal error that can't be taken back; the state is not to be used any more.
+        Raises Suspended when the work's turn is over.
         """
-        state, transaction = self._state, self._state.transaction
-        cycles = message.cycles if isinstance(message, Request) else 0
-        work = self._work = work or Work(Turn())
-        work.rewind()
-        if work.has_begun:
-            state.credit(state.canisters[work.begun.canister_id], work.begun.reserved)
-        transaction.begin(state)
-        try:
-            self._execute_message(message)
-            transaction.commit()
-        except Suspended:
-            transaction.roll_back(state)
-            if isinstance(message, Request):
-                message.cycles = cycles
-            self._suspend(work.begun)
-            return work
-        except Exception as error:
-            if not transaction.is_open:
-                raise
-            work.close()
-            transaction.roll_back(state)
-            self.deadlines.rebuild()
-            if isinstance(message, Request):
-                message.cycles = cycles
-            transaction.begin(self._state)
-            self._end_failed(message, error)
-            transaction.commit()
-        work.close()
-        if work.has_begun:
-            state.begun.pop(work.begun.canister_id, None)
-        return None
-
-    def _suspend(self, begun: Begun) -> None:
-        state, message = self._state, begun.message
-        state.canisters[begun.canister_id].balance -= begun.reserved
-        if begun.canister_id not in state.begun:
-            state.begun[begun.canister_id] = begun
-            if isinstance(message, Request) and isinstance(message.origin, FromIngress):
-                self.set_status(message.origin, RequestState.PROCESSING)
-
-    def _execute_message(self, message: Message) -> None:
         match message:
             case Request():
                 self._process_request(message)
             case Answer():
-                self._process_answer(message)
+                self.process_answer(message)
             case SystemTask():
                 self._process_task(message)
-
-    def _end_failed(self, message: Message, error: Exception) -> None:
-        """Answers for a message that was taken back."""
-        state = self._state
-        state.failures += 1
-        state.last_failure = state.messages_executed
-        rejected = internal_error(f"E{state.messages_executed}", described(message), error)
-        match message:
-            case Request():
-                self.respond(message.origin, rejection(rejected), message.cycles)
-            case Answer():
-                self._process_answer(message, rejected)
-            case SystemTask():
-                pass  # nobody waits; a timer that was due stays cleared
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -207,7 +141,7 @@ class Calls:
                 "IC0406",
             )
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
-        if not self._work.has_begun:
+        if not self.work.has_begun:
             canister.require_cycles(self._prices, prepaid)
         context = CallContext(self._state.next_id(), request.origin, request.caller, request.cycles)
         canister.balance -= prepaid
@@ -230,7 +164,7 @@ class Calls:
         if canister is None:
             return
         self._state.transaction.touch_for_execution(canister)
-        if not self._work.has_begun and not self.can_run_tasks(canister):
+        if not self.work.has_begun and not self.can_run_tasks(canister):
             if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
                 canister.low_memory_hook = LowMemoryHook.READY
             return
@@ -251,7 +185,7 @@ class Calls:
 
     # --- responses ---------------------------------------------------------------------------------------------------
 
-    def _process_answer(self, answer: Answer, failure: CanisterError | None = None) -> None:
+    def process_answer(self, answer: Answer, failure: CanisterError | None = None) -> None:
         """Calls back, or with a `failure` ends the call as if the callback had trapped without executing anything."""
         transaction = self._state.transaction
         canister = self._state.canisters.get(answer.canister_id)
@@ -338,13 +272,8 @@ class Calls:
     # --- execution ---------------------------------------------------------------------------------------------------
 
     def begin(self, canister: CanisterState, message: Message, reserved: int) -> Begun:
-        """Notes what a message finds that took `reserved` cycles from the balance, before its first execution."""
-        return self._work.begin(canister.id, message, self._state.time_ns, canister.balance, reserved)
-
-    @property
-    def work(self) -> Work:
-        """That of the message which is being processed."""
-        return self._work
+        """Notes what a message found that has taken `reserved` cycles from the balance."""
+        return self.work.begin(canister.id, message, self._state.time_ns, canister.balance, reserved)
 
     def _execute(
         self,
@@ -361,7 +290,7 @@ class Calls:
         `prepaid` was taken out of the balance before; the second result is how much of it was not spent.
         """
         _, instance = canister.running_module
-        begun = self._work.begun
+        begun = self.work.begun
         env = self.environments.of(
             canister,
             time_ns=begun.time_ns,
@@ -374,16 +303,15 @@ class Calls:
             **specific,
         )
         self._state.transaction.executes(instance)
-        outcome = self._work.do(
+        outcome = self.work.do(
             lambda: instance.execution(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True),
             holds=instance,
         )
         if outcome.error is None and outcome.cycles_spent > canister.balance + outcome.cycles_accepted:
-            # Fees of messages and storage were taken from the balance since the execution began.
-            instance.conclude(keep=False)
-            message = f"Canister {text_of(canister.id)} is out of cycles: they were charged for while it executed."
-            out_of_cycles = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
-            outcome = self._work.amend(Outcome(outcome.instructions, out_of_cycles, log=outcome.log))
+            instance.conclude(keep=False)  # fees of messages and of storage were taken since the execution began
+            message = f"Canister {text_of(canister.id)} ran out of cycles, by other charges, while it executed."
+            error = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
+            outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
         cost = min(self._prices.of_execution(outcome.instructions), prepaid)
         self._state.cycles_consumed += cost
         self._state.instructions += outcome.instructions

@@ -288,8 +288,7 @@ class Management:
 
     def _install_chunked_code(self, request: Request, argument: Argument) -> Result:
         canister = store = self._controlled(request, argument, "target_canister")
-        work = self._calls.work
-        if not work.has_begun:
+        if not (work := self._calls.work).has_begun:
             if argument["store_canister"] is not None:
                 store = self._owned(request, argument, "store_canister")
             hashes = [item["hash"] for item in argument["chunk_hashes_list"]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from canister_factory.ic.requests import CallRequest
-from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
+from canister_factory.replica.runtime.execution import Callback, CanisterError, Entry, RejectCode, Response
 
 DID_NOT_REPLY = "IC0506"
 
@@ -191,3 +191,7 @@ class RequestStatus:
 
 def reject(code: RejectCode, message: str, error_code: str = "") -> Response:
     return Response(b"", code, message, error_code)
+
+
+def rejection(error: CanisterError) -> Response:
+    return reject(error.code, error.message, error.error_code)

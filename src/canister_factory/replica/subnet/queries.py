@@ -24,10 +24,10 @@ from canister_factory.replica.runtime.execution import (
     Steps,
 )
 from canister_factory.replica.runtime.instance import ExecutionAbandonedError, Instance
-from canister_factory.replica.subnet.calls import Calls, rejection
+from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.messages import DID_NOT_REPLY, FromSystem, Request
+from canister_factory.replica.subnet.messages import DID_NOT_REPLY, FromSystem, Request, rejection
 from canister_factory.replica.subnet.state import SubnetState
 
 QUERY_INSTRUCTIONS = 5_000_000_000

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from canister_factory.replica.runtime.execution import CanisterError
-from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER
 from canister_factory.replica.subnet.management_interface import HARMLESS_METHODS, target
 from canister_factory.replica.subnet.messages import Message, Request
+from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.work import Turn, Work
 
@@ -67,9 +67,9 @@ class Pace:
 class Schedule:
     """Executes messages of a state in turns. Nothing of it is part of the state."""
 
-    def __init__(self, state: SubnetState, calls: Calls) -> None:
+    def __init__(self, state: SubnetState, processing: Processing) -> None:
         self._state = state
-        self._calls = calls
+        self._processing = processing
         self._suspended: dict[bytes, Work] = {}  # by canister, in the order of their turns
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class Schedule:
         return None if message is None else self._process(message, Work(turn))
 
     def _process(self, message: Message, work: Work) -> Work | None:
-        suspended = self._calls.process(message, work)
+        suspended = self._processing.process(message, work)
         if suspended is None:
             self._state.messages_executed += 1
         return suspended

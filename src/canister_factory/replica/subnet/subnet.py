@@ -33,6 +33,7 @@ from canister_factory.replica.subnet.messages import (
     RequestState,
     RequestStatus,
 )
+from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
@@ -113,7 +114,8 @@ class Subnet:
             if builtin.query is not None:
                 self._queries.builtins[canister_id] = partial(builtin.query, self)
         self._pace = pace
-        self._schedule = Schedule(self.state, self._calls)
+        self._processing = Processing(self.state, self._calls)
+        self._schedule = Schedule(self.state, self._processing)
         self._checkpoint = checkpoint
         self._anchors = Anchors(self.state, self._calls, self._listeners, durable=checkpoint is not None)
         self._broken = False

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Suspended(BaseException):
-    """The turn is over before the message's work is done. No error: nobody but `Calls.process` may catch it."""
+    """The turn is over before the message's work is done. No error: nobody but `Processing` may catch it."""
 
 
 class Turn:

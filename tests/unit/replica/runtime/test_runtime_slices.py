@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canister_factory.replica.runtime import guest_memory, wasmtime_ffi
+from canister_factory.replica.runtime import wasmtime_ffi
 from canister_factory.replica.runtime.execution import Entry, Outcome, Steps
 from canister_factory.replica.runtime.instance import ExecutionAbandonedError, InstanceState
 from canister_factory.replica.runtime.memory import MemoryState
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply
+from support.slicing import slices_of
 
 # Each turn of the loop counts in memory, a global and stable memory; `spin` answers the counter.
 WORKER = """(module
@@ -47,14 +47,6 @@ WORKER = """(module
   (func (export "canister_query count") (call $answer))
   (func (export "canister_update endless") (loop $again (br $again)))
 )"""
-
-
-@contextmanager
-def slices_of(instructions: int) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guest_memory, "SLICE_INSTRUCTIONS", instructions)
-        patch.setattr(wasmtime_ffi, "SLICE_INSTRUCTIONS", instructions)
-        yield
 
 
 def run(steps: Steps[Outcome]) -> tuple[Outcome, int]:

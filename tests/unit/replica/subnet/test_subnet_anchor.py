@@ -6,24 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.runtime.memory import FullCopyMemory
 from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.anchor import Anchor, AnchorError
-from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.messages import RequestStatus
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
+from support.anchored_subnet import everything
 from support.replica_bench import MANAGEMENT, OWNER, SECOND_NS, Bench, engine, management_argument, system_result
-from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
 from support.runtime_harness import STRATEGIES
 from support.runtime_harness import engine as engine_with
@@ -38,57 +31,6 @@ GROWING = """(func (export "canister_update grow")
     (i32.store (i32.const 70000) (i32.const 1)) (i32.store (i32.const 120000) (i32.const 1)) (call $reply_count))"""
 
 
-def _everything(subnet: Subnet) -> object:
-    """The whole state as values: the plain part as a checkpoint has it, modules and memories."""
-    memories = {
-        canister.id: (
-            canister.module and canister.module.hash,
-            canister.instance and canister.instance.export_state(),
-            canister.stable.export_state(),
-        )
-        for canister in subnet.canisters.values()
-    }
-    return encode_state(subnet.state), memories
-
-
-def _appearance(canister: CanisterState) -> object:
-    return canister.settings.controllers, canister.module, canister.certified_data
-
-
-class Follower:
-    """Knows a subnet from its listeners alone, as the certified state does."""
-
-    def __init__(self) -> None:
-        self.listeners = Listeners(self._status, self._canister)
-        self._subnet: Subnet | None = None
-        self.statuses: dict[bytes, RequestStatus] = {}
-        self.canisters: dict[bytes, object] = {}
-
-    def follow(self, subnet: Subnet) -> None:
-        self._subnet = subnet
-        self.statuses = dict(subnet.state.statuses)
-        self.canisters = {known.id: _appearance(known) for known in subnet.canisters.values()}
-
-    def _status(self, request_id: bytes, status: RequestStatus | None) -> None:
-        if status is None:
-            self.statuses.pop(request_id, None)
-        else:
-            self.statuses[request_id] = status
-
-    def _canister(self, canister_id: bytes) -> None:
-        if self._subnet is None:
-            return
-        found = self._subnet.canisters.get(canister_id)
-        self.canisters.pop(canister_id, None)
-        if found is not None:
-            self.canisters[canister_id] = _appearance(found)
-
-    def agrees(self) -> bool:
-        assert self._subnet is not None
-        canisters = {known.id: _appearance(known) for known in self._subnet.canisters.values()}
-        return self.canisters == canisters and self.statuses == self._subnet.state.statuses
-
-
 @pytest.fixture(params=STRATEGIES, ids=lambda strategy: strategy.__name__)
 def bench(request: pytest.FixtureRequest) -> Bench:
     return Bench(lambda clock: Subnet(engine_with(request.param), clock_ns=clock, builtins=builtins()))
@@ -98,13 +40,13 @@ def test_memories_and_counters_go_back(bench: Bench) -> None:
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.call(canister, "remember", b"anchored")
-    before = _everything(bench.subnet)
+    before = everything(bench.subnet)
     anchor = bench.subnet.anchor()
     bench.call(canister, "count")
     bench.call(canister, "remember", b"forgotten")
     bench.call(canister, "certify", b"root")
     bench.subnet.revert(anchor)
-    assert _everything(bench.subnet) == before
+    assert everything(bench.subnet) == before
     assert (bench.count(canister), bench.query(canister, "recall")) == (1, b"anchored")
     bench.call(canister, "count")
     assert bench.count(canister) == 2
@@ -127,11 +69,11 @@ def test_the_same_happens_again_after_a_revert(bench: Bench) -> None:
 
 def test_a_memory_that_grew_is_as_short_as_before(bench: Bench) -> None:
     canister = bench.puppet(puppet(GROWING))
-    before = _everything(bench.subnet)
+    before = everything(bench.subnet)
     anchor = bench.subnet.anchor()
     bench.call(canister, "grow")
     bench.subnet.revert(anchor)
-    assert _everything(bench.subnet) == before
+    assert everything(bench.subnet) == before
     assert bench.query(canister, "beyond") == b"\xff\xff\xff\xff"
     bench.call(canister, "grow")
     assert bench.query(canister, "beyond") == b"\7\0\0\0"
@@ -141,7 +83,7 @@ def test_a_memory_that_grew_is_as_short_as_before(bench: Bench) -> None:
 def test_code_that_was_replaced_or_removed_is_back(bench: Bench, method: str) -> None:
     canister = bench.puppet()
     bench.call(canister, "count")
-    before = _everything(bench.subnet)
+    before = everything(bench.subnet)
     anchor = bench.subnet.anchor()
     bench.call(canister, "count")
     if method == "install_code":
@@ -152,7 +94,7 @@ def test_code_that_was_replaced_or_removed_is_back(bench: Bench, method: str) ->
         bench.on("stop_canister", canister)
         bench.on(method, canister)
     bench.subnet.revert(anchor)
-    assert _everything(bench.subnet) == before
+    assert everything(bench.subnet) == before
     assert bench.call(canister, "count") == b"\2\0\0\0"
 
 
@@ -176,14 +118,14 @@ def test_calls_in_flight_go_on_from_the_anchor(bench: Bench) -> None:
     request = bench.submit(first, "forward_best_effort", call_argument(second, "echo", b"late", cycles=10**9))
     bench.subnet.execute_round(max_messages=1)
     deadline, anchored_ns = bench.subnet.next_wakeup_ns(), bench.clock.now_ns
-    before = _everything(bench.subnet)
+    before = everything(bench.subnet)
     anchor = bench.subnet.anchor()
     bench.clock.advance(11)
     bench.run()
     assert (bench.outcome(request) is not None, bench.subnet.next_wakeup_ns()) == (True, None)
     bench.clock.now_ns = anchored_ns
     bench.subnet.revert(anchor)
-    assert _everything(bench.subnet) == before
+    assert everything(bench.subnet) == before
     assert (bench.outcome(request), bench.subnet.next_wakeup_ns()) == (None, deadline)
     bench.run()
     assert bench.outcome(request).data == b"late"  # type: ignore[union-attr]
@@ -194,12 +136,12 @@ def test_a_call_that_waits_still_has_its_cycles(bench: Bench) -> None:
     argument = management_argument("create_canister", {})
     bench.submit(creator, "forward", call_argument(MANAGEMENT, "create_canister", argument, 10**12))
     bench.subnet.execute_round(max_messages=1)
-    before = _everything(bench.subnet)
+    before = everything(bench.subnet)
     anchor = bench.subnet.anchor()
     bench.run()
     assert len(bench.subnet.canisters) == 2
     bench.subnet.revert(anchor)
-    assert _everything(bench.subnet) == before
+    assert everything(bench.subnet) == before
 
 
 def test_balances_of_the_cycles_ledger_go_back(bench: Bench) -> None:
@@ -317,84 +259,3 @@ def test_only_what_was_touched_is_copied(bench: Bench) -> None:
     bench.subnet.revert(anchor)
     assert [bench.canister(canister).instance for canister in canisters] == instances
     assert [instance._live for instance in instances if instance is not None] == live, "restored in place"
-
-
-# --- any history -----------------------------------------------------------------------------------------------------
-
-
-class AnchorsUndoEverything(CyclesAreConserved):
-    """Whatever happened between an anchor and its end, the state is what it was; and what follows the listeners too."""
-
-    strategy: type = STRATEGIES[0]
-
-    def __init__(self) -> None:
-        self.follower = Follower()
-        super().__init__(
-            lambda clock: Subnet(
-                engine_with(self.strategy), clock_ns=clock, builtins=builtins(), listeners=self.follower.listeners
-            )
-        )
-        self.anchors: list[tuple[Anchor, object, int, int]] = []
-        self.follower.follow(self.bench.subnet)
-
-    @rule()
-    @precondition(lambda self: len(self.anchors) < 4)
-    def anchor(self) -> None:
-        before = _everything(self.bench.subnet)
-        self.anchors.append((self.bench.subnet.anchor(), before, self.bench.clock.now_ns, self.bench._requests))
-
-    @rule(depth=st.integers(0, 3))
-    @precondition(lambda self: self.anchors)
-    def revert(self, depth: int) -> None:
-        ended = self.anchors[depth % len(self.anchors) :]
-        anchor, before, self.bench.clock.now_ns, self.bench._requests = ended[0]
-        self.bench.subnet.revert(anchor)
-        del self.anchors[-len(ended) :]
-        assert _everything(self.bench.subnet) == before
-
-    @rule(depth=st.integers(0, 3))
-    @precondition(lambda self: self.anchors)
-    def release(self, depth: int) -> None:
-        before = _everything(self.bench.subnet)
-        ended = self.anchors[depth % len(self.anchors) :]
-        self.bench.subnet.release(ended[0][0])
-        del self.anchors[-len(ended) :]
-        assert _everything(self.bench.subnet) == before
-
-    @rule(index=st.integers(0, 4), content=st.binary(min_size=1, max_size=20))
-    def write_stable_and_certified(self, index: int, content: bytes) -> None:
-        self.bench.submit(self._any(index), "remember", content)
-        self.bench.submit(self._any(index), "certify", content)
-
-    @rule(index=st.integers(0, 4), chunk=st.binary(max_size=5))
-    def store_a_chunk(self, index: int, chunk: bytes) -> None:
-        argument = {"canister_id": Principal(self._any(index)), "chunk": chunk}
-        self.bench.submit(MANAGEMENT, "upload_chunk", management_argument("upload_chunk", argument))
-
-    @rule(index=st.integers(0, 4), limit=st.sampled_from([1 << 20, 1 << 30]))
-    def change_settings(self, index: int, limit: int) -> None:
-        settings_ = {"wasm_memory_limit": limit, "controllers": [Principal(OWNER), Principal(limit.to_bytes(8, "big"))]}
-        argument = {"canister_id": Principal(self._any(index)), "settings": settings_}
-        self.bench.submit(MANAGEMENT, "update_settings", management_argument("update_settings", argument))
-
-    @invariant()
-    def listeners_were_told_everything(self) -> None:
-        assert self.follower.agrees()
-
-    def teardown(self) -> None:
-        if self.anchors:
-            self.revert(0)
-        self.bench.subnet.close()
-
-
-class AnchorsUndoEverythingInFullCopies(AnchorsUndoEverything):
-    strategy = FullCopyMemory
-
-
-_SETTINGS = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-AnchorsUndoEverything.TestCase.settings = _SETTINGS
-AnchorsUndoEverythingInFullCopies.TestCase.settings = _SETTINGS
-test_any_history_is_undone = AnchorsUndoEverything.TestCase
-test_any_history_is_undone_in_full_copies = AnchorsUndoEverythingInFullCopies.TestCase

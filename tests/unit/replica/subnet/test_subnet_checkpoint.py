@@ -19,16 +19,22 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from support.replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
+from support.slicing import SHORT_TURNS, slices_of
+
+USUAL = Pace()
 
 
-def _opener(directory: Path, listeners: Listeners = NOBODY, **limits: int) -> Callable[[Clock], Subnet]:
+def _opener(
+    directory: Path, listeners: Listeners = NOBODY, pace: Pace = USUAL, **limits: int
+) -> Callable[[Clock], Subnet]:
     return lambda clock: Subnet(
-        engine(), clock_ns=clock, listeners=listeners, checkpoint=Checkpoint(directory, engine(), **limits)
+        engine(), clock_ns=clock, listeners=listeners, checkpoint=Checkpoint(directory, engine(), **limits), pace=pace
     )
 
 
@@ -285,9 +291,11 @@ def test_settings_and_controllers_come_back(bench: Bench) -> None:
 class JournalsRepeatThemselves(CyclesAreConserved):
     """Whatever happened, executing the journal again leads to the same state, byte for byte."""
 
+    pace = Pace()
+
     def __init__(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        super().__init__(_opener(Path(self.directory.name), journal_bytes=20_000))
+        super().__init__(_opener(Path(self.directory.name), pace=self.pace, journal_bytes=20_000))
 
     @rule()
     def commit(self) -> None:
@@ -314,3 +322,22 @@ JournalsRepeatThemselves.TestCase.settings = settings(
     max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 test_a_restart_anywhere_in_any_history_changes_nothing = JournalsRepeatThemselves.TestCase
+
+
+class JournalsOfSlicesRepeatThemselves(JournalsRepeatThemselves):
+    """Messages take several turns, and others are executed meanwhile: also across restarts and snapshots."""
+
+    pace = SHORT_TURNS
+
+    def __init__(self) -> None:
+        self.slices = slices_of(700)
+        self.slices.__enter__()
+        super().__init__()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.slices.__exit__(None, None, None)
+
+
+JournalsOfSlicesRepeatThemselves.TestCase.settings = JournalsRepeatThemselves.TestCase.settings
+test_a_restart_in_the_middle_of_messages_changes_nothing = JournalsOfSlicesRepeatThemselves.TestCase

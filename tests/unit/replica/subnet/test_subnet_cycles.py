@@ -11,6 +11,7 @@ from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import OWNER, Bench, CallRejectedError, engine
 from support.replica_cycles_machine import TRILLION, CyclesAreConserved, all_cycles
 from support.replica_puppet import call_argument
+from support.slicing import SHORT_TURNS, slices_of
 
 
 @pytest.fixture
@@ -120,3 +121,22 @@ CyclesAreConserved.TestCase.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 test_no_sequence_of_messages_makes_or_loses_cycles = CyclesAreConserved.TestCase
+
+
+class CyclesAreConservedInSlices(CyclesAreConserved):
+    """Messages take several turns, and others are executed meanwhile."""
+
+    def __init__(self) -> None:
+        self.slices = slices_of(700)
+        self.slices.__enter__()
+        super().__init__(lambda clock: Subnet(engine(), clock_ns=clock, pace=SHORT_TURNS))
+
+    def teardown(self) -> None:
+        self.bench.subnet.close()
+        self.slices.__exit__(None, None, None)
+
+
+CyclesAreConservedInSlices.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+test_no_sequence_of_messages_in_slices_makes_or_loses_cycles = CyclesAreConservedInSlices.TestCase

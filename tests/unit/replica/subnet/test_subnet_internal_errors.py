@@ -199,7 +199,7 @@ def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejectio
     anchor = subnet.anchor()
     message = next_message(subnet)
     with injected(with_lines):
-        subnet._calls.process(message)
+        subnet._processing.process(message)
     subnet.revert(anchor)
     assert with_lines.lines > 10
     chosen = range(2, with_lines.lines + 1)
@@ -212,7 +212,7 @@ def test_a_defect_before_any_line_leaves_nothing_of_the_message_but_its_rejectio
         fault = Fault(at=line)
         message = next_message(subnet)
         with injected(fault):
-            subnet._calls.process(message)
+            subnet._processing.process(message)
         assert fault.struck
         outcomes.append((picture(subnet), list(world.told)))
         subnet.revert(anchor)

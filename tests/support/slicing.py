@@ -1,0 +1,23 @@
+"""Slices so short that ordinary messages take several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from canister_factory.replica.runtime import guest_memory, wasmtime_ffi
+from canister_factory.replica.subnet.schedule import Pace
+
+SHORT_TURNS = Pace(turn_slices=1, round_slices=3)
+"""A message has to wait for its next turn after each slice."""
+
+
+@contextmanager
+def slices_of(instructions: int) -> Iterator[None]:
+    """Executions that begin within the block stop after so many instructions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guest_memory, "SLICE_INSTRUCTIONS", instructions)
+        patch.setattr(wasmtime_ffi, "SLICE_INSTRUCTIONS", instructions)
+        yield
