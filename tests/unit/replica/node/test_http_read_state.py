@@ -209,10 +209,14 @@ async def test_a_session_key_acts_for_the_user_within_its_targets() -> None:
 async def test_delegation_targets_limit_reads_of_requests_only() -> None:
     session = delegated(Caller(), Caller(), [OTHER])
     async with Network() as network:
-        await read(network, session, [[b"canister", FIRST, b"controllers"], [b"canister", FIRST, b"module_hash"]])
-        await read(network, session, [[b"subnet"], [b"time"]], effective_id=OTHER)
-        await read(network, session, [[b"subnet"]], effective_id=SUBNET)
-        await read(network, session, [[b"request_status", b"\x07" * 32]])  # no such request, so no such canister
+        module_hash = (b"canister", FIRST, b"module_hash")
+        shown = await read(network, session, [[b"canister", FIRST, b"controllers"], list(module_hash)])
+        assert len(shown.value(*module_hash)) == 32
+        for effective_id in (OTHER, SUBNET):
+            shown = await read(network, session, [[b"subnet"], [b"time"]], effective_id=effective_id)
+            assert read_leb128(shown.value(b"time")) == NOW
+        unknown = (b"request_status", b"\x07" * 32)  # no such request, so no such canister
+        assert (await read(network, session, [list(unknown)])).value(*unknown) is hash_tree.ABSENT
 
 
 @pytest.mark.parametrize(
