@@ -48,12 +48,14 @@ from support.ic_test_support import CANISTER, FakeNetwork
 INTERNAL = {
     "canister_factory.interrupts.Interrupted",
     "canister_factory.replica.node.http_error.HttpError",
-    "canister_factory.replica.node.rounds.RoundFailedError",
+    "canister_factory.replica.node.round_failed.RoundFailedError",
     "canister_factory.replica.runtime.execution.CanisterError",
     "canister_factory.replica.runtime.guest_memory.InstructionLimitReachedError",
     "canister_factory.replica.runtime.host_interface.HostTrapError",
+    "canister_factory.replica.runtime.instance.ExecutionAbandonedError",
     "canister_factory.replica.runtime.wasmtime_ffi.HostFunctionError",
     "canister_factory.replica.runtime.wasmtime_ffi.WasmTrapError",
+    "canister_factory.replica.subnet.work.Suspended",
     "canister_factory.replica.system_canisters.cycles_ledger._RefusedError",
 }
 
