@@ -32,7 +32,7 @@ _MAX_TIMER_S: Final = 3600.0
 TASKS_INTERVAL_NS: Final = 200_000_000
 # A round lets requests in after so long, or so many slices; an execution lets others go first after a turn.
 PACE: Final = Pace(
-    turn_slices=100, round_slices=1_000, turn_ns=3_000_000, round_ns=10_000_000, clock_ns=time.perf_counter_ns
+    turn_slices=100, round_slices=1_000, turn_ns=2_000_000, round_ns=6_000_000, clock_ns=time.perf_counter_ns
 )
 _UNHURRIED: Final = Pace()
 _AFTERWARDS: Final = "; afterwards restart the replica"

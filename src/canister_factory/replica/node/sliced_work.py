@@ -15,9 +15,9 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 
 T = TypeVar("T")
 
-AT_ONCE_NS: Final = 3_000_000
+AT_ONCE_NS: Final = 2_000_000
 """What takes less is done without letting others in between."""
-TURN_NS: Final = 3_000_000
+TURN_NS: Final = 2_000_000
 MAX_UNDER_WAY: Final = 8
 MAX_WAITING: Final = 200
 

@@ -297,6 +297,7 @@ class WasmInstance:
 
     def _begin(self, function: Any, arguments: Any, count: int) -> None:
         assert self._future is None, "a call is in progress"
+        _calling.add(self)
         self._arguments = arguments
         self._trap, self._error = ctypes.POINTER(_ffi.wasm_trap_t)(), ctypes.POINTER(_ffi.wasmtime_error_t)()
         # The checked call: it refuses a function of another signature instead of running it.
@@ -334,6 +335,7 @@ class WasmInstance:
         if self._future is not None:
             _ffi.wasmtime_call_future_delete(self._future)
             self._future = None
+            _calling.discard(self)
 
     def _raise_trap(self, trap: wasmtime.Trap) -> NoReturn:
         backtrace = tuple(frame.func_name or f"function {frame.func_index}" for frame in trap.frames)
@@ -351,6 +353,10 @@ class WasmInstance:
             cause = self._raised[0]
             self._raised.clear()
             raise HostFunctionError(backtrace) from cause
+
+
+# A call in progress needs its store until it is ended, which the garbage collector alone would free in any order.
+_calling: set[WasmInstance] = set()
 
 
 def set_async_stack_size(config: wasmtime.Config, size: int) -> None:
