@@ -10,12 +10,14 @@ import logging
 import os
 import random
 import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
 
 import httpx
 
@@ -24,6 +26,11 @@ from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.trace import Hook, Span, log
 
 logger = logging.getLogger(__name__)
+
+# httpcore tries to import sniffio several times in each request. Where there is none, each time all of `sys.path` is
+# searched, which is a tenth of what a request costs; None is how Python remembers that a module can't be imported.
+if find_spec("sniffio") is None:
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 MAX_RESPONSE_BYTES = 8 << 20
 """Above every answer of the interface: replies are at most 3 MiB, and a certificate adds little to one."""

@@ -12,6 +12,7 @@ import pytest
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.network import Network
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, RetryPolicy, Transport
+from support.hostile import hostile_server
 from support.ic_test_support import NOW_NS, FakeClock, transport_to
 
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -210,3 +211,25 @@ def test_delays_double_up_to_their_limit_and_vary_by_chance() -> None:
     assert [policy.delay_s(n, 1.0, None) for n in (1, 2, 3, 4)] == [1, 2, 4, 4]
     assert policy.delay_s(1, 0.0, None) == 0.5
     assert policy.delay_s(1, 0.0, 9.0) == 9.0
+
+
+class Searches:
+    """Looks like one that finds modules; remembers what was searched for."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        self.names.append(name)
+
+
+async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one may; a search looks into every folder of `sys.path`."""
+    searches = Searches()
+    with hostile_server(200, b"fine", b"") as url:
+        transport = Transport(url, direct=True)
+        await transport.post("/first", b"")
+        monkeypatch.setattr(sys, "meta_path", [searches, *sys.meta_path])
+        assert (await transport.post("/second", b"")).body == b"fine"
+        await transport.close()
+    assert searches.names == []
