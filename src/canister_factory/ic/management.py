@@ -17,7 +17,10 @@ from canister_factory.candid.principal import Principal, PrincipalLike, as_princ
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, ProtocolError
 from canister_factory.ic.management_types import (
+    CanisterIdRange,
+    CanisterIdRanges,
     CanisterLogs,
+    CanisterMetrics,
     CanisterSettings,
     CanisterStatus,
     ChunkHash,
@@ -91,9 +94,30 @@ class ManagementCanister:
 
     # --- Settings and life cycle ---
 
-    async def canister_status(self, canister_id: PrincipalLike) -> CanisterStatus:
-        """A canister's state, settings, memory and cycles; for its controllers."""
-        return await _answer(self._call_about("canister_status", canister_id), CanisterStatus)
+    async def canister_status(self, canister_id: PrincipalLike, *, certified: bool = True) -> CanisterStatus:
+        """A canister's state, settings, memory and cycles; for its controllers, and those whom its settings allow it.
+
+        Without `certified` it is a query: sooner there, for nothing, but believed of one node.
+        """
+        ask = self._call_about if certified else self._query_about
+        return await _answer(ask("canister_status", canister_id), CanisterStatus)
+
+    async def canister_metrics(self, canister_id: PrincipalLike, *, certified: bool = True) -> CanisterMetrics:
+        """What a canister's cycles were consumed for since its creation; for its controllers."""
+        ask = self._call_about if certified else self._query_about
+        return await _answer(ask("canister_metrics", canister_id), CanisterMetrics)
+
+    async def list_canisters(self, *, effective_canister_id: PrincipalLike | None = None) -> list[CanisterIdRange]:
+        """The canisters of a subnet (that of the effective id; by default where new ones go), for the subnet's admins.
+
+        A query, so not certified.
+        """
+        if effective_canister_id is None:
+            effective = await self.agent.default_effective_canister_id()
+        else:
+            effective = as_principal(effective_canister_id)
+        query = self.agent.query(_MANAGEMENT, "list_canisters", encode([], []), effective_canister_id=effective)
+        return (await _answer(query, CanisterIdRanges)).canisters
 
     async def update_settings(self, canister_id: PrincipalLike, settings: CanisterSettings) -> None:
         """Changes the settings that aren't `None`."""
@@ -118,10 +142,7 @@ class ManagementCanister:
 
     async def fetch_canister_logs(self, canister_id: PrincipalLike) -> list[LogRecord]:
         """What the canister printed lately, oldest first: a query, so not certified."""
-        canister = as_principal(canister_id)
-        argument = _encoded(Target(canister_id=canister))
-        query = self.agent.query(_MANAGEMENT, "fetch_canister_logs", argument, effective_canister_id=canister)
-        return (await _answer(query, CanisterLogs)).canister_log_records
+        return (await _answer(self._query_about("fetch_canister_logs", canister_id), CanisterLogs)).canister_log_records
 
     # --- Code ---
 
@@ -249,6 +270,12 @@ class ManagementCanister:
     async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
         canister = as_principal(canister_id)
         return await self._call(method, canister, Target(canister_id=canister))
+
+    async def _query_about(self, method: str, canister_id: PrincipalLike) -> bytes:
+        canister = as_principal(canister_id)
+        argument = _encoded(Target(canister_id=canister))
+        with noting_call(_MANAGEMENT, method):
+            return await self.agent.query(_MANAGEMENT, method, argument, effective_canister_id=canister)
 
 
 def _encoded(argument: Any) -> bytes:

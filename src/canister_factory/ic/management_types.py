@@ -33,9 +33,13 @@ class CanisterSettings(CandidModel):
     memory_allocation: Nat | None = None
     freezing_threshold: Nat | None = None
     reserved_cycles_limit: Nat | None = None
-    log_visibility: Audience | None = None
+    minimum_incoming_canister_call_cycles: Nat | None = None
     wasm_memory_limit: Nat | None = None
     wasm_memory_threshold: Nat | None = None
+    log_memory_limit: Nat | None = None
+    log_visibility: Audience | None = None
+    status_visibility: Audience | None = None
+    snapshot_visibility: Audience | None = None
     environment_variables: list[EnvironmentVariable] | None = None
 
 
@@ -47,9 +51,13 @@ class EffectiveSettings(CandidModel):
     memory_allocation: Nat
     freezing_threshold: Nat
     reserved_cycles_limit: Nat | None = None
-    log_visibility: Audience | None = None
+    minimum_incoming_canister_call_cycles: Nat | None = None
     wasm_memory_limit: Nat | None = None
     wasm_memory_threshold: Nat | None = None
+    log_memory_limit: Nat | None = None
+    log_visibility: Audience | None = None
+    status_visibility: Audience | None = None
+    snapshot_visibility: Audience | None = None
     environment_variables: list[EnvironmentVariable] | None = None
 
 
@@ -70,17 +78,67 @@ class QueryStats(CandidModel):
     response_payload_bytes_total: Nat
 
 
+class MemoryMetrics(CandidModel):
+    """What a canister's memory is used for, in bytes."""
+
+    wasm_memory_size: Nat
+    stable_memory_size: Nat
+    global_memory_size: Nat
+    wasm_binary_size: Nat
+    custom_sections_size: Nat
+    canister_history_size: Nat
+    wasm_chunk_store_size: Nat
+    snapshots_size: Nat
+    log_memory_store_size: Nat | None = None
+
+
 class CanisterStatus(CandidModel):
     """A canister as its controllers may see it; `memory_size` in bytes, the rest in cycles."""
 
     status: RunState
     settings: EffectiveSettings
     module_hash: Blob | None = None
+    version: Nat64 | None = None
+    ready_for_migration: bool | None = None
     memory_size: Nat
+    memory_metrics: MemoryMetrics | None = None
     cycles: Nat
     idle_cycles_burned_per_day: Nat
     reserved_cycles: Nat | None = None
     query_stats: QueryStats | None = None
+
+
+class CyclesConsumed(CandidModel):
+    """Cycles that a canister consumed since its creation, by what they were for."""
+
+    canister_creation: Nat
+    memory: Nat
+    compute_allocation: Nat
+    instructions: Nat
+    ingress_induction: Nat
+    request_and_response_transmission: Nat
+    http_outcalls: Nat
+    burned_cycles: Nat
+    uninstall: Nat
+
+
+class CanisterMetrics(CandidModel):
+    """What `canister_metrics` returns."""
+
+    cycles_consumed: CyclesConsumed
+
+
+class CanisterIdRange(CandidModel):
+    """Consecutive canister ids, both ends included."""
+
+    start: Principal
+    end: Principal
+
+
+class CanisterIdRanges(CandidModel):
+    """What `list_canisters` returns."""
+
+    canisters: list[CanisterIdRange]
 
 
 class MemoryPersistence(CandidVariant):

@@ -17,10 +17,14 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import CHUNK_BYTES, DIRECT_INSTALL_BYTES, ManagementCanister
 from canister_factory.ic.management_types import (
     Audience,
+    CanisterIdRange,
+    CanisterIdRanges,
     CanisterLogs,
+    CanisterMetrics,
     CanisterSettings,
     CanisterStatus,
     ChunkHash,
+    CyclesConsumed,
     EffectiveSettings,
     InstallChunkedCode,
     InstallCode,
@@ -54,6 +58,21 @@ STATUS = CanisterStatus(
 )
 
 
+METRICS = CanisterMetrics(
+    cycles_consumed=CyclesConsumed(
+        canister_creation=0,
+        memory=1,
+        compute_allocation=2,
+        instructions=3,
+        ingress_induction=4,
+        request_and_response_transmission=5,
+        http_outcalls=6,
+        burned_cycles=7,
+        uninstall=8,
+    )
+)
+
+
 class ManagementServer:
     """The management canister of a network, with a chunk store; remembers what was called with which argument."""
 
@@ -64,6 +83,7 @@ class ManagementServer:
         "upload_chunk": UploadChunk,
         "install_code": InstallCode,
         "install_chunked_code": InstallChunkedCode,
+        "list_canisters": None,
     }
 
     def __init__(self) -> None:
@@ -77,8 +97,10 @@ class ManagementServer:
         assert request.canister_id == b""
         method = request.method_name
         kind = self.ARGUMENTS.get(method, Target)
-        (value,) = decode(request.arg, [candid_type(kind)])
-        argument = from_candid(kind, value)
+        argument = None
+        if kind is not None:
+            (value,) = decode(request.arg, [candid_type(kind)])
+            argument = from_candid(kind, value)
         if method == "upload_chunk" and self.fail:
             return self.fail.pop()
         self.calls.append((method, argument))
@@ -93,6 +115,12 @@ class ManagementServer:
 
     def canister_status(self, argument: Target) -> CanisterStatus:
         return STATUS
+
+    def canister_metrics(self, argument: Target) -> CanisterMetrics:
+        return METRICS
+
+    def list_canisters(self, argument: None) -> CanisterIdRanges:
+        return CanisterIdRanges(canisters=[CanisterIdRange(start=CANISTER, end=OTHER_CANISTER)])
 
     def fetch_canister_logs(self, argument: Target) -> CanisterLogs:
         return CanisterLogs(canister_log_records=[LogRecord(idx=1, timestamp_nanos=NOW_NS, content=b"line")])
@@ -181,6 +209,27 @@ async def test_the_status_and_the_logs_are_typed(management: ManagementCanister,
     (line,) = await management.fetch_canister_logs(CANISTER)
     assert line.content == b"line"
     assert net.posted("query")
+
+
+async def test_status_and_metrics_are_certified_unless_a_query_is_enough(
+    management: ManagementCanister, net: FakeNetwork, server: ManagementServer
+) -> None:
+    assert await management.canister_metrics(CANISTER) == METRICS
+    assert not net.posted("query")
+    assert await management.canister_metrics(CANISTER, certified=False) == METRICS
+    assert await management.canister_status(CANISTER, certified=False) == STATUS
+    assert {path for path, _ in net.requests if "query" in path} == {f"/api/v3/canister/{CANISTER}/query"}
+    assert server.methods == ["canister_metrics", "canister_metrics", "canister_status"]
+
+
+async def test_the_canisters_of_a_subnet_are_asked_for_at_one_of_its_canisters(
+    management: ManagementCanister, net: FakeNetwork
+) -> None:
+    (listed,) = await management.list_canisters(effective_canister_id=CANISTER)
+    assert listed == CanisterIdRange(start=CANISTER, end=OTHER_CANISTER)
+    await management.list_canisters()
+    asked = [path for path, _ in net.requests if path.endswith("/query")]
+    assert asked == [f"/api/v3/canister/{at}/query" for at in (CANISTER, "rwlgt-iiaaa-aaaaa-aaaaa-cai")]
 
 
 async def test_a_small_module_is_installed_in_one_message(

@@ -22,6 +22,8 @@ CLIENT: dict[str, tuple[Any, Any]] = {
     "provisional_create_canister_with_cycles": (models.ProvisionalCreate, models.Target),
     "provisional_top_up_canister": (models.ProvisionalTopUp, None),
     "canister_status": (models.Target, models.CanisterStatus),
+    "canister_metrics": (models.Target, models.CanisterMetrics),
+    "list_canisters": (None, models.CanisterIdRanges),
     "update_settings": (models.UpdateSettings, None),
     "start_canister": (models.Target, None),
     "stop_canister": (models.Target, None),
@@ -90,8 +92,9 @@ def test_the_models_of_each_method_of_our_client_are_compared() -> None:
 
 @pytest.mark.parametrize("method", CLIENT)
 def test_what_our_client_sends_is_what_the_specification_takes(method: str) -> None:
-    (wanted,) = SPECIFIED.method(method).args
-    assert difference(candid_type(CLIENT[method][0]), wanted) is None
+    wanted, sent = SPECIFIED.method(method).args, CLIENT[method][0]
+    assert len(wanted) == (sent is not None)
+    assert all(difference(candid_type(sent), kind) is None for kind in wanted)
 
 
 @pytest.mark.parametrize("method", CLIENT)
@@ -104,6 +107,20 @@ def test_what_our_client_takes_is_what_the_specification_returns(method: str) ->
     assert explain_mismatch(given, candid_type(taken)) is None
     # The other way round: each field that we have is one of the specification's, which may have more.
     assert hidden_by_options(candid_type(taken), given) is None
+
+
+@pytest.mark.parametrize("owner", [models.CanisterSettings, models.EffectiveSettings, models.CanisterStatus])
+def test_our_models_have_each_setting_and_each_part_of_a_status(owner: Any) -> None:
+    (status,) = SPECIFIED.method("canister_status").results
+    (update,) = SPECIFIED.method("update_settings").args
+    holder = resolve(update if owner is models.CanisterSettings else status)
+    assert isinstance(holder, Record)
+    if owner is not models.CanisterStatus:
+        holder = resolve(next(field.type for field in holder.fields if field.label == "settings"))
+        assert isinstance(holder, Record)
+    ours = resolve(candid_type(owner))
+    assert isinstance(ours, Record)
+    assert {field.label for field in ours.fields} == {field.label for field in holder.fields}
 
 
 @pytest.mark.parametrize("owner", [models.CanisterSettings, models.EffectiveSettings])

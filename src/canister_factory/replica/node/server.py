@@ -89,6 +89,7 @@ class ReplicaServer:
             engine,
             clock_ns=clock_ns,
             subnet_id=keys.subnet.principal,
+            node_id=keys.node.principal,
             root_key=keys.root.public_key,
             listeners=changes.listeners,
             builtins=builtins(),

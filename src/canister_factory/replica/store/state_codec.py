@@ -43,6 +43,7 @@ from canister_factory.replica.subnet.messages import (
     StopWaiter,
     SystemTask,
 )
+from canister_factory.replica.subnet.node_metrics import NodeSample
 from canister_factory.replica.subnet.state import SubnetState
 
 # From the range that IANA leaves to whoever comes first; they mean something in our files only.
@@ -53,7 +54,7 @@ _RECORDS: dict[str, type[Any]] = {
     for record in (
         *(SubnetState, CanisterState, Settings, Visibility, EnvironmentVariable, Change, LogRecord),
         *(Answer, CallContext, FromCanister, FromIngress, FromSystem, PendingCall, Request, RequestStatus),
-        *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes),
+        *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes, NodeSample),
     )
 }
 _ENUMS: dict[str, type[Enum]] = {

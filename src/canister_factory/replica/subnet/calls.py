@@ -203,7 +203,7 @@ class Calls:
         response = answer.response
         size = len(response.data) + len(response.message.encode())
         transmission = min(self._prices.call_byte * size, pending.prepaid)
-        self._state.cycles_consumed += transmission
+        self._state.note_consumed(canister, transmission, "request_and_response_transmission")
         unspent = pending.prepaid - transmission
         outcome = Outcome(error=failure)
         if not context.deleted and failure is None:
@@ -313,7 +313,7 @@ class Calls:
             error = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
             outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
         cost = min(self._prices.of_execution(outcome.instructions), prepaid)
-        self._state.cycles_consumed += cost
+        self._state.note_consumed(canister, cost, "instructions")
         self._state.instructions += outcome.instructions
         context.instructions += outcome.instructions
         canister.append_logs(outcome.log, self._state.time_ns, dropped=outcome.log_dropped)
@@ -321,7 +321,7 @@ class Calls:
             # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
             context.cycles -= outcome.cycles_accepted
             self._state.credit(canister, outcome.cycles_accepted)
-            self._state.consume(canister, outcome.cycles_burned)
+            self._state.consume(canister, outcome.cycles_burned, "burned_cycles")
             if commit:
                 self.apply(canister, outcome)
                 for call in outcome.calls:
@@ -340,7 +340,7 @@ class Calls:
     def _send(self, canister: CanisterState, context: CallContext, call: OutgoingCall) -> None:
         prepaid = response_prepayment(self._prices)
         canister.balance -= call.cycles + call.fee
-        self._state.cycles_consumed += call.fee - prepaid
+        self._state.note_consumed(canister, call.fee - prepaid, "request_and_response_transmission")
         deadline_ns = 0
         if call.timeout_seconds is not None:
             deadline_ns = self._state.time_ns + call.timeout_seconds * SECOND_NS

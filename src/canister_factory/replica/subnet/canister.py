@@ -126,6 +126,7 @@ class CanisterState:
     contexts: dict[int, CallContext] = field(default_factory=dict)
     pending_calls: dict[int, PendingCall] = field(default_factory=dict)
     stop_waiters: list[StopWaiter] = field(default_factory=list)
+    consumed: dict[str, int] = field(default_factory=dict)  # cycles, by `state.CyclesUse`
     module: Module | None = field(default=None, metadata={"runtime": True})
     instance: Instance | None = field(default=None, metadata={"runtime": True})
     stable: StableMemory = field(default_factory=StableMemory, metadata={"runtime": True})

@@ -12,7 +12,12 @@ from canister_factory.replica.runtime.execution import CanisterError, Entry, Rej
 from canister_factory.replica.subnet.calls import Calls, update_entry
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.management_interface import INGRESS_METHODS, decode_argument, method_type
+from canister_factory.replica.subnet.management_interface import (
+    INGRESS_METHODS,
+    QUERY_ONLY,
+    decode_argument,
+    method_type,
+)
 from canister_factory.replica.subnet.messages import IngressMessage, Request
 from canister_factory.replica.subnet.queries import Queries
 from canister_factory.replica.subnet.state import SubnetState
@@ -22,6 +27,9 @@ MAX_QUEUED_MESSAGES = 5_000  # for one canister
 # Methods whose ingress fee nobody can be asked for: they give cycles, or thaw a frozen canister.
 FREE_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister", "update_settings")
 OPEN_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister")
+ADMIN_METHODS = (
+    *("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_status", "canister_metrics"),
+)
 
 
 def ingress_bytes(request: Request) -> int:
@@ -78,7 +86,8 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     if request.method not in INGRESS_METHODS:
         raise CanisterError(
             RejectCode.CANISTER_REJECT,
-            f"Management method {request.method} cannot be called by ingress messages, only by canisters.",
+            f"Management method {request.method} cannot be called by ingress messages, only "
+            f"{'as a query' if request.method in QUERY_ONLY else 'by canisters'}.",
             "IC0406",
         )
     argument = decode_argument(request.method, request.arg)
@@ -89,6 +98,8 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     _require_effective_id(request, target, effective_canister_id)
     canister = state.existing(target)
     if request.method in OPEN_METHODS or canister.is_controller(request.caller):
+        return
+    if request.method in ADMIN_METHODS and request.caller in state.subnet_admins:
         return
     if request.method == "canister_status" and canister.may_see(canister.settings.status_visibility, request.caller):
         return

@@ -65,7 +65,7 @@ def install(
     finally:
         cost = min(prices.of_execution(steps.instructions), prepaid)
         state.instructions += steps.instructions
-        state.cycles_consumed += cost
+        state.note_consumed(canister, cost, "instructions")
         state.credit(canister, prepaid - cost)
         for lines, dropped in steps.logs:
             canister.append_logs(lines, state.time_ns, dropped=dropped)
@@ -84,7 +84,7 @@ def install(
         canister.certified_data = b""
         canister.logs = [record for record in canister.logs if record.index >= logged_before]
     for outcome in outcomes:
-        state.consume(canister, outcome.cycles_burned)
+        state.consume(canister, outcome.cycles_burned, "burned_cycles")
         calls.apply(canister, outcome)
     return module
 

@@ -17,21 +17,33 @@ from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet import chunk_store, stopping
+from canister_factory.replica.subnet.access import (
+    require_audience,
+    require_controller,
+    require_controller_or_admin,
+    require_owner,
+    require_stated_version,
+)
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import (
     DAY_NS,
     CanisterState,
     Settings,
     Status,
-    Visibility,
     text_of,
 )
 from canister_factory.replica.subnet.canister_history import Change, change_record
 from canister_factory.replica.subnet.canister_settings import changed_settings, require_wasm_memory, settings_record
 from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.information import Information, require_caller_is_canister
 from canister_factory.replica.subnet.install import Installation, install, uninstall
-from canister_factory.replica.subnet.management_interface import decode_argument, encode_result, method_type
-from canister_factory.replica.subnet.messages import FromCanister, FromSystem, Request
+from canister_factory.replica.subnet.management_interface import (
+    QUERY_ONLY,
+    decode_argument,
+    encode_result,
+    method_type,
+)
+from canister_factory.replica.subnet.messages import FromCanister, Request
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, Listeners, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
@@ -47,53 +59,18 @@ Argument = dict[str, Any]
 Result = tuple[Any, ...]
 
 
-def require_controller(canister: CanisterState, caller: bytes) -> None:
-    """Refuses everybody but the canister's controllers.
-
-    Raises:
-        CanisterError: IC0512, the caller is none.
-    """
-    if not canister.is_controller(caller):
-        controllers = " ".join(text_of(controller) for controller in canister.settings.controllers)
-        raise CanisterError(
-            RejectCode.CANISTER_ERROR,
-            f"Only the controllers of the canister {text_of(canister.id)} can control it.\n"
-            f"Canister's controllers: {controllers}\nSender's ID: {text_of(caller)}",
-            "IC0512",
-        )
-
-
-def _check_stated_version(request: Request, argument: Argument) -> None:
-    """Refuses a canister that states another version than it had when it made the call; what users state is only noted.
-
-    Raises:
-        CanisterError: IC0504, the versions differ.
-    """
-    stated = argument.get("sender_canister_version")
-    if request.caller_version is not None and stated not in (None, request.caller_version):
-        raise CanisterError(
-            RejectCode.CANISTER_ERROR,
-            f"The sender_canister_version of the call is {stated}, the canister {text_of(request.caller)} that made it "
-            f"had the version {request.caller_version}.",
-            "IC0504",
-        )
-
-
-def _require_owner(canister: CanisterState, caller: bytes) -> None:
-    """Controllers, and the canister about itself."""
-    if caller != canister.id:
-        require_controller(canister, caller)
-
-
-def _require_audience(canister: CanisterState, visibility: Visibility, caller: bytes) -> None:
-    if caller != canister.id and not canister.may_see(visibility, caller):
-        require_controller(canister, caller)
-
-
 class Management:
     """The methods, as a builtin of `Calls`."""
 
-    def __init__(self, state: SubnetState, calls: Calls, engine: Engine, prices: Prices, listeners: Listeners) -> None:
+    def __init__(
+        self,
+        state: SubnetState,
+        calls: Calls,
+        engine: Engine,
+        prices: Prices,
+        listeners: Listeners,
+        information: Information,
+    ) -> None:
         self._state = state
         self._calls = calls
         self._engine = engine
@@ -118,6 +95,7 @@ class Management:
             "canister_info": self._canister_info,
             "raw_rand": self._raw_rand,
             "fetch_canister_logs": self._fetch_canister_logs,
+            **information.methods,
         }
 
     def handle(self, request: Request) -> Response | None:
@@ -126,8 +104,15 @@ class Management:
         Raises:
             CanisterError: the call is rejected.
         """
+        if request.method in QUERY_ONLY:
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT, f"{request.method} can only be called by queries.", "IC0406"
+            )
+        return self._execute(request)
+
+    def _execute(self, request: Request) -> Response | None:
         argument = decode_argument(request.method, request.arg)
-        _check_stated_version(request, argument)
+        require_stated_version(request, argument)
         result = self._methods[request.method](request, argument)
         if not method_type(request.method).is_query:
             self._watch_memory(argument)
@@ -151,7 +136,7 @@ class Management:
                 f"Management canister aaaaa-aa has no query method '{request.method}'",
                 "IC0536",
             )
-        response = self.handle(request)
+        response = self._execute(request)
         assert response is not None
         return response
 
@@ -173,7 +158,7 @@ class Management:
             )
         canister = self._new_canister(request, argument, settings, None)
         canister.balance = request.cycles - fee
-        self._state.cycles_consumed += fee
+        self._state.note_consumed(canister, fee, "canister_creation")
         request.cycles = 0
         return ({"canister_id": Principal(canister.id)},)
 
@@ -247,22 +232,22 @@ class Management:
         return ()
 
     def _start_canister(self, request: Request, argument: Argument) -> Result:
-        stopping.start(self._controlled(request, argument), self._calls.respond)
+        stopping.start(self._administered(request, argument), self._calls.respond)
         return ()
 
     def _stop_canister(self, request: Request, argument: Argument) -> None:
-        canister = self._controlled(request, argument)
+        canister = self._administered(request, argument)
         stopping.stop(canister, request.origin, request.cycles, self._state.time_ns, self._calls.respond)
 
     def _delete_canister(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = self._administered(request, argument)
         if canister.status is not Status.STOPPED:
             raise CanisterError(
                 RejectCode.CANISTER_ERROR,
                 f"Canister {text_of(canister.id)} must be stopped before it is deleted.",
                 "IC0510",
             )
-        self._state.consume(canister, canister.balance)
+        self._state.consume(canister, canister.balance, "uninstall")
         if canister.instance is not None:
             self._state.transaction.afterwards(canister.instance.close)
         self._state.transaction.pop(self._state.canisters, canister.id, in_order=True)
@@ -317,7 +302,7 @@ class Management:
         return ()
 
     def _uninstall_code(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = self._administered(request, argument)
         uninstall(canister, self._calls, self._state)
         canister.record(self._change(request, argument, canister, "code_uninstall"))
         self._listeners.canister_changed(canister.id)
@@ -327,7 +312,8 @@ class Management:
 
     def _canister_status(self, request: Request, argument: Argument) -> Result:
         canister = self._target(argument)
-        _require_audience(canister, canister.settings.status_visibility, request.caller)
+        if request.caller != canister.id and request.caller not in self._state.subnet_admins:
+            require_audience(canister, canister.settings.status_visibility, request.caller)
         metrics = canister.memory_metrics()
         return (
             {
@@ -346,8 +332,7 @@ class Management:
         )
 
     def _canister_info(self, request: Request, argument: Argument) -> Result:
-        if not request.from_canister:
-            raise CanisterError(RejectCode.CANISTER_REJECT, "canister_info can only be called by canisters.", "IC0406")
+        require_caller_is_canister(request)
         canister = self._target(argument)
         wanted = argument["num_requested_changes"] or 0
         changes = canister.history[-wanted:] if wanted else []
@@ -364,13 +349,8 @@ class Management:
         return (self._state.draw_randomness(),)
 
     def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
-        if not isinstance(request.origin, FromSystem):
-            raise CanisterError(
-                RejectCode.CANISTER_REJECT, "fetch_canister_logs can only be called by queries.", "IC0406"
-            )
         canister = self._target(argument)
-        if not canister.may_see(canister.settings.log_visibility, request.caller):
-            require_controller(canister, request.caller)
+        require_audience(canister, canister.settings.log_visibility, request.caller)
         records = [
             {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
             for record in canister.logs
@@ -387,9 +367,14 @@ class Management:
         require_controller(canister, request.caller)
         return canister
 
+    def _administered(self, request: Request, argument: Argument) -> CanisterState:
+        canister = self._target(argument)
+        require_controller_or_admin(self._state, canister, request.caller)
+        return canister
+
     def _owned(self, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
         canister = self._target(argument, field)
-        _require_owner(canister, request.caller)
+        require_owner(canister, request.caller)
         return canister
 
     def _change(

@@ -33,12 +33,15 @@ INGRESS_METHODS: dict[str, str | None] = {
     "stop_canister": "canister_id",
     "delete_canister": "canister_id",
     "canister_status": "canister_id",
+    "canister_metrics": "canister_id",
 }
 
 # Methods that change nothing that a message in progress on the canister depends on; all others wait for its end.
 HARMLESS_METHODS = frozenset(
     {
         "canister_info",
+        "canister_metadata",
+        "canister_metrics",
         "canister_status",
         "deposit_cycles",
         "fetch_canister_logs",
@@ -46,6 +49,25 @@ HARMLESS_METHODS = frozenset(
         "stored_chunks",
     }
 )
+# Methods that can be called as queries only: by users, and by composite queries.
+QUERY_ONLY = frozenset({"fetch_canister_logs", "list_canisters"})
+
+_NO_KEYS = "it has no threshold keys"
+_NO_BITCOIN = "it isn't connected to a Bitcoin network"
+NOT_OFFERED: dict[str, str] = {
+    "ecdsa_public_key": _NO_KEYS,
+    "sign_with_ecdsa": _NO_KEYS,
+    "schnorr_public_key": _NO_KEYS,
+    "sign_with_schnorr": _NO_KEYS,
+    "vetkd_public_key": _NO_KEYS,
+    "vetkd_derive_key": _NO_KEYS,
+    "bitcoin_get_balance": _NO_BITCOIN,
+    "bitcoin_get_utxos": _NO_BITCOIN,
+    "bitcoin_get_block_headers": _NO_BITCOIN,
+    "bitcoin_get_current_fee_percentiles": _NO_BITCOIN,
+    "bitcoin_send_transaction": _NO_BITCOIN,
+}
+"""The specification's methods that this replica doesn't have, each with the reason: calls of them are rejected."""
 
 
 @cache
@@ -62,8 +84,14 @@ def method_type(method: str) -> Func:
     """The Candid type of a method.
 
     Raises:
-        CanisterError: IC0536, there is no such method.
+        CanisterError: IC0406, this replica doesn't offer it; IC0536, there is no such method.
     """
+    if method in NOT_OFFERED:
+        raise CanisterError(
+            RejectCode.CANISTER_REJECT,
+            f"The embedded replica doesn't offer the management method {method}: {NOT_OFFERED[method]}.",
+            "IC0406",
+        )
     declared = _methods().get(method)
     if declared is None:
         raise CanisterError(

@@ -183,7 +183,10 @@ class Queries:
 
     def _ask(self, canister: CanisterState, call: OutgoingCall, evaluation: _Evaluation, depth: int) -> Steps[Response]:
         nested = Request(FromSystem(), canister.id, call.callee, call.method, call.arg)
+        builtin = self.builtins.get(call.callee)
         try:
+            if builtin is not None:  # such calls don't count for the depth ("Query call")
+                return builtin(nested)
             return (yield from self._evaluate(nested, evaluation, depth + 1))
         except CanisterError as error:
             return rejection(error)

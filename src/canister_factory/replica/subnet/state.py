@@ -9,17 +9,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, get_args
 
 from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import Begun, RequestStatus
+from canister_factory.replica.subnet.node_metrics import NodeSample
 from canister_factory.replica.subnet.transaction import Transaction
 
 CANISTER_ID_SUFFIX = b"\x01\x01"
 FIRST_CANISTER_ID = (0xFFFF_FFFF_FFE0_0000).to_bytes(8, "big") + CANISTER_ID_SUFFIX
 LAST_CANISTER_ID = (0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big") + CANISTER_ID_SUFFIX
+CyclesUse = Literal[
+    "canister_creation",
+    "memory",
+    "compute_allocation",
+    "instructions",
+    "ingress_induction",
+    "request_and_response_transmission",
+    "http_outcalls",
+    "burned_cycles",
+    "uninstall",
+]
+"""What cycles were consumed for, as `canister_metrics` names it."""
+CYCLES_USES: Final[tuple[CyclesUse, ...]] = get_args(CyclesUse)
 
 
 def _ignore(*_: object) -> None:
@@ -64,6 +78,8 @@ class SubnetState:
     messages_executed: int = 0
     ledger_balances: dict[bytes, int] = field(default_factory=dict)  # accounts that differ from the test balance
     ledger_blocks: int = 0
+    subnet_admins: tuple[bytes, ...] = ()
+    node_metrics: list[NodeSample] = field(default_factory=list)
     failures: int = 0  # messages that an internal error ended
     last_failure: int = 0  # the number of the last of them, as `messages_executed` counts
     transaction: Transaction = field(default_factory=Transaction, repr=False, metadata={"runtime": True})
@@ -133,8 +149,13 @@ class SubnetState:
         canister.balance += kept
         self.cycles_consumed += cycles - kept
 
-    def consume(self, canister: CanisterState, cycles: int) -> None:
+    def consume(self, canister: CanisterState, cycles: int, use: CyclesUse) -> None:
         """Takes a charge out of the balance and out of circulation; never more than there is."""
         cycles = min(cycles, canister.balance)
         canister.balance -= cycles
+        self.note_consumed(canister, cycles, use)
+
+    def note_consumed(self, canister: CanisterState, cycles: int, use: CyclesUse) -> None:
+        """Counts cycles that were taken out of a canister's balance before."""
         self.cycles_consumed += cycles
+        canister.consumed = {**canister.consumed, use: canister.consumed.get(use, 0) + cycles}

@@ -24,6 +24,7 @@ from canister_factory.replica.subnet.calls import Calls, Handler
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.durability import CheckpointError, Durability
+from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.management import Management
 from canister_factory.replica.subnet.messages import (
     FromIngress,
@@ -33,6 +34,7 @@ from canister_factory.replica.subnet.messages import (
     RequestState,
     RequestStatus,
 )
+from canister_factory.replica.subnet.node_metrics import count_block
 from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
@@ -70,6 +72,9 @@ class Subnet:
         engine: compiles modules.
         clock_ns: nanoseconds since 1970; time inside the subnet never goes back, whatever the clock says.
         subnet_id: the subnet's principal.
+        node_id: the principal of its only node.
+        subnet_admins: who may list the canisters of the subnet, and start, stop, uninstall and delete them. They are
+            part of the state: a state that is restored keeps its own.
         root_key: the network's public key, which canisters may ask for.
         canister_id_range: first and last id that may be given to a canister.
         node_count: prices are proportional to it; 13 is the ordinary application subnet.
@@ -88,6 +93,8 @@ class Subnet:
         *,
         clock_ns: Callable[[], int],
         subnet_id: bytes = b"",
+        node_id: bytes = b"",
+        subnet_admins: tuple[bytes, ...] = (),
         root_key: bytes = b"",
         canister_id_range: tuple[bytes, bytes] = (FIRST_CANISTER_ID, LAST_CANISTER_ID),
         prices: Prices = Prices(),  # noqa: B008 - immutable
@@ -101,10 +108,11 @@ class Subnet:
         self._clock_ns = clock_ns
         self._prices = prices.for_nodes(node_count)
         restored = checkpoint.load() if checkpoint is not None else None
-        self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range)
+        self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range, subnet_admins=subnet_admins)
         listeners = self._listeners = self.state.transaction.delayed(listeners)
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
-        self._management = Management(self.state, self._calls, engine, self._prices, self._listeners)
+        information = Information(self.state, subnet_id, node_id)
+        self._management = Management(self.state, self._calls, engine, self._prices, self._listeners, information)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)
         self._queries = Queries(self.state, self._calls, self._prices)
@@ -214,7 +222,7 @@ class Subnet:
         assert isinstance(request.origin, FromIngress)
         payer = ingress.fee_payer(self.state, request)
         if payer is not None:
-            self.state.consume(payer, self._prices.of_ingress(ingress.ingress_bytes(request)))
+            self.state.consume(payer, self._prices.of_ingress(ingress.ingress_bytes(request)), "ingress_induction")
         self.state.queue.append(request)
         self._calls.set_status(request.origin, RequestState.RECEIVED)
 
@@ -239,8 +247,10 @@ class Subnet:
         with self._undivided():
             changed = self._begin_round(now_ns, with_tasks)
             done = self._schedule.work(max_messages, pace or self._pace)
-            if (changed or done) and self._checkpoint is not None:
-                self._checkpoint.note_round(Round(now_ns, with_tasks, done), self.state)
+            if changed or done:
+                count_block(self.state.node_metrics, now_ns)
+                if self._checkpoint is not None:
+                    self._checkpoint.note_round(Round(now_ns, with_tasks, done), self.state)
         return self._schedule.more
 
     @property
@@ -252,6 +262,7 @@ class Subnet:
         """Executes a round again."""
         self._begin_round(executed.time_ns, executed.with_tasks)
         self._schedule.repeat(executed.done)
+        count_block(self.state.node_metrics, executed.time_ns)
 
     def _begin_round(self, now_ns: int, with_tasks: bool) -> bool:
         """What is due without a message; whether that changed anything."""

@@ -35,7 +35,7 @@ _CANISTER_FIELDS: Final = tuple(field.name for field in fields(CanisterState) if
 _canister_values: Final = attrgetter(*_CANISTER_FIELDS)
 _EXECUTION_FIELDS: Final = (
     *("balance", "status", "version", "certified_data", "global_timer_ns", "logs", "log_count", "stop_waiters"),
-    "low_memory_hook",
+    *("low_memory_hook", "consumed"),
 )
 _execution_values: Final = attrgetter(*_EXECUTION_FIELDS)
 _CONTEXT_FIELDS: Final = ("cycles", "outstanding", "responded", "deleted", "instructions")

@@ -81,7 +81,9 @@ class Upkeep:
         for canister in state.canisters.values():
             cost = canister.storage_cost(self._prices, elapsed)
             exhausted = canister.balance < cost
-            state.consume(canister, cost)
+            compute = self._prices.of_storage(0, canister.settings.compute_allocation, elapsed)
+            state.consume(canister, compute, "compute_allocation")
+            state.consume(canister, cost - compute, "memory")
             if exhausted and canister.module is not None and canister.id not in state.begun:
                 uninstall(canister, self._calls, self._state)
                 self._listeners.canister_changed(canister.id)

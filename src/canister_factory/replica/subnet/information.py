@@ -1,0 +1,132 @@
+"""What the management canister tells of canisters and of the subnet: metadata, cycles consumed, ranges, nodes.
+
+Owns these methods. Does not own status, history and logs (`management`), or counting cycles (`state`).
+
+Source: interface specification, "The IC management canister".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from canister_factory.candid.principal import Principal
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode
+from canister_factory.replica.subnet.access import require_admin, require_controller, require_controller_or_admin
+from canister_factory.replica.subnet.canister import text_of
+from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.node_metrics import samples_since
+from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CYCLES_USES, SubnetState
+from canister_factory.version import __version__
+
+REPLICA_VERSION = f"canister-factory {__version__}"
+REGISTRY_VERSION = 1
+
+Argument = dict[str, Any]
+Result = tuple[Any, ...]
+
+
+def require_caller_is_canister(request: Request) -> None:
+    """Refuses users for methods that the specification offers to canisters only.
+
+    Raises:
+        CanisterError: IC0406, a user calls.
+    """
+    if not request.from_canister:
+        raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can only be called by canisters.", "IC0406")
+
+
+class Information:
+    """The methods, by name in `methods`.
+
+    Args:
+        subnet_id: of this subnet, the only one that there is.
+        node_id: of its only node.
+    """
+
+    def __init__(self, state: SubnetState, subnet_id: bytes, node_id: bytes) -> None:
+        self._state = state
+        self._subnet_id = subnet_id
+        self._node_id = node_id
+        self.methods: dict[str, Callable[[Request, Argument], Result]] = {
+            "canister_metadata": self._canister_metadata,
+            "canister_metrics": self._canister_metrics,
+            "list_canisters": self._list_canisters,
+            "subnet_info": self._subnet_info,
+            "node_metrics_history": self._node_metrics_history,
+        }
+
+    def _canister_metadata(self, request: Request, argument: Argument) -> Result:
+        require_caller_is_canister(request)
+        canister = self._state.existing(argument["canister_id"].bytes)
+        name = argument["name"]
+        sections = canister.module.custom_sections if canister.module is not None else {}
+        if name not in sections:
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT,
+                f"The canister {text_of(canister.id)} has no metadata with the name {name[:100]!r}.",
+                "IC0406",
+            )
+        visibility, content = sections[name]
+        if visibility != "public":
+            require_controller(canister, request.caller)
+        return ({"value": content},)
+
+    def _canister_metrics(self, request: Request, argument: Argument) -> Result:
+        canister = self._state.existing(argument["canister_id"].bytes)
+        require_controller_or_admin(self._state, canister, request.caller)
+        return ({"cycles_consumed": {use: canister.consumed.get(use, 0) for use in CYCLES_USES}},)
+
+    def _list_canisters(self, request: Request, argument: Argument) -> Result:
+        require_admin(self._state, request.caller)
+        ranges = consecutive(self._state.canisters)
+        return ({"canisters": [{"start": Principal(start), "end": Principal(end)} for start, end in ranges]},)
+
+    def _subnet_info(self, request: Request, argument: Argument) -> Result:
+        require_caller_is_canister(request)
+        self._require_this_subnet(argument)
+        return ({"replica_version": REPLICA_VERSION, "registry_version": REGISTRY_VERSION},)
+
+    def _node_metrics_history(self, request: Request, argument: Argument) -> Result:
+        require_caller_is_canister(request)
+        self._require_this_subnet(argument)
+        samples = samples_since(self._state.node_metrics, argument["start_at_timestamp_nanos"])
+        return (
+            [
+                {
+                    "timestamp_nanos": sample.timestamp_ns,
+                    "node_metrics": [
+                        {
+                            "node_id": Principal(self._node_id),
+                            "num_blocks_proposed_total": sample.blocks,
+                            "num_block_failures_total": 0,
+                        }
+                    ],
+                }
+                for sample in samples
+            ],
+        )
+
+    def _require_this_subnet(self, argument: Argument) -> None:
+        asked = argument["subnet_id"].bytes
+        if asked != self._subnet_id:
+            raise CanisterError(
+                RejectCode.CANISTER_REJECT,
+                f"Subnet {text_of(asked)} not found: this network has the subnet {text_of(self._subnet_id)} only.",
+                "IC0404",
+            )
+
+
+def consecutive(canister_ids: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """Canister ids as ranges, first and last of each included; ascending."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(int.from_bytes(canister_id[:8], "big") for canister_id in canister_ids):
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return [(_canister_id(first), _canister_id(last)) for first, last in ranges]
+
+
+def _canister_id(number: int) -> bytes:
+    return number.to_bytes(8, "big") + CANISTER_ID_SUFFIX
