@@ -362,7 +362,7 @@ def test_the_state_of_a_newer_version_is_refused(shell: Shell) -> None:
     database.close()
     for how in ((), ("--background",)):
         said = error_of(shell("replica", "start", "--port", "0", *how))
-        assert "has format 99, this version reads format 2" in said
+        assert "has format 99, this version reads format 4" in said
         assert "--state-dir" in said
 
 

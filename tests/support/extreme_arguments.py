@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canister_factory.candid import types as t
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.values import Case
+from canister_factory.candid.values import Case, FuncRef
 from canister_factory.replica.runtime.execution import MAX_CYCLES
 from canister_factory.replica.subnet.management_interface import _methods as management_methods
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
@@ -73,6 +73,9 @@ def all_methods() -> tuple[tuple[bytes, str, t.Func], ...]:
     return tuple(found)
 
 
+_FLOATS = (0.0, -0.0, 1.5, float("inf"), float("-inf"), float("nan"))
+
+
 def extreme_values(wanted: t.Type, known: Sequence[bytes]) -> st.SearchStrategy[Any]:
     """Values of a type: mostly its smallest and largest. `known`: ids of canisters that exist."""
     wanted = t.resolve(wanted)
@@ -85,6 +88,8 @@ def extreme_values(wanted: t.Type, known: Sequence[bytes]) -> st.SearchStrategy[
         t.NULL: st.none,
         t.BOOL: st.booleans,
         t.TEXT: lambda: st.sampled_from(_TEXTS),
+        t.FLOAT32: lambda: st.sampled_from(_FLOATS),
+        t.FLOAT64: lambda: st.sampled_from((*_FLOATS, 1.7976931348623157e308, 5e-324)),
         t.PRINCIPAL: lambda: st.sampled_from([*known, *known, b"", b"\x04", bytes(29)]).map(Principal),
         t.BLOB: lambda: st.sampled_from((b"", b"\x00asm", bytes(32), puppet(), bytes(1 << 20))),
     }
@@ -107,6 +112,9 @@ def extreme_values(wanted: t.Type, known: Sequence[bytes]) -> st.SearchStrategy[
             return whole | st.sampled_from(list(fields)).flatmap(
                 lambda label: fields[label].map(lambda value: dict.fromkeys(fields) | {label: value})
             )
+        case t.Func():
+            service = extreme_values(t.PRINCIPAL, known)
+            return st.builds(FuncRef, service, st.sampled_from(("read", "", "nonesuch")))
         case t.Variant():
             return st.one_of(*(st.builds(Case, st.just(f.label), extreme_values(f.type, known)) for f in wanted.fields))
     raise AssertionError(f"no extreme values of {wanted}")

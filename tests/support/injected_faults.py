@@ -75,8 +75,9 @@ def _canister_picture(canister: CanisterState) -> dict[str, Any]:
     seen = {
         field.name: deepcopy(getattr(canister, field.name))
         for field in fields(CanisterState)
-        if "runtime" not in field.metadata
+        if "runtime" not in field.metadata and field.name != "snapshots"
     }
+    seen["snapshots"] = dict(canister.snapshots)  # they never change, and equal themselves only
     seen["module"] = canister.module
     seen["instance"] = id(canister.instance)
     seen["memory"] = canister.instance.export_state() if canister.instance is not None else None

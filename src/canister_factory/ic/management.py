@@ -1,21 +1,22 @@
 """The management canister's methods that users may call, each sent to the right effective canister id.
 
-Owns effective ids, and installing modules of any size. Does not offer what only canisters can call, such as
-`create_canister`, `deposit_cycles` and `canister_info`. Source: interface specification, "The IC management canister".
+Owns effective ids, and installing modules of any size. Methods about snapshots are in `management_snapshots`. What only
+canisters can call, such as `create_canister`, `deposit_cycles` and `canister_info`, isn't offered.
+
+Source: interface specification, "The IC management canister".
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from canister_factory.candid.binding import candid_type, from_candid, to_candid
-from canister_factory.candid.decoding import decode
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
-from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError, ProtocolError
+from canister_factory.ic.management_calls import answer
+from canister_factory.ic.management_snapshots import SnapshotMethods
 from canister_factory.ic.management_types import (
     CanisterIdRange,
     CanisterIdRanges,
@@ -39,7 +40,6 @@ from canister_factory.ic.task_group import task_group
 from canister_factory.ic.trace import noting_call
 from canister_factory.ic.verdict import Verdict, verdict
 
-T = TypeVar("T")
 _MANAGEMENT = Principal.management_canister()
 
 CHUNK_BYTES = 1 << 20
@@ -62,11 +62,8 @@ def install_mode(mode: InstallMode | ModeName) -> InstallMode:
     return InstallMode(upgrade=UpgradeOptions()) if mode == "upgrade" else InstallMode.of(mode)
 
 
-class ManagementCanister:
+class ManagementCanister(SnapshotMethods):
     """The management canister, called by one agent. All methods raise what `Agent.update` raises."""
-
-    def __init__(self, agent: Agent) -> None:
-        self.agent = agent
 
     def __repr__(self) -> str:
         return f"ManagementCanister({self.agent!r})"
@@ -85,7 +82,7 @@ class ManagementCanister:
         effective = chosen or await self.agent.default_effective_canister_id()
         argument = ProvisionalCreate(amount=amount, settings=settings, specified_id=chosen)
         call = self._call("provisional_create_canister_with_cycles", effective, argument)
-        return (await _answer(call, Target)).canister_id
+        return (await answer(call, Target)).canister_id
 
     async def provisional_top_up_canister(self, canister_id: PrincipalLike, amount: int) -> None:
         """Adds `amount` cycles to a canister out of nothing. Mainnet rejects this."""
@@ -100,12 +97,12 @@ class ManagementCanister:
         Without `certified` it is a query: sooner there, for nothing, but believed of one node.
         """
         ask = self._call_about if certified else self._query_about
-        return await _answer(ask("canister_status", canister_id), CanisterStatus)
+        return await answer(ask("canister_status", canister_id), CanisterStatus)
 
     async def canister_metrics(self, canister_id: PrincipalLike, *, certified: bool = True) -> CanisterMetrics:
         """What a canister's cycles were consumed for since its creation; for its controllers."""
         ask = self._call_about if certified else self._query_about
-        return await _answer(ask("canister_metrics", canister_id), CanisterMetrics)
+        return await answer(ask("canister_metrics", canister_id), CanisterMetrics)
 
     async def list_canisters(self, *, effective_canister_id: PrincipalLike | None = None) -> list[CanisterIdRange]:
         """The canisters of a subnet (that of the effective id; by default where new ones go), for the subnet's admins.
@@ -117,7 +114,7 @@ class ManagementCanister:
         else:
             effective = as_principal(effective_canister_id)
         query = self.agent.query(_MANAGEMENT, "list_canisters", encode([], []), effective_canister_id=effective)
-        return (await _answer(query, CanisterIdRanges)).canisters
+        return (await answer(query, CanisterIdRanges)).canisters
 
     async def update_settings(self, canister_id: PrincipalLike, settings: CanisterSettings) -> None:
         """Changes the settings that aren't `None`."""
@@ -142,7 +139,7 @@ class ManagementCanister:
 
     async def fetch_canister_logs(self, canister_id: PrincipalLike) -> list[LogRecord]:
         """What the canister printed lately, oldest first: a query, so not certified."""
-        return (await _answer(self._query_about("fetch_canister_logs", canister_id), CanisterLogs)).canister_log_records
+        return (await answer(self._query_about("fetch_canister_logs", canister_id), CanisterLogs)).canister_log_records
 
     # --- Code ---
 
@@ -158,11 +155,11 @@ class ManagementCanister:
         """Puts at most 1 MiB into a canister's chunk store and returns its SHA-256."""
         canister = as_principal(canister_id)
         call = self._call("upload_chunk", canister, UploadChunk(canister_id=canister, chunk=chunk))
-        return (await _answer(call, ChunkHash)).hash
+        return (await answer(call, ChunkHash)).hash
 
     async def stored_chunks(self, canister_id: PrincipalLike) -> list[bytes]:
         """The SHA-256 of each chunk in a canister's chunk store."""
-        stored = await _answer(self._call_about("stored_chunks", canister_id), list[ChunkHash])
+        stored = await answer(self._call_about("stored_chunks", canister_id), list[ChunkHash])
         return [chunk.hash for chunk in stored]
 
     async def clear_chunk_store(self, canister_id: PrincipalLike) -> None:
@@ -260,32 +257,3 @@ class ManagementCanister:
                 if stored != digest:
                     raise ProtocolError(f"the chunk store of {canister} returned another hash than the chunk's SHA-256")
                 return
-
-    # --- Calls ---
-
-    async def _call(self, method: str, effective: Principal, argument: Any) -> bytes:
-        with noting_call(_MANAGEMENT, method):
-            return await self.agent.update(_MANAGEMENT, method, _encoded(argument), effective_canister_id=effective)
-
-    async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
-        canister = as_principal(canister_id)
-        return await self._call(method, canister, Target(canister_id=canister))
-
-    async def _query_about(self, method: str, canister_id: PrincipalLike) -> bytes:
-        canister = as_principal(canister_id)
-        argument = _encoded(Target(canister_id=canister))
-        with noting_call(_MANAGEMENT, method):
-            return await self.agent.query(_MANAGEMENT, method, argument, effective_canister_id=canister)
-
-
-def _encoded(argument: Any) -> bytes:
-    kind = type(argument)
-    return encode([candid_type(kind)], [to_candid(kind, argument)])
-
-
-async def _answer(call: Awaitable[bytes], annotation: type[T]) -> T:
-    """The value in the reply to a call of the management canister."""
-    with noting_call(_MANAGEMENT):
-        (value,) = decode(await call, [candid_type(annotation)])
-        answer: T = from_candid(annotation, value)
-        return answer

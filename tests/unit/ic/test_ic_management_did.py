@@ -13,6 +13,7 @@ from canister_factory.candid.did import parse_did
 from canister_factory.candid.labels import label_text
 from canister_factory.candid.subtyping import explain_mismatch
 from canister_factory.candid.types import Opt, Record, Service, Type, Variant, Vec, describe, resolve
+from canister_factory.ic import management_snapshot_types as snapshots
 from canister_factory.ic import management_types as models
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.replica.subnet.management_interface import INGRESS_METHODS
@@ -35,6 +36,14 @@ CLIENT: dict[str, tuple[Any, Any]] = {
     "stored_chunks": (models.Target, list[models.ChunkHash]),
     "clear_chunk_store": (models.Target, None),
     "install_chunked_code": (models.InstallChunkedCode, None),
+    "take_canister_snapshot": (snapshots.TakeSnapshot, snapshots.CanisterSnapshot),
+    "load_canister_snapshot": (snapshots.NamedSnapshot, None),
+    "list_canister_snapshots": (models.Target, list[snapshots.CanisterSnapshot]),
+    "delete_canister_snapshot": (snapshots.NamedSnapshot, None),
+    "read_canister_snapshot_metadata": (snapshots.NamedSnapshot, snapshots.SnapshotMetadata),
+    "read_canister_snapshot_data": (snapshots.ReadSnapshotData, snapshots.SnapshotData),
+    "upload_canister_snapshot_metadata": (snapshots.UploadSnapshotMetadata, snapshots.UploadedSnapshot),
+    "upload_canister_snapshot_data": (snapshots.UploadSnapshotData, None),
 }
 COMPOSED = {"install"}  # of our client: made of several methods
 

@@ -145,7 +145,7 @@ class Instance:
         assert not self.busy, "an execution is suspended in this instance"
         assert self._held is None, "an execution waits for its conclusion"
         try:
-            live = self._ready()
+            live = self.ready()
         except WasmTrapError as trap:
             return Outcome(error=execution_error(env, "IC0505", trap.reason))
         export = self.module.export_name(entry, env.method)
@@ -219,8 +219,8 @@ class Instance:
             self._stale = length > self._memory.committed  # a Wasm memory can't shrink
         self._stale = self._stale or self.module.instrumented.needs_fresh_instance
 
-    def _ready(self) -> WasmInstance:
-        """The live instance, in the committed state.
+    def ready(self) -> WasmInstance:
+        """The live instance, in the committed state; it is made, where there is none.
 
         Raises:
             WasmTrapError: instantiation fails.
@@ -282,7 +282,7 @@ class Instance:
         The stable memory has its own.
         """
         if not self._has_image:
-            self._ready()
+            self.ready()
         self._memory.anchor()
         self._globals_at_anchors.append(None)
 
@@ -316,7 +316,7 @@ class Instance:
         if self._held is not None:
             return self._held.memory_bytes()
         if not self._has_image:
-            self._ready()
+            self.ready()
         return self._memory.committed
 
     def export_state(self) -> InstanceState:
@@ -329,10 +329,10 @@ class Instance:
 
     def _state(self, memory: Callable[[], MemoryState]) -> InstanceState:
         if not self._has_image:
-            self._ready()
+            self.ready()
         values = self._live.noted_globals if self._live else self._globals
         if values is None:  # memory was carried over, but nothing executed yet
-            values = self._ready().noted_globals
+            values = self.ready().noted_globals
         return InstanceState(memory(), values)
 
     def restore(self, state: InstanceState, *, saved: bool = False) -> None:
@@ -378,12 +378,12 @@ class Instance:
         if self.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
             return self.fork(stable)
         if not self._has_image:
-            self._ready()
+            self.ready()
         view = self._memory.view()
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit, memory=view)
         twin._globals = self._live.noted_globals if self._live else self._globals
         try:
-            twin._ready()
+            twin.ready()
         except BaseException:
             twin.close()
             raise

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid import leb128
@@ -26,6 +27,7 @@ _TAG = 13
 _ORDER = (1, 2, _FUNCTION, _TABLE, _MEMORY, _TAG, _GLOBAL, _EXPORT, _START, 9, 12, _CODE, 11)
 _FUNCTION_KIND, _TABLE_KIND, _MEMORY_KIND, _GLOBAL_KIND, _TAG_KIND = range(5)
 _FIRST_NUMERIC_TYPE, _LAST_NUMERIC_TYPE = 0x7C, 0x7F  # f64, f32, i64, i32
+_V128_TYPE = 0x7B
 _LIMITS_HAVE_MAXIMUM, _LIMITS_ARE_64_BIT = 1, 4
 _BR_TABLE = 0x0E
 
@@ -48,6 +50,29 @@ class MalformedModuleError(CanisterFactoryError, ValueError):
     """The bytes aren't a Wasm module that this reader understands; the message says which part."""
 
 
+class GlobalKind(Enum):
+    """The types of numeric globals; the values are their encodings."""
+
+    I32 = 0x7F
+    I64 = 0x7E
+    F32 = 0x7D
+    F64 = 0x7C
+    V128 = _V128_TYPE
+
+    @property
+    def bit_width(self) -> int:
+        return {GlobalKind.I32: 32, GlobalKind.F32: 32, GlobalKind.V128: 128}.get(self, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleGlobal:
+    """A global that is exported or mutable. `export`: the name under which the rewritten module exports it."""
+
+    kind: GlobalKind
+    mutable: bool
+    export: str
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentedModule:
     """A rewritten module and what was found in it."""
@@ -62,6 +87,7 @@ class InstrumentedModule:
     function_count: int  # defined by the module, without imports
     global_count: int
     exports: tuple[str, ...]  # names of the module's own exports, in order
+    visible_globals: tuple[VisibleGlobal, ...]  # what snapshots have: exported ones in order, then other mutable ones
     # True where code changes tables, drops segments, or keeps references in globals: state that can't be rolled back
     # in place, and that the IC doesn't keep between executions either.
     needs_fresh_instance: bool
@@ -121,6 +147,7 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
     if _START in by_id:
         added.append(_export(START_EXPORT, _FUNCTION_KIND, leb128.read_unsigned(by_id[_START], 0)[0]))
     globals_found = list(_globals(by_id.get(_GLOBAL, b"\x00")))
+    own_exports = list(_exports(by_id.get(_EXPORT, b"\x00")))
     global_exports: list[str] = []
     for position, (value_type, mutable) in enumerate(globals_found):
         if mutable and _FIRST_NUMERIC_TYPE <= value_type <= _LAST_NUMERIC_TYPE:
@@ -149,7 +176,8 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
         custom_section_names=tuple(name for name, _ in _named_sections(sections)),
         function_count=leb128.read_unsigned(by_id.get(_FUNCTION, b"\x00"), 0)[0],
         global_count=len(globals_found),
-        exports=tuple(_export_names(by_id.get(_EXPORT, b"\x00"))),
+        exports=tuple(name for name, _, _ in own_exports),
+        visible_globals=tuple(_visible_globals(own_exports, globals_found, imported[_GLOBAL_KIND])),
         needs_fresh_instance=keeps_references or not _is_harmless(by_id.get(_CODE, b"\x00")),
     )
 
@@ -264,12 +292,34 @@ def _end_of_constant(payload: bytes, position: int) -> int:
             raise MalformedModuleError(f"a global's initial value has the instruction 0x{opcode:02x}, unknown here")
 
 
-def _export_names(payload: bytes) -> Iterator[str]:
+def _exports(payload: bytes) -> Iterator[tuple[str, int, int]]:
+    """Name, kind and index of each export."""
     count, position = leb128.read_unsigned(payload, 0)
     for _ in range(count):
         size, position = leb128.read_unsigned(payload, position)
-        yield payload[position : position + size].decode()
-        _, position = leb128.read_unsigned(payload, position + size + 1)
+        name = payload[position : position + size].decode()
+        kind = payload[position + size]
+        index, position = leb128.read_unsigned(payload, position + size + 1)
+        yield name, kind, index
+
+
+def _visible_globals(
+    exports: list[tuple[str, int, int]], defined: list[tuple[int, bool]], first: int
+) -> Iterator[VisibleGlobal]:
+    """The globals that snapshots have, in the order in which the official replica has them.
+
+    `defined`: value type and mutability of each global that the module defines, the first of which has index `first`.
+    """
+    numeric = {kind.value: kind for kind in GlobalKind}
+    exported = set()
+    for name, kind, index in exports:
+        if kind == _GLOBAL_KIND and index >= first and defined[index - first][0] in numeric:
+            value_type, mutable = defined[index - first]
+            exported.add(index)
+            yield VisibleGlobal(numeric[value_type], mutable, f"{_GLOBAL_EXPORT}{index}" if mutable else name)
+    for index, (value_type, mutable) in enumerate(defined, first):
+        if mutable and value_type in numeric and index not in exported:
+            yield VisibleGlobal(numeric[value_type], mutable, f"{_GLOBAL_EXPORT}{index}")
 
 
 def _is_harmless(code: bytes) -> bool:

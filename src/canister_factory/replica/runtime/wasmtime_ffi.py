@@ -245,6 +245,14 @@ class WasmInstance:
         for value, raw in zip(self._global_values, bits, strict=True):
             value.of.i64 = raw
 
+    def constant(self, name: str) -> int:
+        """The value of an exported immutable global, as raw bits."""
+        variable = self._instance.exports(self._store)[name]
+        assert isinstance(variable, wasmtime.Global)
+        value = _ffi.wasmtime_val_t()
+        _ffi.wasmtime_global_get(self._context, ctypes.byref(variable._global), ctypes.byref(value))
+        return int.from_bytes(bytes(value.of)[:16], "little")
+
     # --- fuel ---
 
     def set_fuel(self, fuel: int) -> None:

@@ -23,22 +23,26 @@ from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.runtime.instance import Instance, InstanceState
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.store.canister_snapshots import SCHEMA as SNAPSHOT_SCHEMA
+from canister_factory.replica.store.canister_snapshots import load_snapshots, save_snapshots
 from canister_factory.replica.store.journal import Journal
 from canister_factory.replica.store.state_codec import StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.schedule import Round
+from canister_factory.replica.subnet.snapshot import Snapshot
 from canister_factory.replica.subnet.state import SubnetState
 
-FORMAT = 3
+FORMAT = 4
 JOURNAL_BYTES = 256 << 20
 JOURNAL_INSTRUCTIONS = 50_000_000_000  # executing them again takes some ten seconds
 BLOCK_BYTES = 4096
 _MAIN, _STABLE = 0, 1
 _SUBMITTED, _ROUND = 0, 1
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE snapshot (number INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE TABLE module (hash BLOB PRIMARY KEY, wasm BLOB NOT NULL);
 CREATE TABLE canister (
@@ -47,6 +51,8 @@ CREATE TABLE block (
   canister BLOB NOT NULL, kind INTEGER NOT NULL, number INTEGER NOT NULL, content BLOB NOT NULL,
   PRIMARY KEY (canister, kind, number));
 """
+    + SNAPSHOT_SCHEMA
+)
 
 
 class Checkpoint:
@@ -75,6 +81,7 @@ class Checkpoint:
         self._journal_bytes = journal_bytes
         self._journal_instructions = journal_instructions
         self._saved: dict[bytes, tuple[Instance | None, StableMemory, int]] = {}
+        self._saved_snapshots: dict[bytes, Snapshot] = {}
         self._instructions_at_snapshot = 0
         with self._explained("opened"):
             self._database = sqlite3.connect(directory / "state.sqlite", isolation_level=None)
@@ -132,6 +139,7 @@ class Checkpoint:
             self._state_blob = None
             for canister in state.canisters.values():
                 self._load_memories(canister)
+            self._saved_snapshots = load_snapshots(self._database, state)
             self._instructions_at_snapshot = state.instructions
             return state  # type: ignore[no-any-return]
 
@@ -239,6 +247,7 @@ class Checkpoint:
                     now = saved[canister.id] = (canister.instance, canister.stable, canister.version)
                     if now != self._saved.get(canister.id):
                         self._write_memories(canister)
+                saved_snapshots = save_snapshots(database, self._saved_snapshots, state)
                 used = "SELECT module_hash FROM canister WHERE module_hash IS NOT NULL"
                 database.execute(f"DELETE FROM module WHERE hash NOT IN ({used})")  # noqa: S608 - a constant
                 database.execute("DELETE FROM snapshot")
@@ -249,7 +258,7 @@ class Checkpoint:
                     database.execute("ROLLBACK")
                 self._saved = {}  # some changes were taken from the memories: the next snapshot writes them whole
                 raise
-            self._saved = saved
+            self._saved, self._saved_snapshots = saved, saved_snapshots
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._number += 1
             former, self._journal = self._journal, Journal(self._journal_path)

@@ -17,17 +17,17 @@ import cbor2
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
+from canister_factory.replica.runtime.instrument import GlobalKind
 from canister_factory.replica.subnet.canister import (
     Audience,
     CanisterState,
     EnvironmentVariable,
     LogRecord,
-    LowMemoryHook,
     Settings,
     Status,
     Visibility,
 )
-from canister_factory.replica.subnet.canister_history import Change
+from canister_factory.replica.subnet.canister_history import Change, LoadedSnapshot
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import (
     Answer,
@@ -44,6 +44,7 @@ from canister_factory.replica.subnet.messages import (
     SystemTask,
 )
 from canister_factory.replica.subnet.node_metrics import NodeSample
+from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook, Snapshot
 from canister_factory.replica.subnet.state import SubnetState
 
 # From the range that IANA leaves to whoever comes first; they mean something in our files only.
@@ -55,10 +56,11 @@ _RECORDS: dict[str, type[Any]] = {
         *(SubnetState, CanisterState, Settings, Visibility, EnvironmentVariable, Change, LogRecord),
         *(Answer, CallContext, FromCanister, FromIngress, FromSystem, PendingCall, Request, RequestStatus),
         *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes, NodeSample),
+        *(Snapshot, GlobalValue, LoadedSnapshot),
     )
 }
 _ENUMS: dict[str, type[Enum]] = {
-    enum.__name__: enum for enum in (Status, Audience, LowMemoryHook, RequestState, Entry, RejectCode)
+    enum.__name__: enum for enum in (Status, Audience, LowMemoryHook, RequestState, Entry, RejectCode, GlobalKind)
 }
 
 

@@ -26,7 +26,6 @@ from canister_factory.replica.subnet.canister import (
     MANAGEMENT_CANISTER,
     SECOND_NS,
     CanisterState,
-    LowMemoryHook,
     Status,
     text_of,
 )
@@ -52,6 +51,7 @@ from canister_factory.replica.subnet.messages import (
     reject,
     rejection,
 )
+from canister_factory.replica.subnet.snapshot import LowMemoryHook
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 from canister_factory.replica.subnet.work import Turn, Work
 

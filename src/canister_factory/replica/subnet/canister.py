@@ -18,6 +18,7 @@ from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.canister_history import Change
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.messages import CallContext, PendingCall, StopWaiter
+from canister_factory.replica.subnet.snapshot import LowMemoryHook, Snapshot
 
 MANAGEMENT_CANISTER = b""
 SECOND_NS = 1_000_000_000
@@ -29,6 +30,10 @@ DEFAULT_FREEZING_THRESHOLD_S = 30 * 86_400
 DEFAULT_RESERVED_CYCLES_LIMIT = 5_000_000_000_000
 DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
 DEFAULT_LOG_MEMORY_LIMIT = 4096
+_OF_CODE = (
+    *("wasm_memory_size", "stable_memory_size", "global_memory_size", "wasm_binary_size", "custom_sections_size"),
+    "wasm_chunk_store_size",
+)
 EOP_SECTION = "enhanced-orthogonal-persistence"
 
 
@@ -43,14 +48,6 @@ class Status(Enum):
     RUNNING = 1
     STOPPING = 2
     STOPPED = 3
-
-
-class LowMemoryHook(Enum):
-    """Whether `canister_on_low_wasm_memory` is to run: the specification's `on_low_wasm_memory_hook_status`."""
-
-    CONDITION_NOT_SATISFIED = "condition not satisfied"
-    READY = "ready"
-    EXECUTED = "executed"
 
 
 class Audience(Enum):
@@ -126,6 +123,8 @@ class CanisterState:
     contexts: dict[int, CallContext] = field(default_factory=dict)
     pending_calls: dict[int, PendingCall] = field(default_factory=dict)
     stop_waiters: list[StopWaiter] = field(default_factory=list)
+    snapshots: dict[bytes, Snapshot] = field(default_factory=dict)  # by their ids, in the order of taking
+    snapshots_taken: int = 0
     consumed: dict[str, int] = field(default_factory=dict)  # cycles, by `state.CyclesUse`
     module: Module | None = field(default=None, metadata={"runtime": True})
     instance: Instance | None = field(default=None, metadata={"runtime": True})
@@ -188,7 +187,7 @@ class CanisterState:
             "custom_sections_size": sections,
             "canister_history_size": 64 * len(self.history),
             "wasm_chunk_store_size": sum(map(len, self.chunks.values())),
-            "snapshots_size": 0,
+            "snapshots_size": sum(snapshot.size_bytes for snapshot in self.snapshots.values()),
             "log_memory_store_size": sum(len(record.content.encode()) for record in self.logs),
         }
 
@@ -196,14 +195,23 @@ class CanisterState:
     def memory_bytes(self) -> int:
         return sum(self.memory_metrics().values())
 
-    def storage_cost(self, prices: Prices, duration_ns: int) -> int:
-        """Cycles for keeping this canister (memory or its allocation, compute allocation) for a while."""
-        size = max(self.memory_bytes, self.settings.memory_allocation)
+    @property
+    def code_bytes(self) -> int:
+        """The part of its memory that goes with its code when that is uninstalled or replaced by a snapshot."""
+        metrics = self.memory_metrics()
+        return sum(metrics[name] for name in _OF_CODE)
+
+    def storage_cost(self, prices: Prices, duration_ns: int, added_bytes: int = 0) -> int:
+        """Cycles for keeping this canister (memory or its allocation, compute allocation) for a while.
+
+        `added_bytes`: as if it used so much more memory.
+        """
+        size = max(self.memory_bytes + added_bytes, self.settings.memory_allocation)
         return prices.of_storage(size, self.settings.compute_allocation, duration_ns)
 
-    def freezing_threshold_cycles(self, prices: Prices) -> int:
+    def freezing_threshold_cycles(self, prices: Prices, added_bytes: int = 0) -> int:
         """The balance under which the canister is frozen: what it burns idle in `freezing_threshold` seconds."""
-        return self.storage_cost(prices, self.settings.freezing_threshold * SECOND_NS)
+        return self.storage_cost(prices, self.settings.freezing_threshold * SECOND_NS, added_bytes)
 
     def require_cycles(self, prices: Prices, needed: int) -> None:
         """Refuses unless `needed` cycles can be spent without freezing the canister.

@@ -13,6 +13,7 @@ from typing import Any
 from canister_factory.candid.numerals import shown
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.ic.request_id import hash_of_map
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import (
     MAX_CONTROLLERS,
@@ -100,6 +101,13 @@ def _environment(variables: list[dict[str, str]]) -> tuple[EnvironmentVariable, 
     if len({variable["name"] for variable in variables}) < len(variables):
         raise _invalid("two environment variables have the same name.")
     return tuple(EnvironmentVariable(variable["name"], variable["value"]) for variable in variables)
+
+
+def environment_hash(settings: Settings) -> bytes | None:
+    """The hash of the environment variables for the history; None: there are none."""
+    if not settings.environment_variables:
+        return None
+    return hash_of_map({variable.name: variable.value for variable in settings.environment_variables})
 
 
 def settings_record(settings: Settings) -> dict[str, Any]:

@@ -11,6 +11,11 @@ from dataclasses import dataclass, replace
 GIB = 1 << 30
 REFERENCE_NODES = 13
 
+# What work of the management canister counts as, in instructions, besides one for each byte (the official replica's
+# scheduler configuration): taking or loading a snapshot, and reading or writing a piece of one.
+SNAPSHOT_INSTRUCTIONS = 2_000_000_000
+SNAPSHOT_DATA_INSTRUCTIONS = 5_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:

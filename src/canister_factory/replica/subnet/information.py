@@ -1,6 +1,6 @@
-"""What the management canister tells of canisters and of the subnet: metadata, cycles consumed, ranges, nodes.
+"""What the management canister tells of canisters and of the subnet: status, history, logs, metadata, cycles, nodes.
 
-Owns these methods. Does not own status, history and logs (`management`), or counting cycles (`state`).
+Owns these methods. Does not own what they tell of, or counting cycles (`state`).
 
 Source: interface specification, "The IC management canister".
 """
@@ -11,9 +11,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
-from canister_factory.replica.subnet.access import require_admin, require_controller, require_controller_or_admin
-from canister_factory.replica.subnet.canister import text_of
+from canister_factory.replica.subnet.access import (
+    require_admin,
+    require_audience,
+    require_controller,
+    require_controller_or_admin,
+)
+from canister_factory.replica.subnet.canister import DAY_NS, Status, text_of
+from canister_factory.replica.subnet.canister_history import change_record
+from canister_factory.replica.subnet.canister_settings import settings_record
+from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.node_metrics import samples_since
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CYCLES_USES, SubnetState
@@ -21,6 +30,12 @@ from canister_factory.version import __version__
 
 REPLICA_VERSION = f"canister-factory {__version__}"
 REGISTRY_VERSION = 1
+_QUERY_STATISTICS = (
+    "num_calls_total",
+    "num_instructions_total",
+    "request_payload_bytes_total",
+    "response_payload_bytes_total",
+)
 
 Argument = dict[str, Any]
 Result = tuple[Any, ...]
@@ -44,17 +59,65 @@ class Information:
         node_id: of its only node.
     """
 
-    def __init__(self, state: SubnetState, subnet_id: bytes, node_id: bytes) -> None:
+    def __init__(self, state: SubnetState, prices: Prices, subnet_id: bytes, node_id: bytes) -> None:
         self._state = state
         self._subnet_id = subnet_id
         self._node_id = node_id
+        self._prices = prices
         self.methods: dict[str, Callable[[Request, Argument], Result]] = {
+            "canister_status": self._canister_status,
+            "canister_info": self._canister_info,
+            "fetch_canister_logs": self._fetch_canister_logs,
             "canister_metadata": self._canister_metadata,
             "canister_metrics": self._canister_metrics,
             "list_canisters": self._list_canisters,
             "subnet_info": self._subnet_info,
             "node_metrics_history": self._node_metrics_history,
         }
+
+    def _canister_status(self, request: Request, argument: Argument) -> Result:
+        canister = self._state.canister(argument["canister_id"].bytes)
+        if request.caller != canister.id and request.caller not in self._state.subnet_admins:
+            require_audience(canister, canister.settings.status_visibility, request.caller)
+        metrics = canister.memory_metrics()
+        return (
+            {
+                "status": Case(canister.status.name.lower()),
+                "ready_for_migration": canister.status is Status.STOPPED,
+                "version": canister.version,
+                "settings": settings_record(canister.settings),
+                "module_hash": canister.module.hash if canister.module else None,
+                "memory_size": sum(metrics.values()),
+                "memory_metrics": metrics,
+                "cycles": canister.balance,
+                "reserved_cycles": 0,
+                "idle_cycles_burned_per_day": canister.storage_cost(self._prices, DAY_NS),
+                "query_stats": dict.fromkeys(_QUERY_STATISTICS, 0),  # collected by real subnets over many nodes
+            },
+        )
+
+    def _canister_info(self, request: Request, argument: Argument) -> Result:
+        require_caller_is_canister(request)
+        canister = self._state.canister(argument["canister_id"].bytes)
+        wanted = argument["num_requested_changes"] or 0
+        changes = canister.history[-wanted:] if wanted else []
+        return (
+            {
+                "total_num_changes": canister.history_length,
+                "recent_changes": [change_record(change) for change in changes],
+                "module_hash": canister.module.hash if canister.module else None,
+                "controllers": [Principal(controller) for controller in canister.settings.controllers],
+            },
+        )
+
+    def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
+        canister = self._state.canister(argument["canister_id"].bytes)
+        require_audience(canister, canister.settings.log_visibility, request.caller)
+        records = [
+            {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
+            for record in canister.logs
+        ]
+        return ({"canister_log_records": records},)
 
     def _canister_metadata(self, request: Request, argument: Argument) -> Result:
         require_caller_is_canister(request)

@@ -31,6 +31,14 @@ ADMIN_METHODS = (
     *("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_status", "canister_metrics"),
 )
 
+# Methods for whom a setting names, besides the controllers.
+VISIBLE_METHODS = {
+    "canister_status": "status_visibility",
+    "list_canister_snapshots": "snapshot_visibility",
+    "read_canister_snapshot_metadata": "snapshot_visibility",
+    "read_canister_snapshot_data": "snapshot_visibility",
+}
+
 
 def ingress_bytes(request: Request) -> int:
     """The size that is charged: callee, method, argument and sender."""
@@ -101,7 +109,8 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
         return
     if request.method in ADMIN_METHODS and request.caller in state.subnet_admins:
         return
-    if request.method == "canister_status" and canister.may_see(canister.settings.status_visibility, request.caller):
+    setting = VISIBLE_METHODS.get(request.method)
+    if setting is not None and canister.may_see(getattr(canister.settings, setting), request.caller):
         return
     raise CanisterError(
         RejectCode.CANISTER_ERROR,

@@ -8,7 +8,8 @@ Source: interface specification, "On Low Wasm Memory" and "Scheduling on low was
 from __future__ import annotations
 
 from canister_factory.replica.runtime.execution import Entry
-from canister_factory.replica.subnet.canister import CanisterState, LowMemoryHook
+from canister_factory.replica.subnet.canister import CanisterState, Settings
+from canister_factory.replica.subnet.snapshot import LowMemoryHook
 
 
 def is_hook_due(canister: CanisterState) -> bool:
@@ -23,9 +24,17 @@ def is_hook_due(canister: CanisterState) -> bool:
     )
 
 
-def _is_low(canister: CanisterState) -> bool:
-    settings, instance = canister.settings, canister.instance
-    if not settings.wasm_memory_threshold or instance is None:
+def is_low(settings: Settings, memory_bytes: int, largest_bytes: int) -> bool:
+    """Whether a Wasm memory of this size has less room left than the settings' threshold.
+
+    `largest_bytes`: what the memory could grow to without the settings.
+    """
+    if not settings.wasm_memory_threshold:
         return False
-    limit = min(settings.wasm_memory_limit or instance.largest_memory_bytes, instance.largest_memory_bytes)
-    return max(0, limit - instance.memory_bytes) < settings.wasm_memory_threshold
+    limit = min(settings.wasm_memory_limit or largest_bytes, largest_bytes)
+    return max(0, limit - memory_bytes) < settings.wasm_memory_threshold
+
+
+def _is_low(canister: CanisterState) -> bool:
+    instance = canister.instance
+    return instance is not None and is_low(canister.settings, instance.memory_bytes, instance.largest_memory_bytes)

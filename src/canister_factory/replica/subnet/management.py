@@ -18,7 +18,6 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet import chunk_store, stopping
 from canister_factory.replica.subnet.access import (
-    require_audience,
     require_controller,
     require_controller_or_admin,
     require_owner,
@@ -26,16 +25,19 @@ from canister_factory.replica.subnet.access import (
 )
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import (
-    DAY_NS,
     CanisterState,
     Settings,
     Status,
     text_of,
 )
-from canister_factory.replica.subnet.canister_history import Change, change_record
-from canister_factory.replica.subnet.canister_settings import changed_settings, require_wasm_memory, settings_record
+from canister_factory.replica.subnet.canister_history import Change
+from canister_factory.replica.subnet.canister_settings import (
+    changed_settings,
+    environment_hash,
+    require_wasm_memory,
+)
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.information import Information, require_caller_is_canister
+from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.install import Installation, install, uninstall
 from canister_factory.replica.subnet.management_interface import (
     QUERY_ONLY,
@@ -44,16 +46,11 @@ from canister_factory.replica.subnet.management_interface import (
     method_type,
 )
 from canister_factory.replica.subnet.messages import FromCanister, Request
+from canister_factory.replica.subnet.snapshot_transfer import SnapshotTransfer
+from canister_factory.replica.subnet.snapshots import Snapshots, Work
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, Listeners, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
-
-_QUERY_STATISTICS = (
-    "num_calls_total",
-    "num_instructions_total",
-    "request_payload_bytes_total",
-    "response_payload_bytes_total",
-)
 
 Argument = dict[str, Any]
 Result = tuple[Any, ...]
@@ -76,6 +73,7 @@ class Management:
         self._engine = engine
         self._prices = prices
         self._listeners = listeners
+        work = Work(state, prices)
         self._methods: dict[str, Callable[[Request, Argument], Result | None]] = {
             "create_canister": self._create_canister,
             "provisional_create_canister_with_cycles": self._provisional_create,
@@ -91,11 +89,10 @@ class Management:
             "stop_canister": self._stop_canister,
             "delete_canister": self._delete_canister,
             "deposit_cycles": self._deposit_cycles,
-            "canister_status": self._canister_status,
-            "canister_info": self._canister_info,
             "raw_rand": self._raw_rand,
-            "fetch_canister_logs": self._fetch_canister_logs,
             **information.methods,
+            **Snapshots(state, calls, engine, work, listeners, self._change).methods,
+            **SnapshotTransfer(state, work).methods,
         }
 
     def handle(self, request: Request) -> Response | None:
@@ -182,7 +179,16 @@ class Management:
             canister_id = self._checked_specified_id(specified_id)
         now = self._state.time_ns
         canister = CanisterState(canister_id, settings, created_ns=now, last_heartbeat_ns=now, stable=StableMemory())
-        canister.record(self._change(request, argument, canister, "creation", controllers=settings.controllers))
+        canister.record(
+            self._change(
+                request,
+                argument,
+                canister,
+                "creation",
+                controllers=settings.controllers,
+                environment_hash=environment_hash(settings),
+            )
+        )
         self._state.transaction.put(self._state.canisters, canister_id, canister)
         self._listeners.canister_changed(canister_id)
         return canister
@@ -308,54 +314,10 @@ class Management:
         self._listeners.canister_changed(canister.id)
         return ()
 
-    # --- information -------------------------------------------------------------------------------------------------
-
-    def _canister_status(self, request: Request, argument: Argument) -> Result:
-        canister = self._target(argument)
-        if request.caller != canister.id and request.caller not in self._state.subnet_admins:
-            require_audience(canister, canister.settings.status_visibility, request.caller)
-        metrics = canister.memory_metrics()
-        return (
-            {
-                "status": Case(canister.status.name.lower()),
-                "ready_for_migration": canister.status is Status.STOPPED,
-                "version": canister.version,
-                "settings": settings_record(canister.settings),
-                "module_hash": canister.module.hash if canister.module else None,
-                "memory_size": sum(metrics.values()),
-                "memory_metrics": metrics,
-                "cycles": canister.balance,
-                "reserved_cycles": 0,
-                "idle_cycles_burned_per_day": canister.storage_cost(self._prices, DAY_NS),
-                "query_stats": dict.fromkeys(_QUERY_STATISTICS, 0),  # collected by real subnets over many nodes
-            },
-        )
-
-    def _canister_info(self, request: Request, argument: Argument) -> Result:
-        require_caller_is_canister(request)
-        canister = self._target(argument)
-        wanted = argument["num_requested_changes"] or 0
-        changes = canister.history[-wanted:] if wanted else []
-        return (
-            {
-                "total_num_changes": canister.history_length,
-                "recent_changes": [change_record(change) for change in changes],
-                "module_hash": canister.module.hash if canister.module else None,
-                "controllers": [Principal(controller) for controller in canister.settings.controllers],
-            },
-        )
+    # --- randomness --------------------------------------------------------------------------------------------------
 
     def _raw_rand(self, request: Request, argument: Argument) -> Result:
         return (self._state.draw_randomness(),)
-
-    def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
-        canister = self._target(argument)
-        require_audience(canister, canister.settings.log_visibility, request.caller)
-        records = [
-            {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
-            for record in canister.logs
-        ]
-        return ({"canister_log_records": records},)
 
     # --- access and records ------------------------------------------------------------------------------------------
 

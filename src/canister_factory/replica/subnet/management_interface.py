@@ -34,6 +34,14 @@ INGRESS_METHODS: dict[str, str | None] = {
     "delete_canister": "canister_id",
     "canister_status": "canister_id",
     "canister_metrics": "canister_id",
+    "take_canister_snapshot": "canister_id",
+    "load_canister_snapshot": "canister_id",
+    "list_canister_snapshots": "canister_id",
+    "delete_canister_snapshot": "canister_id",
+    "read_canister_snapshot_metadata": "canister_id",
+    "read_canister_snapshot_data": "canister_id",
+    "upload_canister_snapshot_metadata": "canister_id",
+    "upload_canister_snapshot_data": "canister_id",
 }
 
 # Methods that change nothing that a message in progress on the canister depends on; all others wait for its end.
@@ -45,7 +53,9 @@ HARMLESS_METHODS = frozenset(
         "canister_status",
         "deposit_cycles",
         "fetch_canister_logs",
+        "list_canister_snapshots",
         "provisional_top_up_canister",
+        "read_canister_snapshot_metadata",
         "stored_chunks",
     }
 )

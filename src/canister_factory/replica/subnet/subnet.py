@@ -111,7 +111,7 @@ class Subnet:
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range, subnet_admins=subnet_admins)
         listeners = self._listeners = self.state.transaction.delayed(listeners)
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
-        information = Information(self.state, subnet_id, node_id)
+        information = Information(self.state, self._prices, subnet_id, node_id)
         self._management = Management(self.state, self._calls, engine, self._prices, self._listeners, information)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)

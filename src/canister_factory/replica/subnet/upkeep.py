@@ -84,6 +84,8 @@ class Upkeep:
             compute = self._prices.of_storage(0, canister.settings.compute_allocation, elapsed)
             state.consume(canister, compute, "compute_allocation")
             state.consume(canister, cost - compute, "memory")
+            if exhausted:
+                canister.snapshots = {}
             if exhausted and canister.module is not None and canister.id not in state.begun:
                 uninstall(canister, self._calls, self._state)
                 self._listeners.canister_changed(canister.id)

@@ -211,7 +211,7 @@ def test_memories_of_what_is_undone_are_freed(bench: Bench) -> None:
     assert instance is not None
     bench.subnet.revert(anchor)
     with pytest.raises(RuntimeError, match="closed"):
-        instance._ready()
+        instance.ready()
 
 
 def test_a_subnet_with_a_state_directory_refuses_anchors(tmp_path: Path) -> None:

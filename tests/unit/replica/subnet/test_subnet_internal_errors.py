@@ -175,6 +175,19 @@ SCENARIOS: dict[str, Callable[[World], object]] = {
     "uninstall with open calls": _open_and("uninstall_code"),
     "delete": lambda world: world.on("delete_canister", world.stopped),
     "status": lambda world: world.on("canister_status", world.one),
+    "take a snapshot": lambda world: world.on("take_canister_snapshot", world.one),
+    "replace a snapshot and uninstall": lambda world: world.on(
+        "take_canister_snapshot", world.one, replace_snapshot=_snapshot(world), uninstall_code=True
+    ),
+    "load a snapshot": lambda world: world.on("load_canister_snapshot", world.two, snapshot_id=_snapshot(world)),
+    "delete a snapshot": lambda world: world.on("delete_canister_snapshot", world.one, snapshot_id=_snapshot(world)),
+    "read a snapshot": lambda world: world.on(
+        "read_canister_snapshot_data", world.one, snapshot_id=_snapshot(world), kind=_piece(size=5)
+    ),
+    "upload a snapshot's metadata": lambda world: world.on("upload_canister_snapshot_metadata", world.two, **_SIZES),
+    "upload a piece": lambda world: world.on(
+        "upload_canister_snapshot_data", world.two, snapshot_id=_uploaded(world), kind=_piece(), chunk=b"12345"
+    ),
     "randomness": _by_canister("raw_rand"),
     "ledger creates": lambda world: _ledger(world, "create_canister", _CREATION),
     "ledger withdraws": lambda world: _ledger(
@@ -184,6 +197,29 @@ SCENARIOS: dict[str, Callable[[World], object]] = {
         f'to = principal "{Principal(world.two)}" }})',
     ),
 }
+
+
+_SIZES: dict[str, object] = {
+    "wasm_module_size": 10,
+    "wasm_memory_size": 65536,
+    "stable_memory_size": 0,
+    "globals": [],
+    "certified_data": b"",
+}
+
+
+def _snapshot(world: World) -> bytes:
+    taken: bytes = world.bench.on("take_canister_snapshot", world.one)["id"]
+    return taken
+
+
+def _uploaded(world: World) -> bytes:
+    made: bytes = world.bench.on("upload_canister_snapshot_metadata", world.two, **_SIZES)["snapshot_id"]
+    return made
+
+
+def _piece(**size: int) -> Case:
+    return Case("wasm_memory", {"offset": 0, **size})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

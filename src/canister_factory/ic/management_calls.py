@@ -1,0 +1,54 @@
+"""How methods of the management canister are called: encoded, sent to their effective canister id, decoded.
+
+Owns the call. Does not own the methods (`management`, `management_snapshots`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from canister_factory.candid.binding import candid_type, from_candid, to_candid
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.management_types import Target
+from canister_factory.ic.trace import noting_call
+
+T = TypeVar("T")
+_MANAGEMENT = Principal.management_canister()
+
+
+class ManagementCalls:
+    """What the methods have in common: the agent that calls."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+
+    async def _call(self, method: str, effective: Principal, argument: Any) -> bytes:
+        with noting_call(_MANAGEMENT, method):
+            return await self.agent.update(_MANAGEMENT, method, _encoded(argument), effective_canister_id=effective)
+
+    async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
+        canister = as_principal(canister_id)
+        return await self._call(method, canister, Target(canister_id=canister))
+
+    async def _query_about(self, method: str, canister_id: PrincipalLike) -> bytes:
+        canister = as_principal(canister_id)
+        argument = _encoded(Target(canister_id=canister))
+        with noting_call(_MANAGEMENT, method):
+            return await self.agent.query(_MANAGEMENT, method, argument, effective_canister_id=canister)
+
+
+def _encoded(argument: Any) -> bytes:
+    kind = type(argument)
+    return encode([candid_type(kind)], [to_candid(kind, argument)])
+
+
+async def answer(call: Awaitable[bytes], annotation: type[T]) -> T:
+    """The value in the reply to a call of the management canister."""
+    with noting_call(_MANAGEMENT):
+        (value,) = decode(await call, [candid_type(annotation)])
+        answered: T = from_candid(annotation, value)
+        return answered

@@ -1,0 +1,120 @@
+"""The management canister over HTTP, by our client: snapshots from end to end, and what viewers are shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from canister_factory.candid.principal import Principal
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_snapshot_types import (
+    Place,
+    Slice,
+    SnapshotPiece,
+    SnapshotPlace,
+    UploadSnapshotMetadata,
+)
+from canister_factory.ic.management_types import Audience, CanisterSettings
+from canister_factory.ic.network import Network
+from canister_factory.replica.node.server import ReplicaServer
+from support.counter_canister import MODULE, counter
+
+PIECE = 40_000
+
+
+@pytest.fixture
+async def agents() -> AsyncIterator[tuple[Agent, Agent]]:
+    """An owner's and a stranger's, on a replica of this test's own."""
+    async with ReplicaServer() as server:
+        network = Network.resolve(server.url, root_key=server.root_key)
+        async with Agent(Identity.generate(), network) as owner, Agent(Identity.generate(), network) as stranger:
+            yield owner, stranger
+
+
+async def add(agent: Agent, canister: Principal) -> int:
+    return int.from_bytes(await agent.update(canister, "add", b""), "little")
+
+
+async def test_a_snapshot_is_taken_loaded_listed_and_deleted(agents: tuple[Agent, Agent]) -> None:
+    owner, _ = agents
+    management, canister = ManagementCanister(owner), await counter(owner)
+    assert await add(owner, canister) == 1
+    taken = await management.take_canister_snapshot(canister)
+    assert await management.list_canister_snapshots(canister) == [taken]
+    assert await add(owner, canister) == 2
+    await management.load_canister_snapshot(canister, taken.id)
+    assert await add(owner, canister) == 2
+    newer = await management.take_canister_snapshot(canister, replace_snapshot=taken.id, uninstall_code=True)
+    assert await management.list_canister_snapshots(canister) == [newer]
+    assert (await management.canister_status(canister)).module_hash is None
+    await management.delete_canister_snapshot(canister, newer.id)
+    assert await management.list_canister_snapshots(canister) == []
+
+
+async def test_a_snapshot_goes_to_another_canister_piece_by_piece(agents: tuple[Agent, Agent]) -> None:
+    owner, _ = agents
+    management, source = ManagementCanister(owner), await counter(owner)
+    await add(owner, source)
+    taken = (await management.take_canister_snapshot(source)).id
+    known = await management.read_canister_snapshot_metadata(source, taken)
+    assert known.source.tag == "taken_from_canister"
+    target = await management.provisional_create_canister_with_cycles(10**14)
+    made = await management.upload_canister_snapshot_metadata(
+        UploadSnapshotMetadata(
+            canister_id=target,
+            wasm_module_size=known.wasm_module_size,
+            wasm_memory_size=known.wasm_memory_size,
+            stable_memory_size=known.stable_memory_size,
+            globals=known.globals,
+            certified_data=known.certified_data,
+            global_timer=known.global_timer,
+            on_low_wasm_memory_hook_status=known.on_low_wasm_memory_hook_status,
+        )
+    )
+    for kind, size in (("wasm_module", known.wasm_module_size), ("wasm_memory", known.wasm_memory_size)):
+        for offset in range(0, size, PIECE):
+            part = Slice(offset=offset, size=min(PIECE, size - offset))
+            piece = await management.read_canister_snapshot_data(source, taken, SnapshotPiece.of(kind, part))
+            place = SnapshotPlace.of(kind, Place(offset=offset))
+            await management.upload_canister_snapshot_data(target, made, place, piece)
+    await management.load_canister_snapshot(target, made)
+    assert await add(owner, target) == 2
+    infos = [await owner.canister_info(canister) for canister in (source, target)]
+    assert infos[0].module_hash == infos[1].module_hash
+
+
+async def test_viewers_see_what_a_setting_shows_them_and_no_more(agents: tuple[Agent, Agent]) -> None:
+    owner, stranger = agents
+    management, watcher = ManagementCanister(owner), ManagementCanister(stranger)
+    canister = await counter(owner)
+    for certified in (True, False):
+        with pytest.raises(RejectedError, match="controllers"):
+            await watcher.canister_status(canister, certified=certified)
+    viewers = Audience(allowed_viewers=[Principal(stranger.identity.sender().bytes)])
+    shown = CanisterSettings(status_visibility=viewers, snapshot_visibility=viewers)
+    await management.update_settings(canister, shown)
+    taken = await management.take_canister_snapshot(canister)
+    for certified in (True, False):
+        status = await watcher.canister_status(canister, certified=certified)
+        assert status.settings.status_visibility == viewers
+        assert status.memory_metrics is not None
+        assert status.memory_metrics.snapshots_size == taken.total_size
+        metrics = await management.canister_metrics(canister, certified=certified)
+        assert metrics.cycles_consumed.instructions > 0
+        with pytest.raises(RejectedError, match="controllers"):
+            await watcher.canister_metrics(canister, certified=certified)
+    assert await watcher.list_canister_snapshots(canister) == [taken]
+    piece = SnapshotPiece(wasm_module=Slice(offset=0, size=len(MODULE)))
+    assert await watcher.read_canister_snapshot_data(canister, taken.id, piece) == MODULE
+    with pytest.raises(RejectedError, match="Only controllers"):
+        await watcher.load_canister_snapshot(canister, taken.id)
+
+
+async def test_the_canisters_are_listed_to_admins_only(agents: tuple[Agent, Agent]) -> None:
+    owner, _ = agents
+    with pytest.raises(RejectedError, match="Only the admins of the subnet may do this"):
+        await ManagementCanister(owner).list_canisters()
