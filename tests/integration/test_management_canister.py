@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from canister_factory.candid.decoding import decode
 from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
@@ -21,7 +26,10 @@ from canister_factory.ic.management_snapshot_types import (
 from canister_factory.ic.management_types import Audience, CanisterSettings
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.server import ReplicaServer
+from canister_factory.replica.subnet.management_interface import method_type
 from support.counter_canister import MODULE, counter
+from support.replica_bench import management_argument
+from support.replica_puppet import call_argument, puppet
 
 PIECE = 40_000
 
@@ -118,3 +126,52 @@ async def test_the_canisters_are_listed_to_admins_only(agents: tuple[Agent, Agen
     owner, _ = agents
     with pytest.raises(RejectedError, match="Only the admins of the subnet may do this"):
         await ManagementCanister(owner).list_canisters()
+
+
+async def test_an_outcall_reaches_a_server_of_this_computer_also_after_a_restart(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+    arrived, open_for_business = asyncio.Event(), asyncio.Event()
+
+    async def serve(request: web.BaseRequest) -> web.Response:
+        asked.append(await request.read())
+        arrived.set()
+        await open_for_business.wait()
+        return web.Response(text="here")
+
+    site = web.ServerRunner(web.Server(serve))
+    await site.setup()
+    await web.TCPSite(site, "127.0.0.1", 0).start()
+    argument = management_argument(
+        "http_request",
+        {
+            "url": f"http://localhost:{site.addresses[0][1]}/",
+            "method": Case("post"),
+            "headers": [],
+            "body": b"question",
+            "max_response_bytes": 10_000,
+        },
+    )
+    forwarded = call_argument(b"", "http_request", argument, 10**12)
+    identity = Identity.generate()
+    async with (
+        ReplicaServer(tmp_path) as server,
+        Agent(identity, Network.resolve(server.url, root_key=server.root_key)) as agent,
+    ):
+        management = ManagementCanister(agent)
+        canister = await management.provisional_create_canister_with_cycles(10**14)
+        await management.install(canister, puppet(), b"")
+        call = asyncio.ensure_future(agent.update(canister, "forward", forwarded))
+        await arrived.wait()
+        call.cancel()
+    open_for_business.set()
+    restarted = ReplicaServer(tmp_path)
+    (outcall,) = restarted.subnet.outcalls.values()
+    assert outcall.request.body == b"question"
+    async with (
+        restarted as server,
+        Agent(identity, Network.resolve(server.url, root_key=server.root_key)) as agent,
+    ):
+        reply = await agent.update(canister, "forward", forwarded)
+    await site.cleanup()
+    assert decode(reply, method_type("http_request").results)[0]["body"] == b"here"
+    assert asked == [b"question"] * 3

@@ -26,7 +26,8 @@ def test_the_code_of_the_guide_passes_in_a_folder_of_its_own(guide: str, reposit
     blocks = _blocks(guide, "python")
     for number, block in enumerate(blocks):
         (tmp_path / f"test_block_{number}.py").write_text(f"COUNTER = {str(tmp_path / 'counter.wat')!r}\n{block}")
-    shutil.copy(repository / "examples" / "counter.wat", tmp_path)
+    for module in (repository / "examples").glob("*.wat"):
+        shutil.copy(module, tmp_path)
     settings = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", *settings, "-p", "no:cacheprovider"],

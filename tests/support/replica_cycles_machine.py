@@ -21,7 +21,7 @@ TRILLION = 10**12
 
 def all_cycles(state: SubnetState) -> int:
     """Every cycle that exists or was consumed."""
-    total = state.cycles_consumed
+    total = state.cycles_consumed + sum(outcall.refund for outcall in state.outcalls.values())
     for canister in state.canisters.values():
         total += canister.balance
         total += sum(context.cycles for context in canister.contexts.values())

@@ -24,7 +24,14 @@ from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import (
+    FromIngress,
+    IngressMessage,
+    OutcallAnswer,
+    RequestState,
+    RequestStatus,
+)
+from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
@@ -108,6 +115,8 @@ class FakeSubnet:
         self.more_rounds = 0
         self.disk_failure: CheckpointError | None = None
         self.broken = False
+        self.outcalls: dict[int, Outcall] = {}
+        self.outcall_answers: list[OutcallAnswer] = []
 
     def checking(self, message: IngressMessage) -> Steps[None]:
         if message.call.method_name == "refuse":
@@ -119,6 +128,10 @@ class FakeSubnet:
         assert isinstance(origin, FromIngress)
         self.queue.append(message)
         self.set_status(message.request_id, RequestStatus(RequestState.RECEIVED, origin))
+
+    def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
+        self.outcalls.pop(answer.outcall_id, None)
+        self.outcall_answers.append(answer)
 
     def execute_round(self, *, with_tasks: bool = True, pace: Pace | None = None) -> bool:
         if self.broken:

@@ -13,10 +13,16 @@ from canister_factory.lazy import lazy_names
 
 if TYPE_CHECKING:
     from canister_factory.testing.deployment import DeploymentError as DeploymentError, deploy as deploy
+    from canister_factory.testing.outcalls import (
+        HttpOutcalls as HttpOutcalls,
+        HttpRequest as HttpRequest,
+        HttpResponse as HttpResponse,
+    )
     from canister_factory.testing.replica import EmbeddedReplica as EmbeddedReplica, ReplicaAnchor as ReplicaAnchor
 
 _HOMES = {
     "testing.deployment": "DeploymentError deploy",
+    "testing.outcalls": "HttpOutcalls HttpRequest HttpResponse",
     "testing.replica": "EmbeddedReplica ReplicaAnchor",
 }
 __getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

@@ -15,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
+    from canister_factory.testing.outcalls import HttpOutcalls
     from canister_factory.testing.replica import EmbeddedReplica
 
 _NEEDED = ("wasmtime", "aiohttp")
@@ -97,3 +98,10 @@ def advance(ic: EmbeddedReplica) -> Callable[[float], None]:
 def tick(ic: EmbeddedReplica) -> Callable[[], None]:
     """`tick()`: one round happens now."""
     return ic.tick
+
+
+@pytest.fixture
+def http_outcalls(ic: EmbeddedReplica) -> Iterator[HttpOutcalls]:
+    """Answers the HTTP outcalls of canisters in this test: `http_outcalls.answer(url, body)`."""
+    with ic.http_outcalls() as answers:
+        yield answers

@@ -21,6 +21,7 @@ from canister_factory.ic.network import Network
 from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.subnet.anchor import Anchor
 from canister_factory.testing.clock import TravelClock
+from canister_factory.testing.outcalls import HttpOutcalls
 from canister_factory.testing.transport import SharedTransport
 
 T = TypeVar("T")
@@ -139,6 +140,19 @@ class EmbeddedReplica:
             yield anchor
         finally:
             self.revert(anchor)
+
+    # --- the world outside -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def http_outcalls(self) -> Iterator[HttpOutcalls]:
+        """Within the block the test answers the HTTP outcalls of canisters; elsewhere they reach loopback servers."""
+        outcalls = HttpOutcalls()
+        before = self._server.outcalls.perform
+        self._server.outcalls.perform = outcalls.perform
+        try:
+            yield outcalls
+        finally:
+            self._server.outcalls.perform = before
 
     # --- time and rounds ---------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from canister_factory.candid.types import Opt, Record, Service, Type, Variant, V
 from canister_factory.ic import management_snapshot_types as snapshots
 from canister_factory.ic import management_types as models
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.replica.subnet.management_interface import INGRESS_METHODS
+from canister_factory.replica.subnet.management_interface import INGRESS_METHODS, NOT_OFFERED
 
 # What our client sends to a method, and what it takes as the answer.
 CLIENT: dict[str, tuple[Any, Any]] = {
@@ -159,6 +159,12 @@ def test_the_embedded_replica_offers_each_of_its_methods_as_specified(method: st
         assert hidden_by_options(taken, sent) is None
     for given, expected in zip(offered.results, specified.results, strict=True):
         assert hidden_by_options(given, expected) is None
+
+
+def test_each_specified_method_is_offered_by_the_embedded_replica_or_named_as_not_offered() -> None:
+    offered, specified = ({name for name, _ in service.methods} for service in (REPLICA, SPECIFIED))
+    assert offered | set(NOT_OFFERED) == specified
+    assert not offered & set(NOT_OFFERED)
 
 
 def test_the_embedded_replica_has_what_users_may_call_and_our_client_calls() -> None:

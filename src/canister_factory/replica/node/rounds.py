@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, Protocol
 
 from canister_factory.replica.node.certification import CertifiedState
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
+from canister_factory.replica.node.outcalls import Outcalls, loopback_only
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import IngressMessage
+from canister_factory.replica.subnet.messages import IngressMessage, OutcallAnswer
+from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
@@ -52,6 +54,11 @@ class ExecutableSubnet(Protocol):
 
     def next_wakeup_ns(self) -> int | None: ...
 
+    def submit_outcall_answer(self, answer: OutcallAnswer) -> None: ...
+
+    @property
+    def outcalls(self) -> Mapping[int, Outcall]: ...
+
 
 class Rounds:
     """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
@@ -63,6 +70,7 @@ class Rounds:
 
     Attributes:
         failure: why nothing is executed any more, for people; None while all is well.
+        outcalls: the HTTP requests of canisters that are under way.
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class Rounds:
         self._tasks_ns = 0  # when timers and heartbeats were last due and executed
         self._due_ns: int | None = 0  # when they are next
         self._expected: set[Future[Any]] = set()  # what the task is woken by
+        self.outcalls = Outcalls(lambda: self._subnet.outcalls, self.submit_outcall_answer, loopback_only)
 
     def __repr__(self) -> str:
         return f"<Rounds executed={self._executed} waiting={len(self._waiting)}>"
@@ -95,6 +104,7 @@ class Rounds:
     async def stop(self) -> None:
         """Finish the batch that is queued, make it durable, and let go of calls that still wait for other canisters."""
         self._stopping = True
+        self.outcalls.cancel()
         self._wake.set()
         if self._task is not None:
             await self._task
@@ -119,6 +129,12 @@ class Rounds:
         self._view.held = True
         self._subnet.submit(message)
         self._wake.set()
+
+    def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
+        """Queue the answer to an HTTP outcall for the next round; it is dropped where no round follows."""
+        if not self._stopping and self.failure is None:
+            self._subnet.submit_outcall_answer(answer)
+            self._wake.set()
 
     def require_working(self, known_request: bytes | None = None) -> None:
         """Refuses when a round failed: nothing that is in memory may be told any more.
@@ -187,6 +203,7 @@ class Rounds:
         """The subnet went back to an earlier state, with these requests: nobody waits for the others any more."""
         self._changes.finished.clear()
         self._due_ns = 0
+        self.outcalls.cancel()
         for request_id in [request_id for request_id in self._waiting if request_id not in known]:
             for future in self._waiting.pop(request_id):
                 _resolve(future, None)
@@ -233,6 +250,8 @@ class Rounds:
         if failure is not None:
             raise failure
         self._due_ns = self._subnet.next_wakeup_ns()
+        if not self._stopping:
+            self.outcalls.begin()
         if not more:
             self._expect()
             if self._due_ns is not None:

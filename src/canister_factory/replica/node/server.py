@@ -23,6 +23,7 @@ from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.outcalls import Outcalls
 from canister_factory.replica.node.rounds import PACE, Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
@@ -154,6 +155,11 @@ class ReplicaServer:
         finally:
             if self._lock is not None:
                 self._lock.close()
+
+    @property
+    def outcalls(self) -> Outcalls:
+        """The HTTP requests of canisters; `outcalls.perform` makes them, and may be replaced."""
+        return self._rounds.outcalls
 
     # --- going back: to be called in the event loop of `start` -------------------------------------------------------
 

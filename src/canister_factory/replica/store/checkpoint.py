@@ -29,7 +29,7 @@ from canister_factory.replica.store.journal import Journal
 from canister_factory.replica.store.state_codec import StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
-from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.snapshot import Snapshot
 from canister_factory.replica.subnet.state import SubnetState
@@ -200,8 +200,8 @@ class Checkpoint:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def note_submitted(self, request: Request) -> None:
-        """An ingress message was queued; durable with the next `commit`."""
+    def note_submitted(self, request: Request | OutcallAnswer) -> None:
+        """An input was queued; durable with the next `commit`."""
         self._journal.append(cbor2.dumps([_SUBMITTED, encode_state(request)]))
 
     def note_round(self, executed: Round, state: SubnetState) -> None:

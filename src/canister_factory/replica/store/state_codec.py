@@ -36,6 +36,8 @@ from canister_factory.replica.subnet.messages import (
     FromCanister,
     FromIngress,
     FromSystem,
+    HttpResponse,
+    OutcallAnswer,
     PendingCall,
     Request,
     RequestState,
@@ -44,6 +46,7 @@ from canister_factory.replica.subnet.messages import (
     SystemTask,
 )
 from canister_factory.replica.subnet.node_metrics import NodeSample
+from canister_factory.replica.subnet.outcalls import HttpRequest, Outcall
 from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook, Snapshot
 from canister_factory.replica.subnet.state import SubnetState
 
@@ -56,7 +59,7 @@ _RECORDS: dict[str, type[Any]] = {
         *(SubnetState, CanisterState, Settings, Visibility, EnvironmentVariable, Change, LogRecord),
         *(Answer, CallContext, FromCanister, FromIngress, FromSystem, PendingCall, Request, RequestStatus),
         *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes, NodeSample),
-        *(Snapshot, GlobalValue, LoadedSnapshot),
+        *(Snapshot, GlobalValue, LoadedSnapshot, Outcall, OutcallAnswer, HttpRequest, HttpResponse),
     )
 }
 _ENUMS: dict[str, type[Enum]] = {

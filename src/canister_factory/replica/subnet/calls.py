@@ -43,6 +43,7 @@ from canister_factory.replica.subnet.messages import (
     FromSystem,
     Message,
     Origin,
+    OutcallAnswer,
     PendingCall,
     Request,
     RequestState,
@@ -84,6 +85,10 @@ def update_entry(canister_id: bytes, module: Module, method: str) -> Entry:
     )
 
 
+def _nobody_asked(answer: OutcallAnswer) -> None:
+    raise AssertionError(f"nothing handles HTTP outcalls, so none can be answered: {answer.outcall_id}")
+
+
 class Calls:
     """Executes messages against the state."""
 
@@ -95,6 +100,7 @@ class Calls:
         self._prices = prices
         self._listeners = listeners
         self.builtins: dict[bytes, Handler] = {}
+        self.finish_outcall: Callable[[OutcallAnswer], None] = _nobody_asked
         self.deadlines = Deadlines(state)
         self.work = Work(Turn())  # of the message that is being processed
 
@@ -110,6 +116,8 @@ class Calls:
                 self.process_answer(message)
             case SystemTask():
                 self._process_task(message)
+            case OutcallAnswer():
+                self.finish_outcall(message)
 
     # --- requests ----------------------------------------------------------------------------------------------------
 

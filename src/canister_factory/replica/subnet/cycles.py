@@ -30,6 +30,9 @@ class Prices:
     call_byte: int = 1_000  # of the request and of its response
     storage_gib_second: int = 127_000
     compute_percent_second: int = 10_000_000
+    http_request: int = 49_140_000
+    http_request_byte: int = 5_200
+    http_response_byte: int = 10_400  # of the largest response that is asked for
 
     def for_nodes(self, nodes: int) -> Prices:
         """The same prices on a subnet of another size: cost is proportional to the number of nodes."""
@@ -43,6 +46,9 @@ class Prices:
 
     def of_ingress(self, size_bytes: int) -> int:
         return self.ingress_message + self.ingress_byte * size_bytes
+
+    def of_http_request(self, request_bytes: int, max_response_bytes: int) -> int:
+        return self.http_request + self.http_request_byte * request_bytes + self.http_response_byte * max_response_bytes
 
     def of_storage(self, size_bytes: int, compute_percent: int, duration_ns: int) -> int:
         """Keeping memory and a compute allocation for a while, rounded down."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from canister_factory.base_error import CanisterFactoryError
-from canister_factory.replica.subnet.messages import Request
+from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
 
@@ -29,7 +29,7 @@ class Replayable(Protocol):
     @property
     def state(self) -> SubnetState: ...
 
-    def enqueue(self, request: Request) -> None: ...
+    def enqueue(self, request: Request | OutcallAnswer) -> None: ...
 
     def repeat_round(self, executed: Round) -> None: ...
 
@@ -45,7 +45,7 @@ class Durability(Protocol):
 
     def replay(self, subnet: Replayable) -> None: ...
 
-    def note_submitted(self, request: Request) -> None: ...
+    def note_submitted(self, request: Request | OutcallAnswer) -> None: ...
 
     def note_round(self, executed: Round, state: SubnetState) -> None: ...
 

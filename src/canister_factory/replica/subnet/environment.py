@@ -53,6 +53,7 @@ class Environments:
             canister_version=canister.version,
             global_timer_ns=canister.global_timer_ns,
             create_canister_cost=prices.canister_creation,
+            http_request_cost=(prices.http_request, prices.http_request_byte, prices.http_response_byte),
             max_response_bytes=MAX_RESPONSE_BYTES,
             log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,

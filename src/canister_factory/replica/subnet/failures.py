@@ -10,7 +10,7 @@ import logging
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import text_of
-from canister_factory.replica.subnet.messages import Answer, Message, Request
+from canister_factory.replica.subnet.messages import Answer, Message, OutcallAnswer, Request
 
 logger = logging.getLogger(__name__)
 
@@ -29,4 +29,6 @@ def described(message: Message) -> str:
         return f"a call of {quoted(message.method, 100)!r} on {text_of(message.callee)}"
     if isinstance(message, Answer):
         return f"an answer to {text_of(message.canister_id)}"
+    if isinstance(message, OutcallAnswer):
+        return f"the answer to HTTP outcall {message.outcall_id}"
     return f"{message.entry.value} on {text_of(message.canister_id)}"

@@ -37,6 +37,7 @@ from canister_factory.replica.subnet.canister_settings import (
     require_wasm_memory,
 )
 from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.install import Installation, install, uninstall
 from canister_factory.replica.subnet.management_interface import (
@@ -67,6 +68,7 @@ class Management:
         prices: Prices,
         listeners: Listeners,
         information: Information,
+        outcalls: HttpOutcalls,
     ) -> None:
         self._state = state
         self._calls = calls
@@ -93,6 +95,7 @@ class Management:
             **information.methods,
             **Snapshots(state, calls, engine, work, listeners, self._change).methods,
             **SnapshotTransfer(state, work).methods,
+            **outcalls.methods,
         }
 
     def handle(self, request: Request) -> Response | None:

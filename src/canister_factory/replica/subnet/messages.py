@@ -98,7 +98,26 @@ class SystemTask:
     entry: Entry
 
 
-Message = Request | Answer | SystemTask
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What a server answered to a canister's HTTP outcall."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutcallAnswer:
+    """The answer to a canister's outcall, an input; without `reply` there is none, and `problem` says why."""
+
+    canister_id: bytes
+    outcall_id: int
+    reply: HttpResponse | None
+    problem: str = ""
+
+
+Message = Request | Answer | SystemTask | OutcallAnswer
 
 
 @dataclass(slots=True)

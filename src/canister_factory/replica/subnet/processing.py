@@ -13,6 +13,7 @@ from canister_factory.replica.subnet.messages import (
     Begun,
     FromIngress,
     Message,
+    OutcallAnswer,
     Request,
     RequestState,
     SystemTask,
@@ -94,3 +95,6 @@ class Processing:
                 self._calls.process_answer(message, rejected)
             case SystemTask():
                 pass  # nobody waits; a timer that was due stays cleared
+            case OutcallAnswer():
+                failed = OutcallAnswer(message.canister_id, message.outcall_id, None, rejected.message)
+                self._calls.finish_outcall(failed)

@@ -16,6 +16,7 @@ from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import Begun, RequestStatus
 from canister_factory.replica.subnet.node_metrics import NodeSample
+from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.transaction import Transaction
 
 CANISTER_ID_SUFFIX = b"\x01\x01"
@@ -80,6 +81,7 @@ class SubnetState:
     ledger_blocks: int = 0
     subnet_admins: tuple[bytes, ...] = ()
     node_metrics: list[NodeSample] = field(default_factory=list)
+    outcalls: dict[int, Outcall] = field(default_factory=dict)
     failures: int = 0  # messages that an internal error ended
     last_failure: int = 0  # the number of the last of them, as `messages_executed` counts
     transaction: Transaction = field(default_factory=Transaction, repr=False, metadata={"runtime": True})

@@ -24,17 +24,20 @@ from canister_factory.replica.subnet.calls import Calls, Handler
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.durability import CheckpointError, Durability
+from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.management import Management
 from canister_factory.replica.subnet.messages import (
     FromIngress,
     FromSystem,
     IngressMessage,
+    OutcallAnswer,
     Request,
     RequestState,
     RequestStatus,
 )
 from canister_factory.replica.subnet.node_metrics import count_block
+from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
@@ -112,7 +115,11 @@ class Subnet:
         listeners = self._listeners = self.state.transaction.delayed(listeners)
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         information = Information(self.state, self._prices, subnet_id, node_id)
-        self._management = Management(self.state, self._calls, engine, self._prices, self._listeners, information)
+        self._outcalls = HttpOutcalls(self.state, self._calls, self._prices)
+        self._calls.finish_outcall = self._outcalls.finish
+        self._management = Management(
+            self.state, self._calls, engine, self._prices, self._listeners, information, self._outcalls
+        )
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)
         self._queries = Queries(self.state, self._calls, self._prices)
@@ -149,6 +156,11 @@ class Subnet:
         return self.state.statuses.get(request_id)
 
     @property
+    def outcalls(self) -> Mapping[int, Outcall]:
+        """HTTP outcalls of canisters that wait for their answer."""
+        return self.state.outcalls
+
+    @property
     def first_canister_id(self) -> bytes:
         return self.state.first_canister_id
 
@@ -171,9 +183,9 @@ class Subnet:
         """Executes a call to the management canister at once, for a builtin, with the request's caller and cycles.
 
         Raises:
-            CanisterError: it was rejected, or can't be answered at once (`stop_canister`, `install_code`).
+            CanisterError: it was rejected, or can't be answered at once, such as `stop_canister` and `install_code`.
         """
-        if request.method in ("stop_canister", "install_code", "install_chunked_code"):
+        if request.method in ("stop_canister", "install_code", "install_chunked_code", "http_request"):
             raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can't be called by a builtin", "IC0406")
         response = self._management.handle(request)
         assert response is not None
@@ -217,8 +229,22 @@ class Subnet:
             if self._checkpoint is not None:
                 self._checkpoint.note_submitted(request)
 
-    def enqueue(self, request: Request) -> None:
-        """Charges and queues an ingress message: the deterministic part of `submit`."""
+    def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
+        """Queues the answer to an outcall; one that nobody waits for any more is ignored.
+
+        Raises:
+            SubnetBrokenError: a former round broke off.
+        """
+        with self._undivided():
+            self.enqueue(answer)
+            if self._checkpoint is not None:
+                self._checkpoint.note_submitted(answer)
+
+    def enqueue(self, request: Request | OutcallAnswer) -> None:
+        """Charges and queues an input: the deterministic part of `submit` and `submit_outcall_answer`."""
+        if isinstance(request, OutcallAnswer):
+            self.state.queue.append(request)
+            return
         assert isinstance(request.origin, FromIngress)
         payer = ingress.fee_payer(self.state, request)
         if payer is not None:
@@ -267,7 +293,7 @@ class Subnet:
     def _begin_round(self, now_ns: int, with_tasks: bool) -> bool:
         """What is due without a message; whether that changed anything."""
         self.state.time_ns = now_ns
-        expired = self._calls.expire(now_ns)
+        expired = self._calls.expire(now_ns) | self._outcalls.expire(now_ns)
         return self._upkeep.run(with_tasks=with_tasks) or expired
 
     @contextmanager
@@ -309,7 +335,8 @@ class Subnet:
 
     def next_wakeup_ns(self) -> int | None:
         """When the next round has something to do though no message arrives; None: never."""
-        return self._upkeep.next_wakeup_ns()
+        due = [self._upkeep.next_wakeup_ns(), self._outcalls.next_deadline_ns()]
+        return min((time_ns for time_ns in due if time_ns is not None), default=None)
 
     # --- anchors -----------------------------------------------------------------------------------------------------
 

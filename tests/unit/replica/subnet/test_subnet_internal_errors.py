@@ -18,7 +18,7 @@ from canister_factory.replica.runtime.execution import RejectCode
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import Message, RequestStatus
+from canister_factory.replica.subnet.messages import HttpResponse, Message, OutcallAnswer, RequestStatus
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
 from canister_factory.replica.subnet.transaction import STATE_NUMBERS
@@ -136,6 +136,15 @@ def _by_canister(method: str, cycles: int = 0, **argument: object) -> Callable[[
     return prepare
 
 
+def _asked(world: World, *, answered: bool) -> None:
+    request = {"url": "https://example.com/", "method": Case("get"), "headers": [], "max_response_bytes": 100}
+    data = management_argument("http_request", request)
+    world.forward("forward", MANAGEMENT, "http_request", data, cycles=BILLION)
+    world.step(2 if answered else 1)
+    for number in world.bench.subnet.outcalls:
+        world.bench.subnet.submit_outcall_answer(OutcallAnswer(world.one, number, HttpResponse(200, b"here")))
+
+
 _TRILLION = 10**12
 _CREATION = (
     f"(record {{ amount = {2 * _TRILLION}; from_subaccount = null; created_at_time = null; creation_args = null }})"
@@ -189,6 +198,8 @@ SCENARIOS: dict[str, Callable[[World], object]] = {
         "upload_canister_snapshot_data", world.two, snapshot_id=_uploaded(world), kind=_piece(), chunk=b"12345"
     ),
     "randomness": _by_canister("raw_rand"),
+    "http request": lambda world: _asked(world, answered=False),
+    "http answer": lambda world: _asked(world, answered=True),
     "ledger creates": lambda world: _ledger(world, "create_canister", _CREATION),
     "ledger withdraws": lambda world: _ledger(
         world,
@@ -351,7 +362,7 @@ def test_numbers_and_mappings_of_the_state_are_all_taken_back_or_never_changed_b
 
     constant = {"seed", "first_canister_id", "last_canister_id", "subnet_admins"}
     by_rounds = {"time_ns", "storage_charged_ns", "messages_executed", "node_metrics"}
-    containers = {"canisters", "queue", "begun", "statuses", "ledger_balances", "transaction"}
+    containers = {"canisters", "queue", "begun", "statuses", "ledger_balances", "outcalls", "transaction"}
     assert {field.name for field in fields(SubnetState)} == constant | by_rounds | containers | set(STATE_NUMBERS)
 
 

@@ -220,7 +220,7 @@ def test_fees_that_are_charged_meanwhile_leave_no_negative_balance(bench: Bench)
     bench.submit(canister, "work")
     bench.subnet.execute_round()
     held = bench.canister(canister)
-    bench.subnet.state.consume(held, held.balance)
+    bench.subnet.state.consume(held, held.balance, "burned_cycles")
     bench.run()
     assert held.balance >= 0
 
