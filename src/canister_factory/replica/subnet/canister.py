@@ -242,10 +242,14 @@ class CanisterState:
         if not added:
             return
         self.log_count += len(added)
-        logs = [*self.logs, *added]
-        size = sum(len(record.content.encode()) for record in logs)
+        self.logs = [*self.logs, *added]
+        self.trim_logs()
+
+    def trim_logs(self) -> None:
+        """Drops the oldest log lines that exceed the present `log_memory_limit`."""
+        size = sum(len(record.content.encode()) for record in self.logs)
         first = 0
-        while first < len(logs) and size > self.settings.log_memory_limit:
-            size -= len(logs[first].content.encode())
+        while first < len(self.logs) and size > self.settings.log_memory_limit:
+            size -= len(self.logs[first].content.encode())
             first += 1
-        self.logs = logs[first:]
+        self.logs = self.logs[first:]

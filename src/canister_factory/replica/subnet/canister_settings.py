@@ -18,10 +18,12 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import (
     MAX_CONTROLLERS,
     Audience,
+    CanisterState,
     EnvironmentVariable,
     Settings,
     Visibility,
 )
+from canister_factory.replica.subnet.cycles import Prices
 
 MAX_VIEWERS = 10
 MAX_ENVIRONMENT_VARIABLES = 20
@@ -103,11 +105,28 @@ def _environment(variables: list[dict[str, str]]) -> tuple[EnvironmentVariable, 
     return tuple(EnvironmentVariable(variable["name"], variable["value"]) for variable in variables)
 
 
-def environment_hash(settings: Settings) -> bytes | None:
-    """The hash of the environment variables for the history; None: there are none."""
-    if not settings.environment_variables:
-        return None
-    return hash_of_map({variable.name: variable.value for variable in settings.environment_variables})
+def require_affordable(canister: CanisterState, before: Settings, prices: Prices) -> None:
+    """Refuses a larger allocation than the canister, with its new settings, can keep without being frozen.
+
+    Raises:
+        CanisterError: IC0530, the compute allocation; IC0531, the memory allocation.
+    """
+    after = canister.settings
+    missing = canister.freezing_threshold_cycles(prices) - canister.balance
+    for name, error_code in (("compute_allocation", "IC0530"), ("memory_allocation", "IC0531")):
+        if missing > 0 and getattr(after, name) > getattr(before, name):
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Cannot increase {name.replace('_', ' ')} to {getattr(after, name)} due to insufficient cycles. "
+                f"At least {missing} additional cycles are required.",
+                error_code,
+            )
+
+
+def environment_hash(record: dict[str, Any] | None) -> bytes | None:
+    """The hash of the environment variables in a `settings` record, for the history; None: there is no such field."""
+    variables = (record or {}).get("environment_variables")
+    return None if variables is None else hash_of_map({item["name"]: item["value"] for item in variables})
 
 
 def settings_record(settings: Settings) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from canister_factory.replica.subnet.access import (
     require_controller,
     require_controller_or_admin,
 )
-from canister_factory.replica.subnet.canister import DAY_NS, Status, text_of
+from canister_factory.replica.subnet.canister import DAY_NS, LogRecord, Status, text_of
 from canister_factory.replica.subnet.canister_history import change_record
 from canister_factory.replica.subnet.canister_settings import settings_record
 from canister_factory.replica.subnet.cycles import Prices
@@ -113,9 +113,11 @@ class Information:
     def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
         canister = self._state.canister(argument["canister_id"].bytes)
         require_audience(canister, canister.settings.log_visibility, request.caller)
+        wanted = _log_filter(argument["filter"])
         records = [
             {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
             for record in canister.logs
+            if wanted(record)
         ]
         return ({"canister_log_records": records},)
 
@@ -178,6 +180,16 @@ class Information:
                 f"Subnet {text_of(asked)} not found: this network has the subnet {text_of(self._subnet_id)} only.",
                 "IC0404",
             )
+
+
+def _log_filter(given: Case | None) -> Callable[[LogRecord], bool]:
+    """Which log records a filter lets through: a range by index or time, without its end."""
+    if given is None:
+        return lambda record: True
+    start, end = given.value["start"], given.value["end"]
+    if given.tag == "by_idx":
+        return lambda record: bool(start <= record.index < end)
+    return lambda record: bool(start <= record.timestamp_ns < end)
 
 
 def consecutive(canister_ids: Iterable[bytes]) -> list[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ Source: interface specification, "The IC management canister".
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from canister_factory.candid.principal import Principal
@@ -34,6 +35,7 @@ from canister_factory.replica.subnet.canister_history import Change
 from canister_factory.replica.subnet.canister_settings import (
     changed_settings,
     environment_hash,
+    require_affordable,
     require_wasm_memory,
 )
 from canister_factory.replica.subnet.cycles import Prices
@@ -156,6 +158,7 @@ class Management:
                 f"only {request.cycles} cycles were received with the create_canister request.",
                 "IC0403",
             )
+        require_affordable(CanisterState(b"", settings, balance=request.cycles - fee), Settings(), self._prices)
         canister = self._new_canister(request, argument, settings, None)
         canister.balance = request.cycles - fee
         self._state.note_consumed(canister, fee, "canister_creation")
@@ -165,9 +168,10 @@ class Management:
     def _provisional_create(self, request: Request, argument: Argument) -> Result:
         specified = argument["specified_id"]
         settings = self._new_settings(request, argument)
+        amount = DEFAULT_PROVISIONAL_CYCLES if argument["amount"] is None else argument["amount"]
+        require_affordable(CanisterState(b"", settings, balance=amount), Settings(), self._prices)
         canister = self._new_canister(request, argument, settings, None if specified is None else specified.bytes)
-        amount = argument["amount"]
-        self._state.mint(canister, DEFAULT_PROVISIONAL_CYCLES if amount is None else amount)
+        self._state.mint(canister, amount)
         return ({"canister_id": Principal(canister.id)},)
 
     def _new_settings(self, request: Request, argument: Argument) -> Settings:
@@ -189,7 +193,7 @@ class Management:
                 canister,
                 "creation",
                 controllers=settings.controllers,
-                environment_hash=environment_hash(settings),
+                environment_hash=environment_hash(argument["settings"]),
             )
         )
         self._state.transaction.put(self._state.canisters, canister_id, canister)
@@ -232,7 +236,9 @@ class Management:
         after = changed_settings(canister.settings, argument["settings"])
         if argument["settings"]["wasm_memory_limit"] is not None and canister.instance is not None:
             require_wasm_memory(after, canister.instance.memory_bytes)
+        require_affordable(replace(canister, settings=after), canister.settings, self._prices)
         canister.settings = after
+        canister.trim_logs()
         canister.version += 1
         if argument["settings"]["controllers"] is not None:  # an entry also where they stay the same
             change = self._change(request, argument, canister, "controllers_change", controllers=after.controllers)

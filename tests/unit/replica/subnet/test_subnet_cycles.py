@@ -84,7 +84,8 @@ def test_a_canister_that_cannot_pay_for_its_storage_loses_its_code(bench: Bench)
 
 def test_a_frozen_canister_refuses_updates_and_queries_until_topped_up(bench: Bench) -> None:
     canister = bench.puppet()
-    bench.on("update_settings", canister, settings={"freezing_threshold": 10**13, "compute_allocation": 1})
+    bench.on("update_settings", canister, settings={"compute_allocation": 1})
+    bench.on("update_settings", canister, settings={"freezing_threshold": 10**13})
     with pytest.raises(CanisterError, match=r"is out of cycles: please top up .* at least \d+") as refused:
         bench.check(canister, "count")
     assert refused.value.error_code == "IC0207"

@@ -16,6 +16,7 @@ from support.replica_puppet import call_argument, puppet
 
 PRINTING_INIT = '(func (export "canister_init") (call $print (i32.const 64) (i32.const 6)))'
 TRAPPING_INIT = '(func (export "canister_init") (call $print (i32.const 64) (i32.const 6)) (unreachable))'
+TALKS = puppet('(func (export "canister_update talk") (call $print (i32.const 64) (i32.const 6)) (call $reply_count))')
 PRINTING_UPGRADE = '(func (export "canister_post_upgrade") (call $print (i32.const 64) (i32.const 6)))'
 
 
@@ -75,3 +76,34 @@ def test_a_canister_sees_its_own_logs_only_where_it_is_allowed_to(bench: Bench) 
     argument = management_argument("fetch_canister_logs", {"canister_id": Principal(canister)})
     with pytest.raises(CallRejectedError, match="IC0512"):
         bench.query(MANAGEMENT, "fetch_canister_logs", argument, sender=canister)
+
+
+def test_a_lower_limit_drops_the_oldest_lines_at_once(bench: Bench) -> None:
+    canister = bench.puppet(TALKS)
+    for _ in range(3):
+        bench.call(canister, "talk")
+    lines = [record.index for record in bench.canister(canister).logs]
+    size = len(bench.canister(canister).logs[0].content)
+    bench.on("update_settings", canister, settings={"log_memory_limit": size})
+    assert [record.index for record in bench.canister(canister).logs] == lines[-1:]
+    bench.on("update_settings", canister, settings={"log_memory_limit": 0})
+    assert bench.canister(canister).logs == []
+
+
+def test_a_filter_chooses_logs_by_index_or_by_time(bench: Bench) -> None:
+    canister = bench.puppet(TALKS)
+    for _ in range(4):
+        bench.clock.advance(1)
+        bench.call(canister, "talk")
+    logged = bench.canister(canister).logs
+
+    def fetched(tag: str, start: int, end: int) -> list[int]:
+        argument = {"canister_id": Principal(canister), "filter": Case(tag, {"start": start, "end": end})}
+        reply = bench.query(MANAGEMENT, "fetch_canister_logs", management_argument("fetch_canister_logs", argument))
+        (logs,) = decode(reply, method_type("fetch_canister_logs").results)
+        return [record["idx"] for record in logs["canister_log_records"]]
+
+    first, last = logged[0].index, logged[-1].index
+    assert fetched("by_idx", first + 1, last) == list(range(first + 1, last))
+    assert fetched("by_timestamp_nanos", logged[1].timestamp_ns, logged[3].timestamp_ns) == [first + 1, first + 2]
+    assert fetched("by_idx", last, first) == []

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.principal import Principal
+from canister_factory.candid.types import Record, resolve
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import RejectCode
+from canister_factory.replica.subnet.management_interface import method_type
 from support.management_calls import manage_through
 from support.replica_bench import OWNER, Bench, CallRejectedError
 from support.replica_puppet import call_argument, puppet, with_custom_section
@@ -58,6 +60,99 @@ def test_settings_are_checked_before_the_fee_of_a_creation(bench: Bench) -> None
     assert bench.canister(parent).balance > before - 10**11
     with pytest.raises(CallRejectedError, match="requires a fee"):
         manage_through(bench, parent, "create_canister", {"settings": {"compute_allocation": 100}}, cycles=1)
+
+
+# --- each setting ---
+
+VIEWERS = Case("allowed_viewers", [Principal(b"\x01"), Principal(b"\x02")])
+OTHERS: dict[str, Any] = {
+    "controllers": [Principal(OWNER), Principal(b"\x07")],
+    "compute_allocation": 3,
+    "memory_allocation": 1 << 30,
+    "freezing_threshold": 86_400,
+    "reserved_cycles_limit": 7,
+    "minimum_incoming_canister_call_cycles": 8,
+    "wasm_memory_limit": 1 << 31,
+    "wasm_memory_threshold": 1 << 20,
+    "log_memory_limit": 8_192,
+    "log_visibility": VIEWERS,
+    "status_visibility": Case("public"),
+    "snapshot_visibility": VIEWERS,
+    "environment_variables": [{"name": "A", "value": "1"}, {"name": "B", "value": ""}],
+}
+
+
+def test_each_setting_of_the_interface_is_tried() -> None:
+    (argument,) = method_type("update_settings").args
+    record = resolve(argument)
+    assert isinstance(record, Record)
+    settings = resolve(next(field.type for field in record.fields if field.label == "settings"))
+    assert isinstance(settings, Record)
+    assert {field.label for field in settings.fields} == set(OTHERS)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_setting_is_kept_and_told_whether_it_was_given_at_creation_or_later(bench: Bench, name: str) -> None:
+    created, changed = bench.create(**{name: OTHERS[name]}), bench.create()
+    default = bench.on("canister_status", changed)["settings"]
+    assert default[name] != OTHERS[name]
+    bench.on("update_settings", changed, settings={name: OTHERS[name]})
+    for canister in (created, changed):
+        assert bench.on("canister_status", canister)["settings"] == {**default, name: OTHERS[name]}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        [{"name": "A", "value": "1"}] * 2,
+        [{"name": str(number), "value": ""} for number in range(21)],
+        [{"name": "x" * 129, "value": ""}],
+        [{"name": "x", "value": "\u00e9" * 65}],
+    ],
+)
+def test_environment_variables_are_bounded_and_have_names_of_their_own(bench: Bench, variables: Any) -> None:
+    with pytest.raises(CallRejectedError, match="IC0504 Could not validate the settings"):
+        bench.create(environment_variables=variables)
+
+
+# --- allocations ---
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error_code"), [("compute_allocation", 50, "IC0530"), ("memory_allocation", 1 << 40, "IC0531")]
+)
+def test_an_allocation_that_would_freeze_the_canister_is_refused(
+    bench: Bench, name: str, value: int, error_code: str
+) -> None:
+    creator, canister = bench.puppet(), bench.create(10**12)
+    before = bench.canister(canister).settings
+    problem = f"{error_code} Cannot increase {name.replace('_', ' ')} to {value} due to insufficient cycles"
+    with pytest.raises(CallRejectedError, match=problem):
+        bench.on("update_settings", canister, settings={name: value})
+    assert bench.canister(canister).settings == before
+    with pytest.raises(CallRejectedError, match=problem):
+        bench.create(10**12, **{name: value})
+    count = len(bench.subnet.canisters)
+    with pytest.raises(CallRejectedError, match="Cannot increase"):
+        manage_through(bench, creator, "create_canister", {"settings": {name: value}}, cycles=10**12)
+    assert len(bench.subnet.canisters) == count
+    bench.on("provisional_top_up_canister", canister, amount=10**16)
+    bench.on("update_settings", canister, settings={name: value})
+
+
+def test_a_frozen_canister_may_lower_its_allocation(bench: Bench) -> None:
+    canister = bench.create(10**15, compute_allocation=10)
+    bench.canister(canister).balance = 10**11
+    bench.on("update_settings", canister, settings={"compute_allocation": 9})
+    assert bench.canister(canister).settings.compute_allocation == 9
+
+
+@pytest.mark.parametrize("name", ["compute_allocation", "memory_allocation"])
+def test_an_allocation_is_paid_for(bench: Bench, name: str) -> None:
+    canister = bench.create()
+    idle = bench.on("canister_status", canister)["idle_cycles_burned_per_day"]
+    bench.on("update_settings", canister, settings={name: OTHERS[name]})
+    assert bench.on("canister_status", canister)["idle_cycles_burned_per_day"] > idle
 
 
 # --- the least cycles of a call ---
