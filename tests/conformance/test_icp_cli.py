@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,10 +16,10 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import artifacts
-from canister_factory.ic.identity import Identity
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.process import ReplicaProcess
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, TEST_BALANCE
+from support.icp_command import Icp
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_URL = "http://127.0.0.1:4944"
@@ -29,62 +28,9 @@ NOBODY = str(Principal(bytes.fromhex("fffffffffffffff00101")))  # no canister, t
 LEDGER = "um5iw-rqaaa-aaaaq-qaaba-cai"
 
 
-@dataclass
-class Icp:
-    """The command `icp` with a home of its own, and identities `owner` and `stranger` in it."""
-
-    binary: Path
-    home: Path
-    replica: ReplicaProcess
-
-    @property
-    def by_url(self) -> list[str]:
-        """Options that name the replica without any project."""
-        return ["--network", self.replica.url, "--root-key", self.replica.root_key.hex()]
-
-    def run(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ICP_", "XDG_"))}
-        isolated = {"HOME": str(self.home), "ICP_HOME": str(self.home / "icp")}
-        environment = {**kept, **isolated, "ICP_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1", "RUST_BACKTRACE": "0"}
-        return subprocess.run(
-            [self.binary, *arguments],
-            cwd=cwd or self.home,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    def ok(self, *arguments: str, cwd: Path | None = None) -> str:
-        """Standard output of a command that must succeed."""
-        finished = self.run(*arguments, cwd=cwd)
-        assert finished.returncode == 0, finished.stderr
-        return finished.stdout
-
-    def call(self, canister: str, method: str, arguments: str, *options: str, identity: str = "owner") -> str:
-        """A call as a script makes it; the answer in textual Candid, on one line."""
-        printed = self.ok(
-            "canister", "call", canister, method, arguments, *self.by_url, "--identity", identity, *options
-        )
-        return " ".join(printed.split())
-
-    def balance(self, identity: str) -> int:
-        """Cycles on an account of the cycles ledger."""
-        printed = self.ok("cycles", "balance", *self.by_url, "--identity", identity)
-        found = re.search(r"[\d_]+", printed)
-        assert found, printed
-        return int(found[0].replace("_", ""))
-
-
 @pytest.fixture(scope="module")
 def icp(icp_binary: Path, replica: ReplicaProcess, tmp_path_factory: pytest.TempPathFactory) -> Icp:
-    icp = Icp(icp_binary, tmp_path_factory.mktemp("icp-home"), replica)
-    for name in ("owner", "stranger"):
-        pem = icp.home / f"{name}.pem"
-        pem.write_bytes(Identity.generate().to_pem())
-        icp.ok("identity", "import", name, "--from-pem", str(pem), "--storage", "plaintext")
-    return icp
+    return Icp.with_identities(icp_binary, tmp_path_factory.mktemp("icp-home"), replica)
 
 
 def copied_project(folder: Path, replica: ReplicaProcess) -> Path:
