@@ -110,6 +110,7 @@ class FakeSubnet:
         self.held: list[bytes] = []
         self.text = b""
         self.rounds: list[int] = []
+        self.tasks: list[bool] = []  # of each round, whether what is due was to be executed
         self.persisted = 0
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
@@ -137,6 +138,7 @@ class FakeSubnet:
         if self.broken:
             raise SubnetBrokenError
         self.rounds.append(len(self.queue))
+        self.tasks.append(with_tasks)
         for message in self.queue:
             self._execute(message.request_id, message.call.method_name, message.call.arg)
         self.queue.clear()

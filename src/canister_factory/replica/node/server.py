@@ -85,7 +85,7 @@ class ReplicaServer:
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
         changes = Changes()
-        engine = Engine(compiled_modules_directory())
+        engine = Engine(compiled_modules_directory(), background=True)
         self.subnet = Subnet(
             engine,
             clock_ns=clock_ns,

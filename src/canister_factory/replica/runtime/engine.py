@@ -10,7 +10,6 @@ import importlib.metadata
 import logging
 import os
 import tempfile
-import threading
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +19,9 @@ from typing import Final, NoReturn
 
 import wasmtime
 
+from canister_factory.replica.runtime.compiled import Compiled
 from canister_factory.replica.runtime.copy_on_write import best_memory
-from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Steps
 from canister_factory.replica.runtime.host_interface import HostFunction
 from canister_factory.replica.runtime.instrument import (
     START_EXPORT,
@@ -48,7 +48,6 @@ _MAX_STACK_BYTES: Final = 4 * 1024 * 1024
 _THREAD_STACK_BYTES: Final = 2 * 1024 * 1024  # what a thread gets from glibc where the stack is "unlimited"
 # Address space for each memory, which then never moves. The IC's largest Wasm memory is 6 GiB.
 _MEMORY_RESERVATION: Final = 8 << 30
-_MODULES_KEPT: Final = 64
 
 _METHOD_PREFIXES: Final = {
     Entry.UPDATE: "canister_update ",
@@ -72,7 +71,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b\x08"
 _WASM_MAGIC: Final = b"\0asm"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False, repr=False)
 class Module:
     """A compiled canister module. Immutable; shared by its instances."""
 
@@ -123,14 +122,20 @@ class Engine:
         cache_dir: where compiled modules are kept across processes. What is in it runs as native code, so it must
             belong to this user alone. Without it, modules are compiled again in each process.
         memory: strategy for linear memories; by default the best that works here.
+        background: `compiling` has large modules compiled by another thread.
     """
 
-    def __init__(self, cache_dir: Path | None = None, *, memory: Callable[[], MemoryTransaction] | None = None) -> None:
+    def __init__(
+        self,
+        cache_dir: Path | None = None,
+        *,
+        memory: Callable[[], MemoryTransaction] | None = None,
+        background: bool = False,
+    ) -> None:
         self.native = wasmtime.Engine(_config())
         self.new_memory = memory or best_memory()
         self._cache_dir = cache_dir
-        self._modules: dict[bytes, Module] = {}
-        self._lock = threading.Lock()
+        self._modules = Compiled(self._build, background=background)
 
     def __repr__(self) -> str:
         return f"<Engine modules={len(self._modules)} cache_dir={self._cache_dir}>"
@@ -141,13 +146,11 @@ class Engine:
         Raises:
             CanisterError: CANISTER_ERROR, IC0505: not a module, or one that the IC would refuse; the message says why.
         """
-        digest = hashlib.sha256(wasm).digest()
-        with self._lock:
-            module = self._modules.pop(digest, None) or self._build(wasm, digest)
-            self._modules[digest] = module
-            if len(self._modules) > _MODULES_KEPT:
-                del self._modules[next(iter(self._modules))]
-            return module
+        return self._modules.compile(wasm)
+
+    def compiling(self, wasm: bytes) -> Steps[Module]:
+        """`compile`, while others go on where the engine compiles in the background."""
+        return self._modules.compiling(wasm)
 
     def _build(self, wasm: bytes, digest: bytes) -> Module:
         plain = _decompressed(wasm)

@@ -59,7 +59,7 @@ def install(
     logged_before = canister.log_count
     steps = _Steps(installation, begun, canister, engine, calls)
     try:
-        module = engine.compile(installation.wasm)
+        module = calls.work.do(lambda: engine.compiling(installation.wasm))
         _check_persistence(installation, canister, module)
         steps = calls.work.do(lambda: steps.run(module))
     finally:

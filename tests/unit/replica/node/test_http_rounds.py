@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 
 from canister_factory.ic import hash_tree
 from canister_factory.replica.node.http_api import Answer
+from canister_factory.replica.node.rounds import TASKS_INTERVAL_NS
 from canister_factory.replica.node.state_tree import witness
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
@@ -208,3 +210,32 @@ async def test_reprs_say_what_is_going_on_and_show_no_key() -> None:
         assert repr(network.view).startswith("<CertifiedView <CertifiedState time_ns=")
         assert "subnet=" in repr(network.api)
         assert "executed=" in repr(network.rounds)
+
+
+async def test_a_round_follows_when_what_a_message_waits_for_is_there() -> None:
+    async with Network() as network:
+        compiling: Future[None] = Future()
+        network.subnet.awaited = [compiling]
+        network.rounds._wake.set()
+        await settle()
+        network.subnet.rounds.clear()
+        await settle()
+        assert not network.subnet.rounds, "there is nothing to do meanwhile"
+        network.subnet.awaited = []
+        await asyncio.to_thread(compiling.set_result, None)
+        await settle()
+        assert len(network.subnet.rounds) == 1
+
+
+async def test_timers_that_are_always_due_are_executed_at_a_pace_whatever_messages_come() -> None:
+    async with Network() as network:
+        await settle()
+        network.subnet.tasks.clear()
+        network.subnet.wakeups_ns = [1] * 100
+        for _ in range(12):
+            await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+            network.now_ns += TASKS_INTERVAL_NS // 4
+        assert [at for at, with_tasks in enumerate(network.subnet.tasks) if with_tasks] == [4, 8]
+        executed = len(network.subnet.tasks)
+        network.rounds.tick()
+        assert network.subnet.tasks[executed:] == [True], "a round that is asked for executes them at once"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.replica.runtime.compiled import AT_ONCE_BYTES
+from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import RejectCode
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.messages import RequestState
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, Clock, engine, management_argument
-from support.replica_puppet import puppet
+from support.replica_puppet import puppet, with_custom_section
 from support.slicing import slices_of
 
 SLICE = 10_000
@@ -181,6 +184,35 @@ def test_code_is_installed_in_turns_and_the_former_answers_queries_until_then(be
     assert rounds_until_answered(bench, request) > 2
     assert bench.count(canister) == 0
     assert len(bench.canister(canister).history) == 3
+
+
+def test_others_are_executed_while_a_module_is_being_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = Engine(background=True)
+    gate = threading.Event()
+    build = compiler._modules._build
+
+    def build_later(wasm: bytes, digest: bytes) -> Module:
+        assert gate.wait(10)
+        return build(wasm, digest)
+
+    bench = Bench(lambda clock: Subnet(compiler, clock_ns=clock, pace=PACE))
+    quiet, target = bench.puppet(), bench.create()
+    monkeypatch.setattr(compiler._modules, "_build", build_later)
+    code = puppet(WORKER)
+    while len(code) < AT_ONCE_BYTES:
+        code = with_custom_section(code, "padding", bytes(100))
+    argument = {"mode": Case("install"), "canister_id": Principal(target), "wasm_module": code, "arg": b""}
+    request = bench.submit(MANAGEMENT, "install_code", management_argument("install_code", argument))
+    assert bench.subnet.execute_round() is False, "nothing can be done just now"
+    (compiling,) = bench.subnet.awaited
+    assert bench.call(quiet, "count") == b"\1\0\0\0"
+    assert bench.outcome(request) is None
+    gate.set()
+    compiling.result(10)
+    assert not bench.subnet.awaited
+    bench.run()
+    assert bench.outcome(request).is_reply  # type: ignore[union-attr]
+    assert bench.count(target) == 0
 
 
 def test_a_chunk_store_may_be_cleared_while_its_code_is_being_installed(bench: Bench) -> None:
