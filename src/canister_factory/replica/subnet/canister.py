@@ -88,6 +88,11 @@ class Settings:
     wasm_memory_threshold: int = 0
     environment_variables: tuple[EnvironmentVariable, ...] = ()
 
+    @property
+    def has_allocations(self) -> bool:
+        """Whether it pays for what it may not even use."""
+        return bool(self.compute_allocation or self.memory_allocation)
+
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:

@@ -8,7 +8,7 @@ Source: interface specification, "IC method install_code" and "IC method uninsta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode, Steps
@@ -102,6 +102,17 @@ def uninstall(canister: CanisterState, calls: Calls, state: SubnetState) -> None
     canister.logs = []
     canister.version += 1
     calls.abandon_contexts(canister)
+
+
+def run_out(canister: CanisterState, calls: Calls, state: SubnetState) -> None:
+    """Uninstalls a canister that can't pay any more: its snapshots, history and allocations go too.
+
+    Source: interface specification, "Canister out of cycles".
+    """
+    uninstall(canister, calls, state)
+    canister.snapshots = {}
+    canister.history = []
+    canister.settings = replace(canister.settings, compute_allocation=0, memory_allocation=0)
 
 
 def _check_mode(installation: Installation, canister: CanisterState) -> None:

@@ -9,7 +9,7 @@ from canister_factory.replica.runtime.execution import Entry
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import SECOND_NS
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.install import uninstall
+from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.messages import SystemTask
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 
@@ -84,10 +84,9 @@ class Upkeep:
             compute = self._prices.of_storage(0, canister.settings.compute_allocation, elapsed)
             state.consume(canister, compute, "compute_allocation")
             state.consume(canister, cost - compute, "memory")
-            if exhausted:
-                canister.snapshots = {}
-            if exhausted and canister.module is not None and canister.id not in state.begun:
-                uninstall(canister, self._calls, self._state)
+            something = canister.module is not None or canister.snapshots or canister.settings.has_allocations
+            if exhausted and something and canister.id not in state.begun:
+                run_out(canister, self._calls, state)
                 self._listeners.canister_changed(canister.id)
         return True
 

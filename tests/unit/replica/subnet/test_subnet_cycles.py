@@ -77,8 +77,14 @@ def test_a_canister_that_cannot_pay_for_its_storage_loses_its_code(bench: Bench)
     canister = bench.puppet(cycles=400 * 10**9, compute_allocation=10, freezing_threshold=0)
     bench.clock.advance(86_400)
     bench.run()
-    assert bench.canister(canister).module is None
-    assert bench.canister(canister).balance == 0
+    state = bench.canister(canister)
+    assert state.module is None
+    assert state.balance == 0
+    assert (state.history, state.history_length, state.version) == ([], 2, 2)
+    assert (state.settings.compute_allocation, state.settings.memory_allocation) == (0, 0)
+    bench.clock.advance(86_400)
+    bench.run()
+    assert state.version == 2  # nothing is left that could be taken
     assert all_cycles(bench.subnet.state) == bench.subnet.state.cycles_minted
 
 
