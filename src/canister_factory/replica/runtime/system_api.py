@@ -96,7 +96,7 @@ class SystemApi(MessageApi):
     def trap(self, source: int, size: int) -> None:
         self.memory.require(source, size)
         self.memory.charge(size)
-        message = self.memory.peek(source, min(size, _MAX_TRAP_MESSAGE_BYTES)).decode(errors="replace")
+        message = self.memory.peek(source, min(size, _MAX_TRAP_MESSAGE_BYTES)).decode(errors="ignore")
         raise HostTrapError("IC0503", f"trapped explicitly: {message}")
 
     # --- certification ---

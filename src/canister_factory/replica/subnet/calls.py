@@ -30,7 +30,7 @@ from canister_factory.replica.subnet.canister import (
     text_of,
 )
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.deadlines import Deadlines
+from canister_factory.replica.subnet.deadlines import Deadlines, require_unexpired
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
 from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
@@ -124,6 +124,7 @@ class Calls:
     def _process_request(self, request: Request) -> None:
         builtin = self.builtins.get(request.callee)
         try:
+            require_unexpired(request, self._state.time_ns)
             if builtin is None:
                 canister = self._state.existing(request.callee)
                 self._state.transaction.touch_for_execution(canister)

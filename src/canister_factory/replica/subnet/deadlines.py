@@ -1,4 +1,4 @@
-"""When calls with best-effort responses are given up, in the order of time.
+"""When calls with best-effort responses are given up, in the order of time, and until when a user's call may begin.
 
 Owns the order. Derived from the pending calls, so that no checkpoint stores it. Does not own the calls (`calls`).
 """
@@ -8,9 +8,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.messages import PendingCall
+from canister_factory.replica.subnet.messages import FromIngress, PendingCall, Request
 from canister_factory.replica.subnet.state import SubnetState
+
+
+def require_unexpired(request: Request, now_ns: int) -> None:
+    """Refuses a user's message that waited for its execution beyond its `ingress_expiry`.
+
+    Raises:
+        CanisterError: IC0202, it did.
+    """
+    if isinstance(request.origin, FromIngress) and request.origin.expiry_ns < now_ns:
+        raise CanisterError(
+            RejectCode.SYS_TRANSIENT, f"The call of {request.method} expired while it waited to be executed.", "IC0202"
+        )
 
 
 class Deadlines:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from canister_factory.replica.runtime.execution import Response
+from canister_factory.candid.principal import Principal
+from canister_factory.replica.runtime.execution import RejectCode, Response
 from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState, RequestStatus
 from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
@@ -148,6 +149,23 @@ def test_a_status_goes_through_its_states_and_is_forgotten_after_its_expiry() ->
     waiting = bench.submit(canister, "forward", call_argument(canister, "count"))
     bench.subnet.execute_round(max_messages=1)
     assert seen[-1] == (waiting, RequestState.PROCESSING)
+
+
+@pytest.mark.parametrize("method", ["count", "start_canister"])
+def test_what_waited_beyond_its_expiry_isnt_executed_any_more(bench: Bench, method: str) -> None:
+    canister = bench.puppet()
+    argument = management_argument("start_canister", {"canister_id": Principal(canister)})
+    call = (canister, "count", b"") if method == "count" else (MANAGEMENT, method, argument)
+    in_time, late = bench.submit(*call), bench.submit(*call)
+    bench.clock.advance(240)  # when both expire
+    bench.subnet.execute_round(max_messages=1)
+    bench.clock.advance(0.001)
+    bench.run()
+    assert bench.outcome(in_time).is_reply  # type: ignore[union-attr]
+    rejection = bench.outcome(late)
+    assert rejection is not None
+    assert (rejection.code, rejection.error_code) == (RejectCode.SYS_TRANSIENT, "IC0202")
+    assert bench.canister(canister).version == 2
 
 
 def test_messages_are_executed_in_order_and_a_round_may_be_limited(bench: Bench) -> None:
