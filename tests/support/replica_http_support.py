@@ -30,6 +30,7 @@ from canister_factory.replica.subnet.messages import (
     OutcallAnswer,
     RequestState,
     RequestStatus,
+    caller_info,
 )
 from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
@@ -140,7 +141,8 @@ class FakeSubnet:
         self.rounds.append(len(self.queue))
         self.tasks.append(with_tasks)
         for message in self.queue:
-            self._execute(message.request_id, message.call.method_name, message.call.arg)
+            info = b"".join(caller_info(message.call))
+            self._execute(message.request_id, message.call.method_name, info or message.call.arg)
         self.queue.clear()
         self.more_rounds -= 1
         return self.more_rounds > 0
@@ -148,7 +150,7 @@ class FakeSubnet:
     def _execute(self, request_id_: bytes, method: str, arg: bytes) -> None:
         self.executed_messages += 1
         match method:
-            case "append":
+            case "append" | "info":
                 self.text += arg
                 self.finish(request_id_, Response(self.text))
             case "trap":
@@ -181,6 +183,8 @@ class FakeSubnet:
         match query.method_name:
             case "read":
                 return Response(self.text)
+            case "info":
+                return Response(b"".join(caller_info(query)))
             case "list_canisters":
                 return Response(b"the canisters")
             case "certificate":

@@ -20,7 +20,8 @@ from canister_factory.cli.parameters import Choice
 from canister_factory.cli.roles import ANONYMOUS
 
 if TYPE_CHECKING:
-    from canister_factory.ic.identity import Identity, KeyKind
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.private_key import KeyKind
 
 
 def signing_identity_option(command: F) -> F:

@@ -50,13 +50,15 @@ CanisterRange = tuple[bytes, bytes]
 class Certificate:
     """A verified certificate. `time_ns`: the state's time; `subnet_id`: who signed (the root subnet if no delegation).
 
-    `ranges` are the canister ids that the delegation lets this subnet speak about; `None` for the root subnet.
+    `ranges` are the canister ids that the delegation lets this subnet speak about, `subnet_type` is the type that the
+    delegation says; `None` for the root subnet, and a type that isn't said.
     """
 
     tree: Node
     time_ns: int
     subnet_id: bytes
     ranges: tuple[CanisterRange, ...] | None
+    subnet_type: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Certificate(subnet={Principal(self.subnet_id)}, time_ns={self.time_ns}, root={self.tree.digest.hex()})"
@@ -149,7 +151,9 @@ class CertificateVerifier:
         time_ns = read_leb128(time.value)
         if now_ns is not None:
             self._check_fresh(time_ns, now_ns)
-        return Certificate(tree, time_ns, signer, delegation.ranges if delegation else None)
+        if delegation is None:
+            return Certificate(tree, time_ns, signer, None)
+        return Certificate(tree, time_ns, signer, delegation.ranges, delegation.subnet_type)
 
     def _check_fresh(self, time_ns: int, now_ns: int) -> None:
         if time_ns < now_ns - self._max_age_ns:
@@ -187,7 +191,9 @@ class CertificateVerifier:
         key = lookup_path(tree, (b"subnet", subnet_id, b"public_key"))
         if not isinstance(key, Found):
             raise MalformedCertificateError(f"the delegation has no public key of subnet {Principal(subnet_id)}")
-        delegation = _Delegation(subnet_id, key.value, canister_ranges(tree, subnet_id) or ())
+        kind = lookup_path(tree, (b"subnet", subnet_id, b"type"))
+        subnet_type = kind.value if isinstance(kind, Found) else None
+        delegation = _Delegation(subnet_id, key.value, canister_ranges(tree, subnet_id) or (), subnet_type)
         self._delegations[fingerprint] = delegation
         if len(self._delegations) > self._max_delegations:
             self._delegations.popitem(last=False)
@@ -196,11 +202,12 @@ class CertificateVerifier:
 
 @dataclass(frozen=True, slots=True)
 class _Delegation:
-    """What a verified delegation says: a subnet's key and the canister ids that it speaks about."""
+    """What a verified delegation says: a subnet's key, the canister ids that it speaks about, and its type."""
 
     subnet_id: bytes
     public_key: bytes
     ranges: tuple[CanisterRange, ...]
+    subnet_type: bytes | None
 
     def covers(self, canister_id: bytes) -> bool:
         return in_ranges(self.ranges, canister_id)

@@ -20,12 +20,13 @@ from canister_factory.ic.errors import (
     SenderError,
     SignatureError,
 )
-from canister_factory.ic.public_key import self_authenticating_id, verify_signature
+from canister_factory.ic.public_key import Verify, canister_key, self_authenticating_id, verify_signature
 from canister_factory.ic.request_id import hash_of_map, request_id
 from canister_factory.ic.requests import CallRequest, ReadStateRequest, Request, check_field, request_from_content
 
 REQUEST_DOMAIN = b"\x0aic-request"
 DELEGATION_DOMAIN = b"\x1aic-request-auth-delegation"
+SENDER_INFO_DOMAIN = b"\x0eic-sender-info"
 
 ANONYMOUS = b"\x04"
 MAX_INGRESS_TTL_NS = 300 * 10**9
@@ -75,8 +76,11 @@ def verify_envelope(
     *,
     max_ttl_ns: int = MAX_INGRESS_TTL_NS,
     permitted_drift_ns: int = PERMITTED_DRIFT_NS,
+    verify: Verify = verify_signature,
 ) -> VerifiedEnvelope:
     """Decodes and authenticates a request body at time `now_ns` (nanoseconds since 1970).
+
+    `verify` checks single signatures, of the request and of delegations.
 
     Raises:
         EnvelopeError: the one that says what is wrong: `MalformedEnvelopeError`, `ExpiryError`, `SenderError`,
@@ -93,15 +97,11 @@ def verify_envelope(
     if sender != ANONYMOUS or isinstance(request, CallRequest):
         _check_expiry(request.ingress_expiry_ns, now_ns, max_ttl_ns, permitted_drift_ns)
     content_id = request_id(content)
-    if content.get("sender_info") is not None:
-        raise SenderError(
-            "sender_info must be left out: it is for senders whose public key is one of canister signatures, which "
-            "aren't supported here"
-        )
 
     public_key, signature = envelope.get("sender_pubkey"), envelope.get("sender_sig")
     delegations = envelope.get("sender_delegation")
     if sender == ANONYMOUS:
+        _check_sender_info(request, b"", verify)
         if public_key is not None or signature is not None or delegations is not None:
             raise SenderError(
                 "The anonymous sender must not come with sender_pubkey, sender_sig or sender_delegation: "
@@ -115,13 +115,29 @@ def verify_envelope(
         raise MalformedEnvelopeError("envelope: sender_pubkey and sender_sig must be byte strings")
     if self_authenticating_id(public_key) != sender:
         raise SenderError("The user id does not match the public key: sender is not the principal of sender_pubkey")
-    signing_key, targets, queries_only = follow_delegations(public_key, delegations, now_ns)
+    signing_key, targets, queries_only = follow_delegations(public_key, delegations, now_ns, verify)
     if queries_only and isinstance(request, CallRequest):
         raise DelegationError("The delegation's permissions are for queries and read_state requests, not for calls")
     if targets is not None and not isinstance(request, ReadStateRequest) and request.canister_id not in targets:
         raise DelegationError("The delegation's targets do not include the canister that the request is for")
-    verify_signature(signing_key, REQUEST_DOMAIN + content_id, signature)
+    _check_sender_info(request, public_key, verify)
+    verify(signing_key, REQUEST_DOMAIN + content_id, signature)
     return VerifiedEnvelope(request, content_id, targets)
+
+
+def _check_sender_info(request: Request, public_key: bytes, verify: Verify) -> None:
+    """Checks that `sender_info`, if there is one, is signed by the canister whose signatures `public_key` is for."""
+    sender_info = None if isinstance(request, ReadStateRequest) else request.sender_info
+    if sender_info is None:
+        return
+    key = canister_key(public_key)
+    if key is None:
+        raise SenderError(
+            "sender_info must be left out: it is for senders whose key is one of canister signatures only"
+        )
+    if key.canister_id != sender_info.signer:
+        raise SenderError("The signer of sender_info is another canister than the one that signs for the sender")
+    verify(public_key, SENDER_INFO_DOMAIN + sender_info.info, sender_info.signature)
 
 
 def _check_expiry(expiry_ns: int, now_ns: int, max_ttl_ns: int, drift_ns: int) -> None:
@@ -153,7 +169,9 @@ class Delegated(NamedTuple):
     """Whether it may send no calls, only queries and `read_state` requests."""
 
 
-def follow_delegations(public_key: bytes, chain: Sequence[Any] | None, now_ns: int) -> Delegated:
+def follow_delegations(
+    public_key: bytes, chain: Sequence[Any] | None, now_ns: int, verify: Verify = verify_signature
+) -> Delegated:
     """What the holder of a chain's last key may do for `public_key`, the first one.
 
     Raises:
@@ -172,7 +190,7 @@ def follow_delegations(public_key: bytes, chain: Sequence[Any] | None, now_ns: i
     for link in chain:
         delegation, signature = _checked_delegation(link)
         try:
-            verify_signature(public_key, DELEGATION_DOMAIN + hash_of_map(delegation), signature)
+            verify(public_key, DELEGATION_DOMAIN + hash_of_map(delegation), signature)
         except SignatureError as error:
             raise DelegationError(f"Invalid delegation: {error}") from None
         if delegation["expiration"] < now_ns:

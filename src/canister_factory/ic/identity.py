@@ -1,22 +1,18 @@
 """Identities: the keys that requests are signed with, and delegations from one key to another.
 
 Owns loading, making and using private keys; no key leaves an identity except through `to_pem` and `write_pem`.
-Does not own: reading keys' files (`key_file`), envelopes, public-key checks (`public_key`).
+Does not own: forms of keys (`private_key`, `public_key`), reading keys' files (`key_file`), envelopes.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -28,8 +24,9 @@ from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
-from canister_factory.ic.key_file import described, read_key_file, shown_name
-from canister_factory.ic.public_key import verify_signature
+from canister_factory.ic.key_file import read_key_file, shown_name
+from canister_factory.ic.private_key import KeyKind, PrivateKey, key_from_hex, kind_of, load_pem, new_key
+from canister_factory.ic.public_key import canister_key, verify_signature
 from canister_factory.ic.request_id import hash_of_map
 
 # isort: split
@@ -37,14 +34,7 @@ from canister_factory.ic.request_id import hash_of_map
 from ic.identity import DelegateIdentity as IcPyDelegateIdentity
 from ic.identity import Identity as IcPyIdentity
 
-KeyKind = Literal["ed25519", "secp256k1", "p256"]
-
-_PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-_CURVES: dict[str, ec.EllipticCurve] = {"secp256k1": ec.SECP256K1(), "p256": ec.SECP256R1()}
 _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
-# Ed25519 in PKCS#8 version 2, which carries the public key too (RFC 5958): how dfx and ring write it. The two bytes
-# before this are the outer sequence's header; the 32-byte key follows.
-_PKCS8_V2_ED25519 = bytes.fromhex("020101300506032b657004220420")
 
 
 class Identity(IcPyIdentity):  # type: ignore[misc]
@@ -61,15 +51,15 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         if anonymous:
             self._adopt(None)
         elif privkey:
-            self._adopt(_key_from_hex(privkey, type))
+            self._adopt(key_from_hex(privkey, type))
         else:
-            self._adopt(_new_key(type))
+            self._adopt(new_key(type))
 
-    def _adopt(self, key: _PrivateKey | None) -> None:
+    def _adopt(self, key: PrivateKey | None) -> None:
         self._key = key
         # ic-py has a flag of this name; here the class attribute is the constructor of the anonymous identity.
         self.__dict__["anonymous"] = key is None
-        self.key_type = "anonymous" if key is None else str(_kind_of(key))
+        self.key_type = "anonymous" if key is None else str(kind_of(key))
         self._der_pubkey = (
             None
             if key is None
@@ -78,7 +68,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         self._sender = Principal.anonymous() if key is None else Principal.self_authenticating(self._der_pubkey or b"")
 
     @classmethod
-    def _of(cls, key: _PrivateKey | None) -> Identity:
+    def _of(cls, key: PrivateKey | None) -> Identity:
         identity = cls.__new__(cls)
         identity._adopt(key)
         return identity
@@ -86,7 +76,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     @classmethod
     def generate(cls, kind: KeyKind = "ed25519") -> Identity:
         """A new random key: `ed25519`, `secp256k1` or `p256`."""
-        return cls._of(_new_key(kind))
+        return cls._of(new_key(kind))
 
     @classmethod
     def anonymous(cls) -> Identity:
@@ -120,9 +110,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         """
         if not isinstance(pem, str | bytes):
             raise IdentityError("from_pem takes the content of a PEM file; from_pem_file takes its path")
-        return Identity._of(
-            _load_pem(pem.encode("utf-8", "replace") if isinstance(pem, str) else pem, "the given text")
-        )
+        return Identity._of(load_pem(pem.encode("utf-8", "replace") if isinstance(pem, str) else pem, "the given text"))
 
     @staticmethod
     def from_pem_file(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> Identity:
@@ -136,7 +124,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         """
         where = Path(path)
         content = read_key_file(where, warn or (lambda said: warnings.warn(said, stacklevel=5)))
-        return Identity._of(_load_pem(content, f"the identity file {shown_name(where)}"))
+        return Identity._of(load_pem(content, f"the identity file {shown_name(where)}"))
 
     def to_pem(self) -> bytes:
         """The private key as unencrypted PKCS#8 PEM; keep it secret.
@@ -275,7 +263,9 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
 
     def __init__(self, identity: Identity, public_key: bytes, delegations: Sequence[dict[str, Any]]) -> None:
         try:
-            last_key, targets, queries_only = follow_delegations(public_key, list(delegations), now_ns=0)
+            last_key, targets, queries_only = follow_delegations(
+                public_key, list(delegations), now_ns=0, verify=_verify_what_can_be
+            )
             canisters = None if targets is None else frozenset(map(Principal, targets))
         except (EnvelopeError, CandidError, ValueError) as error:
             raise IdentityError(f"broken delegation chain: {error}") from None
@@ -324,6 +314,12 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
     __str__ = __repr__
 
 
+def _verify_what_can_be(public_key: bytes, message: bytes, signature: bytes) -> None:
+    """Checks a signature, but for those of canisters: they need a root key, and the network checks them anyway."""
+    if canister_key(public_key) is None:
+        verify_signature(public_key, message, signature)
+
+
 def _link(link: dict[str, Any]) -> dict[str, Any]:
     fields = link["delegation"]
     delegation = {"pubkey": from_hex(fields["pubkey"]), "expiration": int(fields["expiration"], 16)}
@@ -332,81 +328,3 @@ def _link(link: dict[str, Any]) -> dict[str, Any]:
     if fields.get("permissions") is not None:
         delegation["permissions"] = str(fields["permissions"])
     return {"delegation": delegation, "signature": from_hex(link["signature"])}
-
-
-def _new_key(kind: str) -> _PrivateKey:
-    if kind == "ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    return ec.generate_private_key(_curve(kind))
-
-
-def _key_from_hex(digits: str, kind: str) -> _PrivateKey:
-    curve = None if kind == "ed25519" else _curve(kind)
-    try:
-        raw = from_hex(digits, 32)
-        if curve is None:
-            return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
-        return ec.derive_private_key(int.from_bytes(raw, "big"), curve)
-    except (ValueError, TypeError):
-        pass  # told of below, where nothing that may quote the key is chained
-    raise IdentityError("not a private key of this kind: expected 64 hexadecimal digits within the curve's range")
-
-
-def _curve(kind: str) -> ec.EllipticCurve:
-    curve = _CURVES.get(kind)
-    if curve is None:
-        # Not quoted: somebody may have given the key in place of its kind.
-        raise IdentityError("there is no such kind of key; there are ed25519, secp256k1 and p256")
-    return curve
-
-
-def _kind_of(key: object) -> KeyKind | None:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return "ed25519"
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        if isinstance(key.curve, ec.SECP256K1):
-            return "secp256k1"
-        if isinstance(key.curve, ec.SECP256R1):
-            return "p256"
-    return None
-
-
-def _load_pem(data: bytes, source: str) -> _PrivateKey:
-    """The key in `data`.
-
-    Raises:
-        IdentityError: there is none; nothing is chained to it, since a cause could carry the content.
-    """
-    key: object = None
-    problem = ""
-    try:
-        key = _pkcs8_v2_key(data) or ser.load_pem_private_key(data, None)
-    except TypeError:
-        problem = "is encrypted: decrypt it first, for example with openssl pkey"
-    except (ValueError, UnsupportedAlgorithm):
-        problem = described(data)
-    if not problem:
-        kind = _kind_of(key)
-        if kind is not None:
-            assert isinstance(key, _PrivateKey)
-            return key
-        problem = "holds an unsupported kind of private key: Ed25519, secp256k1 and P-256 are supported"
-    raise IdentityError(f"{source} {problem}")
-
-
-def _pkcs8_v2_key(pem: bytes) -> object:
-    """The key in a PKCS#8 PEM of version 2, which OpenSSL doesn't read; `None` for other PEM. May raise ValueError."""
-    block = re.search(rb"-----BEGIN PRIVATE KEY-----(.*?)-----END PRIVATE KEY-----", pem, re.DOTALL)
-    if block is None:
-        return None
-    try:
-        der = base64.b64decode(block[1])
-    except binascii.Error:
-        return None
-    if der[2:16] == _PKCS8_V2_ED25519 and len(der) >= 48:
-        return ed25519.Ed25519PrivateKey.from_private_bytes(der[16:48])
-    version = 2 + (der[1] & 0x7F if der[1:2] >= b"\x80" else 0)
-    if der[version : version + 3] != b"\x02\x01\x01":
-        return None
-    # What version 2 adds is optional, and python-ecdsa (ic-py's `to_pem`) leaves it out: the rest is version 1.
-    return ser.load_der_private_key(der[:version] + b"\x02\x01\x00" + der[version + 3 :], None)

@@ -1,18 +1,22 @@
 """Public keys in DER form and the signatures made with them: Ed25519, and ECDSA on secp256k1 and P-256.
 
-Source: interface specification, "Ed25519 and ECDSA signatures". Does not own private keys (`identity`) or BLS (`bls`).
+Owns the form of canisters' keys as well, but not their signatures (`canister_signature`), private keys (`private_key`)
+or BLS (`bls`). Source: interface specification, "Ed25519 and ECDSA signatures" and "Canister signatures".
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from canister_factory.candid.principal import MAX_PRINCIPAL_BYTES
 from canister_factory.ic.errors import SignatureError
 
 # SubjectPublicKeyInfo up to the key itself. ECDSA points are uncompressed, which fixes the length and their first byte.
@@ -22,6 +26,10 @@ P256_DER_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d0301070
 
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+_CANISTER_SIGNATURE = bytes.fromhex("300c060a2b0601040183b8430102")  # SEQUENCE of the OID 1.3.6.1.4.1.56387.1.2
+
+Verify = Callable[[bytes, bytes, bytes], None]
+"""Checks a signature, given public key (DER), message and signature; raises `SignatureError`."""
 
 
 @lru_cache(maxsize=10_000)
@@ -68,3 +76,50 @@ def verify_signature(der: bytes, message: bytes, signature: bytes) -> None:
 def self_authenticating_id(der: bytes) -> bytes:
     """The principal (29 bytes) that belongs to a DER public key: SHA-224 and the class byte 2."""
     return hashlib.sha224(der).digest() + b"\x02"
+
+
+class CanisterKey(NamedTuple):
+    """What the public key of canister signatures says."""
+
+    canister_id: bytes
+    seed: bytes
+
+
+def canister_key(der: bytes) -> CanisterKey | None:
+    """The canister that signs for a public key (DER), and the seed; `None` where it is a key of another kind.
+
+    Raises:
+        SignatureError: it is of this kind, but malformed.
+    """
+    content = _content(der, 0x30)
+    if content is None or not content.startswith(_CANISTER_SIGNATURE):
+        return None
+    bits = _content(content[len(_CANISTER_SIGNATURE) :], 0x03)
+    if not bits or bits[0] != 0 or len(bits) < 2 or bits[1] > MAX_PRINCIPAL_BYTES or len(bits) < 2 + bits[1]:
+        raise SignatureError("Invalid public key: it isn't of the form of keys of canister signatures")
+    return CanisterKey(bits[2 : 2 + bits[1]], bits[2 + bits[1] :])
+
+
+def encode_canister_key(key: CanisterKey) -> bytes:
+    """The public key in DER form."""
+    bits = bytes((0, len(key.canister_id))) + key.canister_id + key.seed
+    return _element(0x30, _CANISTER_SIGNATURE + _element(0x03, bits))
+
+
+def _content(der: bytes, tag: int) -> bytes | None:
+    """What is in a DER element that fills all of `der`; `None` if it isn't one with this tag."""
+    if len(der) < 2 or der[0] != tag:
+        return None
+    size, start = der[1], 2
+    if size & 0x80:
+        start += size & 0x7F
+        size = int.from_bytes(der[2:start], "big")
+    return der[start:] if len(der) == start + size else None
+
+
+def _element(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content

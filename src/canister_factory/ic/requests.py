@@ -25,6 +25,15 @@ Path = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class SenderInfo:
+    """What a canister says of a sender whose keys are canister signatures of its own, signed by it."""
+
+    info: bytes
+    signer: bytes
+    signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _CanisterRequest:
     """What calls and queries have in common. Principals are raw bytes."""
 
@@ -33,6 +42,7 @@ class _CanisterRequest:
     canister_id: bytes
     method_name: str
     arg: bytes = field(repr=False)
+    sender_info: SenderInfo | None = None
 
 
 class CallRequest(_CanisterRequest):
@@ -89,7 +99,6 @@ def request_from_content(content: Any) -> Request:
     for name, value in content.items():
         if type(name) is not str or not (_is_plain(value) or name == nested):
             raise MalformedEnvelopeError(f"content: the field {name!r} has a value of a type that isn't supported")
-    _check_sender_info(content.get("sender_info"))
     sender, expiry_ns = content["sender"], content["ingress_expiry"]
     if kind == "read_state":
         return ReadStateRequest(sender, expiry_ns, _checked_paths(content.get("paths")))
@@ -97,7 +106,8 @@ def request_from_content(content: Any) -> Request:
     check_field(content, "method_name", str, MAX_METHOD_NAME_CHARS)
     check_field(content, "arg", bytes, None)
     request = _CANISTER_REQUESTS[kind]
-    return request(sender, expiry_ns, content["canister_id"], content["method_name"], content["arg"])
+    sender_info = _checked_sender_info(content.get("sender_info"))
+    return request(sender, expiry_ns, content["canister_id"], content["method_name"], content["arg"], sender_info)
 
 
 def check_field(record: Mapping[str, Any], name: str, kind: type[Any], limit: int | None) -> None:
@@ -119,15 +129,16 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bytes, str) or (type(value) is int and value >= 0)
 
 
-def _check_sender_info(sender_info: Any) -> None:
+def _checked_sender_info(sender_info: Any) -> SenderInfo | None:
     if sender_info is None:
-        return
+        return None
     if type(sender_info) is not dict or not all(
         type(name) is str and _is_plain(sender_info[name]) for name in sender_info
     ):
         raise MalformedEnvelopeError("content: the field sender_info must be a map of info, signer and sig")
     for name, limit in (("info", None), ("signer", MAX_PRINCIPAL_BYTES), ("sig", None)):
         check_field(sender_info, name, bytes, limit)
+    return SenderInfo(sender_info["info"], sender_info["signer"], sender_info["sig"])
 
 
 def _checked_paths(paths: Any) -> tuple[Path, ...]:

@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.errors import IdentityError
-from canister_factory.ic.identity import DelegatedIdentity, Identity, KeyKind
+from canister_factory.ic.identity import DelegatedIdentity, Identity
 from canister_factory.ic.key_file import MAX_KEY_FILE_BYTES
+from canister_factory.ic.private_key import KeyKind
 from canister_factory.ic.public_key import verify_signature
+from support.canister_signing import CanisterSigned
 
 KINDS: list[KeyKind] = ["ed25519", "secp256k1", "p256"]
 PHRASE = "legal winner thank year wave sausage worth useful legal winner thank yellow"
@@ -281,6 +283,16 @@ def test_a_delegation_chain_must_lead_to_the_key_that_signs() -> None:
         DelegatedIdentity(other, owner.der_pubkey, [link])
     with pytest.raises(IdentityError, match="Invalid delegation"):
         DelegatedIdentity(session, other.der_pubkey or b"", [link])
+
+
+def test_a_canister_may_have_signed_the_first_delegation() -> None:
+    root, session = CanisterSigned(), Identity.generate()
+    link = {
+        "delegation": {"pubkey": session.der_pubkey, "expiration": 5},
+        "signature": root.sign(b"anything, since only the network can check it")[1],
+    }
+    delegated = DelegatedIdentity(session, root.public_key, [link])
+    assert delegated.sender().bytes == root.principal
 
 
 @pytest.mark.parametrize(("permissions", "queries_only"), [(None, False), ("all", False), ("queries", True)])

@@ -16,9 +16,10 @@ from canister_factory.ic.cbor import SELF_DESCRIBE, dumps, head
 from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
 from canister_factory.replica.node.state_tree import Node, StateTree, build, witness
 
-__all__ = ["CANISTER_RANGES", "CertifiedState", "Certifier", "Delegation", "RangesLayout"]
+__all__ = ["CANISTER_RANGES", "SUBNET_TYPE", "CertifiedState", "Certifier", "Delegation", "RangesLayout"]
 
 # All canister ids: those that this subnet gives out, and the well-known ids of system canisters that it emulates.
+SUBNET_TYPE: Final = b"application"
 CANISTER_RANGES: Final = ((bytes(8) + b"\x01\x01", b"\xff" * 8 + b"\x01\x01"),)
 
 _DELEGATION_LIFETIME_NS: Final = 24 * 3600 * 10**9  # then it is signed anew: clients refuse one that is weeks old
@@ -67,9 +68,11 @@ class Delegation:
     def _make(self, now_ns: int) -> dict[RangesLayout, bytes]:
         subnet_id = self._subnet_id
         tree = StateTree({subnet_id: range_shards()})
-        tree.set_subnet({subnet_id: {b"public_key": self._subnet_key, b"canister_ranges": encoded_ranges()}})
+        facts = {b"public_key": self._subnet_key, b"type": SUBNET_TYPE, b"canister_ranges": encoded_ranges()}
+        tree.set_subnet({subnet_id: facts})
         state = CertifiedState(tree.root(now_ns), now_ns, self._root, None)
-        always: list[tuple[bytes, ...]] = [(b"subnet", subnet_id, b"public_key")]
+        # The type says whether canisters may sign there ("Canister signatures").
+        always: list[tuple[bytes, ...]] = [(b"subnet", subnet_id, b"public_key"), (b"subnet", subnet_id, b"type")]
         flat = (b"subnet", subnet_id, b"canister_ranges")
         sharded = (b"canister_ranges", subnet_id)
         shown = {

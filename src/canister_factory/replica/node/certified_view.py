@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from canister_factory.candid import leb128
 from canister_factory.ic.cbor import dumps
 from canister_factory.replica.node.certification import (
+    SUBNET_TYPE,
     CertifiedState,
     Certifier,
     RangesLayout,
@@ -71,7 +72,7 @@ class CertifiedView:
         self._tree = StateTree({self._subnet_id: range_shards()})
         self._unchanging = {
             b"public_key": build(keys.subnet.public_key),
-            b"type": build(b"application"),
+            b"type": build(SUBNET_TYPE),
             b"canister_ranges": build(encoded_ranges()),
             b"node": build({keys.node.principal: {b"public_key": keys.node.public_key}}),
         }

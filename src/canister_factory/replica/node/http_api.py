@@ -17,7 +17,9 @@ from typing import Any, Final, Protocol
 
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
+from canister_factory.ic.canister_signature import verifying_with
 from canister_factory.ic.cbor import dumps
+from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.request_id import hash_of_map
@@ -134,6 +136,7 @@ class HttpApi:
         self._subnet_id = keys.subnet.principal
         self._clock_ns = clock_ns
         self._sync_call_timeout_s = sync_call_timeout_s
+        self._verify = verifying_with(CertificateVerifier(keys.root.public_key))
         self._reader = StateTreeReader(self._subnet_id, self._request_owner, self._private_sections)
         self._status = {
             "ic_api_version": _API_VERSION,
@@ -179,7 +182,7 @@ class HttpApi:
     async def _post(self, route: _Route, body: bytes) -> Answer:
         if len(body) > MAX_INGRESS_BYTES:
             raise HttpError(413, f"The request is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes")
-        envelope = verify_envelope(body, self._clock_ns())
+        envelope = verify_envelope(body, self._clock_ns(), verify=self._verify)
         request, request_id = envelope.request, envelope.request_id
         if request.kind != route.operation:
             raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")

@@ -118,11 +118,11 @@ class MessageApi:
 
     @host_blob("U RQ NRQ CQ Ry Rt CRy CRt C CC F")
     def msg_caller_info_data(self) -> bytes:
-        return b""  # only callers behind canister signatures have such information, which this replica doesn't take
+        return self.env.caller_info[0]
 
     @host_blob("U RQ NRQ CQ Ry Rt CRy CRt C CC F")
     def msg_caller_info_signer(self) -> bytes:
-        return b""
+        return self.env.caller_info[1]
 
     @host_function("", "i32", "Ry Rt CRy CRt C")
     def msg_reject_code(self) -> int:

@@ -152,7 +152,9 @@ class Calls:
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         if not self.work.has_begun:
             canister.require_cycles(self._prices, prepaid)
-        context = CallContext(self._state.next_id(), request.origin, request.caller, request.cycles)
+        context = CallContext(
+            self._state.next_id(), request.origin, request.caller, request.cycles, caller_info=request.caller_info
+        )
         canister.balance -= prepaid
         self.begin(canister, request, prepaid)
         outcome, unspent = self._execute(
@@ -305,6 +307,7 @@ class Calls:
             time_ns=begun.time_ns,
             balance=begun.balance,
             caller=context.caller,
+            caller_info=context.caller_info,
             cycles_available=context.cycles,
             may_reply=not context.responded,
             deadline_ns=0 if entry is Entry.QUERY else context.deadline_ns,

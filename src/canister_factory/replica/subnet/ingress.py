@@ -140,6 +140,7 @@ def _inspect(canister: CanisterState, calls: Calls, queries: Queries, request: R
         method=request.method,
         arg=request.arg,
         caller=request.caller,
+        caller_info=request.caller_info,
         in_replicated_execution=False,
     )
     outcome = yield from queries.read(canister, Entry.INSPECT_MESSAGE, env, INSPECT_INSTRUCTIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from canister_factory.ic.requests import CallRequest
+from canister_factory.ic.requests import CallRequest, QueryRequest
 from canister_factory.replica.runtime.execution import Callback, CanisterError, Entry, RejectCode, Response
 
 DID_NOT_REPLY = "IC0506"
@@ -48,7 +48,10 @@ Origin = FromIngress | FromCanister | FromSystem
 
 @dataclass(slots=True)
 class Request:
-    """A call on its way to a canister. `cycles` are attached and in flight."""
+    """A call on its way to a canister. `cycles` are attached and in flight.
+
+    `caller_info` is what a canister said of the user who calls, and that canister; both empty where none did.
+    """
 
     origin: Origin
     caller: bytes
@@ -57,10 +60,17 @@ class Request:
     arg: bytes
     cycles: int = 0
     caller_version: int | None = None  # of the canister that called, when it did
+    caller_info: tuple[bytes, bytes] = (b"", b"")
 
     @property
     def from_canister(self) -> bool:
         return isinstance(self.origin, FromCanister)
+
+
+def caller_info(call: CallRequest | QueryRequest) -> tuple[bytes, bytes]:
+    """What a canister says of the sender, and which canister it is; both empty where none does."""
+    sender_info = call.sender_info
+    return (b"", b"") if sender_info is None else (sender_info.info, sender_info.signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,7 @@ class IngressMessage:
         origin = FromIngress(
             self.request_id, call.ingress_expiry_ns, call.sender, self.effective_canister_id, call.canister_id
         )
-        return Request(origin, call.sender, call.canister_id, call.method_name, call.arg)
+        return Request(origin, call.sender, call.canister_id, call.method_name, call.arg, caller_info=caller_info(call))
 
 
 @dataclass(slots=True)
@@ -136,6 +146,7 @@ class CallContext:
     responded: bool = False
     deleted: bool = False
     instructions: int = 0
+    caller_info: tuple[bytes, bytes] = (b"", b"")
 
     @property
     def deadline_ns(self) -> int:

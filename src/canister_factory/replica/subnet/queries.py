@@ -223,6 +223,7 @@ class Queries:
             call.canister,
             time_ns=evaluation.time_ns,
             caller=call.request.caller,
+            caller_info=call.request.caller_info,
             call_context_instructions=call.instructions,
             in_replicated_execution=False,
             **specific,

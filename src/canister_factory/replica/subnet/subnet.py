@@ -35,6 +35,7 @@ from canister_factory.replica.subnet.messages import (
     Request,
     RequestState,
     RequestStatus,
+    caller_info,
 )
 from canister_factory.replica.subnet.node_metrics import count_block
 from canister_factory.replica.subnet.outcalls import Outcall
@@ -389,7 +390,9 @@ class Subnet:
         Raises:
             CanisterError: the query is rejected.
         """
-        request = Request(FromSystem(), query.sender, query.canister_id, query.method_name, query.arg)
+        request = Request(
+            FromSystem(), query.sender, query.canister_id, query.method_name, query.arg, caller_info=caller_info(query)
+        )
         return self._queries.answer(request, self._now_ns(), data_certificate)
 
     def _now_ns(self) -> int:
