@@ -9,12 +9,14 @@ Source: interface specification, "IC method take_canister_snapshot" and those th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from canister_factory.replica.runtime.engine import Engine, Module
-from canister_factory.replica.runtime.execution import CanisterError, RejectCode
-from canister_factory.replica.runtime.instance import Instance, InstanceState
-from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Steps
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory_copy import copy_in, copy_out
+from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.visible_globals import UnkeptGlobalError, kept_values, visible_globals
 from canister_factory.replica.runtime.wasmtime_ffi import WasmTrapError
 from canister_factory.replica.subnet.access import require_audience, require_controller
@@ -129,6 +131,14 @@ class Work:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    snapshot: Snapshot
+    module: Module
+    instance: Instance
+    stable: StableMemory
+
+
 class Snapshots:
     """The methods, by name in `methods`.
 
@@ -165,13 +175,18 @@ class Snapshots:
         replaced: bytes | None = argument["replace_snapshot"]
         uninstalls = bool(argument["uninstall_code"])
         require_room(canister, replaced)
-        snapshot = self._snapshot(canister)
+        snapshot = self._without_content(canister)
         instructions = SNAPSHOT_INSTRUCTIONS + snapshot.size_bytes
         grown = snapshot.size_bytes - (canister.snapshots[replaced].size_bytes if replaced is not None else 0)
         if uninstalls:
             grown -= canister.code_bytes
         self._work.require_growth(canister, grown, instructions)
         self._work.charge(canister, instructions)
+        self._calls.begin(canister, request, 0)
+        _, instance = canister.running_module
+        newest = next(reversed(canister.snapshots.values()), None)
+        main = self._calls.work.do(lambda: copy_out(instance, None if newest is None else newest.main))
+        snapshot = replace(snapshot, main=main)
         add_snapshot(canister, snapshot, replaced)
         if uninstalls:
             uninstall(canister, self._calls, self._state)
@@ -179,8 +194,8 @@ class Snapshots:
             self._listeners.canister_changed(canister.id)
         return (_listed(snapshot),)
 
-    def _snapshot(self, canister: CanisterState) -> Snapshot:
-        """The canister's present state. The stable memory's blocks are shared, those of the Wasm memory are copied."""
+    def _without_content(self, canister: CanisterState) -> Snapshot:
+        """The canister's present state, with a Wasm memory of zeroes; the stable memory's blocks are shared."""
         if canister.module is None or canister.instance is None:
             raise CanisterError(
                 RejectCode.CANISTER_REJECT,
@@ -192,7 +207,7 @@ class Snapshots:
         except UnkeptGlobalError as error:
             raise CanisterError(RejectCode.CANISTER_REJECT, f"Failed to create snapshot: {error}.", "IC0406") from None
         main = StableMemory()
-        main.restore(canister.instance.export_state().memory)
+        main.grow(canister.instance.memory_bytes // WASM_PAGE_BYTES)
         kinds = [variable.kind for variable in canister.module.instrumented.visible_globals]
         return Snapshot(
             id=next_snapshot_id(canister),
@@ -219,16 +234,19 @@ class Snapshots:
         require_controller(owner, request.caller)
         instructions = SNAPSHOT_INSTRUCTIONS + snapshot.size_bytes
         self._work.require_growth(canister, snapshot.size_bytes - canister.code_bytes, instructions)
-        module = self._engine.compile(snapshot.wasm)
-        stable = snapshot.stable.fork()
-        instance = self._instance(canister, module, stable, snapshot)
+        self._calls.begin(canister, request, 0)
+        restored = self._calls.work.do(lambda: self._restoring(canister, snapshot))
+        while restored.snapshot is not snapshot:  # somebody uploaded to it meanwhile
+            restored.instance.close()
+            restored = self._calls.work.do(lambda: self._restoring(canister, snapshot))
+        module, instance, stable = restored.module, restored.instance, restored.stable
+        self._state.transaction.otherwise(instance.close)
         try:
             self._require_consistent_hook(canister, snapshot, instance)
             self._work.charge(canister, instructions)
         except CanisterError:
             instance.close()
             raise
-        self._state.transaction.otherwise(instance.close)
         if canister.instance is not None:
             self._state.transaction.afterwards(canister.instance.close)
         canister.module, canister.instance, canister.stable = module, instance, stable
@@ -258,12 +276,14 @@ class Snapshots:
         self._listeners.canister_changed(canister.id)
         return ()
 
-    def _instance(self, canister: CanisterState, module: Module, stable: StableMemory, snapshot: Snapshot) -> Instance:
-        """The snapshot's code with its memory and globals, ready to run.
+    def _restoring(self, canister: CanisterState, snapshot: Snapshot) -> Steps[_Restored]:
+        """The snapshot's code with its memories and globals, ready to run.
 
         Raises:
-            CanisterError: IC0408, globals or memory don't fit the module.
+            CanisterError: IC0505, the module is refused; IC0408, globals or memory don't fit it.
         """
+        module = yield from self._engine.compiling(snapshot.wasm)
+        stable = snapshot.stable.fork()
         expected = [variable.kind.name.lower() for variable in module.instrumented.visible_globals]
         given = [value.kind.name.lower() for value in snapshot.globals]
         if given != expected:
@@ -271,17 +291,19 @@ class Snapshots:
         instance = canister.new_instance(self._engine, module, stable)
         try:
             values = kept_values(module.instrumented, [value.bits for value in snapshot.globals])
-            instance.restore(InstanceState(snapshot.main.export_state(), values))
+            yield from copy_in(instance, snapshot.main, values)
             instance.ready()
+            if instance.memory_bytes != snapshot.main.size_bytes:
+                raise _inconsistent(
+                    f"its Wasm memory has {snapshot.main.size_bytes} bytes, fewer than its module's memory begins with"
+                )
         except (UnkeptGlobalError, WasmTrapError) as error:
             instance.close()
             raise _inconsistent(str(error)) from None
-        if instance.memory_bytes != snapshot.main.size_bytes:
+        except BaseException:  # refused, or given up between two steps
             instance.close()
-            raise _inconsistent(
-                f"its Wasm memory has {snapshot.main.size_bytes} bytes, fewer than its module's memory begins with"
-            )
-        return instance
+            raise
+        return _Restored(snapshot, module, instance, stable)
 
     @staticmethod
     def _require_consistent_hook(canister: CanisterState, snapshot: Snapshot, instance: Instance) -> None:

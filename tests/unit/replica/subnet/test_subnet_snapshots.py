@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,45 +9,21 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError
-from canister_factory.replica.store.canister_snapshots import SCHEMA, load_snapshots, save_snapshots
-from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.store.state_codec import StateFormatError
-from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.snapshot import Snapshot
-from canister_factory.replica.subnet.subnet import Subnet
 from support.management_calls import manage_through
-from support.replica_bench import OWNER, SECOND_NS, STRANGER, Bench, CallRejectedError, engine
+from support.replica_bench import (
+    OWNER,
+    SECOND_NS,
+    STRANGER,
+    Bench,
+    CallRejectedError,
+)
 from support.replica_puppet import puppet, with_custom_section
-
-# A counter in a global besides the puppet's counter in memory.
-GLOBAL_COUNTER = """
-  (global $turns (mut i64) (i64.const 100)) (global (export "limit") i32 (i32.const -3))
-  (func (export "canister_update turn") (global.set $turns (i64.add (global.get $turns) (i64.const 1)))
-    (i64.store (i32.const 4096) (global.get $turns)) (call $append (i32.const 4096) (i32.const 8)) (call $reply))
-"""
-WITH_GLOBALS = puppet(GLOBAL_COUNTER)
+from support.snapshot_calls import WITH_GLOBALS, load, take, turn
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
-
-
-def take(bench: Bench, canister: bytes, **rest: Any) -> bytes:
-    taken: bytes = bench.on("take_canister_snapshot", canister, **rest)["id"]
-    return taken
-
-
-def load(bench: Bench, canister: bytes, snapshot_id: bytes) -> None:
-    bench.on("load_canister_snapshot", canister, snapshot_id=snapshot_id)
-
-
-def turn(bench: Bench, canister: bytes) -> int:
-    return int.from_bytes(bench.call(canister, "turn"), "little")
-
-
-def snapshot(bench: Bench, canister: bytes, snapshot_id: bytes) -> Snapshot:
-    return bench.canister(canister).snapshots[snapshot_id]
 
 
 def changes(bench: Bench, canister: bytes, count: int) -> list[dict[str, Any]]:
@@ -350,97 +324,3 @@ def test_a_snapshot_that_would_freeze_the_canister_is_refused_and_costs_nothing(
         take(bench, canister)
     assert balance - state.balance < 10**8
     assert state.snapshots == {}
-
-
-# --- going back, and restarts ---
-
-
-def test_an_anchor_brings_back_the_snapshots_that_there_were(bench: Bench) -> None:
-    canister = bench.puppet()
-    bench.call(canister, "count")
-    first = take(bench, canister)
-    anchor = bench.subnet.anchor()
-    bench.call(canister, "count")
-    second = take(bench, canister)
-    load(bench, canister, first)
-    bench.on("delete_canister_snapshot", canister, snapshot_id=first)
-    bench.subnet.revert(anchor)
-    assert list(bench.canister(canister).snapshots) == [first]
-    bench.call(canister, "count")
-    assert bench.count(canister) == 2
-    assert take(bench, canister) == second
-    load(bench, canister, first)
-    assert bench.count(canister) == 1
-
-
-def _durable(directory: Path) -> Bench:
-    return Bench(lambda clock: Subnet(engine(), clock_ns=clock, checkpoint=Checkpoint(directory, engine())))
-
-
-@pytest.mark.parametrize("orderly", [True, False])
-def test_snapshots_survive_a_restart(tmp_path: Path, orderly: bool) -> None:
-    bench = _durable(tmp_path)
-    canister = bench.puppet(WITH_GLOBALS)
-    bench.call(canister, "count")
-    bench.call(canister, "remember", b"in stone")
-    turn(bench, canister)
-    bench.on("upload_chunk", canister, chunk=b"piece")
-    kept, dropped = take(bench, canister), take(bench, canister)
-    if orderly:
-        bench.subnet.close()
-        bench.restart()
-    bench.on("delete_canister_snapshot", canister, snapshot_id=dropped)
-    bench.install(canister, puppet(), mode="reinstall")
-    bench.subnet.persist()
-    listed = bench.on("list_canister_snapshots", canister)
-    if orderly:
-        bench.subnet.close()
-
-    bench.restart()
-
-    assert bench.on("list_canister_snapshots", canister) == listed
-    load(bench, canister, kept)
-    assert (bench.count(canister), turn(bench, canister)) == (1, 102)
-    assert bench.query(canister, "recall") == b"in stone"
-    assert list(bench.canister(canister).chunks.values()) == [b"piece"]
-
-
-def test_a_snapshot_is_written_once_and_read_again(bench: Bench) -> None:
-    canister = bench.puppet()
-    first = take(bench, canister)
-    database = sqlite3.connect(":memory:")
-    database.executescript(SCHEMA)
-    saved = save_snapshots(database, {}, bench.subnet.state)
-    rows = database.total_changes
-    assert rows > 0
-    bench.call(canister, "count")
-    saved = save_snapshots(database, saved, bench.subnet.state)
-    assert database.total_changes == rows
-    second = take(bench, canister)
-    bench.on("delete_canister_snapshot", canister, snapshot_id=first)
-    save_snapshots(database, saved, bench.subnet.state)
-    assert {row[0] for row in database.execute("SELECT snapshot FROM snapshot_piece")} == {second}
-    original = snapshot(bench, canister, second)
-    loaded = load_snapshots(database, bench.subnet.state)[second]
-    assert loaded is snapshot(bench, canister, second)
-    assert loaded is not original
-    assert (loaded.wasm, loaded.main.export_state()) == (original.wasm, original.main.export_state())
-
-
-def test_a_snapshot_without_its_content_is_refused(bench: Bench) -> None:
-    take(bench, bench.puppet())
-    database = sqlite3.connect(":memory:")
-    database.executescript(SCHEMA)
-    with pytest.raises(StateFormatError, match="the content of snapshot"):
-        load_snapshots(database, bench.subnet.state)
-
-
-def test_the_stable_memory_of_a_snapshot_is_shared_until_it_is_written(bench: Bench) -> None:
-    canister = bench.puppet()
-    bench.call(canister, "remember", b"in stone")
-    taken = take(bench, canister)
-    state: CanisterState = bench.canister(canister)
-    shared = snapshot(bench, canister, taken).stable.export_state().extents
-    assert shared[0][1] is state.stable.export_state().extents[0][1]
-    bench.call(canister, "remember", b"in sand!")
-    assert snapshot(bench, canister, taken).stable.read(0, 8) == b"in stone"
