@@ -158,6 +158,9 @@ def logs_as_at_the_start() -> Iterator[None]:
 
 
 def forget_log_settings() -> None:
+    if logs := sys.modules.get("canister_factory.cli.logs"):
+        logs.WORKER.set(None)
+        logs.OWNER.set(None)
     root = logging.getLogger()
     root.setLevel(logging.WARNING)
     logging.getLogger("canister_factory").setLevel(logging.NOTSET)
