@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from canister_factory.ic.canister_signature import verify_canister_signature
+from canister_factory.ic.canister_signature import verify_canister_signature, verifying_with
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import SignatureError
+from canister_factory.ic.identity import Identity
 from canister_factory.ic.public_key import ED25519_DER_PREFIX, CanisterKey, canister_key, encode_canister_key
 from canister_factory.replica.node.keys import ReplicaKeys
 from support.canister_signing import canister_signature
@@ -39,8 +40,14 @@ def test_malformed_keys_are_refused(bits: str) -> None:
         canister_key(b"\x30" + bytes((len(content),)) + content)
 
 
-def test_what_a_canister_certified_is_signed() -> None:
-    verify_canister_signature(KEY, b"message", canister_signature(KEY, b"message"), NETWORK)
+def test_what_a_canister_certified_is_signed_and_plain_keys_are_checked_as_ever() -> None:
+    verify = verifying_with(NETWORK)
+    verify(encode_canister_key(KEY), b"message", canister_signature(KEY, b"message"))
+    key, signature = Identity.generate().sign(b"message")
+    verify(key or b"", b"message", signature or b"")
+    for public_key in (encode_canister_key(KEY), key or b""):
+        with pytest.raises(SignatureError):
+            verify(public_key, b"message", bytes(64))
 
 
 @pytest.mark.parametrize(

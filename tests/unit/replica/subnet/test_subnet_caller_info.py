@@ -10,6 +10,7 @@ import dataclasses
 import pytest
 
 from canister_factory.ic.requests import QueryRequest, SenderInfo
+from canister_factory.replica.runtime.execution import CanisterError
 from support.replica_bench import OWNER, Bench
 from support.runtime_harness import assembled
 
@@ -79,5 +80,7 @@ def test_who_comes_without_it_has_none(bench: Bench) -> None:
 
 def test_it_is_there_for_the_inspection_of_a_message(bench: Bench) -> None:
     canister = bench.puppet(TELLING)
+    with pytest.raises(CanisterError, match="rejected the message"):
+        bench.check(canister, "now")
     message = bench.message(canister, "now")
     bench.subnet.check_ingress(dataclasses.replace(message, call=dataclasses.replace(message.call, sender_info=INFO)))
