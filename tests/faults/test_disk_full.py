@@ -204,7 +204,7 @@ async def test_a_full_disk_refuses_calls_with_the_cause_and_confirms_nothing_tha
             await agent.canister_info(canister)
         assert time.monotonic() - began < PROMPT_S
         status = await agent.status()
-        assert (status.health, FULL in (status.reason or "")) == ("failed", True)
+        assert (status.health, FULL in (status.reason or "")) == ("certified_state_behind", True)
 
     os.kill(replica.pid, signal.SIGTERM)
     assert FULL in json.loads(replica.line())["error"]["message"], "the last word of the first one"

@@ -211,9 +211,7 @@ class Network:
         self.subnet = FakeSubnet(changes.listeners)
         self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
         self.rounds = Rounds(self.subnet, self.view, changes, self.clock)
-        self.api = HttpApi(
-            self.subnet, self.rounds, self.view, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s
-        )
+        self.api = HttpApi(self.subnet, self.rounds, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s)
 
     def clock(self) -> int:
         return self.now_ns

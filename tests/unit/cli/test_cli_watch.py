@@ -75,7 +75,7 @@ async def cut_short(server: StatusServer, *, is_alive: bool) -> CommandError:
     return ended.value
 
 
-FULL = {"replica_health_status": "failed", "health_reason": "No space left on device"}
+FULL = {"replica_health_status": "certified_state_behind", "health_reason": "No space left on device"}
 
 
 async def test_work_that_ends_gives_its_result(server: StatusServer) -> None:

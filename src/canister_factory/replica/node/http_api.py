@@ -25,7 +25,7 @@ from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.request_id import hash_of_map
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
 from canister_factory.replica.node.certification import CANISTER_RANGES, RangesLayout
-from canister_factory.replica.node.certified_view import CertifiedView, ObservableSubnet
+from canister_factory.replica.node.certified_view import ObservableSubnet
 from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.read_state import (
@@ -45,6 +45,8 @@ __all__ = ["Answer", "HttpApi", "ServedSubnet"]
 
 MAX_INGRESS_BYTES: Final = 2 * 1024 * 1024
 SYNC_CALL_TIMEOUT_S: Final = 10.0
+# Of the values that the official replica has, and strict clients know: what is certified stays behind what was sent.
+_NOT_HEALTHY: Final = "certified_state_behind"
 _API_VERSION: Final = "0.18.0"
 _CBOR: Final = "application/cbor"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -122,7 +124,6 @@ class HttpApi:
         self,
         subnet: ServedSubnet,
         rounds: Rounds,
-        view: CertifiedView,
         keys: ReplicaKeys,
         clock_ns: Callable[[], int],
         *,
@@ -130,7 +131,6 @@ class HttpApi:
     ) -> None:
         self._subnet = subnet
         self._rounds = rounds
-        self._view = view
         self._work = SlicedWork()
         self._node = keys.node
         self._subnet_id = keys.subnet.principal
@@ -217,7 +217,7 @@ class HttpApi:
         if route.version == 2:
             return 202, _TEXT, b""
         if status is not None and status.is_final:
-            state = self._view.current()
+            state = self._rounds.current()
         else:
             waited = await self._rounds.outcome(request_id, self._sync_call_timeout_s)
             if waited is None:
@@ -252,7 +252,7 @@ class HttpApi:
     async def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
         self._check_query_destination(route, query)
         try:
-            response = await self._work.finish(self._subnet.querying(query, self._view.data_certificate))
+            response = await self._work.finish(self._subnet.querying(query, self._rounds.data_certificate))
         except CanisterError as error:
             response = Response(b"", error.code, error.message, error.error_code)
         answer: dict[str, Any]
@@ -274,7 +274,7 @@ class HttpApi:
             self._require_our_subnet(route)
         access = ReadAccess(request.sender, route.effective_id, route.about_subnet, route.version, targets)
         paths = self._reader.permitted(access, request.paths)
-        return 200, _CBOR, dumps({"certificate": self._view.current().certificate(paths, route.layout)})
+        return 200, _CBOR, dumps({"certificate": self._rounds.current().certificate(paths, route.layout)})
 
     def _request_owner(self, request_id: bytes) -> RequestOwner | None:
         status = self._subnet.request_statuses.get(request_id)
@@ -294,7 +294,7 @@ class HttpApi:
     def _trouble(self) -> dict[str, str]:
         """Fields of the status that say why the replica executes nothing any more; the reason is for people."""
         failure = self._rounds.failure
-        return {} if failure is None else {"replica_health_status": "failed", "health_reason": failure}
+        return {} if failure is None else {"replica_health_status": _NOT_HEALTHY, "health_reason": failure}
 
     # --- other -------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Container, Mapping
 from concurrent.futures import Future, wait
@@ -125,9 +126,12 @@ class Rounds:
             raise RoundFailedError("The replica is stopping", retry_helps=True)
         self.require_working()
         self._undurable.add(message.request_id)
-        self._view.current()  # recent enough to serve reads until the round is durable
+        self.current()  # recent enough to serve reads until the round is durable
         self._view.held = True
-        self._subnet.submit(message)
+        try:
+            self._subnet.submit(message)
+        except Exception as error:
+            raise self._broken_by(error, "taking a call") from error
         self._wake.set()
 
     def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
@@ -135,6 +139,28 @@ class Rounds:
         if not self._stopping and self.failure is None:
             self._subnet.submit_outcall_answer(answer)
             self._wake.set()
+
+    def current(self) -> CertifiedState:
+        """The newest certified state.
+
+        Raises:
+            RoundFailedError: it can't be made, which ends all work: nothing could be answered any more.
+        """
+        try:
+            return self._view.current()
+        except Exception as error:
+            raise self._broken_by(error, "certifying the state") from error
+
+    def data_certificate(self, canister_id: bytes) -> bytes:
+        """The certificate that `ic0.data_certificate` gives a canister in a query.
+
+        Raises:
+            RoundFailedError: as `current`.
+        """
+        try:
+            return self._view.data_certificate(canister_id)
+        except Exception as error:
+            raise self._broken_by(error, "certifying the state") from error
 
     def require_working(self, known_request: bytes | None = None) -> None:
         """Refuses when a round failed: nothing that is in memory may be told any more.
@@ -194,9 +220,7 @@ class Rounds:
                 self._undurable.clear()  # nothing is sure
             self._fail(str(error))
         except Exception as error:
-            if not isinstance(error, SubnetBrokenError):
-                logger.exception("a round broke off")
-            self._fail("An internal error broke the subnet; look at the replica's log")
+            raise self._broken_by(error, "a round") from error
         raise RoundFailedError((self.failure or "") + _AFTERWARDS)
 
     def went_back(self, known: Container[bytes]) -> None:
@@ -272,6 +296,16 @@ class Rounds:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
+
+    def _broken_by(self, error: Exception, what: str) -> RoundFailedError:
+        """Ends all work; the error that says so."""
+        reference = secrets.token_hex(4)
+        if not isinstance(error, SubnetBrokenError):  # that one was told before
+            logger.error("%s broke off by an internal error (reference %s)", what, reference, exc_info=error)
+            self._fail(f"An internal error broke the subnet; look for {reference} in the replica's log")
+        elif self.failure is None:
+            self._fail("An internal error broke the subnet; look at the replica's log")
+        return RoundFailedError((self.failure or "") + _AFTERWARDS)
 
     def _fail(self, reason: str) -> None:
         self.failure = reason

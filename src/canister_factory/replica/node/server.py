@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +100,7 @@ class ReplicaServer:
         )
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
         self._rounds = Rounds(self.subnet, view, changes, clock_ns)
-        self._api = HttpApi(self.subnet, self._rounds, view, keys, clock_ns)
+        self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns)
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
@@ -206,8 +207,9 @@ class ReplicaServer:
         except ConnectionResetError:
             return _text(400, "The client has left")  # nobody reads it
         except Exception:
-            logger.exception("unexpected failure while serving %s %s", method, request.path)
-            return _text(500, "Internal error; the replica's log has the details")
+            reference = secrets.token_hex(4)
+            logger.exception("unexpected failure while serving %s %s (reference %s)", method, request.path, reference)
+            return _text(500, f"Internal error (reference {reference}); the replica's log has the details")
         return web.Response(status=status, body=body, headers=_CORS | {"content-type": content_type})
 
 

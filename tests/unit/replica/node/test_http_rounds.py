@@ -73,7 +73,45 @@ async def test_a_defect_in_execution_is_logged_and_ends_all_execution(caplog: py
         network.subnet.queue.clear()
         again = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
         assert refusal(again) == text
-        assert await health(network) == ("failed", text.removesuffix("; afterwards restart the replica"))
+        assert await health(network) == (
+            "certified_state_behind",
+            text.removesuffix("; afterwards restart the replica"),
+        )
+
+
+async def test_a_defect_in_certification_ends_all_work_and_says_so_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else each request would fail by itself, without a word in the status."""
+
+    def defect() -> None:
+        raise OverflowError("a defect")
+
+    async with Network() as network:
+        await settle()
+        monkeypatch.setattr(network.view, "certify", defect)
+        network.now_ns += 2 * MINUTE
+        read = await network.post(url(3, "read_state"), Caller(), request_type="read_state", paths=[[b"time"]])
+        assert read[0] == 500
+        state, reason = await health(network)
+        assert state == "certified_state_behind"
+        reference = reason.removeprefix("An internal error broke the subnet; look for ").split()[0]
+        assert f"certifying the state broke off by an internal error (reference {reference})" in caplog.text
+        assert "OverflowError: a defect" in caplog.text
+        call = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert refusal(call) == f"{reason}; afterwards restart the replica"
+        assert not network.subnet.queue, "it wasn't even taken"
+
+
+async def test_a_defect_in_taking_a_call_ends_all_work_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(_: object) -> None:
+        raise OverflowError("a defect")
+
+    async with Network() as network:
+        monkeypatch.setattr(network.subnet, "submit", defect)
+        call = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert "An internal error broke the subnet; look for " in refusal(call)
+        assert (await health(network))[0] == "certified_state_behind"
 
 
 async def test_what_could_not_be_made_durable_is_never_answered_as_done(caplog: pytest.LogCaptureFixture) -> None:
@@ -103,7 +141,7 @@ async def test_after_a_failed_write_reads_are_refused_with_the_cause() -> None:
             assert status == 500
             assert b"No space left" in body
         state, reason = await health(network)
-        assert state == "failed"
+        assert state == "certified_state_behind"
         assert "No space left" in reason
 
 
