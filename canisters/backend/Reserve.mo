@@ -9,12 +9,14 @@ import Errors "Errors";
 import Types "Types";
 
 module {
-  /// A canister's creation costs 500 B cycles; the rest is its start balance. A byte by ingress costs 2,000 cycles,
-  /// about 200 to process, and the remainder keeps it stored for years. The minimum keeps the backend itself running.
+  /// A canister's creation costs 500 B cycles; the rest is its start balance. By the dearest prices known, installing
+  /// code must be able to take 600 B of it besides what 30 idle days burn, of which 26 B are for being there at all. A
+  /// byte by ingress costs 2,000 cycles, about 400 to process, and 800 in each 30 days to store: 4,000 cover the copy
+  /// and the first weeks, the base some more. The minimum keeps the backend itself running.
   public let defaultSettings : Types.ReserveSettings = {
     threshold = 5_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
-    creation_base_cycles = 1_000_000_000_000;
+    creation_base_cycles = 2_000_000_000_000;
     creation_cycles_per_byte = 4_000;
   };
   /// The management canister charges this much for a new canister; a smaller base could create nothing.

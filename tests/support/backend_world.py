@@ -34,6 +34,8 @@ CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 TRILLION = 10**12
+CREATION_BASE = 2 * TRILLION
+"""What a creation needs before its bytes, by default."""
 CREATION_FEE = 500_000_000_000
 MANAGEMENT = Principal(b"")
 ANONYMOUS = Principal(b"\x04")

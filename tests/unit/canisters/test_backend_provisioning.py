@@ -5,6 +5,7 @@ from __future__ import annotations
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
+    CREATION_BASE,
     CREATION_FEE,
     OPERATOR,
     OTHER_OPERATOR,
@@ -19,7 +20,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     world = World()
     world.capsule()
     world.add_memory(1_000)
-    needed = TRILLION + 4_000 * 1_000
+    needed = CREATION_BASE + 4_000 * 1_000
     lease = world.exporting()
     before, burnt_before = world.backend_state.balance, world.subnet.consumed_cycles
     result = world.ok("provision_canister", lease, sender=OPERATOR)
@@ -112,9 +113,9 @@ def test_a_rejected_creation_gives_the_cycles_back_and_can_be_tried_again() -> N
     assert "canister ids of this subnet are used" in error["message"]
     assert before - world.backend_state.balance < TRILLION // 1_000
     reserve = world.reserve()
-    assert (reserve["total_consumed"], reserve["in_flight"]) == (0, TRILLION)
+    assert (reserve["total_consumed"], reserve["in_flight"]) == (0, CREATION_BASE)
     [entry] = world.ok("list_consumption", {}, sender=ADMIN)["items"]
-    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (None, TRILLION, TRILLION)
+    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (None, CREATION_BASE, CREATION_BASE)
     status = world.status()
     assert (status["status"], status["canister_id"], status["error"]) == (Case("Creating"), None, error)
 
@@ -126,5 +127,5 @@ def test_a_rejected_creation_gives_the_cycles_back_and_can_be_tried_again() -> N
     world.ok("begin_export", lease, False, sender=OTHER_OPERATOR)
     created = world.ok("provision_canister", lease, sender=OTHER_OPERATOR)
     assert created["is_new"] is True
-    assert world.status()["cycles_consumed"] == world.reserve()["total_consumed"] == TRILLION
+    assert world.status()["cycles_consumed"] == world.reserve()["total_consumed"] == CREATION_BASE
     assert world.controllers(created["canister_id"]) == {OTHER_OPERATOR, OWNER}

@@ -7,14 +7,24 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, CREATION_FEE, OPERATOR, OWNER, SECOND_NS, TRILLION, World, person
+from support.backend_world import (
+    ADMIN,
+    CREATION_BASE,
+    CREATION_FEE,
+    OPERATOR,
+    OWNER,
+    SECOND_NS,
+    TRILLION,
+    World,
+    person,
+)
 
 
 def settings(**changes: int) -> dict[str, int]:
     return {
         "threshold": 5 * TRILLION,
         "operating_minimum": 2 * TRILLION,
-        "creation_base_cycles": TRILLION,
+        "creation_base_cycles": CREATION_BASE,
         "creation_cycles_per_byte": 4_000,
         **changes,
     }
@@ -26,7 +36,7 @@ def test_available_is_the_real_balance_without_minimum_and_creations_in_flight()
     world.add_memory(1_000)
     world.request()
     reserve = world.reserve()
-    needed = TRILLION + 4_000 * 1_000
+    needed = CREATION_BASE + 4_000 * 1_000
     assert reserve["balance"] == world.backend_state.balance
     assert reserve["in_flight"] == needed
     assert reserve["available"] == reserve["balance"] - 2 * TRILLION - needed
@@ -76,7 +86,7 @@ def test_what_creations_take_and_give_back_is_no_deposit() -> None:
         lease = world.exporting(owner)
         world.call("provision_canister", lease, sender=OPERATOR)
         world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
-    assert world.reserve()["total_consumed"] == TRILLION
+    assert world.reserve()["total_consumed"] == CREATION_BASE
     assert world.reserve()["total_topped_up"] == 0
 
 
@@ -95,7 +105,7 @@ def test_what_the_system_holds_back_for_calls_under_way_is_no_deposit(together: 
     # Executed in the same round, while all of them wait for the management canister.
     world.start("set_reserve_threshold", TRILLION, sender=ADMIN)
     world.run()
-    assert world.reserve()["total_consumed"] == together * TRILLION
+    assert world.reserve()["total_consumed"] == together * CREATION_BASE
     assert world.reserve()["total_topped_up"] == 0
     deposit(world, TRILLION)
     assert world.reserve()["total_topped_up"] <= TRILLION
@@ -120,7 +130,7 @@ def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less
     world = World()
     world.capsule()
     world.add_memory(123)
-    needed = TRILLION + 4_000 * 123
+    needed = CREATION_BASE + 4_000 * 123
     # What the message itself has cost when the balance is read is the same each time.
     world.backend_state.balance = 2 * TRILLION + needed // 2
     seen = world.err("create_personal_canister", None, sender=OWNER)["available"]
@@ -136,17 +146,17 @@ def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less
 
 
 def test_what_open_requests_hold_is_not_promised_twice() -> None:
-    world = World(cycles=4 * TRILLION)
+    world = World(cycles=5 * TRILLION)
     world.request()
     other = person("second-owner")
     world.capsule(other)
     error = world.err("create_personal_canister", None, sender=other)
     assert error["kind"] == Case("ReserveInsufficient")
-    assert error["available"] < TRILLION
+    assert error["available"] < CREATION_BASE
 
 
 def test_provisioning_checks_again_because_the_capsule_may_have_grown() -> None:
-    world = World(cycles=4 * TRILLION)
+    world = World(cycles=5 * TRILLION)
     world.request()
     lease = world.claim()
     world.add_memory(1_000_000)
@@ -154,7 +164,7 @@ def test_provisioning_checks_again_because_the_capsule_may_have_grown() -> None:
     world.ok("begin_export", lease, False, sender=OPERATOR)
     error = world.err("provision_canister", lease, sender=OPERATOR)
     assert error["kind"] == Case("ReserveInsufficient")
-    assert error["needed"] == TRILLION + 10**13
+    assert error["needed"] == CREATION_BASE + 10**13
     assert error["stage"] == Case("Exporting")
     assert world.stage() == "Exporting"
     [logged] = world.ok("list_errors", {}, sender=ADMIN)["items"]
@@ -256,8 +266,8 @@ def test_consumption_is_logged_newest_first_and_reported_over_a_window() -> None
     rest = world.ok("list_consumption", {"after": page["next"]}, sender=ADMIN)
     assert rest == {"items": entries[1:], "next": None}
     day = world.ok("get_consumption_report", None, sender=ADMIN)
-    assert (day["consumed_in_window"], day["creations_in_window"]) == (2 * TRILLION, 2)
+    assert (day["consumed_in_window"], day["creations_in_window"]) == (2 * CREATION_BASE, 2)
     hour = world.ok("get_consumption_report", 3_600 * SECOND_NS, sender=ADMIN)
-    assert (hour["consumed_in_window"], hour["creations_in_window"]) == (TRILLION, 1)
+    assert (hour["consumed_in_window"], hour["creations_in_window"]) == (CREATION_BASE, 1)
     assert hour["recommendation"] == "Nothing to do."
     assert hour["reserve"] == world.reserve()

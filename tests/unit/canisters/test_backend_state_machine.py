@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, OPERATOR, TRILLION, World, failure, person
+from support.backend_world import ADMIN, CREATION_BASE, OPERATOR, World, failure, person
 
 OWNERS = [person(name) for name in ("ana", "ben", "cleo")]
 STATUSES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed"]
@@ -103,7 +103,7 @@ class Creations(RuleBasedStateMachine):
         waiting = [
             state for state in self._states().values() if state["status"] not in ENDED and state["canister_id"] is None
         ]
-        assert reserve["in_flight"] == TRILLION * len(waiting)
+        assert reserve["in_flight"] == CREATION_BASE * len(waiting)
         entries = self.world.ok("list_consumption", {}, sender=ADMIN)["items"]
         assert reserve["total_consumed"] == sum(entry["attached"] - entry["refunded"] for entry in entries)
         assert len(entries) == len(self.world.subnet.canisters) - 1

@@ -11,6 +11,7 @@ from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
     CONTROLLER,
+    CREATION_BASE,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
@@ -184,7 +185,12 @@ def test_a_failed_creation_goes_on_after_an_upgrade_with_the_canister_that_was_p
 
 @pytest.mark.parametrize("reach", [requested, importing], ids=lambda reach: reach.__name__)
 def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], None]) -> None:
-    reserve = {"threshold": 7, "operating_minimum": 9, "creation_base_cycles": 10**12, "creation_cycles_per_byte": 8}
+    reserve = {
+        "threshold": 7,
+        "operating_minimum": 9,
+        "creation_base_cycles": CREATION_BASE,
+        "creation_cycles_per_byte": 8,
+    }
     world = World(reserve=reserve, creation_enabled=True)
     reach(world)
     world.ok("remove_operator", OTHER_OPERATOR, sender=ADMIN)
