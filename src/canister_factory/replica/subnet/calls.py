@@ -124,7 +124,8 @@ class Calls:
     def _process_request(self, request: Request) -> None:
         builtin = self.builtins.get(request.callee)
         try:
-            require_unexpired(request, self._state.time_ns)
+            if not self.work.has_begun:
+                require_unexpired(request, self._state.time_ns)
             if builtin is None:
                 canister = self._state.existing(request.callee)
                 self._state.transaction.touch_for_execution(canister)
@@ -141,14 +142,7 @@ class Calls:
         canister.require_running()
         module, _ = canister.running_module
         entry = update_entry(canister.id, module, request.method)
-        least = canister.settings.minimum_incoming_canister_call_cycles
-        if request.from_canister and request.caller != canister.id and request.cycles < least:
-            raise CanisterError(
-                RejectCode.CANISTER_ERROR,
-                f"Canister {text_of(canister.id)} requires at least {least} cycles attached to a call, "
-                f"but {request.cycles} were.",
-                "IC0406",
-            )
+        canister.require_attached_cycles(request)
         prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
         if not self.work.has_begun:
             canister.require_cycles(self._prices, prepaid)

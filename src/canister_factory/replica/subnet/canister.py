@@ -17,7 +17,7 @@ from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.canister_history import Change
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.messages import CallContext, PendingCall, StopWaiter
+from canister_factory.replica.subnet.messages import CallContext, PendingCall, Request, StopWaiter
 from canister_factory.replica.subnet.snapshot import LowMemoryHook, Snapshot
 
 MANAGEMENT_CANISTER = b""
@@ -177,6 +177,21 @@ class CanisterState:
             raise CanisterError(RejectCode.CANISTER_ERROR, f"Canister {text_of(self.id)} is stopped", "IC0508")
         if self.status is Status.STOPPING:
             raise CanisterError(RejectCode.CANISTER_ERROR, f"Canister {text_of(self.id)} is stopping", "IC0509")
+
+    def require_attached_cycles(self, request: Request) -> None:
+        """Refuses another canister's call with less than `minimum_incoming_canister_call_cycles`.
+
+        Raises:
+            CanisterError: IC0406, it has less.
+        """
+        least = self.settings.minimum_incoming_canister_call_cycles
+        if request.from_canister and request.caller != self.id and request.cycles < least:
+            raise CanisterError(
+                RejectCode.CANISTER_ERROR,
+                f"Canister {text_of(self.id)} requires at least {least} cycles attached to a call, "
+                f"but {request.cycles} were.",
+                "IC0406",
+            )
 
     # --- sizes and costs ---------------------------------------------------------------------------------------------
 

@@ -79,6 +79,18 @@ def test_others_are_answered_in_the_round_in_which_endless_messages_begin(bench:
     assert set(bench.subnet.state.begun) == set(busy)
 
 
+def test_a_message_that_has_begun_goes_on_beyond_its_expiry(bench: Bench) -> None:
+    canister = worker(bench)
+    begun, waiting = bench.submit(canister, "work"), bench.submit(canister, "work")
+    bench.subnet.execute_round()
+    assert bench.outcome(begun) is None
+    bench.clock.advance(241)
+    rounds_until_answered(bench, begun)
+    assert bench.outcome(begun).is_reply  # type: ignore[union-attr]
+    bench.run()
+    assert bench.outcome(waiting).error_code == "IC0202"  # type: ignore[union-attr]
+
+
 def test_each_of_the_busy_gets_the_same_number_of_slices(bench: Bench) -> None:
     canisters = [worker(bench) for _ in range(3)]
     requests = [bench.submit(canister, "work") for canister in canisters]
