@@ -84,6 +84,8 @@ class Module:
     composite_queries: frozenset[str]
     custom_sections: dict[str, tuple[str, bytes]]
     """By name without prefix: ("public" or "private", content) of `icp:public <name>` and `icp:private <name>`."""
+    custom_sections_bytes: int
+    """Their names and contents."""
     native: wasmtime.Module
     instrumented: InstrumentedModule
     imports: tuple[tuple[wasmtime.FuncType, HostFunction], ...]
@@ -171,13 +173,15 @@ class Engine:
         except (wasmtime.WasmtimeError, MalformedModuleError) as error:
             _refuse(str(error))
         methods = _checked_methods(native, instrumented.exports)
+        sections = _checked_custom_sections(instrumented)
         return Module(
             hash=digest,
             wasm=wasm,
             queries=methods[Entry.QUERY],
             updates=methods[Entry.UPDATE],
             composite_queries=methods[Entry.COMPOSITE_QUERY],
-            custom_sections=_checked_custom_sections(instrumented),
+            custom_sections=sections,
+            custom_sections_bytes=sum(len(name) + len(data) for name, (_, data) in sections.items()),
             native=native,
             instrumented=instrumented,
             imports=imports,

@@ -129,7 +129,7 @@ class Anchors:
         while innermost is not anchor:
             innermost = self._open.pop()
             innermost.revert(state)
-        self._calls.deadlines.rebuild()
+        self._calls.rebuild()
         for request_id in statuses.keys() - state.statuses.keys():
             self._listeners.request_status(request_id, None)
         for request_id, status in state.statuses.items():

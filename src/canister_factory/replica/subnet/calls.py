@@ -22,6 +22,7 @@ from canister_factory.replica.runtime.execution import (
     Response,
 )
 from canister_factory.replica.subnet import stopping
+from canister_factory.replica.subnet.agenda import Agenda, next_task_ns, stop_deadline_ns
 from canister_factory.replica.subnet.canister import (
     MANAGEMENT_CANISTER,
     SECOND_NS,
@@ -103,6 +104,8 @@ class Calls:
         self.finish_outcall: Callable[[OutcallAnswer], None] = _nobody_asked
         self.deadlines = Deadlines(state)
         self.work = Work(Turn())  # of the message that is being processed
+        self.stops = Agenda(state, stop_deadline_ns)
+        self.tasks = Agenda(state, next_task_ns)
 
     def execute(self, message: Message) -> None:
         """Executes one message within an open transaction, with `work`; a failure is answered as a reject.
@@ -339,6 +342,7 @@ class Calls:
         """Applies the effects of a successful execution on the canister's own variables, besides its version."""
         if outcome.global_timer_ns is not None:
             canister.global_timer_ns = outcome.global_timer_ns
+            self.tasks.note(canister)
         if outcome.certified_data is not None:
             canister.certified_data = outcome.certified_data
             self._listeners.canister_changed(canister.id)
@@ -378,15 +382,23 @@ class Calls:
     # --- deadlines, uninstalling -------------------------------------------------------------------------------------
 
     def expire(self, now_ns: int) -> bool:
-        """Gives up on best-effort calls and stop requests whose deadline has passed; whether there were any."""
+        """Gives up on best-effort calls whose deadline has passed; whether there were any."""
         expired = False
         for canister_id, call_id in self.deadlines.take_expired(now_ns):
             expired = True
             timeout = reject(RejectCode.SYS_UNKNOWN, "Call timed out: its outcome is unknown.", "IC0202")
             self._state.queue.append(Answer(canister_id, call_id, timeout))
-        for canister in self._state.canisters.values():
-            expired |= stopping.give_up(canister, now_ns, self.respond)
         return expired
+
+    def changed(self, canister: CanisterState) -> None:
+        """To be called when code, timer or waiting stop requests of a canister may have changed."""
+        self.stops.note(canister)
+        self.tasks.note(canister)
+
+    def rebuild(self) -> None:
+        """Starts what is derived from the state over: it was replaced."""
+        for derived in (self.deadlines, self.stops, self.tasks):
+            derived.rebuild()
 
     def abandon_contexts(self, canister: CanisterState) -> None:
         """Rejects all open calls of a canister whose code goes away; outstanding calls only bring back their cycles."""

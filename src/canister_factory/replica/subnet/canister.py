@@ -34,6 +34,7 @@ _OF_CODE = (
     *("wasm_memory_size", "stable_memory_size", "global_memory_size", "wasm_binary_size", "custom_sections_size"),
     "wasm_chunk_store_size",
 )
+_HISTORY_ENTRY_BYTES = 64
 EOP_SECTION = "enhanced-orthogonal-persistence"
 
 
@@ -198,14 +199,13 @@ class CanisterState:
     def memory_metrics(self) -> dict[str, int]:
         """Sizes in bytes, by the names of `canister_status`' `memory_metrics`."""
         module = self.module
-        sections = sum(len(name) + len(data) for name, (_, data) in module.custom_sections.items()) if module else 0
         return {
             "wasm_memory_size": self.instance.memory_bytes if self.instance else 0,
             "stable_memory_size": self.stable.size_bytes,
             "global_memory_size": 0,
             "wasm_binary_size": len(module.wasm) if module else 0,
-            "custom_sections_size": sections,
-            "canister_history_size": 64 * len(self.history),
+            "custom_sections_size": module.custom_sections_bytes if module else 0,
+            "canister_history_size": _HISTORY_ENTRY_BYTES * len(self.history),
             "wasm_chunk_store_size": sum(map(len, self.chunks.values())),
             "snapshots_size": sum(snapshot.size_bytes for snapshot in self.snapshots.values()),
             "log_memory_store_size": sum(len(record.content.encode()) for record in self.logs),
@@ -213,7 +213,17 @@ class CanisterState:
 
     @property
     def memory_bytes(self) -> int:
-        return sum(self.memory_metrics().values())
+        """The sum of `memory_metrics`, without making these: each message asks for it, and upkeep for all canisters."""
+        size = self.stable.size_bytes + _HISTORY_ENTRY_BYTES * len(self.history)
+        if self.module is not None and self.instance is not None:
+            size += self.instance.memory_bytes + len(self.module.wasm) + self.module.custom_sections_bytes
+        if self.snapshots:
+            size += sum(snapshot.size_bytes for snapshot in self.snapshots.values())
+        if self.chunks:
+            size += sum(map(len, self.chunks.values()))
+        if self.logs:
+            size += sum(len(record.content.encode()) for record in self.logs)
+        return size
 
     @property
     def code_bytes(self) -> int:

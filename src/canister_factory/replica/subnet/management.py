@@ -117,14 +117,8 @@ class Management:
         require_stated_version(request, argument)
         result = self._methods[request.method](request, argument)
         if not method_type(request.method).is_query:
-            self._watch_memory(argument)
+            self._note_changes(argument)
         return None if result is None else encode_result(request.method, result)
-
-    def _watch_memory(self, argument: Argument) -> None:
-        target = argument.get("canister_id") or argument.get("target_canister")
-        canister = None if target is None else self._state.canisters.get(target.bytes)
-        if canister is not None:
-            self._calls.watch_memory(canister)
 
     def query(self, request: Request) -> Response:
         """Executes a query call: only methods that the interface declares as queries.
@@ -327,6 +321,15 @@ class Management:
 
     def _raw_rand(self, request: Request, argument: Argument) -> Result:
         return (self._state.draw_randomness(),)
+
+    def _note_changes(self, argument: Argument) -> None:
+        """Has the canister that was managed looked at: its memory, and when a stop or a timer of new code is due."""
+        for field in ("canister_id", "target_canister"):
+            canister_id = argument.get(field)
+            canister = None if canister_id is None else self._state.canisters.get(canister_id.bytes)
+            if canister is not None:
+                self._calls.watch_memory(canister)
+                self._calls.changed(canister)
 
     # --- access and records ------------------------------------------------------------------------------------------
 

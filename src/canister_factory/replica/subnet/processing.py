@@ -63,7 +63,7 @@ class Processing:
                 raise
             work.close()
             transaction.roll_back(state)
-            self._calls.deadlines.rebuild()
+            self._calls.rebuild()
             if isinstance(message, Request):
                 message.cycles = cycles
             transaction.begin(state)

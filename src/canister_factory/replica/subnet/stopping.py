@@ -52,14 +52,11 @@ def finish(canister: CanisterState, respond: Respond) -> None:
     _dismiss(canister, list(canister.stop_waiters), EMPTY_REPLY, respond)
 
 
-def give_up(canister: CanisterState, now_ns: int, respond: Respond) -> bool:
-    """Rejects stop requests whose deadline has passed; whether there were any. The canister goes on stopping."""
+def give_up(canister: CanisterState, now_ns: int, respond: Respond) -> None:
+    """Rejects stop requests whose deadline has passed. The canister goes on stopping."""
     late = [waiter for waiter in canister.stop_waiters if waiter.deadline_ns <= now_ns]
-    if not late:  # nearly always, and asked of every canister in every round
-        return False
     message = f"Stop request of canister {text_of(canister.id)} timed out: it still has open calls."
     _dismiss(canister, late, reject(RejectCode.SYS_TRANSIENT, message, "IC0206"), respond)
-    return True
 
 
 def _dismiss(canister: CanisterState, waiters: list[StopWaiter], response: Response, respond: Respond) -> None:

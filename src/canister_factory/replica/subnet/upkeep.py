@@ -6,14 +6,15 @@ Owns when these are due. Does not own executing the tasks (`calls`) or when a ro
 from __future__ import annotations
 
 from canister_factory.replica.runtime.execution import Entry
+from canister_factory.replica.subnet import stopping
+from canister_factory.replica.subnet.agenda import HEARTBEAT_INTERVAL_NS, next_task_ns
 from canister_factory.replica.subnet.calls import Calls
-from canister_factory.replica.subnet.canister import SECOND_NS
+from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.messages import SystemTask
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 
-HEARTBEAT_INTERVAL_NS = SECOND_NS
 STORAGE_INTERVAL_NS = 10 * SECOND_NS
 STATUS_RETENTION_NS = 300 * SECOND_NS
 
@@ -26,48 +27,72 @@ class Upkeep:
         self._calls = calls
         self._prices = prices
         self._listeners = listeners
+        self._held_up: set[bytes] = set()  # canisters whose tasks were due when they couldn't run
 
     def run(self, *, with_tasks: bool = True) -> bool:
         """Does what is due, timers and heartbeats only `with_tasks`; whether that changed anything."""
+        gave_up = self._give_up_stops()
         forgotten = self._forget_statuses()
         charged = self._charge_storage()
         scheduled = with_tasks and self._schedule_tasks()
-        return forgotten or charged or scheduled
+        return gave_up or forgotten or charged or scheduled
 
     def next_wakeup_ns(self) -> int | None:
-        """When the next round has something to do though no message arrives: timer, heartbeat, deadline."""
-        due = [self._calls.deadlines.next_ns]
-        for canister in self._state.canisters.values():
-            if canister.stop_waiters:
-                due.append(min(waiter.deadline_ns for waiter in canister.stop_waiters))
-            module = canister.module
-            if module is None or canister.id in self._state.begun or not self._calls.can_run_tasks(canister):
-                continue
-            if canister.global_timer_ns and module.has(Entry.GLOBAL_TIMER):
-                due.append(canister.global_timer_ns)
-            if module.has(Entry.HEARTBEAT):
-                due.append(canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS)
+        """When the next round has something to do though no message arrives: timer, heartbeat, deadline.
+
+        A canister that can't run its tasks now needs a message before it can.
+        """
+        calls = self._calls
+        due = [calls.deadlines.next_ns, calls.stops.next_ns, calls.tasks.next_ns]
+        for canister_id in self._held_up:
+            canister = self._state.canisters.get(canister_id)
+            if canister is not None and self._can_run_tasks(canister):
+                due.append(next_task_ns(canister))
         return min((time_ns for time_ns in due if time_ns is not None), default=None)
 
+    def _give_up_stops(self) -> bool:
+        """Rejects stop requests that have waited for too long."""
+        stops = self._calls.stops
+        due = stops.take_due(self._state.time_ns)
+        for canister in due:
+            stopping.give_up(canister, self._state.time_ns, self._calls.respond)
+            stops.note(canister)
+        return bool(due)
+
     def _schedule_tasks(self) -> bool:
-        now = self._state.time_ns
+        due = {canister.id: canister for canister in self._calls.tasks.take_due(self._state.time_ns)}
+        for canister_id in self._held_up:
+            if (canister := self._state.canisters.get(canister_id)) is not None:
+                due[canister_id] = canister
+        self._held_up.clear()
         scheduled = False
-        for canister in self._state.canisters.values():
-            module = canister.module
-            if module is None or canister.id in self._state.begun:
-                continue
-            timer_due = module.has(Entry.GLOBAL_TIMER) and 0 < canister.global_timer_ns <= now
-            heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
-            if not (timer_due or heartbeat_due) or not self._calls.can_run_tasks(canister):
-                continue
-            scheduled = True
+        for canister_id in sorted(due):
+            scheduled |= self._schedule_tasks_of(due[canister_id])
+        return scheduled
+
+    def _schedule_tasks_of(self, canister: CanisterState) -> bool:
+        now, module = self._state.time_ns, canister.module
+        if module is None:
+            return False
+        timer_due = module.has(Entry.GLOBAL_TIMER) and 0 < canister.global_timer_ns <= now
+        heartbeat_due = module.has(Entry.HEARTBEAT) and canister.last_heartbeat_ns + HEARTBEAT_INTERVAL_NS <= now
+        scheduled = (timer_due or heartbeat_due) and self._can_run_tasks(canister)
+        if scheduled:
             if heartbeat_due:
                 canister.last_heartbeat_ns = now
                 self._state.queue.append(SystemTask(canister.id, Entry.HEARTBEAT))
             if timer_due:
                 canister.global_timer_ns = 0
                 self._state.queue.append(SystemTask(canister.id, Entry.GLOBAL_TIMER))
+        elif timer_due or heartbeat_due:
+            self._held_up.add(canister.id)
+            return False
+        self._calls.tasks.note(canister)
         return scheduled
+
+    def _can_run_tasks(self, canister: CanisterState) -> bool:
+        """Whether nothing keeps it from them: its state, its balance, a message that it has begun."""
+        return canister.id not in self._state.begun and self._calls.can_run_tasks(canister)
 
     def _charge_storage(self) -> bool:
         state = self._state
