@@ -58,7 +58,7 @@ TESTS = (
 )
 # What tests import in any case, so that each mutant needn't wait for it.
 LIBRARIES = (
-    *("aiohttp", "cbor2", "click", "cryptography.x509", "hypothesis.stateful", "httpx", "ic.agent", "lark"),
+    *("httptools", "cbor2", "click", "cryptography.x509", "hypothesis.stateful", "httpx", "ic.agent", "lark"),
     *("prometheus_client", "pyblst", "pydantic", "pytest_asyncio", "rich.console", "wasmtime"),
 )
 SECONDS_PER_TEST = 60

@@ -17,7 +17,19 @@ import canister_factory
 from canister_factory import candid, errors, models, testing
 
 FACES = [canister_factory, candid, errors, models, testing]
-HEAVY = ("pydantic", "httpx", "ic", "wasmtime", "rich", "click", "asyncio", "lark", "cryptography", "cbor2", "aiohttp")
+HEAVY = (
+    "pydantic",
+    "httpx",
+    "ic",
+    "wasmtime",
+    "rich",
+    "click",
+    "asyncio",
+    "lark",
+    "cryptography",
+    "cbor2",
+    "httptools",
+)
 
 
 def homes(face: ModuleType) -> dict[str, str]:

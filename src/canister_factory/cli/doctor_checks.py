@@ -53,7 +53,7 @@ def installation() -> Check:
 
 def embedded_replica(network_name: str) -> Check:
     """Whether the optional packages are there."""
-    if importlib.util.find_spec("wasmtime") is not None and importlib.util.find_spec("aiohttp") is not None:
+    if all(importlib.util.find_spec(name) is not None for name in ("wasmtime", "httptools", "nacl")):
         return Check("embedded replica", Verdict.OK, "installed")
     needed = network_name == "embedded"
     return Check(

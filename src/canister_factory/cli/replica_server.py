@@ -119,7 +119,7 @@ def _new_server(state_dir: Path) -> ReplicaServer:
         from canister_factory.replica.subnet.durability import CheckpointError
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in ("wasmtime", "aiohttp"):
+        if missing not in ("wasmtime", "httptools", "nacl"):
             raise
         raise CommandError(
             f"the embedded replica needs {missing}. Install it with: pip install 'canister-factory[replica]'"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from canister_factory.testing.outcalls import HttpOutcalls
     from canister_factory.testing.replica import EmbeddedReplica
 
-_NEEDED = ("wasmtime", "aiohttp")
+_NEEDED = ("wasmtime", "httptools", "nacl")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 # What takes long to import, or isn't there without an extra.
-HEAVY = ("wasmtime", "aiohttp", "httpx", "pydantic", "ic", "cryptography", "lark", "cbor2")
+HEAVY = ("wasmtime", "httptools", "httpx", "pydantic", "ic", "cryptography", "lark", "cbor2")
 PLUGIN = ("-p", "canister_factory.testing.plugin", "-p", "no:cacheprovider")
 
 
@@ -48,7 +48,7 @@ def test_pytest_finds_the_plugin_by_its_entry_point(pytestconfig: pytest.Config)
     assert pytestconfig.pluginmanager.has_plugin("canister_factory")
 
 
-@pytest.mark.parametrize("missing", ["wasmtime", "aiohttp"])
+@pytest.mark.parametrize("missing", ["wasmtime", "httptools"])
 def test_without_the_extra_a_test_fails_with_the_line_that_installs_it(tmp_path: Path, missing: str) -> None:
     (tmp_path / "conftest.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
     (tmp_path / "test_it.py").write_text("def test_it(deploy): pass\ndef test_other(): pass\n")

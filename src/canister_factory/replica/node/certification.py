@@ -14,13 +14,12 @@ from typing import Final
 
 from canister_factory.ic.cbor import SELF_DESCRIBE, dumps, head
 from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
+from canister_factory.replica.node.routes import CANISTER_RANGES
 from canister_factory.replica.node.state_tree import Node, StateTree, build, witness
 
-__all__ = ["CANISTER_RANGES", "SUBNET_TYPE", "CertifiedState", "Certifier", "Delegation", "RangesLayout"]
+__all__ = ["SUBNET_TYPE", "CertifiedState", "Certifier", "Delegation", "RangesLayout"]
 
-# All canister ids: those that this subnet gives out, and the well-known ids of system canisters that it emulates.
 SUBNET_TYPE: Final = b"application"
-CANISTER_RANGES: Final = ((bytes(8) + b"\x01\x01", b"\xff" * 8 + b"\x01\x01"),)
 
 _DELEGATION_LIFETIME_NS: Final = 24 * 3600 * 10**9  # then it is signed anew: clients refuse one that is weeks old
 

@@ -1,7 +1,7 @@
 """The IC's HTTP interface as a function of (method, path, body).
 
-Owns routing, the checks before a request reaches the subnet, and the form of answers. Does not own sockets (`server`),
-when the subnet executes (`rounds`), certificates (`certified_view`) or path permissions (`read_state`).
+Owns what requests do, and the form of answers. Does not own sockets (`http_server`), the checks that need no subnet
+(`gate`), when the subnet executes (`rounds`), certificates (`certified_view`) or path permissions (`read_state`).
 
 Source: interface specification, "HTTPS Interface".
 """
@@ -10,59 +10,49 @@ from __future__ import annotations
 
 import base64
 import json
+from asyncio import Future, Task, get_running_loop
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.canister_signature import verifying_with
 from canister_factory.ic.cbor import dumps
 from canister_factory.ic.certificate import CertificateVerifier
-from canister_factory.ic.envelope import verify_envelope
 from canister_factory.ic.errors import EnvelopeError
-from canister_factory.ic.request_id import hash_of_map
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
-from canister_factory.replica.node.certification import CANISTER_RANGES, RangesLayout
+from canister_factory.replica.node.certification import CertifiedState, RangesLayout
 from canister_factory.replica.node.certified_view import ObservableSubnet
+from canister_factory.replica.node.gate import CBOR, TEXT, Checked, QueryResult, check, refusal, signed_answer
 from canister_factory.replica.node.http_error import HttpError
+from canister_factory.replica.node.http_server import Answer, Respond, internal_error
 from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.node_key import verify_quickly
 from canister_factory.replica.node.read_state import (
     ReadAccess,
     RequestOwner,
     StateTreeReader,
 )
 from canister_factory.replica.node.round_failed import RoundFailedError
-from canister_factory.replica.node.rounds import Rounds
+from canister_factory.replica.node.rounds import Outcome, Rounds
+from canister_factory.replica.node.routes import Route, route_of
 from canister_factory.replica.node.sliced_work import SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.management_interface import decode_argument
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.version import __version__
 
-__all__ = ["Answer", "HttpApi", "ServedSubnet"]
+__all__ = ["Answer", "HttpApi", "Reply", "ServedSubnet"]
 
-MAX_INGRESS_BYTES: Final = 2 * 1024 * 1024
 SYNC_CALL_TIMEOUT_S: Final = 10.0
 # Of the values that the official replica has, and strict clients know: what is certified stays behind what was sent.
 _NOT_HEALTHY: Final = "certified_state_behind"
 _API_VERSION: Final = "0.18.0"
-_CBOR: Final = "application/cbor"
-_TEXT: Final = "text/plain; charset=utf-8"
-_ROUTES: Final = {
-    ("canister", "call"): ("v2", "v3", "v4"),
-    ("canister", "query"): ("v2", "v3"),
-    ("canister", "read_state"): ("v2", "v3"),
-    ("subnet", "call"): ("v4",),
-    ("subnet", "query"): ("v3",),
-    ("subnet", "read_state"): ("v2", "v3"),
-}
 _MANAGEMENT_CANISTER: Final = b""
 _CREATION_METHODS: Final = ("create_canister", "provisional_create_canister_with_cycles")
 
-Answer = tuple[int, str, bytes]
-"""HTTP status, content type, body."""
+T = TypeVar("T")
+Reply = Callable[[Answer | QueryResult], None]
+"""Takes the answer to a request, or what a query gave, which has yet to be signed (`gate.signed_answer`)."""
 
 
 class ServedSubnet(ObservableSubnet, Protocol):
@@ -79,42 +69,12 @@ class ServedSubnet(ObservableSubnet, Protocol):
     def querying(self, query: QueryRequest, data_certificate: Callable[[bytes], bytes]) -> Steps[Response]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    version: int
-    about_subnet: bool
-    operation: str
-    effective_id: bytes
-
-    @property
-    def layout(self) -> RangesLayout:
-        if self.about_subnet:
-            return RangesLayout.NONE
-        newer = self.version >= (4 if self.operation == "call" else 3)
-        return RangesLayout.SHARDED if newer else RangesLayout.FLAT
-
-
-@lru_cache(maxsize=4096)
-def _route(path: str) -> _Route | None:
-    """The route of a path, or None where there is none.
-
-    Raises:
-        HttpError: 400, a principal in it is malformed or not of this subnet.
-    """
-    parts = path.split("/")
-    if len(parts) != 6 or parts[:2] != ["", "api"] or parts[2] not in _ROUTES.get((parts[3], parts[5]), ()):
-        return None
-    try:
-        effective_id = Principal.from_str(parts[4]).bytes
-    except CandidError as error:
-        raise HttpError(400, f"The {parts[3]} id in the URL is malformed: {error}") from None
-    if parts[3] == "canister" and not any(low <= effective_id <= high for low, high in CANISTER_RANGES):
-        raise HttpError(
-            400,
-            f"The effective canister id {parts[4]} in the URL is not a canister of this subnet; calls that create "
-            "canisters take the default_effective_canister_id of GET /_/topology",
-        )
-    return _Route(int(parts[2][1:]), parts[3] == "subnet", parts[5], effective_id)
+def _layout(route: Route) -> RangesLayout:
+    """Where answers of an endpoint show the canister ranges."""
+    if route.about_subnet:
+        return RangesLayout.NONE
+    newer = route.version >= (4 if route.operation == "call" else 3)
+    return RangesLayout.SHARDED if newer else RangesLayout.FLAT
 
 
 class HttpApi:
@@ -132,11 +92,12 @@ class HttpApi:
         self._subnet = subnet
         self._rounds = rounds
         self._work = SlicedWork()
+        self._under_way: set[Task[None]] = set()
         self._node = keys.node
         self._subnet_id = keys.subnet.principal
         self._clock_ns = clock_ns
         self._sync_call_timeout_s = sync_call_timeout_s
-        self._verify = verifying_with(CertificateVerifier(keys.root.public_key))
+        self._verify = verifying_with(CertificateVerifier(keys.root.public_key), verify_quickly)
         self._reader = StateTreeReader(self._subnet_id, self._request_owner, self._private_sections)
         self._status = {
             "ic_api_version": _API_VERSION,
@@ -153,24 +114,66 @@ class HttpApi:
         self._work.stop()
 
     async def handle(self, method: str, path: str, body: bytes) -> Answer:
-        """Answer one request. Every refusal is an answer; an exception means a defect of the replica."""
+        """Answers one request. Every refusal is an answer; an exception means a defect of the replica."""
+        answered: Future[Answer] = get_running_loop().create_future()
+
+        def respond(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.serve(method, path, body, respond)
+        return await answered
+
+    def serve(self, method: str, path: str, body: bytes, respond: Respond) -> None:
+        """Answers one request of whomever it is: `http_server.Serve`."""
         try:
-            route = _route(path)
-            if route is None:
-                return self._get(method, path)
-            if method != "POST":
-                raise HttpError(405, f"{path} takes POST requests only")
-            return await self._post(route, body)
+            checked = check(method, path, body, self._clock_ns, self._verify)
+        except (HttpError, EnvelopeError) as error:
+            respond(refusal(error))
+            return
+        if checked is None:
+            respond(self.page(method, path))
+            return
+        request_id = checked.envelope.request_id
+
+        def reply(answer: Answer | QueryResult) -> None:
+            if isinstance(answer, QueryResult):
+                answer = signed_answer(self._node, answer, request_id, self._clock_ns())
+            respond(answer)
+
+        self.execute(checked, reply)
+
+    def page(self, method: str, path: str) -> Answer:
+        """The answer to a request that nobody signs."""
+        try:
+            return self._get(method, path)
         except HttpError as error:
-            return error.status, _TEXT, str(error).encode()
-        except EnvelopeError as error:
-            return 400, _TEXT, str(error).encode()
+            return refusal(error)
+
+    def execute(self, checked: Checked, reply: Reply) -> None:
+        """Does what a checked request asks; `reply` is called at once, or later where it has to wait for a round."""
+        envelope = checked.envelope
+        request = envelope.request
+        try:
+            route = route_of(checked.path)
+            assert route is not None, "checked"
+            if isinstance(request, CallRequest):
+                self._call(route, IngressMessage(request, envelope.request_id, route.effective_id), reply)
+                return
+            # What is in memory may be more than what a restart will find.
+            self._rounds.require_working()
+            if isinstance(request, QueryRequest):
+                self._query(route, request, reply)
+            else:
+                reply(self._read_state(route, request, envelope.targets))
+        except HttpError as error:
+            reply(refusal(error))
         except RoundFailedError as error:
-            return 503 if error.retry_helps else 500, _TEXT, str(error).encode()
+            reply(_round_failed(error))
 
     def _get(self, method: str, path: str) -> Answer:
         if path == "/api/v2/status":
-            answer = (200, _CBOR, dumps(self._status | self._trouble()))
+            answer = (200, CBOR, dumps(self._status | self._trouble()))
         elif path == "/_/topology":
             answer = (200, "application/json", self._topology())
         else:
@@ -179,54 +182,64 @@ class HttpApi:
             raise HttpError(405, f"{path} takes GET requests only")
         return answer
 
-    async def _post(self, route: _Route, body: bytes) -> Answer:
-        if len(body) > MAX_INGRESS_BYTES:
-            raise HttpError(413, f"The request is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes")
-        envelope = verify_envelope(body, self._clock_ns(), verify=self._verify)
-        request, request_id = envelope.request, envelope.request_id
-        if request.kind != route.operation:
-            raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")
-        if not isinstance(request, CallRequest):
-            # What is in memory may be more than what a restart will find.
-            self._rounds.require_working()
-            if isinstance(request, QueryRequest):
-                return await self._query(route, request, request_id)
-            return self._read_state(route, request, envelope.targets)
-        try:
-            return await self._call(route, IngressMessage(request, request_id, route.effective_id))
-        except RoundFailedError as error:
-            if error.retry_helps or not error.surely_not_executed:
-                raise
-            # A refusal that clients of every kind show at once; a 5xx would make them wait for an outcome.
-            rejection = CanisterError(RejectCode.SYS_FATAL, str(error))
-            return 200, _CBOR, _uncertified_rejection(route, rejection)
-
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def _call(self, route: _Route, message: IngressMessage) -> Answer:
+    def _call(self, route: Route, message: IngressMessage, reply: Reply) -> None:
         request_id = message.request_id
         self._check_destination(route, message.call)
         status = self._subnet.request_statuses.get(request_id)
-        self._rounds.require_working(None if status is None else request_id)
-        if status is None:  # else a replay: it is executed once, and answered the same
-            try:
-                await self._work.finish(self._subnet.checking(message))
-            except CanisterError as error:
-                return 200, _CBOR, _uncertified_rejection(route, error)
-            self._rounds.submit(message)
-        if route.version == 2:
-            return 202, _TEXT, b""
-        if status is not None and status.is_final:
-            state = self._rounds.current()
-        else:
-            waited = await self._rounds.outcome(request_id, self._sync_call_timeout_s)
-            if waited is None:
-                return 202, _TEXT, b""
-            state = waited
-        certificate = state.certificate([(b"request_status", request_id)], route.layout)
-        return 200, _CBOR, dumps({"status": "replied", "certificate": certificate})
+        try:
+            self._rounds.require_working(None if status is None else request_id)
+        except RoundFailedError as error:
+            reply(_call_failed(route, error))
+            return
+        if status is not None:  # a replay: it is executed once, and answered the same
+            self._await_outcome(route, request_id, reply)
+            return
 
-    def _check_destination(self, route: _Route, call: CallRequest) -> None:
+        def then(refused: CanisterError | None) -> None:
+            if refused is not None:
+                reply((200, CBOR, _uncertified_rejection(route, refused)))
+                return
+            try:
+                self._rounds.submit(message)
+            except RoundFailedError as error:
+                reply(_call_failed(route, error))
+                return
+            self._await_outcome(route, request_id, reply)
+
+        self._finish(self._subnet.checking(message), then, reply)
+
+    def _await_outcome(self, route: Route, request_id: bytes, reply: Reply) -> None:
+        status = self._subnet.request_statuses.get(request_id)
+        if route.version == 2:
+            reply((202, TEXT, b""))
+        elif status is not None and status.is_final:
+            reply(self._certified(route, request_id, self._rounds.current()))
+        else:
+
+            def then(outcome: Outcome) -> None:
+                try:
+                    reply(self._outcome(route, request_id, outcome))
+                except RoundFailedError as error:
+                    reply(_call_failed(route, error))
+                except Exception:
+                    reply(internal_error(f"answering {request_id.hex()}"))
+
+            self._rounds.when_final(request_id, self._sync_call_timeout_s, then)
+
+    def _outcome(self, route: Route, request_id: bytes, outcome: Outcome) -> Answer:
+        if outcome is None:
+            return 202, TEXT, b""
+        if isinstance(outcome, RoundFailedError):
+            return _call_failed(route, outcome)
+        return self._certified(route, request_id, outcome)
+
+    def _certified(self, route: Route, request_id: bytes, state: CertifiedState) -> Answer:
+        certificate = state.certificate([(b"request_status", request_id)], _layout(route))
+        return 200, CBOR, dumps({"status": "replied", "certificate": certificate})
+
+    def _check_destination(self, route: Route, call: CallRequest) -> None:
         if not route.about_subnet:
             _require_effective_id(route, call)
             return
@@ -234,7 +247,7 @@ class HttpApi:
         if call.canister_id != _MANAGEMENT_CANISTER or call.method_name not in _CREATION_METHODS:
             raise HttpError(400, "A call to a subnet can only create a canister; send others to /api/v4/canister/…")
 
-    def _check_query_destination(self, route: _Route, query: QueryRequest) -> None:
+    def _check_query_destination(self, route: Route, query: QueryRequest) -> None:
         listing = query.canister_id == _MANAGEMENT_CANISTER and query.method_name == "list_canisters"
         if route.about_subnet:
             self._require_our_subnet(route)
@@ -249,32 +262,56 @@ class HttpApi:
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
-    async def _query(self, route: _Route, query: QueryRequest, request_id: bytes) -> Answer:
+    def _query(self, route: Route, query: QueryRequest, reply: Reply) -> None:
         self._check_query_destination(route, query)
+
+        def then(response: Response | CanisterError) -> None:
+            if isinstance(response, CanisterError):
+                response = Response(b"", response.code, response.message, response.error_code)
+            code = None if response.code is None else int(response.code)
+            reply(QueryResult(response.data, code, response.message, response.error_code))
+
+        self._finish(self._subnet.querying(query, self._rounds.data_certificate), then, reply)
+
+    # --- work that may take long -------------------------------------------------------------------------------------
+
+    def _finish(self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply) -> None:
+        """Gives `then` what work results in: short work is done at once, long work in turns with all else."""
         try:
-            response = await self._work.finish(self._subnet.querying(query, self._rounds.data_certificate))
+            result = self._work.at_once(steps)
         except CanisterError as error:
-            response = Response(b"", error.code, error.message, error.error_code)
-        answer: dict[str, Any]
-        if response.code is None:
-            answer = {"status": "replied", "reply": {"arg": response.data}}
-        else:
-            answer = {"status": "rejected", "reject_code": int(response.code), "reject_message": response.message}
-            if response.error_code:
-                answer["error_code"] = response.error_code
-        now = self._clock_ns()
-        signature = self._node.sign_response(hash_of_map({**answer, "timestamp": now, "request_id": request_id}))
-        answer["signatures"] = [{"timestamp": now, "signature": signature, "identity": self._node.principal}]
-        return 200, _CBOR, dumps(answer)
+            then(error)
+            return
+        if result:
+            then(result[0])
+            return
+        task = get_running_loop().create_task(self._finish_in_turns(steps, then, reply))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _finish_in_turns(
+        self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
+    ) -> None:
+        try:
+            result: T | CanisterError
+            try:
+                result = await self._work.in_turns(steps)
+            except CanisterError as error:
+                result = error
+            then(result)
+        except RoundFailedError as error:
+            reply(_round_failed(error))
+        except Exception:
+            reply(internal_error("doing what takes long"))
 
     # --- read_state --------------------------------------------------------------------------------------------------
 
-    def _read_state(self, route: _Route, request: ReadStateRequest, targets: frozenset[bytes] | None) -> Answer:
+    def _read_state(self, route: Route, request: ReadStateRequest, targets: frozenset[bytes] | None) -> Answer:
         if route.about_subnet:
             self._require_our_subnet(route)
         access = ReadAccess(request.sender, route.effective_id, route.about_subnet, route.version, targets)
         paths = self._reader.permitted(access, request.paths)
-        return 200, _CBOR, dumps({"certificate": self._rounds.current().certificate(paths, route.layout)})
+        return 200, CBOR, dumps({"certificate": self._rounds.current().certificate(paths, _layout(route))})
 
     def _request_owner(self, request_id: bytes) -> RequestOwner | None:
         status = self._subnet.request_statuses.get(request_id)
@@ -298,7 +335,7 @@ class HttpApi:
 
     # --- other -------------------------------------------------------------------------------------------------------
 
-    def _require_our_subnet(self, route: _Route) -> None:
+    def _require_our_subnet(self, route: Route) -> None:
         if route.effective_id != self._subnet_id:
             raise HttpError(400, f"This replica belongs to the subnet {Principal(self._subnet_id)}, not to the URL's")
 
@@ -325,7 +362,7 @@ class HttpApi:
         ).encode()
 
 
-def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) -> None:
+def _require_effective_id(route: Route, request: CallRequest | QueryRequest) -> None:
     """Refuses requests for other canisters than the URL's.
 
     Which id a management call must name depends on its argument: the subnet checks that, of queries `_require_target`.
@@ -342,7 +379,7 @@ def _require_effective_id(route: _Route, request: CallRequest | QueryRequest) ->
         )
 
 
-def _require_target(route: _Route, query: QueryRequest) -> None:
+def _require_target(route: Route, query: QueryRequest) -> None:
     """Refuses a query of the management canister that is about another canister than the URL names.
 
     Raises:
@@ -360,8 +397,19 @@ def _require_target(route: _Route, query: QueryRequest) -> None:
         )
 
 
-def _uncertified_rejection(route: _Route, error: CanisterError) -> bytes:
+def _uncertified_rejection(route: Route, error: CanisterError) -> bytes:
     fields: dict[str, Any] = {"reject_code": int(error.code), "reject_message": error.message}
     if error.error_code:
         fields["error_code"] = error.error_code
     return dumps(fields if route.version == 2 else {"status": "non_replicated_rejection", **fields})
+
+
+def _call_failed(route: Route, error: RoundFailedError) -> Answer:
+    if error.retry_helps or not error.surely_not_executed:
+        return _round_failed(error)
+    # A refusal that clients of every kind show at once; a 5xx would make them wait for an outcome.
+    return 200, CBOR, _uncertified_rejection(route, CanisterError(RejectCode.SYS_FATAL, str(error)))
+
+
+def _round_failed(error: RoundFailedError) -> Answer:
+    return 503 if error.retry_helps else 500, TEXT, str(error).encode()

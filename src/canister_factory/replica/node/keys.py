@@ -1,6 +1,6 @@
 """The keys of an embedded replica: root (BLS), subnet (BLS) and node (Ed25519), made once per state directory.
 
-Owns making, storing and using the private keys; nothing outside this module sees one, and no `repr` shows one.
+Owns making and storing the private keys, and using the BLS ones (the node's: `node_key`); no `repr` shows one.
 Does not own what is signed (`certification`, `http_api`).
 
 Sources: interface specification, "Signatures" (BLS12-381 with signatures in G1 and public keys in G2, DER prefix and
@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Final
 
 import pyblst
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.bls import BLS_DER_PREFIX, BLS_DOMAIN, BLS_ORDER, G2_GENERATOR
 from canister_factory.ic.certificate import STATE_ROOT_DOMAIN
 from canister_factory.ic.public_key import self_authenticating_id
-from canister_factory.ic.query_signature import RESPONSE_DOMAIN
+from canister_factory.replica.node.node_key import NodeKey
 
 __all__ = ["KeyFileError", "ReplicaKeys"]
 
@@ -53,26 +51,6 @@ class BlsKey:
         """Sign the digest of a state tree; the 48-byte signature of a certificate."""
         point = pyblst.BlstP1Element.hash_to_group(STATE_ROOT_DOMAIN + root_digest, BLS_DOMAIN)
         return bytes(point.scalar_mul(self._secret).compress())
-
-
-class NodeKey:
-    """The Ed25519 key pair of the one node. `public_key` is its DER form, `principal` the node id."""
-
-    __slots__ = ("_secret", "principal", "public_key")
-
-    def __init__(self, seed: bytes) -> None:
-        self._secret = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key = self._secret.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        self.principal = self_authenticating_id(self.public_key)
-
-    def __repr__(self) -> str:
-        return f"<NodeKey principal={self.principal.hex()}>"
-
-    def sign_response(self, response_hash: bytes) -> bytes:
-        """Sign the hash of a query response (interface specification, "Request: Query call"); 64 bytes."""
-        return self._secret.sign(RESPONSE_DOMAIN + response_hash)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
-__all__ = ["ExecutableSubnet", "RoundFailedError", "Rounds"]
+__all__ = ["ExecutableSubnet", "Outcome", "RoundFailedError", "Rounds"]
 
 logger = logging.getLogger(__name__)
 _MAX_TIMER_S: Final = 3600.0
@@ -61,6 +61,11 @@ class ExecutableSubnet(Protocol):
     def outcalls(self) -> Mapping[int, Outcall]: ...
 
 
+Outcome = CertifiedState | RoundFailedError | None
+"""How a wait for a request ends: with the certified state that shows its reply or rejection; with the failure of its
+round; with None, when the time is over or the replica stops before."""
+
+
 class Rounds:
     """Runs rounds in one task of the event loop. Queries run in the same thread, hence never during a round.
 
@@ -86,7 +91,7 @@ class Rounds:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self.failure: str | None = None
-        self._waiting: dict[bytes, list[asyncio.Future[CertifiedState | None]]] = {}
+        self._waiting: dict[bytes, list[_Waiter]] = {}
         self._undurable: set[bytes] = set()
         self._executed = 0
         self._tasks_ns = 0  # when timers and heartbeats were last due and executed
@@ -111,10 +116,8 @@ class Rounds:
             await self._task
         if self._timer is not None:
             self._timer.cancel()
-        for futures in self._waiting.values():
-            for future in futures:
-                _resolve(future, None)
-        self._waiting.clear()
+        for request_id in list(self._waiting):
+            self._tell(request_id, None)
 
     def submit(self, message: IngressMessage) -> None:
         """Queue a checked ingress message for the next round.
@@ -176,28 +179,19 @@ class Rounds:
             forgotten = known_request is None or known_request in self._undurable
             raise RoundFailedError(self.failure + _AFTERWARDS, surely_not_executed=forgotten)
 
-    async def outcome(self, request_id: bytes, timeout_s: float) -> CertifiedState | None:
-        """Wait until a request is replied or rejected; the certified state that shows it.
+    def when_final(self, request_id: bytes, timeout_s: float, then: Callable[[Outcome], None]) -> None:
+        """Calls `then` once: when a request is replied or rejected, its round failed, or the time is over."""
+        waiter = _Waiter(then)
+        waiter.timer = asyncio.get_running_loop().call_later(timeout_s, self._give_up, request_id, waiter)
+        self._waiting.setdefault(request_id, []).append(waiter)
 
-        None: after `timeout_s`, or when the replica stops before.
-
-        Raises:
-            RoundFailedError: the round failed.
-        """
-        self.require_working(request_id)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[CertifiedState | None] = loop.create_future()
-        futures = self._waiting.setdefault(request_id, [])
-        futures.append(future)
-        timer = loop.call_later(timeout_s, _resolve, future, None)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            if future in futures:
-                futures.remove(future)
-            if not futures and self._waiting.get(request_id) is futures:
+    def _give_up(self, request_id: bytes, waiter: _Waiter) -> None:
+        waiters = self._waiting.get(request_id, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
                 del self._waiting[request_id]
+            waiter.tell(None)
 
     def tick(self) -> bool:
         """Executes a round now, with all that is due, however long that takes; whether more is queued.
@@ -229,8 +223,7 @@ class Rounds:
         self._due_ns = 0
         self.outcalls.cancel()
         for request_id in [request_id for request_id in self._waiting if request_id not in known]:
-            for future in self._waiting.pop(request_id):
-                _resolve(future, None)
+            self._tell(request_id, None)
         self._wake.set()
 
     async def _run(self) -> None:
@@ -269,8 +262,7 @@ class Rounds:
         self._view.held = False
         state = self._view.current()
         for request_id in self._changes.take_finished():
-            for future in self._waiting.pop(request_id, ()):
-                _resolve(future, state)
+            self._tell(request_id, state)
         if failure is not None:
             raise failure
         self._due_ns = self._subnet.next_wakeup_ns()
@@ -311,14 +303,24 @@ class Rounds:
         self.failure = reason
         self._view.held = True
         logger.error("nothing is executed any more: %s", reason)
-        waiting, self._waiting = self._waiting, {}
-        for request_id, futures in waiting.items():
-            for future in futures:
-                if not future.done():
-                    error = RoundFailedError(reason + _AFTERWARDS, surely_not_executed=request_id in self._undurable)
-                    future.set_exception(error)
+        for request_id in list(self._waiting):
+            error = RoundFailedError(reason + _AFTERWARDS, surely_not_executed=request_id in self._undurable)
+            self._tell(request_id, error)
+
+    def _tell(self, request_id: bytes, outcome: Outcome) -> None:
+        for waiter in self._waiting.pop(request_id, ()):
+            waiter.tell(outcome)
 
 
-def _resolve(future: asyncio.Future[CertifiedState | None], state: CertifiedState | None) -> None:
-    if not future.done():
-        future.set_result(state)
+class _Waiter:
+    """Somebody who waits for a request's outcome."""
+
+    __slots__ = ("_then", "timer")
+    timer: asyncio.TimerHandle
+
+    def __init__(self, then: Callable[[Outcome], None]) -> None:
+        self._then = then
+
+    def tell(self, outcome: Outcome) -> None:
+        self.timer.cancel()
+        self._then(outcome)

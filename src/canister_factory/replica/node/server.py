@@ -1,29 +1,23 @@
 """A running replica: the subnet, its certified view and its rounds behind an HTTP server on the loopback interface.
 
-Owns putting the parts together, the listening socket, headers that browsers need, and an orderly end.
-Does not own what requests mean (`http_api`), HTTP itself (aiohttp), or the process around it (`cli.replica`).
+Owns putting the parts together, and an orderly end. Does not own what requests mean (`http_api`), HTTP itself
+(`http_server`), or the process around it (`cli.replica`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import logging
-import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Self
 
-from aiohttp import web
-
-from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
+from canister_factory.replica.node.http_server import HttpServer
 from canister_factory.replica.node.keys import ReplicaKeys
+from canister_factory.replica.node.listening import ServerError, listen
 from canister_factory.replica.node.outcalls import Outcalls
 from canister_factory.replica.node.rounds import PACE, Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
@@ -34,25 +28,6 @@ from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 
 __all__ = ["ReplicaServer", "ServerError"]
-
-_CLOSE_TIMEOUT_S: Final = 2.0
-
-MAX_BODY_BYTES: Final = 5 * 1024 * 1024
-
-# What a replica answers to browsers: any page may talk to it, since authority comes from signatures, not from origins.
-_CORS: Final = {"access-control-allow-origin": "*"}
-_PREFLIGHT: Final = _CORS | {
-    "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
-    "access-control-allow-headers": "accept, authorization, cache-control, content-type, cookie, dnt, "
-    "if-modified-since, keep-alive, range, user-agent, x-requested-with",
-    "access-control-max-age": "600",
-}
-
-logger = logging.getLogger(__name__)
-
-
-class ServerError(CanisterFactoryError):
-    """The replica can't be started; the message says why and what to do."""
 
 
 class ReplicaServer:
@@ -101,7 +76,7 @@ class ReplicaServer:
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
         self._rounds = Rounds(self.subnet, view, changes, clock_ns)
         self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns)
-        self._runner: web.ServerRunner | None = None
+        self._http: HttpServer | None = None
         self.url = ""
 
     def __repr__(self) -> str:
@@ -118,24 +93,9 @@ class ReplicaServer:
         Raises:
             ServerError: the address isn't a loopback one, or the port is taken.
         """
-        _require_loopback(host)
-        # The low-level server: routing is `http_api`'s, and a small canister's call takes less time than a framework.
-        runner = web.ServerRunner(
-            web.Server(self._serve, request_factory=_request, access_log=None), shutdown_timeout=_CLOSE_TIMEOUT_S
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host, port, backlog=512).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise ServerError(
-                f"port {port} on {host} can't be used ({os.strerror(error.errno or 0)}): stop what listens there, or "
-                "choose another with --port (0: any free one)"
-            ) from None
-        self._runner = runner
-        bound = runner.addresses[0]
-        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        self.url = f"http://{shown}:{bound[1]}"
+        listening, self.url = listen(host, port)
+        self._http = HttpServer(listening, self._api.serve)
+        await self._http.start()
         self._rounds.start()
         return self
 
@@ -145,12 +105,11 @@ class ReplicaServer:
         Raises:
             CheckpointError: the state couldn't be written at the end; what was answered before is durable.
         """
-        if self._runner is not None:
-            for site in list(self._runner.sites):
-                await site.stop()
+        if self._http is not None:
+            self._http.stop_listening()
             self._api.stop()
             await self._rounds.stop()
-            await self._runner.cleanup()
+            await self._http.stop()
         try:
             self.subnet.close()
         finally:
@@ -189,47 +148,7 @@ class ReplicaServer:
         return self._rounds.tick()
 
     async def __aenter__(self) -> Self:
-        return self if self._runner is not None else await self.start()
+        return self if self._http is not None else await self.start()
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        method = request.method
-        if method == "OPTIONS":
-            return web.Response(status=204, headers=_PREFLIGHT)
-        if method == "POST" and request.content_type != "application/cbor":
-            return _text(415, "Send requests as content-type: application/cbor")
-        try:
-            status, content_type, body = await self._api.handle(method, request.path, await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return _text(413, f"The body is above the limit of {MAX_BODY_BYTES} bytes")
-        except ConnectionResetError:
-            return _text(400, "The client has left")  # nobody reads it
-        except Exception:
-            reference = secrets.token_hex(4)
-            logger.exception("unexpected failure while serving %s %s (reference %s)", method, request.path, reference)
-            return _text(500, f"Internal error (reference {reference}); the replica's log has the details")
-        return web.Response(status=status, body=body, headers=_CORS | {"content-type": content_type})
-
-
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    """aiohttp's request with our limit on bodies."""
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES)
-
-
-def _text(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=text, headers=_CORS)
-
-
-def _require_loopback(host: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ServerError(
-            f"the embedded replica is for development and tests and listens on loopback addresses only, not on {host}: "
-            "use 127.0.0.1"
-        )

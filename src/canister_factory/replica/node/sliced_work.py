@@ -43,8 +43,22 @@ class SlicedWork:
         """Gives up what is under way."""
         self._stopping = True
 
-    async def finish(self, steps: Steps[T]) -> T:
-        """The result of the work.
+    def at_once(self, steps: Steps[T]) -> list[T]:
+        """The result of work that is short; nothing where it isn't: then it has begun, and `in_turns` finishes it.
+
+        Raises:
+            CanisterError: what the work raises.
+        """
+        result: list[T] = []
+        try:
+            self._advance(steps, AT_ONCE_NS, result)
+        except BaseException:
+            steps.close()
+            raise
+        return result
+
+    async def in_turns(self, steps: Steps[T]) -> T:
+        """The result of work that `at_once` has begun.
 
         Raises:
             CanisterError: SYS_TRANSIENT, IC0204: too much waits already; and what the work raises.
@@ -52,8 +66,6 @@ class SlicedWork:
         """
         try:
             result: list[T] = []
-            if self._advance(steps, AT_ONCE_NS, result):
-                return result[0]
             if self._waiting >= MAX_WAITING:
                 raise CanisterError(
                     RejectCode.SYS_TRANSIENT,
@@ -73,6 +85,11 @@ class SlicedWork:
                 self._waiting -= 1
         finally:
             steps.close()
+
+    async def finish(self, steps: Steps[T]) -> T:
+        """The result of the work: of `at_once`, else of `in_turns`."""
+        result = self.at_once(steps)
+        return result[0] if result else await self.in_turns(steps)
 
     def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> bool:
         end_ns = self._clock_ns() + time_ns

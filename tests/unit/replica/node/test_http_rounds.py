@@ -225,6 +225,7 @@ async def test_a_client_that_went_away_does_not_disturb_its_call() -> None:
         network.subnet.release()
         request_id = id_of(caller, request_type="call", method_name="later")
         assert network.subnet.request_statuses[request_id].response is not None
+        network.rounds.tick()
         assert repr(network.rounds).endswith("waiting=0>")
 
 

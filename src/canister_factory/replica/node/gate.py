@@ -1,0 +1,86 @@
+"""What can be decided about a request, and said in an answer, without the subnet: form, sender, signatures.
+
+Owns the checks before a request reaches the subnet, and the signed form of query answers. All of it is a function of
+the bytes, the clock and the node's key, so that it can be done beside the subnet's thread. Does not own what a request
+does (`http_api`).
+
+Source: interface specification, "Authentication" and "Request: Query call".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from canister_factory.ic.cbor import dumps
+from canister_factory.ic.envelope import VerifiedEnvelope, verify_envelope
+from canister_factory.ic.errors import EnvelopeError
+from canister_factory.ic.public_key import Verify
+from canister_factory.ic.request_id import hash_of_map
+from canister_factory.replica.node.http_error import HttpError
+from canister_factory.replica.node.http_server import Answer
+from canister_factory.replica.node.node_key import NodeKey, verify_quickly
+from canister_factory.replica.node.routes import route_of
+
+__all__ = ["CBOR", "TEXT", "Checked", "QueryResult", "check", "refusal", "signed_answer"]
+
+CBOR: Final = "application/cbor"
+TEXT: Final = "text/plain; charset=utf-8"
+MAX_INGRESS_BYTES: Final = 2 * 1024 * 1024
+
+
+class Checked(NamedTuple):
+    """A request that is well-formed, of the kind that its path is for, and made by whom it says."""
+
+    path: str
+    envelope: VerifiedEnvelope
+
+
+class QueryResult(NamedTuple):
+    """What a query gave; without `reject_code` it replied with `data`."""
+
+    data: bytes
+    reject_code: int | None = None
+    message: str = ""
+    error_code: str = ""
+
+
+def check(
+    method: str, path: str, body: bytes, clock_ns: Callable[[], int], verify: Verify = verify_quickly
+) -> Checked | None:
+    """Checks a request; None where the path isn't one of those that take signed requests.
+
+    Raises:
+        HttpError, EnvelopeError: it is refused; `refusal` makes the answer.
+    """
+    route = route_of(path)
+    if route is None:
+        return None
+    if method != "POST":
+        raise HttpError(405, f"{path} takes POST requests only")
+    if len(body) > MAX_INGRESS_BYTES:
+        raise HttpError(413, f"The request is {len(body)} bytes, above the limit of {MAX_INGRESS_BYTES} bytes")
+    envelope = verify_envelope(body, clock_ns(), verify=verify)
+    request = envelope.request
+    if request.kind != route.operation:
+        raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")
+    return Checked(path, envelope)
+
+
+def refusal(error: HttpError | EnvelopeError) -> Answer:
+    """The answer to a request that was refused."""
+    return error.status if isinstance(error, HttpError) else 400, TEXT, str(error).encode()
+
+
+def signed_answer(node: NodeKey, result: QueryResult, request_id: bytes, now_ns: int) -> Answer:
+    """The answer to a query, with the node's signature."""
+    answer: dict[str, Any]
+    if result.reject_code is None:
+        answer = {"status": "replied", "reply": {"arg": result.data}}
+    else:
+        answer = {"status": "rejected", "reject_code": result.reject_code, "reject_message": result.message}
+        if result.error_code:
+            answer["error_code"] = result.error_code
+    signature = node.sign_response(hash_of_map({**answer, "timestamp": now_ns, "request_id": request_id}))
+    answer["signatures"] = [{"timestamp": now_ns, "signature": signature, "identity": node.principal}]
+    return 200, CBOR, dumps(answer)
