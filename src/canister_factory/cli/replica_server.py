@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
 from canister_factory.ic.home import HOME_VARIABLE, STATE_FILE_NAME
+from canister_factory.replica.node.garbage import look_at_new_objects_only
 from canister_factory.replica.node.observation import is_recorded_process
 from canister_factory.replica.node.state_file import (
     ReplicaRecord,
@@ -72,6 +73,7 @@ async def _serve_until(
             _record_in(state_dir, record)
             places += _record_at_home(record)
             announce(record)
+            look_at_new_objects_only()
             await ended.wait()
         finally:
             for place in places:

@@ -89,9 +89,13 @@ class Delegation:
 
 
 class CertifiedState:
-    """One signed state of the tree; gives any number of certificates under one signature."""
+    """One signed state of the tree; gives any number of certificates under one signature.
 
-    __slots__ = ("_delegation", "_key", "_signature", "root", "time_ns")
+    Attributes:
+        superseded: the tree has changed since, so that this state can't be shown any more.
+    """
+
+    __slots__ = ("_delegation", "_key", "_signature", "root", "superseded", "time_ns")
 
     def __init__(self, root: Node, time_ns: int, key: BlsKey, delegation: Delegation | None) -> None:
         self.root = root
@@ -99,12 +103,15 @@ class CertifiedState:
         self._key = key
         self._delegation = delegation
         self._signature: bytes | None = None
+        self.superseded = False
 
     def __repr__(self) -> str:
         return f"<CertifiedState time_ns={self.time_ns} root={self.root.digest().hex()[:12]}>"
 
     def certificate(self, paths: Iterable[Sequence[bytes]], layout: RangesLayout) -> bytes:
         """An encoded certificate that shows `/time` and what is at `paths`, or proves that nothing is there."""
+        if self.superseded:
+            raise RuntimeError(f"{self!r} is superseded by a newer one")
         if self._signature is None:
             self._signature = self._key.sign_state_root(self.root.digest())
         parts = [

@@ -9,6 +9,7 @@ Source: interface specification, "The system state tree".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from canister_factory.candid import leb128
@@ -23,7 +24,7 @@ from canister_factory.replica.node.certification import (
 )
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.state_tree import Node, StateTree, build
+from canister_factory.replica.node.state_tree import Deferred, Node, StateTree, build
 from canister_factory.replica.runtime.execution import Response
 from canister_factory.replica.subnet.messages import RequestStatus
 
@@ -85,25 +86,29 @@ class CertifiedView:
         self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
-        self._state = self.certify()
+        self._state: CertifiedState | None = None
+        self.certify()
 
     def __repr__(self) -> str:
         return f"<CertifiedView {self._state!r} {self._changes!r}>"
 
     def current(self) -> CertifiedState:
         """A state that has all durable changes so far and is at most a second old."""
-        if not self.held and (self._changes or self._clock_ns() - self._state.time_ns > _MAX_AGE_NS):
+        state = self._state
+        if state is None or (not self.held and (self._changes or self._clock_ns() - state.time_ns > _MAX_AGE_NS)):
             return self.certify()
-        return self._state
+        return state
 
     def certify(self) -> CertifiedState:
         """A new state with all changes so far, at the clock's time (never before the last state's)."""
         changes = self._changes
+        if self._state is not None:
+            self._state.superseded = True
         for request_id, status in changes.requests.items():
             if status is None:
                 self._tree.forget_request(request_id)
             else:
-                self._tree.set_request_status(request_id, _request_subtree(status))
+                self._tree.set_request_status(request_id, Deferred(partial(_request_tree, status)))
         changes.requests.clear()
         for canister_id in changes.canisters:
             self._put_canister(canister_id)
@@ -115,8 +120,8 @@ class CertifiedView:
             self._metrics_due_ns = now + max(_MAX_AGE_NS, len(self._subnet.canisters) * _METRICS_PAUSE_NS)
         self._newest_ns = max(now, self._newest_ns)
         self._data_certificates.clear()
-        self._state = self._certifier.certify(self._tree, self._newest_ns)
-        return self._state
+        state = self._state = self._certifier.certify(self._tree, self._newest_ns)
+        return state
 
     def rewind(self) -> None:
         """The subnet went back to an earlier state, whose changes were told, and maybe the clock with it.
@@ -175,13 +180,13 @@ class CertifiedView:
         )
 
 
-def _request_subtree(status: RequestStatus) -> Mapping[bytes, bytes]:
-    if status.response is None:
-        return {b"status": status.state.value.encode()}
-    return {b"status": status.state.value.encode(), **_outcome(status.response)}
+def _request_tree(status: RequestStatus) -> Node:
+    """What is below a request id. Made when somebody asks: there may be a million of them."""
+    state = {b"status": status.state.value.encode()}
+    return build(state if status.response is None else state | _outcome(status.response))
 
 
-def _outcome(response: Response) -> Mapping[bytes, bytes]:
+def _outcome(response: Response) -> dict[bytes, bytes]:
     if response.code is None:
         return {b"reply": response.data}
     fields = {b"reject_code": leb128.unsigned(response.code), b"reject_message": response.message.encode()}

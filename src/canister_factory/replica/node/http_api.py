@@ -236,6 +236,8 @@ class HttpApi:
         return self._certified(route, request_id, outcome)
 
     def _certified(self, route: Route, request_id: bytes, state: CertifiedState) -> Answer:
+        if state.superseded:  # while answering others who waited for the same round
+            state = self._view.current()
         certificate = state.certificate([(b"request_status", request_id)], _layout(route))
         return 200, CBOR, dumps({"status": "replied", "certificate": certificate})
 

@@ -108,7 +108,7 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._gone = gone
         self._transport: asyncio.Transport
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._waiting: deque[_Request] = deque()
         self._current: _Request | None = None
         self._closing = False  # no request is taken any more
@@ -129,6 +129,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._waiting.clear()
+        self._parser = None  # it refers to this object: no cycle is to be left
         self._connections.discard(self)
         self._gone.set()
 

@@ -1,25 +1,26 @@
-"""The certified state as a hash tree that changes in O(log n): persistent nodes with digests computed once.
+"""The certified state as a hash tree that changes in O(log n): digests are computed once and kept.
 
 Owns the shape of the tree, its digests, and witnesses (pruned trees in CBOR form) for given paths.
 Does not own which paths somebody may read (`read_state`) nor signatures (`certification`).
 
-Trees are persistent: a change makes new nodes along one path and shares all others, so a root taken after a round stays
-what was signed while the next round goes on. Labels are kept in a critical-bit trie, whose shape depends on the set of
-labels only, not on the history; request ids are hashes and spread evenly, which bounds the depth.
+Labels are kept in a critical-bit trie, whose shape depends on the set of labels only, not on the history; request ids
+are hashes and spread evenly, which bounds the depth. A change is made in place: it makes two nodes and forgets the
+digests above them, so a root shows what was signed only until the next change (which `certified_view` makes with a new
+state, and at no other time). Copying the path instead would make twenty nodes beside a million requests.
 
 Source: interface specification, "Certification" (hash trees, their digests, pruning and lookup).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
 from canister_factory.candid import leb128
 from canister_factory.ic.cbor import head
 
-__all__ = ["EMPTY", "Node", "StateTree", "Subtree", "build", "find", "insert", "remove", "witness"]
+__all__ = ["EMPTY", "Deferred", "Leaf", "Node", "StateTree", "Subtree", "build", "find", "insert", "remove", "witness"]
 
 _LEAF: Final = b"\x10ic-hashtree-leaf"
 _LABELED: Final = b"\x13ic-hashtree-labeled"
@@ -31,7 +32,7 @@ Subtree: TypeAlias = "Node | bytes | Mapping[bytes, Subtree]"
 
 
 class Node:
-    """A node of a hash tree; `digest()` is computed on first use and kept."""
+    """A node of a hash tree; `digest()` is computed on first use and kept until something below changes."""
 
     __slots__ = ("_digest",)
 
@@ -68,43 +69,66 @@ class Leaf(Node):
 
 
 class _Labels(Node):
-    """A non-empty set of labels: one `Labeled`, or a `Fork`. `low` and `high` are the outermost labels."""
+    """A non-empty set of labels: one `Labeled`, or a `Fork`."""
 
-    __slots__ = ("high", "low")
-
-    low: bytes
-    high: bytes
+    __slots__ = ()
 
 
 class Labeled(_Labels):
     """One label and the tree below it."""
 
-    __slots__ = ("subtree",)
+    __slots__ = ("label", "subtree")
 
     def __init__(self, label: bytes, subtree: Node) -> None:
         self._digest = None
-        self.low = self.high = label
+        self.label = label
         self.subtree = subtree
 
     def _compute(self) -> bytes:
-        return sha256(_LABELED + self.low + self.subtree.digest()).digest()
+        return sha256(_LABELED + self.label + self.subtree.digest()).digest()
 
 
 class Fork(_Labels):
-    """Two sets of labels, all of the left below all of the right, which part at the critical bit `bit`."""
+    """Two sets of labels, all of the left below all of the right, which part at the critical bit `bit`.
 
-    __slots__ = ("bit", "left", "right")
+    `at` and `mask` say the same: which byte, and the bit in it; 0 for the bit that says whether the byte is there.
+    """
+
+    __slots__ = ("at", "bit", "left", "mask", "right")
 
     def __init__(self, bit: int, left: _Labels, right: _Labels) -> None:
         self._digest = None
         self.bit = bit
+        self.at, position = divmod(bit, 9)
+        self.mask = 0x100 >> position if position else 0
         self.left = left
         self.right = right
-        self.low = left.low
-        self.high = right.high
+
+    def goes_right(self, label: bytes) -> bool:
+        """On which side the label is, if it is here."""
+        at = self.at
+        return at < len(label) and (not self.mask or bool(label[at] & self.mask))
 
     def _compute(self) -> bytes:
-        return sha256(_FORK + self.left.digest() + self.right.digest()).digest()
+        left, right = self.left, self.right
+        return sha256(_FORK + (left._digest or left.digest()) + (right._digest or right.digest())).digest()
+
+
+class Deferred(Node):
+    """A tree that is made when somebody looks into it: kept are what it is made of, and its digest."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Node]) -> None:
+        self._digest = None
+        self._make = make
+
+    def made(self) -> Node:
+        """The tree."""
+        return self._make()
+
+    def _compute(self) -> bytes:
+        return self._make().digest()
 
 
 EMPTY: Final = Node()
@@ -123,49 +147,78 @@ def _critical_bit(one: bytes, other: bytes) -> int:
     return _SAME_LABEL if len(one) == len(other) else 9 * shared
 
 
-def _insert(tree: _Labels, new: Labeled) -> _Labels:
-    label = new.low
-    bit = _critical_bit(label, tree.low)
-    if isinstance(tree, Fork):
-        if bit > tree.bit:
-            return Fork(tree.bit, _insert(tree.left, new), tree.right)
-        if bit == tree.bit:
-            return Fork(tree.bit, tree.left, _insert(tree.right, new))
-    elif bit == _SAME_LABEL:
-        return new
-    return Fork(bit, new, tree) if label < tree.low else Fork(bit, tree, new)
+def _leaf_towards(tree: _Labels, label: bytes) -> Labeled:
+    """The label itself if it is there, else one of those that it shares the longest beginning with."""
+    length = len(label)
+    while type(tree) is Fork:  # written out: it is where most of the time for a request goes
+        at, mask = tree.at, tree.mask
+        tree = tree.right if at < length and (not mask or label[at] & mask) else tree.left
+    assert type(tree) is Labeled
+    return tree
+
+
+def _outermost(tree: _Labels, *, last: bool) -> bytes:
+    """The first or the last label."""
+    while isinstance(tree, Fork):
+        tree = tree.right if last else tree.left
+    assert isinstance(tree, Labeled)
+    return tree.label
 
 
 def insert(tree: Node, label: bytes, subtree: Node) -> Node:
-    """The tree with `subtree` at `label`, added or replaced. `tree` itself stays as it was."""
+    """Puts `subtree` at `label`, added or replaced; the tree, which is changed, or another one in its place."""
+    if not isinstance(tree, _Labels):
+        return Labeled(label, subtree)
+    nearest = _leaf_towards(tree, label)
+    bit = _critical_bit(label, nearest.label)
+    above: Fork | None = None
+    node: _Labels = tree
+    while isinstance(node, Fork) and node.bit < bit:
+        node._digest = None
+        above = node
+        node = node.right if node.goes_right(label) else node.left
+    if bit == _SAME_LABEL:
+        nearest._digest = None
+        nearest.subtree = subtree
+        return tree
     new = Labeled(label, subtree)
-    return _insert(tree, new) if isinstance(tree, _Labels) else new
+    fork = Fork(bit, new, node) if label < nearest.label else Fork(bit, node, new)
+    return _replaced(tree, above, label, fork)
 
 
-def _remove(tree: _Labels, label: bytes) -> _Labels | None:
-    if isinstance(tree, Fork):
-        if label <= tree.left.high:
-            left = _remove(tree.left, label)
-            if left is tree.left:
-                return tree
-            return tree.right if left is None else Fork(tree.bit, left, tree.right)
-        right = _remove(tree.right, label)
-        if right is tree.right:
-            return tree
-        return tree.left if right is None else Fork(tree.bit, tree.left, right)
-    return None if tree.low == label else tree
+def _replaced(tree: Node, above: Fork | None, label: bytes, node: _Labels) -> Node:
+    """Puts a node below another one, on the label's side; or in the place of the whole tree."""
+    if above is None:
+        return node
+    if above.goes_right(label):
+        above.right = node
+    else:
+        above.left = node
+    return tree
 
 
 def remove(tree: Node, label: bytes) -> Node:
-    """The tree without `label`; the same tree where it has no such label."""
-    return (_remove(tree, label) or EMPTY) if isinstance(tree, _Labels) else tree
+    """Takes `label` away, if it is there; the tree, which is changed, or another one in its place."""
+    if not isinstance(tree, _Labels) or _leaf_towards(tree, label).label != label:
+        return tree
+    above: Fork | None = None
+    parent: Fork | None = None
+    node: _Labels = tree
+    while isinstance(node, Fork):
+        node._digest = None
+        above, parent = parent, node
+        node = node.right if node.goes_right(label) else node.left
+    if parent is None:
+        return EMPTY
+    return _replaced(tree, above, label, parent.left if parent.goes_right(label) else parent.right)
 
 
 def find(tree: Node, label: bytes) -> Node | None:
     """The subtree at `label`, or None."""
-    while isinstance(tree, Fork):
-        tree = tree.left if label <= tree.left.high else tree.right
-    return tree.subtree if isinstance(tree, Labeled) and tree.low == label else None
+    if not isinstance(tree, _Labels):
+        return None
+    nearest = _leaf_towards(tree, label)
+    return nearest.subtree if nearest.label == label else None
 
 
 def build(content: Subtree) -> Node:
@@ -192,10 +245,12 @@ def _pruned(tree: Node) -> bytes:
 
 
 def _whole(tree: Node) -> bytes:
+    if isinstance(tree, Deferred):
+        return _whole(tree.made())
     if isinstance(tree, Fork):
         return b"\x83\x01" + _whole(tree.left) + _whole(tree.right)
     if isinstance(tree, Labeled):
-        return b"\x83\x02" + _cbor_bytes(tree.low) + _whole(tree.subtree)
+        return b"\x83\x02" + _cbor_bytes(tree.label) + _whole(tree.subtree)
     if isinstance(tree, Leaf):
         return b"\x82\x03" + _cbor_bytes(tree.value)
     return _pruned(tree)
@@ -206,17 +261,18 @@ def _neighbours(tree: Node, label: bytes) -> Iterable[bytes]:
     before: bytes | None = None
     after: bytes | None = None
     while isinstance(tree, Fork):
-        if label <= tree.left.high:
-            after = tree.right.low
+        right_low = _outermost(tree.right, last=False)
+        if label < right_low:
+            after = right_low
             tree = tree.left
         else:
-            before = tree.left.high
+            before = _outermost(tree.left, last=True)
             tree = tree.right
     if isinstance(tree, Labeled):
-        if tree.low < label:
-            before = tree.low
+        if tree.label < label:
+            before = tree.label
         else:
-            after = tree.low
+            after = tree.label
     return [neighbour for neighbour in (before, after) if neighbour is not None]
 
 
@@ -226,6 +282,8 @@ def witness(tree: Node, paths: Iterable[Sequence[bytes]]) -> bytes:
     A path reveals all below it. A path that doesn't exist reveals the labels around the gap, from which a client can
     tell "absent" from "not shown". No path at all gives the pruned root.
     """
+    if isinstance(tree, Deferred):
+        tree = tree.made()
     wanted: dict[bytes, list[Sequence[bytes]]] = {}
     asked = False
     for path in paths:
@@ -243,15 +301,31 @@ def witness(tree: Node, paths: Iterable[Sequence[bytes]]) -> bytes:
 
 
 def _reveal(tree: _Labels, labels: Sequence[bytes], wanted: Mapping[bytes, list[Sequence[bytes]]]) -> bytes:
+    """Shows what is wanted below some of the tree's labels, which are sorted."""
     if not labels:
         return _pruned(tree)
-    if isinstance(tree, Fork):
+    before: list[bytes] = []
+    after: list[bytes] = []
+    while isinstance(tree, Fork):
         split = 0
-        while split < len(labels) and labels[split] <= tree.left.high:
+        while split < len(labels) and not tree.goes_right(labels[split]):
             split += 1
-        return b"\x83\x01" + _reveal(tree.left, labels[:split], wanted) + _reveal(tree.right, labels[split:], wanted)
-    assert isinstance(tree, Labeled)
-    return b"\x83\x02" + _cbor_bytes(tree.low) + witness(tree.subtree, wanted[tree.low])
+        if split == len(labels):
+            before.append(b"\x83\x01")
+            after.append(b"\x82\x04\x58\x20" + tree.right.digest())
+            tree = tree.left
+        elif split == 0:
+            before.append(b"\x83\x01\x82\x04\x58\x20" + tree.left.digest())
+            tree = tree.right
+        else:
+            before.append(b"\x83\x01" + _reveal(tree.left, labels[:split], wanted))
+            before.append(_reveal(tree.right, labels[split:], wanted))
+            break
+    else:
+        assert isinstance(tree, Labeled)
+        before.append(b"\x83\x02" + _cbor_bytes(tree.label) + witness(tree.subtree, wanted[tree.label]))
+    after.reverse()
+    return b"".join(before + after)
 
 
 class StateTree:
@@ -260,7 +334,7 @@ class StateTree:
     def __init__(self, canister_ranges: Subtree) -> None:
         self._canisters: Node = EMPTY
         self._requests: Node = EMPTY
-        self._fixed = build({b"canister_ranges": build(canister_ranges)})
+        self._ranges = build(canister_ranges)
         self._subnet: Node = EMPTY
 
     def __repr__(self) -> str:
@@ -287,8 +361,13 @@ class StateTree:
         self._subnet = build(content)
 
     def root(self, time_ns: int) -> Node:
-        """The tree as it is now, with `time_ns` (nanoseconds since 1970) at `/time`; later changes don't show in it."""
-        tree = insert(self._fixed, b"canister", self._canisters)
-        tree = insert(tree, b"request_status", self._requests)
-        tree = insert(tree, b"subnet", self._subnet)
-        return insert(tree, b"time", Leaf(leb128.unsigned(time_ns)))
+        """The tree as it is until the next change, with `time_ns` (nanoseconds since 1970) at `/time`."""
+        return build(
+            {
+                b"canister": self._canisters,
+                b"canister_ranges": self._ranges,
+                b"request_status": self._requests,
+                b"subnet": self._subnet,
+                b"time": leb128.unsigned(time_ns),
+            }
+        )

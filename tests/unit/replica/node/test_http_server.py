@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -195,3 +196,19 @@ async def test_an_end_lets_go_of_idle_connections_and_waits_for_the_others() -> 
     answer = await busy
     assert answer.endswith(b"POST /x 1")
     await stopping
+
+
+async def test_a_connection_leaves_no_cycle_behind(site: Site) -> None:
+    await site.ask(post(b"1"), until=b"/x 1")
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(thing).__name__ == "_Connection" for thing in gc.get_objects())
+        for _ in range(3):
+            await site.ask(post(b"1"), until=b"/x 1")
+        while "connections=0" not in repr(site.server):
+            await site.ask(b"GET /x HTTP/1.1\r\nconnection: close\r\n\r\n")
+        await site.server.stop()
+        assert sum(type(thing).__name__ == "_Connection" for thing in gc.get_objects()) <= before
+    finally:
+        gc.enable()

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canister_factory.ic import hash_tree
-from canister_factory.replica.node.state_tree import EMPTY, Leaf, Node, StateTree, build, find, insert, remove, witness
+from canister_factory.replica.node.state_tree import (
+    EMPTY,
+    Deferred,
+    Leaf,
+    Node,
+    StateTree,
+    build,
+    find,
+    insert,
+    remove,
+    witness,
+)
 
 # Short alphabets make prefixes, neighbours and repeated labels likely.
 labels = st.binary(max_size=3) | st.lists(st.sampled_from([0, 1, 127, 128, 255]), max_size=5).map(bytes)
@@ -121,17 +132,6 @@ def test_absence_is_proven_by_the_labels_on_both_sides_of_the_gap() -> None:
     assert hash_tree.lookup_path(shown, [b"\x19"]) is hash_tree.UNKNOWN
 
 
-def test_a_root_that_was_taken_does_not_change_with_the_tree() -> None:
-    tree = StateTree({})
-    tree.set_request_status(b"a" * 32, {b"status": b"processing"})
-    before = tree.root(1)
-    tree.set_request_status(b"a" * 32, {b"status": b"replied", b"reply": b"42"})
-    tree.set_request_status(b"b" * 32, {b"status": b"received"})
-    shown = decoded(witness(before, [[b"request_status"]]))
-    assert hash_tree.lookup_path(shown, [b"request_status", b"a" * 32, b"status"]) == hash_tree.Found(b"processing")
-    assert hash_tree.labels(shown, [b"request_status"]) == [b"a" * 32]
-
-
 def test_a_forgotten_request_is_absent_and_the_others_stay() -> None:
     tree = StateTree({})
     for first in (1, 2, 3):
@@ -141,6 +141,25 @@ def test_a_forgotten_request_is_absent_and_the_others_stay() -> None:
     shown = decoded(witness(tree.root(7), [[b"request_status"]]))
     assert hash_tree.labels(shown, [b"request_status"]) == [b"\x01" * 32, b"\x03" * 32]
     assert hash_tree.lookup_subtree(shown, [b"request_status", b"\x02" * 32]) is hash_tree.ABSENT
+
+
+def test_a_deferred_tree_is_like_the_one_that_it_makes() -> None:
+    made: list[int] = []
+    content: Content = {b"status": b"replied", b"reply": b"42"}
+
+    def make() -> Node:
+        made.append(1)
+        return build(content)
+
+    tree = build({b"request": Deferred(make)})
+    assert tree.digest() == naive_digest({b"request": content})
+    assert len(made) == 1
+    assert tree.digest()
+    assert witness(tree, []) == b"\x82\x04\x58\x20" + tree.digest()
+    assert len(made) == 1, "its digest is kept"
+    shown = decoded(witness(tree, [[b"request", b"reply"]]))
+    assert hash_tree.lookup_path(shown, [b"request", b"reply"]) == hash_tree.Found(b"42")
+    assert witness(tree, [[]]) == witness(build({b"request": content}), [[]])
 
 
 def test_time_is_in_every_root() -> None:
