@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
-from urllib.request import ProxyHandler, build_opener
 
 from canister_factory.ic.cbor import loads_map
 from canister_factory.ic.errors import MalformedCborError
@@ -24,6 +23,8 @@ _MAX_STATUS_BYTES: Final = 65_536
 
 def status_at(url: str, timeout_s: float = _REQUEST_TIMEOUT_S) -> NetworkStatus | None:
     """What the network at a URL on this computer says of itself; None where none answers in time."""
+    from urllib.request import ProxyHandler, build_opener  # takes as long to load as all else that a start needs here
+
     opener = build_opener(ProxyHandler({}))  # a proxy would look for the address on its own computer
     try:
         with opener.open(f"{url}/api/v2/status", timeout=timeout_s) as response:

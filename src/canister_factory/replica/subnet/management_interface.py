@@ -11,7 +11,6 @@ from importlib.resources import files
 from typing import Any
 
 from canister_factory.candid.decoding import decode
-from canister_factory.candid.did import parse_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.types import Func, Service, resolve
@@ -82,6 +81,8 @@ NOT_OFFERED: dict[str, str] = {
 
 @cache
 def _methods() -> dict[str, Func]:
+    from canister_factory.candid.did import parse_did  # a replica answers before it is managed
+
     text = files("canister_factory.replica.subnet").joinpath("management.did").read_text(encoding="utf-8")
     service = parse_did(text).service
     assert service is not None

@@ -11,7 +11,6 @@ from importlib.resources import files
 from typing import Any
 
 from canister_factory.candid.decoding import decode
-from canister_factory.candid.did import parse_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
@@ -58,6 +57,8 @@ class SystemCanister:
 
     @cached_property
     def _types(self) -> dict[str, Func]:
+        from canister_factory.candid.did import parse_did  # a replica answers before these canisters are called
+
         service = parse_did(_interface_text(self._did), _interface_text, self._did).service
         assert service is not None
         resolved = resolve(service)
