@@ -18,7 +18,7 @@ from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.canister_history import Change
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.messages import CallContext, PendingCall, Request, StopWaiter
-from canister_factory.replica.subnet.snapshot import LowMemoryHook, Snapshot
+from canister_factory.replica.subnet.snapshot import CHUNK_BYTES, GLOBAL_BYTES, LowMemoryHook, Snapshot
 
 MANAGEMENT_CANISTER = b""
 SECOND_NS = 1_000_000_000
@@ -202,11 +202,11 @@ class CanisterState:
         return {
             "wasm_memory_size": self.instance.memory_bytes if self.instance else 0,
             "stable_memory_size": self.stable.size_bytes,
-            "global_memory_size": 0,
+            "global_memory_size": GLOBAL_BYTES * module.instrumented.global_count if module else 0,
             "wasm_binary_size": len(module.wasm) if module else 0,
             "custom_sections_size": module.custom_sections_bytes if module else 0,
             "canister_history_size": _HISTORY_ENTRY_BYTES * len(self.history),
-            "wasm_chunk_store_size": sum(map(len, self.chunks.values())),
+            "wasm_chunk_store_size": CHUNK_BYTES * len(self.chunks),  # each is charged as a whole one
             "snapshots_size": sum(snapshot.size_bytes for snapshot in self.snapshots.values()),
             "log_memory_store_size": sum(len(record.content.encode()) for record in self.logs),
         }
@@ -217,10 +217,10 @@ class CanisterState:
         size = self.stable.size_bytes + _HISTORY_ENTRY_BYTES * len(self.history)
         if self.module is not None and self.instance is not None:
             size += self.instance.memory_bytes + len(self.module.wasm) + self.module.custom_sections_bytes
+            size += GLOBAL_BYTES * self.module.instrumented.global_count
         if self.snapshots:
             size += sum(snapshot.size_bytes for snapshot in self.snapshots.values())
-        if self.chunks:
-            size += sum(map(len, self.chunks.values()))
+        size += CHUNK_BYTES * len(self.chunks)
         if self.logs:
             size += sum(len(record.content.encode()) for record in self.logs)
         return size

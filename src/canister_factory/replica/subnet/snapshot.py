@@ -17,7 +17,7 @@ from canister_factory.replica.runtime.stable_memory import StableMemory
 
 MAX_SNAPSHOTS = 10
 CHUNK_BYTES = 1 << 20
-_GLOBAL_BYTES = 8
+GLOBAL_BYTES = 8
 
 
 class LowMemoryHook(Enum):
@@ -70,6 +70,6 @@ class Snapshot:
             + self.main.size_bytes
             + self.stable.size_bytes
             + CHUNK_BYTES * len(self.chunks)
-            + _GLOBAL_BYTES * len(self.globals)
+            + GLOBAL_BYTES * len(self.globals)
             + len(self.certified_data)
         )

@@ -44,6 +44,34 @@ def ask(bench: Bench, method: str, argument: dict[str, Any] | None = None, sende
     return decode(reply, method_type(method).results)[0]
 
 
+# --- status ---
+
+
+def test_memory_is_told_by_its_uses(bench: Bench) -> None:
+    module = with_custom_section(
+        puppet("(global i32 (i32.const 1)) (global (mut i64) (i64.const 2))"), "icp:public a", b"bc"
+    )
+    canister = bench.puppet(module)
+    bench.call(canister, "remember", b"x")
+    bench.on("upload_chunk", canister, chunk=b"tiny")
+    size = bench.on("take_canister_snapshot", canister)["total_size"]
+    status = ask(bench, "canister_status", {"canister_id": Principal(canister)})
+    metrics = status["memory_metrics"]
+    assert status["memory_size"] == sum(metrics.values())
+    assert {
+        name: metrics[name] for name in metrics if name not in ("canister_history_size", "log_memory_store_size")
+    } == {
+        "wasm_memory_size": 2 * 65_536,
+        "stable_memory_size": 65_536,
+        "global_memory_size": 16,
+        "wasm_binary_size": len(module),
+        "custom_sections_size": 3,
+        "wasm_chunk_store_size": 1 << 20,  # "the storage cost of each chunk is fixed"
+        "snapshots_size": size,
+    }
+    assert size == 3 * 65_536 + len(module) + (1 << 20) + 8
+
+
 # --- metadata ---
 
 
