@@ -23,7 +23,7 @@ from canister_factory.ic.management_snapshot_types import (
     SnapshotPlace,
     UploadSnapshotMetadata,
 )
-from canister_factory.ic.management_types import Audience, CanisterSettings
+from canister_factory.ic.management_types import Audience, CanisterIdRange, CanisterSettings
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.subnet.management_interface import method_type
@@ -122,10 +122,20 @@ async def test_viewers_see_what_a_setting_shows_them_and_no_more(agents: tuple[A
         await watcher.load_canister_snapshot(canister, taken.id)
 
 
-async def test_the_canisters_are_listed_to_admins_only(agents: tuple[Agent, Agent]) -> None:
-    owner, _ = agents
-    with pytest.raises(RejectedError, match="Only the admins of the subnet may do this"):
-        await ManagementCanister(owner).list_canisters()
+async def test_the_canisters_are_listed_to_admins_only() -> None:
+    admin, owner = Identity.generate(), Identity.generate()
+    async with ReplicaServer(subnet_admins=(admin.sender().bytes,)) as server:
+        network = Network.resolve(server.url, root_key=server.root_key)
+        async with Agent(admin, network) as watching, Agent(owner, network) as owning:
+            canister = await counter(owning)
+            with pytest.raises(RejectedError, match="Only the admins of the subnet may do this"):
+                await ManagementCanister(owning).list_canisters()
+            management = ManagementCanister(watching)
+            assert await management.list_canisters() == [CanisterIdRange(start=canister, end=canister)]
+            assert (await management.canister_metrics(canister)).cycles_consumed.instructions > 0
+            await management.stop_canister(canister)
+            with pytest.raises(RejectedError, match="Only controllers"):
+                await management.update_settings(canister, CanisterSettings(freezing_threshold=0))
 
 
 async def test_an_outcall_reaches_a_server_of_this_computer_also_after_a_restart(tmp_path: Path) -> None:

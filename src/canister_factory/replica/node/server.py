@@ -36,6 +36,7 @@ class ReplicaServer:
     Args:
         state_dir: where keys and state are kept. None: in memory, gone at the end.
         clock_ns: nanoseconds since 1970.
+        subnet_admins: principals of a new subnet's admins; one that is restored keeps its own.
 
     Use `start`; a directory belongs to one process at a time.
 
@@ -44,8 +45,15 @@ class ReplicaServer:
         KeyFileError, CheckpointError: what is in the directory can't be used.
     """
 
-    def __init__(self, state_dir: Path | None = None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        state_dir: Path | None = None,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+        subnet_admins: tuple[bytes, ...] = (),
+    ) -> None:
         self._clock_ns = clock_ns
+        self._subnet_admins = subnet_admins
         self._lock = acquire(state_dir) if state_dir is not None else None
         try:
             self._open(state_dir)
@@ -67,6 +75,7 @@ class ReplicaServer:
             clock_ns=clock_ns,
             subnet_id=keys.subnet.principal,
             node_id=keys.node.principal,
+            subnet_admins=self._subnet_admins,
             root_key=keys.root.public_key,
             listeners=changes.listeners,
             builtins=builtins(),
