@@ -47,6 +47,7 @@ class Snapshot:
         global_timer_ns: 0: inactive; None: not stated, loading leaves the canister's own.
         low_memory_hook: None: not stated, loading leaves the canister's own.
         wasm, main, stable: the module, the Wasm memory and the stable memory. A checkpoint stores them apart.
+        size_bytes: what it adds to its canister's memory usage; a chunk counts as 1 MiB, as in the chunk store.
     """
 
     id: bytes
@@ -61,15 +62,10 @@ class Snapshot:
     wasm: bytes = field(default=b"", repr=False, metadata={"runtime": True})
     main: StableMemory = field(default_factory=StableMemory, metadata={"runtime": True})
     stable: StableMemory = field(default_factory=StableMemory, metadata={"runtime": True})
+    size_bytes: int = field(init=False, default=0, metadata={"runtime": True})
 
-    @property
-    def size_bytes(self) -> int:
-        """What it adds to its canister's memory usage; a chunk counts as 1 MiB, as in the chunk store."""
-        return (
-            len(self.wasm)
-            + self.main.size_bytes
-            + self.stable.size_bytes
-            + CHUNK_BYTES * len(self.chunks)
-            + GLOBAL_BYTES * len(self.globals)
-            + len(self.certified_data)
-        )
+    def __post_init__(self) -> None:
+        """Sums it up once: it is asked for whenever a canister pays."""
+        size = len(self.wasm) + self.main.size_bytes + self.stable.size_bytes + len(self.certified_data)
+        size += CHUNK_BYTES * len(self.chunks) + GLOBAL_BYTES * len(self.globals)
+        object.__setattr__(self, "size_bytes", size)
