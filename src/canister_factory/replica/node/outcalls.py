@@ -27,6 +27,7 @@ __all__ = ["OutcallError", "Outcalls", "Perform", "loopback_only"]
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 30.0
+MAX_AT_ONCE: Final = 50  # others wait: each takes a socket, and up to 2 MB
 _CHUNK_BYTES: Final = 65_536
 _USER_AGENT: Final = "user-agent"
 
@@ -55,6 +56,7 @@ class Outcalls:
         self._submit = submit
         self.perform = perform
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(MAX_AT_ONCE)
 
     def __repr__(self) -> str:
         return f"<Outcalls under_way={len(self._tasks)}>"
@@ -72,20 +74,19 @@ class Outcalls:
             task.cancel()
 
     async def _answer(self, outcall: Outcall) -> None:
+        reply, problem = None, ""
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                answer = OutcallAnswer(outcall.caller, outcall.id, await self.perform(outcall.request))
+            async with self._places, asyncio.timeout(TIMEOUT_S):
+                reply = await self.perform(outcall.request)
         except TimeoutError:
-            answer = OutcallAnswer(
-                outcall.caller, outcall.id, None, f"Canister http request timed out after {TIMEOUT_S:.0f} s"
-            )
+            problem = f"Canister http request timed out after {TIMEOUT_S:.0f} s"
         except OutcallError as error:
-            answer = OutcallAnswer(outcall.caller, outcall.id, None, str(error))
+            problem = str(error)
         except Exception as error:
             logger.exception("an HTTP outcall failed")
-            answer = OutcallAnswer(outcall.caller, outcall.id, None, f"{type(error).__name__}: {error}")
+            problem = f"{type(error).__name__}: {error}"
         self._tasks.pop(outcall.id, None)
-        self._submit(answer)
+        self._submit(OutcallAnswer(outcall.caller, outcall.id, reply, problem))
 
 
 async def loopback_only(request: HttpRequest) -> HttpResponse:

@@ -35,6 +35,7 @@ MAX_BYTES: Final = 2_000_000
 MAX_HEADERS: Final = 64
 MAX_HEADER_BYTES: Final = 8 << 10
 MAX_HEADERS_BYTES: Final = 48 << 10
+MAX_IN_FLIGHT: Final = 3_000
 TIMEOUT_NS: Final = 60 * SECOND_NS
 _REPLICATED: Final = ("get", "head", "post")
 
@@ -54,6 +55,8 @@ class HttpOutcalls:
 
     def _http_request(self, request: Request, argument: Argument) -> None:
         require_caller_is_canister(request)
+        if len(self._state.outcalls) >= MAX_IN_FLIGHT:
+            raise _refused(f"max number ({MAX_IN_FLIGHT}) of http requests in-flight reached")
         asked = _checked_request(argument)
         transform, context = self._checked_transform(request, argument)
         size = (

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from canister_factory.replica.node import outcalls as module
-from canister_factory.replica.node.outcalls import OutcallError, Outcalls, loopback_only
+from canister_factory.replica.node.outcalls import MAX_AT_ONCE, OutcallError, Outcalls, loopback_only
 from canister_factory.replica.subnet.messages import FromSystem, HttpResponse, OutcallAnswer
 from canister_factory.replica.subnet.outcalls import HttpRequest, Outcall
 from support.replica_http_support import Network
@@ -186,6 +186,17 @@ async def test_each_outcall_is_made_once_and_answered() -> None:
         OutcallAnswer(b"asker", 1, None, "not today"),
         OutcallAnswer(b"asker", 2, None, "RuntimeError: a defect"),
     ]
+
+
+async def test_so_many_are_made_at_once_and_the_others_follow() -> None:
+    desk = Desk()
+    desk.pending = {number: outcall(number, asked(str(number))) for number in range(MAX_AT_ONCE + 3)}
+    desk.outcalls.begin()
+    await asyncio.sleep(0)
+    assert len(desk.begun) == MAX_AT_ONCE
+    desk.free.set()
+    await desk.settled()
+    assert len(desk.answers) == MAX_AT_ONCE + 3
 
 
 async def test_a_server_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

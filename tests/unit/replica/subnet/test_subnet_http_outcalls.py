@@ -220,6 +220,17 @@ def test_an_answer_over_a_limit_is_a_failure(bench: Bench, response: HttpRespons
         result(bench, request)
 
 
+def test_only_so_many_outcalls_are_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canister_factory.replica.subnet.http_outcalls.MAX_IN_FLIGHT", 2)
+    canister = bench.puppet()
+    ask(bench, canister)
+    ask(bench, canister)
+    refused = ask(bench, canister)
+    with pytest.raises(CallRejectedError, match=r"max number \(2\) of http requests in-flight reached"):
+        result(bench, refused)
+    assert len(bench.subnet.outcalls) == 2
+
+
 # --- transform functions ---
 
 
