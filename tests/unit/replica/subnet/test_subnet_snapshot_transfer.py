@@ -129,6 +129,19 @@ def test_an_uploaded_timer_is_set_and_one_that_is_not_stated_left(bench: Bench, 
     assert bench.canister(canister).global_timer_ns == {None: own, "inactive": 0, "active": other}[stated]
 
 
+def test_an_uploaded_timer_goes_off_when_it_is_due(bench: Bench) -> None:
+    canister = bench.puppet(MODULE)
+    made = prepared(bench, canister, global_timer=Case("active", bench.clock.now_ns + 5 * SECOND_NS))
+    upload(bench, canister, made, "wasm_module", MODULE)
+    bench.on("load_canister_snapshot", canister, snapshot_id=made)
+    bench.clock.advance(4)
+    bench.run()
+    assert bench.count(canister) == 0
+    bench.clock.advance(1)
+    bench.run()
+    assert bench.count(canister) == 1
+
+
 def test_the_history_names_an_upload_as_the_source(bench: Bench) -> None:
     canister, observer = bench.puppet(MODULE), bench.puppet()
     made = prepared(bench, canister)
