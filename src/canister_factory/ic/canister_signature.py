@@ -12,7 +12,7 @@ from canister_factory.ic import cbor
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import CertificateError, MalformedCborError, SignatureError
 from canister_factory.ic.hash_tree import Found, lookup_path, tree_from_items
-from canister_factory.ic.public_key import CanisterKey, Verify, canister_key, verify_signature
+from canister_factory.ic.public_key import CanisterKey
 
 _NOT_SIGNING = b"cloud_engine"  # the type of subnet whose canisters sign nothing
 
@@ -42,16 +42,3 @@ def verify_canister_signature(key: CanisterKey, message: bytes, signature: bytes
         raise SignatureError("Invalid canister signature: the tree of signatures doesn't have this message")
     if certificate.ranges is not None and certificate.subnet_type in (None, _NOT_SIGNING):
         raise SignatureError("Invalid canister signature: canisters of this type of subnet can't sign")
-
-
-def verifying_with(network: CertificateVerifier, verify: Verify = verify_signature) -> Verify:
-    """`verify`, and canister signatures as well, which need the network's root key."""
-
-    def verify_any(public_key: bytes, message: bytes, signature: bytes) -> None:
-        key = canister_key(public_key)
-        if key is None:
-            verify(public_key, message, signature)
-        else:
-            verify_canister_signature(key, message, signature, network)
-
-    return verify_any

@@ -26,7 +26,7 @@ from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
 from canister_factory.ic.key_file import read_key_file, shown_name
 from canister_factory.ic.private_key import KeyKind, PrivateKey, key_from_hex, kind_of, load_pem, new_key
-from canister_factory.ic.public_key import canister_key, verify_signature
+from canister_factory.ic.public_key import canister_key, verify_signature, webauthn_key
 from canister_factory.ic.request_id import hash_of_map
 
 # isort: split
@@ -315,8 +315,8 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
 
 
 def _verify_what_can_be(public_key: bytes, message: bytes, signature: bytes) -> None:
-    """Checks a signature, but for those of canisters: they need a root key, and the network checks them anyway."""
-    if canister_key(public_key) is None:
+    """Checks a plain signature; those of canisters and passkeys are checked by the network, some with its root key."""
+    if canister_key(public_key) is None and webauthn_key(public_key) is None:
         verify_signature(public_key, message, signature)
 
 

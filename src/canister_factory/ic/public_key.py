@@ -1,7 +1,7 @@
 """Public keys in DER form and the signatures made with them: Ed25519, and ECDSA on secp256k1 and P-256.
 
-Owns the form of canisters' keys as well, but not their signatures (`canister_signature`), private keys (`private_key`)
-or BLS (`bls`). Source: interface specification, "Ed25519 and ECDSA signatures" and "Canister signatures".
+Owns the DER of canisters' and passkeys' keys as well, but not their signatures (`canister_signature`, `webauthn`),
+private keys (`private_key`) or BLS (`bls`). Source: interface specification, "Signatures".
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ P256_DER_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d0301070
 
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+_COSE_IN_DER = bytes.fromhex("300c060a2b0601040183b8430101")  # SEQUENCE of the OID 1.3.6.1.4.1.56387.1.1
 _CANISTER_SIGNATURE = bytes.fromhex("300c060a2b0601040183b8430102")  # SEQUENCE of the OID 1.3.6.1.4.1.56387.1.2
 
 Verify = Callable[[bytes, bytes, bytes], None]
@@ -78,6 +79,11 @@ def self_authenticating_id(der: bytes) -> bytes:
     return hashlib.sha224(der).digest() + b"\x02"
 
 
+def webauthn_key(der: bytes) -> bytes | None:
+    """The COSE key in a public key (DER); `None` where it is a key of another kind."""
+    return subject_public_key(der, _COSE_IN_DER)
+
+
 class CanisterKey(NamedTuple):
     """What the public key of canister signatures says."""
 
@@ -91,19 +97,38 @@ def canister_key(der: bytes) -> CanisterKey | None:
     Raises:
         SignatureError: it is of this kind, but malformed.
     """
-    content = _content(der, 0x30)
-    if content is None or not content.startswith(_CANISTER_SIGNATURE):
+    key = subject_public_key(der, _CANISTER_SIGNATURE)
+    if key is None:
         return None
-    bits = _content(content[len(_CANISTER_SIGNATURE) :], 0x03)
-    if not bits or bits[0] != 0 or len(bits) < 2 or bits[1] > MAX_PRINCIPAL_BYTES or len(bits) < 2 + bits[1]:
+    size = key[0] if key else 0
+    if not key or size > MAX_PRINCIPAL_BYTES or len(key) <= size:
         raise SignatureError("Invalid public key: it isn't of the form of keys of canister signatures")
-    return CanisterKey(bits[2 : 2 + bits[1]], bits[2 + bits[1] :])
+    return CanisterKey(key[1 : 1 + size], key[1 + size :])
 
 
 def encode_canister_key(key: CanisterKey) -> bytes:
     """The public key in DER form."""
-    bits = bytes((0, len(key.canister_id))) + key.canister_id + key.seed
-    return _element(0x30, _CANISTER_SIGNATURE + _element(0x03, bits))
+    return encode_subject_public_key(_CANISTER_SIGNATURE, bytes((len(key.canister_id),)) + key.canister_id + key.seed)
+
+
+def subject_public_key(der: bytes, algorithm: bytes) -> bytes | None:
+    """The key in a `SubjectPublicKeyInfo` with this algorithm (its DER); `None` where it is of another algorithm.
+
+    Raises:
+        SignatureError: it is of this one, but malformed.
+    """
+    content = _content(der, 0x30)
+    if content is None or not content.startswith(algorithm):
+        return None
+    bits = _content(content[len(algorithm) :], 0x03)
+    if not bits or bits[0] != 0:
+        raise SignatureError("Invalid public key: its DER isn't of the form of a SubjectPublicKeyInfo")
+    return bits[1:]
+
+
+def encode_subject_public_key(algorithm: bytes, key: bytes) -> bytes:
+    """A key as a `SubjectPublicKeyInfo` with this algorithm (its DER)."""
+    return _element(0x30, algorithm + _element(0x03, b"\0" + key))
 
 
 def _content(der: bytes, tag: int) -> bytes | None:

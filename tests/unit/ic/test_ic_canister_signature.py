@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from canister_factory.ic.canister_signature import verify_canister_signature, verifying_with
+from canister_factory.ic.canister_signature import verify_canister_signature
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import SignatureError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.public_key import ED25519_DER_PREFIX, CanisterKey, canister_key, encode_canister_key
+from canister_factory.ic.signatures import verifying_with
 from canister_factory.replica.node.keys import ReplicaKeys
 from support.canister_signing import canister_signature
 from support.replica_http_support import FIRST, KEYS, OTHER

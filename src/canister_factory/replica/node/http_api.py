@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from canister_factory.candid.principal import Principal
-from canister_factory.ic.canister_signature import verifying_with
 from canister_factory.ic.cbor import dumps
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
+from canister_factory.ic.signatures import verifying_with
 from canister_factory.replica.node.certification import CertifiedState, RangesLayout
 from canister_factory.replica.node.certified_view import ObservableSubnet
 from canister_factory.replica.node.gate import CBOR, TEXT, Checked, QueryResult, check, refusal, signed_answer

@@ -1,4 +1,6 @@
-"""Requests of users for whom a canister signs, as Internet Identity does: alone, by delegations, with sender_info."""
+"""Requests of users for whom a passkey or a canister signs, as Internet Identity does: alone, by delegations, with what
+the canister says of them (`sender_info`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from canister_factory.ic.envelope import DELEGATION_DOMAIN
 from canister_factory.ic.request_id import hash_of_map
 from support.canister_signing import CanisterSigned, canister_signature
 from support.http_api_network import call
+from support.passkey import Passkey
 from support.replica_http_support import MINUTE, NOW, OTHER, Caller, Network, decoded, url
 
 INFO = b"attributes of the sender"
@@ -26,6 +29,12 @@ async def test_a_canister_signs_requests() -> None:
     async with Network() as network:
         await call(network, CanisterSigned(), arg=b"signed by a canister")
         assert network.subnet.text == b"signed by a canister"
+
+
+async def test_a_passkey_signs_requests() -> None:
+    async with Network() as network:
+        await call(network, Passkey(), arg=b"signed by a passkey")
+        assert network.subnet.text == b"signed by a passkey"
 
 
 async def test_a_canister_signs_the_delegation_to_a_session_key() -> None:
