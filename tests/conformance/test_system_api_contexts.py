@@ -29,6 +29,9 @@ def expected(name: str, context: str) -> str:
         return "" if mode in allowed_modes(name) and name != "trap" else "unreachable"
     if mode not in allowed_modes(name):
         return NOT_ALLOWED
+    if context == "transform":  # what the query replies with, nothing, is no http response
+        working = {"trap": "trapped explicitly", "msg_reject": "function failed"}
+        return working.get(name, "answer is no http response")
     return {"trap": "trapped explicitly", "msg_reject": "IC0406"}.get(name, "")
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from canister_factory.candid.values import Case
+from canister_factory.candid.principal import Principal
+from canister_factory.candid.values import Case, FuncRef
 from canister_factory.replica.runtime.execution import CanisterError
-from support.replica_bench import Bench, CallRejectedError
+from canister_factory.replica.subnet.messages import HttpResponse, OutcallAnswer
+from support.replica_bench import Bench, CallRejectedError, management_argument
 from support.runtime_harness import assembled
 from support.system_api_modules import KNOWN, module
 
 ANSWERS = ("msg_reply", "msg_reject")
-EVERYWHERE = "I G U RQ NRQ CQ Ry Rt CRy CRt C CC F T"
+EVERYWHERE = "I G U RQ NRQ TQ CQ Ry Rt CRy CRt C CC F T"
 _BUILDERS = ("call_on_cleanup", "call_data_append", "call_with_best_effort_response", "call_perform")
 _CYCLES = ("call_cycles_add", "call_cycles_add128")
 
@@ -56,7 +58,10 @@ def calling(name: str, *, at_start: bool = False, memory64: bool = False) -> byt
       (func $f_clean (param {pointer}) (call $f))
       (func $boom (param {pointer}) (unreachable))
       (func $answer_back (param {pointer}) (call $msg_reply))
-      (table funcref (elem $nothing $f_back $f_clean $boom $answer_back))
+      (func $reject_back (param {pointer})
+        (call $msg_reject_msg_copy {at(6000)} {at(0)} (call $msg_reject_msg_size))
+        (call $msg_reject {at(6000)} (call $msg_reject_msg_size)))
+      (table funcref (elem $nothing $f_back $f_clean $boom $answer_back $reject_back))
       (func $ask (param $method {pointer}) (param $reply {pointer}) (param $reject {pointer})
         (call $canister_self_copy {at(3000)} {at(0)} {at(10)})
         (call $call_new {at(3000)} {at(10)} (local.get $method) {at(4)}
@@ -66,7 +71,12 @@ def calling(name: str, *, at_start: bool = False, memory64: bool = False) -> byt
       (func $ask_reject (call $ask {at(4004)} {at(3)} {at(1)}) (call $perform))
       (func $ask_cleanup (call $ask {at(4000)} {at(3)} {at(3)}) (call $call_on_cleanup {at(2)} {at(0)}) (call $perform))
       (func $ask_more (call $ask_cleanup) (call $ask {at(4000)} {at(4)} {at(3)}) (call $perform))
-      (data {at(4000)} "pongpang")
+      (data {at(4000)} "pongpang") (data {at(4100)} "http_request")
+      (func (export "canister_update outcall")
+        (call $call_new {at(0)} {at(0)} {at(4100)} {at(12)} {at(4)} {at(0)} {at(5)} {at(0)})
+        (call $msg_arg_data_copy {at(5000)} {at(0)} (call $msg_arg_data_size))
+        (call $call_data_append {at(5000)} (call $msg_arg_data_size))
+        (call $call_cycles_add128 (i64.const 0) (i64.const 1000000000000)) (call $perform))
       (func (export "canister_query pong") (call $msg_reply))
       (func (export "canister_query pang") (call $msg_reject {at(0)} {at(0)}))
       (func (export "canister_update arm") (i32.store8 {at(2000)} (i32.const 1)) (call $msg_reply))
@@ -148,6 +158,28 @@ class Calling:
     def query(self) -> str:
         return self._queried("query")
 
+    def transform(self) -> str:
+        """Of an outcall whose answer the query transforms; it always fails, since the query replies with nothing."""
+        self._installed()
+        function = FuncRef(Principal(self.canister), "query")
+        argument = management_argument(
+            "http_request",
+            {
+                "url": "https://example.com",
+                "method": Case("get"),
+                "headers": [],
+                "transform": {"function": function, "context": b""},
+            },
+        )
+        request = self.bench.submit(self.canister, "outcall", argument)
+        self.bench.run()
+        (outcall,) = self.bench.subnet.outcalls.values()
+        response = HttpResponse(200, b"", ())
+        self.bench.subnet.submit_outcall_answer(OutcallAnswer(outcall.caller, outcall.id, response, ""))
+        self.bench.run()
+        outcome = self.bench.outcome(request)
+        return "" if outcome is None else outcome.message
+
     def composite_query(self) -> str:
         return self._queried("composite")
 
@@ -201,6 +233,7 @@ CONTEXTS: dict[str, tuple[str, Callable[[Calling], str]]] = {
     "update": ("U", Calling.update),
     "replicated query": ("RQ", Calling.replicated_query),
     "query": ("NRQ", Calling.query),
+    "transform": ("TQ", Calling.transform),
     "composite query": ("CQ", Calling.composite_query),
     "reply callback": ("Ry", Calling.reply_callback),
     "reject callback": ("Rt", Calling.reject_callback),

@@ -7,7 +7,7 @@ from typing import Any
 
 from support.runtime_harness import Canister, failure, reply
 
-ANSWERING = "U RQ NRQ CQ Ry Rt CRy CRt"
+ANSWERING = "U RQ NRQ TQ CQ Ry Rt CRy CRt"
 
 
 CALLING = "U CQ Ry Rt CRy CRt T"
@@ -16,8 +16,8 @@ CALLING = "U CQ Ry Rt CRy CRt T"
 # Interface specification, "Overview of imports": parameters, result, where. I is pointer-sized; * is everywhere, s the
 # start function. The last group exists only for 32-bit memories.
 SPECIFICATION = {
-    "msg_arg_data_size": ("", "I", "I U RQ NRQ CQ Ry CRy F"),
-    "msg_arg_data_copy": ("I I I", "", "I U RQ NRQ CQ Ry CRy F"),
+    "msg_arg_data_size": ("", "I", "I U RQ NRQ TQ CQ Ry CRy F"),
+    "msg_arg_data_copy": ("I I I", "", "I U RQ NRQ TQ CQ Ry CRy F"),
     "msg_caller_size": ("", "I", "*"),
     "msg_caller_copy": ("I I I", "", "*"),
     "msg_caller_info_data_size": ("", "I", "U RQ NRQ CQ Ry Rt CRy CRt C CC F"),
@@ -27,7 +27,7 @@ SPECIFICATION = {
     "msg_reject_code": ("", "i32", "Ry Rt CRy CRt C"),
     "msg_reject_msg_size": ("", "I", "Rt CRt"),
     "msg_reject_msg_copy": ("I I I", "", "Rt CRt"),
-    "msg_deadline": ("", "i64", ANSWERING),
+    "msg_deadline": ("", "i64", "U RQ NRQ CQ Ry Rt CRy CRt"),
     "msg_reply_data_append": ("I I", "", ANSWERING),
     "msg_reply": ("", "", ANSWERING),
     "msg_reject": ("I I", "", ANSWERING),

@@ -151,6 +151,7 @@ class Env:
     subnet_id: bytes = b""
     call_context_instructions: int = 0  # executed before in the same call context, for ic0.performance_counter(1)
     environment_variables: tuple[tuple[str, str], ...] = ()
+    transforms: bool = False  # a query that transforms the answer to an HTTP outcall
     caller_info: tuple[bytes, bytes] = (b"", b"")  # what a canister said of the caller, and which canister
 
 

@@ -20,6 +20,7 @@ MODE_NAMES: Final = {
     "U": "update",
     "RQ": "replicated query",
     "NRQ": "non-replicated query",
+    "TQ": "transform",
     "CQ": "composite query",
     "Ry": "reply callback",
     "Rt": "reject callback",
@@ -53,6 +54,8 @@ _MODES: Final = {
 
 def mode_of(entry: Entry, env: Env) -> str:
     """The specification's letters for where an execution stands."""
+    if env.transforms:
+        return "TQ"
     replicated, non_replicated = _MODES[entry]
     return replicated if env.in_replicated_execution else non_replicated
 

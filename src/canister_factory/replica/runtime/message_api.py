@@ -39,7 +39,8 @@ MAX_CALL_BYTES: Final = 10 * 1024 * 1024
 _CALL_FAILED: Final = 2  # the one error code of ic0.call_perform
 _MAX_64: Final = (1 << 64) - 1
 
-_MESSAGES: Final = "U RQ NRQ CQ Ry Rt CRy CRt"  # where there may be something to answer
+_MESSAGES: Final = "U RQ NRQ CQ Ry Rt CRy CRt"
+_ANSWERS: Final = f"{_MESSAGES} TQ"  # where there may be something to answer
 _CALLS: Final = "U CQ Ry Rt CRy CRt T"
 _SPENDING: Final = "U Ry Rt T"
 REPLICATED: Final = "I G U RQ Ry Rt C T"
@@ -108,7 +109,7 @@ class MessageApi:
 
     # --- message ---
 
-    @host_blob("I U RQ NRQ CQ Ry CRy F")
+    @host_blob("I U RQ NRQ TQ CQ Ry CRy F")
     def msg_arg_data(self) -> bytes:
         return self.env.arg
 
@@ -152,7 +153,7 @@ class MessageApi:
         if not self._may_reply:
             raise contract_violation(f"ic0.{function}: the call was answered already, or needs no answer")
 
-    @host_function("I I", "", _MESSAGES)
+    @host_function("I I", "", _ANSWERS)
     def msg_reply_data_append(self, source: int, size: int) -> None:
         self._require_unanswered("msg_reply_data_append")
         total, limit = len(self._reply) + size, self.env.max_response_bytes
@@ -167,12 +168,12 @@ class MessageApi:
         self._may_reply = False
         self._available = 0  # what wasn't accepted goes back to the caller
 
-    @host_function("", "", _MESSAGES)
+    @host_function("", "", _ANSWERS)
     def msg_reply(self) -> None:
         self._require_unanswered("msg_reply")
         self._respond(Response(bytes(self._reply)))
 
-    @host_function("I I", "", _MESSAGES)
+    @host_function("I I", "", _ANSWERS)
     def msg_reject(self, source: int, size: int) -> None:
         self._require_unanswered("msg_reject")
         limit = self.env.max_response_bytes

@@ -157,6 +157,7 @@ class HttpOutcalls:
             method=method,
             arg=arg,
             in_replicated_execution=False,
+            transforms=True,
         )
         outcome = self._calls.work.do(
             lambda: instance.execution(Entry.QUERY, env, instruction_limit=QUERY_INSTRUCTIONS, commit=False)

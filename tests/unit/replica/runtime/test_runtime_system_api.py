@@ -11,7 +11,7 @@ from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from support.runtime_harness import CALLER, CANISTER_ID, Canister, assembled, engine, failure, le64, reply
 from support.system_api_modules import KNOWN, SPECIFICATION, answer, answered, module, refused, update
 
-EVERYWHERE = "I G U RQ NRQ CQ Ry Rt CRy CRt C CC F T"
+EVERYWHERE = "I G U RQ NRQ TQ CQ Ry Rt CRy CRt C CC F T"
 
 
 def called_with_zeroes(name: str, pointer: str = "i32") -> str:
@@ -42,6 +42,7 @@ ENTRIES: dict[str, tuple[Entry, dict[str, Any]]] = {
     "U": (Entry.UPDATE, {}),
     "RQ": (Entry.QUERY, {}),
     "NRQ": (Entry.QUERY, {"in_replicated_execution": False}),
+    "TQ": (Entry.QUERY, {"in_replicated_execution": False, "transforms": True}),
     "CQ": (Entry.COMPOSITE_QUERY, {"in_replicated_execution": False}),
     "Ry": (Entry.REPLY_CALLBACK, {}),
     "Rt": (Entry.REJECT_CALLBACK, {}),
