@@ -291,9 +291,7 @@ class HttpApi:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _finish_in_turns(
-        self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
-    ) -> None:
+    async def _finish_in_turns(self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply) -> None:
         try:
             result: T | CanisterError
             try:
