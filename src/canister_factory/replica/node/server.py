@@ -18,6 +18,7 @@ from canister_factory.replica.node.http_api import HttpApi
 from canister_factory.replica.node.http_server import HttpServer
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.listening import ServerError, listen
+from canister_factory.replica.node.open_files import raise_limit
 from canister_factory.replica.node.outcalls import Outcalls
 from canister_factory.replica.node.rounds import PACE, Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
@@ -66,6 +67,7 @@ class ReplicaServer:
 
     def _open(self, state_dir: Path | None) -> None:
         clock_ns = self._clock_ns
+        raise_limit()
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
         changes = Changes()

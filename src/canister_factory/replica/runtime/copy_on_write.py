@@ -7,9 +7,11 @@ promises (`memory`).
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import mmap
 import os
+import sys
 import weakref
 from collections.abc import Callable
 
@@ -26,6 +28,10 @@ from canister_factory.replica.runtime.memory import (
 
 # Two dirty runs closer than this are handled as one: copying 16 KiB costs less than two more system calls.
 _WORTH_A_CALL = 16384
+
+
+# Files that are left for connections, the state directory and readers, which must work when no canister can be added.
+_FILES_RESERVED = 256
 
 
 class CopyOnWriteMemory(MemoryTransaction):
@@ -49,6 +55,9 @@ class CopyOnWriteMemory(MemoryTransaction):
 
         self._ioctl = fcntl.ioctl
         self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
+        if self._file >= _files_allowed() - _FILES_RESERVED:  # the lowest free number is taken, so nearly all are
+            self.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._runs = (_PageRegion * self._MAX_RUNS)()
         self._touched = 0  # bytes written since all of it was mapped
         self._transactions = 0  # ended since then
@@ -248,6 +257,13 @@ class _ScanArguments(ctypes.Structure):
             *("category_inverted", "category_mask", "category_anyof_mask", "return_mask"),
         )
     )
+
+
+def _files_allowed() -> int:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 @functools.cache

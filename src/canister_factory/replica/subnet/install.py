@@ -177,6 +177,9 @@ class _Steps:
             opened.remove(self.instance)
         except CanisterError as error:
             self.error = error
+        except OSError as error:  # there is no room for one more memory
+            message = f"Canister {text_of(self._canister.id)} can't get code: {error.strerror}. See `ulimit -n`."
+            self.error = CanisterError(RejectCode.SYS_TRANSIENT, message, "IC0204")
         finally:
             for unneeded in opened:
                 unneeded.close()

@@ -199,11 +199,12 @@ class RequestState(Enum):
     PROCESSING = "processing"
     REPLIED = "replied"
     REJECTED = "rejected"
+    DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """Where an ingress message stands. `response` is present once replied or rejected."""
+    """Where an ingress message stands. `response` is present when replied or rejected; once done, it is forgotten."""
 
     state: RequestState
     origin: FromIngress
@@ -216,7 +217,7 @@ class RequestStatus:
     @property
     def is_final(self) -> bool:
         """Whether it was replied or rejected."""
-        return self.response is not None
+        return self.response is not None or self.state is RequestState.DONE
 
 
 def reject(code: RejectCode, message: str, error_code: str = "") -> Response:

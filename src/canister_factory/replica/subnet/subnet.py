@@ -41,6 +41,7 @@ from canister_factory.replica.subnet.node_metrics import count_block
 from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
+from canister_factory.replica.subnet.replies import Replies
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
 from canister_factory.replica.subnet.upkeep import Upkeep
@@ -113,7 +114,8 @@ class Subnet:
         self._prices = prices.for_nodes(node_count)
         restored = checkpoint.load() if checkpoint is not None else None
         self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range, subnet_admins=subnet_admins)
-        listeners = self._listeners = self.state.transaction.delayed(listeners)
+        replies = Replies(self.state)
+        listeners = self._listeners = self.state.transaction.delayed(replies.listening(listeners))
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         information = Information(self.state, self._prices, subnet_id, node_id)
         self._outcalls = HttpOutcalls(self.state, self._calls, self._prices)
@@ -122,7 +124,7 @@ class Subnet:
             self.state, self._calls, engine, self._prices, self._listeners, information, self._outcalls
         )
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
-        self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)
+        self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners, replies)
         self._queries = Queries(self.state, self._calls, self._prices)
         self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
         for canister_id, builtin in (builtins or {}).items():

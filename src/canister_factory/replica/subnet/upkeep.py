@@ -13,6 +13,7 @@ from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.messages import SystemTask
+from canister_factory.replica.subnet.replies import Replies
 from canister_factory.replica.subnet.state import Listeners, SubnetState
 
 STORAGE_INTERVAL_NS = 10 * SECOND_NS
@@ -22,8 +23,11 @@ STATUS_RETENTION_NS = 300 * SECOND_NS
 class Upkeep:
     """The periodic work of one subnet, at its state's time."""
 
-    def __init__(self, state: SubnetState, calls: Calls, prices: Prices, listeners: Listeners) -> None:
+    def __init__(
+        self, state: SubnetState, calls: Calls, prices: Prices, listeners: Listeners, replies: Replies
+    ) -> None:
         self._state = state
+        self._replies = replies
         self._calls = calls
         self._prices = prices
         self._listeners = listeners
@@ -32,7 +36,7 @@ class Upkeep:
     def run(self, *, with_tasks: bool = True) -> bool:
         """Does what is due, timers and heartbeats only `with_tasks`; whether that changed anything."""
         gave_up = self._give_up_stops()
-        forgotten = self._forget_statuses()
+        forgotten = self._forget_statuses() | self._replies.prune(self._listeners)
         charged = self._charge_storage()
         scheduled = with_tasks and self._schedule_tasks()
         return gave_up or forgotten or charged or scheduled
@@ -122,7 +126,7 @@ class Upkeep:
         for request_id, status in state.statuses.items():
             if status.expiry_ns + STATUS_RETENTION_NS > state.time_ns:
                 break
-            if status.response is not None:
+            if status.is_final:
                 forgotten.append(request_id)
         for request_id in forgotten:
             del state.statuses[request_id]

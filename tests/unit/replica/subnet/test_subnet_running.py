@@ -9,6 +9,8 @@ import pytest
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.replica.runtime import copy_on_write
+from canister_factory.replica.runtime.copy_on_write import copy_on_write_works
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import RequestState
@@ -156,3 +158,20 @@ def test_inspect_message_decides(bench: Bench) -> None:
     with pytest.raises(CanisterError, match="rejected the message") as refused:
         bench.check(canister, "count")
     assert (refused.value.code, refused.value.error_code) == (RejectCode.CANISTER_REJECT, "IC0406")
+
+
+@pytest.mark.skipif(not copy_on_write_works(), reason="each canister has a file only where pages are copied on write")
+def test_where_no_more_files_can_be_open_new_code_is_refused_and_others_go_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canister, empty = bench.puppet(), bench.create()
+    monkeypatch.setattr(copy_on_write, "_files_allowed", lambda: copy_on_write._FILES_RESERVED)
+    with pytest.raises(CallRejectedError, match="ulimit -n"):
+        bench.install(empty)
+    with pytest.raises(CallRejectedError, match="ulimit -n"):
+        bench.install(canister, mode=Case("reinstall"))
+    assert bench.call(canister, "count") == b"\x01\0\0\0"
+    assert bench.count(canister) == 1
+    monkeypatch.undo()
+    bench.install(empty)
+    assert bench.count(empty) == 0
