@@ -31,6 +31,7 @@ from canister_factory.replica.runtime.instrument import (
     instrument,
 )
 from canister_factory.replica.runtime.memory import MemoryTransaction
+from canister_factory.replica.runtime.pieces import IN_PIECES, copying_module
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from canister_factory.replica.runtime.wasmtime_ffi import set_async_stack_size
 
@@ -138,6 +139,7 @@ class Engine:
         self.new_memory = memory or best_memory()
         self._cache_dir = cache_dir
         self._modules = Compiled(self._build, background=background)
+        self._pieces: dict[str, wasmtime.Module] = {}  # by the type of addresses
 
     def __repr__(self) -> str:
         return f"<Engine modules={len(self._modules)} cache_dir={self._cache_dir}>"
@@ -149,6 +151,16 @@ class Engine:
             CanisterError: CANISTER_ERROR, IC0505: not a module, or one that the IC would refuse; the message says why.
         """
         return self._modules.compile(wasm)
+
+    def pieces(self, function: HostFunction) -> wasmtime.Module | None:
+        """The module through which a canister calls a host function that copies, so that it can stop meanwhile."""
+        if function.name not in IN_PIECES:
+            return None
+        value_type = function.parameters[0]
+        module = self._pieces.get(value_type)
+        if module is None:
+            module = self._pieces[value_type] = copying_module(self.native, value_type)
+        return module
 
     def compiling(self, wasm: bytes) -> Steps[Module]:
         """`compile`, while others go on where the engine compiles in the background."""

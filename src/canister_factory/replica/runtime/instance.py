@@ -237,6 +237,7 @@ class Instance:
             module.native,
             [import_type for import_type, _ in module.imports],
             self._callbacks,
+            [self._engine.pieces(function) for _, function in module.imports],
             global_exports=module.instrumented.global_exports,
             memory_limit=max(self._memory_limit, self._memory.committed),
             table_limit=_MAX_TABLE_ENTRIES,

@@ -18,6 +18,9 @@ import wasmtime
 import wasmtime._ffi
 
 from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, TABLE_EXPORT
+from canister_factory.replica.runtime.pieces import EXPORT as PIECES_EXPORT
+from canister_factory.replica.runtime.pieces import IN_PIECES
+from canister_factory.replica.runtime.pieces import MODULE_NAME as PIECES_NAME
 
 # Untyped by its authors; every use of it is in this file.
 _ffi: Any = wasmtime._ffi
@@ -130,6 +133,7 @@ class WasmInstance:
 
     Args:
         imports: the module's import types, in order, as `callbacks` were added.
+        pieces: for each import, the module (`pieces`) that calls it; None: the canister does.
         global_exports: names of the globals that `globals` reads and writes.
         memory_limit: bytes beyond which `memory.grow` returns -1.
 
@@ -143,17 +147,18 @@ class WasmInstance:
         module: wasmtime.Module,
         imports: Sequence[wasmtime.FuncType],
         callbacks: HostCallbacks,
+        pieces: Sequence[wasmtime.Module | None],
         *,
         global_exports: Sequence[str],
         memory_limit: int,
         table_limit: int,
     ) -> None:
         self._store = wasmtime.Store(engine)
-        self._store.set_limits(memory_size=memory_limit, table_elements=table_limit, instances=1)
+        self._store.set_limits(memory_size=memory_limit, table_elements=table_limit, instances=1 + len(IN_PIECES))
         self._raised = callbacks.raised
         self._context: Any = self._store._context()
         functions = []
-        for function_type, callback in zip(imports, callbacks.raw, strict=True):
+        for function_type, callback, piecewise in zip(imports, callbacks.raw, pieces, strict=True):
             function = _ffi.wasmtime_func_t()
             _ffi.wasmtime_func_new_unchecked(
                 self._context,
@@ -163,7 +168,7 @@ class WasmInstance:
                 _NO_FINALIZER,
                 ctypes.byref(function),
             )
-            functions.append(wasmtime.Func._from_raw(function))
+            functions.append(self._in_pieces(wasmtime.Func._from_raw(function), piecewise))
         self._store.set_fuel(_FUEL_FOR_SEGMENTS)
         try:
             self._instance = wasmtime.Instance(self._store, module, functions)
@@ -192,6 +197,13 @@ class WasmInstance:
         self._error: Any = None
         self._arguments: Any = None
         self.slice_after(SLICE_INSTRUCTIONS)  # not earlier: from here on the store takes asynchronous calls only
+
+    def _in_pieces(self, function: wasmtime.Func, piecewise: wasmtime.Module | None) -> wasmtime.Func:
+        if piecewise is None:
+            return function
+        exported = wasmtime.Instance(self._store, piecewise, [function]).exports(self._store)[PIECES_EXPORT]
+        assert isinstance(exported, wasmtime.Func)
+        return exported
 
     def close(self) -> None:
         """Frees the instance; it must not be used any more."""
@@ -346,7 +358,8 @@ class WasmInstance:
             _calling.discard(self)
 
     def _raise_trap(self, trap: wasmtime.Trap) -> NoReturn:
-        backtrace = tuple(frame.func_name or f"function {frame.func_index}" for frame in trap.frames)
+        frames = [frame for frame in trap.frames if frame.module_name != PIECES_NAME]
+        backtrace = tuple(frame.func_name or f"function {frame.func_index}" for frame in frames)
         self._raise_cause(backtrace)
         code = trap.trap_code
         reason = _TRAP_REASONS.get(code, "") if code else ""
