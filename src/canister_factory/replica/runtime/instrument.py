@@ -1,7 +1,8 @@
 """Reads and rewrites a Wasm binary so that the runtime can drive it.
 
 Owns: parsing sections, moving the start function to an export, exporting what must be rolled back (memory, tables,
-mutable globals), custom sections. Does not own: validation (wasmtime has done it before) or compiling.
+mutable globals), custom sections. Does not own: large fills and copies (`bulk_memory`), validation (wasmtime has done
+it before) or compiling.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid import leb128
 from canister_factory.candid.errors import DecodeError
+from canister_factory.replica.runtime.bulk_memory import in_pieces
 
 START_EXPORT = "embedded start"
 MEMORY_EXPORT = "embedded memory"
@@ -166,10 +168,12 @@ def _instrument(wasm: bytes) -> InstrumentedModule:
     keeps_references = any(
         mutable and not _FIRST_NUMERIC_TYPE <= value_type <= _LAST_NUMERIC_TYPE for value_type, mutable in globals_found
     )
+    memory64 = bool(memory[1:2] and memory[1] & _LIMITS_ARE_64_BIT)
+    changed = in_pieces(by_id, imported[_FUNCTION_KIND], memory64=memory64)
     return InstrumentedModule(
-        wasm=_assemble(wasm[:8], sections, {_MEMORY: memory, _EXPORT: exports}),
+        wasm=_assemble(wasm[:8], sections, {**changed, _MEMORY: memory, _EXPORT: exports}),
         has_start=_START in by_id,
-        memory64=bool(memory[1:2] and memory[1] & _LIMITS_ARE_64_BIT),
+        memory64=memory64,
         has_table=table_count > 0,
         global_exports=tuple(global_exports),
         custom_sections=_custom_sections(sections),

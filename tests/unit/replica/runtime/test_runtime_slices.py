@@ -197,7 +197,7 @@ def test_large_copies_of_stable_memory_stop_in_between_and_copy_the_same(memory:
             outcome, slices = run(working(canister, method, 0))
             assert outcome.error is None
             assert 5_000_000 < outcome.instructions < 5_002_000
-            assert 5_000_000 // (2 * wasmtime_ffi.SLICE_INSTRUCTIONS) <= slices
+            assert slices >= 5_000_000 // (2 * wasmtime_ffi.SLICE_INSTRUCTIONS)
         content = applied(canister.instance.export_state().memory)
         assert content[6_000_000:11_000_000] == content[5:5_000_005]
         outcome, _ = run(working(canister, "beyond", 0))
