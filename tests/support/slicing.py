@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from canister_factory.replica.runtime import guest_memory, wasmtime_ffi
+from canister_factory.replica.runtime import slices
 from canister_factory.replica.subnet.schedule import Pace
 
 SHORT_TURNS = Pace(turn_slices=1, round_slices=3)
@@ -18,6 +18,5 @@ SHORT_TURNS = Pace(turn_slices=1, round_slices=3)
 def slices_of(instructions: int) -> Iterator[None]:
     """Executions that begin within the block stop after so many instructions."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guest_memory, "SLICE_INSTRUCTIONS", instructions)
-        patch.setattr(wasmtime_ffi, "SLICE_INSTRUCTIONS", instructions)
+        patch.setattr(slices, "SLICE_INSTRUCTIONS", instructions)
         yield

@@ -23,6 +23,7 @@ from canister_factory.replica.node.outcalls import Outcalls
 from canister_factory.replica.node.rounds import PACE, Rounds
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.slices import Slices
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.anchor import Anchor
 from canister_factory.replica.subnet.subnet import Subnet
@@ -71,7 +72,7 @@ class ReplicaServer:
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
         self.root_key = keys.root.public_key
         changes = Changes()
-        engine = Engine(compiled_modules_directory(), background=True)
+        engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
         self.subnet = Subnet(
             engine,
             clock_ns=clock_ns,

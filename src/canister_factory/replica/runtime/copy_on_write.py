@@ -13,8 +13,9 @@ import mmap
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from canister_factory.replica.runtime.file_copies import copy, data_in, pieces
 from canister_factory.replica.runtime.memory import (
     CHUNK,
     ZEROES,
@@ -30,6 +31,9 @@ from canister_factory.replica.runtime.memory import (
 _WORTH_A_CALL = 16384
 
 
+# A commit of so much is prepared in pieces of that size; less takes some 20 ms at once.
+_LARGE_COMMIT = 16 << 20
+_PIECE = 4 << 20
 # Files that are left for connections, the state directory and readers, which must work when no canister can be added.
 _FILES_RESERVED = 256
 
@@ -48,6 +52,7 @@ class CopyOnWriteMemory(MemoryTransaction):
     _REMAP_AFTER_TRANSACTIONS = 32
     _REMAP_FROM_LENGTH = 16 << 20
     _file = -1
+    _prepared: tuple[int, list[tuple[int, int]]] | None = None  # the next image's file, and what is new in it
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +85,53 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._base = base
         self._map(0, self.committed)
 
+    def preparing(self, length: int) -> Iterator[None]:
+        """Makes a file of the next image, so that the commit is nothing but mapping that.
+
+        It is copied whole, which is worth it where a good part of it is new.
+        """
+        before = self.committed
+        dirty = self._dirty(0, before)
+        if length > before:
+            dirty += self._dirty(before, length, only_private=False)
+        if sum(end - start for start, end in dirty) < max(_LARGE_COMMIT, length // 8):
+            return
+        file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
+        self._prepared = file, dirty
+        os.ftruncate(file, length)
+        unchanged, at = [], 0
+        for start, end in dirty:
+            unchanged.append((at, min(start, before)))
+            at = end
+        unchanged.append((at, before))
+        for start, end in pieces(unchanged, _PIECE):
+            for first, last in data_in(self._file, start, end):
+                copy(self._file, file, first, last)
+            yield
+        for start, end in pieces(dirty, _PIECE):
+            self._save(start, end, file)
+            self._drop(start, end)  # for a rollback the former image is right, and for a commit the file
+            yield
+
+    def _take_prepared(self, length: int) -> None:
+        assert self._prepared is not None
+        (file, dirty), self._prepared = self._prepared, None
+        for start, end in dirty:
+            self._keep(start, end)
+        os.close(self._file)
+        self._file, self.committed = file, length
+        self._map(0, length)
+        self._note(dirty)
+
+    def _forget_prepared(self) -> None:
+        if self._prepared is not None:
+            os.close(self._prepared[0])
+            self._prepared = None
+
     def commit(self, length: int) -> None:
+        if self._prepared is not None:
+            self._take_prepared(length)
+            return
         before = self.committed
         dirty = self._dirty(0, before)
         if length > before:
@@ -100,6 +151,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._note(dirty + grown)
 
     def rollback(self) -> None:
+        self._forget_prepared()
         dirty = self._dirty(0, self.committed)
         if not self._remapped(dirty):
             for start, end in dirty:
@@ -142,6 +194,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         return view
 
     def close(self) -> None:
+        self._forget_prepared()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -164,9 +217,9 @@ class CopyOnWriteMemory(MemoryTransaction):
             _libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
         )
 
-    def _save(self, start: int, end: int) -> None:
+    def _save(self, start: int, end: int, file: int | None = None) -> None:
         while start < end:
-            written = _libc().pwrite(self._file, self._base + start, end - start, start)
+            written = _libc().pwrite(self._file if file is None else file, self._base + start, end - start, start)
             _checked(written > 0)
             start += written
 
@@ -214,6 +267,9 @@ class _CommittedView(CopyOnWriteMemory):
         self._file = os.dup(file)
         self.committed = length
         self._kept: dict[int, bytes] = {}
+
+    def preparing(self, length: int) -> Iterator[None]:
+        return iter(())  # nothing is committed to a file
 
     def preserve(self, start: int, end: int) -> None:
         """To be called before a part of the file is overwritten."""

@@ -32,6 +32,7 @@ from canister_factory.replica.runtime.instrument import (
 )
 from canister_factory.replica.runtime.memory import MemoryTransaction
 from canister_factory.replica.runtime.pieces import IN_PIECES, copying_module
+from canister_factory.replica.runtime.slices import Slices
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from canister_factory.replica.runtime.wasmtime_ffi import set_async_stack_size
 
@@ -126,6 +127,7 @@ class Engine:
             belong to this user alone. Without it, modules are compiled again in each process.
         memory: strategy for linear memories; by default the best that works here.
         background: `compiling` has large modules compiled by another thread.
+        slices: how long the slices of executions are.
     """
 
     def __init__(
@@ -134,7 +136,9 @@ class Engine:
         *,
         memory: Callable[[], MemoryTransaction] | None = None,
         background: bool = False,
+        slices: Slices = Slices(),  # noqa: B008 - immutable
     ) -> None:
+        self.slices = slices
         self.native = wasmtime.Engine(_config())
         self.new_memory = memory or best_memory()
         self._cache_dir = cache_dir

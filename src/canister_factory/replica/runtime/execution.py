@@ -79,6 +79,10 @@ class CanisterError(Exception):
         self.error_code = error_code
 
 
+class ExecutionAbandonedError(Exception):
+    """The instance was closed while its execution was suspended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
     """A function-table index and the closure value it is to be called with."""

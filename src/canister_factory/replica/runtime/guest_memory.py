@@ -9,7 +9,7 @@ from typing import Final
 
 from canister_factory.replica.runtime.host_interface import HostTrapError
 from canister_factory.replica.runtime.memory import memory_view
-from canister_factory.replica.runtime.wasmtime_ffi import SLICE_INSTRUCTIONS, WasmInstance
+from canister_factory.replica.runtime.wasmtime_ffi import WasmInstance
 
 # Charges gather up to this many instructions before they are taken from the fuel, which costs two microseconds.
 _GATHERED: Final = 50_000
@@ -36,20 +36,20 @@ class GuestMemory:
         self._view = memoryview(bytearray())
         self._length = 0
 
-    def begin(self, instruction_limit: int) -> None:
-        """Starts counting an execution's instructions, at most `instruction_limit`."""
+    def begin(self, instruction_limit: int, slice_instructions: int) -> None:
+        """Starts counting an execution's instructions, at most `instruction_limit`; its first slice begins."""
         assert self._instance is not None
         self._limit = instruction_limit
         self._owed = 0
-        self._slice_end = instruction_limit - SLICE_INSTRUCTIONS
-        self._instance.slice_after(SLICE_INSTRUCTIONS)
+        self._slice_end = instruction_limit - slice_instructions
+        self._instance.slice_after(slice_instructions)
         self._instance.set_fuel(instruction_limit)
 
-    def next_slice(self) -> None:
+    def next_slice(self, instructions: int) -> None:
         """The next slice begins: to be called between two."""
         assert self._instance is not None
-        self._slice_end = self._instance.fuel() - SLICE_INSTRUCTIONS
-        self._instance.slice_after(SLICE_INSTRUCTIONS)
+        self._slice_end = self._instance.fuel() - instructions
+        self._instance.slice_after(instructions)
 
     def instructions_used(self) -> int:
         """Executed and charged since `begin`; never more than the limit."""

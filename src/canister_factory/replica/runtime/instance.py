@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from canister_factory.replica.runtime.engine import Engine, Module
-from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, Outcome, Steps, finish
+from canister_factory.replica.runtime.execution import (
+    CanisterError,
+    Entry,
+    Env,
+    ExecutionAbandonedError,
+    Outcome,
+    Steps,
+    finish,
+)
 from canister_factory.replica.runtime.execution_errors import execution_error, failed_execution, memory_error
 from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
 from canister_factory.replica.runtime.memory import MemoryState, MemoryTransaction, check_extents
@@ -24,10 +32,6 @@ MAX_MEMORY32_BYTES: Final = 4 << 30
 MAX_MEMORY64_BYTES: Final = 6 << 30
 _MAX_TABLE_ENTRIES: Final = 1_000_000
 _METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
-
-
-class ExecutionAbandonedError(Exception):
-    """The instance was closed while its execution was suspended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,7 @@ class Instance:
         Raises:
             ExecutionAbandonedError: the instance was closed between two slices.
         """
-        assert not self.busy, "an execution is suspended in this instance"
-        assert self._held is None, "an execution waits for its conclusion"
+        assert not self.busy and self._held is None, "an execution in this instance hasn't ended"  # noqa: PT018
         try:
             live = self.ready()
         except WasmTrapError as trap:
@@ -155,13 +158,17 @@ class Instance:
                 return Outcome()
             return Outcome(error=execution_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
         self._api.begin(entry, env)
-        self._guest.begin(instruction_limit)
+        self._guest.begin(instruction_limit, self._engine.slices.first)
         self._stable.begin()
         self.busy = True
         keep = False
         try:
             error = yield from self._run(live, export, env, instruction_limit)
-            keep = error is None and commit
+            if error is None and commit:
+                for _ in self._memory.preparing(live.memory_bytes()):
+                    yield None
+                    self._require(live)
+                keep = True
             instructions = self._guest.instructions_used()
             if keep and hold:
                 self._held = live
@@ -183,6 +190,10 @@ class Instance:
         if live is not None:
             self._finish(live, keep)
 
+    def _require(self, live: WasmInstance) -> None:
+        if self._live is not live:
+            raise ExecutionAbandonedError
+
     def _run(self, live: WasmInstance, export: str | None, env: Env, limit: int) -> Steps[CanisterError | None]:
         try:
             if export is not None:
@@ -191,11 +202,13 @@ class Instance:
                 callback = env.callback
                 assert callback is not None, "a callback's execution needs env.callback"
                 live.begin_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
+            slices, length, started_ns = self._engine.slices, self._engine.slices.first, self._engine.slices.now_ns()
             while not live.resume():
+                length = slices.after(length, started_ns)
                 yield None
-                if self._live is not live:
-                    raise ExecutionAbandonedError
-                self._guest.next_slice()
+                self._require(live)
+                self._guest.next_slice(length)
+                started_ns = slices.now_ns()
             self._guest.require_paid()
             return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
         except (WasmTrapError, InstructionLimitReachedError, HostFunctionError) as failure:
@@ -365,9 +378,8 @@ class Instance:
 
     def fork(self, stable: StableMemory) -> Instance:
         """An independent instance in the same state, for an upgrade; `stable` is usually a fork of this one's."""
-        state = self.export_state()
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit)
-        twin.restore(state)
+        twin.restore(self.export_state())
         return twin
 
     def reader(self, stable: StableMemory) -> Instance:

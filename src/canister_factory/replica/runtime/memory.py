@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canister_factory.replica.runtime.undo import BLOCK_BYTES, UndoLog
@@ -57,6 +58,13 @@ class MemoryTransaction(ABC):
     def detach(self) -> None:
         """Forgets the linear memory: the image stays."""
         self._base = 0
+
+    def preparing(self, length: int) -> Iterator[None]:
+        """Does beforehand, in pieces, what a large commit of `length` bytes takes; that or a rollback has to follow.
+
+        Nobody sees anything of it before the commit. The linear memory must not be used after it has begun.
+        """
+        return iter(())
 
     @abstractmethod
     def commit(self, length: int) -> None:

@@ -21,6 +21,7 @@ from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, TABLE_EXP
 from canister_factory.replica.runtime.pieces import EXPORT as PIECES_EXPORT
 from canister_factory.replica.runtime.pieces import IN_PIECES
 from canister_factory.replica.runtime.pieces import MODULE_NAME as PIECES_NAME
+from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
 
 # Untyped by its authors; every use of it is in this file.
 _ffi: Any = wasmtime._ffi
@@ -29,8 +30,6 @@ _M32 = 0xFFFF_FFFF
 _M64 = 0xFFFF_FFFF_FFFF_FFFF
 _VALUE_SLOTS = 2  # a raw value takes 16 bytes: two slots of 8
 assert ctypes.sizeof(_ffi.wasmtime_val_raw) == 8 * _VALUE_SLOTS
-SLICE_INSTRUCTIONS = 500_000
-"""A call stops after so many instructions: 0.1 to 0.5 ms of usual code, 0.1 s where each touches a new page."""
 _FUEL_FOR_SEGMENTS = 1 << 40  # initial segments are copied by generated code, which also burns fuel
 _RawCallback = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t

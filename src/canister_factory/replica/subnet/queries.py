@@ -17,13 +17,14 @@ from canister_factory.replica.runtime.execution import (
     CanisterError,
     Entry,
     Env,
+    ExecutionAbandonedError,
     Outcome,
     OutgoingCall,
     RejectCode,
     Response,
     Steps,
 )
-from canister_factory.replica.runtime.instance import ExecutionAbandonedError, Instance
+from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices

@@ -7,10 +7,10 @@ import wasmtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canister_factory.replica.runtime import wasmtime_ffi
 from canister_factory.replica.runtime.bulk_memory import PIECE_BYTES
 from canister_factory.replica.runtime.execution import Entry
 from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, instrument
+from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
 from support.runtime_harness import BILLION, Canister, env, failure
 
 SIZE = 16 << 20
@@ -121,5 +121,5 @@ def test_an_execution_stops_within_a_large_one(work: str) -> None:
     with Canister(f'(module (memory 256) (func (export "canister_update go") {work}))') as canister:
         steps = canister.instance.execution(Entry.UPDATE, env("go"), instruction_limit=BILLION)
         slices = sum(1 for _ in steps)
-        assert slices >= SIZE // (2 * wasmtime_ffi.SLICE_INSTRUCTIONS)
+        assert slices >= SIZE // (2 * SLICE_INSTRUCTIONS)
         assert failure(canister.update("go", limit=SIZE // 2)).error_code == "IC0522"

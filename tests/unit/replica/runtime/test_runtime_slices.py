@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canister_factory.replica.runtime import wasmtime_ffi
-from canister_factory.replica.runtime.execution import Entry, Outcome, Steps
-from canister_factory.replica.runtime.instance import ExecutionAbandonedError, InstanceState
+from canister_factory.replica.runtime.execution import Entry, ExecutionAbandonedError, Outcome, Steps
+from canister_factory.replica.runtime.instance import InstanceState
 from canister_factory.replica.runtime.memory import MemoryState
+from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply
 from support.slicing import slices_of
 
@@ -98,14 +98,14 @@ def test_slices_change_neither_result_nor_instructions_nor_state(
 def test_what_host_functions_do_counts_for_the_slice() -> None:
     with Canister(WORKER) as canister:
         outcome, slices = run(working(canister, "work", 4000))
-        least = outcome.instructions // wasmtime_ffi.SLICE_INSTRUCTIONS
+        least = outcome.instructions // SLICE_INSTRUCTIONS
         assert least > 10
         assert 0.9 * least <= slices <= least + least // 50 + 2
 
 
 def test_an_endless_execution_ends_at_its_limit_in_slices_of_the_same_size() -> None:
     with Canister(WORKER) as canister:
-        steps = working(canister, "endless", 0, limit=10 * wasmtime_ffi.SLICE_INSTRUCTIONS)
+        steps = working(canister, "endless", 0, limit=10 * SLICE_INSTRUCTIONS)
         outcome, slices = run(steps)
         assert (failure(outcome).error_code, slices) == ("IC0522", 10)
 
@@ -197,7 +197,7 @@ def test_large_copies_of_stable_memory_stop_in_between_and_copy_the_same(memory:
             outcome, slices = run(working(canister, method, 0))
             assert outcome.error is None
             assert 5_000_000 < outcome.instructions < 5_002_000
-            assert slices >= 5_000_000 // (2 * wasmtime_ffi.SLICE_INSTRUCTIONS)
+            assert slices >= 5_000_000 // (2 * SLICE_INSTRUCTIONS)
         content = applied(canister.instance.export_state().memory)
         assert content[6_000_000:11_000_000] == content[5:5_000_005]
         outcome, _ = run(working(canister, "beyond", 0))

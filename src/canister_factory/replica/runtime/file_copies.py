@@ -1,0 +1,39 @@
+"""Parts of files, by their descriptors: in pieces, without holes, from one to another.
+
+Owns these. Does not own what the files mean (`copy_on_write`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+
+def pieces(runs: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """Runs in pieces of at most `size` bytes."""
+    for start, end in runs:
+        for at in range(start, end, size):
+            yield at, min(at + size, end)
+
+
+def data_in(file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where a file has data between two offsets, as far as its file system tells: [(start, end)]."""
+    while start < end:
+        try:
+            first = os.lseek(file, start, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return  # nothing but a hole
+            raise
+        if first >= end:
+            return
+        start = min(os.lseek(file, first, os.SEEK_HOLE), end)
+        yield first, start
+
+
+def copy(source: int, target: int, start: int, end: int) -> None:
+    """Copies what stands between two offsets of a file to the same place of another."""
+    os.lseek(target, start, os.SEEK_SET)
+    while start < end:
+        start += os.sendfile(target, source, start, end - start)
