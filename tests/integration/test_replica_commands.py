@@ -95,6 +95,15 @@ def test_a_replica_in_the_background_is_ready_when_the_command_returns(shell: Sh
     assert error_of(shell("replica", "status"), 3).endswith("start one with 'canister-factory replica start'")
 
 
+def test_a_state_directory_keeps_the_prices_that_it_began_with(shell: Shell) -> None:
+    shell.background("--prices", "documented")
+    assert shell("replica", "stop").returncode == 0
+    refused = shell("replica", "start", "--background", "--port", "0", "--prices", "configured")
+    assert "this state is kept with documented prices, which stay" in error_of(refused)
+    shell.background()
+    assert shell("replica", "stop").returncode == 0
+
+
 def test_people_are_told_where_it_is(shell: Shell) -> None:
     done = shell("replica", "start", "--background", "--port", "0")
     assert (done.returncode, done.stderr) == (0, "")

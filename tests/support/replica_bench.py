@@ -192,11 +192,18 @@ def system_result(canister: SystemCanister, method: str, reply: bytes) -> Any:
     return decode(reply, canister.method_type(method).results)[0]
 
 
+def signed_size(method: str, arg: bytes) -> int:
+    """About how many bytes the signed message of such a call has, which is what is charged."""
+    return 300 + len(method) + len(arg)
+
+
 def ingress_message(
     now_ns: int, callee: bytes, method: str, arg: bytes, sender: bytes, request_id: bytes
 ) -> IngressMessage:
     """A call that expires in four minutes."""
-    return IngressMessage(CallRequest(sender, now_ns + 240 * SECOND_NS, callee, method, arg), request_id, callee)
+    return IngressMessage(
+        CallRequest(sender, now_ns + 240 * SECOND_NS, callee, method, arg), request_id, callee, signed_size(method, arg)
+    )
 
 
 def management_argument(method: str, argument: dict[str, Any] | None) -> bytes:

@@ -23,7 +23,7 @@ from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, e
 from support.replica_puppet import call_argument, puppet
 
 KEEPER = b"keeper\x01\x01"
-FREE = Prices(**{price.name: 0 for price in fields(Prices)})
+FREE = Prices("free", **{price.name: 0 for price in fields(Prices) if price.name != "name"})
 REPLIED = 0
 RUNNING, STOPPING, STOPPED = "running", "stopping", "stopped"
 # What a method of the puppet does: the outcome (0 for a reply), whether it counts, whether its execution succeeds.

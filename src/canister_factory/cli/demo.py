@@ -13,7 +13,7 @@ import click
 from canister_factory import interrupts
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import FAILED
-from canister_factory.cli.options import output_options
+from canister_factory.cli.options import output_options, prices_option
 
 
 @click.command()
@@ -25,9 +25,10 @@ from canister_factory.cli.options import output_options
     metavar="PATTERN",
     help="Leave out files and folders with this name or path, such as '*.tmp'. Repeatable.",
 )
+@prices_option
 @click.option("--keep", is_flag=True, help="Keep the replica running, and the PEM files of the identities on disk.")
 @output_options
-def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], keep: bool) -> None:
+def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], prices: str | None, keep: bool) -> None:
     """Create a personal canister from the files in DIR.
 
     The demo starts an embedded replica and stores the files as memories on a backend canister. The owner of the files
@@ -53,7 +54,7 @@ def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], keep: b
     origin = "the bundled files" if directory is None else str(directory)
     size = quantities.size(sum(file.size for file in selection.files))
     step(f"{_files(len(selection.files))}, {size}, from {origin}")
-    with interrupts.held(), DemoNetwork(keep=keep) as network:
+    with interrupts.held(), DemoNetwork(keep=keep, prices=prices) as network:
         result = interrupts.run(lambda: network.watched(tell(network, selection.files, started)))
         if settings.current().json:
             output.json_object({**result.fields(network.network.url), "unreadable": selection.unreadable})

@@ -34,8 +34,9 @@ _START_TIMEOUT_S = 30.0
 class DemoNetwork:
     """A context manager; `network` is usable inside. With `keep` the replica outlives this process, once it worked."""
 
-    def __init__(self, *, keep: bool) -> None:
+    def __init__(self, *, keep: bool, prices: str | None = None) -> None:
         self._keep = keep
+        self._prices = prices
         self._process: ReplicaProcess | None = None
         self._kept: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
@@ -104,7 +105,7 @@ class DemoNetwork:
             output.verbatim(f"  {base} {line}")
 
     def _start(self) -> Network:
-        self._process = ReplicaProcess().start()
+        self._process = ReplicaProcess(prices=self._prices).start()
         return Network.resolve(self._process.url, root_key=self._process.root_key)
 
     def _start_kept(self) -> Network:
@@ -118,7 +119,12 @@ class DemoNetwork:
         # The home is the directory, so that the commands of `explain` find it there.
         environment = {HOME_VARIABLE: str(directory)}
         self._kept, record = launch(
-            directory / "replica", port=0, timeout_s=_START_TIMEOUT_S, detached=True, environment=environment
+            directory / "replica",
+            port=0,
+            timeout_s=_START_TIMEOUT_S,
+            detached=True,
+            environment=environment,
+            options=() if self._prices is None else ("--prices", self._prices),
         )
         assert self._kept.stdout is not None
         self._kept.stdout.close()

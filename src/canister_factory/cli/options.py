@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
 
+PRICES = ("configured", "documented")
+"""The tables of prices by name; here so that no command loads the replica for its help."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -117,6 +120,16 @@ def network_options(command: F) -> F:
         return command(*args, network=network, **rest)
 
     return with_network  # type: ignore[return-value]  # the signature changes, click looks at the options only
+
+
+def prices_option(command: F) -> F:
+    """`--prices`: what the embedded replica charges (`replica.subnet.cycles` has the tables)."""
+    return click.option(
+        "--prices",
+        type=click.Choice(PRICES),
+        help="What the replica charges: as the official replica is configured, or as the developer documentation "
+        "says. A state directory keeps its prices.  [default: configured, which is dearer]",
+    )(command)
 
 
 def identity_file_option(command: F) -> F:

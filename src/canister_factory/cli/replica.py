@@ -14,7 +14,7 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.options import F, output_options
+from canister_factory.cli.options import F, output_options, prices_option
 
 _DEFAULT_PORT: Final = 4944
 _STOP_TIMEOUT_S: Final = 15.0
@@ -54,9 +54,10 @@ def replica() -> None:
 @click.option(
     "--background", is_flag=True, help="Return when the replica is ready. 'replica logs' and 'replica stop' reach it."
 )
+@prices_option
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin closes, as it does when the parent ends.")
 @output_options
-def start(port: int, state_dir: Path | None, background: bool, exit_with_parent: bool) -> None:
+def start(port: int, state_dir: Path | None, background: bool, prices: str | None, exit_with_parent: bool) -> None:
     """Start the replica.
 
     The replica runs in the foreground until Ctrl-C or SIGTERM, or in the background. With --json the command prints
@@ -70,11 +71,11 @@ def start(port: int, state_dir: Path | None, background: bool, exit_with_parent:
         )
     directory = replica_control.state_directory(state_dir)
     if background:
-        replica_control.announce(replica_control.start_in_background(directory, port))
+        replica_control.announce(replica_control.start_in_background(directory, port, prices))
         return
     from canister_factory.cli.replica_server import serve
 
-    interrupts.run(lambda: serve(port, directory, exit_with_parent, replica_control.announce))
+    interrupts.run(lambda: serve(port, directory, prices, exit_with_parent, replica_control.announce))
 
 
 @replica.command()

@@ -50,7 +50,7 @@ def state_directory(given: Path | None) -> Path:
         raise CommandError(str(error)) from None
 
 
-def start_in_background(directory: Path, port: int) -> ReplicaRecord:
+def start_in_background(directory: Path, port: int, prices: str | None) -> ReplicaRecord:
     """Starts a replica that outlives this process, and waits until it is ready.
 
     Raises:
@@ -58,7 +58,8 @@ def start_in_background(directory: Path, port: int) -> ReplicaRecord:
         Interrupted: a signal came; nothing is left running.
     """
     level = logging.getLogger("canister_factory").getEffectiveLevel()
-    options = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
+    options: tuple[str, ...] = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
+    options += () if prices is None else ("--prices", prices)
     try:
         with interrupts.at_once():  # it ends what it has begun
             child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Announce = Callable[[ReplicaRecord], None]
 
 
-async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: Announce) -> None:
+async def serve(port: int, state_dir: Path, prices: str | None, exit_with_parent: bool, announce: Announce) -> None:
     """Runs until SIGINT or SIGTERM, or with `exit_with_parent` until the end of stdin.
 
     Raises:
@@ -48,7 +48,7 @@ async def serve(port: int, state_dir: Path, exit_with_parent: bool, announce: An
         loop.add_signal_handler(number, ended.set)
     if exit_with_parent:
         _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
-    server = _new_server(state_dir)
+    server = _new_server(state_dir, prices)
     from canister_factory.replica.node.server import ServerError
     from canister_factory.replica.subnet.durability import CheckpointError
 
@@ -114,10 +114,11 @@ def _record_at_home(record: ReplicaRecord) -> list[Path]:
         return []
 
 
-def _new_server(state_dir: Path) -> ReplicaServer:
+def _new_server(state_dir: Path, prices: str | None) -> ReplicaServer:
     try:
         from canister_factory.replica.node.keys import KeyFileError
         from canister_factory.replica.node.server import ReplicaServer, ServerError
+        from canister_factory.replica.subnet.cycles import PricesError
         from canister_factory.replica.subnet.durability import CheckpointError
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -127,8 +128,8 @@ def _new_server(state_dir: Path) -> ReplicaServer:
             f"the embedded replica needs {missing}. Install it with: pip install 'canister-factory[replica]'"
         ) from None
     try:
-        return ReplicaServer(state_dir)
-    except (ServerError, KeyFileError, CheckpointError, StateDirectoryError) as error:
+        return ReplicaServer(state_dir, prices=prices)
+    except (ServerError, KeyFileError, CheckpointError, PricesError, StateDirectoryError) as error:
         raise CommandError(str(error)) from None
 
 

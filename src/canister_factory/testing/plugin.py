@@ -22,7 +22,13 @@ _NEEDED = ("wasmtime", "httptools", "nacl")
 
 
 @pytest.fixture(scope="session")
-def replica() -> Iterator[EmbeddedReplica]:
+def replica_prices() -> str | None:
+    """The prices of `replica`: override it to return "documented" for those of the developer documentation."""
+    return None
+
+
+@pytest.fixture(scope="session")
+def replica(replica_prices: str | None) -> Iterator[EmbeddedReplica]:
     """An embedded replica for the whole session; what is done on it stays, unless it is within `replica.anchored()`."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
@@ -32,7 +38,7 @@ def replica() -> Iterator[EmbeddedReplica]:
         )
     from canister_factory.testing.replica import EmbeddedReplica
 
-    with EmbeddedReplica() as started:
+    with EmbeddedReplica(prices=replica_prices) as started:
         yield started
 
 

@@ -47,14 +47,18 @@ class ReplicaAnchor:
 class EmbeddedReplica:
     """A replica that lives as long as a `with` block, in memory only. Its methods may be called by any thread.
 
+    Args:
+        prices: "configured" (the official replica's, the dearer ones and the default) or "documented".
+
     Attributes, once started:
         url: where it listens, on a loopback address.
         network: the same with the root key, for agents.
         clock: its time in nanoseconds since 1970; this computer's, and what `advance` added.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prices: str | None = None) -> None:
         self.clock = TravelClock()
+        self._prices = prices
         self.url = ""
         self.network: Network
         self._loop = asyncio.new_event_loop()
@@ -70,7 +74,7 @@ class EmbeddedReplica:
         self._thread.start()
 
         async def serve() -> ReplicaServer:
-            return await ReplicaServer(clock_ns=self.clock).start()
+            return await ReplicaServer(clock_ns=self.clock, prices=self._prices).start()
 
         self._server = self._run(serve())
         self.url = self._server.url

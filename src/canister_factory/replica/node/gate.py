@@ -34,6 +34,8 @@ class Checked(NamedTuple):
 
     path: str
     envelope: VerifiedEnvelope
+    size_bytes: int
+    """Of the signed request."""
 
 
 class QueryResult(NamedTuple):
@@ -64,7 +66,7 @@ def check(
     request = envelope.request
     if request.kind != route.operation:
         raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")
-    return Checked(path, envelope)
+    return Checked(path, envelope, len(body))
 
 
 def refusal(error: HttpError | EnvelopeError) -> Answer:

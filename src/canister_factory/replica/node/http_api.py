@@ -158,7 +158,8 @@ class HttpApi:
             route = route_of(checked.path)
             assert route is not None, "checked"
             if isinstance(request, CallRequest):
-                self._call(route, IngressMessage(request, envelope.request_id, route.effective_id), reply)
+                message = IngressMessage(request, envelope.request_id, route.effective_id, checked.size_bytes)
+                self._call(route, message, reply)
                 return
             # What is in memory may be more than what a restart will find.
             self._rounds.require_working()

@@ -29,6 +29,8 @@ class ReplicaProcess:
         port: 0 picks a free one.
         log: a file for the replica's log; by default it is kept beside the state and shown when the start fails.
         environment: variables to set for the process, on top of this one's.
+        prices: "configured" (the official replica's, the dearer ones) or "documented". By default those that the
+            state began with, and "configured" for a new one.
 
     Attributes are readable once started: `url`, `root_key` (bytes, DER), `pid`.
     """
@@ -40,11 +42,13 @@ class ReplicaProcess:
         port: int = 0,
         log: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
+        prices: str | None = None,
     ) -> None:
         self._given_state_dir = Path(state_dir) if state_dir is not None else None
         self._port = port
         self._log = log
         self._environment = dict(environment or {})
+        self._options = () if prices is None else ("--prices", prices)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -79,7 +83,12 @@ class ReplicaProcess:
         environment = {HOME_VARIABLE: str(state_dir), **self._environment}
         try:
             self._child, record = launch(
-                state_dir, port=self._port, timeout_s=_START_TIMEOUT_S, log=self._log, environment=environment
+                state_dir,
+                port=self._port,
+                timeout_s=_START_TIMEOUT_S,
+                log=self._log,
+                environment=environment,
+                options=self._options,
             )
         except ReplicaProcessError:
             self._clean_up()

@@ -39,12 +39,14 @@ class ReplicaServer:
         state_dir: where keys and state are kept. None: in memory, gone at the end.
         clock_ns: nanoseconds since 1970.
         subnet_admins: principals of a new subnet's admins; one that is restored keeps its own.
+        prices: "configured" or "documented" (`subnet.cycles`); a state directory keeps the ones it began with.
 
     Use `start`; a directory belongs to one process at a time.
 
     Raises:
         StateDirectoryError: another process uses the directory, or the system refuses it.
         KeyFileError, CheckpointError: what is in the directory can't be used.
+        PricesError: the directory's prices are others.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class ReplicaServer:
         *,
         clock_ns: Callable[[], int] = time.time_ns,
         subnet_admins: tuple[bytes, ...] = (),
+        prices: str | None = None,
     ) -> None:
         self._clock_ns = clock_ns
         self._subnet_admins = subnet_admins
         self._lock = acquire(state_dir) if state_dir is not None else None
         try:
-            self._open(state_dir)
+            self._open(state_dir, prices)
         except BaseException as error:
             if self._lock is not None:
                 self._lock.close()
@@ -66,7 +69,7 @@ class ReplicaServer:
                 raise unusable(state_dir, error) from error
             raise
 
-    def _open(self, state_dir: Path | None) -> None:
+    def _open(self, state_dir: Path | None, prices: str | None) -> None:
         clock_ns = self._clock_ns
         raise_limit()
         keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
@@ -82,6 +85,7 @@ class ReplicaServer:
             root_key=keys.root.public_key,
             listeners=changes.listeners,
             builtins=builtins(),
+            prices=prices,
             checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
             pace=PACE,
         )

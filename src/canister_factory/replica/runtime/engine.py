@@ -97,6 +97,11 @@ class Module:
         return f"<Module {self.hash.hex()[:12]} size_bytes={len(self.wasm)}>"
 
     @property
+    def memory64(self) -> bool:
+        """Whether its memory is a 64-bit one."""
+        return self.instrumented.memory64
+
+    @property
     def enhanced_orthogonal_persistence(self) -> bool:
         """Whether main memory is to be kept in upgrades (Motoko's default)."""
         visibility, _ = self.custom_sections.get("enhanced-orthogonal-persistence", ("", b""))

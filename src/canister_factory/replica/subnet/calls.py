@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from canister_factory.replica.runtime.engine import Module
 from canister_factory.replica.runtime.execution import (
     CanisterError,
     Entry,
@@ -32,6 +31,7 @@ from canister_factory.replica.subnet.canister import (
 )
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.deadlines import Deadlines, require_unexpired
+from canister_factory.replica.subnet.entry_points import update_entry
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
 from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
@@ -62,30 +62,6 @@ Handler = Callable[[Request], Response | None]
 CanisterError to reject, and answer None when it will answer later with `Calls.respond`."""
 
 
-def update_entry(canister_id: bytes, module: Module, method: str) -> Entry:
-    """The entry point that an update call of a method enters.
-
-    Raises:
-        CanisterError: IC0536, no such method; IC0527, a composite query.
-    """
-    if method in module.updates:
-        return Entry.UPDATE
-    if method in module.queries:
-        return Entry.QUERY
-    if method in module.composite_queries:
-        raise CanisterError(
-            RejectCode.CANISTER_ERROR,
-            f"Error from Canister {text_of(canister_id)}: Composite query '{method}' cannot be called in replicated "
-            "mode; send it as a query.",
-            "IC0527",
-        )
-    raise CanisterError(
-        RejectCode.CANISTER_ERROR,
-        f"Error from Canister {text_of(canister_id)}: Canister has no update method '{method}'.",
-        "IC0536",
-    )
-
-
 def _nobody_asked(answer: OutcallAnswer) -> None:
     raise AssertionError(f"nothing handles HTTP outcalls, so none can be answered: {answer.outcall_id}")
 
@@ -99,6 +75,9 @@ class Calls:
         self.environments = Environments(state, prices, subnet_id, root_key)
         self._state = state
         self._prices = prices
+        self._update_costs = {
+            wasm64: prices.of_execution(UPDATE_INSTRUCTIONS, wasm64=wasm64) for wasm64 in (False, True)
+        }
         self._listeners = listeners
         self.builtins: dict[bytes, Handler] = {}
         self.finish_outcall: Callable[[OutcallAnswer], None] = _nobody_asked
@@ -146,9 +125,10 @@ class Calls:
         module, _ = canister.running_module
         entry = update_entry(canister.id, module, request.method)
         canister.require_attached_cycles(request)
-        prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        prepaid = self._update_costs[canister.wasm64]
+        threshold = canister.freezing_threshold_cycles(self._prices)
         if not self.work.has_begun:
-            canister.require_cycles(self._prices, prepaid)
+            canister.require_cycles(self._prices, prepaid, threshold)
         context = CallContext(
             self._state.next_id(), request.origin, request.caller, request.cycles, caller_info=request.caller_info
         )
@@ -162,6 +142,7 @@ class Calls:
             commit=entry is Entry.UPDATE,
             method=request.method,
             arg=request.arg,
+            threshold=threshold,
             wasm_memory_limit=canister.settings.wasm_memory_limit if entry is Entry.UPDATE else 0,
         )
         self._state.credit(canister, unspent)
@@ -176,7 +157,7 @@ class Calls:
             if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
                 canister.low_memory_hook = LowMemoryHook.READY
             return
-        prepaid = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        prepaid = self._update_costs[canister.wasm64]
         context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)
         canister.balance -= prepaid
         self.begin(canister, task, prepaid)
@@ -188,7 +169,7 @@ class Calls:
         """Heartbeats and timers run on running canisters that are not frozen and can prepay the execution."""
         if canister.status is not Status.RUNNING or canister.instance is None:
             return False
-        needed = self._prices.of_execution(UPDATE_INSTRUCTIONS)
+        needed = self._update_costs[canister.wasm64]
         return canister.balance >= needed + canister.freezing_threshold_cycles(self._prices)
 
     # --- responses ---------------------------------------------------------------------------------------------------
@@ -210,11 +191,13 @@ class Calls:
         context.outstanding -= 1
         response = answer.response
         size = len(response.data) + len(response.message.encode())
-        transmission = min(self._prices.call_byte * size, pending.prepaid)
+        transmission = min(self._prices.of_call_bytes(size), pending.prepaid)
         self._state.note_consumed(canister, transmission, "request_and_response_transmission")
         unspent = pending.prepaid - transmission
         outcome = Outcome(error=failure)
-        if not context.deleted and failure is None:
+        if context.deleted or failure is not None:  # no callback is executed, which costs what executing nothing costs
+            unspent -= self._spend(canister, unspent, self._prices.of_execution(0))
+        else:
             self.begin(canister, answer, 0)
             specific: dict[str, Any] = {"cycles_refunded": answer.refund}
             if response.code is None:
@@ -226,7 +209,7 @@ class Calls:
             outcome, unspent = self._execute(canister, entry, unspent, context, callback=callback, **specific)
             if outcome.error is not None and pending.on_cleanup is not None:
                 cleanup = {"callback": pending.on_cleanup, "reject_code": specific.get("reject_code", 0)}
-                _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, **cleanup)
+                _, unspent = self._execute(canister, Entry.CLEANUP, unspent, context, begins=False, **cleanup)
         self._state.credit(canister, unspent)
         self._conclude(canister, context, outcome)
 
@@ -291,11 +274,13 @@ class Calls:
         context: CallContext,
         *,
         commit: bool = True,
+        begins: bool = True,
         **specific: Any,
     ) -> tuple[Outcome, int]:
         """Runs one entry point and applies what it did.
 
-        `prepaid` was taken out of the balance before; the second result is how much of it was not spent.
+        `prepaid` was taken out of the balance before; the second result is how much of it was not spent. What doesn't
+        begin a message's execution, but goes on with it, is charged for its instructions only.
         """
         _, instance = canister.running_module
         begun = self.work.begun
@@ -321,8 +306,8 @@ class Calls:
             message = f"Canister {text_of(canister.id)} ran out of cycles, by other charges, while it executed."
             error = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
             outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
-        cost = min(self._prices.of_execution(outcome.instructions), prepaid)
-        self._state.note_consumed(canister, cost, "instructions")
+        cost = self._prices.of_execution(outcome.instructions, wasm64=canister.wasm64)
+        cost = self._spend(canister, prepaid, cost if begins else cost - self._prices.of_execution(0))
         self._state.instructions += outcome.instructions
         context.instructions += outcome.instructions
         canister.append_logs(outcome.log, self._state.time_ns, dropped=outcome.log_dropped)
@@ -338,6 +323,12 @@ class Calls:
             canister.version += 1
         return outcome, prepaid - cost
 
+    def _spend(self, canister: CanisterState, prepaid: int, cost: int) -> int:
+        """Counts the cost of an execution as consumed, as far as it was paid for; how much that is."""
+        spent = min(cost, prepaid)
+        self._state.note_consumed(canister, spent, "instructions")
+        return spent
+
     def apply(self, canister: CanisterState, outcome: Outcome) -> None:
         """Applies the effects of a successful execution on the canister's own variables, besides its version."""
         if outcome.global_timer_ns is not None:
@@ -348,36 +339,20 @@ class Calls:
             self._listeners.canister_changed(canister.id)
 
     def _send(self, canister: CanisterState, context: CallContext, call: OutgoingCall) -> None:
-        prepaid = response_prepayment(self._prices)
+        prepaid = response_prepayment(self._prices, wasm64=canister.wasm64)
         canister.balance -= call.cycles + call.fee
         self._state.note_consumed(canister, call.fee - prepaid, "request_and_response_transmission")
         deadline_ns = 0
         if call.timeout_seconds is not None:
             deadline_ns = self._state.time_ns + call.timeout_seconds * SECOND_NS
-        pending = PendingCall(
-            self._state.next_id(),
-            context.id,
-            call.callee,
-            call.on_reply,
-            call.on_reject,
-            call.on_cleanup,
-            prepaid,
-            deadline_ns,
-        )
+        callbacks = call.on_reply, call.on_reject, call.on_cleanup
+        pending = PendingCall(self._state.next_id(), context.id, call.callee, *callbacks, prepaid, deadline_ns)
         self._state.transaction.put(canister.pending_calls, pending.id, pending)
         context.outstanding += 1
         self.deadlines.add(canister, pending)
-        self._state.queue.append(
-            Request(
-                FromCanister(canister.id, pending.id, deadline_ns),
-                canister.id,
-                call.callee,
-                call.method,
-                call.arg,
-                call.cycles,
-                canister.version,
-            )
-        )
+        origin = FromCanister(canister.id, pending.id, deadline_ns)
+        request = Request(origin, canister.id, call.callee, call.method, call.arg, call.cycles, canister.version)
+        self._state.queue.append(request)
 
     # --- deadlines, uninstalling -------------------------------------------------------------------------------------
 

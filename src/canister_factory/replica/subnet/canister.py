@@ -16,7 +16,7 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.canister_history import Change
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import DAY_S, Prices
 from canister_factory.replica.subnet.messages import CallContext, PendingCall, Request, StopWaiter
 from canister_factory.replica.subnet.snapshot import CHUNK_BYTES, GLOBAL_BYTES, LowMemoryHook, Snapshot
 
@@ -25,6 +25,7 @@ SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
 
 MAX_CONTROLLERS = 10
+MAX_CHUNK_BYTES = 1 << 20
 MAX_HISTORY = 20
 DEFAULT_FREEZING_THRESHOLD_S = 30 * 86_400
 DEFAULT_RESERVED_CYCLES_LIMIT = 5_000_000_000_000
@@ -231,25 +232,37 @@ class CanisterState:
         metrics = self.memory_metrics()
         return sum(metrics[name] for name in _OF_CODE)
 
-    def storage_cost(self, prices: Prices, duration_ns: int, added_bytes: int = 0) -> int:
-        """Cycles for keeping this canister (memory or its allocation, compute allocation) for a while.
+    @property
+    def wasm64(self) -> bool:
+        """Whether its code has 64-bit memory, whose instructions may be dearer."""
+        return self.module is not None and self.module.memory64
+
+    def idle_cycles_per_day(self, prices: Prices, added_bytes: int = 0) -> int:
+        """What keeping this canister burns a day: its memory or the allocation, and its compute allocation.
 
         `added_bytes`: as if it used so much more memory.
         """
         size = max(self.memory_bytes + added_bytes, self.settings.memory_allocation)
-        return prices.of_storage(size, self.settings.compute_allocation, duration_ns)
+        return prices.of_idling(size, self.settings.compute_allocation)
 
     def freezing_threshold_cycles(self, prices: Prices, added_bytes: int = 0) -> int:
         """The balance under which the canister is frozen: what it burns idle in `freezing_threshold` seconds."""
-        return self.storage_cost(prices, self.settings.freezing_threshold * SECOND_NS, added_bytes)
+        return self.idle_cycles_per_day(prices, added_bytes) * self.settings.freezing_threshold // DAY_S
 
-    def require_cycles(self, prices: Prices, needed: int) -> None:
+    def require_cycles(self, prices: Prices, needed: int, threshold: int | None = None) -> None:
         """Refuses unless `needed` cycles can be spent without freezing the canister.
+
+        Args:
+            prices: of the subnet.
+            needed: cycles.
+            threshold: the freezing threshold in cycles, where the caller knows it.
 
         Raises:
             CanisterError: IC0207, the balance is too low.
         """
-        missing = self.freezing_threshold_cycles(prices) + needed - self.balance
+        if threshold is None:
+            threshold = self.freezing_threshold_cycles(prices)
+        missing = threshold + needed - self.balance
         if missing > 0:
             raise CanisterError(
                 RejectCode.SYS_TRANSIENT,

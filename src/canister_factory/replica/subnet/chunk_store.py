@@ -8,17 +8,21 @@ Source: interface specification, "IC method upload_chunk" and "IC method install
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
-from canister_factory.replica.subnet.canister import CanisterState, text_of
+from canister_factory.replica.subnet.canister import MAX_CHUNK_BYTES, CanisterState, text_of
 
-MAX_CHUNK_BYTES = 1 << 20
 MAX_CHUNKS = 100
 
 
-def upload(canister: CanisterState, chunk: bytes) -> bytes:
-    """Stores a chunk and returns its hash; the same chunk again changes nothing.
+def upload(canister: CanisterState, chunk: bytes, pay: Callable[[], None]) -> bytes:
+    """Stores a chunk and returns its hash; the same chunk again changes nothing and costs nothing.
+
+    Args:
+        canister: whose store it is.
+        chunk: bytes.
+        pay: called before a new chunk is stored; may refuse.
 
     Raises:
         CanisterError: IC0504, the chunk is too large or the store is full.
@@ -26,8 +30,11 @@ def upload(canister: CanisterState, chunk: bytes) -> bytes:
     if len(chunk) > MAX_CHUNK_BYTES:
         raise _error(f"the chunk has {len(chunk)} bytes, at most {MAX_CHUNK_BYTES} are allowed")
     digest = hashlib.sha256(chunk).digest()
-    if digest not in canister.chunks and len(canister.chunks) >= MAX_CHUNKS:
+    if digest in canister.chunks:
+        return digest
+    if len(canister.chunks) >= MAX_CHUNKS:
         raise _error(f"the store is full with {MAX_CHUNKS} chunks; clear it with clear_chunk_store")
+    pay()
     canister.chunks = {**canister.chunks, digest: chunk}
     return digest
 

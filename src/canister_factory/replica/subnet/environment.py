@@ -19,9 +19,9 @@ MAX_RESPONSE_BYTES = 2 << 20
 MAX_OUTSTANDING_CALLS = 500
 
 
-def response_prepayment(prices: Prices) -> int:
+def response_prepayment(prices: Prices, *, wasm64: bool) -> int:
     """Cycles that each outgoing call reserves: the largest response and the longest callback; the rest comes back."""
-    return prices.of_execution(UPDATE_INSTRUCTIONS) + prices.call_byte * MAX_RESPONSE_BYTES
+    return prices.of_execution(UPDATE_INSTRUCTIONS, wasm64=wasm64) + prices.of_call_bytes(MAX_RESPONSE_BYTES)
 
 
 class Environments:
@@ -30,15 +30,25 @@ class Environments:
     def __init__(self, state: SubnetState, prices: Prices, subnet_id: bytes, root_key: bytes) -> None:
         self._state = state
         self._prices = prices
+        self._call_costs = {
+            wasm64: (prices.of_call(0) + response_prepayment(prices, wasm64=wasm64), prices.of_call_bytes(1))
+            for wasm64 in (False, True)
+        }
         self._subnet_id = subnet_id
         self._root_key = root_key
 
     def of(
-        self, canister: CanisterState, *, time_ns: int | None = None, balance: int | None = None, **specific: Any
+        self,
+        canister: CanisterState,
+        *,
+        time_ns: int | None = None,
+        balance: int | None = None,
+        threshold: int | None = None,
+        **specific: Any,
     ) -> Env:
         """What every execution on this canister may ask for; `specific` sets the other fields of `Env`.
 
-        Time and balance are the present ones by default.
+        Time, balance and freezing threshold (in cycles) are the present ones by default.
         """
         prices = self._prices
         return Env(
@@ -46,14 +56,14 @@ class Environments:
             time_ns=self._state.time_ns if time_ns is None else time_ns,
             controllers=frozenset(canister.settings.controllers),
             balance=canister.balance if balance is None else balance,
-            freezing_threshold_cycles=canister.freezing_threshold_cycles(prices),
-            call_cost=(prices.call + response_prepayment(prices), prices.call_byte),
+            freezing_threshold_cycles=canister.freezing_threshold_cycles(prices) if threshold is None else threshold,
+            call_cost=self._call_costs[canister.wasm64],
             max_outgoing_calls=MAX_OUTSTANDING_CALLS - len(canister.pending_calls),
             canister_status=canister.status.value,
             canister_version=canister.version,
             global_timer_ns=canister.global_timer_ns,
-            create_canister_cost=prices.canister_creation,
-            http_request_cost=(prices.http_request, prices.http_request_byte, prices.http_response_byte),
+            create_canister_cost=prices.of_creation(),
+            http_request_cost=prices.http_request_parts(),
             max_response_bytes=MAX_RESPONSE_BYTES,
             log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,

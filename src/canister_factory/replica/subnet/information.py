@@ -19,7 +19,7 @@ from canister_factory.replica.subnet.access import (
     require_controller,
     require_controller_or_admin,
 )
-from canister_factory.replica.subnet.canister import DAY_NS, LogRecord, Status, text_of
+from canister_factory.replica.subnet.canister import LogRecord, Status, text_of
 from canister_factory.replica.subnet.canister_history import change_record
 from canister_factory.replica.subnet.canister_settings import settings_record
 from canister_factory.replica.subnet.cycles import Prices
@@ -91,7 +91,7 @@ class Information:
                 "memory_metrics": metrics,
                 "cycles": canister.balance,
                 "reserved_cycles": 0,
-                "idle_cycles_burned_per_day": canister.storage_cost(self._prices, DAY_NS),
+                "idle_cycles_burned_per_day": canister.idle_cycles_per_day(self._prices),
                 "query_stats": dict.fromkeys(_QUERY_STATISTICS, 0),  # collected by real subnets over many nodes
             },
         )

@@ -9,9 +9,10 @@ Source: interface specification, "Request: Call" and "Canister inspect_message".
 from __future__ import annotations
 
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Steps
-from canister_factory.replica.subnet.calls import Calls, update_entry
+from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import MAX_DELAYED_INGRESS_BYTES, Prices
+from canister_factory.replica.subnet.entry_points import update_entry
 from canister_factory.replica.subnet.management_interface import (
     INGRESS_METHODS,
     QUERY_ONLY,
@@ -24,8 +25,7 @@ from canister_factory.replica.subnet.state import SubnetState
 
 INSPECT_INSTRUCTIONS = 200_000_000
 MAX_QUEUED_MESSAGES = 5_000  # for one canister
-# Methods whose ingress fee nobody can be asked for: they give cycles, or thaw a frozen canister.
-FREE_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister", "update_settings")
+# Methods that give test cycles: for everybody, and free.
 OPEN_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister")
 ADMIN_METHODS = (
     *("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_status", "canister_metrics"),
@@ -40,17 +40,24 @@ VISIBLE_METHODS = {
 }
 
 
-def ingress_bytes(request: Request) -> int:
-    """The size that is charged: callee, method, argument and sender."""
-    return len(request.callee) + len(request.method) + len(request.arg) + len(request.caller)
+def is_charged_afterwards(request: Request) -> bool:
+    """Whether a user's call is executed before it is paid for, since it may be what thaws a frozen canister."""
+    return (
+        request.callee == MANAGEMENT_CANISTER
+        and request.method == "update_settings"
+        and len(request.arg) <= MAX_DELAYED_INGRESS_BYTES
+    )
 
 
 def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
-    """The canister that pays for an ingress message; None where it is free, or its argument names no canister."""
+    """The canister that pays for an ingress message before it is executed.
+
+    None: it is free, or charged afterwards, or its argument names no canister.
+    """
     if request.callee != MANAGEMENT_CANISTER:
         return state.canisters.get(request.callee)
     field = INGRESS_METHODS.get(request.method)
-    if field is None or request.method in FREE_METHODS:
+    if field is None or request.method in OPEN_METHODS or is_charged_afterwards(request):
         return None
     try:
         argument = decode_argument(request.method, request.arg)
@@ -84,7 +91,7 @@ def check(
         state.existing(request.callee).require_running()
     payer = fee_payer(state, request)
     if payer is not None:
-        payer.require_cycles(prices, prices.of_ingress(ingress_bytes(request)))
+        payer.require_cycles(prices, prices.of_ingress(request.ingress_bytes))
     if request.callee != MANAGEMENT_CANISTER:
         yield from _inspect(state.existing(request.callee), calls, queries, request, now_ns)
 

@@ -58,12 +58,15 @@ def install(
     begun = calls.begin(canister, request, prepaid)
     logged_before = canister.log_count
     steps = _Steps(installation, begun, canister, engine, calls)
+    wasm64 = False
     try:
         module = calls.work.do(lambda: engine.compiling(installation.wasm))
         _check_persistence(installation, canister, module)
+        wasm64 = module.memory64
+        prepaid += _reserve_for_64_bits(canister, prices, wasm64=wasm64)
         steps = calls.work.do(lambda: steps.run(module))
     finally:
-        cost = min(prices.of_execution(steps.instructions), prepaid)
+        cost = min(prices.of_execution(steps.instructions, wasm64=wasm64), prepaid)
         state.instructions += steps.instructions
         state.note_consumed(canister, cost, "instructions")
         state.credit(canister, prepaid - cost)
@@ -87,6 +90,19 @@ def install(
         state.consume(canister, outcome.cycles_burned, "burned_cycles")
         calls.apply(canister, outcome)
     return module
+
+
+def _reserve_for_64_bits(canister: CanisterState, prices: Prices, *, wasm64: bool) -> int:
+    """Takes what the longest installation costs more on a canister of 64 bits, which shows when it is compiled.
+
+    Raises:
+        CanisterError: IC0207, the balance is too low.
+    """
+    dearer = prices.of_execution(INSTALL_INSTRUCTIONS, wasm64=wasm64) - prices.of_execution(INSTALL_INSTRUCTIONS)
+    if dearer:
+        canister.require_cycles(prices, dearer)
+        canister.balance -= dearer
+    return dearer
 
 
 def uninstall(canister: CanisterState, calls: Calls, state: SubnetState) -> None:

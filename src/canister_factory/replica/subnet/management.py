@@ -9,6 +9,7 @@ Source: interface specification, "The IC management canister".
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -38,9 +39,10 @@ from canister_factory.replica.subnet.canister_settings import (
     require_affordable,
     require_wasm_memory,
 )
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import UPLOAD_CHUNK_INSTRUCTIONS, Prices
 from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
+from canister_factory.replica.subnet.ingress import is_charged_afterwards
 from canister_factory.replica.subnet.install import Installation, install, uninstall
 from canister_factory.replica.subnet.management_interface import (
     QUERY_ONLY,
@@ -48,10 +50,10 @@ from canister_factory.replica.subnet.management_interface import (
     encode_result,
     method_type,
 )
-from canister_factory.replica.subnet.messages import FromCanister, Request
+from canister_factory.replica.subnet.messages import FromCanister, FromIngress, Request
 from canister_factory.replica.subnet.snapshot_transfer import SnapshotTransfer
 from canister_factory.replica.subnet.snapshots import Snapshots, Work
-from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, Listeners, SubnetState
+from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CyclesUse, Listeners, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
 
@@ -115,7 +117,10 @@ class Management:
     def _execute(self, request: Request) -> Response | None:
         argument = decode_argument(request.method, request.arg)
         require_stated_version(request, argument)
-        result = self._methods[request.method](request, argument)
+        try:
+            result = self._methods[request.method](request, argument)
+        finally:
+            self._charge_delayed(request, argument)
         if not method_type(request.method).is_query:
             self._note_changes(argument)
         return None if result is None else encode_result(request.method, result)
@@ -144,7 +149,7 @@ class Management:
                 RejectCode.CANISTER_REJECT, "create_canister can only be called by canisters.", "IC0406"
             )
         settings = self._new_settings(request, argument)
-        fee = self._prices.canister_creation
+        fee = self._prices.of_creation()
         if request.cycles < fee:
             raise CanisterError(
                 RejectCode.CANISTER_REJECT,
@@ -267,7 +272,11 @@ class Management:
 
     def _upload_chunk(self, request: Request, argument: Argument) -> Result:
         canister = self._owned(request, argument)
-        return ({"hash": chunk_store.upload(canister, argument["chunk"])},)
+
+        def pay() -> None:
+            self._charge(canister, self._prices.of_management(UPLOAD_CHUNK_INSTRUCTIONS), "instructions")
+
+        return ({"hash": chunk_store.upload(canister, argument["chunk"], pay)},)
 
     def _clear_chunk_store(self, request: Request, argument: Argument) -> Result:
         self._owned(request, argument).chunks = {}
@@ -328,8 +337,28 @@ class Management:
             canister_id = argument.get(field)
             canister = None if canister_id is None else self._state.canisters.get(canister_id.bytes)
             if canister is not None:
+                self._state.transaction.touch(canister)
                 self._calls.watch_memory(canister)
                 self._calls.changed(canister)
+
+    # --- charges -----------------------------------------------------------------------------------------------------
+
+    def _charge(self, canister: CanisterState, cost: int, use: CyclesUse) -> None:
+        """Takes a cost out of a balance.
+
+        Raises:
+            CanisterError: IC0207, the balance is too low.
+        """
+        canister.require_cycles(self._prices, cost)
+        self._state.consume(canister, cost, use)
+
+    def _charge_delayed(self, request: Request, argument: Argument) -> None:
+        """Takes the price of a user's message that was executed before it was paid for, if the balance allows it."""
+        if not isinstance(request.origin, FromIngress) or not is_charged_afterwards(request):
+            return
+        with suppress(CanisterError):
+            cost = self._prices.of_ingress(len(request.method) + len(request.arg))
+            self._charge(self._target(argument), cost, "ingress_induction")
 
     # --- access and records ------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Request:
     cycles: int = 0
     caller_version: int | None = None  # of the canister that called, when it did
     caller_info: tuple[bytes, bytes] = (b"", b"")
+    ingress_bytes: int = 0  # of the signed message, which is what a canister pays for
 
     @property
     def from_canister(self) -> bool:
@@ -75,11 +76,12 @@ def caller_info(call: CallRequest | QueryRequest) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class IngressMessage:
-    """A user's call, authenticated, with the canister or subnet that it was sent to."""
+    """A user's call, authenticated, with the canister or subnet that it was sent to, and the signed message's size."""
 
     call: CallRequest
     request_id: bytes
     effective_canister_id: bytes
+    size_bytes: int
 
     def request(self) -> Request:
         """What goes into the queue of it."""
@@ -87,7 +89,15 @@ class IngressMessage:
         origin = FromIngress(
             self.request_id, call.ingress_expiry_ns, call.sender, self.effective_canister_id, call.canister_id
         )
-        return Request(origin, call.sender, call.canister_id, call.method_name, call.arg, caller_info=caller_info(call))
+        return Request(
+            origin,
+            call.sender,
+            call.canister_id,
+            call.method_name,
+            call.arg,
+            caller_info=caller_info(call),
+            ingress_bytes=self.size_bytes,
+        )
 
 
 @dataclass(slots=True)

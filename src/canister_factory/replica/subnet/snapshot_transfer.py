@@ -20,9 +20,9 @@ from canister_factory.replica.runtime.instance import MAX_MEMORY64_BYTES
 from canister_factory.replica.runtime.instrument import GlobalKind
 from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.subnet.access import require_audience, require_controller
-from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.canister import MAX_CHUNK_BYTES, CanisterState
 from canister_factory.replica.subnet.canister_history import snapshot_source
-from canister_factory.replica.subnet.chunk_store import MAX_CHUNK_BYTES, MAX_CHUNKS
+from canister_factory.replica.subnet.chunk_store import MAX_CHUNKS
 from canister_factory.replica.subnet.cycles import SNAPSHOT_DATA_INSTRUCTIONS
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook, Snapshot

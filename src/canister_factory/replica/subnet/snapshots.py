@@ -108,7 +108,7 @@ class Work:
         Raises:
             CanisterError: IC0207, the canister can't pay without being frozen.
         """
-        cost = self._prices.of_execution(instructions)
+        cost = self._prices.of_management(instructions)
         canister.require_cycles(self._prices, cost)
         self._state.consume(canister, cost, "instructions")
 
@@ -120,7 +120,7 @@ class Work:
         """
         if grown_bytes <= 0:
             return
-        cost = self._prices.of_execution(cost_instructions) if cost_instructions else 0
+        cost = self._prices.of_management(cost_instructions)
         missing = canister.freezing_threshold_cycles(self._prices, grown_bytes) + cost - canister.balance
         if missing > 0:
             raise CanisterError(

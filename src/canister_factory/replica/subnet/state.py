@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 
 from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode
 from canister_factory.replica.subnet.canister import CanisterState, text_of
+from canister_factory.replica.subnet.cycles import DEFAULT_PRICES
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import Begun, RequestStatus
 from canister_factory.replica.subnet.node_metrics import NodeSample
@@ -82,6 +83,7 @@ class SubnetState:
     subnet_admins: tuple[bytes, ...] = ()
     node_metrics: list[NodeSample] = field(default_factory=list)
     outcalls: dict[int, Outcall] = field(default_factory=dict)
+    prices: str = DEFAULT_PRICES.name  # the table that all of it was charged by
     failures: int = 0  # messages that an internal error ended
     last_failure: int = 0  # the number of the last of them, as `messages_executed` counts
     transaction: Transaction = field(default_factory=Transaction, repr=False, metadata={"runtime": True})

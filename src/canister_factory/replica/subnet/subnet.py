@@ -22,7 +22,7 @@ from canister_factory.replica.subnet import ingress
 from canister_factory.replica.subnet.anchor import Anchor, Anchors
 from canister_factory.replica.subnet.calls import Calls, Handler
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import Prices, chosen_prices
 from canister_factory.replica.subnet.durability import CheckpointError, Durability
 from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
@@ -82,6 +82,7 @@ class Subnet:
             part of the state: a state that is restored keeps its own.
         root_key: the network's public key, which canisters may ask for.
         canister_id_range: first and last id that may be given to a canister.
+        prices: a table of `cycles`, or its name; a kept state has its own, which is the default, else the dearest is.
         node_count: prices are proportional to it; 13 is the ordinary application subnet.
         listeners: told of changes, also of those that are executed again from the journal.
         builtins: canisters that are part of the replica, by id; the same ones for the life of a state directory.
@@ -89,7 +90,7 @@ class Subnet:
         pace: how much is executed in a round. Without a clock in it, rounds are long.
 
     Raises:
-        CheckpointError: the kept state can't be restored.
+        CheckpointError, PricesError: the kept state can't be restored, or has other prices.
     """
 
     def __init__(
@@ -102,18 +103,18 @@ class Subnet:
         subnet_admins: tuple[bytes, ...] = (),
         root_key: bytes = b"",
         canister_id_range: tuple[bytes, bytes] = (FIRST_CANISTER_ID, LAST_CANISTER_ID),
-        prices: Prices = Prices(),  # noqa: B008 - immutable
+        prices: str | Prices | None = None,
         node_count: int = 13,
         listeners: Listeners = NOBODY,
         builtins: Mapping[bytes, Builtin] | None = None,
         checkpoint: Durability | None = None,
         pace: Pace = Pace(),  # noqa: B008 - immutable
     ) -> None:
-        self.id = subnet_id
-        self._clock_ns = clock_ns
-        self._prices = prices.for_nodes(node_count)
+        self.id, self._clock_ns = subnet_id, clock_ns
         restored = checkpoint.load() if checkpoint is not None else None
-        self.state = restored or SubnetState(secrets.token_bytes(32), *canister_id_range, subnet_admins=subnet_admins)
+        self._prices = chosen_prices(prices, restored.prices if restored else None).for_nodes(node_count)
+        seed, prices = secrets.token_bytes(32), self._prices.name
+        self.state = restored or SubnetState(seed, *canister_id_range, subnet_admins=subnet_admins, prices=prices)
         replies = Replies(self.state)
         listeners = self._listeners = self.state.transaction.delayed(replies.listening(listeners))
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
@@ -251,7 +252,7 @@ class Subnet:
         assert isinstance(request.origin, FromIngress)
         payer = ingress.fee_payer(self.state, request)
         if payer is not None:
-            self.state.consume(payer, self._prices.of_ingress(ingress.ingress_bytes(request)), "ingress_induction")
+            self.state.consume(payer, self._prices.of_ingress(request.ingress_bytes), "ingress_induction")
         self.state.queue.append(request)
         self._calls.set_status(request.origin, RequestState.RECEIVED)
 

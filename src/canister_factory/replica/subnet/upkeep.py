@@ -10,7 +10,7 @@ from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.agenda import HEARTBEAT_INTERVAL_NS, next_task_ns
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import Prices, share_between
 from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.messages import SystemTask
 from canister_factory.replica.subnet.replies import Replies
@@ -104,15 +104,17 @@ class Upkeep:
         if elapsed < STORAGE_INTERVAL_NS:
             return False
         first_round = state.storage_charged_ns == 0
-        state.storage_charged_ns = state.time_ns
+        since_ns, state.storage_charged_ns = state.storage_charged_ns, state.time_ns
         if first_round:
             return True
         for canister in state.canisters.values():
-            cost = canister.storage_cost(self._prices, elapsed)
-            exhausted = canister.balance < cost
-            compute = self._prices.of_storage(0, canister.settings.compute_allocation, elapsed)
+            per_day = canister.idle_cycles_per_day(self._prices)
+            compute_per_day = self._prices.of_idling(0, canister.settings.compute_allocation)
+            compute = share_between(compute_per_day, since_ns, state.time_ns)
+            memory = share_between(per_day - compute_per_day, since_ns, state.time_ns)
+            exhausted = canister.balance < compute + memory
             state.consume(canister, compute, "compute_allocation")
-            state.consume(canister, cost - compute, "memory")
+            state.consume(canister, memory, "memory")
             something = canister.module is not None or canister.snapshots or canister.settings.has_allocations
             if exhausted and something and canister.id not in state.begun:
                 run_out(canister, self._calls, state)

@@ -138,7 +138,7 @@ def test_the_status_has_what_clients_show(bench: Bench) -> None:
     assert status["memory_metrics"]["wasm_memory_size"] == 131_072
     assert status["memory_size"] == sum(status["memory_metrics"].values())
     assert 0 < status["cycles"] < 10**13
-    assert status["idle_cycles_burned_per_day"] == status["memory_size"] * 127_000 * 86_400 // 2**30
+    assert status["idle_cycles_burned_per_day"] == (status["memory_size"] * 317_500 * 86_400 // 2**30 + 10_000 * 86_400)
 
 
 def test_the_status_is_for_controllers_unless_it_was_made_public(bench: Bench) -> None:

@@ -300,7 +300,7 @@ def test_taking_and_loading_cost_two_billion_instructions_and_one_for_each_byte(
         before = dict(bench.canister(canister).consumed)
         bench.on(method, canister, **argument)
         spent = bench.canister(canister).consumed["instructions"] - before["instructions"]
-        assert spent == 5_000_000 + 2_000_000_000 + len(puppet()) + 2 * 65536
+        assert spent == 2_000_000_000 + len(puppet()) + 2 * 65536
 
 
 def test_a_snapshot_is_memory_that_is_paid_for(bench: Bench) -> None:
@@ -314,7 +314,7 @@ def test_a_snapshot_is_memory_that_is_paid_for(bench: Bench) -> None:
 
 
 def test_a_snapshot_that_would_freeze_the_canister_is_refused_and_costs_nothing(bench: Bench) -> None:
-    canister = bench.puppet(freezing_threshold=10**11)
+    canister = bench.puppet(cycles=10**18, freezing_threshold=10**11)
     state = bench.canister(canister)
     threshold = state.freezing_threshold_cycles(bench.subnet._prices)
     state.balance = threshold + 50_000_000_000
