@@ -238,7 +238,7 @@ class HttpApi:
 
     def _certified(self, route: Route, request_id: bytes, state: CertifiedState) -> Answer:
         if state.superseded:  # while answering others who waited for the same round
-            state = self._view.current()
+            state = self._rounds.current()
         certificate = state.certificate([(b"request_status", request_id)], _layout(route))
         return 200, CBOR, dumps({"status": "replied", "certificate": certificate})
 
