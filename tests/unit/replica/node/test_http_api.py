@@ -18,6 +18,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic import hash_tree
 from canister_factory.ic.cbor import dumps
 from canister_factory.ic.request_id import hash_of_map
+from canister_factory.replica.node.routes import route_of
 from support.http_api_network import FLAT, NODE, SHARD, SUBNET, call, read, verified
 from support.replica_bench import management_argument
 from support.replica_http_support import (
@@ -182,6 +183,21 @@ async def test_calls_that_wait_together_run_in_one_round_under_one_signature() -
         assert len(signatures) == 1
         for answer in answers:
             verified(decoded(answer)["certificate"])
+
+
+async def test_who_waited_for_a_state_that_is_superseded_is_shown_the_newest() -> None:
+    caller = Caller()
+    async with Network() as network:
+        await call(network, caller, arg=b"old")
+        waited_for = network.rounds.current()
+        network.now_ns += 2 * 10**9
+        network.rounds.current()
+        assert waited_for.superseded
+        request_id = id_of(caller, request_type="call", method_name="append", arg=b"old")
+        route = route_of(url(4, "call"))
+        assert route is not None
+        shown = verified(decoded(network.api._certified(route, request_id, waited_for))["certificate"])
+        assert shown.value(b"request_status", request_id, b"reply") == b"old"
 
 
 async def test_a_call_that_takes_too_long_is_answered_202_and_can_be_polled() -> None:
