@@ -22,6 +22,7 @@ from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateReq
 from canister_factory.ic.signatures import verifying_with
 from canister_factory.replica.node.certification import CertifiedState, RangesLayout
 from canister_factory.replica.node.certified_view import ObservableSubnet
+from canister_factory.replica.node.destinations import Destinations
 from canister_factory.replica.node.gate import CBOR, TEXT, Checked, QueryResult, check, refusal, signed_answer
 from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.http_server import Answer, Respond, internal_error
@@ -37,7 +38,6 @@ from canister_factory.replica.node.rounds import Outcome, Rounds
 from canister_factory.replica.node.routes import Route, route_of
 from canister_factory.replica.node.sliced_work import SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
-from canister_factory.replica.subnet.management_interface import decode_argument
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.version import __version__
 
@@ -47,8 +47,6 @@ SYNC_CALL_TIMEOUT_S: Final = 10.0
 # Of the values that the official replica has, and strict clients know: what is certified stays behind what was sent.
 _NOT_HEALTHY: Final = "certified_state_behind"
 _API_VERSION: Final = "0.18.0"
-_MANAGEMENT_CANISTER: Final = b""
-_CREATION_METHODS: Final = ("create_canister", "provisional_create_canister_with_cycles")
 
 T = TypeVar("T")
 Reply = Callable[[Answer | QueryResult], None]
@@ -98,6 +96,7 @@ class HttpApi:
         self._clock_ns = clock_ns
         self._sync_call_timeout_s = sync_call_timeout_s
         self._verify = verifying_with(CertificateVerifier(keys.root.public_key), verify_quickly)
+        self._destinations = Destinations(self._subnet_id)
         self._reader = StateTreeReader(self._subnet_id, self._request_owner, self._private_sections)
         self._status = {
             "ic_api_version": _API_VERSION,
@@ -187,7 +186,7 @@ class HttpApi:
 
     def _call(self, route: Route, message: IngressMessage, reply: Reply) -> None:
         request_id = message.request_id
-        self._check_destination(route, message.call)
+        self._destinations.check_call(route, message.call)
         status = self._subnet.request_statuses.get(request_id)
         try:
             self._rounds.require_working(None if status is None else request_id)
@@ -242,31 +241,10 @@ class HttpApi:
         certificate = state.certificate([(b"request_status", request_id)], _layout(route))
         return 200, CBOR, dumps({"status": "replied", "certificate": certificate})
 
-    def _check_destination(self, route: Route, call: CallRequest) -> None:
-        if not route.about_subnet:
-            _require_effective_id(route, call)
-            return
-        self._require_our_subnet(route)
-        if call.canister_id != _MANAGEMENT_CANISTER or call.method_name not in _CREATION_METHODS:
-            raise HttpError(400, "A call to a subnet can only create a canister; send others to /api/v4/canister/…")
-
-    def _check_query_destination(self, route: Route, query: QueryRequest) -> None:
-        listing = query.canister_id == _MANAGEMENT_CANISTER and query.method_name == "list_canisters"
-        if route.about_subnet:
-            self._require_our_subnet(route)
-            if not listing:
-                raise HttpError(
-                    400, "A query to a subnet can only list its canisters; send others to /api/v3/canister/…"
-                )
-            return
-        _require_effective_id(route, query)
-        if query.canister_id == _MANAGEMENT_CANISTER and not listing:
-            _require_target(route, query)
-
     # --- queries -----------------------------------------------------------------------------------------------------
 
     def _query(self, route: Route, query: QueryRequest, reply: Reply) -> None:
-        self._check_query_destination(route, query)
+        self._destinations.check_query(route, query)
 
         def then(response: Response | CanisterError) -> None:
             if isinstance(response, CanisterError):
@@ -309,7 +287,7 @@ class HttpApi:
 
     def _read_state(self, route: Route, request: ReadStateRequest, targets: frozenset[bytes] | None) -> Answer:
         if route.about_subnet:
-            self._require_our_subnet(route)
+            self._destinations.require_our_subnet(route)
         access = ReadAccess(request.sender, route.effective_id, route.about_subnet, route.version, targets)
         paths = self._reader.permitted(access, request.paths)
         return 200, CBOR, dumps({"certificate": self._rounds.current().certificate(paths, _layout(route))})
@@ -336,10 +314,6 @@ class HttpApi:
 
     # --- other -------------------------------------------------------------------------------------------------------
 
-    def _require_our_subnet(self, route: Route) -> None:
-        if route.effective_id != self._subnet_id:
-            raise HttpError(400, f"This replica belongs to the subnet {Principal(self._subnet_id)}, not to the URL's")
-
     def _topology(self) -> bytes:
         """The network as PocketIC describes it: one application subnet, and where new canisters go."""
 
@@ -361,41 +335,6 @@ class HttpApi:
                 "default_effective_canister_id": {"canister_id": text(first)},
             }
         ).encode()
-
-
-def _require_effective_id(route: Route, request: CallRequest | QueryRequest) -> None:
-    """Refuses requests for other canisters than the URL's.
-
-    Which id a management call must name depends on its argument: the subnet checks that, of queries `_require_target`.
-
-    Raises:
-        HttpError: 400, the ids differ.
-    """
-    canister_id = request.canister_id
-    if canister_id not in (route.effective_id, _MANAGEMENT_CANISTER):
-        raise HttpError(
-            400,
-            f"The request is for the canister {Principal(canister_id)}, but the URL names the effective canister id "
-            f"{Principal(route.effective_id)}",
-        )
-
-
-def _require_target(route: Route, query: QueryRequest) -> None:
-    """Refuses a query of the management canister that is about another canister than the URL names.
-
-    Raises:
-        HttpError: 400, the ids differ.
-    """
-    try:
-        target = decode_argument(query.method_name, query.arg).get("canister_id")
-    except CanisterError:  # said in the answer
-        return
-    if target is not None and target.bytes != route.effective_id:
-        raise HttpError(
-            400,
-            f"The query is about the canister {target}, but the URL names the effective canister id "
-            f"{Principal(route.effective_id)}",
-        )
 
 
 def _uncertified_rejection(route: Route, error: CanisterError) -> bytes:

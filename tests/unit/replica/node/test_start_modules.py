@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # ic-py's dependencies, the parser of `.did` files, and clients.
-LATER = ("antlr4", "ecdsa", "http.client", "httpx", "lark", "mnemonic", "pydantic", "urllib.request")
+LATER = ("aiohttp", "antlr4", "ecdsa", "http.client", "httpx", "lark", "mnemonic", "pydantic", "urllib.request")
 PROGRAM = """
 import sys
 import canister_factory.__main__
