@@ -45,7 +45,9 @@ def dumps(value: Any) -> bytes:
 
 
 def _encode(value: Any, parts: list[bytes]) -> None:
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if type(value) is bytes:
+        parts += (head(2, len(value)), value)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
         parts.append(head(2, len(value)))
         parts.append(value if isinstance(value, bytes) else bytes(value))
     elif isinstance(value, str):

@@ -19,6 +19,8 @@ def _name_hash(name: str) -> bytes:
 
 
 def _hash_of_value(value: Any) -> bytes:
+    if type(value) is bytes:
+        return sha256(value).digest()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return sha256(value).digest()
     if isinstance(value, str):

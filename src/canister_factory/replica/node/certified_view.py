@@ -24,9 +24,9 @@ from canister_factory.replica.node.certification import (
 )
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.state_tree import Deferred, Node, StateTree, build
+from canister_factory.replica.node.state_tree import Deferred, Leaf, Node, StateTree, build, insert
 from canister_factory.replica.runtime.execution import Response
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.messages import RequestState, RequestStatus
 
 if TYPE_CHECKING:
     from canister_factory.replica.subnet.canister import CanisterState
@@ -35,6 +35,7 @@ __all__ = ["CertifiedView", "ObservableSubnet"]
 
 # An idle subnet still makes a block about every second, which keeps `/time` recent; so do we, when somebody asks.
 _MAX_AGE_NS: Final = 10**9
+_STATES: Final = {state: build({b"status": state.value.encode()}) for state in RequestState}
 _METRICS_PAUSE_NS: Final = 10**6  # for each canister
 
 
@@ -182,8 +183,11 @@ class CertifiedView:
 
 def _request_tree(status: RequestStatus) -> Node:
     """What is below a request id. Made when somebody asks: there may be a million of them."""
-    state = {b"status": status.state.value.encode()}
-    return build(state if status.response is None else state | _outcome(status.response))
+    tree: Node = _STATES[status.state]
+    if status.response is not None:
+        for name, value in _outcome(status.response).items():
+            tree = insert(tree, name, Leaf(value))
+    return tree
 
 
 def _outcome(response: Response) -> dict[bytes, bytes]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 from canister_factory.candid.principal import Principal
-from canister_factory.ic.cbor import dumps
+from canister_factory.ic.cbor import dumps, head
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
@@ -48,6 +48,8 @@ SYNC_CALL_TIMEOUT_S: Final = 10.0
 _NOT_HEALTHY: Final = "certified_state_behind"
 _API_VERSION: Final = "0.18.0"
 
+# The beginning of {"status": "replied", "certificate": ...}, of which only the certificate differs.
+_REPLIED: Final = dumps({"status": "replied", "certificate": b""})[:-1]
 T = TypeVar("T")
 Reply = Callable[[Answer | QueryResult], None]
 """Takes the answer to a request, or what a query gave, which has yet to be signed (`gate.signed_answer`)."""
@@ -239,7 +241,7 @@ class HttpApi:
         if state.superseded:  # while answering others who waited for the same round
             state = self._rounds.current()
         certificate = state.certificate([(b"request_status", request_id)], _layout(route))
-        return 200, CBOR, dumps({"status": "replied", "certificate": certificate})
+        return 200, CBOR, _REPLIED + head(2, len(certificate)) + certificate
 
     # --- queries -----------------------------------------------------------------------------------------------------
 

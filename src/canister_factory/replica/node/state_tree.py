@@ -304,26 +304,31 @@ def _reveal(tree: _Labels, labels: Sequence[bytes], wanted: Mapping[bytes, list[
     """Shows what is wanted below some of the tree's labels, which are sorted."""
     if not labels:
         return _pruned(tree)
+    if len(labels) == 1:
+        return _reveal_one(tree, labels[0], wanted[labels[0]])
+    assert isinstance(tree, Fork)
+    split = 0
+    while split < len(labels) and not tree.goes_right(labels[split]):
+        split += 1
+    return b"\x83\x01" + _reveal(tree.left, labels[:split], wanted) + _reveal(tree.right, labels[split:], wanted)
+
+
+def _reveal_one(tree: _Labels, label: bytes, wanted: list[Sequence[bytes]]) -> bytes:
+    """The same for one label: the path to it, and digests beside that."""
     before: list[bytes] = []
     after: list[bytes] = []
-    while isinstance(tree, Fork):
-        split = 0
-        while split < len(labels) and not tree.goes_right(labels[split]):
-            split += 1
-        if split == len(labels):
-            before.append(b"\x83\x01")
-            after.append(b"\x82\x04\x58\x20" + tree.right.digest())
-            tree = tree.left
-        elif split == 0:
-            before.append(b"\x83\x01\x82\x04\x58\x20" + tree.left.digest())
-            tree = tree.right
+    length = len(label)
+    while type(tree) is Fork:
+        at, mask, left, right = tree.at, tree.mask, tree.left, tree.right
+        if at < length and (not mask or label[at] & mask):
+            before.append(b"\x83\x01\x82\x04\x58\x20" + (left._digest or left.digest()))
+            tree = right
         else:
-            before.append(b"\x83\x01" + _reveal(tree.left, labels[:split], wanted))
-            before.append(_reveal(tree.right, labels[split:], wanted))
-            break
-    else:
-        assert isinstance(tree, Labeled)
-        before.append(b"\x83\x02" + _cbor_bytes(tree.label) + witness(tree.subtree, wanted[tree.label]))
+            before.append(b"\x83\x01")
+            after.append(b"\x82\x04\x58\x20" + (right._digest or right.digest()))
+            tree = left
+    assert type(tree) is Labeled
+    before.append(b"\x83\x02" + _cbor_bytes(label) + witness(tree.subtree, wanted))
     after.reverse()
     return b"".join(before + after)
 

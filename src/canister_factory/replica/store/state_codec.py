@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import cbor2
@@ -62,6 +63,7 @@ _RECORDS: dict[str, type[Any]] = {
         *(Snapshot, GlobalValue, LoadedSnapshot, Outcall, OutcallAnswer, HttpRequest, HttpResponse),
     )
 }
+_ATOMS = frozenset((bytes, str, int, bool, type(None)))
 _ENUMS: dict[str, type[Enum]] = {
     enum.__name__: enum for enum in (Status, Audience, LowMemoryHook, RequestState, Entry, RejectCode, GlobalKind)
 }
@@ -88,16 +90,22 @@ def decode_state(data: bytes) -> Any:
         raise StateFormatError(f"the state can't be read: {type(error).__name__} {error}") from error
 
 
+@cache
+def _kept_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if "runtime" not in field.metadata)
+
+
 def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
     if isinstance(value, Enum):
-        return cbor2.CBORTag(_ENUM_TAG, [type(value).__name__, value.value])
-    if isinstance(value, (bytes, str, int)) or value is None:
+        return cbor2.CBORTag(_ENUM_TAG, [kind.__name__, value.value])
+    if isinstance(value, (bytes, str, int)):
         return value
     if is_dataclass(value):
-        content = {
-            field.name: _plain(getattr(value, field.name)) for field in fields(value) if "runtime" not in field.metadata
-        }
-        return cbor2.CBORTag(_RECORD_TAG, [type(value).__name__, content])
+        content = {name: _plain(getattr(value, name)) for name in _kept_fields(kind)}  # type: ignore[arg-type]
+        return cbor2.CBORTag(_RECORD_TAG, [kind.__name__, content])
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     items = [_plain(item) for item in value]
