@@ -87,6 +87,7 @@ class CertifiedView:
         self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
+        self._shown: list[Deferred] = []  # of the newest state: whoever waits for a request is about to ask for it
         self._state: CertifiedState | None = None
         self.certify()
 
@@ -105,11 +106,16 @@ class CertifiedView:
         changes = self._changes
         if self._state is not None:
             self._state.superseded = True
+        for shown in self._shown:
+            shown.drop()
+        self._shown.clear()
         for request_id, status in changes.requests.items():
             if status is None:
                 self._tree.forget_request(request_id)
             else:
-                self._tree.set_request_status(request_id, Deferred(partial(_request_tree, status)))
+                tree = Deferred(partial(_request_tree, status))
+                self._shown.append(tree)
+                self._tree.set_request_status(request_id, tree)
         changes.requests.clear()
         for canister_id in changes.canisters:
             self._put_canister(canister_id)

@@ -115,20 +115,27 @@ class Fork(_Labels):
 
 
 class Deferred(Node):
-    """A tree that is made when somebody looks into it: kept are what it is made of, and its digest."""
+    """A tree that is made when somebody looks into it. Kept are what it is made of, its digest and, until `drop`, it."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_made", "_make")
 
     def __init__(self, make: Callable[[], Node]) -> None:
         self._digest = None
         self._make = make
+        self._made: Node | None = None
 
     def made(self) -> Node:
         """The tree."""
-        return self._make()
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def drop(self) -> None:
+        """Lets go of the tree, until it is looked into again."""
+        self._made = None
 
     def _compute(self) -> bytes:
-        return self._make().digest()
+        return self.made().digest()
 
 
 EMPTY: Final = Node()

@@ -9,10 +9,13 @@ from concurrent.futures import Future
 import pytest
 
 from canister_factory.ic import hash_tree
+from canister_factory.replica.node import certified_view
+from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.http_api import Answer
 from canister_factory.replica.node.rounds import TASKS_INTERVAL_NS
-from canister_factory.replica.node.state_tree import witness
+from canister_factory.replica.node.state_tree import Node, witness
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.messages import RequestState, RequestStatus
 from support.replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 
@@ -278,3 +281,29 @@ async def test_timers_that_are_always_due_are_executed_at_a_pace_whatever_messag
         executed = len(network.subnet.tasks)
         network.rounds.tick()
         assert network.subnet.tasks[executed:] == [True], "a round that is asked for executes them at once"
+
+
+async def test_what_is_below_a_request_id_is_made_once_for_the_digest_and_the_certificate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+    make = certified_view._request_tree
+
+    def noted(status: RequestStatus) -> Node:
+        made.append(status.state)
+        return make(status)
+
+    monkeypatch.setattr(certified_view, "_request_tree", noted)
+    async with Network() as network:
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=b"x")
+        assert decoded(answer)["status"] == "replied"
+        assert made == [RequestState.REPLIED]
+
+
+async def test_a_state_gives_no_certificate_once_the_tree_has_changed() -> None:
+    async with Network() as network:
+        await settle()
+        former = network.view.current()
+        await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        with pytest.raises(RuntimeError, match="superseded"):
+            former.certificate([(b"time",)], RangesLayout.NONE)

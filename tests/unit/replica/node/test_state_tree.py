@@ -156,6 +156,10 @@ def test_a_deferred_tree_is_like_the_one_that_it_makes() -> None:
     assert len(made) == 1
     assert tree.digest()
     assert witness(tree, []) == b"\x82\x04\x58\x20" + tree.digest()
+    tree_below = find(tree, b"request")
+    assert isinstance(tree_below, Deferred)
+    tree_below.drop()
+    assert tree.digest()
     assert len(made) == 1, "its digest is kept"
     shown = decoded(witness(tree, [[b"request", b"reply"]]))
     assert hash_tree.lookup_path(shown, [b"request", b"reply"]) == hash_tree.Found(b"42")
