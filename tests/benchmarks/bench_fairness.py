@@ -26,7 +26,6 @@ from canister_factory.replica.node.process import ReplicaProcess
 
 SECONDS = 4.0
 PAUSE_S = 0.05
-MIB = 1 << 20
 
 QUIET = """(module
   (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
@@ -77,6 +76,12 @@ BUSY = """(module
     (call $stable_write (i64.const 0) (i64.const 0) (i64.const 0x3fff0000)) (call $reply))
   (func (export "canister_update timer") (drop (call $timer (i64.const 1))) (call $reply))
   (func (export "canister_global_timer") (drop (call $timer (i64.add (call $time) (i64.const 1))))))"""
+
+TALKATIVE = """(module
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (memory 40)
+  (func (export "canister_update talk") (call $append (i32.const 0) (i32.const 2000000)) (call $reply)))"""
 
 # By name: the method that two canisters are asked for, how often at once, and whether it is a query.
 KINDS: dict[str, tuple[str, int, bool]] = {
@@ -167,11 +172,32 @@ async def one_kind(method: str, count: int, *, is_query: bool) -> dict[str, obje
             return figures
 
 
+async def memory_of_replies() -> dict[str, object]:
+    """The replica's memory after so many replies of 2 MB, all of them younger than five minutes."""
+    async with ReplicaProcess() as replica:
+        network = Network.resolve(replica.url, root_key=replica.root_key)
+        async with Agent(Identity.generate(), network) as agent:
+            management = ManagementCanister(agent)
+            canister = await management.provisional_create_canister_with_cycles(10**18)
+            await management.install(canister, bytes(wasmtime.wat2wasm(TALKATIVE)), b"")
+            figures: dict[str, object] = {}
+            done = 0
+            for replies in (100, 200, 400):
+                while done < replies:
+                    done += 5
+                    await asyncio.gather(*(agent.update(canister, "talk", b"") for _ in range(5)))
+                figures[f"MiB_after_{replies}"] = memory_mib(replica.pid)
+            return figures
+
+
 def measure() -> dict[str, object]:
     """For each way to be busy, the longest waits of others in milliseconds."""
     return {
-        name: json.dumps(asyncio.run(one_kind(method, count, is_query=is_query)))
-        for name, (method, count, is_query) in KINDS.items()
+        "replies_of_2_MB": json.dumps(asyncio.run(memory_of_replies())),
+        **{
+            name: json.dumps(asyncio.run(one_kind(method, count, is_query=is_query)))
+            for name, (method, count, is_query) in KINDS.items()
+        },
     }
 
 
