@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from canister_factory.replica.runtime.instrument import MalformedModuleError as MalformedModuleError
     from canister_factory.replica.store.state_codec import StateFormatError as StateFormatError
     from canister_factory.replica.subnet.anchor import AnchorError as AnchorError
+    from canister_factory.replica.subnet.cycles import PricesError as PricesError
     from canister_factory.replica.subnet.durability import CheckpointError as CheckpointError
     from canister_factory.replica.subnet.subnet import SubnetBrokenError as SubnetBrokenError
     from canister_factory.testing.deployment import DeploymentError as DeploymentError
@@ -108,6 +109,7 @@ _HOMES = {
     "replica.runtime.instrument": "MalformedModuleError",
     "replica.store.state_codec": "StateFormatError",
     "replica.subnet.anchor": "AnchorError",
+    "replica.subnet.cycles": "PricesError",
     "replica.subnet.durability": "CheckpointError",
     "replica.subnet.subnet": "SubnetBrokenError",
     "testing.deployment": "DeploymentError",
