@@ -210,8 +210,8 @@ def test_a_stale_state_file_does_not_stop_anything_else(tmp_path: Path) -> None:
 
 
 def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
-    (tmp_path / "keys.json").write_text("damaged")
-    with pytest.raises(ReplicaProcessError, match=r"keys\.json is damaged"):
+    (tmp_path / "manifest").write_text("damaged")
+    with pytest.raises(ReplicaProcessError, match=rf"{tmp_path}/manifest is damaged"):
         ReplicaProcess(tmp_path).start()
 
 

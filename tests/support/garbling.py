@@ -72,7 +72,7 @@ def _with_certificate(made: bytes) -> Garble:
 
 def garbles(state_dir: Path) -> dict[str, Garble]:
     """Every way to garble an answer of the replica with this state directory, whose keys make the certificates."""
-    keys = ReplicaKeys.load_or_create(state_dir)
+    keys = ReplicaKeys.load(state_dir)
     now = time.time_ns()
     delegation = Delegation(keys, time.time_ns)
 

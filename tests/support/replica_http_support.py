@@ -116,6 +116,7 @@ class FakeSubnet:
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
         self.disk_failure: CheckpointError | None = None
+        self.shortage: CheckpointError | None = None
         self.broken = False
         self.outcalls: dict[int, Outcall] = {}
         self.outcall_answers: list[OutcallAnswer] = []
@@ -126,6 +127,8 @@ class FakeSubnet:
         yield None
 
     def submit(self, message: IngressMessage) -> None:
+        if self.shortage is not None:
+            raise self.shortage
         origin = message.request().origin
         assert isinstance(origin, FromIngress)
         self.queue.append(message)
@@ -138,6 +141,8 @@ class FakeSubnet:
     def execute_round(self, *, with_tasks: bool = True, pace: Pace | None = None) -> bool:
         if self.broken:
             raise SubnetBrokenError
+        if self.shortage is not None:
+            raise self.shortage
         self.rounds.append(len(self.queue))
         self.tasks.append(with_tasks)
         for message in self.queue:

@@ -59,6 +59,17 @@ COUNTER = f"""(module {IMPORTS_OF_A_CANISTER}
 )"""
 
 
+def taken(memory: MemoryTransaction | StableMemory) -> MemoryState:
+    """What a checkpoint saves of a memory, which it has then: what changed, or everything."""
+    runs = memory.unsaved()
+    memory.mark_saved()
+    if runs is None:
+        return memory.export_state()
+    return MemoryState(
+        memory.length, tuple((start, memory.read_committed(start, end - start)) for start, end in runs), complete=False
+    )
+
+
 def assembled(wat: str) -> bytes:
     return bytes(wasmtime.wat2wasm(wat))
 

@@ -1,7 +1,8 @@
-"""`replica start|status|stop|logs`: the embedded replica as a process that a person or another program runs.
+"""`replica start|status|stop|logs`: the embedded replica as a process; `check|repair|export|import`: its directory.
 
-Owns the options. Does not own: the process (`replica_control`), running it in the foreground (`replica_server`), or the
-replica itself, whose Wasm runtime is an optional dependency (`canister_factory.replica`).
+Owns the options. Does not own: the process (`replica_control`), running it in the foreground (`replica_server`), what
+is done with a directory (`replica_store`), or the replica itself, whose Wasm runtime is an optional dependency
+(`canister_factory.replica`).
 """
 
 from __future__ import annotations
@@ -56,8 +57,22 @@ def replica() -> None:
 )
 @prices_option
 @click.option("--exit-with-parent", is_flag=True, help="Stop when stdin closes, as it does when the parent ends.")
+@click.option(
+    "--durability",
+    type=click.Choice(["power", "process"]),
+    default="power",
+    show_default=True,
+    help="What answered calls survive: a power failure, or just the end of the process, which is a bit faster.",
+)
 @output_options
-def start(port: int, state_dir: Path | None, background: bool, prices: str | None, exit_with_parent: bool) -> None:
+def start(
+    port: int,
+    state_dir: Path | None,
+    background: bool,
+    prices: str | None,
+    exit_with_parent: bool,
+    durability: str,
+) -> None:
     """Start the replica.
 
     The replica runs in the foreground until Ctrl-C or SIGTERM, or in the background. With --json the command prints
@@ -71,11 +86,12 @@ def start(port: int, state_dir: Path | None, background: bool, prices: str | Non
         )
     directory = replica_control.state_directory(state_dir)
     if background:
-        replica_control.announce(replica_control.start_in_background(directory, port, prices))
+        replica_control.announce(replica_control.start_in_background(directory, port, prices, durability))
         return
     from canister_factory.cli.replica_server import serve
 
-    interrupts.run(lambda: serve(port, directory, prices, exit_with_parent, replica_control.announce))
+    power = durability == "power"
+    interrupts.run(lambda: serve(port, directory, prices, exit_with_parent, power, replica_control.announce))
 
 
 @replica.command()
@@ -126,3 +142,65 @@ def logs(state_dir: Path | None, lines: int, follow: bool) -> None:
         replica_control.show_logs(state_dir, lines, follow)
     except interrupts.Interrupted as stop:  # how one leaves --follow: there is nothing to say of it
         click.get_current_context().exit(stop.exit_code)
+
+
+_DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+_FILE = click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+
+
+@replica.command()
+@_DIRECTORY
+@output_options
+def check(directory: Path) -> None:
+    """Look for damage in a state directory.
+
+    All files in DIR are read and compared with their checksums. Nothing is changed. The replica must be stopped. The
+    exit code is 1 when something is damaged.
+    """
+    from canister_factory.cli import replica_store
+
+    replica_store.check(directory.absolute())
+
+
+@replica.command()
+@_DIRECTORY
+@click.option("--accept-loss", is_flag=True, help="Give up what can't be saved.")
+@output_options
+def repair(directory: Path, accept_loss: bool) -> None:
+    """Make a damaged state directory usable again.
+
+    The command says what will be lost, and changes nothing without --accept-loss. The damaged files are kept in
+    DIR/damaged-1. The replica must be stopped.
+    """
+    from canister_factory.cli import replica_store
+
+    replica_store.repair(directory.absolute(), accept_loss)
+
+
+@replica.command("export")
+@_FILE
+@_state_dir_option("State directory to export.  [default: ~/.canister-factory/replica]")
+@output_options
+def export_(file: Path, state_dir: Path | None) -> None:
+    """Write a network into a file.
+
+    FILE holds canisters, their state and the private keys of the network: nobody else should read it. It can be
+    imported on any computer. The replica must be stopped.
+    """
+    from canister_factory.cli import replica_control, replica_store
+
+    replica_store.export(replica_control.state_directory(state_dir), file)
+
+
+@replica.command("import")
+@_FILE
+@_state_dir_option("New state directory.  [default: ~/.canister-factory/replica]")
+@output_options
+def import_(file: Path, state_dir: Path | None) -> None:
+    """Make a state directory of an exported network.
+
+    The directory must be empty or missing. A damaged FILE is refused. 'replica start' starts the network afterwards.
+    """
+    from canister_factory.cli import replica_control, replica_store
+
+    replica_store.import_(file, replica_control.state_directory(state_dir))

@@ -19,8 +19,9 @@ from canister_factory import interrupts
 from canister_factory.cli import output, replica_logs, settings
 from canister_factory.cli.errors import UNREACHABLE, CommandError
 from canister_factory.ic.home import STATE_FILE_NAME
-from canister_factory.replica.node.launch import LOG_NAME, ReplicaProcessError, launch
+from canister_factory.replica.node.launch import ReplicaProcessError, launch
 from canister_factory.replica.node.observation import is_alive, is_recorded_process, status_at
+from canister_factory.replica.node.private_files import LOG_NAME
 from canister_factory.replica.node.state_file import (
     ReplicaRecord,
     default_state_directory,
@@ -50,7 +51,7 @@ def state_directory(given: Path | None) -> Path:
         raise CommandError(str(error)) from None
 
 
-def start_in_background(directory: Path, port: int, prices: str | None) -> ReplicaRecord:
+def start_in_background(directory: Path, port: int, prices: str | None, durability: str) -> ReplicaRecord:
     """Starts a replica that outlives this process, and waits until it is ready.
 
     Raises:
@@ -59,7 +60,7 @@ def start_in_background(directory: Path, port: int, prices: str | None) -> Repli
     """
     level = logging.getLogger("canister_factory").getEffectiveLevel()
     options: tuple[str, ...] = ("-vv",) if level <= logging.DEBUG else ("-v",) if level <= logging.INFO else ()
-    options += () if prices is None else ("--prices", prices)
+    options += ("--durability", durability, *(() if prices is None else ("--prices", prices)))
     try:
         with interrupts.at_once():  # it ends what it has begun
             child, record = launch(directory, port=port, timeout_s=_START_TIMEOUT_S, detached=True, options=options)
@@ -126,9 +127,10 @@ def _require_healthy(record: ReplicaRecord) -> None:
             pid=record.pid,
         )
     if status.health != "healthy":
+        afterwards = "" if status.health == "waiting_for_room" else "; afterwards restart it"
         raise CommandError(
             f"the embedded replica at {record.url} (process {record.pid}) is not healthy: "
-            f"{status.reason or status.health}; afterwards restart it",
+            f"{status.reason or status.health}{afterwards}",
             status=status.health,
             url=record.url,
             pid=record.pid,

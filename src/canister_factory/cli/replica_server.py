@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 Announce = Callable[[ReplicaRecord], None]
 
 
-async def serve(port: int, state_dir: Path, prices: str | None, exit_with_parent: bool, announce: Announce) -> None:
+async def serve(
+    port: int, state_dir: Path, prices: str | None, exit_with_parent: bool, power: bool, announce: Announce
+) -> None:
     """Runs until SIGINT or SIGTERM, or with `exit_with_parent` until the end of stdin.
+
+    `power`: as for `ReplicaServer`.
 
     Raises:
         CommandError: the replica can't be started, or stopped working.
@@ -48,7 +52,7 @@ async def serve(port: int, state_dir: Path, prices: str | None, exit_with_parent
         loop.add_signal_handler(number, ended.set)
     if exit_with_parent:
         _when_stdin_closes(lambda: loop.call_soon_threadsafe(ended.set))
-    server = _new_server(state_dir, prices)
+    server = _new_server(state_dir, prices, power)
     from canister_factory.replica.node.server import ServerError
     from canister_factory.replica.subnet.durability import CheckpointError
 
@@ -114,12 +118,15 @@ def _record_at_home(record: ReplicaRecord) -> list[Path]:
         return []
 
 
-def _new_server(state_dir: Path, prices: str | None) -> ReplicaServer:
+@contextmanager
+def runtime_required() -> Iterator[None]:
+    """Says how to get what is missing, where the replica is imported.
+
+    Raises:
+        CommandError: a library of the extra `replica` isn't installed.
+    """
     try:
-        from canister_factory.replica.node.keys import KeyFileError
-        from canister_factory.replica.node.server import ReplicaServer, ServerError
-        from canister_factory.replica.subnet.cycles import PricesError
-        from canister_factory.replica.subnet.durability import CheckpointError
+        yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("wasmtime", "httptools", "nacl"):
@@ -127,8 +134,16 @@ def _new_server(state_dir: Path, prices: str | None) -> ReplicaServer:
         raise CommandError(
             f"the embedded replica needs {missing}. Install it with: pip install 'canister-factory[replica]'"
         ) from None
+
+
+def _new_server(state_dir: Path, prices: str | None, power: bool) -> ReplicaServer:
+    with runtime_required():
+        from canister_factory.replica.node.keys import KeyFileError
+        from canister_factory.replica.node.server import ReplicaServer, ServerError
+        from canister_factory.replica.subnet.cycles import PricesError
+        from canister_factory.replica.subnet.durability import CheckpointError
     try:
-        return ReplicaServer(state_dir, prices=prices)
+        return ReplicaServer(state_dir, prices=prices, power=power)
     except (ServerError, KeyFileError, CheckpointError, PricesError, StateDirectoryError) as error:
         raise CommandError(str(error)) from None
 

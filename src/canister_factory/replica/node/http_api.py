@@ -310,9 +310,11 @@ class HttpApi:
         return frozenset(canister.settings.controllers), private
 
     def _trouble(self) -> dict[str, str]:
-        """Fields of the status that say why the replica executes nothing any more; the reason is for people."""
-        failure = self._rounds.failure
-        return {} if failure is None else {"replica_health_status": _NOT_HEALTHY, "health_reason": failure}
+        """Fields of the status that say why the replica executes nothing; the reason is for people."""
+        failure, obstacle = self._rounds.failure, self._rounds.obstacle
+        if failure is not None:
+            return {"replica_health_status": _NOT_HEALTHY, "health_reason": failure}
+        return {} if obstacle is None else {"replica_health_status": "waiting_for_room", "health_reason": obstacle}
 
     # --- other -------------------------------------------------------------------------------------------------------
 

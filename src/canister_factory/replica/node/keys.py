@@ -68,24 +68,31 @@ class ReplicaKeys:
         return cls._from_secrets(_new_secrets())
 
     @classmethod
-    def load_or_create(cls, state_dir: Path) -> ReplicaKeys:
-        """The keys of a state directory; made on first use, in a file that only its owner can read.
+    def create(cls, state_dir: Path) -> ReplicaKeys:
+        """New keys for a new state directory, in a file that only its owner can read.
 
         Raises:
-            KeyFileError: the file is damaged or can't be read. It is kept, since a new root key would orphan whoever
-                trusts the old one.
+            OSError: the file can't be written.
+        """
+        fresh = _new_secrets()
+        _write_private(state_dir / _FILE_NAME, json.dumps(fresh) + "\n")
+        return cls._from_secrets(fresh)
+
+    @classmethod
+    def load(cls, state_dir: Path) -> ReplicaKeys:
+        """The keys of a state directory.
+
+        Raises:
+            KeyFileError: the file is missing, damaged or can't be read. None is made in its place, since a new root key
+                would orphan whoever trusts the old one.
         """
         path = state_dir / _FILE_NAME
         try:
             content = path.read_bytes()
-        except FileNotFoundError:
-            fresh = _new_secrets()
-            _write_private(path, json.dumps(fresh) + "\n")
-            return cls._from_secrets(fresh)
         except OSError as error:
             raise KeyFileError(
-                f"the key file {path} can't be read ({error.strerror}): make it readable, or use another --state-dir "
-                "for a new network"
+                f"the key file {path} can't be read ({error.strerror}): restore it, or use another --state-dir for a "
+                "new network"
             ) from None
         try:
             return cls._from_secrets(json.loads(content))

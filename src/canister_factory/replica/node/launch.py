@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.replica.node.private_files import LOG_NAME, open_private
 from canister_factory.replica.node.state_file import ReplicaRecord, record_from_json
 
-__all__ = ["LOG_NAME", "ReplicaProcessError", "launch"]
-
-LOG_NAME: Final = "replica.log"
-"""The log's name in the state directory."""
+__all__ = ["ReplicaProcessError", "launch"]
 
 _LOG_TAIL_BYTES: Final = 4000
 
@@ -82,7 +80,7 @@ def _prepared(state_dir: Path, *, with_log: bool) -> IO[bytes] | None:
     """Makes the directory, and opens the log in it to append where one is wanted."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return (state_dir / LOG_NAME).open("ab") if with_log else None
+        return open_private(state_dir / LOG_NAME, "ab") if with_log else None
     except OSError as error:
         raise ReplicaProcessError(
             f"the state directory {state_dir} can't be used ({error.strerror}): choose another with --state-dir"

@@ -31,6 +31,7 @@ class ReplicaProcess:
         environment: variables to set for the process, on top of this one's.
         prices: "configured" (the official replica's, the dearer ones) or "documented". By default those that the
             state began with, and "configured" for a new one.
+        durability: "power" or "process", as `replica start --durability`. None: "power" for a directory that was given.
 
     Attributes are readable once started: `url`, `root_key` (bytes, DER), `pid`.
     """
@@ -43,7 +44,9 @@ class ReplicaProcess:
         log: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         prices: str | None = None,
+        durability: str | None = None,
     ) -> None:
+        self._durability = durability or ("process" if state_dir is None else "power")
         self._given_state_dir = Path(state_dir) if state_dir is not None else None
         self._port = port
         self._log = log
@@ -88,7 +91,7 @@ class ReplicaProcess:
                 timeout_s=_START_TIMEOUT_S,
                 log=self._log,
                 environment=environment,
-                options=self._options,
+                options=(*self._options, "--durability", self._durability),
             )
         except ReplicaProcessError:
             self._clean_up()

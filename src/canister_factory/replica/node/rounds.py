@@ -39,6 +39,8 @@ PACE: Final = Pace(
 )
 _UNHURRIED: Final = Pace()
 _AFTERWARDS: Final = "; afterwards restart the replica"
+_BY_ITSELF: Final = "; the replica goes on by itself when that succeeds"
+_RETRY_S: Final = 1.0
 
 
 class ExecutableSubnet(Protocol):
@@ -71,12 +73,14 @@ class Rounds:
 
     Rounds are short, and others have their turn between two.
 
-    What a round did is made durable before anything of it is certified or answered. A round that fails is the last one:
-    memory is no longer what the disk has, so a restart has to begin from there.
+    What a round did is made durable before anything of it is certified or answered. Where there is no room to write
+    (`obstacle`), nothing is taken or executed until there is. A round that fails otherwise is the last one: memory is
+    no longer what the disk has, so a restart has to begin from there.
 
     Attributes:
         failure: why nothing is executed any more, for people; None while all is well.
         outcalls: the HTTP requests of canisters that are under way.
+        obstacle: why nothing is executed now, for people; it is tried again each second, and with each call.
     """
 
     def __init__(
@@ -91,6 +95,9 @@ class Rounds:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self.failure: str | None = None
+        self.obstacle: str | None = None
+        self._unwritten_more: bool | None = None  # whether more is queued, of an executed round that isn't durable yet
+        self._late_answers: list[OutcallAnswer] = []  # for which there was no room
         self._waiting: dict[bytes, list[_Waiter]] = {}
         self._undurable: set[bytes] = set()
         self._executed = 0
@@ -123,24 +130,35 @@ class Rounds:
         """Queue a checked ingress message for the next round.
 
         Raises:
-            RoundFailedError: an earlier round failed, or the replica is stopping.
+            RoundFailedError: an earlier round failed, there is no room for the message, or the replica is stopping.
         """
         if self._stopping:
             raise RoundFailedError("The replica is stopping", retry_helps=True)
         self.require_working()
-        self._undurable.add(message.request_id)
+        if self.obstacle is not None:
+            self._attempt(with_tasks=False)
         self.current()  # recent enough to serve reads until the round is durable
-        self._view.held = True
         try:
             self._subnet.submit(message)
+        except CheckpointError as error:
+            self._wait_for_room(str(error))
+            raise RoundFailedError(self.obstacle or "") from error
         except Exception as error:
+            self._undurable.add(message.request_id)
             raise self._broken_by(error, "taking a call") from error
+        self._undurable.add(message.request_id)
+        self._view.held = True
         self._wake.set()
 
     def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
         """Queue the answer to an HTTP outcall for the next round; it is dropped where no round follows."""
         if not self._stopping and self.failure is None:
-            self._subnet.submit_outcall_answer(answer)
+            try:
+                self._subnet.submit_outcall_answer(answer)
+            except CheckpointError as error:
+                self._late_answers.append(answer)
+                self._wait_for_room(str(error))
+                return
             self._wake.set()
 
     def current(self) -> CertifiedState:
@@ -166,7 +184,7 @@ class Rounds:
             raise self._broken_by(error, "certifying the state") from error
 
     def require_working(self, known_request: bytes | None = None) -> None:
-        """Refuses when a round failed: nothing that is in memory may be told any more.
+        """Refuses when memory is ahead of the disk: nothing of it may be told.
 
         Args:
             known_request: the id of the request that this is about, if the subnet knows it. A restart forgets it,
@@ -175,9 +193,13 @@ class Rounds:
         Raises:
             RoundFailedError: a round failed.
         """
-        if self.failure is not None:
-            forgotten = known_request is None or known_request in self._undurable
-            raise RoundFailedError(self.failure + _AFTERWARDS, surely_not_executed=forgotten)
+        reason = self._reason()
+        if reason is not None and (self.failure is not None or self._unwritten_more is not None):
+            forgotten = known_request is None or (self.failure is not None and known_request in self._undurable)
+            raise RoundFailedError(reason, surely_not_executed=forgotten)
+
+    def _reason(self) -> str | None:
+        return self.obstacle if self.failure is None else self.failure + _AFTERWARDS
 
     def when_final(self, request_id: bytes, timeout_s: float, then: Callable[[Outcome], None]) -> None:
         """Calls `then` once: when a request is replied or rejected, its round failed, or the time is over."""
@@ -206,16 +228,19 @@ class Rounds:
         return more
 
     def _attempt(self, *, with_tasks: bool, pace: Pace | None = None) -> bool:
-        self.require_working()
-        try:
-            return self._round(with_tasks, pace)
-        except CheckpointError as error:
-            if error.durable is None:
-                self._undurable.clear()  # nothing is sure
-            self._fail(str(error))
-        except Exception as error:
-            raise self._broken_by(error, "a round") from error
-        raise RoundFailedError((self.failure or "") + _AFTERWARDS)
+        if self.failure is None:
+            try:
+                return self._round(with_tasks, pace)
+            except CheckpointError as error:
+                if error.passing:
+                    self._wait_for_room(str(error))
+                    raise RoundFailedError(self.obstacle or "") from error
+                if error.durable is None:
+                    self._undurable.clear()  # nothing is sure
+                self._fail(str(error))
+            except Exception as error:
+                raise self._broken_by(error, "a round") from error
+        raise RoundFailedError(self._reason() or "")
 
     def went_back(self, known: Container[bytes]) -> None:
         """The subnet went back to an earlier state, with these requests: nobody waits for the others any more."""
@@ -233,7 +258,9 @@ class Rounds:
             try:
                 more = self._attempt(with_tasks=self._tasks_are_due())
             except RoundFailedError:
-                return
+                if self.failure is not None or self._stopping:
+                    return
+                continue
             if self._stopping:
                 return
             if more:
@@ -248,9 +275,7 @@ class Rounds:
         return True
 
     def _round(self, with_tasks: bool, pace: Pace | None) -> bool:
-        self._view.held = True
-        more = self._subnet.execute_round(with_tasks=with_tasks, pace=pace)
-        self._executed += 1
+        more = self._execute(with_tasks, pace) if self._unwritten_more is None else self._unwritten_more
         failure = None
         try:
             self._subnet.persist()
@@ -258,8 +283,15 @@ class Rounds:
             if not error.durable:
                 raise
             failure = error  # what was executed is durable, so it is answered; but it is the last that is executed
+        self._unwritten_more = None
         self._undurable.clear()
         self._view.held = False
+        if self.obstacle is not None:
+            self.obstacle = None
+            logger.warning("there is room again: the replica goes on")
+            late, self._late_answers = self._late_answers, []
+            for answer in late:
+                self.submit_outcall_answer(answer)
         state = self._view.current()
         for request_id in self._changes.take_finished():
             self._tell(request_id, state)
@@ -283,6 +315,22 @@ class Rounds:
             if future not in self._expected:
                 self._expected.add(future)
                 future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._wake.set))
+
+    def _execute(self, with_tasks: bool, pace: Pace | None) -> bool:
+        held, self._view.held = self._view.held, True
+        try:
+            self._unwritten_more = self._subnet.execute_round(with_tasks=with_tasks, pace=pace)
+        except CheckpointError:
+            self._view.held = held  # nothing was executed
+            raise
+        self._executed += 1
+        return self._unwritten_more
+
+    def _wait_for_room(self, reason: str) -> None:
+        if self.obstacle is None:
+            logger.error("nothing is executed for now: %s", reason)
+        self.obstacle = reason + _BY_ITSELF
+        self._wake_in(_RETRY_S)
 
     def _wake_in(self, delay_s: float) -> None:
         if self._timer is not None:

@@ -25,6 +25,7 @@ from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.slices import Slices
 from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.store.files import Files
 from canister_factory.replica.subnet.anchor import Anchor
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
@@ -40,6 +41,7 @@ class ReplicaServer:
         clock_ns: nanoseconds since 1970.
         subnet_admins: principals of a new subnet's admins; one that is restored keeps its own.
         prices: "configured" or "documented" (`subnet.cycles`); a state directory keeps the ones it began with.
+        power: what was answered survives a power failure, for one `fdatasync` a round; else the end of the process.
 
     Use `start`; a directory belongs to one process at a time.
 
@@ -56,8 +58,10 @@ class ReplicaServer:
         clock_ns: Callable[[], int] = time.time_ns,
         subnet_admins: tuple[bytes, ...] = (),
         prices: str | None = None,
+        power: bool = True,
     ) -> None:
         self._clock_ns = clock_ns
+        self._files = Files(power=power)
         self._subnet_admins = subnet_admins
         self._lock = acquire(state_dir) if state_dir is not None else None
         try:
@@ -72,10 +76,11 @@ class ReplicaServer:
     def _open(self, state_dir: Path | None, prices: str | None) -> None:
         clock_ns = self._clock_ns
         raise_limit()
-        keys = ReplicaKeys.generate() if state_dir is None else ReplicaKeys.load_or_create(state_dir)
+        engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
+        checkpoint = None if state_dir is None else Checkpoint(state_dir, engine, files=self._files)
+        keys = _keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
         self.root_key = keys.root.public_key
         changes = Changes()
-        engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
         self.subnet = Subnet(
             engine,
             clock_ns=clock_ns,
@@ -86,7 +91,7 @@ class ReplicaServer:
             listeners=changes.listeners,
             builtins=builtins(),
             prices=prices,
-            checkpoint=Checkpoint(state_dir, engine) if state_dir else None,
+            checkpoint=checkpoint,
             pace=PACE,
         )
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
@@ -129,8 +134,12 @@ class ReplicaServer:
         try:
             self.subnet.close()
         finally:
-            if self._lock is not None:
-                self._lock.close()
+            self.release()
+
+    def release(self) -> None:
+        """Lets go of the state directory. To be called once the subnet is closed; `stop` does both."""
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def outcalls(self) -> Outcalls:
@@ -168,3 +177,9 @@ class ReplicaServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+def _keys(state_dir: Path | None, *, is_new: bool) -> ReplicaKeys:
+    if state_dir is None:
+        return ReplicaKeys.generate()
+    return ReplicaKeys.create(state_dir) if is_new else ReplicaKeys.load(state_dir)

@@ -14,6 +14,7 @@ from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.ic import home
 from canister_factory.ic.errors import NetworkConfigError
 from canister_factory.ic.home import STATE_FILE_NAME
+from canister_factory.replica.node.private_files import open_private
 from canister_factory.replica.node.state_lock import StateDirectoryError
 
 __all__ = ["ReplicaRecord", "default_state_directory", "home_directory", "read_record", "remove_record", "write_record"]
@@ -62,10 +63,11 @@ def write_record(directory: Path, record: ReplicaRecord) -> None:
     Raises:
         OSError: it can't be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = directory / f"{STATE_FILE_NAME}.{os.getpid()}.new"
     try:
-        draft.write_text(record.to_json() + "\n")
+        with open_private(draft, "w") as file:
+            file.write(record.to_json() + "\n")
         draft.replace(directory / STATE_FILE_NAME)
     except OSError:
         draft.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Whose a state directory is: the file `lock` in it, held by the one replica that uses it and naming its process.
 
-Owns the directory's making, the lock and its errors. Does not own what is in the directory (`keys`, `checkpoint`).
+Owns the directory's making, the lock and its errors. Does not own what is in the directory (`keys`, `store`), or modes
+(`private_files`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.replica.node.private_files import LOCK_NAME, make_private, open_private
 
 __all__ = ["StateDirectoryError", "acquire", "holder"]
 
-_FILE_NAME: Final = "lock"
 # Whoever only looks holds the lock for an instant.
 _PATIENCE_S: Final = 0.5
 _PAUSE_S: Final = 0.02
@@ -25,7 +26,9 @@ class StateDirectoryError(CanisterFactoryError):
 
 
 def acquire(state_dir: Path) -> IO[str]:
-    """Makes the directory and holds it until the returned file is closed, or this process ends, however it does.
+    """Makes the directory, for this user alone, and holds it.
+
+    Until the returned file is closed, or this process ends, however it does.
 
     Raises:
         StateDirectoryError: it is in use, or can't be made or written.
@@ -34,7 +37,8 @@ def acquire(state_dir: Path) -> IO[str]:
 
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (state_dir / _FILE_NAME).open("a+")
+        make_private(state_dir)
+        file = open_private(state_dir / LOCK_NAME, "a+")
     except OSError as error:
         raise unusable(state_dir, error) from None
     deadline = time.monotonic() + _PATIENCE_S
@@ -70,7 +74,7 @@ def holder(state_dir: Path) -> int | None:
     import fcntl
 
     try:
-        with (state_dir / _FILE_NAME).open("r") as file:
+        with (state_dir / LOCK_NAME).open("r") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -11,11 +11,25 @@ import errno
 import functools
 import mmap
 import os
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 
 from canister_factory.replica.runtime.file_copies import copy, data_in, pieces
+from canister_factory.replica.runtime.linux_pages import (
+    MAP_FIXED,
+    MAP_NORESERVE,
+    PAGE_IS_FILE,
+    PAGE_IS_PRESENT,
+    PAGE_IS_SWAPPED,
+    PAGE_IS_ZERO,
+    PAGEMAP_SCAN,
+    PageRegion,
+    ScanArguments,
+    checked,
+    files_allowed,
+    libc,
+    pagemap,
+)
 from canister_factory.replica.runtime.memory import (
     CHUNK,
     ZEROES,
@@ -41,6 +55,9 @@ _FILES_RESERVED = 256
 class CopyOnWriteMemory(MemoryTransaction):
     """Keeps the image in an anonymous file that is mapped privately over the linear memory (Linux 6.7 and later).
 
+    A saved image is mapped from the file that it was saved in, and copied to an anonymous one with the first commit:
+    what nobody changes takes no memory of its own.
+
     The kernel copies a page when it is first written, and lists those copies (`PAGEMAP_SCAN`). Rollback drops them;
     commit writes them to the file first. Reading costs nothing, an execution pays for the pages that it wrote.
     """
@@ -60,12 +77,13 @@ class CopyOnWriteMemory(MemoryTransaction):
 
         self._ioctl = fcntl.ioctl
         self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
-        if self._file >= _files_allowed() - _FILES_RESERVED:  # the lowest free number is taken, so nearly all are
+        if self._file >= files_allowed() - _FILES_RESERVED:  # the lowest free number is taken, so nearly all are
             self.close()
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._runs = (_PageRegion * self._MAX_RUNS)()
+        self._runs = (PageRegion * self._MAX_RUNS)()
         self._touched = 0  # bytes written since all of it was mapped
         self._transactions = 0  # ended since then
+        self._saved = False  # the file is one that others keep: it must not be written
         self._views: weakref.WeakSet[_CommittedView] = weakref.WeakSet()
 
     def adopt(self, base: int, length: int) -> None:
@@ -119,7 +137,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         for start, end in dirty:
             self._keep(start, end)
         os.close(self._file)
-        self._file, self.committed = file, length
+        self._file, self._saved, self.committed = file, False, length
         self._map(0, length)
         self._note(dirty)
 
@@ -128,12 +146,42 @@ class CopyOnWriteMemory(MemoryTransaction):
             os.close(self._prepared[0])
             self._prepared = None
 
+    def use_file(self, file: int, length: int) -> None:
+        os.close(self._file)
+        self._file, self._saved = file, True
+        self.committed = length
+        self.mark_saved()
+        if self._base:
+            self._map(0, length)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the image is in a file that it was saved in."""
+        return self._saved
+
+    def _own(self) -> bool:
+        """Copies an image that is in another's file; whether it was. Mappings are still of that file."""
+        if not self._saved:
+            return False
+        own = os.memfd_create("canister memory", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(own, self.committed)
+            for start, end in data_in(self._file, 0, self.committed):
+                copy(self._file, own, start, end)
+        except BaseException:
+            os.close(own)
+            raise
+        os.close(self._file)
+        self._file, self._saved = own, False
+        return True
+
     def commit(self, length: int) -> None:
         if self._prepared is not None:
             self._take_prepared(length)
             return
         before = self.committed
         dirty = self._dirty(0, before)
+        moved = bool(dirty or length != before) and self._own()
         if length > before:
             grown = self._dirty(before, length, only_private=False)
             self._resize(length)
@@ -144,7 +192,9 @@ class CopyOnWriteMemory(MemoryTransaction):
             for view in self._views:
                 view.preserve(start, end)
             self._save(start, end)
-        if not self._remapped(dirty + grown):
+        if moved:
+            self._map(0, length)
+        elif not self._remapped(dirty + grown):
             for start, end in dirty:
                 self._drop(start, end)
             self._map(before, length)
@@ -176,6 +226,7 @@ class CopyOnWriteMemory(MemoryTransaction):
             self._put(offset, data)
 
     def _put(self, offset: int, data: bytes) -> None:
+        assert not self._saved, "only what has no anchor uses a file"
         unwritten = memoryview(data)
         while unwritten:
             written = os.pwrite(self._file, unwritten, offset)
@@ -203,6 +254,10 @@ class CopyOnWriteMemory(MemoryTransaction):
         self.close()
 
     def _resize(self, length: int) -> None:
+        if self._saved:
+            assert not length, "a saved image is replaced or kept, it isn't cut"
+            os.close(self._file)
+            self._file, self._saved = os.memfd_create("canister memory", os.MFD_CLOEXEC), False
         os.ftruncate(self._file, length)
         self.committed = length
 
@@ -212,19 +267,19 @@ class CopyOnWriteMemory(MemoryTransaction):
         address = self._base + start
         if start == 0:
             self._touched = self._transactions = 0
-        flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE
-        _checked(
-            _libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
+        flags = mmap.MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
+        checked(
+            libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
         )
 
     def _save(self, start: int, end: int, file: int | None = None) -> None:
         while start < end:
-            written = _libc().pwrite(self._file if file is None else file, self._base + start, end - start, start)
-            _checked(written > 0)
+            written = libc().pwrite(self._file if file is None else file, self._base + start, end - start, start)
+            checked(written > 0)
             start += written
 
     def _drop(self, start: int, end: int) -> None:
-        _checked(_libc().madvise(self._base + start, end - start, mmap.MADV_DONTNEED) == 0)
+        checked(libc().madvise(self._base + start, end - start, mmap.MADV_DONTNEED) == 0)
 
     def _dirty(self, start: int, end: int, *, only_private: bool = True) -> list[tuple[int, int]]:
         """Runs of pages that hold something else than the image, neighbours joined: [(start, end)].
@@ -234,21 +289,21 @@ class CopyOnWriteMemory(MemoryTransaction):
         if start == end:
             return []
         base = self._base
-        unwanted = _PAGE_IS_FILE | _PAGE_IS_ZERO if only_private else _PAGE_IS_ZERO
-        scan = _ScanArguments(
-            size=ctypes.sizeof(_ScanArguments),
+        unwanted = PAGE_IS_FILE | PAGE_IS_ZERO if only_private else PAGE_IS_ZERO
+        scan = ScanArguments(
+            size=ctypes.sizeof(ScanArguments),
             start=base + start,
             end=base + end,
             vec=ctypes.addressof(self._runs),
             vec_len=self._MAX_RUNS,
             category_inverted=unwanted,
             category_mask=unwanted,
-            category_anyof_mask=_PAGE_IS_PRESENT | _PAGE_IS_SWAPPED,
-            return_mask=_PAGE_IS_PRESENT,
+            category_anyof_mask=PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask=PAGE_IS_PRESENT,
         )
         dirty: list[tuple[int, int]] = []
         while True:
-            count = self._ioctl(_pagemap(os.getpid()), _PAGEMAP_SCAN, scan)
+            count = self._ioctl(pagemap(os.getpid()), PAGEMAP_SCAN, scan)
             dirty += [(region.start - base, region.end - base) for region in self._runs[:count]]
             if scan.walk_end >= scan.end:
                 return joined(dirty, _WORTH_A_CALL)
@@ -292,57 +347,6 @@ class _CommittedView(CopyOnWriteMemory):
                     self._drop(at, at + mmap.PAGESIZE)
                 else:
                     ctypes.memmove(self._base + at, content, mmap.PAGESIZE)
-
-
-# --- Linux: PAGEMAP_SCAN (Documentation/admin-guide/mm/pagemap.rst, include/uapi/linux/fs.h) ---
-
-_PAGEMAP_SCAN = 0xC0606610
-_PAGE_IS_FILE, _PAGE_IS_PRESENT, _PAGE_IS_SWAPPED, _PAGE_IS_ZERO = 4, 8, 16, 32
-_MAP_FIXED, _MAP_NORESERVE = 0x10, 0x4000
-
-
-class _PageRegion(ctypes.Structure):
-    _fields_ = (("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("categories", ctypes.c_uint64))
-
-
-class _ScanArguments(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_uint64)
-        for name in (
-            *("size", "flags", "start", "end", "walk_end", "vec", "vec_len", "max_pages"),
-            *("category_inverted", "category_mask", "category_anyof_mask", "return_mask"),
-        )
-    )
-
-
-def _files_allowed() -> int:
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *(ctypes.c_int,) * 3, ctypes.c_longlong)
-    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    libc.pwrite.restype = ctypes.c_ssize_t
-    libc.pwrite.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_longlong)
-    return libc
-
-
-@functools.cache
-def _pagemap(process: int) -> int:
-    """This process's page map; a forked child must not read its parent's."""
-    return os.open(f"/proc/{process}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _checked(succeeded: bool) -> None:
-    if not succeeded:
-        code = ctypes.get_errno()
-        raise OSError(code, f"mapping a canister's memory failed: {os.strerror(code)}")
 
 
 @functools.cache

@@ -6,8 +6,6 @@ Does not own: which execution comes next, or applying effects on anything but th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from canister_factory.replica.runtime.engine import Engine, Module
@@ -22,7 +20,7 @@ from canister_factory.replica.runtime.execution import (
 )
 from canister_factory.replica.runtime.execution_errors import execution_error, failed_execution, memory_error
 from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
-from canister_factory.replica.runtime.memory import MemoryState, MemoryTransaction, check_extents
+from canister_factory.replica.runtime.memory import InstanceState, MemoryState, MemoryTransaction, check_extents
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
@@ -32,18 +30,6 @@ MAX_MEMORY32_BYTES: Final = 4 << 30
 MAX_MEMORY64_BYTES: Final = 6 << 30
 _MAX_TABLE_ENTRIES: Final = 1_000_000
 _METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceState:
-    """What an instance holds between executions, all or what changed of it.
-
-    Tables are not part of it: as on the IC, each execution finds them as the module defines them.
-    """
-
-    memory: MemoryState
-    globals: tuple[int, ...]
-    """The mutable globals in the module's order, 64 raw bits each."""
 
 
 class Instance:
@@ -329,45 +315,47 @@ class Instance:
         """Length of the Wasm memory, bytes. Instantiates the module if that wasn't done yet."""
         if self._held is not None:
             return self._held.memory_bytes()
+        return self.memory.length
+
+    @property
+    def memory(self) -> MemoryTransaction:
+        """The Wasm memory's image, to be read between executions. Instantiates the module as `memory_bytes` does."""
         if not self._has_image:
             self.ready()
-        return self._memory.committed
+        return self._memory
+
+    @property
+    def global_values(self) -> tuple[int, ...]:
+        """The mutable globals, as `InstanceState` has them."""
+        values = self._live.noted_globals if self._live else self._globals
+        return self.ready().noted_globals if values is None else values
 
     def export_state(self) -> InstanceState:
-        """All of the state, for a snapshot. Doesn't touch what `take_changes` reports."""
-        return self._state(self._memory.export_state)
+        """All of the state."""
+        return InstanceState(self.memory.export_state(), self.global_values)
 
-    def take_changes(self) -> InstanceState:
-        """What changed since the last time this was called (the first time, everything), for a checkpoint."""
-        return self._state(self._memory.take_changes)
-
-    def _state(self, memory: Callable[[], MemoryState]) -> InstanceState:
-        if not self._has_image:
-            self.ready()
-        values = self._live.noted_globals if self._live else self._globals
-        if values is None:  # memory was carried over, but nothing executed yet
-            values = self.ready().noted_globals
-        return InstanceState(memory(), values)
-
-    def restore(self, state: InstanceState, *, saved: bool = False) -> None:
+    def restore(self, state: InstanceState) -> None:
         """Replaces the whole state by an exported one; neither start function nor initialization runs.
-
-        Args:
-            state: complete, exported from an instance of the same module.
-            saved: True when it was read from the checkpoint that `take_changes` goes on from.
 
         Raises:
             ValueError: another number of globals, a length that isn't whole pages, or extents beyond the memory.
         """
-        expected = len(self.module.instrumented.global_exports)
-        if len(state.globals) != expected:
-            raise ValueError(f"the state has {len(state.globals)} globals, the module {expected}")
-        if state.memory.length % WASM_PAGE_BYTES:
-            raise ValueError(f"a memory of {state.memory.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
+        self._check(state.globals, state.memory.length)
         self._replace_image(state.memory)
         self._globals = state.globals
-        if saved:
-            self._memory.mark_saved()
+
+    def resume(self, memory: MemoryTransaction, values: tuple[int, ...]) -> None:
+        """Goes on with a memory and the globals that were saved with it; to be called first. It raises as `restore`."""
+        self._check(values, memory.length)
+        self._memory.close()
+        self._memory, self._globals, self._has_image = memory, values, True
+
+    def _check(self, values: tuple[int, ...], length: int) -> None:
+        expected = len(self.module.instrumented.global_exports)
+        if len(values) != expected:
+            raise ValueError(f"the state has {len(values)} globals, the module {expected}")
+        if length % WASM_PAGE_BYTES:
+            raise ValueError(f"a memory of {length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
 
     def carry_over_memory_from(self, other: Instance) -> None:
         """Starts with a copy of another instance's memory, for an upgrade that keeps it; globals start anew.

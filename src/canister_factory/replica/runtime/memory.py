@@ -19,7 +19,7 @@ Extent = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class MemoryState:
-    """A memory's content, or what changed of it since the state taken before."""
+    """A memory's content, or what changed of it since another state."""
 
     length: int
     """Bytes."""
@@ -27,6 +27,18 @@ class MemoryState:
     """Ascending, not overlapping. Bytes that no extent covers are zero where the state is complete; otherwise they are
     what they were before, or zero beyond the former length. `restore` takes any readable buffers."""
     complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    """What an instance holds between executions.
+
+    Tables are not part of it: as on the IC, each execution finds them as the module defines them.
+    """
+
+    memory: MemoryState
+    globals: tuple[int, ...]
+    """The mutable globals in the module's order, 64 raw bits each."""
 
 
 # What is compared and exported at a time. Both strategies report changes in multiples of it.
@@ -44,7 +56,8 @@ class MemoryTransaction(ABC):
     def __init__(self) -> None:
         self.committed = 0  # length of the image
         self._base = 0
-        self._changed: list[tuple[int, int]] | None = None  # None: all of it, since nothing was taken yet
+        self.saved_as: object = None  # what `unsaved` goes on from: another with each `mark_saved`
+        self._changed: list[tuple[int, int]] | None = None  # None: all of it, since nothing was saved yet
         self._undo = UndoLog()
 
     @abstractmethod
@@ -81,6 +94,19 @@ class MemoryTransaction(ABC):
         Raises:
             ValueError: an extent ends beyond the length.
         """
+
+    @abstractmethod
+    def use_file(self, file: int, length: int) -> None:
+        """Makes a file's content the image, which is saved there: it must not change as long as it is used here.
+
+        Where something is attached, it must have this content already, and no transaction may be open. The descriptor
+        is closed here. `length` bytes; the file is as long.
+        """
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the image is the file that it was saved in, and takes no memory of its own."""
+        return False
 
     @abstractmethod
     def read(self, offset: int, size: int) -> bytes:
@@ -158,7 +184,7 @@ class MemoryTransaction(ABC):
             self._undo.keep(number, content[at : at + BLOCK_BYTES])
 
     def export_state(self) -> MemoryState:
-        """All of the image; 64 KiB blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
+        """All of the image; 64 KiB blocks of zeroes are left out."""
         extents: list[Extent] = []
         for offset in range(0, self.committed, CHUNK):
             block = self.read(offset, CHUNK)
@@ -166,23 +192,28 @@ class MemoryTransaction(ABC):
                 extents.append((offset, block))
         return MemoryState(self.committed, tuple(extents))
 
-    def take_changes(self) -> MemoryState:
-        """What was committed since the last time this was called; the first time, all of the image."""
-        changed, self._changed = self._changed, []
-        if changed is None:
-            return self.export_state()
-        runs = joined(sorted(changed), 0)
-        extents = tuple((start, self.read(start, end - start)) for start, end in runs)
-        return MemoryState(self.committed, extents, complete=False)
+    @property
+    def length(self) -> int:
+        """Of the committed image, bytes."""
+        return self.committed
+
+    def read_committed(self, offset: int, size: int) -> bytes:
+        """What `read` reads, by the name that a stable memory has for it."""
+        return self.read(offset, size)
+
+    def unsaved(self) -> list[tuple[int, int]] | None:
+        """Where it may differ from what was last saved: ascending [(start, end)]; None: anywhere."""
+        return None if self._changed is None else joined(sorted(self._changed), 0)
 
     def mark_saved(self) -> None:
-        """Says that a checkpoint holds the present image: `take_changes` starts from here."""
+        """Says that a checkpoint holds the present image: `unsaved` starts from here."""
         self._changed = []
+        self.saved_as = object()
 
     def _note(self, runs: list[tuple[int, int]]) -> None:
         if self._changed is not None:
             self._changed += runs
-            if len(self._changed) > 100_000:  # nobody takes them: all of it is shorter than this list
+            if len(self._changed) > 100_000:  # nobody saves them: all of it is shorter than this list
                 self._changed = None
 
 
@@ -229,6 +260,16 @@ class FullCopyMemory(MemoryTransaction):
         self._changed = None
         for offset, data in state.extents:
             self._image[offset : offset + len(data)] = data
+
+    def use_file(self, file: int, length: int) -> None:
+        with open(file, "rb", buffering=0) as content:
+            if not self._base:
+                self._image = bytearray(length)
+                view = memoryview(self._image)
+                while view and (count := content.readinto(view)):
+                    view = view[count:]
+                self.committed = length
+        self.mark_saved()
 
     def view(self) -> MemoryTransaction:
         view = FullCopyMemory()

@@ -6,8 +6,8 @@ Owns the two directions, between an instance and a memory that nobody executes o
 from __future__ import annotations
 
 from canister_factory.replica.runtime.execution import Steps
-from canister_factory.replica.runtime.instance import Instance, InstanceState
-from canister_factory.replica.runtime.memory import GRANULE, MemoryState
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory import GRANULE, InstanceState, MemoryState
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 
 _STEP_BYTES = 1 << 20

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from canister_factory.replica.runtime.memory import MemoryState, check_extents
+from canister_factory.replica.runtime.memory import MemoryState, check_extents, joined
 from canister_factory.replica.runtime.undo import UndoLog
 
 WASM_PAGE_BYTES: Final = 65536
@@ -30,7 +30,8 @@ class StableMemory:
         self._wasm_pages = 0
         self._journal: dict[int, bytes | None] | None = None
         self._pages_before = 0
-        self._changed: set[int] | None = None  # None: all of it, since nothing was taken yet
+        self.saved_as: object = None  # what `unsaved` goes on from: another with each `mark_saved`, a fork has the same
+        self._changed: set[int] | None = None  # None: all of it, since nothing was saved yet
         self._undo = UndoLog()
 
     def __repr__(self) -> str:
@@ -185,31 +186,47 @@ class StableMemory:
         twin._blocks = dict(self._committed_blocks())
         twin._wasm_pages = self.size_bytes // WASM_PAGE_BYTES
         twin._changed = None if self._changed is None else set(self._changed)
+        twin.saved_as = self.saved_as
         return twin
 
     def export_state(self) -> MemoryState:
-        """All of its content; blocks of zeroes are left out. Doesn't touch what `take_changes` reports."""
+        """All of its content; blocks of zeroes are left out."""
         blocks = sorted(self._committed_blocks().items())
         extents = tuple((number * _BLOCK, block) for number, block in blocks if block != _ZEROES)
         return MemoryState(self.size_bytes, extents)
 
-    def take_changes(self) -> MemoryState:
-        """What was written since the last time this was called; the first time, everything."""
-        changed, self._changed = self._changed, set()
-        if changed is None:
-            return self.export_state()
-        blocks = self._committed_blocks()
-        extents = tuple((number * _BLOCK, blocks.get(number, _ZEROES)) for number in sorted(changed))
+    @property
+    def length(self) -> int:
+        """Bytes, as committed."""
+        return self.size_bytes
+
+    def read_committed(self, offset: int, size: int) -> bytes:
+        """Whole blocks, without what an open transaction wrote. Zeroes beyond the end."""
+        numbers = range(offset // _BLOCK, (offset + size) // _BLOCK)
+        before = self._journal or {}
+        return b"".join(
+            (before[number] if number in before else self._blocks.get(number)) or _ZEROES for number in numbers
+        )
+
+    def unsaved(self) -> list[tuple[int, int]] | None:
+        """Where it may differ from what was last saved: ascending [(start, end)]; None: anywhere."""
+        if self._changed is None:
+            return None
         # What a transaction wrote into pages that it grew, and that were rolled back, lies beyond the end.
-        kept = tuple(extent for extent in extents if extent[0] < self.size_bytes)
-        return MemoryState(self.size_bytes, kept, complete=False)
+        size = self.size_bytes
+        return joined([(n * _BLOCK, (n + 1) * _BLOCK) for n in sorted(self._changed) if n * _BLOCK < size], 0)
+
+    def mark_saved(self) -> None:
+        """Says that a checkpoint holds the present content: `unsaved` starts from here."""
+        self._changed = set()
+        self.saved_as = object()
 
     def restore(self, state: MemoryState, *, saved: bool = False) -> None:
         """Replaces the whole content.
 
         Args:
             state: complete, as exported.
-            saved: True when it was read from the checkpoint that `take_changes` goes on from.
+            saved: True when it was read from the checkpoint that `unsaved` goes on from.
 
         Raises:
             ValueError: an extent ends beyond the length, or the length isn't whole pages.
@@ -222,4 +239,6 @@ class StableMemory:
         self._wasm_pages = state.length // WASM_PAGE_BYTES
         for offset, data in state.extents:
             self.write(offset, data)
-        self._changed = set() if saved else None
+        self._changed = None
+        if saved:
+            self.mark_saved()

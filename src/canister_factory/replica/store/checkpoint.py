@@ -1,58 +1,52 @@
-"""Durable state: a snapshot in SQLite, and a journal of what happened since, which is executed again at start.
+"""Durable state: a snapshot, and a journal of the inputs since, which are executed again at start.
 
-Owns the state directory's `state.sqlite` and `journal-<n>`. Does not own the state (`subnet.state`), its form as bytes
-(`state_codec`), keys, or the lock on the directory (`server`).
+Owns what the journal's records mean, and when a snapshot is due. Does not own the files (`directory`), the state's
+form as bytes (`state_codec`), keys, or the lock on the directory (`node`).
 
 The subnet is a deterministic state machine, so inputs are all that has to be written for a message to be durable: it
-costs one write of the message. A snapshot, which costs as much as memory changed, is taken when the journal grew long
-and at an orderly end. A process killed at any instant starts again with every committed round and nothing half done.
-After a power failure the last rounds may be missing: the journal is not forced to disk.
+costs one write of the message. A snapshot costs as much as changed since the last one.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import cbor2
 
-from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError
-from canister_factory.replica.runtime.instance import Instance, InstanceState
-from canister_factory.replica.runtime.memory import MemoryState
-from canister_factory.replica.runtime.stable_memory import StableMemory
-from canister_factory.replica.store.canister_snapshots import SCHEMA as SNAPSHOT_SCHEMA
-from canister_factory.replica.store.canister_snapshots import load_snapshots, save_snapshots
+from canister_factory.replica.store.directory import StateDirectory, explained
+from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.journal import Journal
-from canister_factory.replica.store.state_codec import StateFormatError, decode_state, encode_state
+from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
 from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
-from canister_factory.replica.subnet.snapshot import Snapshot
 from canister_factory.replica.subnet.state import SubnetState
 
-FORMAT = 4
-JOURNAL_BYTES = 256 << 20
-JOURNAL_INSTRUCTIONS = 50_000_000_000  # executing them again takes some ten seconds
-BLOCK_BYTES = 4096
-_MAIN, _STABLE = 0, 1
+logger = logging.getLogger(__name__)
+
+ROUND_BYTES: Final = 1 << 16
+"""More than the record of a round takes."""
+ROOM_AGAIN_BYTES: Final = 4 << 20
+"""How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
 _SUBMITTED, _ROUND = 0, 1
 
-_SCHEMA = (
+
+@dataclass(frozen=True, slots=True)
+class ReplayLimits:
+    """How much a start executes again at most; a snapshot is taken before it becomes more.
+
+    Each is some two seconds of work on a slow machine.
     """
-CREATE TABLE snapshot (number INTEGER NOT NULL, state BLOB NOT NULL);
-CREATE TABLE module (hash BLOB PRIMARY KEY, wasm BLOB NOT NULL);
-CREATE TABLE canister (
-  id BLOB PRIMARY KEY, module_hash BLOB, globals BLOB, main_bytes INTEGER NOT NULL, stable_bytes INTEGER NOT NULL);
-CREATE TABLE block (
-  canister BLOB NOT NULL, kind INTEGER NOT NULL, number INTEGER NOT NULL, content BLOB NOT NULL,
-  PRIMARY KEY (canister, kind, number));
-"""
-    + SNAPSHOT_SCHEMA
-)
+
+    journal_bytes: int = 128 << 20
+    instructions: int = 10_000_000_000
+    messages: int = 10_000
 
 
 class Checkpoint:
@@ -61,11 +55,14 @@ class Checkpoint:
     Args:
         directory: existing, and used by no other process.
         engine: compiles the modules of restored canisters.
-        journal_bytes: a snapshot is taken when the journal is longer.
-        journal_instructions: ... or when it would take more instructions to execute again.
+        files: how the disk is reached, and what durable means.
+        limits: when a snapshot is taken.
+
+    Attributes:
+        is_new: the directory had no state; its keys are to be written before the subnet is made.
 
     Raises:
-        CheckpointError: the files can't be opened, or another version wrote them.
+        CheckpointError: the files can't be opened, are damaged, or another version wrote them.
     """
 
     def __init__(
@@ -73,56 +70,30 @@ class Checkpoint:
         directory: Path,
         engine: Engine,
         *,
-        journal_bytes: int = JOURNAL_BYTES,
-        journal_instructions: int = JOURNAL_INSTRUCTIONS,
+        files: Files | None = None,
+        limits: ReplayLimits = ReplayLimits(),
     ) -> None:
-        self._directory = directory
         self._engine = engine
-        self._journal_bytes = journal_bytes
-        self._journal_instructions = journal_instructions
-        self._saved: dict[bytes, tuple[Instance | None, StableMemory, int]] = {}
-        self._saved_snapshots: dict[bytes, Snapshot] = {}
-        self._instructions_at_snapshot = 0
-        with self._explained("opened"):
-            self._database = sqlite3.connect(directory / "state.sqlite", isolation_level=None)
-            self._database.execute("PRAGMA page_size = 16384")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._create_or_check()
-            row = self._database.execute("SELECT number, state FROM snapshot").fetchone()
-            self._number: int = row[0] if row else 0
-            self._state_blob: bytes | None = row[1] if row else None
-            self._journal = Journal(self._journal_path)
-            for path in directory.glob("journal-*"):
-                if path != self._journal_path:  # left by a process that was killed right after a snapshot
-                    path.unlink()
-
-    def __repr__(self) -> str:
-        return f"<Checkpoint snapshot={self._number} {self._journal!r}>"
-
-    @property
-    def _journal_path(self) -> Path:
-        return self._directory / f"journal-{self._number}"
-
-    def _create_or_check(self) -> None:
-        (written,) = self._database.execute("PRAGMA user_version").fetchone()
-        if written == 0:
-            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-        elif written != FORMAT:
+        self._limits = limits
+        self._instructions_at_snapshot = self._messages_at_snapshot = 0
+        self._due_at = 1.0
+        self._short = False  # there was no room
+        self._journal: Journal | None = None
+        with explained(directory, "opened"):
+            self._directory = StateDirectory(directory, files or Files())
+            manifest = self._directory.manifest
+            self.is_new = manifest is None
+            if self.is_new:
+                self._directory.begin()
+        if manifest is not None and manifest.form != FORM:
             raise CheckpointError(
-                f"the state in {self._directory} has format {written}, this version reads format {FORMAT}: use the "
-                "version that wrote it, or choose another directory with --state-dir"
+                f"the state in {directory} was written by another version of this program (its form is "
+                f"{manifest.form}, this version's {FORM}): use that version, or choose another directory with "
+                "--state-dir"
             )
 
-    @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error, StateFormatError) as error:
-            cause = (isinstance(error, OSError) and error.strerror) or error
-            raise CheckpointError(
-                f"the state in {self._directory} can't be {what} ({cause}): check space and permissions, or choose "
-                "another directory with --state-dir"
-            ) from error
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self._directory!r} {self._journal!r}>"
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -130,39 +101,39 @@ class Checkpoint:
         """The state of the newest snapshot; None in a new directory.
 
         Raises:
-            CheckpointError: what is there can't be read.
+            CheckpointError: what is there can't be read, or isn't what was written.
         """
-        if self._state_blob is None:
+        if self.is_new:
             return None
-        with self._explained("read"):
-            state = decode_state(self._state_blob)
-            self._state_blob = None
+        with self._directory.explained("read"):
+            state: SubnetState = decode_state(self._directory.load().state)
+            modules: dict[bytes, Module] = {}
             for canister in state.canisters.values():
-                self._load_memories(canister)
-            self._saved_snapshots = load_snapshots(self._database, state)
+                self._load_memories(canister, modules)
             self._instructions_at_snapshot = state.instructions
-            return state  # type: ignore[no-any-return]
+            self._messages_at_snapshot = state.messages_executed
+            self._journal = self._directory.open_journal()
+            return state
 
-    def _load_memories(self, canister: CanisterState) -> None:
-        module_hash, globals_, main_bytes, stable_bytes = self._database.execute(
-            "SELECT module_hash, globals, main_bytes, stable_bytes FROM canister WHERE id = ?", (canister.id,)
-        ).fetchone()
-        canister.stable.restore(self._memory(canister.id, _STABLE, stable_bytes), saved=True)
-        if module_hash is not None:
-            (wasm,) = self._database.execute("SELECT wasm FROM module WHERE hash = ?", (module_hash,)).fetchone()
-            try:
-                canister.module = self._engine.compile(wasm)
-            except CanisterError as error:
-                raise StateFormatError(f"module {module_hash.hex()} is refused: {error.message}") from error
+    def _load_memories(self, canister: CanisterState, modules: dict[bytes, Module]) -> None:
+        stored, images = self._directory.stored[canister.id], self._directory.images
+        canister.stable.restore(images.load(stored.stable), saved=True)
+        if stored.module_hash is not None:
+            if stored.module_hash not in modules:
+                modules[stored.module_hash] = self._module(stored.module_hash)
+            canister.module = modules[stored.module_hash]
             canister.instance = canister.new_instance(self._engine, canister.module, canister.stable)
-            content = self._memory(canister.id, _MAIN, main_bytes)
-            canister.instance.restore(InstanceState(content, tuple(cbor2.loads(globals_))), saved=True)
-        self._saved[canister.id] = (canister.instance, canister.stable, canister.version)
+            memory = self._engine.new_memory()
+            memory.use_file(images.open(stored.main), stored.main.length)
+            canister.instance.resume(memory, stored.globals)
+        self._directory.snapshots.load(canister, stored, self._directory.module)
+        self._directory.loaded(canister)
 
-    def _memory(self, canister_id: bytes, kind: int, length: int) -> MemoryState:
-        query = "SELECT number, content FROM block WHERE canister = ? AND kind = ? ORDER BY number"
-        blocks = self._database.execute(query, (canister_id, kind))
-        return MemoryState(length, tuple((number * BLOCK_BYTES, content) for number, content in blocks))
+    def _module(self, module_hash: bytes) -> Module:
+        try:
+            return self._engine.compile(self._directory.module(module_hash))
+        except CanisterError as error:
+            raise StateFormatError(f"module {module_hash.hex()} is refused: {error.message}") from error
 
     def replay(self, subnet: Replayable) -> None:
         """Executes again what the journal holds, and takes the first snapshot of a new subnet.
@@ -170,44 +141,76 @@ class Checkpoint:
         Raises:
             CheckpointError: execution took another course than when the journal was written, or a defect broke it off.
         """
-        for position, record in enumerate(self._journal.records()):
-            content = cbor2.loads(record)
-            try:
-                if content[0] == _SUBMITTED:
-                    subnet.enqueue(decode_state(content[1]))
-                    continue
-                _, time_ns, with_tasks, done, *expected = content
-                subnet.repeat_round(Round(time_ns, with_tasks, done))
-            except Exception as error:
-                raise self._not_again(position, f"broke off by an internal error ({error!r})") from error
-            actual = _fingerprint(subnet.state)
-            if actual[2:] != expected[2:]:
-                difference = f"{actual[2]} messages failed by an internal error, but {expected[2]} when it was written"
-                raise self._not_again(position, f"took another course: {difference}")
-            if actual != expected:
-                difference = (
-                    f"left {actual[:2]} (instructions, cycles consumed), but {expected[:2]} when it was written"
-                )
-                raise self._not_again(position, difference)
-        if self._number == 0:
+        if self._journal is None:
             self.snapshot(subnet.state)
+        else:
+            with self._directory.explained("read"):
+                for position, record in enumerate(self._journal.records()):
+                    self._replay_one(subnet, position, record)
+        self._directory.sweep()
+
+    def _replay_one(self, subnet: Replayable, position: int, record: bytes) -> None:
+        content = cbor2.loads(record)
+        try:
+            if content[0] == _SUBMITTED:
+                subnet.enqueue(decode_state(content[1]))
+                return
+            _, time_ns, with_tasks, done, *expected = content
+            subnet.repeat_round(Round(time_ns, with_tasks, done))
+        except Exception as error:
+            raise self._not_again(position, f"broke off by an internal error ({error!r})") from error
+        actual = _fingerprint(subnet.state)
+        if actual[2:] != expected[2:]:
+            difference = f"{actual[2]} messages failed by an internal error, but {expected[2]} when it was written"
+            raise self._not_again(position, f"took another course: {difference}")
+        if actual != expected:
+            difference = f"left {actual[:2]} (instructions, cycles consumed), but {expected[:2]} when it was written"
+            raise self._not_again(position, difference)
 
     def _not_again(self, position: int, what: str) -> CheckpointError:
         return CheckpointError(
-            f"the journal in {self._directory} can't be executed again: record {position} {what}. Another version of "
-            "this program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
+            f"the journal in {self._directory.path} can't be executed again: record {position} {what}. Another version "
+            "of this program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
         )
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
+    @property
+    def _open_journal(self) -> Journal:
+        assert self._journal is not None, "the state wasn't loaded"
+        return self._journal
+
     def note_submitted(self, request: Request | OutcallAnswer) -> None:
-        """An input was queued; durable with the next `commit`."""
-        self._journal.append(cbor2.dumps([_SUBMITTED, encode_state(request)]))
+        """An input is to be queued; durable with the next `commit`.
+
+        Raises:
+            CheckpointError: there is no room; nothing was noted.
+        """
+        record = cbor2.dumps([_SUBMITTED, encode_state(request)])
+        self._make_room(len(record) + ROUND_BYTES)
+        self._open_journal.append(record)
+
+    def make_room(self) -> None:
+        """Makes sure that a round that is executed now can be noted.
+
+        Raises:
+            CheckpointError: there is no room; nothing has changed.
+        """
+        self._make_room(ROUND_BYTES)
+
+    def _make_room(self, size: int) -> None:
+        try:
+            with self._directory.explained("written"):
+                self._open_journal.make_room(ROOM_AGAIN_BYTES if self._short else size)
+            self._short = False
+        except CheckpointError as error:
+            self._short = error.passing = True
+            raise
 
     def note_round(self, executed: Round, state: SubnetState) -> None:
         """A round was executed and changed the state; durable with the next `commit`."""
         what = [executed.time_ns, executed.with_tasks, executed.done]
-        self._journal.append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
+        self._open_journal.append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
 
     def commit(self, state: SubnetState) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.
@@ -216,91 +219,64 @@ class Checkpoint:
             CheckpointError: the disk refuses; nothing may be answered.
         """
         try:
-            with self._explained("written"):
-                self._journal.flush()
+            with self._directory.explained("written"):
+                self._open_journal.flush()
         except CheckpointError as error:
-            error.durable = None if self._journal.torn else False
+            error.passing = not isinstance(error.__cause__, SyncFailedError)
+            error.durable = False if error.passing else None
             raise
-        executed = state.instructions - self._instructions_at_snapshot
-        if self._journal.size_bytes > self._journal_bytes or executed > self._journal_instructions:
+        due = self._replay_share(state)
+        if due > self._due_at:
             try:
                 self.snapshot(state)
             except CheckpointError as error:
                 error.durable = True  # the journal has it
-                raise
+                if not error.passing:
+                    raise
+                if self._due_at == 1.0:
+                    logger.warning("the snapshot is put off, nothing is lost: %s", error)
+                self._due_at = due + 0.1
+
+    def _replay_share(self, state: SubnetState) -> float:
+        """How much a start would have to execute again, as a share of what it may."""
+        return max(
+            self._open_journal.size_bytes / self._limits.journal_bytes,
+            (state.instructions - self._instructions_at_snapshot) / self._limits.instructions,
+            (state.messages_executed - self._messages_at_snapshot) / self._limits.messages,
+        )
 
     def snapshot(self, state: SubnetState) -> None:
         """Writes the whole state (of memories: what changed) and begins a new journal.
 
         Raises:
-            CheckpointError: the disk refuses; the former snapshot and journal are still valid.
+            CheckpointError: the disk refuses. The former snapshot and journal are still valid; where it isn't
+                `passing`, nothing may be noted any more.
         """
-        with self._explained("written"):
-            saved: dict[bytes, tuple[Instance | None, StableMemory, int]] = {}
-            database = self._database
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                for canister_id in self._saved.keys() - state.canisters.keys():
-                    database.execute("DELETE FROM canister WHERE id = ?", (canister_id,))
-                    database.execute("DELETE FROM block WHERE canister = ?", (canister_id,))
-                for canister in state.canisters.values():
-                    now = saved[canister.id] = (canister.instance, canister.stable, canister.version)
-                    if now != self._saved.get(canister.id):
-                        self._write_memories(canister)
-                saved_snapshots = save_snapshots(database, self._saved_snapshots, state)
-                used = "SELECT module_hash FROM canister WHERE module_hash IS NOT NULL"
-                database.execute(f"DELETE FROM module WHERE hash NOT IN ({used})")  # noqa: S608 - a constant
-                database.execute("DELETE FROM snapshot")
-                database.execute("INSERT INTO snapshot VALUES (?, ?)", (self._number + 1, encode_state(state)))
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:  # a full disk ends it by itself
-                    database.execute("ROLLBACK")
-                self._saved = {}  # some changes were taken from the memories: the next snapshot writes them whole
-                raise
-            self._saved, self._saved_snapshots = saved, saved_snapshots
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._number += 1
-            former, self._journal = self._journal, Journal(self._journal_path)
-            former.close()
-            former.path.unlink()
-            self._instructions_at_snapshot = state.instructions
-
-    def _write_memories(self, canister: CanisterState) -> None:
-        """Writes what changed since the last snapshot; everything where that isn't known."""
-        instance, stable, whole = canister.instance, canister.stable, canister.id not in self._saved
-        module_hash, globals_, main = None, None, MemoryState(0, ())
-        if instance is not None:
-            changes = instance.take_changes()
-            content = instance.export_state() if whole else changes
-            module_hash, globals_, main = instance.module.hash, cbor2.dumps(list(content.globals)), content.memory
-            self._database.execute("INSERT OR IGNORE INTO module VALUES (?, ?)", (module_hash, instance.module.wasm))
-        stable_changes = stable.take_changes()
-        stable_content = stable.export_state() if whole else stable_changes
-        self._write_blocks(canister.id, _MAIN, main)
-        self._write_blocks(canister.id, _STABLE, stable_content)
-        self._database.execute(
-            "INSERT OR REPLACE INTO canister VALUES (?, ?, ?, ?, ?)",
-            (canister.id, module_hash, globals_, main.length, stable_content.length),
-        )
-
-    def _write_blocks(self, canister_id: bytes, kind: int, content: MemoryState) -> None:
-        if content.complete:
-            self._database.execute("DELETE FROM block WHERE canister = ? AND kind = ?", (canister_id, kind))
-        rows = (
-            (canister_id, kind, (offset + at) // BLOCK_BYTES, data[at : at + BLOCK_BYTES])
-            for offset, data in content.extents
-            for at in range(0, len(data), BLOCK_BYTES)
-        )
-        self._database.executemany("INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?)", rows)
+        try:
+            with self._directory.explained("written"):
+                journal = self._directory.write(encode_state(state), state.canisters.values())
+        except CheckpointError as error:
+            error.passing = not isinstance(error.__cause__, SyncFailedError)
+            raise
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = journal
+        self._instructions_at_snapshot = state.instructions
+        self._messages_at_snapshot = state.messages_executed
+        self._due_at = 1.0
 
     def close(self, state: SubnetState) -> None:
-        """Takes a last snapshot, so that the next start has nothing to execute, and lets go of the files."""
-        self.commit(state)
-        if self._journal.size_bytes:
-            self.snapshot(state)
-        self._journal.close()
-        self._database.close()
+        """Takes a last snapshot, so that the next start has nothing to execute, and lets go of the files.
+
+        Raises:
+            CheckpointError: that fails. What was committed before is durable all the same.
+        """
+        try:
+            self.commit(state)
+            if self._open_journal.size_bytes:
+                self.snapshot(state)
+        finally:
+            self._open_journal.close()
 
 
 def _fingerprint(state: SubnetState) -> list[int]:

@@ -3,78 +3,82 @@
 Owns the form of state blobs in a checkpoint. Does not own where they are kept (`checkpoint`), nor memories and modules,
 which are stored apart: fields marked `runtime` are left out and come back as their defaults.
 
-Reading constructs only the classes listed here, never anything that the bytes name otherwise.
+A class belongs to the form when a field of another one names it, beginning with `SubnetState`: a new field or class
+needs nothing here. `FORM` tells one form from another. Reading constructs these classes only, never anything that the
+bytes name otherwise.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
-from typing import Any
+from typing import Any, Final, get_args, get_type_hints
 
 import cbor2
 
 from canister_factory.base_error import CanisterFactoryError
-from canister_factory.replica.runtime.execution import Callback, Entry, RejectCode, Response
-from canister_factory.replica.runtime.instrument import GlobalKind
-from canister_factory.replica.subnet.canister import (
-    Audience,
-    CanisterState,
-    EnvironmentVariable,
-    LogRecord,
-    Settings,
-    Status,
-    Visibility,
-)
-from canister_factory.replica.subnet.canister_history import Change, LoadedSnapshot
-from canister_factory.replica.subnet.mailboxes import Mailboxes
-from canister_factory.replica.subnet.messages import (
-    Answer,
-    Begun,
-    CallContext,
-    FromCanister,
-    FromIngress,
-    FromSystem,
-    HttpResponse,
-    OutcallAnswer,
-    PendingCall,
-    Request,
-    RequestState,
-    RequestStatus,
-    StopWaiter,
-    SystemTask,
-)
-from canister_factory.replica.subnet.node_metrics import NodeSample
-from canister_factory.replica.subnet.outcalls import HttpRequest, Outcall
-from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook, Snapshot
+from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.state import SubnetState
 
 # From the range that IANA leaves to whoever comes first; they mean something in our files only.
 _RECORD_TAG, _ENUM_TAG, _TUPLE_TAG, _DEQUE_TAG = 41_300, 41_301, 41_302, 41_303
-
-_RECORDS: dict[str, type[Any]] = {
-    record.__name__: record
-    for record in (
-        *(SubnetState, CanisterState, Settings, Visibility, EnvironmentVariable, Change, LogRecord),
-        *(Answer, CallContext, FromCanister, FromIngress, FromSystem, PendingCall, Request, RequestStatus),
-        *(StopWaiter, SystemTask, Callback, Response, Begun, Mailboxes, NodeSample),
-        *(Snapshot, GlobalValue, LoadedSnapshot, Outcall, OutcallAnswer, HttpRequest, HttpResponse),
-    )
-}
-_ATOMS = frozenset((bytes, str, int, bool, type(None)))
-_ENUMS: dict[str, type[Enum]] = {
-    enum.__name__: enum for enum in (Status, Audience, LowMemoryHook, RequestState, Entry, RejectCode, GlobalKind)
-}
+_ATOMS: Final = frozenset((bytes, str, int, bool, float, type(None)))
 
 
 class StateFormatError(CanisterFactoryError):
     """The bytes are no state that this version understands."""
 
 
+def _stored_hints(record: type[Any]) -> dict[str, Any]:
+    """The types of a data class's fields that are stored, by name."""
+    stored = [field.name for field in fields(record) if "runtime" not in field.metadata]
+    hints = get_type_hints(record)
+    return {name: hints[name] for name in stored}
+
+
+def _classes_in(hint: Any) -> Iterator[type[Any]]:
+    for part in get_args(hint):
+        yield from _classes_in(part)
+    if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, Enum)):
+        yield hint
+
+
+def _reachable(*roots: type[Any]) -> dict[str, type[Any]]:
+    found: dict[str, type[Any]] = {}
+    waiting = list(roots)
+    while waiting:
+        record = waiting.pop()
+        if record.__name__ in found:
+            assert found[record.__name__] is record, f"two classes of the state are named {record.__name__}"
+            continue
+        found[record.__name__] = record
+        if is_dataclass(record):
+            waiting += [part for hint in _stored_hints(record).values() for part in _classes_in(hint)]
+    return found
+
+
+_CLASSES: Final = _reachable(SubnetState, Request)
+_RECORDS: Final = {name: record for name, record in _CLASSES.items() if is_dataclass(record)}
+_ENUMS: Final = {name: record for name, record in _CLASSES.items() if issubclass(record, Enum)}
+_FIELDS: Final = {record: tuple(_stored_hints(record)) for record in _RECORDS.values()}
+
+
+def _form() -> str:
+    lines = [f"{name}: {[member.value for member in enum]}" for name, enum in _ENUMS.items()]
+    for name, record in _RECORDS.items():
+        lines.append(f"{name}: {[f'{field}: {hint}' for field, hint in _stored_hints(record).items()]}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+FORM: Final = _form()
+"""Changes with each stored field's name or type."""
+
+
 def encode_state(value: Any) -> bytes:
-    """A value of the classes listed here, with all that it holds."""
+    """A value of the state's classes, with all that it holds."""
     return cbor2.dumps(_plain(value))
 
 
@@ -90,28 +94,21 @@ def decode_state(data: bytes) -> Any:
         raise StateFormatError(f"the state can't be read: {type(error).__name__} {error}") from error
 
 
-@cache
-def _kept_fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if "runtime" not in field.metadata)
-
-
 def _plain(value: Any) -> Any:
     kind = type(value)
     if kind in _ATOMS:
         return value
+    names = _FIELDS.get(kind)
+    if names is not None:
+        return cbor2.CBORTag(_RECORD_TAG, [kind.__name__, {name: _plain(getattr(value, name)) for name in names}])
     if isinstance(value, Enum):
         return cbor2.CBORTag(_ENUM_TAG, [kind.__name__, value.value])
-    if isinstance(value, (bytes, str, int)):
-        return value
-    if is_dataclass(value):
-        content = {name: _plain(getattr(value, name)) for name in _kept_fields(kind)}  # type: ignore[arg-type]
-        return cbor2.CBORTag(_RECORD_TAG, [kind.__name__, content])
-    if isinstance(value, dict):
+    if kind is dict:
         return {key: _plain(item) for key, item in value.items()}
     items = [_plain(item) for item in value]
-    if isinstance(value, tuple):
+    if kind is tuple:
         return cbor2.CBORTag(_TUPLE_TAG, items)
-    return cbor2.CBORTag(_DEQUE_TAG, items) if isinstance(value, deque) else items
+    return cbor2.CBORTag(_DEQUE_TAG, items) if kind is deque else items
 
 
 def _revive(decoder: cbor2.CBORDecoder, tag: cbor2.CBORTag) -> Any:

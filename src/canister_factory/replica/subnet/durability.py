@@ -17,10 +17,13 @@ from canister_factory.replica.subnet.state import SubnetState
 class CheckpointError(CanisterFactoryError):
     """A state directory can't be read or written; the message names it and says what to do.
 
-    `durable`: whether what was noted before is durable all the same; None: it isn't known.
+    Attributes:
+        durable: whether what was noted before is durable all the same; None: it isn't known.
+        passing: what was asked for may be asked for again, and succeeds as soon as there is room.
     """
 
     durable: bool | None = False
+    passing: bool = False
 
 
 class Replayable(Protocol):
@@ -45,7 +48,11 @@ class Durability(Protocol):
 
     def replay(self, subnet: Replayable) -> None: ...
 
-    def note_submitted(self, request: Request | OutcallAnswer) -> None: ...
+    def note_submitted(self, request: Request | OutcallAnswer) -> None:
+        """Before the message is queued. Where there is no room for it, it must not be."""
+
+    def make_room(self) -> None:
+        """Before a round. Where there is no room to note it, it must not be executed."""
 
     def note_round(self, executed: Round, state: SubnetState) -> None: ...
 

@@ -224,25 +224,31 @@ class Subnet:
 
         Raises:
             SubnetBrokenError: a former round broke off.
+            CheckpointError: there is no room for it; nothing has changed.
         """
         if message.request_id in self.state.statuses:
             return
+        if self._broken:
+            raise SubnetBrokenError
         request = message.request()
+        if self._checkpoint is not None:
+            self._checkpoint.note_submitted(request)
         with self._undivided():
             self.enqueue(request)
-            if self._checkpoint is not None:
-                self._checkpoint.note_submitted(request)
 
     def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
         """Queues the answer to an outcall; one that nobody waits for any more is ignored.
 
         Raises:
             SubnetBrokenError: a former round broke off.
+            CheckpointError: there is no room for it; nothing has changed.
         """
+        if self._broken:
+            raise SubnetBrokenError
+        if self._checkpoint is not None:
+            self._checkpoint.note_submitted(answer)
         with self._undivided():
             self.enqueue(answer)
-            if self._checkpoint is not None:
-                self._checkpoint.note_submitted(answer)
 
     def enqueue(self, request: Request | OutcallAnswer) -> None:
         """Charges and queues an input: the deterministic part of `submit` and `submit_outcall_answer`."""
@@ -272,7 +278,10 @@ class Subnet:
 
         Raises:
             SubnetBrokenError: a former round broke off by an internal error, so the state can't be relied on.
+            CheckpointError: there is no room to note a round; none was executed.
         """
+        if self._checkpoint is not None and not self._broken:
+            self._checkpoint.make_room()
         now_ns = self._now_ns()
         with self._undivided():
             changed = self._begin_round(now_ns, with_tasks)
@@ -315,13 +324,14 @@ class Subnet:
         """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.
 
         Raises:
-            CheckpointError: the disk refuses; it tells what may be answered. Nothing is executed any more.
+            CheckpointError: the disk refuses; it tells what may be answered. Where it is `passing`, this may be
+                called again; otherwise nothing is executed any more.
         """
         if self._checkpoint is not None and not self._broken:
             try:
                 self._checkpoint.commit(self.state)
-            except CheckpointError:
-                self._broken = True  # memory is ahead of the disk from here on, and must never be written over it
+            except CheckpointError as error:
+                self._broken = not error.passing  # it isn't known what the disk has
                 raise
 
     def close(self) -> None:

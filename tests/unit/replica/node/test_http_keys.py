@@ -13,7 +13,7 @@ from canister_factory.replica.node.state_file import ReplicaRecord, read_record,
 
 
 def test_the_keys_of_a_state_directory_stay_the_same(tmp_path: Path) -> None:
-    first, second = ReplicaKeys.load_or_create(tmp_path), ReplicaKeys.load_or_create(tmp_path)
+    first, second = ReplicaKeys.create(tmp_path), ReplicaKeys.load(tmp_path)
     assert first.root.public_key == second.root.public_key
     assert first.subnet.public_key == second.subnet.public_key
     assert first.node.public_key == second.node.public_key
@@ -23,18 +23,18 @@ def test_the_keys_of_a_state_directory_stay_the_same(tmp_path: Path) -> None:
 def test_every_state_directory_has_its_own_root_key(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    one, other = ReplicaKeys.load_or_create(tmp_path / "a"), ReplicaKeys.load_or_create(tmp_path / "b")
+    one, other = ReplicaKeys.create(tmp_path / "a"), ReplicaKeys.create(tmp_path / "b")
     assert one.root.public_key != other.root.public_key
 
 
 def test_only_the_owner_can_read_the_key_file(tmp_path: Path) -> None:
-    ReplicaKeys.load_or_create(tmp_path)
+    ReplicaKeys.create(tmp_path)
     (file,) = tmp_path.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
-    keys = ReplicaKeys.load_or_create(tmp_path)
+    keys = ReplicaKeys.create(tmp_path)
     stored = json.loads((tmp_path / "keys.json").read_text())
     assert len(stored) == 3
     for secret in stored.values():
@@ -47,9 +47,15 @@ def test_a_damaged_key_file_is_reported_and_kept(tmp_path: Path, content: str) -
     file = tmp_path / "keys.json"
     file.write_text(content, "latin-1")
     with pytest.raises(KeyFileError, match=r"keys\.json is damaged") as raised:
-        ReplicaKeys.load_or_create(tmp_path)
+        ReplicaKeys.load(tmp_path)
     assert raised.value.__cause__ is None
     assert file.read_text("latin-1") == content
+
+
+def test_a_key_file_that_is_missing_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match=rf"{tmp_path}/keys\.json can't be read .*another --state-dir"):
+        ReplicaKeys.load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_record_of_a_replica_is_read_back_and_only_its_own_is_removed(tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ def refusal(answer: Answer) -> str:
     return str(fields["reject_message"])
 
 
-def disk_full(durable: bool | None) -> CheckpointError:
+def disk_full(durable: bool | None, *, passing: bool = False) -> CheckpointError:
     error = CheckpointError("No space left on device")
-    error.durable = durable
+    error.durable, error.passing = durable, passing
     return error
 
 
@@ -169,6 +169,63 @@ async def test_a_call_is_refused_only_when_it_is_surely_not_durable(durable: boo
             assert (answer[0], b"No space left" in answer[2]) == (500, True)
         late = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
         assert "No space left" in refusal(late)
+
+
+async def test_a_call_for_which_there_is_no_room_is_refused_and_the_next_one_is_taken_when_there_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Network() as network:
+        await settle()
+        network.subnet.shortage = disk_full(durable=False, passing=True)
+        for _ in range(2):
+            text = refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+            assert text == "No space left on device; the replica goes on by itself when that succeeds"
+        assert await health(network) == ("waiting_for_room", text)
+        query = await network.post(url(3, "query"), Caller(), request_type="query", method_name="read")
+        assert decoded(query)["status"] == "replied", "memory has what the disk has"
+        assert len(caplog.records) == 1, "said once"
+        network.subnet.shortage = None
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert decoded(answer)["status"] == "replied"
+        assert await health(network) == ("healthy", "")
+
+
+async def test_a_round_that_could_not_be_written_is_answered_when_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    async with Network() as network:
+        await settle()
+        network.subnet.disk_failure = disk_full(durable=False, passing=True)
+        caller, content = Caller(), {"request_type": "call", "method_name": "append", "arg": b"x"}
+        waiting = asyncio.create_task(network.post(url(4, "call"), caller, **content))
+        await settle()
+        assert not waiting.done()
+        rounds = len(network.subnet.rounds)
+        other = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert "No space left" in refusal(other)
+        again = await network.post(url(4, "call"), caller, **content)
+        assert (again[0], b"No space left" in again[2]) == (500, True), "it may still be made durable"
+        query = await network.post(url(3, "query"), Caller(), request_type="query", method_name="read")
+        assert query[0] == 500, "memory is ahead of the disk"
+        path = (b"request_status", id_of(caller, **content), b"status")
+        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        network.subnet.disk_failure = None
+        network.rounds.tick()
+        assert decoded(await waiting)["status"] == "replied"
+        assert len(network.subnet.rounds) == rounds, "it wasn't executed again"
+        assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+async def test_a_shortage_is_looked_at_again_without_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canister_factory.replica.node.rounds._RETRY_S", 0.0)
+    async with Network() as network:
+        await settle()
+        network.subnet.shortage = disk_full(durable=False, passing=True)
+        refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+        network.subnet.shortage = None
+        async with asyncio.timeout(5):
+            while (await health(network))[0] != "healthy":  # noqa: ASYNC110 - nobody has an event
+                await asyncio.sleep(0)
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
+        assert decoded(answer)["status"] == "replied"
 
 
 def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from canister_factory.replica.runtime.execution import Callback, Entry, Outcome, RejectCode
-from canister_factory.replica.runtime.instance import Instance, InstanceState
-from canister_factory.replica.runtime.memory import MemoryState
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory import InstanceState, MemoryState
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from support.runtime_harness import (
     BILLION,
@@ -19,6 +19,7 @@ from support.runtime_harness import (
     failure,
     le64,
     reply,
+    taken,
 )
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.__name__)
@@ -257,16 +258,17 @@ def test_changes_taken_after_each_update_add_up_to_the_state(strategy: Strategy)
         image = bytearray()
         for turn, method in enumerate(["bump", "grow", "bump_and_trap", "bump"]):
             canister.update(method, le64(turn))
-            changes = canister.instance.take_changes()
-            assert changes.memory.complete == (turn == 0)
-            image += bytes(changes.memory.length - len(image))
-            for offset, data in changes.memory.extents:
+            changes = taken(canister.instance.memory)
+            assert changes.complete == (turn == 0)
+            image += bytes(changes.length - len(image))
+            for offset, data in changes.extents:
                 image[offset : offset + len(data)] = data
-        assert changes.globals == canister.instance.export_state().globals == (3,)
+        assert canister.instance.global_values == (3,)
         restored = Instance(canister.engine, canister.module, canister.stable)
-        restored.restore(InstanceState(MemoryState(len(image), ((0, bytes(image)),)), changes.globals), saved=True)
+        restored.restore(InstanceState(MemoryState(len(image), ((0, bytes(image)),)), (3,)))
+        restored.memory.mark_saved()
         assert restored.export_state() == canister.instance.export_state()
-        assert restored.take_changes().memory == MemoryState(len(image), (), complete=False)
+        assert taken(restored.memory) == MemoryState(len(image), (), complete=False)
         restored.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory
 from canister_factory.replica.runtime.execution import Entry, Outcome, Steps, finish
-from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env
+from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, taken
 
 TOUCHED = 20_000_000
 WAT = f"""(module
@@ -60,7 +60,7 @@ def after_half(before: bytearray) -> bytearray:
 
 def test_it_is_seen_at_its_end_and_by_no_reader_that_began_before(canister: Canister) -> None:
     finish(steps(canister, "half"))
-    canister.instance.take_changes()
+    taken(canister.instance.memory)
     before = content(canister)
     working = steps(canister, "all")
     with closing(canister.instance.reader(canister.stable.fork())) as reader:
@@ -71,7 +71,7 @@ def test_it_is_seen_at_its_end_and_by_no_reader_that_began_before(canister: Cani
         if canister.instance._engine.new_memory is CopyOnWriteMemory:
             assert number >= len(before) // (4 << 20), "a piece at a time"
         assert content(canister) == after_all(before)
-        assert applied(canister.instance.take_changes().memory, before) == after_all(before)
+        assert applied(taken(canister.instance.memory), before) == after_all(before)
         query = reader.execution(Entry.QUERY, env("touch"), instruction_limit=BILLION, commit=False)
         assert finish(query).error is None
         assert applied(reader.export_state().memory) == before

@@ -2,7 +2,9 @@
 
 import ctypes
 import mmap
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import TestCase
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory, best_memory, copy_on_write_works
 from canister_factory.replica.runtime.memory import FullCopyMemory, MemoryState, MemoryTransaction
-from support.runtime_harness import STRATEGIES, Strategy, applied
+from support.runtime_harness import STRATEGIES, Strategy, applied, taken
 
 PAGE = 65536
 CAPACITY = 8 * PAGE
@@ -98,22 +100,22 @@ def test_thousands_of_scattered_pages_are_rolled_back_and_committed(memory: Memo
 
 def test_changes_are_in_proportion_to_what_was_written(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, CAPACITY)
-    memory.take_changes()
+    taken(memory)
     linear.area[5 * PAGE] = 1
     memory.commit(CAPACITY)
-    changes = memory.take_changes()
+    changes = taken(memory)
     assert sum(len(data) for _, data in changes.extents) <= 2 * 4096
     assert not changes.complete
-    assert memory.take_changes() == MemoryState(CAPACITY, (), complete=False)
+    assert taken(memory) == MemoryState(CAPACITY, (), complete=False)
 
 
 def test_a_rolled_back_write_is_no_change(memory: MemoryTransaction, linear: LinearMemory) -> None:
     memory.adopt(linear.base, CAPACITY)
-    memory.take_changes()
+    taken(memory)
     linear.area[5 * PAGE] = 1
     memory.rollback()
     memory.commit(CAPACITY)
-    assert memory.take_changes().extents == ()
+    assert taken(memory).extents == ()
 
 
 def test_after_loading_a_checkpoint_only_new_writes_are_changes(
@@ -125,7 +127,7 @@ def test_after_loading_a_checkpoint_only_new_writes_are_changes(
     assert linear.area[100:105] == b"saved"
     linear.area[PAGE] = 1
     memory.commit(2 * PAGE)
-    assert [offset for offset, _ in memory.take_changes().extents] == [PAGE]
+    assert [offset for offset, _ in taken(memory).extents] == [PAGE]
 
 
 def test_an_extent_beyond_the_memory_is_refused(memory: MemoryTransaction) -> None:
@@ -251,7 +253,7 @@ class TransactionsMatchAByteArray(RuleBasedStateMachine):
 
     @rule()
     def checkpoint(self) -> None:
-        self.saved = applied(self.memory.take_changes(), self.saved)
+        self.saved = applied(taken(self.memory), self.saved)
         assert self.saved == self.committed
 
     @invariant()
@@ -288,3 +290,68 @@ class OftenRemappedMemory(CopyOnWriteMemory):
 if copy_on_write_works():
     TestOftenRemappedMatchesAByteArray = machine(OftenRemappedMemory)
     TestCopyOnWriteMatchesAByteArray = machine(CopyOnWriteMemory)
+
+
+def saved_file(tmp_path: Path, length: int) -> int:
+    """A file with a page of its own at the beginning of each 64 KiB but the last, open to be read."""
+    path = tmp_path / "image"
+    with path.open("wb") as file:
+        file.truncate(length)
+        for offset in range(0, length - PAGE, PAGE):
+            file.seek(offset)
+            file.write(b"saved at %6d" % offset)
+    return os.open(path, os.O_RDONLY)
+
+
+def test_a_saved_image_is_used_from_its_file_which_is_never_written(
+    memory: MemoryTransaction, linear: LinearMemory, tmp_path: Path
+) -> None:
+    length = 3 * PAGE
+    memory.use_file(saved_file(tmp_path, length), length)
+    before = (tmp_path / "image").read_bytes()
+    memory.attach(linear.base)
+    assert memory.read(PAGE, 15) == linear.area[PAGE : PAGE + 15] == b"saved at  65536"
+    assert memory.unsaved() == []
+    linear.area[5] = 1
+    memory.rollback()
+    memory.commit(length)
+    assert linear.area[:8] == b"saved at"
+    linear.area[PAGE + 5] = linear.area[2 * PAGE] = 1
+    memory.commit(length)
+    assert not memory.is_saved
+    linear.area[0] = 0
+    memory.rollback()
+    assert memory.read(0, length) == linear.area[:length]
+    assert linear.area[PAGE : PAGE + 8] == b"saved\x01at"
+    assert [start // PAGE for start, _ in memory.unsaved() or []] == [1, 2]
+    assert (tmp_path / "image").read_bytes() == before
+
+
+def test_an_image_that_was_saved_meanwhile_is_used_from_its_file_under_a_live_memory(
+    memory: MemoryTransaction, linear: LinearMemory, tmp_path: Path
+) -> None:
+    length = 2 * PAGE
+    memory.adopt(linear.base, length)
+    linear.area[7] = 7
+    memory.commit(length)
+    (tmp_path / "image").write_bytes(memory.read(0, length))
+    memory.use_file(os.open(tmp_path / "image", os.O_RDONLY), length)
+    assert (linear.area[7], memory.unsaved()) == (7, [])
+    linear.area[8] = 8
+    memory.rollback()
+    assert linear.area[8] == 0
+    linear.area[8] = 8
+    memory.commit(length)
+    assert memory.read(7, 2) == b"\7\10"
+
+
+def test_a_memory_that_grows_beyond_its_file_is_copied(
+    memory: MemoryTransaction, linear: LinearMemory, tmp_path: Path
+) -> None:
+    memory.use_file(saved_file(tmp_path, 2 * PAGE), 2 * PAGE)
+    memory.attach(linear.base)
+    linear.area[2 * PAGE] = 9
+    memory.commit(3 * PAGE)
+    assert memory.read(0, 8) == b"saved at"
+    assert memory.read(2 * PAGE, 1) == b"\x09"
+    assert (tmp_path / "image").stat().st_size == 2 * PAGE

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canister_factory.replica.runtime.execution import Entry, ExecutionAbandonedError, Outcome, Steps
-from canister_factory.replica.runtime.instance import InstanceState
-from canister_factory.replica.runtime.memory import MemoryState
+from canister_factory.replica.runtime.memory import InstanceState, MemoryState
 from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
-from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply
+from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply, taken
 from support.slicing import slices_of
 
 # Each turn of the loop counts in memory, a global and stable memory; `spin` answers the counter.
@@ -114,14 +113,15 @@ def test_an_endless_execution_ends_at_its_limit_in_slices_of_the_same_size() -> 
 def test_a_suspended_execution_is_seen_by_nobody_and_can_be_given_up(strategy: Strategy) -> None:
     with Canister(WORKER, strategy) as canister:
         run(working(canister, "work", 1))
-        before, changes = state(canister), canister.instance.take_changes()
-        assert changes.globals == (1,)
-        canister.stable.take_changes()
+        before = state(canister)
+        assert canister.instance.global_values == (1,)
+        taken(canister.instance.memory)
+        taken(canister.stable)
         steps = working(canister, "work", 4000)
         next(steps)
         assert canister.instance.busy
         assert state(canister) == before
-        assert (canister.instance.take_changes().memory.extents, canister.stable.take_changes().extents) == ((), ())
+        assert (taken(canister.instance.memory).extents, taken(canister.stable).extents) == ((), ())
         steps.close()
         assert not canister.instance.busy
         assert state(canister) == before
@@ -132,12 +132,12 @@ def test_a_suspended_execution_is_seen_by_nobody_and_can_be_given_up(strategy: S
 def test_a_checkpoint_in_the_middle_of_an_execution_takes_what_it_wrote_when_it_has_ended(strategy: Strategy) -> None:
     with Canister(WORKER, strategy) as canister:
         run(working(canister, "work", 1))
-        saved = applied(canister.stable.take_changes())
+        saved = applied(taken(canister.stable))
         steps = working(canister, "work", 2000)
         next(steps)
-        saved = applied(canister.stable.take_changes(), saved)
+        saved = applied(taken(canister.stable), saved)
         run(steps)
-        assert applied(canister.stable.take_changes(), saved) == applied(canister.stable.export_state())
+        assert applied(taken(canister.stable), saved) == applied(canister.stable.export_state())
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -5,7 +5,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, StableMemory
-from support.runtime_harness import applied
+from support.runtime_harness import applied, taken
 
 PAGE = 65536
 
@@ -58,27 +58,27 @@ def test_a_fork_remembers_what_no_checkpoint_has_seen() -> None:
     stable = StableMemory()
     stable.grow(1)
     stable.write(0, b"unsaved")
-    assert stable.fork().take_changes().extents[0][1][:7] == b"unsaved"
+    assert taken(stable.fork()).extents[0][1][:7] == b"unsaved"
 
 
 def test_a_restored_memory_replaces_the_old_one() -> None:
     stable = StableMemory()
     stable.grow(3)
     stable.write(2 * PAGE, b"old")
-    stable.take_changes()
+    taken(stable)
     stable.restore(MemoryState(PAGE, ((5, b"new"),)))
     stable.grow(2)
     assert stable.read(0, 8) == bytes(5) + b"new"
     assert stable.read(2 * PAGE, 3) == bytes(3)
-    assert applied(stable.take_changes(), b"x" * 3 * PAGE) == stable.read(0, 3 * PAGE)
+    assert applied(taken(stable), b"x" * 3 * PAGE) == stable.read(0, 3 * PAGE)
 
 
 def test_after_restoring_a_checkpoint_only_new_writes_are_changes() -> None:
     stable = StableMemory()
     stable.restore(MemoryState(PAGE, ((5, b"saved"),)), saved=True)
-    assert stable.take_changes() == MemoryState(PAGE, (), complete=False)
+    assert taken(stable) == MemoryState(PAGE, (), complete=False)
     stable.write(PAGE - 1, b"!")
-    assert [offset for offset, _ in stable.take_changes().extents] == [PAGE - 4096]
+    assert [offset for offset, _ in taken(stable).extents] == [PAGE - 4096]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         """Also in the middle of a transaction, which it doesn't contain."""
-        self.saved = applied(self.stable.take_changes(), self.saved)
+        self.saved = applied(taken(self.stable), self.saved)
         assert self.saved == self.committed
 
     @invariant()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.undo import BLOCK_BYTES, Former, UndoLog
-from support.runtime_harness import COUNTER, STRATEGIES, Canister, le64
+from support.runtime_harness import COUNTER, STRATEGIES, Canister, le64, taken
 
 
 @pytest.fixture(params=STRATEGIES, ids=lambda strategy: strategy.__name__)
@@ -102,11 +102,9 @@ def test_what_a_revert_changed_is_a_change_for_a_checkpoint() -> None:
     stable.write(0, b"first")
     stable.anchor()
     stable.write(0, b"other")
-    stable.take_changes()
+    taken(stable)
     stable.revert()
-    assert stable.take_changes() == MemoryState(
-        WASM_PAGE_BYTES, ((0, b"first".ljust(BLOCK_BYTES, b"\0")),), complete=False
-    )
+    assert taken(stable) == MemoryState(WASM_PAGE_BYTES, ((0, b"first".ljust(BLOCK_BYTES, b"\0")),), complete=False)
 
 
 @given(st.dictionaries(st.integers(0, 12), st.one_of(st.none(), st.binary(min_size=4096, max_size=4096))))

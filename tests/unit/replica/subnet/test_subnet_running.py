@@ -165,7 +165,7 @@ def test_where_no_more_files_can_be_open_new_code_is_refused_and_others_go_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canister, empty = bench.puppet(), bench.create()
-    monkeypatch.setattr(copy_on_write, "_files_allowed", lambda: copy_on_write._FILES_RESERVED)
+    monkeypatch.setattr(copy_on_write, "files_allowed", lambda: copy_on_write._FILES_RESERVED)
     with pytest.raises(CallRejectedError, match="ulimit -n"):
         bench.install(empty)
     with pytest.raises(CallRejectedError, match="ulimit -n"):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from canister_factory.replica.store.canister_snapshots import SCHEMA, load_snapshots, save_snapshots
 from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.store.state_codec import StateFormatError, encode_state
+from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import (
@@ -23,6 +22,7 @@ from support.replica_bench import (
 )
 from support.replica_puppet import puppet
 from support.snapshot_calls import WITH_GLOBALS, load, snapshot, take, turn
+from support.store_history import opener
 
 
 @pytest.fixture
@@ -182,34 +182,56 @@ def test_snapshots_survive_a_restart(tmp_path: Path, orderly: bool) -> None:
     assert list(bench.canister(canister).chunks.values()) == [b"piece"]
 
 
-def test_a_snapshot_is_written_once_and_read_again(bench: Bench) -> None:
+def test_a_snapshot_is_written_once_and_read_again(tmp_path: Path) -> None:
+    bench = Bench(opener(tmp_path, messages=1))
     canister = bench.puppet()
+    bench.call(canister, "remember", b"in stone")
     first = take(bench, canister)
-    database = sqlite3.connect(":memory:")
-    database.executescript(SCHEMA)
-    saved = save_snapshots(database, {}, bench.subnet.state)
-    rows = database.total_changes
-    assert rows > 0
+    bench.subnet.persist()
+    written = {path.name for path in (tmp_path / "images").glob(f"{first.hex()}-*")}
+    assert {name.split("-")[1] for name in written} == {"main", "stable"}
     bench.call(canister, "count")
-    saved = save_snapshots(database, saved, bench.subnet.state)
-    assert database.total_changes == rows
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    assert {path.name for path in (tmp_path / "images").glob(f"{first.hex()}-*")} == written
     second = take(bench, canister)
     bench.on("delete_canister_snapshot", canister, snapshot_id=first)
-    save_snapshots(database, saved, bench.subnet.state)
-    assert {row[0] for row in database.execute("SELECT snapshot FROM snapshot_piece")} == {second}
+    bench.subnet.persist()
+    assert {path.name.split("-")[0] for path in (tmp_path / "images").iterdir()} == {canister.hex(), second.hex()}
     original = snapshot(bench, canister, second)
-    loaded = load_snapshots(database, bench.subnet.state)[second]
-    assert loaded is snapshot(bench, canister, second)
+    bench.restart()
+    loaded = snapshot(bench, canister, second)
     assert loaded is not original
     assert (loaded.wasm, loaded.main.export_state()) == (original.wasm, original.main.export_state())
 
 
-def test_a_snapshot_without_its_content_is_refused(bench: Bench) -> None:
-    take(bench, bench.puppet())
-    database = sqlite3.connect(":memory:")
-    database.executescript(SCHEMA)
-    with pytest.raises(StateFormatError, match="the content of snapshot"):
-        load_snapshots(database, bench.subnet.state)
+def test_a_memory_that_was_loaded_from_a_snapshot_is_saved_whole(tmp_path: Path) -> None:
+    """What changed since the last snapshot of the subnet isn't what differs from the state that was loaded."""
+    bench = Bench(opener(tmp_path, messages=1))
+    canister = bench.puppet()
+    bench.call(canister, "remember", b"first...")
+    bench.subnet.persist()
+    taken = take(bench, canister)
+    bench.call(canister, "remember", b"second..")
+    bench.subnet.persist()
+    bench.call(canister, "count")
+    bench.subnet.persist()
+    load(bench, canister, taken)
+    bench.subnet.persist()
+    bench.subnet.close()
+    bench.restart()
+    assert bench.query(canister, "recall") == b"first..."
+    assert bench.count(canister) == 0
+
+
+def test_a_snapshot_without_its_content_is_refused(tmp_path: Path) -> None:
+    bench = Bench(opener(tmp_path))
+    taken = take(bench, bench.puppet())
+    bench.subnet.close()
+    (image,) = (tmp_path / "images").glob(f"{taken.hex()}-main-*")
+    image.unlink()
+    with pytest.raises(CheckpointError, match=rf"{image} is missing"):
+        bench.restart()
 
 
 def test_the_stable_memory_of_a_snapshot_is_shared_until_it_is_written(bench: Bench) -> None:

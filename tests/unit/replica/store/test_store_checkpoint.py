@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,36 +13,30 @@ from hypothesis.stateful import rule
 
 from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.store.manifest import Manifest
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.schedule import Pace
-from canister_factory.replica.subnet.state import NOBODY, Listeners
+from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
-from support.replica_bench import OWNER, SECOND_NS, Bench, Clock, engine
+from support.replica_bench import OWNER, SECOND_NS, Bench, engine
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
 from support.slicing import SHORT_TURNS, slices_of
+from support.store_history import opener
 
-USUAL = Pace()
-
-
-def _opener(
-    directory: Path, listeners: Listeners = NOBODY, pace: Pace = USUAL, **limits: int
-) -> Callable[[Clock], Subnet]:
-    return lambda clock: Subnet(
-        engine(), clock_ns=clock, listeners=listeners, checkpoint=Checkpoint(directory, engine(), **limits), pace=pace
-    )
+MARK_BYTES = 40
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(_opener(tmp_path))
+    return Bench(opener(tmp_path))
 
 
 def _kill_and_restart(bench: Bench, directory: Path, copy: Path) -> Bench:
     """A second life from what is on disk, without the first one having closed anything."""
     shutil.copytree(directory, copy)
-    later = Bench(_opener(copy))
+    later = Bench(opener(copy))
     later.clock.now_ns = bench.clock.now_ns
     later._requests = 1_000
     return later
@@ -82,17 +72,21 @@ def test_what_was_not_committed_is_gone_as_a_whole(bench: Bench, tmp_path: Path,
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 40])
-def test_a_torn_end_of_the_journal_is_ignored_and_written_over(bench: Bench, tmp_path: Path, cut: int) -> None:
+def test_a_torn_end_of_the_journal_is_wiped(bench: Bench, tmp_path: Path, cut: int) -> None:
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.subnet.persist()
+    (journal,) = tmp_path.glob("journal-*")
+    before = journal.read_bytes()
     bench.submit(canister, "count")
     bench.subnet.persist()
-    (journal,) = tmp_path.glob("journal-*")
-    journal.write_bytes(journal.read_bytes()[:-cut])
+    # The last record but for its end, and no mark behind it, as a process leaves it that is killed while it writes.
+    end = len(journal.read_bytes().rstrip(b"\0")) - MARK_BYTES - cut
+    journal.write_bytes(journal.read_bytes()[:end].ljust(len(before), b"\0"))
 
     bench.restart()
     assert bench.count(canister) == 1
+    assert journal.read_bytes() == before
     bench.call(canister, "count")
     bench.subnet.persist()
     bench.restart()
@@ -116,18 +110,19 @@ def test_an_orderly_end_leaves_nothing_to_execute_again(bench: Bench, tmp_path: 
     bench.call(canister, "remember", b"in stone")
     bench.subnet.close()
     before = encode_state(bench.subnet.state)
-    (journal,) = tmp_path.glob("journal-*")
-    assert journal.stat().st_size == 0
 
     bench.restart()
     assert encode_state(bench.subnet.state) == before
+    checkpoint = bench.subnet._checkpoint
+    assert isinstance(checkpoint, Checkpoint)
+    assert checkpoint._open_journal.size_bytes == 0
     assert bench.count(canister) == 1
     assert bench.query(canister, "recall") == b"in stone"
     assert bench.canister(canister).module.hash == engine().compile(puppet()).hash  # type: ignore[union-attr]
 
 
 def test_snapshots_write_what_changed_and_new_code_wholly(tmp_path: Path) -> None:
-    bench = Bench(_opener(tmp_path, journal_bytes=0))  # a snapshot with every commit
+    bench = Bench(opener(tmp_path, journal_bytes=1))  # a snapshot with every commit
     first, second = bench.puppet(), bench.puppet()
     for _ in range(2):
         bench.call(first, "count")
@@ -175,28 +170,54 @@ def test_another_outcome_of_the_journal_is_refused_with_what_to_do(bench: Bench,
         Subnet(engine(), clock_ns=bench.clock, checkpoint=Checkpoint(tmp_path, engine()), node_count=34)
 
 
-def test_a_state_of_another_format_is_refused(tmp_path: Path, bench: Bench) -> None:
+@pytest.mark.parametrize("written", [1, 99])
+def test_a_state_of_another_format_is_refused(tmp_path: Path, bench: Bench, written: int) -> None:
     bench.subnet.close()
-    with sqlite3.connect(tmp_path / "state.sqlite") as database:
-        database.execute("PRAGMA user_version = 99")
-    with pytest.raises(CheckpointError, match="format 99"):
+    if written == 1:
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        (tmp_path / "state.sqlite").touch()
+    else:
+        manifest = Manifest.decoded((tmp_path / "manifest").read_bytes())
+        (tmp_path / "manifest").write_bytes(replace(manifest, format=99).encoded())
+    left = sorted(tmp_path.iterdir())
+    with pytest.raises(CheckpointError, match=rf"format {written}.*, .* format 5 \({tmp_path}\).*--state-dir"):
+        bench.restart()
+    assert sorted(tmp_path.iterdir()) == left
+
+
+def test_a_state_of_another_form_is_refused(tmp_path: Path, bench: Bench) -> None:
+    bench.subnet.close()
+    manifest = Manifest.decoded((tmp_path / "manifest").read_bytes())
+    (tmp_path / "manifest").write_bytes(replace(manifest, form="0123").encoded())
+    with pytest.raises(CheckpointError, match=rf"{tmp_path} was written by another version"):
         bench.restart()
 
 
-def test_a_process_killed_right_after_a_snapshot_does_not_execute_the_old_journal(bench: Bench, tmp_path: Path) -> None:
+def test_what_a_killed_process_left_of_other_snapshots_goes_after_a_good_start(bench: Bench, tmp_path: Path) -> None:
     canister = bench.puppet()
     bench.call(canister, "count")
-    bench.subnet.persist()
-    (old,) = tmp_path.glob("journal-*")
-    leftover = old.read_bytes()
     bench.subnet.close()
-    (new,) = tmp_path.glob("journal-*")
-    new.unlink()
-    old.write_bytes(leftover)
+    left = {"state-1", "journal-1", "journal-9", "manifest.new", "images/00-main-9", "modules/00.wasm", "creating"}
+    for name in left:
+        (tmp_path / name).write_bytes(b"left")
+    (tmp_path / "notes.txt").write_text("a person's")
 
     bench.restart()
     assert bench.count(canister) == 1
-    assert not old.exists()
+    assert left.isdisjoint(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_nothing_is_deleted_by_a_start_that_refuses(bench: Bench, tmp_path: Path) -> None:
+    bench.puppet()
+    bench.subnet.close()
+    (tmp_path / "state-1").write_bytes(b"left")
+    (journal,) = tmp_path.glob("journal-*")
+    journal.unlink()
+    with pytest.raises(CheckpointError, match=rf"{journal} is missing"):
+        bench.restart()
+    assert (tmp_path / "state-1").exists()
 
 
 def test_nothing_goes_on_after_a_round_that_broke_off(tmp_path: Path) -> None:
@@ -206,7 +227,7 @@ def test_nothing_goes_on_after_a_round_that_broke_off(tmp_path: Path) -> None:
         if broken:
             raise MemoryError
 
-    bench = Bench(_opener(tmp_path, Listeners(canister_changed=listen)))
+    bench = Bench(opener(tmp_path, Listeners(canister_changed=listen)))
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.subnet.persist()
@@ -219,63 +240,6 @@ def test_nothing_goes_on_after_a_round_that_broke_off(tmp_path: Path) -> None:
     bench.subnet.close()
 
     broken = False
-    bench.restart()
-    assert bench.call(canister, "count") == b"\x02\0\0\0"
-
-
-def test_a_full_disk_is_said_with_the_directory(bench: Bench, tmp_path: Path) -> None:
-    bench.puppet()
-    os.close(bench.subnet._checkpoint._journal._file)  # type: ignore[union-attr]
-    with pytest.raises(CheckpointError, match=str(tmp_path)):
-        bench.subnet.persist()
-
-
-@pytest.mark.parametrize("room", [0, 1, 100])
-def test_a_write_that_the_disk_cut_short_leaves_nothing_and_is_not_tried_again(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
-) -> None:
-    canister = bench.puppet()
-    bench.call(canister, "count")
-    bench.subnet.persist()
-    (journal,) = tmp_path.glob("journal-*")
-    before = journal.read_bytes()
-    bench.call(canister, "count")
-    write, left = os.write, room
-
-    def write_some(file: int, data: bytes) -> int:
-        nonlocal left
-        if not left:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written, left = write(file, data[:left]), 0
-        return written
-
-    monkeypatch.setattr(os, "write", write_some)
-    with pytest.raises(CheckpointError, match=r"written \(No space left on device\).*--state-dir") as refused:
-        bench.subnet.persist()
-    monkeypatch.undo()
-    assert refused.value.durable is False
-    bench.subnet.persist()
-    bench.subnet.close()
-    assert journal.read_bytes() == before, "there is space again, but memory is ahead of the disk"
-    bench.restart()
-    assert bench.call(canister, "count") == b"\x02\0\0\0"
-
-
-def test_a_snapshot_that_finds_no_space_says_so_and_loses_nothing(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    canister = bench.puppet()
-    bench.subnet.persist()
-    checkpoint = bench.subnet._checkpoint
-    assert isinstance(checkpoint, Checkpoint)
-    pages = checkpoint._database.execute("PRAGMA page_count").fetchone()[0]
-    checkpoint._database.execute(f"PRAGMA max_page_count = {pages}")
-    monkeypatch.setattr(checkpoint, "_journal_bytes", 0)
-    bench.call(canister, "count")
-    with pytest.raises(CheckpointError, match="database or disk is full") as refused:
-        bench.subnet.persist()
-    assert refused.value.durable is True
-    bench.subnet.close()
     bench.restart()
     assert bench.call(canister, "count") == b"\x02\0\0\0"
 
@@ -295,7 +259,7 @@ class JournalsRepeatThemselves(CyclesAreConserved):
 
     def __init__(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        super().__init__(_opener(Path(self.directory.name), pace=self.pace, journal_bytes=20_000))
+        super().__init__(opener(Path(self.directory.name), pace=self.pace, journal_bytes=20_000))
 
     @rule()
     def commit(self) -> None:

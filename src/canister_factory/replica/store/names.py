@@ -1,0 +1,46 @@
+"""The names of the files in a state directory.
+
+Owns these names only, so that whoever looks at a directory needs no replica.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MANIFEST: Final = "manifest"
+CREATING: Final = "creating"
+"""There from the first file of a new state to its first manifest: what is there then was never used."""
+
+KEYS: Final = "keys.json"
+IMAGES: Final = "images"
+MODULES: Final = "modules"
+FIRST_FORMAT: Final = "state.sqlite"
+"""A file that only states of the first format have."""
+
+
+def state_name(generation: int) -> str:
+    """Of the file with a snapshot's state."""
+    return f"state-{generation}"
+
+
+def journal_name(generation: int) -> str:
+    """Of the file with the inputs since a snapshot."""
+    return f"journal-{generation}"
+
+
+def changes_name(generation: int) -> str:
+    """Of the file with what a snapshot changes in images of an earlier one."""
+    return f"changes-{generation}"
+
+
+def module_name(module_hash: bytes) -> str:
+    """Of the file with a module."""
+    return f"{MODULES}/{module_hash.hex()}.wasm"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of this name in a state directory belongs to its state, now or formerly."""
+    stem, _, number = name.removesuffix(".new").partition("-")
+    if number:
+        return stem in ("state", "journal", "changes") and number.isdecimal()
+    return stem in (MANIFEST, KEYS, CREATING, IMAGES, MODULES)

@@ -1,0 +1,165 @@
+"""The journal: what a file tells of its records, whatever became of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canister_factory.replica.store.files import DamagedError, Files
+from canister_factory.replica.store.journal import FIRST_BYTES, Journal
+from support.faulty_files import FaultyFiles
+
+SALT, OTHER_SALT = b"s" * 16, b"t" * 16
+HEADER_BYTES = 40
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal-1"
+
+
+def written(path: Path, *batches: list[bytes]) -> None:
+    """A new journal to which these batches were appended, each with a flush."""
+    journal = Journal.create(Files(power=False), path, SALT)
+    for batch in batches:
+        for record in batch:
+            journal.make_room(len(record))
+            journal.append(record)
+        journal.flush()
+    journal.close()
+
+
+def read(path: Path) -> list[bytes]:
+    journal = Journal(Files(power=False), path, SALT)
+    try:
+        return list(journal.records())
+    finally:
+        journal.close()
+
+
+@given(st.lists(st.lists(st.binary(min_size=1, max_size=3000), max_size=3), max_size=4))
+@settings(max_examples=30)
+def test_records_are_read_as_they_were_appended(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[bytes]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal-1"
+    written(path, *batches)
+    assert read(path) == [record for batch in batches for record in batch]
+
+
+def test_a_file_grows_ahead_of_its_records(path: Path) -> None:
+    written(path)
+    assert path.stat().st_size == FIRST_BYTES
+    written(path, [bytes(FIRST_BYTES)])
+    assert path.stat().st_size >= 2 * FIRST_BYTES
+
+
+def test_what_was_not_flushed_is_not_there(path: Path) -> None:
+    journal = Journal.create(Files(power=False), path, SALT)
+    journal.append(b"lost")
+    journal.close()
+    assert read(path) == []
+
+
+@pytest.mark.parametrize("place", ["header", "content", "end"])
+def test_a_record_that_was_answered_and_is_damaged_is_refused(path: Path, place: str) -> None:
+    written(path, [b"first"], [b"second, the last"])
+    content = bytearray(path.read_bytes())
+    start = content.index(b"second")
+    content[{"header": start - 20, "content": start + 3, "end": start + 15}[place]] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match="journal-1 is damaged at byte"):
+        read(path)
+    assert path.read_bytes() == content, "nothing was wiped"
+
+
+def test_a_batch_without_a_mark_behind_it_is_torn_whatever_is_there_of_it(path: Path) -> None:
+    written(path, [b"first"], [b"second" * 1000, b"third" * 1000, b"fourth"])
+    content = bytearray(path.read_bytes())
+    mark = len(content.rstrip(b"\0")) - HEADER_BYTES
+    content[mark : mark + HEADER_BYTES] = bytes(HEADER_BYTES)
+    start = content.index(b"second")
+    content[start : start + 100] = bytes(100)  # a block that a power failure left out; those behind it are there
+    path.write_bytes(content)
+    assert read(path) == [b"first"]
+    assert b"third" not in path.read_bytes()
+
+
+def test_a_mark_alone_that_is_damaged_costs_nothing(path: Path) -> None:
+    written(path, [b"first"])
+    content = bytearray(path.read_bytes())
+    content[len(content.rstrip(b"\0")) - 5] ^= 1
+    path.write_bytes(content)
+    assert read(path) == [b"first"]
+    assert read(path) == [b"first"]
+
+
+def test_another_journal_within_a_record_proves_nothing(path: Path, tmp_path: Path) -> None:
+    other = Journal.create(Files(power=False), tmp_path / "journal-2", OTHER_SALT)
+    for _ in range(9):
+        other.append(b"y")
+        other.flush()
+    other.close()
+    inner = (tmp_path / "journal-2").read_bytes().rstrip(b"\0")
+    written(path, [b"first"], [inner])
+    content = bytearray(path.read_bytes())
+    end = len(content.rstrip(b"\0"))
+    content[end - HEADER_BYTES - 10 : end] = bytes(HEADER_BYTES + 10)
+    path.write_bytes(content)
+    assert read(path) == [b"first"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"", "is empty"), (b"CFjournal2", "is no journal"), (os.urandom(FIRST_BYTES), "is no journal")],
+)
+def test_a_file_that_is_no_journal_is_refused(path: Path, content: bytes, problem: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match=problem):
+        read(path)
+
+
+def test_the_journal_of_another_state_is_refused(path: Path) -> None:
+    Journal.create(Files(power=False), path, OTHER_SALT).close()
+    with pytest.raises(DamagedError, match="journal-1 belongs to another state"):
+        read(path)
+
+
+@pytest.mark.parametrize("records", [0, 3])
+def test_a_file_that_was_cut_off_between_records_is_refused(path: Path, records: int) -> None:
+    written(path, *[[b"record"]] * records)
+    for size in (100, FIRST_BYTES - 1):
+        os.truncate(path, size)
+        with pytest.raises(DamagedError, match="journal-1 was cut off"):
+            read(path)
+
+
+@pytest.mark.parametrize(("power", "syncs"), [(True, 1), (False, 0)])
+def test_a_flush_forces_its_records_to_disk_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, power: bool, syncs: int
+) -> None:
+    journal = Journal.create(Files(power=power), path, SALT)
+    forced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", forced.append)
+    for record in (b"one", b"two", b"three"):
+        journal.append(record)
+    journal.flush()
+    journal.flush()
+    journal.close()
+    assert len(forced) == syncs
+
+
+def test_a_mark_that_could_not_be_written_is_made_up_for(path: Path) -> None:
+    files = FaultyFiles(fault=lambda: OSError(28, "full"), share=0.5)
+    journal = Journal.create(files, path, SALT)
+    journal.append(b"one")
+    files.at = files.done + 2
+    journal.flush()
+    journal.append(b"two")
+    journal.flush()
+    journal.close()
+    assert read(path) == [b"one", b"two"]
