@@ -115,7 +115,7 @@ class Fork(_Labels):
 
 
 class Deferred(Node):
-    """A tree that is made when somebody looks into it. Kept are what it is made of, its digest and, until `drop`, it."""
+    """A tree made when somebody looks into it. It keeps what it is made of, its digest, and until `drop` the tree."""
 
     __slots__ = ("_made", "_make")
 
