@@ -29,6 +29,8 @@ def contents(subnet: Subnet) -> bytes:
         digest.update(repr(canister.stable.export_state()).encode())
         if canister.instance is not None:
             digest.update(canister.instance.module.hash + repr(canister.instance.export_state()).encode())
+        for snapshot in canister.snapshots.values():
+            digest.update(snapshot.wasm + repr((snapshot.main.export_state(), snapshot.stable.export_state())).encode())
     return digest.digest()
 
 
@@ -101,7 +103,7 @@ class History:
         return self.call(MANAGEMENT, method, management_argument(method, argument))
 
     def steps(self) -> Iterator[None]:
-        """A life with all that happens to files: new memories, changed and grown ones, new code, deletion, restarts."""
+        """A life with all that happens to files: memories, new, changed and loaded; new code, deletion, restarts."""
         self.open()
         yield
         self.first = self.create()
@@ -117,8 +119,13 @@ class History:
         yield
         self.install(self.first, with_custom_section(puppet(), "other"), Case("upgrade", None))
         yield
+        self.manage("take_canister_snapshot", canister_id=Principal(self.first))
+        yield
         self.call(self.first, "count")
         self.call(self.second, "remember", b"second")
+        yield
+        for snapshot in self.bench.canister(self.first).snapshots if self.first in self.bench.subnet.canisters else ():
+            self.manage("load_canister_snapshot", canister_id=Principal(self.first), snapshot_id=snapshot)
         yield
         self.manage("stop_canister", canister_id=Principal(self.second))
         self.manage("delete_canister", canister_id=Principal(self.second))

@@ -12,6 +12,7 @@ from canister_factory.replica.store.inspection import Inspection, Inspector
 from canister_factory.replica.store.repair import put_aside, repair
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.replica_bench import Bench
+from support.snapshot_calls import load, take
 from support.store_history import contents, opener
 
 FILES = Files(power=False)
@@ -165,6 +166,21 @@ def test_a_canister_with_a_damaged_memory_is_emptied_and_the_others_stay(place: 
     assert (bench.count(place.second), bench.query(place.second, "recall")[:4]) == (2, b"kept")
     bench.install(place.first)
     assert bench.count(place.first) == 0
+
+
+@pytest.mark.parametrize("kind", ["main", "stable"])
+def test_a_canister_snapshot_that_is_damaged_is_deleted_and_its_canister_stays(place: Place, kind: str) -> None:
+    bench = place.start()
+    taken = [take(bench, place.first), take(bench, place.first)]
+    bench.subnet.close()
+    place.damage(f"images/{taken[0].hex()}-{kind}-*", 0)
+    (damage,) = place.inspect().damages
+    assert str(damage.loss).startswith(f"snapshot {taken[0].hex()} of ")
+    place.mend()
+    bench = place.start()
+    assert list(bench.canister(place.first).snapshots) == taken[1:]
+    assert bench.count(place.first) == 3
+    load(bench, place.first, taken[1])
 
 
 def test_all_canisters_of_a_lost_module_are_emptied(place: Place) -> None:
