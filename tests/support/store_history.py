@@ -115,8 +115,6 @@ class History:
             yield
         self.second = self.create()
         yield
-        self.install(self.second, puppet(), "install")
-        yield
         self.install(self.first, with_custom_section(puppet(), "other"), Case("upgrade", None))
         yield
         self.manage("take_canister_snapshot", canister_id=Principal(self.first))
