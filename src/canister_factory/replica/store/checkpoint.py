@@ -10,6 +10,7 @@ costs one write of the message. A snapshot costs as much as changed since the la
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,24 +108,29 @@ class Checkpoint:
             return None
         with self._directory.explained("read"):
             state: SubnetState = decode_state(self._directory.load().state)
+            stored = self._directory.stored
+            files = self._directory.images.open_all(stored[canister_id].main for canister_id in state.canisters)
             modules: dict[bytes, Module] = {}
-            for canister in state.canisters.values():
-                self._load_memories(canister, modules)
+            for canister, file in zip(state.canisters.values(), files, strict=True):
+                self._load_memories(canister, file, modules)
             self._instructions_at_snapshot = state.instructions
             self._messages_at_snapshot = state.messages_executed
             self._journal = self._directory.open_journal()
             return state
 
-    def _load_memories(self, canister: CanisterState, modules: dict[bytes, Module]) -> None:
+    def _load_memories(self, canister: CanisterState, main: int, modules: dict[bytes, Module]) -> None:
+        """`main`: the open file with the Wasm memory's image."""
         stored, images = self._directory.stored[canister.id], self._directory.images
         canister.stable.restore(images.load(stored.stable), saved=True)
-        if stored.module_hash is not None:
+        if stored.module_hash is None:
+            os.close(main)
+        else:
             if stored.module_hash not in modules:
                 modules[stored.module_hash] = self._module(stored.module_hash)
             canister.module = modules[stored.module_hash]
             canister.instance = canister.new_instance(self._engine, canister.module, canister.stable)
             memory = self._engine.new_memory()
-            memory.use_file(images.open(stored.main), stored.main.length)
+            memory.use_file(main, stored.main.length)
             canister.instance.resume(memory, stored.globals)
         self._directory.snapshots.load(canister, stored, self._directory.module)
         self._directory.loaded(canister)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_a_damaged_part_is_named(saved: Saved) -> None:
     damaged = Image(saved.image.name, saved.image.length, array("q", [-1, -1, 5]))
     with pytest.raises(DamagedError, match=r"^images/memory-1 is damaged at byte 131072$"):
         saved.images.open(damaged)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files can't be listed here")
+def test_of_several_images_none_stays_open_when_one_is_damaged(saved: Saved) -> None:
+    saved.memory.grow(1)
+    saved.memory.write(0, b"first")
+    saved.save()
+    assert saved.image is not None
+    damaged = Image(saved.image.name, saved.image.length, array("q", [5]))
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(DamagedError, match="is damaged at byte 0"):
+        saved.images.open_all([saved.image, damaged, saved.image, NO_IMAGE])
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    for file in saved.images.open_all([saved.image, NO_IMAGE]):
+        FILES.close(file)
 
 
 def memories(bench: Bench) -> list[bool]:
