@@ -121,6 +121,8 @@ class Files:
 
     def has_data(self, file: int, offset: int, size: int) -> bool:
         """Whether there may be something else than a hole in this part of a file."""
+        if not hasattr(os, "SEEK_DATA"):
+            return any(self.read(file, size, offset))
         try:
             return os.lseek(file, offset, os.SEEK_DATA) < offset + size
         except OSError as error:
