@@ -78,9 +78,13 @@ if TYPE_CHECKING:
     from canister_factory.ic.query_signature import UnverifiedAnswerError as UnverifiedAnswerError
     from canister_factory.replica.node.keys import KeyFileError as KeyFileError
     from canister_factory.replica.node.launch import ReplicaProcessError as ReplicaProcessError
-    from canister_factory.replica.node.server import ServerError as ServerError
+    from canister_factory.replica.node.listening import ServerError as ServerError
+    from canister_factory.replica.node.maintenance import MaintenanceError as MaintenanceError
     from canister_factory.replica.node.state_lock import StateDirectoryError as StateDirectoryError
     from canister_factory.replica.runtime.instrument import MalformedModuleError as MalformedModuleError
+    from canister_factory.replica.runtime.visible_globals import UnkeptGlobalError as UnkeptGlobalError
+    from canister_factory.replica.store.archive import ArchiveError as ArchiveError
+    from canister_factory.replica.store.files import DamagedError as DamagedError
     from canister_factory.replica.store.state_codec import StateFormatError as StateFormatError
     from canister_factory.replica.subnet.anchor import AnchorError as AnchorError
     from canister_factory.replica.subnet.cycles import PricesError as PricesError
@@ -104,9 +108,13 @@ _HOMES = {
     "ic.query_signature": "UnverifiedAnswerError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
-    "replica.node.server": "ServerError",
+    "replica.node.listening": "ServerError",
+    "replica.node.maintenance": "MaintenanceError",
     "replica.node.state_lock": "StateDirectoryError",
     "replica.runtime.instrument": "MalformedModuleError",
+    "replica.runtime.visible_globals": "UnkeptGlobalError",
+    "replica.store.archive": "ArchiveError",
+    "replica.store.files": "DamagedError",
     "replica.store.state_codec": "StateFormatError",
     "replica.subnet.anchor": "AnchorError",
     "replica.subnet.cycles": "PricesError",
