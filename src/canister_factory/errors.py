@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from canister_factory.replica.runtime.visible_globals import UnkeptGlobalError as UnkeptGlobalError
     from canister_factory.replica.store.archive import ArchiveError as ArchiveError
     from canister_factory.replica.store.files import DamagedError as DamagedError
+    from canister_factory.replica.store.manifest import OtherFormatError as OtherFormatError
     from canister_factory.replica.store.state_codec import StateFormatError as StateFormatError
     from canister_factory.replica.subnet.anchor import AnchorError as AnchorError
     from canister_factory.replica.subnet.cycles import PricesError as PricesError
@@ -115,6 +116,7 @@ _HOMES = {
     "replica.runtime.visible_globals": "UnkeptGlobalError",
     "replica.store.archive": "ArchiveError",
     "replica.store.files": "DamagedError",
+    "replica.store.manifest": "OtherFormatError",
     "replica.store.state_codec": "StateFormatError",
     "replica.subnet.anchor": "AnchorError",
     "replica.subnet.cycles": "PricesError",

@@ -54,7 +54,7 @@ COMMANDS: dict[str, Entry] = {
     "replica": Entry(
         "replica:replica",
         "Run a network of your own, the embedded replica.",
-        ("logs", "start", "status", "stop"),
+        ("check", "export", "import", "logs", "repair", "start", "status", "stop"),
     ),
     "request": Entry("request:request", "Ask for a personal canister, as its owner."),
     "reserve": Entry(

@@ -83,6 +83,7 @@ def test_a_range_over_several_parts_is_saved_whole(saved: Saved) -> None:
     saved.save()
     saved.memory.write(CHUNK_BYTES - 10_000, b"b" * (2 * CHUNK_BYTES))
     saved.save()
+    assert saved.read().strip(b"\0") == b"a" * (CHUNK_BYTES - 10_000) + b"b" * 2 * CHUNK_BYTES
 
 
 def test_a_memory_that_is_new_for_the_greater_part_gets_a_new_file(saved: Saved) -> None:
