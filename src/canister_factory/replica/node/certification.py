@@ -15,7 +15,7 @@ from typing import Final
 from canister_factory.ic.cbor import SELF_DESCRIBE, dumps, head
 from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
 from canister_factory.replica.node.routes import CANISTER_RANGES
-from canister_factory.replica.node.state_tree import Node, StateTree, build, witness
+from canister_factory.replica.node.state_tree import Node, StateTree, build, find, witness
 
 __all__ = ["SUBNET_TYPE", "CertifiedState", "Certifier", "Delegation", "RangesLayout"]
 
@@ -95,7 +95,7 @@ class CertifiedState:
         superseded: the tree has changed since, so that this state can't be shown any more.
     """
 
-    __slots__ = ("_delegation", "_key", "_signature", "root", "superseded", "time_ns")
+    __slots__ = ("_around", "_delegation", "_key", "_signature", "root", "superseded", "time_ns")
 
     def __init__(self, root: Node, time_ns: int, key: BlsKey, delegation: Delegation | None) -> None:
         self.root = root
@@ -103,6 +103,7 @@ class CertifiedState:
         self._key = key
         self._delegation = delegation
         self._signature: bytes | None = None
+        self._around: dict[RangesLayout, tuple[bytes, bytes]] = {}
         self.superseded = False
 
     def __repr__(self) -> str:
@@ -126,6 +127,18 @@ class CertifiedState:
         if self._delegation is not None:
             parts += (b"\x6adelegation", self._delegation.encoded(layout))
         return b"".join(parts)
+
+    def certificate_of_request(self, request_id: bytes, layout: RangesLayout) -> bytes:
+        """A certificate of a request's status: what is around the requests is made once for all of them."""
+        requests = find(self.root, b"request_status")
+        if requests is None or self.superseded:
+            return self.certificate([(b"request_status", request_id)], layout)
+        shown = witness(requests, [(request_id,)])
+        around = self._around.get(layout)
+        if around is None:
+            before, _, after = self.certificate([(b"request_status", request_id)], layout).partition(shown)
+            around = self._around[layout] = before, after
+        return shown.join(around)
 
 
 class Certifier:

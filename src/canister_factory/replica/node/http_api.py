@@ -240,7 +240,7 @@ class HttpApi:
     def _certified(self, route: Route, request_id: bytes, state: CertifiedState) -> Answer:
         if state.superseded:  # while answering others who waited for the same round
             state = self._rounds.current()
-        certificate = state.certificate([(b"request_status", request_id)], _layout(route))
+        certificate = state.certificate_of_request(request_id, _layout(route))
         return 200, CBOR, _REPLIED + head(2, len(certificate)) + certificate
 
     # --- queries -----------------------------------------------------------------------------------------------------

@@ -364,3 +364,19 @@ async def test_a_state_gives_no_certificate_once_the_tree_has_changed() -> None:
         await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
         with pytest.raises(RuntimeError, match="superseded"):
             former.certificate([(b"time",)], RangesLayout.NONE)
+
+
+async def test_what_is_around_the_requests_is_the_same_in_their_certificates_of_one_state() -> None:
+    async with Network() as network:
+        content = {"request_type": "call", "method_name": "append"}
+        callers = [Caller() for _ in range(3)]
+        await asyncio.gather(*(network.post(url(4, "call"), caller, **content) for caller in callers))
+        state = network.view.current()
+        for layout in (RangesLayout.SHARDED, RangesLayout.FLAT, RangesLayout.NONE):
+            for request_id in [id_of(caller, **content) for caller in callers]:
+                whole = state.certificate([(b"request_status", request_id)], layout)
+                assert state.certificate_of_request(request_id, layout) == whole
+        unknown = bytes(32)
+        assert state.certificate_of_request(unknown, RangesLayout.NONE) == state.certificate(
+            [(b"request_status", unknown)], RangesLayout.NONE
+        )
