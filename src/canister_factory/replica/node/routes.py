@@ -15,12 +15,12 @@ from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
 from canister_factory.replica.node.http_error import HttpError
 
-__all__ = ["CANISTER_RANGES", "Route", "route_of"]
+__all__ = ["CANISTER_RANGES", "ROUTES", "Route", "route_of"]
 
 # All canister ids: those that this subnet gives out, and the well-known ids of system canisters that it emulates.
 CANISTER_RANGES: Final = ((bytes(8) + b"\x01\x01", b"\xff" * 8 + b"\x01\x01"),)
 
-_ROUTES: Final = {
+ROUTES: Final = {
     ("canister", "call"): ("v2", "v3", "v4"),
     ("canister", "query"): ("v2", "v3"),
     ("canister", "read_state"): ("v2", "v3"),
@@ -48,7 +48,7 @@ def route_of(path: str) -> Route | None:
         HttpError: 400, a principal in it is malformed or not of this subnet.
     """
     parts = path.split("/")
-    if len(parts) != 6 or parts[:2] != ["", "api"] or parts[2] not in _ROUTES.get((parts[3], parts[5]), ()):
+    if len(parts) != 6 or parts[:2] != ["", "api"] or parts[2] not in ROUTES.get((parts[3], parts[5]), ()):
         return None
     try:
         effective_id = Principal.from_str(parts[4]).bytes
