@@ -194,6 +194,7 @@ class WasmInstance:
         self._future: Any = None  # the call in progress, with what it writes to
         self._trap: Any = None
         self._error: Any = None
+        self._function: Any = None
         self._arguments: Any = None
         self.slice_after(SLICE_INSTRUCTIONS)  # not earlier: from here on the store takes asynchronous calls only
 
@@ -317,7 +318,7 @@ class WasmInstance:
     def _begin(self, function: Any, arguments: Any, count: int) -> None:
         assert self._future is None, "a call is in progress"
         _calling.add(self)
-        self._arguments = arguments
+        self._function, self._arguments = function, arguments  # the call reads both, perhaps in a later slice
         self._trap, self._error = ctypes.POINTER(_ffi.wasm_trap_t)(), ctypes.POINTER(_ffi.wasmtime_error_t)()
         # The checked call: it refuses a function of another signature instead of running it.
         self._future = _ffi.wasmtime_func_call_async(
