@@ -3,7 +3,7 @@
 Owns the process's settings of `gc`, so it is for processes of our own (`cli.replica_server`), not for programs that
 embed a replica. Without them each search looks through the statuses of all requests of the last minutes, a pause that
 grows with their number. What nobody refers to is freed at once all the same, since it is counted; a cycle that outlives
-a full search stays, so our long-lived objects have none.
+the second search for it stays, so our long-lived objects have none.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ def look_at_new_objects_only() -> None:
 
 
 def _freeze_what_stays(phase: str, info: dict[str, Any]) -> None:
-    if phase == "stop" and info["generation"] == 2:
+    if phase == "stop" and info["generation"] > 0:
         gc.freeze()
