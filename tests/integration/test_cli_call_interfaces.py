@@ -220,9 +220,11 @@ def test_the_management_canister_has_the_specifications_interface(make: Make, ca
     assert "no method take_canister_snapshots. It has: take_canister_snapshot" in (
         call("aaaaa-aa", "take_canister_snapshots").stderr
     )
-    said = call("aaaaa-aa", "take_canister_snapshot", f'(record {{ canister_id = principal "{canister}" }})')
+    key = 'record { curve = variant { secp256k1 }; name = "k" }'
+    argument = f'(record {{ canister_id = opt principal "{canister}"; derivation_path = vec {{}}; key_id = {key} }})'
+    said = call("aaaaa-aa", "ecdsa_public_key", argument)
     assert said.exit_code == 1  # the embedded replica hasn't this method, and says so itself
-    assert "Management canister aaaaa-aa has no method 'take_canister_snapshot'" in said.stderr
+    assert "doesn't offer the management method ecdsa_public_key: it has no threshold keys" in said.stderr
 
 
 @pytest.mark.parametrize("how", [[], ["--update"]])

@@ -179,10 +179,10 @@ def test_a_role_for_a_canister_is_given_and_noted(deployed: Cli) -> None:
 
 
 def test_too_few_cycles_to_install_with_are_refused_before_a_canister_is_made(cli: Cli) -> None:
-    refused = cli.run("admin", "deploy", "--cycles", "100B", backend=False)
+    refused = cli.run("admin", "deploy", "--cycles", "699B", backend=False)
     assert refused.code == 2
-    assert "at least 500B" in refused.error
-    assert cli.ok("admin", "deploy", "--cycles", "500B", "--reserve", "0", backend=False).json["installed"] is True
+    assert "at least 700B" in refused.error
+    assert cli.ok("admin", "deploy", "--cycles", "700B", "--reserve", "0", backend=False).json["installed"] is True
 
 
 def test_a_hash_that_is_known_to_be_no_personal_canister_is_not_approved(deployed: Cli) -> None:

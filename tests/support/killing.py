@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from canister_factory.factory.events import (
     Transferred,
     Verified,
 )
+from canister_factory.ic.errors import RejectedError
 from support.creation_world import World
 
 
@@ -62,6 +64,10 @@ async def killed_at(world: World, place: str, **config: Any) -> DetailedCreation
     await world.as_owner.create_personal_canister(None)
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(PLACES[place]), **config).run(world.owner_id)
-    # What the orchestrator had sent is executed before this, and no later.
+    # What the orchestrator had sent is executed before this, and no later: each canister takes its messages in order.
     await world.owner.update(world.backend_id, "whoami", encode((), ()))
-    return await world.creation()
+    status = await world.creation()
+    if status.canister_id is not None:
+        with suppress(RejectedError):  # it may have no module yet
+            await world.owner.update(status.canister_id, "whoami", encode((), ()))
+    return status

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from canister_factory.ic.network import Network
 
 _DEFAULT_RESERVE = 20 * 10**12
-_MIN_CYCLES = 500 * 10**9
+_MIN_CYCLES = 700 * 10**9  # an installation reserves 600 B for its longest execution, by the dearest prices known
 """The network holds back up to 300 B cycles while it installs a module, and freezes a canister before it is empty."""
 
 
@@ -89,7 +89,7 @@ def _require_affordable(
         InputError: it can't; the message says what to do instead.
     """
     if cycles is not None and cycles < _MIN_CYCLES and canister is None:
-        raise InputError(f"--cycles {cycles:,} is too little to install the backend; give at least 500B")
+        raise InputError(f"--cycles {cycles:,} is too little to install the backend; give at least 700B")
     if network.is_mainnet and canister is None:
         raise InputError(
             "on mainnet you pay for the canister: create one with your own cycles and this identity as its controller "
