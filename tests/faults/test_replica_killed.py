@@ -76,7 +76,8 @@ async def test_chunks_that_were_acknowledged_before_the_kill_need_not_travel_aga
     assert await read_back(world.as_owner) == contents, "the source is as it was"
     outcome = await world.orchestrator().run(world.owner_id)
     assert outcome.creation.canister_id == status.canister_id
-    assert 0 < outcome.bytes_moved <= total - acknowledged
+    assert total // 3 < acknowledged
+    assert outcome.bytes_moved <= total - acknowledged, "what was in flight when it died may have been written too"
     await assert_whole(world, outcome.creation, contents)
 
 
