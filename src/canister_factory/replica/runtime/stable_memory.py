@@ -1,11 +1,13 @@
 """A canister's stable memory: sparse pages that survive upgrades, with a journal that undoes what a trap left behind.
 
-Owns: the bytes, growth, rollback, forks and changes for checkpoints. Does not own: limits on subnet storage, or prices.
+Owns: the bytes, growth, rollback, forks, readers and changes for checkpoints. Does not own: limits on subnet storage,
+prices.
 """
 
 from __future__ import annotations
 
 from typing import Final
+from weakref import WeakSet
 
 from canister_factory.replica.runtime.memory import MemoryState, check_extents, joined
 from canister_factory.replica.runtime.undo import UndoLog
@@ -17,6 +19,49 @@ _BLOCK: Final = 4096
 _ZEROES: Final = bytes(_BLOCK)
 
 
+class _SharedBlocks:
+    """The blocks of a memory as they were when somebody began to read it, and what the reader itself writes over them.
+
+    What the memory commits meanwhile is kept here first, so that a reader costs what changes, not what there is.
+    """
+
+    def __init__(self, memory: StableMemory) -> None:
+        self._memory = memory
+        self._own: dict[int, bytes | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.whole())
+
+    def __setitem__(self, number: int, block: bytes) -> None:
+        self._own[number] = block
+
+    def __delitem__(self, number: int) -> None:
+        self._own[number] = None
+
+    def get(self, number: int, default: bytes | None = None) -> bytes | None:
+        own = self._own
+        block = own[number] if number in own else self._memory.committed_block(number)
+        return default if block is None else block
+
+    def pop(self, number: int, default: bytes | None = None) -> bytes | None:
+        block = self.get(number, default)
+        del self[number]
+        return block
+
+    def keep(self, number: int, block: bytes | None) -> None:
+        """Notes what the memory is about to replace."""
+        self._own.setdefault(number, block)
+
+    def keep_all(self) -> None:
+        """Notes everything, since the memory is about to become another one."""
+        self._own = dict(self.whole()) | {number: None for number, block in self._own.items() if block is None}
+        self._memory = StableMemory()
+
+    def whole(self) -> dict[int, bytes]:
+        merged: dict[int, bytes | None] = {**self._memory.committed_blocks(), **self._own}
+        return {number: block for number, block in merged.items() if block is not None}
+
+
 class StableMemory:
     """Bytes in blocks of 4 KiB; a block is immutable and replaced when written, so journal and forks share blocks.
 
@@ -26,7 +71,8 @@ class StableMemory:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[int, bytes] = {}
+        self._blocks: dict[int, bytes] | _SharedBlocks = {}
+        self._readers: WeakSet[_SharedBlocks] = WeakSet()
         self._wasm_pages = 0
         self._journal: dict[int, bytes | None] | None = None
         self._pages_before = 0
@@ -78,7 +124,7 @@ class StableMemory:
         while done < size:
             number, start = divmod(offset + done, _BLOCK)
             length = min(_BLOCK - start, size - done)
-            block = blocks.get(number, _ZEROES)
+            block = blocks.get(number) or _ZEROES
             target[done : done + length] = block if length == _BLOCK else block[start : start + length]
             done += length
 
@@ -97,7 +143,7 @@ class StableMemory:
             length = min(_BLOCK - start, size - done)
             piece = bytes(view[done : done + length])
             if length != _BLOCK:
-                block = self._blocks.get(number, _ZEROES)
+                block = self._blocks.get(number) or _ZEROES
                 piece = block[:start] + piece + block[start + length :]
             self._replace(number, piece)
             done += length
@@ -107,6 +153,8 @@ class StableMemory:
             self._journal[number] = self._blocks.get(number)
         if self._undo.wants(number):
             self._undo.keep(number, self._blocks.get(number))
+        if self._journal is None and self._readers:
+            self._keep_for_readers({number: self._blocks.get(number)})
         self._blocks[number] = block
         if self._changed is not None and self._journal is None:
             self._changed.add(number)
@@ -125,6 +173,8 @@ class StableMemory:
 
     def commit(self) -> None:
         """Keeps what was written since `begin`."""
+        if self._readers and self._journal:
+            self._keep_for_readers(self._journal)
         if self._changed is not None and self._journal:
             self._changed.update(self._journal)
         self._journal = None
@@ -154,6 +204,8 @@ class StableMemory:
     def revert(self) -> None:
         """Makes the content what it was at the innermost anchor, and ends that; not within a transaction."""
         assert self._journal is None, "a transaction on this stable memory is open"
+        for reader in self._readers:
+            reader.keep_all()
         former = self._undo.revert()
         for number, block in former.blocks.items():
             if block is None:
@@ -170,20 +222,43 @@ class StableMemory:
 
     # --- copies and checkpoints ---
 
-    def _committed_blocks(self) -> dict[int, bytes]:
-        """To be read only."""
+    def committed_block(self, number: int) -> bytes | None:
+        """A block of 4 KiB, by its place; None where nothing was ever written."""
+        journal = self._journal
+        return journal[number] if journal and number in journal else self._blocks.get(number)
+
+    def committed_blocks(self) -> dict[int, bytes]:
+        """All blocks, to be read only."""
+        present = self._blocks if isinstance(self._blocks, dict) else self._blocks.whole()
         if not self._journal:
-            return self._blocks
-        blocks = self._blocks | {number: block for number, block in self._journal.items() if block is not None}
+            return present
+        blocks = present | {number: block for number, block in self._journal.items() if block is not None}
         for number, block in self._journal.items():
             if block is None:
                 del blocks[number]
         return blocks
 
+    def reader(self) -> StableMemory:
+        """The committed content as it is now, whatever is committed later. What is written there stays there.
+
+        It takes what changes in the meantime, while a fork takes time in proportion to the whole.
+        """
+        blocks = _SharedBlocks(self)
+        self._readers.add(blocks)
+        twin = StableMemory()
+        twin._blocks = blocks
+        twin._wasm_pages = self.size_bytes // WASM_PAGE_BYTES
+        return twin
+
+    def _keep_for_readers(self, former: dict[int, bytes | None]) -> None:
+        for reader in self._readers:
+            for number, block in former.items():
+                reader.keep(number, block)
+
     def fork(self) -> StableMemory:
         """An independent memory with the same content; blocks are shared until written."""
         twin = StableMemory()
-        twin._blocks = dict(self._committed_blocks())
+        twin._blocks = dict(self.committed_blocks())
         twin._wasm_pages = self.size_bytes // WASM_PAGE_BYTES
         twin._changed = None if self._changed is None else set(self._changed)
         twin.saved_as = self.saved_as
@@ -191,7 +266,7 @@ class StableMemory:
 
     def export_state(self) -> MemoryState:
         """All of its content; blocks of zeroes are left out."""
-        blocks = sorted(self._committed_blocks().items())
+        blocks = sorted(self.committed_blocks().items())
         extents = tuple((number * _BLOCK, block) for number, block in blocks if block != _ZEROES)
         return MemoryState(self.size_bytes, extents)
 
@@ -203,10 +278,7 @@ class StableMemory:
     def read_committed(self, offset: int, size: int) -> bytes:
         """Whole blocks, without what an open transaction wrote. Zeroes beyond the end."""
         numbers = range(offset // _BLOCK, (offset + size) // _BLOCK)
-        before = self._journal or {}
-        return b"".join(
-            (before[number] if number in before else self._blocks.get(number)) or _ZEROES for number in numbers
-        )
+        return b"".join(self.committed_block(number) or _ZEROES for number in numbers)
 
     def unsaved(self) -> list[tuple[int, int]] | None:
         """Where it may differ from what was last saved: ascending [(start, end)]; None: anywhere."""
@@ -235,6 +307,8 @@ class StableMemory:
         assert not self._undo, "an anchor on this stable memory is open"
         if state.length % WASM_PAGE_BYTES:
             raise ValueError(f"a stable memory of {state.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
+        for reader in self._readers:
+            reader.keep_all()
         self._blocks = {}
         self._wasm_pages = state.length // WASM_PAGE_BYTES
         for offset, data in state.extents:

@@ -126,7 +126,7 @@ class Queries:
 
     def _reader(self, canister: CanisterState) -> Instance:
         _, instance = canister.running_module
-        reader = instance.reader(canister.stable.fork())
+        reader = instance.reader(canister.stable.reader())
         self._readers.add(reader)
         return reader
 

@@ -54,6 +54,31 @@ def test_forks_go_separate_ways() -> None:
     assert twin.read(0, 6) == b"twin's"
 
 
+def test_a_reader_keeps_what_changes_and_copies_nothing_else() -> None:
+    stable = StableMemory()
+    stable.grow(100)
+    stable.write(0, b"x" * 100 * PAGE)
+    reader = stable.reader()
+    stable.begin()
+    stable.write(50 * PAGE, b"new")
+    stable.commit()
+    assert reader.read(50 * PAGE, 3) == b"xxx"
+    (blocks,) = stable._readers
+    assert len(blocks._own) == 1
+    del reader, blocks
+    assert not stable._readers
+
+
+def test_going_back_to_an_anchor_leaves_readers_what_they_saw() -> None:
+    stable = StableMemory()
+    stable.grow(1)
+    stable.anchor()
+    stable.write(0, b"after")
+    reader = stable.reader()
+    stable.revert()
+    assert (stable.read(0, 5), reader.read(0, 5)) == (bytes(5), b"after")
+
+
 def test_a_fork_remembers_what_no_checkpoint_has_seen() -> None:
     stable = StableMemory()
     stable.grow(1)
@@ -101,6 +126,7 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
         self.model = bytearray()
         self.before: bytearray | None = None
         self.saved = bytearray()
+        self.readers: list[tuple[StableMemory, bytearray]] = []
 
     @rule(pages=st.integers(0, 2))
     def grow(self, pages: int) -> None:
@@ -145,6 +171,40 @@ class StableMemoryMatchesAByteArray(RuleBasedStateMachine):
         """Also in the middle of a transaction, which it doesn't contain."""
         self.saved = applied(taken(self.stable), self.saved)
         assert self.saved == self.committed
+
+    @rule()
+    def begin_to_read(self) -> None:
+        self.readers.append((self.stable.reader(), bytearray(self.committed)))
+
+    @precondition(lambda self: self.readers)
+    @rule(number=st.integers(0, 99), at=st.integers(0, 8 * PAGE), data=st.binary(max_size=9_000), kept=st.booleans())
+    def write_to_a_reader(self, number: int, at: int, data: bytes, kept: bool) -> None:
+        reader, seen = self.readers[number % len(self.readers)]
+        if seen:
+            at %= len(seen)
+            data = data[: len(seen) - at]
+            reader.begin()
+            reader.write(at, data)
+            if kept:
+                reader.commit()
+                seen[at : at + len(data)] = data
+            else:
+                reader.rollback()
+
+    @precondition(lambda self: self.before is None and self.readers)
+    @rule()
+    def become_another(self) -> None:
+        """By a restart's restoring, or by going back to an anchor."""
+        self.stable.restore(MemoryState(PAGE, ((7, b"another"),)))
+        self.model = bytearray(PAGE)
+        self.model[7:14] = b"another"
+        self.saved = bytearray()
+
+    @invariant()
+    def readers_see_what_was_committed_when_they_began(self) -> None:
+        for reader, seen in self.readers:
+            assert reader.read(0, len(seen)) == seen
+            assert applied(reader.export_state()) == seen
 
     @invariant()
     def content_is_as_modelled(self) -> None:
