@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wasmtime
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import artifacts
@@ -26,28 +25,8 @@ from canister_factory.ic.network import Network
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.process import ReplicaProcess
 from support.conformance_proxy import proxy_for
+from support.wire_canister import wire_wasm
 
-WIRE = """(module
-  (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
-  (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
-  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
-  (import "ic0" "msg_reply" (func $reply))
-  (import "ic0" "msg_reject" (func $reject (param i32 i32)))
-  (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
-  (import "ic0" "data_certificate_size" (func $certificate_size (result i32)))
-  (import "ic0" "data_certificate_copy" (func $certificate (param i32 i32 i32)))
-  (memory 1)
-  (data (i32.const 8) "not today")
-  (func $echo (call $arg (i32.const 1024) (i32.const 0) (call $arg_size))
-    (call $append (i32.const 1024) (call $arg_size)) (call $reply))
-  (func (export "canister_update set") (call $echo) (call $certify (i32.const 1024) (call $arg_size)))
-  (func (export "canister_query echo") (call $echo))
-  (func (export "canister_update trap") unreachable)
-  (func (export "canister_update refuse") (call $reject (i32.const 8) (i32.const 9)))
-  (func (export "canister_query refuse_query") (call $reject (i32.const 8) (i32.const 9)))
-  (func (export "canister_query certificate")
-    (call $certificate (i32.const 1024) (i32.const 0) (call $certificate_size))
-    (call $append (i32.const 1024) (call $certificate_size)) (call $reply)))"""
 ARGUMENT = b"genuine!"
 NOBODY = Principal(bytes.fromhex("fffffffffffffff00101"))  # no canister, though the subnet could give this id
 KEYS_ONCE = ("v3", "read_state", 200)
@@ -90,7 +69,7 @@ def js(clients: Path, replica: ReplicaProcess) -> JsAgent:
             backend = await deploy_backend(agent, [])
             management = ManagementCanister(agent)
             wire = await management.provisional_create_canister_with_cycles(10**13)
-            await management.install(wire, bytes(wasmtime.wat2wasm(WIRE)), b"")
+            await management.install(wire, wire_wasm(), b"")
             return JsAgent(clients, replica, Principal(identity.sender().bytes), backend.canister_id, wire)
 
     return asyncio.run(deployed())

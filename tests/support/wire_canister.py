@@ -1,0 +1,41 @@
+"""The canister that official clients call: it takes and gives bytes as they are, whatever they mean.
+
+Updates `set` (replies its argument, and certifies it), `trap`, `refuse`; queries `echo`, `refuse_query` and
+`certificate` (of the certified data).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import wasmtime
+
+REFUSAL: Final = "not today"
+"""What `refuse` and `refuse_query` reject with."""
+
+_WIRE: Final = """(module
+  (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
+  (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reject" (func $reject (param i32 i32)))
+  (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
+  (import "ic0" "data_certificate_size" (func $certificate_size (result i32)))
+  (import "ic0" "data_certificate_copy" (func $certificate (param i32 i32 i32)))
+  (memory 1)
+  (data (i32.const 8) "not today")
+  (func $echo (call $arg (i32.const 1024) (i32.const 0) (call $arg_size))
+    (call $append (i32.const 1024) (call $arg_size)) (call $reply))
+  (func (export "canister_update set") (call $echo) (call $certify (i32.const 1024) (call $arg_size)))
+  (func (export "canister_query echo") (call $echo))
+  (func (export "canister_update trap") unreachable)
+  (func (export "canister_update refuse") (call $reject (i32.const 8) (i32.const 9)))
+  (func (export "canister_query refuse_query") (call $reject (i32.const 8) (i32.const 9)))
+  (func (export "canister_query certificate")
+    (call $certificate (i32.const 1024) (i32.const 0) (call $certificate_size))
+    (call $append (i32.const 1024) (call $certificate_size)) (call $reply)))"""
+
+
+def wire_wasm() -> bytes:
+    """The module."""
+    return bytes(wasmtime.wat2wasm(_WIRE))
