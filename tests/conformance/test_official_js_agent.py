@@ -1,6 +1,6 @@
-"""The IC's own JavaScript agent against the embedded replica: what it accepts, and what it must refuse.
+"""The IC's own JavaScript agents against the embedded replica: what they accept, and what they must refuse.
 
-The agent verifies certificates and query signatures by itself. `clients/agent.mjs` only tells what happened.
+The agents verify certificates and query signatures by themselves. `clients/agent.mjs` only tells what happened.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,14 @@ from support.wire_canister import wire_wasm
 
 ARGUMENT = b"genuine!"
 NOBODY = Principal(bytes.fromhex("fffffffffffffff00101"))  # no canister, though the subnet could give this id
-KEYS_ONCE = ("v3", "read_state", 200)
+VERSIONS = {"@icp-sdk/core": ("v4", "v3"), "@dfinity/agent": ("v3", "v2")}  # of the endpoints: for calls, others
 
 
 @dataclass
 class JsAgent:
     """Scenarios of `agent.mjs` on canisters that are there for them."""
 
+    library: str
     folder: Path
     replica: ReplicaProcess
     owner: Principal
@@ -45,6 +46,7 @@ class JsAgent:
     def run(self, scenario: str, **config: Any) -> Any:
         """What the scenario printed; `config` goes to it, besides host, root key and canisters."""
         given = {
+            "library": self.library,
             "host": self.replica.url,
             "rootKey": self.replica.root_key.hex(),
             "canister": str(self.backend),
@@ -60,7 +62,7 @@ class JsAgent:
 
 
 @pytest.fixture(scope="module")
-def js(clients: Path, replica: ReplicaProcess) -> JsAgent:
+def canisters(clients: Path, replica: ReplicaProcess) -> JsAgent:
     import asyncio
 
     async def deployed() -> JsAgent:
@@ -70,9 +72,21 @@ def js(clients: Path, replica: ReplicaProcess) -> JsAgent:
             management = ManagementCanister(agent)
             wire = await management.provisional_create_canister_with_cycles(10**13)
             await management.install(wire, wire_wasm(), b"")
-            return JsAgent(clients, replica, Principal(identity.sender().bytes), backend.canister_id, wire)
+            return JsAgent("", clients, replica, Principal(identity.sender().bytes), backend.canister_id, wire)
 
     return asyncio.run(deployed())
+
+
+@pytest.fixture(scope="module", params=["@icp-sdk/core", "@dfinity/agent"])
+def js(canisters: JsAgent, request: pytest.FixtureRequest) -> JsAgent:
+    """Each of the agents. `@dfinity/agent` is the one before `@icp-sdk/core`, and in many frontends still."""
+    return replace(canisters, library=request.param)
+
+
+@pytest.fixture(scope="module")
+def newest(canisters: JsAgent) -> JsAgent:
+    """For what `@dfinity/agent` doesn't offer, or does by the same code."""
+    return replace(canisters, library="@icp-sdk/core")
 
 
 def replied(outcome: dict[str, Any]) -> Any:
@@ -99,8 +113,8 @@ def test_updates_and_queries_of_every_kind_of_identity_are_verified_and_answered
     assert replied(seen["user"]) == [registered]
 
 
-def test_the_anonymous_identity_may_ask_the_backend_but_change_nothing(js: JsAgent) -> None:
-    seen = js.run("calls", identity="anonymous")
+def test_the_anonymous_identity_may_ask_the_backend_but_change_nothing(newest: JsAgent) -> None:
+    seen = newest.run("calls", identity="anonymous")
     assert replied(seen["whoami"]) == seen["principal"] == "2vxsx-fae"
     assert failed(seen["registered"]) == ("Reject", "UncertifiedRejectUpdateErrorCode", 5, "IC0503")
 
@@ -110,14 +124,15 @@ def test_a_call_is_one_request_whose_answer_has_the_certificate(js: JsAgent) -> 
         seen = js.run("messages", host=proxy.url)
     assert (replied(seen["update"]), replied(seen["query"])) == (ARGUMENT.hex(), ARGUMENT.hex())
     asked = proxy.operations()
-    assert asked[0] == ("v4", "call", 200)
+    for_calls, for_others = VERSIONS[js.library]
+    assert asked[0] == (for_calls, "call", 200)
     # Query signatures are checked with the nodes' keys, which the agent reads once.
-    assert sorted(asked[1:]) == [("v3", "query", 200), KEYS_ONCE]
+    assert sorted(asked[1:]) == [(for_others, "query", 200), (for_others, "read_state", 200)]
 
 
-def test_a_call_without_waiting_is_polled(js: JsAgent) -> None:
-    with proxy_for(js.replica.url) as proxy:
-        seen = js.run("polling", host=proxy.url)
+def test_a_call_without_waiting_is_polled(newest: JsAgent) -> None:
+    with proxy_for(newest.replica.url) as proxy:
+        seen = newest.run("polling", host=proxy.url)
     assert seen == {"reply": ARGUMENT.hex(), "verified": True}
     asked = proxy.operations()
     assert asked[0] == ("v2", "call", 202)
@@ -136,8 +151,8 @@ def test_rejects_arrive_with_their_codes(js: JsAgent) -> None:
 
 
 @pytest.mark.parametrize("minutes", [20, -20])
-def test_an_agent_whose_clock_is_wrong_finds_the_replicas_time(js: JsAgent, minutes: int) -> None:
-    seen = js.run("clockAhead", minutes=minutes)
+def test_an_agent_whose_clock_is_wrong_finds_the_replicas_time(newest: JsAgent, minutes: int) -> None:
+    seen = newest.run("clockAhead", minutes=minutes)
     assert "Ok" in replied(seen["update"])
     assert seen["synced"]
 
@@ -177,9 +192,14 @@ def test_answers_that_were_changed_on_the_way_are_refused(js: JsAgent, tamper: C
 # --- the state tree -----------------------------------------------------------------------------------------------
 
 
-def test_the_state_tree_tells_what_a_canister_and_its_subnet_are(js: JsAgent) -> None:
-    seen = js.run("status")
-    assert seen["controllers"] == [str(js.owner)]
+def test_a_canisters_controllers_and_module_hash_are_read(js: JsAgent) -> None:
+    hash_ = artifacts.backend_wasm().module_hash.hex()
+    assert js.run("canister") == {"controllers": [str(js.owner)], "module_hash": hash_}
+
+
+def test_the_state_tree_tells_what_a_canister_and_its_subnet_are(newest: JsAgent) -> None:
+    seen = newest.run("status")
+    assert seen["controllers"] == [str(newest.owner)]
     assert seen["moduleHash"] == artifacts.backend_wasm().module_hash.hex()
     assert seen["candid"] == (artifacts.directory() / "backend.did").read_text("utf-8")
     assert seen["subnetId"] == seen["subnet"]["id"]
@@ -198,17 +218,17 @@ def self_authenticating(public_key: bytes) -> bytes:
     return sha224(public_key).digest() + b"\x02"
 
 
-def test_what_is_not_there_is_proven_absent(js: JsAgent) -> None:
-    assert js.run("absent") == {"module_hash": None, "candid": None, "controllers": None}
+def test_what_is_not_there_is_proven_absent(newest: JsAgent) -> None:
+    assert newest.run("absent") == {"module_hash": None, "candid": None, "controllers": None}
 
 
-def test_certified_data_is_verified_from_a_querys_certificate(js: JsAgent) -> None:
-    assert js.run("certifiedData", arg=b"a root".hex()) == {"data": b"a root".hex()}
+def test_certified_data_is_verified_from_a_querys_certificate(newest: JsAgent) -> None:
+    assert newest.run("certifiedData", arg=b"a root".hex()) == {"data": b"a root".hex()}
 
 
-def test_the_root_key_may_be_fetched(js: JsAgent) -> None:
-    seen = js.run("fetchedRootKey")
-    assert seen["rootKey"] == js.replica.root_key.hex()
+def test_the_root_key_may_be_fetched(newest: JsAgent) -> None:
+    seen = newest.run("fetchedRootKey")
+    assert seen["rootKey"] == newest.replica.root_key.hex()
     assert {"ic_api_version", "replica_health_status", "root_key"} <= set(seen["status"])
 
 

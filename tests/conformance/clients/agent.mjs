@@ -1,14 +1,18 @@
-// Runs one scenario with the official JavaScript agent and prints what it saw as one JSON object.
+// Runs one scenario with one of the official JavaScript agents and prints what it saw as one JSON object.
 //
-//   node agent.mjs SCENARIO '{"host": URL, "rootKey": hex, "canister": id, ...}'
+//   node agent.mjs SCENARIO '{"library": NAME, "host": URL, "rootKey": hex, "canister": id, ...}'
 //
 // Scenarios judge nothing: a failure of the agent is part of what is printed, and the test decides what it means.
-import { Actor, CanisterStatus, Certificate, HttpAgent, SubnetStatus, lookupResultToBuffer } from '@icp-sdk/core/agent';
-import { DelegationChain, DelegationIdentity, ECDSAKeyIdentity, Ed25519KeyIdentity } from '@icp-sdk/core/identity';
-import { Secp256k1KeyIdentity } from '@icp-sdk/core/identity/secp256k1';
-import { Principal } from '@icp-sdk/core/principal';
-
+const libraries = {
+  '@icp-sdk/core': ['agent', 'identity', 'identity/secp256k1', 'principal'].map((name) => `@icp-sdk/core/${name}`),
+  '@dfinity/agent': ['agent', 'identity', 'identity-secp256k1', 'principal'].map((name) => `@dfinity/${name}`),
+};
 const config = JSON.parse(process.argv[3]);
+const parts = await Promise.all(libraries[config.library].map((name) => import(name)));
+const { Actor, CanisterStatus, Certificate, HttpAgent, SubnetStatus, lookupResultToBuffer } = parts[0];
+const { DelegationChain, DelegationIdentity, ECDSAKeyIdentity, Ed25519KeyIdentity } = parts[1];
+const { Secp256k1KeyIdentity } = parts[2];
+const { Principal } = parts[3];
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 const unhex = (text) => Uint8Array.from(Buffer.from(text, 'hex'));
 
@@ -40,6 +44,11 @@ const backend = ({ IDL }) => {
     no_such_update: IDL.Func([], [], []),
     no_such_query: IDL.Func([], [], ['query']),
   });
+};
+
+const bytes = ({ IDL }) => {
+  const blob = IDL.Vec(IDL.Nat8);
+  return IDL.Service({ set: IDL.Func([blob], [blob], []), echo: IDL.Func([blob], [blob], ['query']) });
 };
 
 async function actorOf(agent, service = backend, canister = config.canister) {
@@ -99,11 +108,17 @@ const scenarios = {
   },
 
   async messages() {
-    const agent = await agentOf(Ed25519KeyIdentity.generate());
+    const wire = await actorOf(await agentOf(Ed25519KeyIdentity.generate()), bytes, config.wire);
     return {
-      update: await attempt(async () => hex((await set(agent)).reply)),
-      query: await attempt(() => query(agent, 'echo', unhex(config.arg))),
+      update: await attempt(async () => hex(await wire.set(unhex(config.arg)))),
+      query: await attempt(async () => hex(await wire.echo(unhex(config.arg)))),
     };
+  },
+
+  async canister() {
+    const agent = await agentOf();
+    const canisterId = Principal.fromText(config.canister);
+    return Object.fromEntries(await CanisterStatus.request({ agent, canisterId, paths: ['controllers', 'module_hash'] }));
   },
 
   async status() {
@@ -194,10 +209,6 @@ const scenarios = {
 
 // The tests' small canister takes and gives bytes as they are.
 const set = (agent, options) => agent.update(config.wire, { methodName: 'set', arg: unhex(config.arg), ...options });
-
-async function query(agent, methodName, arg) {
-  return hex((await agent.query(config.wire, { methodName, arg })).reply.arg);
-}
 
 function plain(_, value) {
   if (typeof value === 'bigint') return value.toString();
