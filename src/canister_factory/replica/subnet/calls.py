@@ -21,6 +21,7 @@ from canister_factory.replica.runtime.execution import (
     Response,
 )
 from canister_factory.replica.subnet import stopping
+from canister_factory.replica.subnet.affordable import execution_unaffordable
 from canister_factory.replica.subnet.agenda import Agenda, next_task_ns, stop_deadline_ns
 from canister_factory.replica.subnet.canister import (
     MANAGEMENT_CANISTER,
@@ -301,12 +302,12 @@ class Calls:
             lambda: instance.execution(entry, env, instruction_limit=UPDATE_INSTRUCTIONS, commit=commit, hold=True),
             holds=instance,
         )
-        if outcome.error is None and outcome.cycles_spent > canister.balance + outcome.cycles_accepted:
-            instance.conclude(keep=False)  # fees of messages and of storage were taken since the execution began
-            message = f"Canister {text_of(canister.id)} ran out of cycles, by other charges, while it executed."
-            error = CanisterError(RejectCode.CANISTER_ERROR, message, "IC0207")
-            outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
         cost = self._prices.of_execution(outcome.instructions, wasm64=canister.wasm64)
+        if outcome.error is None:
+            error = execution_unaffordable(canister, entry, outcome, self._prices, max(prepaid - cost, 0))
+            if error is not None:
+                instance.conclude(keep=False)
+                outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
         cost = self._spend(canister, prepaid, cost if begins else cost - self._prices.of_execution(0))
         self._state.instructions += outcome.instructions
         context.instructions += outcome.instructions

@@ -15,6 +15,7 @@ from canister_factory.replica.runtime.execution import CanisterError, Entry, Out
 from canister_factory.replica.runtime.execution_errors import memory_error
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.subnet.affordable import installation_unaffordable
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import EOP_SECTION, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
@@ -74,22 +75,28 @@ def install(
             canister.append_logs(lines, state.time_ns, dropped=dropped)
     if steps.error is not None:
         raise steps.error
-    outcomes, instance = steps.outcomes, steps.instance
-    assert instance is not None
-    state.transaction.otherwise(instance.close)
-    if canister.instance is not None:
-        state.transaction.afterwards(canister.instance.close)
-    canister.module, canister.instance, canister.stable = module, instance, steps.stable
-    canister.version += 1
-    canister.installed_ns = state.time_ns
-    canister.global_timer_ns = 0  # timers don't survive a change of code; those that the new code set follow
+    error = installation_unaffordable(canister, module, steps.new_instance, steps.stable, prices, steps.outcomes)
+    if error is not None:
+        steps.new_instance.close()
+        raise error
+    _replace_code(canister, module, steps, state)
     if installation.mode != "upgrade":
         canister.certified_data = b""
         canister.logs = [record for record in canister.logs if record.index >= logged_before]
-    for outcome in outcomes:
+    for outcome in steps.outcomes:
         state.consume(canister, outcome.cycles_burned, "burned_cycles")
         calls.apply(canister, outcome)
     return module
+
+
+def _replace_code(canister: CanisterState, module: Module, steps: _Steps, state: SubnetState) -> None:
+    state.transaction.otherwise(steps.new_instance.close)
+    if canister.instance is not None:
+        state.transaction.afterwards(canister.instance.close)
+    canister.module, canister.instance, canister.stable = module, steps.new_instance, steps.stable
+    canister.version += 1
+    canister.installed_ns = state.time_ns
+    canister.global_timer_ns = 0  # timers don't survive a change of code; those that the new code set follow
 
 
 def _reserve_for_64_bits(canister: CanisterState, prices: Prices, *, wasm64: bool) -> int:
@@ -179,11 +186,17 @@ class _Steps:
         self._engine = engine
         self._calls = calls
         self.stable = StableMemory()  # the new one
-        self.instance: Instance | None = None  # the new one
+        self.instance: Instance | None = None
         self.outcomes: list[Outcome] = []
         self.error: CanisterError | None = None  # what a step failed of
         self.instructions = 0
         self.logs: list[tuple[list[str], int]] = []  # of each step: lines, and how many older ones it dropped
+
+    @property
+    def new_instance(self) -> Instance:
+        """The new instance, after steps of which none failed."""
+        assert self.instance is not None, "a step failed"
+        return self.instance
 
     def run(self, module: Module) -> Steps[_Steps]:
         """Runs them all. The canister's own instance and memory are left alone: pre_upgrade runs on a copy."""
