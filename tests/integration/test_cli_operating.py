@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,9 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         "what it says": "ok",
         "manifest": "ok",
     }
+    assert re.search(
+        r"\(certified\), installed \d{4}-\d\d-\d\d .* UTC, approved release", json.dumps(as_owner["checks"])
+    )
     as_admin = requested.ok("admin", "verify", owner).json
     assert {check["name"]: check["verdict"] for check in as_admin["checks"]} == {
         **verdicts,

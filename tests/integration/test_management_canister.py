@@ -93,6 +93,8 @@ async def test_a_snapshot_goes_to_another_canister_piece_by_piece(agents: tuple[
     assert await add(owner, target) == 2
     infos = [await owner.canister_info(canister) for canister in (source, target)]
     assert infos[0].module_hash == infos[1].module_hash
+    times = [(info.created_ns, info.installed_ns) for info in infos]
+    assert all(created is not None and created < (installed or 0) for created, installed in times)
 
 
 async def test_viewers_see_what_a_setting_shows_them_and_no_more(agents: tuple[Agent, Agent]) -> None:

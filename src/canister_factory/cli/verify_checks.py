@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
-from canister_factory.cli.results import Check, Verdict
+from canister_factory.cli.results import Check, Verdict, moment
 from canister_factory.contract.artifacts import compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
@@ -90,6 +90,8 @@ async def _module(backend: BackendClient, info: CanisterInfo) -> Check:
         return Check("module", Verdict.FAILED, "none is installed (certified)")
     approved = {release.module_hash: release for release in await backend.list_releases()}
     module = f"{output.ident(info.module_hash)} (certified)"
+    if info.installed_ns is not None:
+        module += f", installed {moment(info.installed_ns)}"
     if info.module_hash in approved:
         return Check(
             "module", Verdict.OK, f"{module}, approved release {quoted(approved[info.module_hash].note)}".rstrip()

@@ -27,6 +27,7 @@ __all__ = ["INGRESS_EXPIRY_S", "MAX_INGRESS_BYTES", "Agent", "CallerIdentity"]
 T = TypeVar("T")
 
 INGRESS_EXPIRY_S = 240
+_PATH_REFUSED = (400, 404)  # HTTP; the official replica says 404 to a path that it doesn't know
 _MANAGEMENT = Principal.management_canister()
 
 
@@ -204,15 +205,26 @@ class Agent(IcPyAgent):
             return await self._requester.read_state("canister", effective, paths, span)
 
     async def canister_info(self, canister_id: PrincipalLike) -> CanisterInfo:
-        """Controllers and module hash of a canister, certified.
+        """Controllers and module hash of a canister, and since when it and its code are there, certified.
 
         Raises:
             CanisterNotFoundError: it doesn't exist.
         """
-        canister = as_principal(canister_id)
+        canister, learnt = as_principal(canister_id), self._requester.learnt
         with noting_call(canister):
-            certificate = await self.read_state(canister, CanisterInfo.paths(canister))
-            return CanisterInfo.from_certificate(certificate, canister)
+            if learnt.canister_times:
+                try:
+                    return await self._canister_info(canister, times=True)
+                except ProtocolError as error:
+                    if error.status not in _PATH_REFUSED:
+                        raise
+            info = await self._canister_info(canister, times=False)
+            learnt.canister_times = False  # that was what it refused
+            return info
+
+    async def _canister_info(self, canister: Principal, *, times: bool) -> CanisterInfo:
+        certificate = await self.read_state(canister, CanisterInfo.paths(canister, times=times))
+        return CanisterInfo.from_certificate(certificate, canister, times=times)
 
     async def metadata(self, canister_id: PrincipalLike, name: str) -> bytes | None:
         """A metadata section of a canister's Wasm such as `candid:service`, certified; `None` if it has none such.

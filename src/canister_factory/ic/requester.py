@@ -63,12 +63,16 @@ class Signed:
 
 @dataclass(slots=True)
 class Learnt:
-    """What all agents of one network may share: verified delegations and node keys, spoken versions, its time."""
+    """What all agents of one network may share: verified delegations and node keys, spoken versions, its time.
+
+    `canister_times`: whether it may be asked for the times of canisters, which networks before 0.66 refuse.
+    """
 
     verifier: CertificateVerifier
     clock: NetworkClock
     subnets: dict[bytes, SubnetKeys]
     spoken: dict[str, int]
+    canister_times: bool = True
 
 
 class Requester:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from canister_factory.candid import leb128
 from canister_factory.candid.principal import Principal
 from canister_factory.ic import cbor
 from canister_factory.ic.agent import Agent
@@ -33,6 +34,38 @@ async def test_controllers_and_module_hash_are_read_from_certified_state(agent: 
     assert info.module_hash == b"h" * 32
     net.state = about_canister(controllers=listed)
     assert (await agent.canister_info(CANISTER)).module_hash is None
+
+
+async def test_a_canisters_times_are_read_where_the_network_has_them(agent: Agent, net: FakeNetwork) -> None:
+    listed = cbor.dumps([CANISTER.bytes])
+    times = {"canister_creation_timestamp": leb128.unsigned(NOW_NS), "last_install_timestamp": leb128.unsigned(5)}
+    net.state = about_canister(controllers=listed, **times)
+    info = await agent.canister_info(CANISTER)
+    assert (info.created_ns, info.installed_ns) == (NOW_NS, 5)
+    net.state = about_canister(controllers=listed)
+    info = await agent.canister_info(CANISTER)
+    assert (info.created_ns, info.installed_ns) == (None, None)
+
+
+async def test_a_network_that_knows_no_times_of_canisters_is_asked_for_them_once(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.state = about_canister(controllers=cbor.dumps([CANISTER.bytes]), module_hash=b"h" * 32)
+    net.next_answers = [httpx.Response(404, content=b"Invalid path requested.")] * 2  # of both versions of the endpoint
+    for _ in range(2):
+        info = await agent.canister_info(CANISTER)
+        assert (info.module_hash, info.created_ns, info.installed_ns) == (b"h" * 32, None, None)
+    assert len(net.posted("read_state")) == 4
+
+
+async def test_what_is_refused_for_another_reason_is_asked_for_again_with_the_times(
+    agent: Agent, net: FakeNetwork
+) -> None:
+    net.next_answers = [httpx.Response(400, content=b"no such subnet")] * 2
+    with pytest.raises(ProtocolError, match="no such subnet"):
+        await agent.canister_info(CANISTER)
+    net.state = about_canister(controllers=cbor.dumps([]), canister_creation_timestamp=leb128.unsigned(7))
+    assert (await agent.canister_info(CANISTER)).created_ns == 7
 
 
 @pytest.mark.parametrize("listed", [b"junk", cbor.dumps({}), cbor.dumps(["text"]), cbor.dumps([b"x" * 30])])
