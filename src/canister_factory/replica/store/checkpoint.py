@@ -17,6 +17,7 @@ from typing import Final
 
 import cbor2
 
+from canister_factory.ic.cbor import head
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.store.directory import StateDirectory, explained
@@ -36,6 +37,7 @@ ROUND_BYTES: Final = 1 << 16
 ROOM_AGAIN_BYTES: Final = 4 << 20
 """How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
 _SUBMITTED, _ROUND = 0, 1
+_SUBMITTED_HEAD: Final = head(4, 2) + head(0, _SUBMITTED)  # and a byte string: CBOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,8 @@ class Checkpoint:
         Raises:
             CheckpointError: there is no room; nothing was noted.
         """
-        record = cbor2.dumps([_SUBMITTED, encode_state(request)])
+        encoded = encode_state(request)
+        record = b"".join((_SUBMITTED_HEAD, head(2, len(encoded)), encoded))
         self._make_room(len(record) + ROUND_BYTES)
         self._open_journal.append(record)
 
@@ -205,6 +208,8 @@ class Checkpoint:
         self._make_room(ROUND_BYTES)
 
     def _make_room(self, size: int) -> None:
+        if not self._short and self._open_journal.has_room(size):
+            return
         try:
             with self._directory.explained("written"):
                 self._open_journal.make_room(ROOM_AGAIN_BYTES if self._short else size)

@@ -211,14 +211,20 @@ class Journal(JournalReader):
         Raises:
             OSError: there is no room; nothing has changed.
         """
-        needed = self._end + self._unwritten_bytes + content_bytes + 2 * _RECORD.size
-        missing = needed - self._reserved
+        missing = self._missing(content_bytes)
         if missing <= 0:
             return
         try:
             self._lengthen(missing + min(self._reserved, _MOST_RESERVED_BYTES))
         except OSError:
             self._lengthen(missing)
+
+    def has_room(self, content_bytes: int) -> bool:
+        """Whether `make_room` would have nothing to do."""
+        return self._missing(content_bytes) <= 0
+
+    def _missing(self, content_bytes: int) -> int:
+        return self._end + self._unwritten_bytes + content_bytes + 2 * _RECORD.size - self._reserved
 
     def _lengthen(self, size: int) -> None:
         self._files.reserve(self._file, self._reserved, size)
