@@ -254,6 +254,9 @@ class Rounds:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            # Queries and calls that have arrived get their turn, also between the rounds of a long computation. Calls
+            # that are taken now share the round's signature and its flush.
+            await asyncio.sleep(0)
             self._wake.clear()
             try:
                 more = self._attempt(with_tasks=self._tasks_are_due())
@@ -265,7 +268,6 @@ class Rounds:
                 return
             if more:
                 self._wake.set()
-                await asyncio.sleep(0)  # queries and new calls get their turn between the rounds of a long computation
 
     def _tasks_are_due(self) -> bool:
         now_ns = self._clock_ns()

@@ -178,7 +178,7 @@ async def test_calls_that_wait_together_run_in_one_round_under_one_signature() -
                 for number in range(16)
             )
         )
-        assert network.subnet.rounds == [16]
+        assert [count for count in network.subnet.rounds if count] == [16]  # the one of the start had none
         signatures = {cbor2.loads(decoded(answer)["certificate"])["signature"] for answer in answers}
         assert len(signatures) == 1
         for answer in answers:

@@ -38,6 +38,19 @@ async def test_a_long_computation_runs_round_after_round_and_lets_others_in_betw
         assert len(network.subnet.rounds) == 4
 
 
+async def test_a_call_that_arrives_while_the_round_is_about_to_begin_is_part_of_it() -> None:
+    async with Network() as network:
+        await settle()
+        network.subnet.rounds.clear()
+        calls = []
+        for argument in (b"1", b"2"):
+            post = network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=argument)
+            calls.append(asyncio.create_task(post))
+            await settle(1)
+        await asyncio.gather(*calls)
+        assert network.subnet.rounds == [2]
+
+
 async def test_a_round_runs_when_a_timer_of_a_canister_is_due() -> None:
     async with Network() as network:
         network.subnet.rounds.clear()
