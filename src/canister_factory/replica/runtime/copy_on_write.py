@@ -41,6 +41,7 @@ from canister_factory.replica.runtime.memory import (
     memory_view,
 )
 
+_NOT_PRIVATE = PAGE_IS_FILE | PAGE_IS_ZERO
 # Two dirty runs closer than this are handled as one: copying 16 KiB costs less than two more system calls.
 _WORTH_A_CALL = 16384
 
@@ -81,6 +82,13 @@ class CopyOnWriteMemory(MemoryTransaction):
             self.close()
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._runs = (PageRegion * self._MAX_RUNS)()
+        self._scan = ScanArguments(
+            size=ctypes.sizeof(ScanArguments),
+            vec=ctypes.addressof(self._runs),
+            vec_len=self._MAX_RUNS,
+            category_anyof_mask=PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask=PAGE_IS_PRESENT,
+        )
         self._touched = 0  # bytes written since all of it was mapped
         self._transactions = 0  # ended since then
         self._saved = False  # the file is one that others keep: it must not be written
@@ -108,6 +116,8 @@ class CopyOnWriteMemory(MemoryTransaction):
 
         It is copied whole, which is worth it where a good part of it is new.
         """
+        if length < _LARGE_COMMIT:
+            return  # nor can what is new in it be so much: looking for it costs more than most messages
         before = self.committed
         dirty = self._dirty(0, before)
         if length > before:
@@ -289,18 +299,9 @@ class CopyOnWriteMemory(MemoryTransaction):
         if start == end:
             return []
         base = self._base
-        unwanted = PAGE_IS_FILE | PAGE_IS_ZERO if only_private else PAGE_IS_ZERO
-        scan = ScanArguments(
-            size=ctypes.sizeof(ScanArguments),
-            start=base + start,
-            end=base + end,
-            vec=ctypes.addressof(self._runs),
-            vec_len=self._MAX_RUNS,
-            category_inverted=unwanted,
-            category_mask=unwanted,
-            category_anyof_mask=PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-            return_mask=PAGE_IS_PRESENT,
-        )
+        scan = self._scan
+        scan.start, scan.end = base + start, base + end
+        scan.category_inverted = scan.category_mask = _NOT_PRIVATE if only_private else PAGE_IS_ZERO
         dirty: list[tuple[int, int]] = []
         while True:
             count = self._ioctl(pagemap(os.getpid()), PAGEMAP_SCAN, scan)

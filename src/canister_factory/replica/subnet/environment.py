@@ -34,6 +34,7 @@ class Environments:
             wasm64: (prices.of_call(0) + response_prepayment(prices, wasm64=wasm64), prices.of_call_bytes(1))
             for wasm64 in (False, True)
         }
+        self._creation_cost, self._http_request_cost = prices.of_creation(), prices.http_request_parts()
         self._subnet_id = subnet_id
         self._root_key = root_key
 
@@ -62,8 +63,8 @@ class Environments:
             canister_status=canister.status.value,
             canister_version=canister.version,
             global_timer_ns=canister.global_timer_ns,
-            create_canister_cost=prices.of_creation(),
-            http_request_cost=prices.http_request_parts(),
+            create_canister_cost=self._creation_cost,
+            http_request_cost=self._http_request_cost,
             max_response_bytes=MAX_RESPONSE_BYTES,
             log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,
