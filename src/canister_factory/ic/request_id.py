@@ -19,8 +19,13 @@ def _name_hash(name: str) -> bytes:
 
 
 def _hash_of_value(value: Any) -> bytes:
-    if type(value) is bytes:
+    kind = type(value)  # exact types first: they are nearly all
+    if kind is bytes:
         return sha256(value).digest()
+    if kind is str:
+        return sha256(value.encode()).digest()
+    if kind is int:
+        return sha256(leb128.unsigned(value)).digest()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return sha256(value).digest()
     if isinstance(value, str):

@@ -110,8 +110,13 @@ class Fork(_Labels):
         return at < len(label) and (not self.mask or bool(label[at] & self.mask))
 
     def _compute(self) -> bytes:
-        left, right = self.left, self.right
-        return sha256(_FORK + (left._digest or left.digest()) + (right._digest or right.digest())).digest()
+        left, right = self.left, self.right  # without `digest`, which would be a call more for each level
+        of_left, of_right = left._digest, right._digest
+        if of_left is None:
+            of_left = left._digest = left._compute()
+        if of_right is None:
+            of_right = right._digest = right._compute()
+        return sha256(_FORK + of_left + of_right).digest()
 
 
 class Deferred(Node):

@@ -69,6 +69,7 @@ class JournalReader:
         self._files = files
         self.path = path
         self._salt = salt
+        self._salt_checksum = zlib.crc32(salt)
         self._file = files.open(path, writable=writable)
         try:
             self._check_start()
@@ -139,7 +140,7 @@ class JournalReader:
         if len(data) != _RECORD.size or data[:4] != _RECORD_MAGIC:
             return None
         _, length, sequence, durable, reserved, checksum, own = _RECORD.unpack(data)
-        if zlib.crc32(data[:-4], zlib.crc32(self._salt)) != own:
+        if zlib.crc32(data[:-4], self._salt_checksum) != own:
             return None
         return _Header(length, sequence, durable, reserved, checksum)
 
@@ -286,7 +287,7 @@ class Journal(JournalReader):
     def _packed(self, sequence: int, content: bytes) -> bytes:
         checksum = zlib.crc32(content)
         header = _RECORD.pack(_RECORD_MAGIC, len(content), sequence, self._durable, self._reserved, checksum, 0)
-        return header[:-4] + zlib.crc32(header[:-4], zlib.crc32(self._salt)).to_bytes(4, "little")
+        return header[:-4] + zlib.crc32(header[:-4], self._salt_checksum).to_bytes(4, "little")
 
 
 def _start(salt: bytes) -> bytes:

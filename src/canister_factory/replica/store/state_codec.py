@@ -123,8 +123,12 @@ def _write(value: Any, parts: list[bytes]) -> None:
     elif (opening := _OPENINGS.get(kind)) is not None:
         parts.append(opening[0])
         for key, name in opening[1]:
-            parts.append(key)
-            _write(getattr(value, name), parts)
+            item = getattr(value, name)
+            if type(item) is bytes and len(item) < 256:  # most of them: a call would cost more than the rest
+                parts += (key, _SHORT_HEADS[len(item)], item)
+            else:
+                parts.append(key)
+                _write(item, parts)
     else:
         parts.append(cbor2.dumps(_plain(value)))
 
