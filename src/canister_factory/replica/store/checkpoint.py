@@ -22,6 +22,7 @@ from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.store.directory import StateDirectory, explained
 from canister_factory.replica.store.files import Files, SyncFailedError
+from canister_factory.replica.store.images import StoredMemory
 from canister_factory.replica.store.journal import Journal
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
@@ -50,6 +51,8 @@ class ReplayLimits:
     journal_bytes: int = 128 << 20
     instructions: int = 10_000_000_000
     messages: int = 10_000
+    unsaved_at_end: int = 256 << 20
+    """Bytes of memories that an orderly end still saves, half a second of work; with more, the next start executes."""
 
 
 class Checkpoint:
@@ -279,15 +282,27 @@ class Checkpoint:
     def close(self, state: SubnetState) -> None:
         """Takes a last snapshot, so that the next start has nothing to execute, and lets go of the files.
 
+        Where that would take long, it is left out: what the journal has can always be executed again.
+
         Raises:
             CheckpointError: that fails. What was committed before is durable all the same.
         """
         try:
             self.commit(state)
-            if self._open_journal.size_bytes:
+            if self._open_journal.size_bytes and _unsaved_bytes(state) <= self._limits.unsaved_at_end:
                 self.snapshot(state)
         finally:
             self._open_journal.close()
+
+
+def _unsaved_bytes(state: SubnetState) -> int:
+    memories: list[StoredMemory] = [canister.stable for canister in state.canisters.values()]
+    memories += [canister.instance.memory for canister in state.canisters.values() if canister.instance is not None]
+    total = 0
+    for memory in memories:
+        runs = memory.unsaved()
+        total += memory.length if runs is None else sum(end - start for start, end in runs)
+    return total
 
 
 def _fingerprint(state: SubnetState) -> list[int]:

@@ -80,6 +80,17 @@ def test_the_limits_are_a_few_seconds_of_work() -> None:
     assert limits.messages * 0.12e-3 + limits.instructions / 5e9 + limits.journal_bytes / 0.3e9 < 5
 
 
+def test_an_end_with_much_to_save_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+    bench = Bench(opener(tmp_path, files=FILES, unsaved_at_end=100_000))
+    canister = bench.puppet()
+    for _ in range(3):
+        bench.call(canister, "count")
+    bench.subnet.close()
+    assert replayed(tmp_path)[0] > 3
+    bench = Bench(opener(tmp_path, files=FILES, unsaved_at_end=100_000))
+    assert bench.count(canister) == 3
+
+
 def test_after_an_orderly_end_nothing_is_executed_again(tmp_path: Path) -> None:
     bench = Bench(opener(tmp_path, files=FILES))
     canister = bench.puppet()
