@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import cbor2
+import icp_core as icp
 import pytest
+from icp_candid.candid import Types
+from icp_identity import DelegateIdentity
 
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.bls import verify_bls
@@ -27,13 +30,9 @@ from canister_factory.ic.identity import Identity
 from canister_factory.replica.node.process import ReplicaProcess
 from support.wire_canister import REFUSAL, wire_wasm
 
-icp = pytest.importorskip("icp_core", reason="icp-py-core is not installed")
-identities = pytest.importorskip("icp_identity", reason="icp-py-core is not installed")
-types = pytest.importorskip("icp_candid.candid", reason="icp-py-core is not installed").Types
-
 ANY_CANISTER = "rwlgt-iiaaa-aaaaa-aaaaa-cai"  # in the subnet's ranges, which is all that a creation's URL needs
 UNVERIFIED = {"verify_certificate": False}
-TEXT = [{"type": types.Text, "value": "héllo"}]
+TEXT = [{"type": Types.Text, "value": "héllo"}]
 TEXT_REPLY = [{"type": "text", "value": "héllo"}]
 TRILLION = 10**12
 
@@ -102,12 +101,12 @@ def test_the_status_has_the_root_key(core: IcpPyCore, replica: ReplicaProcess) -
 @pytest.mark.parametrize("kind", ["ed25519", "secp256k1", "p256"])
 def test_updates_of_every_kind_of_identity_are_answered(core: IcpPyCore, replica: ReplicaProcess, kind: str) -> None:
     agent = agent_for(replica, icp.Identity(type=kind))
-    assert agent.update(core.canister, "set", TEXT, return_type=types.Text, **UNVERIFIED) == TEXT_REPLY
+    assert agent.update(core.canister, "set", TEXT, return_type=Types.Text, **UNVERIFIED) == TEXT_REPLY
 
 
 def test_the_anonymous_identity_may_ask_and_its_answer_is_signed(core: IcpPyCore, replica: ReplicaProcess) -> None:
     agent = agent_for(replica, icp.Identity(anonymous=True))
-    assert agent.query(core.canister, "echo", TEXT, return_type=types.Text) == TEXT_REPLY
+    assert agent.query(core.canister, "echo", TEXT, return_type=Types.Text) == TEXT_REPLY
 
 
 def test_a_canister_is_called_by_the_methods_of_its_interface(core: IcpPyCore) -> None:
@@ -192,7 +191,7 @@ def delegated(replica: ReplicaProcess, owner: Identity, minutes: int) -> Any:
     session = icp.Identity()
     link = owner.sign_delegation(session.der_pubkey, time.time_ns() + minutes * 60 * 10**9)
     chain = {"delegations": [link], "publicKey": owner.der_pubkey}
-    return agent_for(replica, identities.DelegateIdentity(session, chain))
+    return agent_for(replica, DelegateIdentity(session, chain))
 
 
 def test_a_delegation_acts_for_its_principal(replica: ReplicaProcess) -> None:
@@ -200,7 +199,7 @@ def test_a_delegation_acts_for_its_principal(replica: ReplicaProcess) -> None:
     canister = created(delegated(replica, owner, minutes=10))
     assert cbor2.loads(canister.state(b"controllers")[0] or b"") == [owner.sender().bytes]
     canister.install()
-    assert canister.agent.query(canister.canister, "echo", TEXT, return_type=types.Text) == TEXT_REPLY
+    assert canister.agent.query(canister.canister, "echo", TEXT, return_type=Types.Text) == TEXT_REPLY
 
 
 def test_an_expired_delegation_is_refused(replica: ReplicaProcess) -> None:
