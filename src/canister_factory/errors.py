@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     from canister_factory.replica.subnet.anchor import AnchorError as AnchorError
     from canister_factory.replica.subnet.cycles import PricesError as PricesError
     from canister_factory.replica.subnet.durability import CheckpointError as CheckpointError
-    from canister_factory.replica.subnet.subnet import SubnetBrokenError as SubnetBrokenError
+    from canister_factory.replica.subnet.broken import SubnetBrokenError as SubnetBrokenError
     from canister_factory.testing.deployment import DeploymentError as DeploymentError
 
 _HOMES = {
@@ -121,7 +121,7 @@ _HOMES = {
     "replica.subnet.anchor": "AnchorError",
     "replica.subnet.cycles": "PricesError",
     "replica.subnet.durability": "CheckpointError",
-    "replica.subnet.subnet": "SubnetBrokenError",
+    "replica.subnet.broken": "SubnetBrokenError",
     "testing.deployment": "DeploymentError",
 }
 __all__: list[str]

@@ -23,8 +23,17 @@ from support.cli_settings import signals_in_hand
 from support.cli_world import cli, deployed, deployment, operator, requested
 from support.creation_world import Foundation, World
 from support.preloaded_command import preloaded_command
+from support.replica_shell import Shell
 
 __all__ = ["cli", "deployed", "deployment", "operator", "requested", "signals_in_hand"]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """Commands with a home of their own; replicas that they leave running are ended."""
+    made = Shell(tmp_path / "home")
+    yield made
+    made.kill_all()
 
 
 @pytest.fixture(scope="session")

@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from canister_factory.replica.node.observation import is_alive
-from canister_factory.replica.node.server import ReplicaServer
-from canister_factory.replica.store.manifest import Manifest
+from support.replica_shell import MODULE, Shell, error_of, json_error_of
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
-
-Done = subprocess.CompletedProcess[str]
-MODULE = [sys.executable, "-m", "canister_factory"]
-
-
-class Shell:
-    """Runs commands with a home of their own, and ends the replicas that they left running."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.pids: list[int] = []
-
-    def __call__(self, *arguments: str, **variables: str) -> Done:
-        environment = {**os.environ, "CANISTER_FACTORY_HOME": str(self.home), **variables}
-        environment = {name: value for name, value in environment.items() if value != "(unset)"}
-        done = subprocess.run(
-            [*MODULE, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        )
-        assert "Traceback" not in done.stderr + done.stdout
-        return done
-
-    def background(self, *options: str, **variables: str) -> dict[str, Any]:
-        """Starts a replica in the background; what it said when it was ready."""
-        done = self("replica", "start", "--background", "--port", "0", "--json", *options, **variables)
-        assert done.returncode == 0, done.stderr + done.stdout
-        record: dict[str, Any] = json.loads(done.stdout)
-        self.pids.append(record["pid"])
-        return record
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path / "home")
-    yield made
-    for pid in made.pids:
-        if is_alive(pid):
-            os.kill(pid, signal.SIGCONT)
-            os.kill(pid, signal.SIGKILL)
-
-
-def error_of(done: Done, code: int = 1) -> str:
-    """The one line of an error."""
-    assert done.returncode == code, done.stderr + done.stdout
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("error: ")
-    return lines[0]
-
-
-def json_error_of(done: Done, code: int = 1) -> dict[str, Any]:
-    assert done.returncode == code, done.stderr + done.stdout
-    assert done.stderr == ""
-    (line,) = done.stdout.splitlines()
-    error: dict[str, Any] = json.loads(line)["error"]
-    return error
-
 
 # --- in the background ----------------------------------------------------------------------------------------------
 
@@ -364,49 +297,3 @@ def test_an_identity_is_not_written_where_there_is_no_place(shell: Shell, no_hom
 def test_the_demo_needs_no_home(shell: Shell, tmp_path: Path) -> None:
     done = shell("demo", "--json", HOME="/proc/nobody", CANISTER_FACTORY_HOME="(unset)")
     assert json.loads(done.stdout)["status"] == "Completed"
-
-
-def lay_state(directory: Path) -> None:
-    """A state that a replica has left in order."""
-
-    async def live() -> None:
-        async with ReplicaServer(directory):
-            pass
-
-    asyncio.run(live())
-
-
-def test_the_state_of_a_newer_version_is_refused(shell: Shell) -> None:
-    directory = shell.home / "replica"
-    lay_state(directory)
-    manifest = Manifest.decoded((directory / "manifest").read_bytes())
-    (directory / "manifest").write_bytes(replace(manifest, format=99).encoded())
-    for how in ((), ("--background",)):
-        said = error_of(shell("replica", "start", "--port", "0", *how))
-        assert "has format 99, this version reads format 5" in said
-        assert str(directory) in said
-        assert "--state-dir" in said
-
-
-@pytest.mark.parametrize("content", ["nothing", "directory", b"\xff\xfe\x00damaged", b""])
-def test_keys_that_can_not_be_read_are_named(shell: Shell, content: bytes | str) -> None:
-    directory = shell.home / "replica"
-    lay_state(directory)
-    keys = directory / "keys.json"
-    if isinstance(content, bytes):
-        keys.write_bytes(content)
-    else:
-        keys.unlink()
-    if content == "directory":
-        keys.mkdir()
-    said = error_of(shell("replica", "start", "--port", "0"))
-    assert str(keys) in said
-    assert "--state-dir" in said
-
-
-@pytest.mark.parametrize("name", ["lock", "manifest", "journal-1", "replica.json"])
-def test_what_lies_in_the_place_of_a_state_file_is_one_line(shell: Shell, name: str) -> None:
-    (shell.home / "replica" / name).mkdir(parents=True)
-    said = error_of(shell("replica", "start", "--port", "0"))
-    assert str(shell.home / "replica") in said
-    assert "--state-dir" in said

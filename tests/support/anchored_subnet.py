@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import RequestStatus
-from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet
 
 

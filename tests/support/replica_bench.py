@@ -17,9 +17,9 @@ from canister_factory.ic.requests import CallRequest, QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Response
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import IngressMessage
-from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters.interface import SystemCanister
 from support.replica_puppet import puppet

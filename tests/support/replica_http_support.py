@@ -23,7 +23,9 @@ from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import (
     FromIngress,
     IngressMessage,
@@ -34,8 +36,6 @@ from canister_factory.replica.subnet.messages import (
 )
 from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
-from canister_factory.replica.subnet.state import Listeners
-from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
 OTHER = bytes.fromhex("ffffffffffe000010101")
@@ -97,8 +97,7 @@ class FakeSubnet:
     """Canisters that append. Methods: `append` replies with all so far, `refuse` is not accepted, `trap` is rejected,
     `later` is answered once `release` was called, `defect` breaks the replica."""
 
-    first_canister_id = FIRST
-    last_canister_id = LAST
+    canister_id_range = (FIRST, LAST)
 
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners

@@ -13,8 +13,8 @@ from canister_factory.replica.store.checkpoint import Checkpoint, ReplayLimits
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.schedule import Pace
-from canister_factory.replica.subnet.state import NOBODY, Listeners
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import MANAGEMENT, Bench, engine, management_argument
 from support.replica_puppet import puppet, with_custom_section

@@ -49,7 +49,7 @@ INTERNAL = {
     "canister_factory.interrupts.Interrupted",
     "canister_factory.replica.node.http_error.HttpError",
     "canister_factory.replica.node.round_failed.RoundFailedError",
-    "canister_factory.replica.node.outcalls.OutcallError",
+    "canister_factory.replica.node.outcall_error.OutcallError",
     "canister_factory.replica.node.private_files.SharedDirectoryError",
     "canister_factory.replica.runtime.execution.CanisterError",
     "canister_factory.replica.runtime.execution.ExecutionAbandonedError",

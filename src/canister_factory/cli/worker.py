@@ -87,13 +87,8 @@ def worker(
         await (loop.run_once() if once else loop.run())
 
     try:
-        run_with_agent(
-            identity,
-            network,
-            work,
-            watch=False,  # a worker continues when the network is back
-            on_stop=lambda: step("stopping: giving leases back"),
-        )
+        # Nobody watches the network: a worker continues when it is back.
+        run_with_agent(identity, network, work, watch=False, on_stop=lambda: step("stopping: giving leases back"))
     except interrupts.Interrupted as stop:  # a signal is how a worker is stopped: no failure
         if isinstance(stop.__context__, Exception):  # but what failed meanwhile is one
             raise stop.__context__ from None

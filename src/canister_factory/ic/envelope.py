@@ -102,11 +102,7 @@ def verify_envelope(
     delegations = envelope.get("sender_delegation")
     if sender == ANONYMOUS:
         _check_sender_info(request, b"", verify)
-        if public_key is not None or signature is not None or delegations is not None:
-            raise SenderError(
-                "The anonymous sender must not come with sender_pubkey, sender_sig or sender_delegation: "
-                "leave them out, or set sender to the principal of the public key"
-            )
+        _check_unsigned(public_key, signature, delegations)
         return VerifiedEnvelope(request, content_id, None)
     if public_key is None or signature is None:
         missing = "sender_pubkey" if public_key is None else "sender_sig"
@@ -123,6 +119,14 @@ def verify_envelope(
     _check_sender_info(request, public_key, verify)
     verify(signing_key, REQUEST_DOMAIN + content_id, signature)
     return VerifiedEnvelope(request, content_id, targets)
+
+
+def _check_unsigned(*parts: Any) -> None:
+    if any(part is not None for part in parts):
+        raise SenderError(
+            "The anonymous sender must not come with sender_pubkey, sender_sig or sender_delegation: "
+            "leave them out, or set sender to the principal of the public key"
+        )
 
 
 def _check_sender_info(request: Request, public_key: bytes, verify: Verify) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 
-from canister_factory.replica.node.outcalls import OutcallError
+from canister_factory.replica.node.outcall_error import OutcallError
 from canister_factory.replica.subnet.messages import HttpResponse
 from canister_factory.replica.subnet.outcalls import HttpRequest
 

@@ -59,10 +59,7 @@ class ServedSubnet(ObservableSubnet, Protocol):
     """What the HTTP interface needs of a subnet, besides what the certified view and the rounds need."""
 
     @property
-    def first_canister_id(self) -> bytes: ...
-
-    @property
-    def last_canister_id(self) -> bytes: ...
+    def canister_id_range(self) -> tuple[bytes, bytes]: ...
 
     def checking(self, message: IngressMessage) -> Steps[None]: ...
 
@@ -324,7 +321,7 @@ class HttpApi:
         def text(principal: bytes) -> str:
             return base64.b64encode(principal).decode()
 
-        first, last = self._subnet.first_canister_id, self._subnet.last_canister_id
+        first, last = self._subnet.canister_id_range
         return json.dumps(
             {
                 "subnet_configs": {

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from canister_factory.replica.node.outcalls import OutcallError
+from canister_factory.replica.node.outcall_error import OutcallError
 from canister_factory.replica.subnet.messages import HttpResponse
 from canister_factory.replica.subnet.outcalls import HttpRequest
 

@@ -12,19 +12,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from canister_factory.replica.node.outcall_error import OutcallError
 from canister_factory.replica.subnet.messages import HttpResponse, OutcallAnswer
 from canister_factory.replica.subnet.outcalls import HttpRequest, Outcall
 
-__all__ = ["OutcallError", "Outcalls", "Perform", "loopback_only"]
+__all__ = ["Outcalls", "Perform", "loopback_only"]
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 30.0
 MAX_AT_ONCE: Final = 50  # others wait: each takes a socket, and up to 2 MB
-
-
-class OutcallError(Exception):
-    """A request has no answer; the message, which the canister is told, says why."""
 
 
 Perform = Callable[[HttpRequest], Awaitable[HttpResponse]]

@@ -20,11 +20,11 @@ from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.outcalls import Outcalls, loopback_only
 from canister_factory.replica.node.round_failed import RoundFailedError
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.messages import IngressMessage, OutcallAnswer
 from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.schedule import Pace
-from canister_factory.replica.subnet.subnet import SubnetBrokenError
 
 __all__ = ["ExecutableSubnet", "Outcome", "RoundFailedError", "Rounds"]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from canister_factory.candid.principal import Principal
-from canister_factory.replica.runtime.execution import CanisterError, Env, RejectCode
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Env, RejectCode
 from canister_factory.replica.runtime.guest_memory import InstructionLimitReachedError
 from canister_factory.replica.runtime.host_interface import HostTrapError
 from canister_factory.replica.runtime.wasmtime_ffi import HostFunctionError, WasmTrapError
 
 _BACKTRACE_LINES: Final = 20
+_METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
 
 
 def memory_error(canister_id: bytes, limit_bytes: int, size_bytes: int) -> CanisterError | None:
@@ -30,6 +31,12 @@ def memory_error(canister_id: bytes, limit_bytes: int, size_bytes: int) -> Canis
 
 def execution_error(env: Env, error_code: str, message: str) -> CanisterError:
     return CanisterError(RejectCode.CANISTER_ERROR, f"Canister {Principal(env.canister_id)} {message}", error_code)
+
+
+def missing_method(entry: Entry, env: Env) -> CanisterError | None:
+    """Why an entry point that the module doesn't have can't be entered; None for those that needn't be there."""
+    kind = _METHOD_KINDS.get(entry)
+    return None if kind is None else execution_error(env, "IC0536", f"has no {kind} method '{env.method}'")
 
 
 def failed_execution(

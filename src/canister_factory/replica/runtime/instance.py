@@ -18,7 +18,12 @@ from canister_factory.replica.runtime.execution import (
     Steps,
     finish,
 )
-from canister_factory.replica.runtime.execution_errors import execution_error, failed_execution, memory_error
+from canister_factory.replica.runtime.execution_errors import (
+    execution_error,
+    failed_execution,
+    memory_error,
+    missing_method,
+)
 from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
 from canister_factory.replica.runtime.memory import InstanceState, MemoryState, MemoryTransaction, check_extents
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
@@ -29,7 +34,6 @@ from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFun
 MAX_MEMORY32_BYTES: Final = 4 << 30
 MAX_MEMORY64_BYTES: Final = 6 << 30
 _MAX_TABLE_ENTRIES: Final = 1_000_000
-_METHOD_KINDS: Final = {Entry.UPDATE: "update", Entry.QUERY: "query", Entry.COMPOSITE_QUERY: "composite query"}
 
 
 class Instance:
@@ -67,10 +71,8 @@ class Instance:
         self._guest = GuestMemory()
         self._api = SystemApi(self._guest, stable)
         self._callbacks = HostCallbacks()
-        for import_type, function in module.imports:
-            self._callbacks.add(
-                self._api.bind(function), [str(t) for t in import_type.params], bool(import_type.results)
-            )
+        for kind, function in module.imports:
+            self._callbacks.add(self._api.bind(function), [str(t) for t in kind.params], bool(kind.results))
         self._live: WasmInstance | None = None
         self._held: WasmInstance | None = None  # an execution waits for `conclude`
         self._closed = False
@@ -139,10 +141,7 @@ class Instance:
             return Outcome(error=execution_error(env, "IC0505", trap.reason))
         export = self.module.export_name(entry, env.method)
         if export is None and not self.module.has(entry, env.method):
-            kind = _METHOD_KINDS.get(entry)
-            if kind is None:
-                return Outcome()
-            return Outcome(error=execution_error(env, "IC0536", f"has no {kind} method '{env.method}'"))
+            return Outcome(error=missing_method(entry, env))
         self._api.begin(entry, env)
         self._guest.begin(instruction_limit, self._engine.slices.first)
         self._stable.begin()
@@ -163,9 +162,10 @@ class Instance:
             if self._live is live and self._held is None:
                 live.abandon()
                 self._finish(live, keep)
-        outcome = self._api.outcome
-        if error is not None:
-            outcome = Outcome(error=error)
+        return self._outcome(error, instructions)
+
+    def _outcome(self, error: CanisterError | None, instructions: int) -> Outcome:
+        outcome = self._api.outcome if error is None else Outcome(error=error)
         outcome.log, outcome.log_dropped = self._api.log.lines, self._api.log.dropped
         outcome.instructions = instructions
         return outcome

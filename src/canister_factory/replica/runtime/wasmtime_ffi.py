@@ -176,18 +176,8 @@ class WasmInstance:
             raise WasmTrapError(f"instantiation failed: {error}") from error
         self._functions: dict[str, Any] = {}
         exports = self._instance.exports(self._store)
-        memory = exports[MEMORY_EXPORT]
-        assert isinstance(memory, wasmtime.Memory)
-        self._memory = memory
-        self._memory_ref = ctypes.byref(memory._memory)
-        table = exports.get(TABLE_EXPORT)
-        self._table = table if isinstance(table, wasmtime.Table) else None
-        self._global_values = [_ffi.wasmtime_val_t() for _ in global_exports]
-        self._globals = []
-        for name, value in zip(global_exports, self._global_values, strict=True):
-            variable = exports[name]
-            assert isinstance(variable, wasmtime.Global)
-            self._globals.append((ctypes.byref(variable._global), ctypes.byref(value), variable))
+        self._find_memories(exports[MEMORY_EXPORT], exports.get(TABLE_EXPORT))
+        self._find_globals([exports[name] for name in global_exports])
         self._fuel = ctypes.c_uint64()
         self._fuel_ref = ctypes.byref(self._fuel)
         self._interval = 0
@@ -197,6 +187,19 @@ class WasmInstance:
         self._function: Any = None
         self._arguments: Any = None
         self.slice_after(SLICE_INSTRUCTIONS)  # not earlier: from here on the store takes asynchronous calls only
+
+    def _find_memories(self, memory: object, table: object) -> None:
+        assert isinstance(memory, wasmtime.Memory)
+        self._memory = memory
+        self._memory_ref = ctypes.byref(memory._memory)
+        self._table = table if isinstance(table, wasmtime.Table) else None
+
+    def _find_globals(self, variables: Sequence[object]) -> None:
+        self._global_values = [_ffi.wasmtime_val_t() for _ in variables]
+        self._globals = []
+        for variable, value in zip(variables, self._global_values, strict=True):
+            assert isinstance(variable, wasmtime.Global)
+            self._globals.append((ctypes.byref(variable._global), ctypes.byref(value), variable))
 
     def _in_pieces(self, function: wasmtime.Func, piecewise: wasmtime.Module | None) -> wasmtime.Func:
         if piecewise is None:

@@ -28,7 +28,8 @@ from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.cycles import prices_named
 from canister_factory.replica.subnet.install import uninstall
-from canister_factory.replica.subnet.state import NOBODY, SubnetState
+from canister_factory.replica.subnet.listeners import NOBODY
+from canister_factory.replica.subnet.state import SubnetState
 
 _EMPTY = StoredCanister(None, (), NO_IMAGE, NO_IMAGE)
 

@@ -18,9 +18,10 @@ from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import CallContext
-from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.state import SubnetState
 
 _CANISTER_FIELDS: Final = tuple(field.name for field in fields(CanisterState))
 _STATE_FIELDS: Final = tuple(field.name for field in fields(SubnetState))

@@ -34,6 +34,7 @@ from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.deadlines import Deadlines, require_unexpired
 from canister_factory.replica.subnet.entry_points import update_entry
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.low_memory import is_hook_due
 from canister_factory.replica.subnet.messages import (
     DID_NOT_REPLY,
@@ -55,7 +56,7 @@ from canister_factory.replica.subnet.messages import (
     rejection,
 )
 from canister_factory.replica.subnet.snapshot import LowMemoryHook
-from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.work import Turn, Work
 
 Handler = Callable[[Request], Response | None]
@@ -313,16 +314,19 @@ class Calls:
         context.instructions += outcome.instructions
         canister.append_logs(outcome.log, self._state.time_ns, dropped=outcome.log_dropped)
         if outcome.error is None:
-            # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
-            context.cycles -= outcome.cycles_accepted
-            self._state.credit(canister, outcome.cycles_accepted)
-            self._state.consume(canister, outcome.cycles_burned, "burned_cycles")
-            if commit:
-                self.apply(canister, outcome)
-                for call in outcome.calls:
-                    self._send(canister, context, call)
-            canister.version += 1
+            self._take_effect(canister, context, outcome, commit=commit)
         return outcome, prepaid - cost
+
+    def _take_effect(self, canister: CanisterState, context: CallContext, outcome: Outcome, *, commit: bool) -> None:
+        # A query in replicated mode leaves no state behind, but what it accepted or burned is gone.
+        context.cycles -= outcome.cycles_accepted
+        self._state.credit(canister, outcome.cycles_accepted)
+        self._state.consume(canister, outcome.cycles_burned, "burned_cycles")
+        if commit:
+            self.apply(canister, outcome)
+            for call in outcome.calls:
+                self._send(canister, context, call)
+        canister.version += 1
 
     def _spend(self, canister: CanisterState, prepaid: int, cost: int) -> int:
         """Counts the cost of an execution as consumed, as far as it was paid for; how much that is."""

@@ -44,6 +44,7 @@ from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.ingress import is_charged_afterwards
 from canister_factory.replica.subnet.install import Installation, install, uninstall
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.management_interface import (
     QUERY_ONLY,
     decode_argument,
@@ -53,7 +54,7 @@ from canister_factory.replica.subnet.management_interface import (
 from canister_factory.replica.subnet.messages import FromCanister, FromIngress, Request
 from canister_factory.replica.subnet.snapshot_transfer import SnapshotTransfer
 from canister_factory.replica.subnet.snapshots import Snapshots, Work
-from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CyclesUse, Listeners, SubnetState
+from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CyclesUse, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
 

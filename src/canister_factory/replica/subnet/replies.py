@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import RequestState, RequestStatus
-from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.state import SubnetState
 
 MAX_REPLY_BYTES: Final = 128 << 20
 _LEFT_BY_PRUNING: Final = MAX_REPLY_BYTES * 9 // 10  # so that not every answer makes somebody look for another

@@ -25,10 +25,11 @@ from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.canister_history import Change, LoadedSnapshot
 from canister_factory.replica.subnet.cycles import SNAPSHOT_INSTRUCTIONS, Prices
 from canister_factory.replica.subnet.install import uninstall
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.low_memory import is_low
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.snapshot import MAX_SNAPSHOTS, GlobalValue, LowMemoryHook, Snapshot
-from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.state import SubnetState
 
 Argument = dict[str, Any]
 Result = tuple[Any, ...]

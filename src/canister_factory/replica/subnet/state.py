@@ -7,7 +7,6 @@ Owns the data, the allocation of ids and the books of cycles. How it changes is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
@@ -36,26 +35,6 @@ CyclesUse = Literal[
 ]
 """What cycles were consumed for, as `canister_metrics` names it."""
 CYCLES_USES: Final[tuple[CyclesUse, ...]] = get_args(CyclesUse)
-
-
-def _ignore(*_: object) -> None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Told of changes as they happen, so that the certified state can follow them.
-
-    `request_status(request_id, status)`: status is None once the status was pruned.
-    `canister_changed(canister_id)`: controllers, code, certified data or existence changed.
-    """
-
-    request_status: Callable[[bytes, RequestStatus | None], None] = _ignore
-    canister_changed: Callable[[bytes], None] = _ignore
-
-
-NOBODY: Final = Listeners()
-"""Listeners for a subnet that nobody listens to."""
 
 
 @dataclass(slots=True)

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from canister_factory.base_error import CanisterFactoryError
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError, RejectCode, Response, Steps, finish
 from canister_factory.replica.subnet import ingress
 from canister_factory.replica.subnet.anchor import Anchor, Anchors
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.calls import Calls, Handler
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState
 from canister_factory.replica.subnet.cycles import Prices, chosen_prices
 from canister_factory.replica.subnet.durability import CheckpointError, Durability
 from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
+from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.management import Management
 from canister_factory.replica.subnet.messages import (
     FromIngress,
@@ -43,7 +44,7 @@ from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
 from canister_factory.replica.subnet.replies import Replies
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
-from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, NOBODY, Listeners, SubnetState
+from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, SubnetState
 from canister_factory.replica.subnet.upkeep import Upkeep
 
 MESSAGES_PER_ROUND = 1_000
@@ -61,13 +62,6 @@ class Builtin:
 
     update: Callable[[Subnet, Request], Response]
     query: Callable[[Subnet, Request], Response] | None = None
-
-
-class SubnetBrokenError(CanisterFactoryError):
-    """A round was left half executed, or couldn't be written; a restart goes on from the last durable round."""
-
-    def __init__(self) -> None:
-        super().__init__("a round broke off (see the log): restart the replica to go on")
 
 
 class Subnet:
@@ -142,8 +136,8 @@ class Subnet:
             checkpoint.replay(self)
 
     def __repr__(self) -> str:
-        state = self.state
-        return f"<Subnet canisters={len(state.canisters)} queued={len(state.queue)} time_ns={state.time_ns}>"
+        canisters, queued = len(self.state.canisters), len(self.state.queue)
+        return f"<Subnet canisters={canisters} queued={queued} time_ns={self.state.time_ns}>"
 
     # --- what others may see -----------------------------------------------------------------------------------------
 
@@ -165,12 +159,8 @@ class Subnet:
         return self.state.outcalls
 
     @property
-    def first_canister_id(self) -> bytes:
-        return self.state.first_canister_id
-
-    @property
-    def last_canister_id(self) -> bytes:
-        return self.state.last_canister_id
+    def canister_id_range(self) -> tuple[bytes, bytes]:
+        return self.state.first_canister_id, self.state.last_canister_id
 
     @property
     def consumed_cycles(self) -> int:
@@ -252,15 +242,12 @@ class Subnet:
 
     def enqueue(self, request: Request | OutcallAnswer) -> None:
         """Charges and queues an input: the deterministic part of `submit` and `submit_outcall_answer`."""
-        if isinstance(request, OutcallAnswer):
-            self.state.queue.append(request)
-            return
-        assert isinstance(request.origin, FromIngress)
-        payer = ingress.fee_payer(self.state, request)
-        if payer is not None:
-            self.state.consume(payer, self._prices.of_ingress(request.ingress_bytes), "ingress_induction")
         self.state.queue.append(request)
-        self._calls.set_status(request.origin, RequestState.RECEIVED)
+        if isinstance(request, Request):
+            assert isinstance(request.origin, FromIngress)
+            if (payer := ingress.fee_payer(self.state, request)) is not None:
+                self.state.consume(payer, self._prices.of_ingress(request.ingress_bytes), "ingress_induction")
+            self._calls.set_status(request.origin, RequestState.RECEIVED)
 
     # --- rounds ------------------------------------------------------------------------------------------------------
 

@@ -16,15 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, MutableMapping
 from dataclasses import fields, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import CallContext, RequestStatus, SystemTask
-
-if TYPE_CHECKING:
-    from canister_factory.replica.subnet.state import Listeners, SubnetState
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -46,6 +44,12 @@ STATE_NUMBERS: Final = (
 )
 """Fields of `SubnetState` that messages change by assigning to them."""
 _state_values: Final = attrgetter(*STATE_NUMBERS)
+
+
+class Numbered(Protocol):
+    """A state: it has a queue, and the fields that `STATE_NUMBERS` names."""
+
+    queue: Mailboxes
 
 
 class Transaction:
@@ -78,7 +82,7 @@ class Transaction:
 
     # --- the course of a message -------------------------------------------------------------------------------------
 
-    def begin(self, state: SubnetState) -> None:
+    def begin(self, state: Numbered) -> None:
         """Starts. They don't nest."""
         assert not self._open, "a transaction is open"
         self._numbers = _state_values(state)
@@ -103,7 +107,7 @@ class Transaction:
             self._touched.clear()
             self._statuses.clear()
 
-    def roll_back(self, state: SubnetState) -> None:
+    def roll_back(self, state: Numbered) -> None:
         """Makes the state what it was at `begin`. If this raises, it isn't."""
         assert self._open, "there is nothing to take back"
         executing, self._executing = self._executing, None

@@ -12,9 +12,10 @@ from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
 from canister_factory.replica.subnet.cycles import Prices, share_between
 from canister_factory.replica.subnet.install import run_out
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import SystemTask
 from canister_factory.replica.subnet.replies import Replies
-from canister_factory.replica.subnet.state import Listeners, SubnetState
+from canister_factory.replica.subnet.state import SubnetState
 
 STORAGE_INTERVAL_NS = 10 * SECOND_NS
 STATUS_RETENTION_NS = 300 * SECOND_NS

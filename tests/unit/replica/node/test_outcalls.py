@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from canister_factory.replica.node import outcalls as module
-from canister_factory.replica.node.outcalls import MAX_AT_ONCE, OutcallError, Outcalls, loopback_only
+from canister_factory.replica.node.outcall_error import OutcallError
+from canister_factory.replica.node.outcalls import MAX_AT_ONCE, Outcalls, loopback_only
 from canister_factory.replica.subnet.messages import FromSystem, HttpResponse, OutcallAnswer
 from canister_factory.replica.subnet.outcalls import HttpRequest, Outcall
 from support.replica_http_support import Network

@@ -15,10 +15,11 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.manifest import Manifest
 from canister_factory.replica.store.state_codec import encode_state
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.schedule import Pace
-from canister_factory.replica.subnet.state import Listeners
-from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
+from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import OWNER, SECOND_NS, Bench, engine
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section

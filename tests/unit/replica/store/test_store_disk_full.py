@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.subnet import SubnetBrokenError
 from support.faulty_files import FaultyFiles, failing
 from support.replica_bench import SECOND_NS, Bench
 from support.store_history import contents, opener

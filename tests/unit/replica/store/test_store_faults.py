@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.subnet import SubnetBrokenError
 from support.faulty_files import Died, FaultyFiles, PowerFiles, dying, failing
 from support.store_history import History
 

@@ -11,8 +11,9 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.anchor import Anchor, AnchorError
-from canister_factory.replica.subnet.state import Listeners
-from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
+from canister_factory.replica.subnet.broken import SubnetBrokenError
+from canister_factory.replica.subnet.listeners import Listeners
+from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER
 from support.anchored_subnet import everything

@@ -17,10 +17,12 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import RejectCode
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import HttpResponse, Message, OutcallAnswer, RequestStatus
-from canister_factory.replica.subnet.state import Listeners, SubnetState
-from canister_factory.replica.subnet.subnet import Subnet, SubnetBrokenError
+from canister_factory.replica.subnet.state import SubnetState
+from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.subnet.transaction import STATE_NUMBERS
 from canister_factory.replica.system_canisters import builtins
 from canister_factory.replica.system_canisters.cycles_ledger import CYCLES_LEDGER, LEDGER

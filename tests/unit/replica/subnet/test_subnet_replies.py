@@ -8,8 +8,8 @@ import pytest
 
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet import replies
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import RequestState, RequestStatus
-from canister_factory.replica.subnet.state import Listeners
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import Bench, engine
 
