@@ -181,21 +181,27 @@ def insert(tree: Node, label: bytes, subtree: Node) -> Node:
     """Puts `subtree` at `label`, added or replaced; the tree, which is changed, or another one in its place."""
     if not isinstance(tree, _Labels):
         return Labeled(label, subtree)
-    nearest = _leaf_towards(tree, label)
-    bit = _critical_bit(label, nearest.label)
-    above: Fork | None = None
+    path: list[Fork] = []
     node: _Labels = tree
-    while isinstance(node, Fork) and node.bit < bit:
-        node._digest = None
-        above = node
-        node = node.right if node.goes_right(label) else node.left
+    length = len(label)
+    while type(node) is Fork:  # as `_leaf_towards`, in one walk with what is to be changed
+        path.append(node)
+        at, mask = node.at, node.mask
+        node = node.right if at < length and (not mask or label[at] & mask) else node.left
+    assert type(node) is Labeled
+    nearest = node
+    bit = _critical_bit(label, nearest.label)
+    while path and path[-1].bit > bit:
+        node = path.pop()
+    for fork in path:
+        fork._digest = None
     if bit == _SAME_LABEL:
         nearest._digest = None
         nearest.subtree = subtree
         return tree
     new = Labeled(label, subtree)
     fork = Fork(bit, new, node) if label < nearest.label else Fork(bit, node, new)
-    return _replaced(tree, above, label, fork)
+    return _replaced(tree, path[-1] if path else None, label, fork)
 
 
 def _replaced(tree: Node, above: Fork | None, label: bytes, node: _Labels) -> Node:
