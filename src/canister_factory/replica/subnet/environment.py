@@ -51,7 +51,7 @@ class Environments:
 
         Time, balance and freezing threshold (in cycles) are the present ones by default.
         """
-        prices = self._prices
+        prices, variables = self._prices, canister.settings.environment_variables
         return Env(
             canister_id=canister.id,
             time_ns=self._state.time_ns if time_ns is None else time_ns,
@@ -69,8 +69,6 @@ class Environments:
             log_limit_bytes=canister.settings.log_memory_limit,
             root_key=self._root_key,
             subnet_id=self._subnet_id,
-            environment_variables=tuple(
-                sorted((item.name, item.value) for item in canister.settings.environment_variables)
-            ),
+            environment_variables=tuple(sorted((item.name, item.value) for item in variables)) if variables else (),
             **specific,
         )

@@ -8,6 +8,7 @@ Source: interface specification, "Request: Call" and "Canister inspect_message".
 
 from __future__ import annotations
 
+from canister_factory.ic.requests import CallRequest
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Steps
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
@@ -19,7 +20,7 @@ from canister_factory.replica.subnet.management_interface import (
     decode_argument,
     method_type,
 )
-from canister_factory.replica.subnet.messages import IngressMessage, Request
+from canister_factory.replica.subnet.messages import IngressMessage, Request, caller_info
 from canister_factory.replica.subnet.queries import Queries
 from canister_factory.replica.subnet.state import SubnetState
 
@@ -74,26 +75,29 @@ def check(
     Raises:
         CanisterError: why it is refused; to be answered as a non-replicated rejection.
     """
-    request, effective_canister_id = message.request(), message.effective_canister_id
-    if (waiting := state.queue.waiting_for(request.callee)) >= MAX_QUEUED_MESSAGES:
+    call, callee = message.call, message.call.canister_id
+    if (waiting := state.queue.waiting_for(callee)) >= MAX_QUEUED_MESSAGES:
         raise CanisterError(
             RejectCode.SYS_TRANSIENT,
-            f"{waiting} messages wait for canister {text_of(request.callee)}, the limit is {MAX_QUEUED_MESSAGES}; "
+            f"{waiting} messages wait for canister {text_of(callee)}, the limit is {MAX_QUEUED_MESSAGES}; "
             "try again later.",
             "IC0201",
         )
-    if request.callee == MANAGEMENT_CANISTER:
-        _check_management(state, request, effective_canister_id)
-    else:
-        _require_effective_id(request, request.callee, effective_canister_id)
-        if request.callee in calls.builtins:
-            return
-        state.existing(request.callee).require_running()
-    payer = fee_payer(state, request)
-    if payer is not None:
-        payer.require_cycles(prices, prices.of_ingress(request.ingress_bytes))
-    if request.callee != MANAGEMENT_CANISTER:
-        yield from _inspect(state.existing(request.callee), calls, queries, request, now_ns)
+    fee = prices.of_ingress(message.size_bytes)
+    if callee == MANAGEMENT_CANISTER:
+        request = message.request()
+        _check_management(state, request, message.effective_canister_id)
+        payer = fee_payer(state, request)
+        if payer is not None:
+            payer.require_cycles(prices, fee)
+        return
+    _require_effective_id(call.method_name, callee, message.effective_canister_id)
+    if callee in calls.builtins:
+        return
+    canister = state.existing(callee)
+    canister.require_running()
+    canister.require_cycles(prices, fee)
+    yield from _inspect(canister, calls, queries, call, now_ns)
 
 
 def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> None:
@@ -110,7 +114,7 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     if field is None:
         return
     target = argument[field].bytes
-    _require_effective_id(request, target, effective_canister_id)
+    _require_effective_id(request.method, target, effective_canister_id)
     canister = state.existing(target)
     if request.method in OPEN_METHODS or canister.is_controller(request.caller):
         return
@@ -126,28 +130,28 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     )
 
 
-def _require_effective_id(request: Request, expected: bytes, given: bytes) -> None:
+def _require_effective_id(method: str, expected: bytes, given: bytes) -> None:
     if given != expected:
         raise CanisterError(
             RejectCode.DESTINATION_INVALID,
-            f"A call of {request.method} on canister {text_of(expected)} was sent to the effective canister id "
+            f"A call of {method} on canister {text_of(expected)} was sent to the effective canister id "
             f"{text_of(given)}; send it to {text_of(expected)}.",
             "IC0408",
         )
 
 
-def _inspect(canister: CanisterState, calls: Calls, queries: Queries, request: Request, now_ns: int) -> Steps[None]:
+def _inspect(canister: CanisterState, calls: Calls, queries: Queries, call: CallRequest, now_ns: int) -> Steps[None]:
     module, _ = canister.running_module
-    update_entry(canister.id, module, request.method)
+    update_entry(canister.id, module, call.method_name)
     if not module.has(Entry.INSPECT_MESSAGE):
         return
     env = calls.environments.of(
         canister,
         time_ns=now_ns,
-        method=request.method,
-        arg=request.arg,
-        caller=request.caller,
-        caller_info=request.caller_info,
+        method=call.method_name,
+        arg=call.arg,
+        caller=call.sender,
+        caller_info=caller_info(call),
         in_replicated_execution=False,
     )
     outcome = yield from queries.read(canister, Entry.INSPECT_MESSAGE, env, INSPECT_INSTRUCTIONS)
