@@ -92,7 +92,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._touched = 0  # bytes written since all of it was mapped
         self._transactions = 0  # ended since then
         self._saved = False  # the file is one that others keep: it must not be written
-        self._views: weakref.WeakSet[_CommittedView] = weakref.WeakSet()
+        self._views: weakref.WeakSet[_CommittedView] | None = None  # few have any
 
     def adopt(self, base: int, length: int) -> None:
         self._base = base
@@ -199,8 +199,9 @@ class CopyOnWriteMemory(MemoryTransaction):
             grown = []
         for start, end in dirty + grown:
             self._keep(start, end)
-            for view in self._views:
-                view.preserve(start, end)
+            if self._views is not None:
+                for view in self._views:
+                    view.preserve(start, end)
             self._save(start, end)
         if moved:
             self._map(0, length)
@@ -251,6 +252,8 @@ class CopyOnWriteMemory(MemoryTransaction):
 
     def view(self) -> MemoryTransaction:
         view = _CommittedView(self._file, self.committed)
+        if self._views is None:
+            self._views = weakref.WeakSet()
         self._views.add(view)
         return view
 

@@ -34,6 +34,8 @@ _FUEL_FOR_SEGMENTS = 1 << 40  # initial segments are copied by generated code, w
 _RawCallback = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64), ctypes.c_size_t
 )
+_TrapPointer = ctypes.POINTER(_ffi.wasm_trap_t)
+_ErrorPointer = ctypes.POINTER(_ffi.wasmtime_error_t)
 _NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 
 _TRAP_REASONS = {
@@ -322,7 +324,7 @@ class WasmInstance:
         assert self._future is None, "a call is in progress"
         _calling.add(self)
         self._function, self._arguments = function, arguments  # the call reads both, perhaps in a later slice
-        self._trap, self._error = ctypes.POINTER(_ffi.wasm_trap_t)(), ctypes.POINTER(_ffi.wasmtime_error_t)()
+        self._trap, self._error = _TrapPointer(), _ErrorPointer()
         # The checked call: it refuses a function of another signature instead of running it.
         self._future = _ffi.wasmtime_func_call_async(
             self._context,
