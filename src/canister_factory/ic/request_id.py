@@ -47,7 +47,11 @@ def hash_of_map(fields: Mapping[str, Any]) -> bytes:
     Raises:
         TypeError, ValueError: another value.
     """
-    pairs = [_name_hash(name) + _hash_of_value(value) for name, value in fields.items() if value is not None]
+    pairs = [
+        _name_hash(name) + (sha256(value).digest() if type(value) is bytes else _hash_of_value(value))
+        for name, value in fields.items()
+        if value is not None
+    ]
     pairs.sort()
     return sha256(b"".join(pairs)).digest()
 
