@@ -23,18 +23,10 @@ from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.process import ReplicaProcess
+from support.http_load import COUNTER
 
 SECONDS = 4.0
 PAUSE_S = 0.05
-
-QUIET = """(module
-  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
-  (import "ic0" "msg_reply" (func $reply))
-  (memory 1)
-  (func $answer (call $append (i32.const 0) (i32.const 4)) (call $reply))
-  (func (export "canister_update add")
-    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))) (call $answer))
-  (func (export "canister_query read") (call $answer)))"""
 
 BUSY = """(module
   (import "ic0" "msg_reply" (func $reply))
@@ -149,7 +141,7 @@ async def one_kind(method: str, count: int, *, is_query: bool) -> dict[str, obje
                 await management.install(canister, bytes(wasmtime.wat2wasm(wat)), b"")
                 return canister
 
-            quiet, busy = await installed(QUIET), [await installed(BUSY) for _ in range(2)]
+            quiet, busy = await installed(COUNTER), [await installed(BUSY) for _ in range(2)]
             before = memory_mib(replica.pid, "VmRSS")
             act = agent.query if is_query else agent.update
             load = [asyncio.ensure_future(act(canister, method, b"")) for canister in busy for _ in range(count)]

@@ -30,7 +30,7 @@ from ic.identity import DelegateIdentity
 from canister_factory.candid.principal import Principal
 from canister_factory.ic.identity import Identity
 from canister_factory.replica.node.process import ReplicaProcess
-from support.wire_canister import REFUSAL, wire_wasm
+from support.wire_canister import REFUSAL, whole_life, wire_wasm
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # as ic-py calls httpx
 
@@ -139,23 +139,12 @@ def test_the_state_tree_tells_what_a_canister_and_its_subnet_are(ic_py: IcPy) ->
 
 def test_a_canister_is_managed_from_its_creation_to_its_end(replica: ReplicaProcess) -> None:
     canister = created(agent_for(replica, ic.Identity()))
-    canister.install()
-    canister.install("upgrade")
-    status = canister.manage("canister_status")
-    assert status["status"] == {"running": None}
-    assert bytes(status["module_hash"][0]) == hashlib.sha256(wire_wasm()).digest()
-    settings = {"controllers": [], "compute_allocation": [], "memory_allocation": [], "freezing_threshold": [86_400]}
-    canister.manage("update_settings", settings=settings)
-    canister.manage("provisional_top_up_canister", amount=TRILLION)
-    canister.manage("stop_canister")
-    after = canister.manage("canister_status")
+    before, after = whole_life(canister)
+    assert before["status"] == {"running": None}
+    assert bytes(before["module_hash"][0]) == hashlib.sha256(wire_wasm()).digest()
     assert (after["status"], after["settings"]["freezing_threshold"]) == ({"stopped": None}, 86_400)
-    assert after["cycles"] > status["cycles"] + TRILLION * 0.9
-    canister.manage("start_canister")
-    canister.manage("uninstall_code")
-    assert canister.manage("canister_status")["module_hash"] == []
-    canister.manage("stop_canister")
-    canister.manage("delete_canister")
+    assert after["cycles"] > before["cycles"] + TRILLION * 0.9
+    assert after["module_hash"] == []
     path = [b"canister", Principal.from_str(canister.canister).bytes, b"controllers"]
     assert lookup(path, canister.agent.read_state_raw(canister.canister, [path])) is None
 

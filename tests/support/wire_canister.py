@@ -6,7 +6,7 @@ Updates `set` (replies its argument, and certifies it), `trap`, `refuse`; querie
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Protocol
 
 import wasmtime
 
@@ -39,3 +39,28 @@ _WIRE: Final = """(module
 def wire_wasm() -> bytes:
     """The module."""
     return bytes(wasmtime.wat2wasm(_WIRE))
+
+
+class Managed(Protocol):
+    """A canister that a client's library manages: `manage` calls a method of the management canister about it."""
+
+    def install(self, mode: str = "install") -> None: ...
+
+    def manage(self, method: str, **fields: Any) -> Any: ...
+
+
+def whole_life(canister: Managed) -> tuple[Any, Any]:
+    """A new canister is installed, changed, paid for, emptied and deleted; its status at first and before the end."""
+    canister.install()
+    canister.install("upgrade")
+    before = canister.manage("canister_status")
+    settings = {"controllers": [], "compute_allocation": [], "memory_allocation": [], "freezing_threshold": [86_400]}
+    canister.manage("update_settings", settings=settings)
+    canister.manage("provisional_top_up_canister", amount=10**12)
+    canister.manage("stop_canister")
+    canister.manage("start_canister")
+    canister.manage("uninstall_code")
+    canister.manage("stop_canister")
+    after = canister.manage("canister_status")
+    canister.manage("delete_canister")
+    return before, after

@@ -5,7 +5,6 @@ Owns finding these out, and refusing unsafe combinations. Does not own: talking 
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from canister_factory.ic import cbor
 from canister_factory.ic.bls import check_key
 from canister_factory.ic.errors import CertificateError, NetworkConfigError, NetworkUnreachableError, ProtocolError
 from canister_factory.ic.home import STATE_FILE_NAME, home_directory
+from canister_factory.ic.loopback import names_this_computer
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, map_environment_errors, map_exceptions
 
 # isort: split
@@ -103,13 +103,7 @@ class Network:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this computer: `localhost`, a name below it, or a loopback address."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return names_this_computer(urlsplit(url).hostname or "")
 
 
 def _from_state_file(path: Path, root_key: bytes | None) -> Network:

@@ -9,7 +9,6 @@ own names and addresses, since servers for tests have no certificates that anybo
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.types import Func, Opt, Record, resolve
 from canister_factory.candid.values import Case, FuncRef
+from canister_factory.ic.loopback import names_this_computer
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, text_of
@@ -225,16 +225,6 @@ def _check_url(url: str) -> None:
     if parts.scheme == "https" or (parts.scheme == "http" and names_this_computer(host)):
         return
     raise _refused("The url must start with https:// (or http:// for this computer's own addresses)")
-
-
-def names_this_computer(host: str) -> bool:
-    """Whether a host's name, or its address, is one of this computer alone, whatever a name server says."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_response(request: HttpRequest, response: HttpResponse) -> None:

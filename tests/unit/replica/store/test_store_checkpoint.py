@@ -23,7 +23,7 @@ from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import OWNER, SECOND_NS, Bench, engine
 from support.replica_cycles_machine import CyclesAreConserved
 from support.replica_puppet import call_argument, puppet, with_custom_section
-from support.slicing import SHORT_TURNS, slices_of
+from support.slicing import InSlices
 from support.store_history import opener
 
 MARK_BYTES = 40
@@ -289,19 +289,8 @@ JournalsRepeatThemselves.TestCase.settings = settings(
 test_a_restart_anywhere_in_any_history_changes_nothing = JournalsRepeatThemselves.TestCase
 
 
-class JournalsOfSlicesRepeatThemselves(JournalsRepeatThemselves):
+class JournalsOfSlicesRepeatThemselves(InSlices, JournalsRepeatThemselves):
     """Messages take several turns, and others are executed meanwhile: also across restarts and snapshots."""
-
-    pace = SHORT_TURNS
-
-    def __init__(self) -> None:
-        self.slices = slices_of(700)
-        self.slices.__enter__()
-        super().__init__()
-
-    def teardown(self) -> None:
-        super().teardown()
-        self.slices.__exit__(None, None, None)
 
 
 JournalsOfSlicesRepeatThemselves.TestCase.settings = JournalsRepeatThemselves.TestCase.settings

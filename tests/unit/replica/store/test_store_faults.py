@@ -135,15 +135,19 @@ def test_a_flipped_byte_in_any_write_is_noticed_or_harmless(tmp_path: Path, oper
     assert refused
 
 
-@pytest.mark.parametrize("stop", [5, 8, 14, 17])
-def test_a_file_that_is_cut_off_anywhere_is_noticed(tmp_path: Path, sweep: bool, stop: int) -> None:
-    directory = tmp_path / "state"
+def lived_until(stop: int, directory: Path) -> tuple[History, dict[Path, bytes]]:
+    """A life up to one of its steps, and the files that it has left there."""
     directory.mkdir()
     history = History(directory, FaultyFiles())
     for number, _ in enumerate(history.steps()):
         if number == stop:
             break
-    whole = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    return history, {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("stop", [5, 8, 14, 17])
+def test_a_file_that_is_cut_off_anywhere_is_noticed(tmp_path: Path, sweep: bool, stop: int) -> None:
+    history, whole = lived_until(stop, tmp_path / "state")
     chance, refused = random.Random(stop), 0
     for path, content in whole.items():
         lengths = {0, 1, len(content) // 2, len(content) - 1} | {chance.randrange(len(content) + 1) for _ in range(3)}
@@ -166,14 +170,8 @@ def test_a_file_that_is_cut_off_anywhere_is_noticed(tmp_path: Path, sweep: bool,
 
 @pytest.mark.parametrize("stop", [5, 17])
 def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path, sweep: bool, stop: int) -> None:
-    directory = tmp_path / "state"
-    directory.mkdir()
-    history = History(directory, FaultyFiles())
-    for number, _ in enumerate(history.steps()):
-        if number == stop:
-            break
+    history, whole = lived_until(stop, tmp_path / "state")
     chance = random.Random(stop)
-    whole = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     for path, content in whole.items():
         used = len(content.rstrip(b"\0")) or 1
         for at in range(used) if sweep and used < 1_000 else [chance.randrange(used) for _ in range(12)]:

@@ -17,7 +17,7 @@ from support.replica_bench import MANAGEMENT, OWNER, management_argument
 from support.replica_cycles_machine import CyclesAreConserved
 from support.runtime_harness import STRATEGIES
 from support.runtime_harness import engine as engine_with
-from support.slicing import SHORT_TURNS, slices_of
+from support.slicing import InSlices
 
 
 class AnchorsUndoEverything(CyclesAreConserved):
@@ -94,19 +94,8 @@ class AnchorsUndoEverythingInFullCopies(AnchorsUndoEverything):
     strategy = FullCopyMemory
 
 
-class AnchorsUndoEverythingInSlices(AnchorsUndoEverything):
+class AnchorsUndoEverythingInSlices(InSlices, AnchorsUndoEverything):
     """Messages take several turns, and others are executed meanwhile."""
-
-    pace = SHORT_TURNS
-
-    def __init__(self) -> None:
-        self.slices = slices_of(700)
-        self.slices.__enter__()
-        super().__init__()
-
-    def teardown(self) -> None:
-        super().teardown()
-        self.slices.__exit__(None, None, None)
 
 
 _SETTINGS = settings(
