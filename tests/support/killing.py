@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.encoding import encode
+from canister_factory.candid.types import BLOB
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
 from canister_factory.factory.events import (
     HandedOver,
@@ -65,9 +66,11 @@ async def killed_at(world: World, place: str, **config: Any) -> DetailedCreation
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(PLACES[place]), **config).run(world.owner_id)
     # What the orchestrator had sent is executed before this, and no later: each canister takes its messages in order.
-    await world.owner.update(world.backend_id, "whoami", encode((), ()))
+    # They are inspected in turns before, so this has to be as large as any of them.
+    fence = encode([BLOB], [bytes(2_000_000)])
+    await world.owner.update(world.backend_id, "whoami", fence)
     status = await world.creation()
     if status.canister_id is not None:
         with suppress(RejectedError):  # it may have no module yet
-            await world.owner.update(status.canister_id, "whoami", encode((), ()))
+            await world.owner.update(status.canister_id, "whoami", fence)
     return status
