@@ -175,6 +175,12 @@ async def test_an_error_is_wrapped_between_words(operator: World) -> None:
     assert clean(wrong)
 
 
+async def test_what_a_change_ends_with_is_wrapped_between_words(operator: World, tmp_path: Path) -> None:
+    disable = on_network(operator, "admin", "disable", "--identity", str(tmp_path / "admin.pem"))
+    seen = on_terminal(disable, columns=60)
+    assert seen.lines == ["The backend refuses new requests. Creations in progress", "continue."]
+
+
 def test_a_replica_starts_and_ends_on_a_terminal(tmp_path: Path) -> None:
     seen = on_terminal(
         ["replica", "start", "--port", "0", "--state-dir", str(tmp_path / "state")],

@@ -18,6 +18,7 @@ from typing import Final
 from canister_factory import interrupts
 from canister_factory.cli import output, replica_logs, settings
 from canister_factory.cli.errors import UNREACHABLE, CommandError
+from canister_factory.cli.results import done
 from canister_factory.ic.home import STATE_FILE_NAME
 from canister_factory.replica.node.launch import ReplicaProcessError, launch
 from canister_factory.replica.node.observation import is_alive, is_recorded_process, status_at
@@ -149,7 +150,7 @@ def stop(given: Path | None, timeout_s: float) -> None:
     if record is None or is_replica is False:
         if record is not None:
             _forget(directory, record)
-        _show_stopped("No embedded replica is running.", None)
+        done("No embedded replica is running.", status="stopped", pid=None)
         return
     if is_replica is None:
         raise CommandError(
@@ -159,7 +160,7 @@ def stop(given: Path | None, timeout_s: float) -> None:
         )
     _terminate(record, timeout_s)
     _forget(directory, record)
-    _show_stopped(f"The embedded replica (process {record.pid}) has stopped.", record.pid)
+    done(f"The embedded replica (process {record.pid}) has stopped.", status="stopped", pid=record.pid)
 
 
 def _terminate(record: ReplicaRecord, timeout_s: float) -> None:
@@ -212,10 +213,3 @@ def _forget(directory: Path, record: ReplicaRecord) -> None:
     for place in {directory, Path(record.state_dir)} if record.state_dir else {directory}:
         with suppress(OSError):
             remove_record(place, record)
-
-
-def _show_stopped(message: str, pid: int | None) -> None:
-    if settings.current().json:
-        output.json_object({"status": "stopped", "pid": pid})
-    else:
-        output.text(message)

@@ -29,7 +29,7 @@ def done(message: str, **fields: object) -> None:
     if settings.current().json:
         output.json_object(fields)
     else:
-        output.text(message)
+        output.sentence(message)
 
 
 def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "") -> None:
