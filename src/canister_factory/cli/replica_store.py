@@ -117,7 +117,8 @@ def _read_all(maintenance: ModuleType, directory: Path) -> Inspection:
 def _read(inspection: Inspection) -> str:
     canisters = 0 if inspection.state is None else len(inspection.state.canisters)
     journal = 0 if inspection.journal is None else inspection.journal.records
-    return f"{canisters} canisters in {quantities.size(inspection.size)}, {journal} records in the journal"
+    snapshot = f"{canisters} canisters in the last snapshot, {journal} records in the journal since"
+    return f"{snapshot}; {quantities.size(inspection.size)} in all"
 
 
 def _fields(inspection: Inspection) -> dict[str, object]:
