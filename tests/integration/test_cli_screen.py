@@ -190,4 +190,9 @@ def test_a_replica_starts_and_ends_on_a_terminal(tmp_path: Path) -> None:
     )
     assert seen.code == 0, seen.text
     assert clean(seen)
+    notice = [
+        "The embedded replica is for development and tests. It",
+        "listens on this machine only, and has its own root key.",
+    ]
+    assert seen.lines[:2] == notice
     assert not (tmp_path / "state" / "replica.json").exists()

@@ -86,7 +86,8 @@ def announce(record: ReplicaRecord) -> None:
         print(record.to_json(), flush=True)
         return
     rows = [("url", record.url), ("root key", record.root_key), ("process", record.pid), ("state", record.state_dir)]
-    output.text("\n".join([_NOTICE, *(f"{name:<10}{value}" for name, value in rows)]))
+    output.sentence(_NOTICE)
+    output.text("\n".join(f"{name:<10}{value}" for name, value in rows))
     sys.stdout.flush()
 
 
