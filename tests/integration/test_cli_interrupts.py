@@ -17,47 +17,12 @@ import pytest
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.ic.network import Network
 from support.creation_world import World
+from support.interrupting import at_call
 from support.terminal_screen import Seen, on_terminal
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 
 NOTHING_KEPT = "interrupted; nothing of the demo is kept. Run it again"
-
-# Interrupts itself at the n-th function call from the program's first line on, or counts the calls of a whole run.
-AT_CALL = """
-import os, sys
-left = int(os.environ.pop("AT_CALL"))
-count = 0
-def profile(frame, event, argument):
-    global count
-    if event == "call":
-        count += 1
-        if count == left:
-            sys.setprofile(None)
-            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-sys.argv = ["canister-factory", *sys.argv[1:]]
-try:
-    import canister_factory.__main__ as program
-    sys.setprofile(profile)
-    program.main()
-finally:
-    sys.setprofile(None)
-    if not left:
-        print(count, file=sys.stderr)
-"""
-
-
-def at_call(number: int, *arguments: str, sent: int = signal.SIGINT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", AT_CALL, *arguments],
-        env={**os.environ, "AT_CALL": str(number), "SIGNAL": str(int(sent))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        restore_signals=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
 
 
 @pytest.fixture(scope="module")

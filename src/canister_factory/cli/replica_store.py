@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from canister_factory import interrupts
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.progress import bytes_bar
@@ -64,6 +65,7 @@ def repair(directory: Path, accept_loss: bool) -> None:
         if inspection.can_be_mended and not accept_loss:
             loss = _losses(inspection)
             raise _error(f"nothing was changed. --accept-loss gives up {loss}, and keeps the damaged files", inspection)
+        interrupts.if_interrupted("the state is as it was, or mended already. The same command looks and continues")
         aside = maintenance.mend(directory, inspection)
     done(
         f"The state in {directory} is usable. Lost: {_losses(inspection)}. The damaged files are in {aside}.",
@@ -77,7 +79,8 @@ def repair(directory: Path, accept_loss: bool) -> None:
 def export(directory: Path, target: Path) -> None:
     """Writes a state directory into a file."""
     maintenance = _maintenance()
-    with bytes_bar(f"exporting {directory}", maintenance.bytes_of(directory)) as advance:
+    bar = bytes_bar(f"exporting {directory}", maintenance.bytes_of(directory))
+    with bar as advance, interrupts.at_once():  # what is half written is deleted
         size = maintenance.export(directory, target.absolute(), advance)
     done(
         f"{target} has the network of {directory} ({quantities.size(size)}), with its private keys.",
@@ -90,7 +93,7 @@ def export(directory: Path, target: Path) -> None:
 def import_(source: Path, directory: Path) -> None:
     """Makes a state directory of an export."""
     maintenance = _maintenance()
-    with bytes_bar(f"importing {source}", None) as advance:
+    with bytes_bar(f"importing {source}", None) as advance, interrupts.at_once():  # the same
         inspection = maintenance.import_(source, directory, advance)
     done(
         f"{directory} has the network of {source}: {_read(inspection)}.",
