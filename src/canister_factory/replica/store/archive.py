@@ -13,7 +13,7 @@ import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Final
 
 from canister_factory.base_error import CanisterFactoryError
@@ -126,8 +126,8 @@ def unpack(source: Path, files: Files, target: Path, on_bytes: Callable[[int], o
         try:
             with gzip.GzipFile(fileobj=raw) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
                 for entry in tar:
-                    content = tar.extractfile(entry)
-                    if content is None or not _may_be(entry.name):
+                    content = tar.extractfile(entry) if _may_be(entry) else None
+                    if content is None:
                         raise ArchiveError(f"{source} is no export of a replica: it holds {entry.name!r}")
                     _write(files, target / entry.name, content, on_bytes)
         except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -150,11 +150,9 @@ def _check(source: Path, file: IO[bytes]) -> None:
     file.seek(len(_MAGIC))
 
 
-def _may_be(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    if len(parts) == 1:
-        return is_ours(name)
-    return len(parts) == 2 and parts[0] in (IMAGES, MODULES) and parts[1] not in ("..", ".")
+def _may_be(entry: tarfile.TarInfo) -> bool:
+    is_plain = entry.isreg() and not entry.issparse()  # a sparse one claims any length
+    return is_plain and is_ours(entry.name) and entry.name not in (IMAGES, MODULES)
 
 
 def _write(files: Files, path: Path, content: IO[bytes], on_bytes: Callable[[int], object]) -> None:

@@ -25,7 +25,7 @@ from typing import Final, Protocol
 from canister_factory.replica.runtime.memory import MemoryState
 from canister_factory.replica.store.files import ZEROES, DamagedError, Files
 from canister_factory.replica.store.manifest import Seal
-from canister_factory.replica.store.names import IMAGES
+from canister_factory.replica.store.names import IMAGES, is_image
 
 CHUNK_BYTES: Final = 1 << 16
 _HOLE: Final = -1  # instead of a CRC-32: the chunk is all zeroes, whatever the file has there
@@ -65,8 +65,10 @@ class Image:
             ValueError, TypeError: it is something else.
         """
         name, length, checksums = plain
-        if not (isinstance(name, str) and isinstance(length, int) and isinstance(checksums, bytes)) or "/" in name:
+        if not (isinstance(name, str) and isinstance(length, int) and isinstance(checksums, bytes)):
             raise ValueError("no image")
+        if (name or length) and not is_image(name):
+            raise ValueError("the image's name is none")
         table = array("q")
         table.frombytes(checksums)
         if len(table) * CHUNK_BYTES != length:

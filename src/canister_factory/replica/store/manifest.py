@@ -77,6 +77,12 @@ class Manifest:
     changes: Seal | None = None
     format: int = field(default=FORMAT)
 
+    def __post_init__(self) -> None:
+        """Refuses what no manifest says, with ValueError or TypeError: others may have written it."""
+        bytes.fromhex(self.salt)
+        if self.generation < 1:
+            raise ValueError(f"generation {self.generation}")
+
     def encoded(self) -> bytes:
         """The content of the file."""
         line = json.dumps(asdict(self), sort_keys=True).encode() + b"\n"
@@ -95,12 +101,15 @@ class Manifest:
         line, _, digest = content.partition(b"\n")
         if digest != hashlib.sha256(line + b"\n").hexdigest().encode() + b"\n":
             raise DamagedError(MANIFEST, "is damaged")
-        fields: dict[str, Any] = json.loads(line)
-        if fields.get("format") != FORMAT:
-            raise OtherFormatError(fields.get("format"))
-        for name in ("keys", "state", "changes"):
-            fields[name] = fields[name] and Seal(**fields[name])
-        return cls(**fields)
+        try:
+            fields: dict[str, Any] = json.loads(line)
+            if fields.get("format") != FORMAT:
+                raise OtherFormatError(fields.get("format"))
+            for name in ("keys", "state", "changes"):
+                fields[name] = fields[name] and Seal(**fields[name])
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DamagedError(MANIFEST, f"can't be read ({type(error).__name__})") from error
 
     def save(self, files: Files, directory: Path) -> None:
         """Makes it the valid one."""

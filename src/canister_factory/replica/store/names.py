@@ -5,6 +5,7 @@ Owns these names only, so that whoever looks at a directory needs no replica.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 MANIFEST: Final = "manifest"
@@ -38,9 +39,18 @@ def module_name(module_hash: bytes) -> str:
     return f"{MODULES}/{module_hash.hex()}.wasm"
 
 
+_IMAGE: Final = re.compile(r"[0-9a-f]+-(main|stable)-[0-9]+")
+_OURS: Final = re.compile(
+    rf"({MANIFEST}|{re.escape(KEYS)}|{CREATING}|(state|journal|changes)-[0-9]+)(\.new)?|{IMAGES}|{MODULES}"
+    rf"|{IMAGES}/{_IMAGE.pattern}|{MODULES}/[0-9a-f]+\.wasm"
+)
+
+
+def is_image(name: str) -> bool:
+    """Whether a file in `images` has a name like this one. Others never name a file, whatever a state says."""
+    return _IMAGE.fullmatch(name) is not None
+
+
 def is_ours(name: str) -> bool:
-    """Whether a file of this name in a state directory belongs to its state, now or formerly."""
-    stem, _, number = name.removesuffix(".new").partition("-")
-    if number:
-        return stem in ("state", "journal", "changes") and number.isdecimal()
-    return stem in (MANIFEST, KEYS, CREATING, IMAGES, MODULES)
+    """Whether a file of this name, from a state directory on, belongs to its state, now or formerly."""
+    return _OURS.fullmatch(name) is not None

@@ -111,11 +111,19 @@ class Snapshot:
                 [(image, offset, size) for image, offset, size in runs],
                 state,
             )
-        except (cbor2.CBORError, ValueError, TypeError) as error:
+            snapshot._check_runs()
+        except (cbor2.CBORError, ValueError, TypeError, AttributeError) as error:
             raise DamagedError(name, f"can't be read ({type(error).__name__})") from error
         if state_name(snapshot.manifest.generation) != name:
             raise DamagedError(name, f"is the state of generation {snapshot.manifest.generation}")
         return snapshot
+
+    def _check_runs(self) -> None:
+        """A start writes where they say, and the file may be somebody else's: only into images of this state."""
+        lengths = {image.name: image.length for stored in self.canisters.values() for image in stored.images}
+        for image, offset, size in self.change_runs:
+            if not 0 <= offset <= offset + size <= lengths.get(image, -1):
+                raise ValueError("a change is outside of the images")
 
     @property
     def image_names(self) -> set[str]:
