@@ -280,15 +280,18 @@ class StateDirectory:
         """Gives the room back that a snapshot took which didn't succeed."""
         made = {state_name(number), journal_name(number), changes_name(number), "manifest.new"}
         with suppress(OSError):
-            made |= {f"{IMAGES}/{name}" for name in self.files.names(self.path / IMAGES) if name.endswith(f"-{number}")}
+            made |= {name for name in self._below(IMAGES) if name.endswith(f"-{number}")}
         self._remove(made - self._names())
 
     def sweep(self) -> None:
         """Removes what former states have left. To be called once the valid state is known to be good."""
         left = {name for name in self.files.names(self.path) if is_ours(name)} - {IMAGES, MODULES}
-        for directory in (IMAGES, MODULES):
-            left |= {f"{directory}/{name}" for name in self.files.names(self.path / directory)}
-        self._remove(left - self._names())
+        self._remove((left | self._below(IMAGES) | self._below(MODULES)) - self._names())
+
+    def _below(self, directory: str) -> set[str]:
+        """Our files in a directory of the state. A person may have put others there, or a link in its place."""
+        names = (f"{directory}/{name}" for name in self.files.names(self.path / directory))
+        return {name for name in names if is_ours(name)}
 
     def _remove(self, names: set[str]) -> None:
         for name in names:

@@ -210,6 +210,19 @@ def test_what_a_killed_process_left_of_other_snapshots_goes_after_a_good_start(b
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_a_persons_own_files_among_the_images_and_behind_a_link_stay(bench: Bench, tmp_path: Path) -> None:
+    bench.puppet()
+    bench.subnet.close()
+    (tmp_path / "images" / "notes-1").write_text("a person's")
+    (tmp_path / "modules").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "film.wasm").write_text("a person's")
+    (tmp_path / "modules").symlink_to(tmp_path / "elsewhere")
+    bench.restart()
+    bench.subnet.close()
+    assert (tmp_path / "images" / "notes-1").exists()
+    assert (tmp_path / "elsewhere" / "film.wasm").exists()
+
+
 def test_nothing_is_deleted_by_a_start_that_refuses(bench: Bench, tmp_path: Path) -> None:
     bench.puppet()
     bench.subnet.close()
