@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from canister_factory.ic.home import STATE_FILE_NAME
-from canister_factory.replica.store.names import IMAGES, MODULES, is_ours
+from canister_factory.replica.store.names import DAMAGED_PREFIX, IMAGES, MODULES, is_ours
 
 LOG_NAME: Final = "replica.log"
 """The log's name in the state directory."""
 LOCK_NAME: Final = "lock"
 """The name of the file that whoever uses a state directory holds."""
-DAMAGED_PREFIX: Final = "damaged-"
-"""How directories begin that hold what a repair has put aside."""
 
 _OF_THE_PROCESS: Final = (LOCK_NAME, LOG_NAME, STATE_FILE_NAME)
 

@@ -15,6 +15,9 @@ CREATING: Final = "creating"
 KEYS: Final = "keys.json"
 IMAGES: Final = "images"
 MODULES: Final = "modules"
+DAMAGED_PREFIX: Final = "damaged-"
+"""How directories begin that hold what a repair has put aside."""
+
 FIRST_FORMAT: Final = "state.sqlite"
 """A file that only states of the first format have."""
 

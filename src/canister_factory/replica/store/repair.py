@@ -7,15 +7,18 @@ person whether the loss is accepted (`cli`).
 from __future__ import annotations
 
 import secrets
+import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from canister_factory.replica.store.files import Files
-from canister_factory.replica.store.images import NO_IMAGE, Images
+from canister_factory.replica.store.images import CHUNK_BYTES, NO_IMAGE, Images
 from canister_factory.replica.store.inspection import Inspection
 from canister_factory.replica.store.journal import SALT_BYTES, Journal, JournalReader
 from canister_factory.replica.store.manifest import Manifest, Seal
 from canister_factory.replica.store.names import (
+    DAMAGED_PREFIX,
     IMAGES,
     KEYS,
     MANIFEST,
@@ -35,9 +38,13 @@ _EMPTY = StoredCanister(None, (), NO_IMAGE, NO_IMAGE)
 
 
 def put_aside(path: Path, files: Files, inspection: Inspection) -> Path:
-    """Copies what a repair changes or deletes into a new directory `damaged-<n>`, durably; returns that."""
-    taken = [name for name in files.names(path) if name.startswith("damaged-")]
-    aside = path / f"damaged-{len(taken) + 1}"
+    """Copies what a repair changes or deletes into a new directory `damaged-<n>`, durably; returns that.
+
+    Raises:
+        OSError: the disk refuses; the directory isn't there.
+    """
+    taken = set(files.names(path))
+    aside = path / next(name for number in count(1) if (name := f"{DAMAGED_PREFIX}{number}") not in taken)
     files.make_directory(aside)
     manifest = inspection.manifest
     names = inspection.damaged | {MANIFEST}
@@ -45,19 +52,28 @@ def put_aside(path: Path, files: Files, inspection: Inspection) -> Path:
         names |= manifest.names
     if inspection.snapshot is not None:
         names |= {f"{IMAGES}/{name}" for name in _lost_images(inspection, inspection.snapshot)}
-    for name in names:
-        source = path / name
-        if source.is_file():
-            _copy(files, source, aside / name.replace("/", "-"))
-    files.sync_directory(aside)
-    files.sync_directory(path)
+    try:
+        for name in names:
+            source = path / name
+            if source.is_file():
+                _copy(files, source, aside / name.replace("/", "-"))
+        files.sync_directory(aside)
+        files.sync_directory(path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     return aside
 
 
 def _copy(files: Files, source: Path, target: Path) -> None:
     original, copy = files.open(source), files.create(target)
     try:
-        files.copy(original, 0, copy, 0, files.size(original))
+        size = files.size(original)
+        files.truncate(copy, size)
+        for at in range(0, size, CHUNK_BYTES):  # holes stay holes: an image may be much longer than there is room
+            length = min(CHUNK_BYTES, size - at)
+            if files.has_data(original, at, length):
+                files.copy(original, at, copy, at, length)
         files.sync(copy)
     finally:
         files.close(original)

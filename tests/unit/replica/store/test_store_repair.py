@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.inspection import Inspection, Inspector
 from canister_factory.replica.store.repair import put_aside, repair
 from canister_factory.replica.subnet.durability import CheckpointError
+from support.faulty_files import FaultyFiles, failing
 from support.replica_bench import Bench
 from support.snapshot_calls import load, take
 from support.store_history import contents, opener
@@ -216,3 +218,35 @@ def test_another_repair_puts_its_files_into_a_directory_of_its_own(place: Place)
         assert place.mend() == place.path / f"damaged-{number}"
     shutil.rmtree(place.path / "damaged-1")
     assert place.inspect().damages == []
+
+
+def test_a_repair_after_an_earlier_copy_was_deleted_overwrites_none(place: Place) -> None:
+    for _ in range(2):
+        place.file("journal-*").unlink()
+        aside = place.mend()
+    kept = {path: path.read_bytes() for path in aside.iterdir()}
+    shutil.rmtree(place.path / "damaged-1")
+    place.damage(f"images/{place.first.hex()}-main-*", 0)
+    assert place.mend() == place.path / "damaged-1"
+    assert {path: path.read_bytes() for path in aside.iterdir()} == kept
+
+
+def test_holes_of_a_lost_memory_stay_holes_beside_it(place: Place) -> None:
+    image = place.damage(f"images/{place.first.hex()}-stable-*", 0)
+    before = image.stat()
+    with image.open("r+b") as file:
+        file.truncate(before.st_size + (1 << 30))
+    put_aside(place.path, FILES, place.inspect())
+    copy = (place.path / "damaged-1" / f"images-{image.name}").stat()
+    assert copy.st_size == before.st_size + (1 << 30)
+    assert copy.st_blocks * 512 < before.st_size + (2 << 20)
+
+
+def test_a_repair_that_finds_no_room_leaves_nothing(place: Place) -> None:
+    place.damage(f"images/{place.first.hex()}-main-*", 0)
+    before = {path: path.read_bytes() for path in place.path.rglob("*") if path.is_file()}
+    files = FaultyFiles(at=4, count=1 << 30, fault=failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left on device"):
+        put_aside(place.path, files, place.inspect())
+    assert {path: path.read_bytes() for path in place.path.rglob("*") if path.is_file()} == before
+    assert not (place.path / "damaged-1").exists()
