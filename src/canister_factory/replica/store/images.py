@@ -19,6 +19,8 @@ from array import array
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -210,36 +212,33 @@ class Images:
 
         Raises:
             OSError: the disk refuses.
-            DamagedError: the changes aren't what was written; the images are as they were.
+            DamagedError: the changes aren't what was written, or an image is missing.
         """
         source = self._files.open(path)
         try:
             self._check_changes(source, path.name, seal)
             at = 0
-            target, open_name = -1, ""
-            try:
-                for name, offset, length in runs:
-                    if name not in without:
-                        if name != open_name:
-                            target, open_name = self._next_target(target, name)
-                        self._files.copy(source, at, target, offset, length)
-                        self.written_bytes += length
-                    at += length
-            finally:
-                if target >= 0:
-                    self._files.sync(target)
-                    self._files.close(target)
+            for name, of_one in groupby(runs, key=itemgetter(0)):
+                pieces = [(offset, length) for _, offset, length in of_one]
+                if name not in without:
+                    self._settle_one(source, at, name, pieces)
+                at += sum(length for _, length in pieces)
         finally:
             self._files.close(source)
 
-    def _next_target(self, target: int, name: str) -> tuple[int, str]:
-        if target >= 0:
-            self._files.sync(target)
-            self._files.close(target)
+    def _settle_one(self, source: int, at: int, name: str, pieces: list[tuple[int, int]]) -> None:
         try:
-            return self._files.open(self._directory / name, writable=True), name
+            target = self._files.open(self._directory / name, writable=True)
         except FileNotFoundError:
             raise DamagedError(f"{IMAGES}/{name}", "is missing") from None
+        try:
+            for offset, length in pieces:
+                self._files.copy(source, at, target, offset, length)
+                self.written_bytes += length
+                at += length
+            self._files.sync(target)
+        finally:
+            self._files.close(target)
 
     def _check_changes(self, file: int, name: str, seal: Seal) -> None:
         size, checksum = self._files.size(file), 0

@@ -13,6 +13,7 @@ from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.files import DamagedError, Files
 from canister_factory.replica.store.images import CHUNK_BYTES, NO_IMAGE, Changes, Image, Images
+from canister_factory.replica.store.manifest import Seal
 from support.replica_bench import Bench
 from support.store_history import opener
 
@@ -117,6 +118,34 @@ def test_a_damaged_part_is_named(saved: Saved) -> None:
     damaged = Image(saved.image.name, saved.image.length, array("q", [-1, -1, 5]))
     with pytest.raises(DamagedError, match=r"^images/memory-1 is damaged at byte 131072$"):
         saved.images.open(damaged)
+
+
+class ClosedFiles(Files):
+    """Tells which files were closed."""
+
+    def __init__(self, *, power: bool) -> None:
+        super().__init__(power=power)
+        self.closed: list[int] = []
+
+    def close(self, file: int) -> None:
+        super().close(file)
+        self.closed.append(file)
+
+
+def test_of_the_images_that_changes_belong_to_the_missing_one_is_named_and_nothing_stays_open(saved: Saved) -> None:
+    saved.memory.grow(1)
+    saved.memory.write(0, b"first")
+    saved.save()
+    assert saved.image is not None
+    changes = saved.path / "changes-2"
+    FILES.write_whole(changes, b"onetwo")
+    files = ClosedFiles(power=False)
+    runs = [(saved.image.name, 0, 3), ("memory-9", 0, 3)]
+    with pytest.raises(DamagedError, match=r"^images/memory-9 is missing$"):
+        Images(files, saved.path).settle(changes, Seal.of(b"onetwo"), runs)
+    assert len(files.closed) == 2, "each file once: its number may be another's by then"
+    Images(files, saved.path).settle(changes, Seal.of(b"onetwo"), runs, without={"memory-9"})
+    assert saved.images.path(saved.image).read_bytes()[:5] == b"onest"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files can't be listed here")
