@@ -98,10 +98,9 @@ def export(path: Path, target: Path, on_bytes: OnBytes) -> int:
         raise StateDirectoryError(f"there is no state directory {path}")
     server = ReplicaServer(path)
     try:
-        server.subnet.close()
+        server.subnet.close(in_full=True)
         with explained(path, "read"):
-            inspection = Inspector(path, Files()).inspect()
-            if inspection.damages or inspection.manifest is None or inspection.manifest.changes is not None:
+            if not _is_in_order(Inspector(path, Files()).inspect()):
                 raise MaintenanceError(f"the state in {path} isn't in order: look at it with 'replica check {path}'")
         try:
             return archive.export(path, Files(), target, on_bytes)
@@ -109,6 +108,13 @@ def export(path: Path, target: Path, on_bytes: OnBytes) -> int:
             raise MaintenanceError(f"{target} can't be written ({error.strerror or error})") from error
     finally:
         server.release()
+
+
+def _is_in_order(inspection: Inspection) -> bool:
+    """Whether all is in the snapshot, and the snapshot in its files."""
+    manifest, journal = inspection.manifest, inspection.journal
+    is_whole = not inspection.damages and manifest is not None and manifest.changes is None
+    return is_whole and journal is not None and journal.records == 0
 
 
 def import_(source: Path, path: Path, on_bytes: OnBytes) -> Inspection:

@@ -279,17 +279,18 @@ class Checkpoint:
         self._messages_at_snapshot = state.messages_executed
         self._due_at = 1.0
 
-    def close(self, state: SubnetState) -> None:
+    def close(self, state: SubnetState, *, in_full: bool = False) -> None:
         """Takes a last snapshot, so that the next start has nothing to execute, and lets go of the files.
 
-        Where that would take long, it is left out: what the journal has can always be executed again.
+        Where that would take long, it is left out unless it is to be `in_full`: what the journal has can always be
+        executed again.
 
         Raises:
             CheckpointError: that fails. What was committed before is durable all the same.
         """
         try:
             self.commit(state)
-            if self._open_journal.size_bytes and _unsaved_bytes(state) <= self._limits.unsaved_at_end:
+            if self._open_journal.size_bytes and (in_full or _unsaved_bytes(state) <= self._limits.unsaved_at_end):
                 self.snapshot(state)
         finally:
             self._open_journal.close()

@@ -58,4 +58,5 @@ class Durability(Protocol):
 
     def commit(self, state: SubnetState) -> None: ...
 
-    def close(self, state: SubnetState) -> None: ...
+    def close(self, state: SubnetState, *, in_full: bool = False) -> None:
+        """At an orderly end. `in_full`: the next start has nothing to execute again, however long that takes now."""

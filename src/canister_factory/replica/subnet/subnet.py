@@ -326,15 +326,15 @@ class Subnet:
                 self._broken = not error.passing  # it isn't known what the disk has
                 raise
 
-    def close(self) -> None:
+    def close(self, *, in_full: bool = False) -> None:
         """Writes the state for a quick start and frees the canisters' memories. The subnet is unusable afterwards.
 
-        Messages that haven't ended begin again at the next start.
+        Messages that haven't ended begin again at the next start. `in_full`: as `Durability.close`.
         """
         self._schedule.give_up()
         self._queries.give_up()
         if self._checkpoint is not None and not self._broken:
-            self._checkpoint.close(self.state)
+            self._checkpoint.close(self.state, in_full=in_full)
         for canister in self.state.canisters.values():
             if canister.instance is not None:
                 canister.instance.close()

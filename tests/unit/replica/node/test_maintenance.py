@@ -53,6 +53,20 @@ def test_there_is_no_compiled_code_in_an_export(tmp_path: Path, exported: tuple[
     assert not any(b"\x7fELF" in content for content in contents_of_files), "the form of compiled modules"
 
 
+def test_an_export_depends_on_no_execution_however_much_there_is_to_save(
+    tmp_path: Path, exported: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(opener(tmp_path / "state", files=Files(power=False)))
+    bench._requests = 1000
+    bench.call(next(iter(bench.subnet.canisters)), "count")
+    bench.subnet.persist()
+    monkeypatch.setattr("canister_factory.replica.store.checkpoint._unsaved_bytes", lambda state: 1 << 40)
+    maintenance.export(tmp_path / "state", tmp_path / "more", ignore)
+    inspection = maintenance.import_(tmp_path / "more", tmp_path / "other", ignore)
+    assert inspection.journal is not None
+    assert inspection.journal.records == 0
+
+
 def test_a_damaged_export_is_refused_and_leaves_nothing(
     tmp_path: Path, exported: tuple[Path, bytes], sweep: bool
 ) -> None:
