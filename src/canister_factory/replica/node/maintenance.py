@@ -23,7 +23,8 @@ from canister_factory.replica.store.archive import ArchiveError
 from canister_factory.replica.store.directory import explained
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.inspection import Inspection, Inspector, size_of
-from canister_factory.replica.store.names import KEYS
+from canister_factory.replica.store.manifest import read_manifest
+from canister_factory.replica.store.names import FIRST_FORMAT, IMAGES, KEYS, MODULES, is_ours
 from canister_factory.replica.store.repair import put_aside, repair
 
 OnBytes = Callable[[int], object]
@@ -40,13 +41,21 @@ def held(path: Path) -> Iterator[IO[str]]:
     Raises:
         StateDirectoryError: there is none, or it is in use.
     """
-    if not path.is_dir():
-        raise StateDirectoryError(f"there is no state directory {path}")
+    _require_state(path)
     with acquire(path) as lock:
         try:
             yield lock
         except OSError as error:
             raise unusable(path, error) from error
+
+
+def _require_state(path: Path) -> None:
+    """Refuses a directory that is something else, which may be a person's, before anything is made or set there."""
+    if not path.is_dir():
+        raise StateDirectoryError(f"there is no state directory {path}")
+    names = set(Files().names(path)) - {IMAGES, MODULES}  # which many a directory has
+    if not any(is_ours(name) or name == FIRST_FORMAT for name in names):
+        raise StateDirectoryError(f"there is no state in {path}")
 
 
 def bytes_of(path: Path) -> int:
@@ -94,8 +103,14 @@ def export(path: Path, target: Path, on_bytes: OnBytes) -> int:
         StateDirectoryError, KeyFileError, CheckpointError: the state can't be used.
         MaintenanceError: the file can't be written.
     """
-    if not path.is_dir():
-        raise StateDirectoryError(f"there is no state directory {path}")
+    _require_state(path)
+    if target.resolve().is_relative_to(path.resolve()):
+        raise MaintenanceError(f"{target} is within the state directory: choose another place")
+    if target.exists() and not target.is_file():
+        raise MaintenanceError(f"{target} is no file that can be replaced: choose another name")
+    with explained(path, "read"):
+        if read_manifest(Files(), path) is None:  # a start would begin a new one
+            raise StateDirectoryError(f"there is no state in {path}")
     server = ReplicaServer(path)
     try:
         server.subnet.close(in_full=True)

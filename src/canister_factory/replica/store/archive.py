@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tarfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,18 @@ def export(path: Path, files: Files, target: Path, on_bytes: Callable[[int], obj
     names = [MANIFEST, *sorted(manifest.names - {MANIFEST})]
     names += sorted(f"{IMAGES}/{image}" for image in snapshot.image_names)
     names += sorted(module_name(hash_) for hash_ in snapshot.module_hashes)
-    draft = target.with_name(f"{target.name}.new")
+    draft = target.with_name(f"{target.name}.{time.time_ns()}.new")
+    try:
+        size = _write_draft(path, files, draft, names, on_bytes)
+        files.replace(draft, target)
+    except BaseException:
+        files.remove(draft)
+        raise
+    files.sync_directory(target.parent)
+    return size
+
+
+def _write_draft(path: Path, files: Files, draft: Path, names: list[str], on_bytes: Callable[[int], object]) -> int:
     file = files.create(draft)
     try:
         with open(file, "wb", closefd=False) as raw:
@@ -62,15 +74,9 @@ def export(path: Path, files: Files, target: Path, on_bytes: Callable[[int], obj
                     _add(tar, path / each, each, on_bytes)
             raw.write(hashed.digest())
         files.sync(file)
-        size = files.size(file)
-    except BaseException:
-        files.remove(draft)
-        raise
+        return files.size(file)
     finally:
         files.close(file)
-    files.replace(draft, target)
-    files.sync_directory(target.parent)
-    return size
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str, on_bytes: Callable[[int], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -96,6 +97,48 @@ def test_an_export_of_a_damaged_state_is_refused(tmp_path: Path, exported: tuple
     with pytest.raises(CheckpointError, match=image.name):
         maintenance.export(tmp_path / "state", tmp_path / "again", ignore)
     assert not (tmp_path / "again").exists()
+
+
+def test_an_export_replaces_its_own_file_only(tmp_path: Path, exported: tuple[Path, bytes]) -> None:
+    beside = tmp_path / "file.new"
+    beside.write_text("a person's")
+    maintenance.export(tmp_path / "state", exported[0], ignore)
+    assert beside.read_text() == "a person's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "file.new", "state"]
+
+
+@pytest.mark.parametrize("name", ["manifest", "keys.json", "other"])
+def test_an_export_into_the_state_itself_is_refused(tmp_path: Path, exported: tuple[Path, bytes], name: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    before = {path: path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()}
+    with pytest.raises(MaintenanceError, match="is within the state directory"):
+        maintenance.export(tmp_path / "state", tmp_path / "link" / name, ignore)
+    assert {path: path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file()} == before
+
+
+def test_an_export_does_not_take_the_place_of_a_device(tmp_path: Path, exported: tuple[Path, bytes]) -> None:
+    os.mkfifo(tmp_path / "device")
+    with pytest.raises(MaintenanceError, match="is no file that can be replaced"):
+        maintenance.export(tmp_path / "state", tmp_path / "device", ignore)
+    assert (tmp_path / "device").is_fifo()
+
+
+def test_a_directory_without_a_state_stays_as_it_is(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir(mode=0o755)
+    (notes / "lock").write_text("a person's")
+    (notes / "images").mkdir(mode=0o755)
+    with pytest.raises(StateDirectoryError, match="there is no state in"), maintenance.held(notes):
+        pass
+    with pytest.raises(StateDirectoryError, match="there is no state in"):
+        maintenance.export(notes, tmp_path / "file", ignore)
+    assert [path.stat().st_mode & 0o777 for path in (notes, notes / "images")] == [0o755, 0o755]
+    assert sorted(path.name for path in notes.iterdir()) == ["images", "lock"]
+    assert (notes / "lock").read_text() == "a person's"
+    (notes / "creating").touch()
+    with pytest.raises(StateDirectoryError, match="there is no state in"):
+        maintenance.export(notes, tmp_path / "file", ignore)
+    assert not (tmp_path / "file").exists()
 
 
 def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
