@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from canister_factory.ic.home import STATE_FILE_NAME
-from canister_factory.replica.store.names import DAMAGED_PREFIX, IMAGES, MODULES, is_ours
+from canister_factory.replica.store.names import DAMAGED_PREFIX, is_ours
 
 LOG_NAME: Final = "replica.log"
 """The log's name in the state directory."""
@@ -27,12 +27,16 @@ class SharedDirectoryError(OSError):
 
 
 def open_private(path: Path, mode: str) -> IO[Any]:
-    """Opens a file as `open` does; one that is made is for this user alone."""
-    return open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))
+    """Opens a file as `open` does; one that is made is for this user alone. A link is refused: whose is what it names?
+
+    Raises:
+        OSError: the system refuses, or it is a link.
+    """
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
 
 
 def make_private(directory: Path) -> None:
-    """Gives a state directory, and what is in it of ours, the modes that they are made with.
+    """Gives a state directory, and what is in it of ours, the modes that they are made with. Links aren't followed.
 
     Raises:
         SharedDirectoryError: the directory isn't this user's alone to change.
@@ -43,12 +47,12 @@ def make_private(directory: Path) -> None:
         raise SharedDirectoryError(0, "it belongs to another user")
     if status.st_mode & stat.S_ISVTX:
         raise SharedDirectoryError(0, "it is shared by all users")
-    _set_mode(directory)
+    _set_mode(directory.resolve())
     for path in directory.iterdir():
         name = path.name
         if is_ours(name) or name in _OF_THE_PROCESS or name.startswith(DAMAGED_PREFIX):
             _set_mode(path)
-            if name in (IMAGES, MODULES) or name.startswith(DAMAGED_PREFIX):
+            if path.is_dir() and not path.is_symlink():
                 for inner in path.rglob("*"):
                     _set_mode(inner)
 

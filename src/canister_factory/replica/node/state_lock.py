@@ -19,6 +19,7 @@ __all__ = ["StateDirectoryError", "acquire", "holder"]
 # Whoever only looks holds the lock for an instant.
 _PATIENCE_S: Final = 0.5
 _PAUSE_S: Final = 0.02
+_PID_LENGTH: Final = 32
 
 
 class StateDirectoryError(CanisterFactoryError):
@@ -61,6 +62,11 @@ def acquire(state_dir: Path) -> IO[str]:
             file.close()
             raise unusable(state_dir, error) from None
     try:
+        if os.fstat(file.fileno()).st_size > _PID_LENGTH:
+            file.close()
+            raise StateDirectoryError(
+                f"{state_dir / LOCK_NAME} is no file of a replica: choose another directory with --state-dir"
+            )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -93,7 +99,7 @@ def unusable(state_dir: Path, error: OSError) -> StateDirectoryError:
 
 def _pid_in(file: IO[str]) -> int | None:
     file.seek(0)
-    text = file.read(32).strip()
+    text = file.read(_PID_LENGTH).strip()
     return int(text) if text.isdecimal() else None
 
 

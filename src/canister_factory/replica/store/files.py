@@ -86,8 +86,8 @@ class Files:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def open(self, path: Path, *, writable: bool = False) -> int:
-        """An existing file, open."""
-        return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+        """An existing file, open. A link is followed to read only: what it names may be somebody else's."""
+        return os.open(path, (os.O_RDWR | os.O_NOFOLLOW if writable else os.O_RDONLY) | os.O_CLOEXEC)
 
     def close(self, file: int) -> None:
         """Lets go of a file."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.replica.node.launch import ReplicaProcessError, launch
 from canister_factory.replica.node.private_files import SharedDirectoryError, make_private
 from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.node.state_file import ReplicaRecord, write_record
@@ -74,6 +75,53 @@ def test_a_persons_own_files_in_it_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").chmod(0o644)
     make_private(tmp_path)
     assert stat.S_IMODE((tmp_path / "notes.txt").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("name", ["images", "modules", "damaged-1"])
+def test_what_a_link_leads_to_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "photos").mkdir(mode=0o755)
+    (tmp_path / "photos" / "sea.jpg").touch(mode=0o644)
+    (tmp_path / "state" / name).symlink_to(tmp_path / "photos")
+    make_private(tmp_path / "state")
+    assert modes(tmp_path / "photos") == {".": 0o755, "sea.jpg": 0o644}
+
+
+def test_a_directory_that_a_link_leads_to_becomes_private(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "state").symlink_to(tmp_path / "elsewhere")
+    acquire(tmp_path / "state").close()
+    assert modes(tmp_path / "elsewhere") == {".": 0o700, "lock": 0o600}
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[Path]:
+    """A state directory in which `lock` and `replica.log` lead to a person's file, which has to stay as it is."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "notes").write_text("precious")
+    for name in ("lock", "replica.log"):
+        (tmp_path / "state" / name).symlink_to(tmp_path / "notes")
+    yield tmp_path / "state"
+    assert (tmp_path / "notes").read_text() == "precious"
+
+
+def test_a_link_in_the_place_of_the_lock_is_refused(linked: Path) -> None:
+    with pytest.raises(StateDirectoryError, match=r"Too many levels.*--state-dir"):
+        acquire(linked)
+
+
+def test_a_link_in_the_place_of_the_log_is_refused(linked: Path) -> None:
+    with pytest.raises(ReplicaProcessError, match=r"Too many levels.*--state-dir"):
+        launch(linked, port=0, timeout_s=30)
+
+
+def test_a_persons_own_file_named_lock_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("a person's combination is 1234 5678")
+    with pytest.raises(StateDirectoryError, match=r"lock is no file of a replica.*--state-dir"):
+        acquire(tmp_path)
+    assert (tmp_path / "lock").read_text() == "a person's combination is 1234 5678"
+    (tmp_path / "lock").write_bytes(bytes(8))  # as a power failure may leave it
+    acquire(tmp_path).close()
 
 
 def test_a_directory_that_all_users_share_is_refused(tmp_path: Path) -> None:

@@ -223,6 +223,17 @@ def test_a_persons_own_files_among_the_images_and_behind_a_link_stay(bench: Benc
     assert (tmp_path / "elsewhere" / "film.wasm").exists()
 
 
+@pytest.mark.parametrize("pattern", ["images/*-main-*", "journal-*"])
+def test_nothing_is_written_through_a_link(bench: Bench, tmp_path: Path, pattern: str) -> None:
+    bench.puppet()
+    bench.subnet.close()
+    (file,) = tmp_path.glob(pattern)
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match=f"Too many levels of symbolic links: {file}"):
+        bench.restart()
+
+
 def test_nothing_is_deleted_by_a_start_that_refuses(bench: Bench, tmp_path: Path) -> None:
     bench.puppet()
     bench.subnet.close()
