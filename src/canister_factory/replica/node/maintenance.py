@@ -137,10 +137,11 @@ def import_(source: Path, path: Path, on_bytes: OnBytes) -> Inspection:
 
     Raises:
         MaintenanceError: the directory isn't empty, or the file can't be used.
+        StateDirectoryError: a replica began to use the directory meanwhile.
         CheckpointError: another version wrote it.
     """
-    if path.exists() and _holds_something(path):
-        raise MaintenanceError(f"{path} isn't empty: choose another directory with --state-dir")
+    path = path.resolve()  # what takes its place must be on the same disk
+    _require_empty(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{time.time_ns()}.new")
     try:
@@ -150,11 +151,11 @@ def import_(source: Path, path: Path, on_bytes: OnBytes) -> Inspection:
             inspection = Inspector(draft, Files()).inspect()
         if inspection.damages or inspection.manifest is None:
             raise ArchiveError(f"{source} is damaged: {_first(inspection)}")
-        if path.exists():
+        with acquire(path):
+            _require_empty(path)
             for name in (LOCK_NAME, LOG_NAME):
                 (path / name).unlink(missing_ok=True)
-            path.rmdir()
-        draft.rename(path)
+            draft.rename(path)
         Files().sync_directory(path.parent)
     except OSError as error:
         raise MaintenanceError(
@@ -167,10 +168,12 @@ def import_(source: Path, path: Path, on_bytes: OnBytes) -> Inspection:
     return inspection
 
 
-def _holds_something(path: Path) -> bool:
-    if not path.is_dir():
-        return True
-    return any(entry.name not in (LOCK_NAME, LOG_NAME) for entry in path.iterdir())
+def _require_empty(path: Path) -> None:
+    """Refuses a directory with more than what a replica that never had a state leaves."""
+    if path.exists() and (
+        not path.is_dir() or any(entry.name not in (LOCK_NAME, LOG_NAME) for entry in path.iterdir())
+    ):
+        raise MaintenanceError(f"{path} isn't empty: choose another directory with --state-dir")
 
 
 def _first(inspection: Inspection) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from canister_factory.replica.node import maintenance
 from canister_factory.replica.node.maintenance import MaintenanceError
 from canister_factory.replica.node.server import ReplicaServer
-from canister_factory.replica.node.state_lock import StateDirectoryError
+from canister_factory.replica.node.state_lock import StateDirectoryError, acquire
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.replica_bench import Bench
@@ -89,6 +90,30 @@ def test_an_import_replaces_nothing(tmp_path: Path, exported: tuple[Path, bytes]
     (tmp_path / "empty").mkdir()
     maintenance.import_(exported[0], tmp_path / "empty", ignore)
     assert (tmp_path / "empty" / "manifest").exists()
+
+
+def test_a_replica_that_begins_during_an_import_keeps_its_directory(
+    tmp_path: Path, exported: tuple[Path, bytes]
+) -> None:
+    locks: list[IO[str]] = []
+
+    def start(count: int) -> None:
+        if not locks:
+            locks.append(acquire(tmp_path / "other"))
+
+    with pytest.raises(StateDirectoryError, match="is used by another replica"):
+        maintenance.import_(exported[0], tmp_path / "other", start)
+    assert (tmp_path / "other" / "lock").stat().st_ino == os.fstat(locks[0].fileno()).st_ino
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "other", "state"]
+    locks[0].close()
+
+
+def test_an_import_goes_where_a_link_leads_to(tmp_path: Path, exported: tuple[Path, bytes]) -> None:
+    (tmp_path / "disk" / "empty").mkdir(parents=True)
+    (tmp_path / "other").symlink_to(tmp_path / "disk" / "empty")
+    maintenance.import_(exported[0], tmp_path / "other", ignore)
+    assert (tmp_path / "disk" / "empty" / "manifest").exists()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["empty"]
 
 
 def test_an_export_of_a_damaged_state_is_refused(tmp_path: Path, exported: tuple[Path, bytes]) -> None:
