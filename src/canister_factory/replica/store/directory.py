@@ -223,11 +223,18 @@ class StateDirectory:
             for hash_ in modules.keys() - known:
                 files.write_whole(path / module_name(hash_), modules[hash_])
                 known.add(hash_)
-        keys = Seal.of(files.read_whole(path / KEYS)) if KEYS in files.names(path) else None
+        # They never change: read again, keys that were lost or damaged meanwhile would be the right ones from now on.
+        keys = self._first_keys() if self.manifest is None else self.manifest.keys
         draft = Manifest(number, FORM, salt.hex(), keys, Seal(0, 0), changes.seal)
         content = Snapshot(draft, stored, changes.runs, state).encoded()
         files.write_whole(path / state_name(number), content)
         return replace(draft, state=Seal.of(content)), stored, changes
+
+    def _first_keys(self) -> Seal | None:
+        try:
+            return Seal.of(self.files.read_whole(self.path / KEYS))
+        except FileNotFoundError:
+            return None
 
     def _store(self, canister: CanisterState, number: int, changes: Changes) -> StoredCanister:
         former = self.stored.get(canister.id)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import rule
 
 from canister_factory.candid.values import Case
+from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.manifest import Manifest
 from canister_factory.replica.store.state_codec import encode_state
@@ -231,6 +232,22 @@ def test_nothing_is_written_through_a_link(bench: Bench, tmp_path: Path, pattern
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CheckpointError, match=f"Too many levels of symbolic links: {file}"):
+        bench.restart()
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"])
+def test_keys_that_were_lost_while_it_runs_are_missed_after_a_snapshot_too(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    server = ReplicaServer(tmp_path, power=False)
+    server.subnet.close()
+    server.release()
+    keys = tmp_path / "keys.json"
+    bench = Bench(opener(tmp_path, messages=1))
+    keys.unlink() if content is None else keys.write_bytes(content)
+    bench.puppet()
+    bench.subnet.close()
+    with pytest.raises(CheckpointError, match=f"{keys} (is missing|has 7 bytes instead of )"):
         bench.restart()
 
 
