@@ -10,11 +10,9 @@ domain separators) and "Special forms of principals" (self-authenticating ids).
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import pyblst
 
@@ -23,10 +21,10 @@ from canister_factory.ic.bls import BLS_DER_PREFIX, BLS_DOMAIN, BLS_ORDER, G2_GE
 from canister_factory.ic.certificate import STATE_ROOT_DOMAIN
 from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.replica.node.node_key import NodeKey
+from canister_factory.replica.store.files import Files
+from canister_factory.replica.store.names import KEYS
 
 __all__ = ["KeyFileError", "ReplicaKeys"]
-
-_FILE_NAME: Final = "keys.json"
 
 
 class KeyFileError(CanisterFactoryError):
@@ -68,14 +66,16 @@ class ReplicaKeys:
         return cls._from_secrets(_new_secrets())
 
     @classmethod
-    def create(cls, state_dir: Path) -> ReplicaKeys:
+    def create(cls, state_dir: Path, files: Files | None = None) -> ReplicaKeys:
         """New keys for a new state directory, in a file that only its owner can read.
+
+        `files`: how the disk is reached; by default what was written survives a power failure.
 
         Raises:
             OSError: the file can't be written.
         """
         fresh = _new_secrets()
-        _write_private(state_dir / _FILE_NAME, json.dumps(fresh) + "\n")
+        (files or Files()).publish(state_dir / KEYS, json.dumps(fresh).encode() + b"\n")
         return cls._from_secrets(fresh)
 
     @classmethod
@@ -86,7 +86,7 @@ class ReplicaKeys:
             KeyFileError: the file is missing, damaged or can't be read. None is made in its place, since a new root key
                 would orphan whoever trusts the old one.
         """
-        path = state_dir / _FILE_NAME
+        path = state_dir / KEYS
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -115,15 +115,3 @@ def _new_secrets() -> dict[str, str]:
         return f"{1 + secrets.randbelow(BLS_ORDER - 1):064x}"
 
     return {"root": scalar(), "subnet": scalar(), "node": secrets.token_hex(32)}
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 that is there completely or not at all."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -78,7 +78,7 @@ class ReplicaServer:
         raise_limit()
         engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
         checkpoint = None if state_dir is None else Checkpoint(state_dir, engine, files=self._files)
-        keys = _keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
+        keys = self._keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
         self.root_key = keys.root.public_key
         changes = Changes()
         self.subnet = Subnet(
@@ -99,6 +99,11 @@ class ReplicaServer:
         self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns)
         self._http: HttpServer | None = None
         self.url = ""
+
+    def _keys(self, state_dir: Path | None, *, is_new: bool) -> ReplicaKeys:
+        if state_dir is None:
+            return ReplicaKeys.generate()
+        return ReplicaKeys.create(state_dir, self._files) if is_new else ReplicaKeys.load(state_dir)
 
     def __repr__(self) -> str:
         return f"<ReplicaServer {self.url or 'not listening'} {self.subnet!r}>"
@@ -177,9 +182,3 @@ class ReplicaServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-
-def _keys(state_dir: Path | None, *, is_new: bool) -> ReplicaKeys:
-    if state_dir is None:
-        return ReplicaKeys.generate()
-    return ReplicaKeys.create(state_dir) if is_new else ReplicaKeys.load(state_dir)
