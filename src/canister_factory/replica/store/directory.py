@@ -18,7 +18,7 @@ from pathlib import Path
 import cbor2
 
 from canister_factory.replica.store.canister_snapshots import CanisterSnapshots
-from canister_factory.replica.store.files import DamagedError, Files, SyncFailedError
+from canister_factory.replica.store.files import DamagedError, Files, SyncFailedError, required
 from canister_factory.replica.store.images import NO_IMAGE, Changes, Images
 from canister_factory.replica.store.journal import SALT_BYTES, Journal
 from canister_factory.replica.store.manifest import Manifest, OtherFormatError, Seal, read_manifest
@@ -119,10 +119,8 @@ class StateDirectory:
         Raises:
             DamagedError: it is missing.
         """
-        try:
+        with required(name):
             return self.files.read_whole(self.path / name)
-        except FileNotFoundError:
-            raise DamagedError(name, "is missing") from None
 
     def module(self, module_hash: bytes) -> bytes:
         """A module's Wasm.
@@ -144,10 +142,8 @@ class StateDirectory:
         """
         manifest = self.valid_manifest
         name = journal_name(manifest.generation)
-        try:
+        with required(name):
             return Journal(self.files, self.path / name, bytes.fromhex(manifest.salt))
-        except FileNotFoundError:
-            raise DamagedError(name, "is missing") from None
 
     def loaded(self, canister: CanisterState) -> None:
         """The canister's memories are those of its images."""
@@ -266,10 +262,8 @@ class StateDirectory:
         if manifest is None or manifest.changes is None:
             return
         path = self.path / changes_name(manifest.generation)
-        try:
+        with required(path.name):
             self.images.settle(path, manifest.changes, self._change_runs)
-        except FileNotFoundError:
-            raise DamagedError(path.name, "is missing") from None
         settled = replace(manifest, changes=None)
         settled.save(self.files, self.path)
         self.manifest, self._change_runs = settled, []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,19 @@ class DamagedError(CanisterFactoryError):
         super().__init__(f"{name} {damage}")
         self.name = name
         self.damage = damage
+
+
+@contextmanager
+def required(name: str) -> Iterator[None]:
+    """Opens a file that a state needs; `name`: within the state directory.
+
+    Raises:
+        DamagedError: it is missing.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise DamagedError(name, "is missing") from None
 
 
 class SyncFailedError(OSError):

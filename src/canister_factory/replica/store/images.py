@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from canister_factory.replica.runtime.memory import MemoryState
-from canister_factory.replica.store.files import ZEROES, DamagedError, Files
+from canister_factory.replica.store.files import ZEROES, DamagedError, Files, required
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.store.names import IMAGES, is_image
 
@@ -227,10 +227,8 @@ class Images:
             self._files.close(source)
 
     def _settle_one(self, source: int, at: int, name: str, pieces: list[tuple[int, int]]) -> None:
-        try:
+        with required(f"{IMAGES}/{name}"):
             target = self._files.open(self._directory / name, writable=True)
-        except FileNotFoundError:
-            raise DamagedError(f"{IMAGES}/{name}", "is missing") from None
         try:
             for offset, length in pieces:
                 self._files.copy(source, at, target, offset, length)
@@ -307,10 +305,8 @@ class Images:
         if not image.name:
             return
         name = f"{IMAGES}/{image.name}"
-        try:
+        with required(name):
             file = self._files.open(self._directory / image.name)
-        except FileNotFoundError:
-            raise DamagedError(name, "is missing") from None
         try:
             if self._files.size(file) < image.length:
                 raise DamagedError(name, f"was cut off: it has {self._files.size(file)} of {image.length} bytes")
@@ -333,10 +329,8 @@ class Images:
         Raises:
             DamagedError: it is missing, or another one.
         """
-        try:
+        with required(path.name):
             file = self._files.open(path)
-        except FileNotFoundError:
-            raise DamagedError(path.name, "is missing") from None
         try:
             self._check_changes(file, path.name, seal)
         finally:

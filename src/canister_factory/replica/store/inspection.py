@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from canister_factory.replica.store.files import DamagedError, Files
+from canister_factory.replica.store.files import DamagedError, Files, required
 from canister_factory.replica.store.images import Image, Images, Pending
 from canister_factory.replica.store.journal import JournalReader, Scan
 from canister_factory.replica.store.manifest import Manifest, OtherFormatError, read_manifest
@@ -126,10 +126,8 @@ class Inspector:
             self._found.damages.append(Damage(error.name, error.damage, loss))
 
     def _read(self, name: str) -> bytes:
-        try:
+        with required(name):
             content = self._files.read_whole(self._path / name)
-        except FileNotFoundError:
-            raise DamagedError(name, "is missing") from None
         self._count(len(content))
         return content
 
@@ -245,10 +243,8 @@ class Inspector:
     def _journal(self, manifest: Manifest) -> None:
         name = journal_name(manifest.generation)
         with self._noting(_SINCE):
-            try:
+            with required(name):
                 reader = JournalReader(self._files, self._path / name, bytes.fromhex(manifest.salt))
-            except FileNotFoundError:
-                raise DamagedError(name, "is missing") from None
             try:
                 self._found.journal = scan = reader.scan()
             finally:
