@@ -17,7 +17,7 @@ from canister_factory.base_error import CanisterFactoryError
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.private_files import LOCK_NAME, LOG_NAME
 from canister_factory.replica.node.server import ReplicaServer
-from canister_factory.replica.node.state_lock import StateDirectoryError, acquire, unusable
+from canister_factory.replica.node.state_lock import StateDirectoryError, acquire
 from canister_factory.replica.store import archive
 from canister_factory.replica.store.archive import ArchiveError
 from canister_factory.replica.store.directory import explained
@@ -43,10 +43,7 @@ def held(path: Path) -> Iterator[IO[str]]:
     """
     _require_state(path)
     with acquire(path) as lock:
-        try:
-            yield lock
-        except OSError as error:
-            raise unusable(path, error) from error
+        yield lock
 
 
 def _require_state(path: Path) -> None:

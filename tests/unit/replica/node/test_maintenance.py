@@ -177,6 +177,12 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_an_error_of_who_holds_a_directory_is_not_said_of_the_directory(exported: tuple[Path, bytes]) -> None:
+    """Such as that of a terminal that was closed."""
+    with pytest.raises(BrokenPipeError), maintenance.held(exported[0].with_name("state")):
+        raise BrokenPipeError
+
+
 def test_lost_keys_are_made_anew(tmp_path: Path, exported: tuple[Path, bytes]) -> None:
     (tmp_path / "state" / "keys.json").unlink()
     with maintenance.held(tmp_path / "state"):
