@@ -18,16 +18,29 @@ from canister_factory.replica.store.snapshot import Snapshot
 
 def pack(directory: Path, target: Path, extra: Iterable[tuple[tarfile.TarInfo, bytes]] = ()) -> None:
     """Packs the files of a state directory, and further entries, as an export whose checksum is right."""
-    packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb") as file, tarfile.open(fileobj=file, mode="w|") as tar:
+    content_of_tar = io.BytesIO()
+    with tarfile.open(fileobj=content_of_tar, mode="w|") as tar:
         for path in sorted(directory.rglob("*")):
             if path.is_file() and path.name != "lock":
                 tar.add(path, str(path.relative_to(directory)))
         for entry, content in extra:
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
-    data = b"canister-factory replica export 1\n" + packed.getvalue()
+    seal(content_of_tar.getvalue(), target)
+
+
+def seal(tar: bytes, target: Path) -> None:
+    """Makes an export of a tar, with the right checksum."""
+    padded = tar.ljust(-(-len(tar) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE, b"\0")
+    data = b"canister-factory replica export 1\n" + gzip.compress(padded)
     target.write_bytes(data + hashlib.sha256(data).digest())
+
+
+def extended_header(content: bytes) -> bytes:
+    """An extended header of a tar with any content."""
+    made = tarfile.TarInfo("header")
+    made.type, made.size = tarfile.XHDTYPE, len(content)
+    return made.tobuf(tarfile.USTAR_FORMAT) + content.ljust(-(-len(content) // 512) * 512, b"\0")
 
 
 def entry(name: str, content: bytes = b"x", type_: bytes = tarfile.REGTYPE) -> tuple[tarfile.TarInfo, bytes]:

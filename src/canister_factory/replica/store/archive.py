@@ -27,6 +27,7 @@ _MAGIC: Final = b"canister-factory replica export 1\n"
 _DIGEST_BYTES: Final = 32
 _LEVEL: Final = 1
 _BLOCK_BYTES: Final = 1 << 20
+_OF_MALFORMED_TARS: Final = (ValueError, OverflowError, RecursionError)  # `tarfile` lets them through
 
 
 class ArchiveError(CanisterFactoryError):
@@ -136,7 +137,7 @@ def unpack(source: Path, files: Files, target: Path, on_bytes: Callable[[int], o
                     if content is None:
                         raise ArchiveError(f"{source} is no export of a replica: it holds {entry.name!r}")
                     _write(files, target / entry.name, content, on_bytes)
-        except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, *_OF_MALFORMED_TARS) as error:
             raise ArchiveError(f"{source} can't be read as an export ({error})") from error
     for directory in (target / IMAGES, target / MODULES, target):
         files.sync_directory(directory)

@@ -17,7 +17,7 @@ from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.store.snapshot import Snapshot
 from canister_factory.replica.subnet.durability import CheckpointError
-from support.crafted_exports import entry, pack, rewrite, sign
+from support.crafted_exports import entry, extended_header, pack, rewrite, seal, sign
 from support.replica_bench import Bench
 from support.store_history import opener
 
@@ -127,3 +127,21 @@ def test_a_file_with_holes_that_claims_to_be_endless_is_refused(state: Path) -> 
     made.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1,1152921504606846976,0"}
     made.pax_headers |= {"GNU.sparse.size": "1152921504606846976", "GNU.sparse.name": made.name}
     assert f"it holds {made.name!r}" in refused(state, (made, content))
+
+
+@pytest.mark.parametrize(
+    "tar",
+    [
+        extended_header(b"99999999999999999999 path=x\n"),
+        extended_header(b"22 GNU.sparse.map=a,b\n") + tarfile.TarInfo("manifest").tobuf(),
+        extended_header(b"9 path=x\n") * 2000,
+        b"no tar",
+        b"",
+    ],
+    ids=["endless header", "holes that are none", "headers of headers", "text", "nothing"],
+)
+def test_a_tar_that_can_not_be_read_is_refused(tmp_path: Path, tar: bytes) -> None:
+    seal(tar, tmp_path / "file")
+    with pytest.raises(MaintenanceError, match="nothing was imported"):
+        maintenance.import_(tmp_path / "file", tmp_path / "imported", lambda count: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
