@@ -112,7 +112,7 @@ class Checkpoint:
         if self.is_new:
             return None
         with self._directory.explained("read"):
-            state: SubnetState = decode_state(self._directory.load().state)
+            state = self._directory.load().subnet_state()
             stored = self._directory.stored
             files = self._directory.images.open_all(stored[canister_id].main for canister_id in state.canisters)
             modules: dict[bytes, Module] = {}

@@ -27,7 +27,7 @@ from canister_factory.replica.store.names import (
     state_name,
 )
 from canister_factory.replica.store.snapshot import Snapshot
-from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state
+from canister_factory.replica.store.state_codec import FORM, StateFormatError
 from canister_factory.replica.subnet.canister import text_of
 from canister_factory.replica.subnet.state import SubnetState
 
@@ -173,7 +173,7 @@ class Inspector:
             content = self._read(name)
             manifest.state.check(name, content)
             snapshot = Snapshot.decoded(name, content)
-            self._found.state = decode_state(snapshot.state)
+            self._found.state = snapshot.subnet_state()
             self._found.snapshot = snapshot
 
     def _memories(self, manifest: Manifest, snapshot: Snapshot) -> None:

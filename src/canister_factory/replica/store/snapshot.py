@@ -18,6 +18,8 @@ from canister_factory.replica.store.files import DamagedError
 from canister_factory.replica.store.images import Image
 from canister_factory.replica.store.manifest import Manifest, Seal
 from canister_factory.replica.store.names import state_name
+from canister_factory.replica.store.state_codec import StateFormatError, decode_state
+from canister_factory.replica.subnet.state import SubnetState
 
 _MAGIC: Final = b"CFstate2"
 _HEADER: Final = struct.Struct("<8sQI")  # magic, length, CRC-32 of the content
@@ -117,6 +119,17 @@ class Snapshot:
         if state_name(snapshot.manifest.generation) != name:
             raise DamagedError(name, f"is the state of generation {snapshot.manifest.generation}")
         return snapshot
+
+    def subnet_state(self) -> SubnetState:
+        """The subnet's state; `canisters` has what is kept apart of each of its canisters.
+
+        Raises:
+            StateFormatError: it is none that this version understands, or of other canisters.
+        """
+        state = decode_state(self.state)
+        if not isinstance(state, SubnetState) or state.canisters.keys() != self.canisters.keys():
+            raise StateFormatError("it isn't the state of a subnet with these canisters")
+        return state
 
     def _check_runs(self) -> None:
         """A start writes where they say, and the file may be somebody else's: only into images of this state."""

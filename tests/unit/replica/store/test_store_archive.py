@@ -16,6 +16,7 @@ from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.store.snapshot import Snapshot
+from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.crafted_exports import entry, extended_header, pack, rewrite, seal, sign
 from support.replica_bench import Bench
@@ -76,6 +77,22 @@ def test_an_image_with_another_name_is_refused(state: Path, name: str) -> None:
 
     rewrite(state, change)
     assert "state-" in refused(state)
+
+
+@pytest.mark.parametrize("what", ["no state", "no canisters"])
+def test_a_state_of_something_else_is_refused(state: Path, what: str) -> None:
+    def change(snapshot: Snapshot) -> Snapshot:
+        if what == "no canisters":
+            return replace(snapshot, canisters={})
+        return replace(snapshot, state=encode_state((1, 2)))
+
+    rewrite(state, change)
+    file = state.parent / "file"
+    pack(state, file)
+    for use in (lambda: maintenance.import_(file, state.parent / "imported", repr), lambda: ReplicaServer(state)):
+        with pytest.raises(CheckpointError, match="isn't the state of a subnet with these canisters"):
+            use()
+    assert not (state.parent / "imported").exists()
 
 
 @pytest.mark.parametrize("change", [{"salt": "zz"}, {"keys": [1]}, {"generation": "x"}, {"generation": 0}, {"more": 1}])
