@@ -112,7 +112,6 @@ class _Connection(asyncio.Protocol):
         self._waiting: deque[_Request] = deque()
         self._current: _Request | None = None
         self._closing = False  # no request is taken any more
-        self._answering = False
         self._writable = True
         self._reading = True
         self._begin()
@@ -164,6 +163,7 @@ class _Connection(asyncio.Protocol):
             self._refuse_and_close(400, f"Not a request of HTTP/1.1: {error}")
         if not self._head_done and self._head_bytes > _MAX_HEAD_BYTES:
             self._refuse_and_close(431, f"The head of the request is above the limit of {_MAX_HEAD_BYTES} bytes")
+        self._next()
         if len(self._waiting) >= _MAX_WAITING and self._reading:
             self._reading = False
             self._transport.pause_reading()
@@ -183,7 +183,6 @@ class _Connection(asyncio.Protocol):
         if not self._closing:
             self._waiting.append(_Request("", "", b"", b"", False, (status, _TEXT, text.encode())))
             self._closing = True
-            self._next()
 
     # --- called by the parser ----------------------------------------------------------------------------------------
 
@@ -231,18 +230,14 @@ class _Connection(asyncio.Protocol):
         )
         self._begin()
         self._waiting.append(request)
-        self._next()
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        if self._answering:
-            return  # an answer came at once: the loop below goes on
-        self._answering = True
-        while self._waiting and self._current is None and self._writable and not self._transport.is_closing():
+        """Serves one request, if one may be served. Of many that came at once, each has its own go of the loop."""
+        if self._waiting and self._current is None and self._writable and not self._transport.is_closing():
             request = self._current = self._waiting.popleft()
             self._answer(request)
-        self._answering = False
         if not self._reading and not self._waiting:
             self._reading = True
             self._transport.resume_reading()
@@ -266,7 +261,6 @@ class _Connection(asyncio.Protocol):
         status, content_type, body = answer
         head = _head(status, content_type) + b"content-length: %d\r\n" % len(body)
         self._write(request, head, b"" if request.method == "HEAD" else body)
-        self._next()
 
     def _write(self, request: _Request, head: bytes, body: bytes) -> None:
         self._current = None
@@ -283,6 +277,8 @@ class _Connection(asyncio.Protocol):
             self._closing = True
             self._waiting.clear()
             self._transport.close()
+        elif self._waiting:
+            asyncio.get_running_loop().call_soon(self._next)
 
 
 def internal_error(doing: str) -> Answer:

@@ -98,6 +98,14 @@ async def test_thousands_at_once_are_answered_one_by_one(site: Site) -> None:
     assert answers.count(b"GET /x 0") == many
 
 
+async def test_others_have_their_turn_between_requests_that_one_sends_at_once(site: Site) -> None:
+    flood = asyncio.create_task(site.ask(b"GET /flood HTTP/1.1\r\n\r\n" * 100, until=b"GET /flood 0"))
+    other = asyncio.create_task(site.ask(b"GET /other HTTP/1.1\r\n\r\n", until=b"GET /other 0"))
+    await asyncio.gather(flood, other)
+    paths = [path for _, path, _ in site.asked]
+    assert paths.index("/other") < 50
+
+
 @pytest.mark.parametrize(
     "request_line", [b"GET /x HTTP/1.0\r\n\r\n", b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"]
 )
