@@ -28,7 +28,8 @@ Serve = Callable[[str, str, bytes, Respond], None]
 """Takes method, path, body, and what to call, once and in the event loop's thread, with the answer."""
 
 MAX_BODY_BYTES: Final = 5 * 1024 * 1024
-_MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_HEAD_BYTES: Final = 64 * 1024  # and with it what frames a body, its trailer too, beyond the body's own length
+_MAX_TARGET_BYTES: Final = 2048  # paths are remembered, and none of ours is as long
 _MAX_WAITING: Final = 16  # requests that a client sends on one connection before it has the answers
 _WORTH_A_WRITE: Final = 64 * 1024  # a body as long as this isn't copied behind its head
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -161,7 +162,7 @@ class _Connection(asyncio.Protocol):
             self._feed(data)
         except httptools.HttpParserError as error:
             self._refuse_and_close(400, f"Not a request of HTTP/1.1: {error}")
-        if not self._head_done and self._head_bytes > _MAX_HEAD_BYTES:
+        if self._received_bytes - self._body_bytes > _MAX_HEAD_BYTES + min(self._body_bytes, MAX_BODY_BYTES):
             self._refuse_and_close(431, f"The head of the request is above the limit of {_MAX_HEAD_BYTES} bytes")
         self._next()
         if len(self._waiting) >= _MAX_WAITING and self._reading:
@@ -170,8 +171,7 @@ class _Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         while data and not self._closing:
-            if not self._head_done:
-                self._head_bytes += len(data)
+            self._received_bytes += len(data)
             try:
                 self._parser.feed_data(data)
                 return
@@ -189,9 +189,8 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._url = b""
         self._content_type = b""
-        self._parts: list[bytes] = []
-        self._body_bytes = self._head_bytes = 0
-        self._head_done = False
+        self._body = bytearray()
+        self._body_bytes = self._received_bytes = 0  # of the latter as much as is known to be this request's
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -203,28 +202,27 @@ class _Connection(asyncio.Protocol):
         elif kind == b"expect" and value.lower() == b"100-continue" and not self._busy:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def on_headers_complete(self) -> None:
-        self._head_done = True
-
     def on_body(self, part: bytes) -> None:
         self._body_bytes += len(part)
         if self._body_bytes <= MAX_BODY_BYTES:
-            self._parts.append(part)
+            self._body += part
         else:
-            self._parts.clear()  # the rest is read for a client that listens only when it has sent all
+            self._body.clear()  # the rest is read for a client that listens only when it has sent all
 
     def on_message_complete(self) -> None:
         if self._closing:
             return
-        parser, parts = self._parser, self._parts
+        parser = self._parser
         refusal = None
-        if self._body_bytes > MAX_BODY_BYTES:
+        if len(self._url) > _MAX_TARGET_BYTES:
+            refusal = (414, _TEXT, f"The path is above the limit of {_MAX_TARGET_BYTES} bytes".encode())
+        elif self._body_bytes > MAX_BODY_BYTES:
             refusal = (413, _TEXT, f"The body is above the limit of {MAX_BODY_BYTES} bytes".encode())
         request = _Request(
             parser.get_method().decode(),
-            _path(self._url),
+            "" if refusal is not None else _path(self._url),
             self._content_type,
-            parts[0] if len(parts) == 1 else b"".join(parts),
+            bytes(self._body),
             parser.should_keep_alive(),
             refusal,
         )

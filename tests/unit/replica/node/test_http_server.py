@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from canister_factory.replica.node import http_server
 from canister_factory.replica.node.http_server import MAX_BODY_BYTES, Answer, HttpServer, Respond
 from canister_factory.replica.node.listening import listen
 
@@ -166,6 +167,26 @@ async def test_what_is_not_http_is_refused_and_the_connection_closed(site: Site,
 async def test_a_head_without_an_end_is_refused(site: Site) -> None:
     answer = await site.ask(b"GET /x HTTP/1.1\r\nx: " + b"y" * 65_536)
     assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("endless", [b"3;", b"3\r\nabc\r\n0\r\nx: "], ids=["chunk extension", "trailer"])
+async def test_what_frames_a_body_without_an_end_is_refused(site: Site, endless: bytes) -> None:
+    head = b"POST /x HTTP/1.1\r\n" + CBOR + b"transfer-encoding: chunked\r\n\r\n"
+    answer = await site.ask(head + endless + b"y" * 65_536)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken(site: Site) -> None:
+    head = b"POST /x HTTP/1.1\r\n" + CBOR + b"transfer-encoding: chunked\r\n\r\n"
+    await site.ask(head + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n", until=b"/x 10000")
+
+
+async def test_a_long_target_is_refused_and_not_remembered(site: Site) -> None:
+    remembered = http_server._path.cache_info().currsize
+    answer = await site.ask(b"GET /%s HTTP/1.1\r\nconnection: close\r\n\r\n" % (b"x" * 2048))
+    assert answer.startswith(b"HTTP/1.1 414 ")
+    assert site.asked == []
+    assert http_server._path.cache_info().currsize == remembered
 
 
 async def test_a_defect_is_logged_and_answered(site: Site, caplog: pytest.LogCaptureFixture) -> None:
