@@ -19,7 +19,9 @@ from typing import Any, Final, NamedTuple, cast
 
 import httptools
 
-__all__ = ["MAX_BODY_BYTES", "Answer", "HttpServer", "Respond", "Serve", "internal_error"]
+from canister_factory.replica.node.listening import BACKLOG
+
+__all__ = ["MAX_BODY_BYTES", "MAX_CONNECTIONS", "Answer", "HttpServer", "Respond", "Serve", "internal_error"]
 
 Answer = tuple[int, str, bytes]
 """HTTP status, content type, body."""
@@ -28,6 +30,8 @@ Serve = Callable[[str, str, bytes, Respond], None]
 """Takes method, path, body, and what to call, once and in the event loop's thread, with the answer."""
 
 MAX_BODY_BYTES: Final = 5 * 1024 * 1024
+MAX_CONNECTIONS: Final = 2000
+_TAKEN_AT_ONCE: Final = 32  # connections: before they are counted
 _MAX_HEAD_BYTES: Final = 64 * 1024  # and with it what frames a body, its trailer too, beyond the body's own length
 _MAX_TARGET_BYTES: Final = 2048  # paths are remembered, and none of ours is as long
 _MAX_WAITING: Final = 16  # requests that a client sends on one connection before it has the answers
@@ -62,13 +66,15 @@ class HttpServer:
     Args:
         listening: the socket; closed at the end.
         serve: answers requests.
+        max_connections: when there are more, the oldest on which nothing is being asked is ended; else the new one.
     """
 
-    def __init__(self, listening: socket.socket, serve: Serve) -> None:
+    def __init__(self, listening: socket.socket, serve: Serve, max_connections: int = MAX_CONNECTIONS) -> None:
         self._listening = listening
         self._serve = serve
+        self._max_connections = max_connections
         self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: dict[_Connection, None] = {}  # from the oldest on
         self._gone = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -78,8 +84,22 @@ class HttpServer:
         """Begins to take connections."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self._serve, self._connections, self._gone), sock=self._listening, backlog=512
+            lambda: _Connection(self._serve, self._connected, self._disconnected),
+            sock=self._listening,
+            backlog=_TAKEN_AT_ONCE,
         )
+        self._listening.listen(BACKLOG)  # so many may wait; `backlog` is also how many are taken in one go of the loop
+
+    def _connected(self, connection: _Connection) -> None:
+        self._connections[connection] = None
+        if len(self._connections) > self._max_connections:
+            ended = next(each for each in self._connections if not each.busy)
+            del self._connections[ended]
+            ended.abort()
+
+    def _disconnected(self, connection: _Connection) -> None:
+        self._connections.pop(connection, None)
+        self._gone.set()
 
     def stop_listening(self) -> None:
         """Takes no more connections, and ends those on which nothing is being asked."""
@@ -104,10 +124,12 @@ class HttpServer:
 class _Connection(asyncio.Protocol):
     """One client. Its requests are answered one after the other."""
 
-    def __init__(self, serve: Serve, connections: set[_Connection], gone: asyncio.Event) -> None:
+    def __init__(
+        self, serve: Serve, connected: Callable[[_Connection], None], disconnected: Callable[[_Connection], None]
+    ) -> None:
         self._serve = serve
-        self._connections = connections
-        self._gone = gone
+        self._connected = connected
+        self._disconnected = disconnected
         self._transport: asyncio.Transport
         self._parser: Any = httptools.HttpRequestParser(self)
         self._waiting: deque[_Request] = deque()
@@ -124,14 +146,13 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._connections.add(self)
+        self._connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._waiting.clear()
         self._parser = None  # it refers to this object: no cycle is to be left
-        self._connections.discard(self)
-        self._gone.set()
+        self._disconnected(self)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -143,18 +164,18 @@ class _Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends nothing more; what it has asked is answered."""
         self.close_when_idle()
-        return self._busy
+        return self.busy
 
     def close_when_idle(self) -> None:
         self._closing = True
-        if not self._busy:
+        if not self.busy:
             self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
 
     @property
-    def _busy(self) -> bool:
+    def busy(self) -> bool:
         return self._current is not None or bool(self._waiting)
 
     def data_received(self, data: bytes) -> None:
@@ -199,7 +220,7 @@ class _Connection(asyncio.Protocol):
         kind = name.lower()
         if kind == b"content-type":
             self._content_type = value
-        elif kind == b"expect" and value.lower() == b"100-continue" and not self._busy:
+        elif kind == b"expect" and value.lower() == b"100-continue" and not self.busy:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:

@@ -11,9 +11,10 @@ import socket
 
 from canister_factory.base_error import CanisterFactoryError
 
-__all__ = ["ServerError", "listen"]
+__all__ = ["BACKLOG", "ServerError", "listen"]
 
-_BACKLOG = 512
+BACKLOG = 512
+"""Connections that wait to be taken."""
 
 
 class ServerError(CanisterFactoryError):
@@ -32,7 +33,7 @@ def listen(host: str, port: int) -> tuple[socket.socket, str]:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise ServerError(

@@ -15,7 +15,7 @@ from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
-from canister_factory.replica.node.http_server import HttpServer
+from canister_factory.replica.node.http_server import MAX_CONNECTIONS, HttpServer
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.listening import ServerError, listen
 from canister_factory.replica.node.open_files import raise_limit
@@ -75,7 +75,7 @@ class ReplicaServer:
 
     def _open(self, state_dir: Path | None, prices: str | None) -> None:
         clock_ns = self._clock_ns
-        raise_limit()
+        self._max_connections = min(MAX_CONNECTIONS, raise_limit() // 4)  # others are for canisters
         engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
         checkpoint = None if state_dir is None else Checkpoint(state_dir, engine, files=self._files)
         keys = self._keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
@@ -120,7 +120,7 @@ class ReplicaServer:
             ServerError: the address isn't a loopback one, or the port is taken.
         """
         listening, self.url = listen(host, port)
-        self._http = HttpServer(listening, self._api.serve)
+        self._http = HttpServer(listening, self._api.serve, self._max_connections)
         await self._http.start()
         self._rounds.start()
         return self

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from canister_factory.replica.node import http_server
-from canister_factory.replica.node.http_server import MAX_BODY_BYTES, Answer, HttpServer, Respond
+from canister_factory.replica.node.http_server import MAX_BODY_BYTES, MAX_CONNECTIONS, Answer, HttpServer, Respond
 from canister_factory.replica.node.listening import listen
 
 CBOR = b"content-type: application/cbor\r\n"
@@ -20,13 +20,13 @@ CBOR = b"content-type: application/cbor\r\n"
 class Site:
     """A server that answers with what it was asked, or keeps the answer back until `release`."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int = MAX_CONNECTIONS) -> None:
         self.asked: list[tuple[str, str, bytes]] = []
         self.held: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
         self.holding = False
         self.listening, _ = listen("127.0.0.1", 0)
         self.address = self.listening.getsockname()
-        self.server = HttpServer(self.listening, self.serve)
+        self.server = HttpServer(self.listening, self.serve, max_connections)
 
     def serve(self, method: str, path: str, body: bytes, respond: Respond) -> None:
         self.asked.append((method, path, body))
@@ -207,6 +207,25 @@ async def test_a_client_that_has_left_is_not_answered(site: Site, caplog: pytest
     release()
     await site.server.stop()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_of_too_many_connections_the_oldest_idle_ones_are_ended_and_no_busy_one() -> None:
+    site = Site(max_connections=2)
+    await site.server.start()
+    site.holding = True
+    busy = asyncio.create_task(site.ask(post(b"1"), until=b"/x 1"))
+    release = await site.held.get()
+    idle, slow = await asyncio.open_connection(*site.address)
+    slow.write(b"GET /x HTTP/1.1\r\n")
+    other = asyncio.create_task(site.ask(post(b"22"), until=b"/x 2"))
+    assert await idle.read() == b""
+    release_other = await site.held.get()
+    refused, _ = await asyncio.open_connection(*site.address)
+    assert await refused.read() == b""
+    release()
+    release_other()
+    await asyncio.gather(busy, other)
+    await site.server.stop()
 
 
 async def test_an_end_lets_go_of_idle_connections_and_waits_for_the_others() -> None:
