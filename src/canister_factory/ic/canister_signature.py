@@ -14,6 +14,8 @@ from canister_factory.ic.errors import CertificateError, MalformedCborError, Sig
 from canister_factory.ic.hash_tree import Found, lookup_path, tree_from_items
 from canister_factory.ic.public_key import CanisterKey
 
+MAX_BYTES = 64 << 10
+"""Of a signature: some ten times those of Internet Identity. Reading a tree of megabytes takes seconds."""
 _NOT_SIGNING = b"cloud_engine"  # the type of subnet whose canisters sign nothing
 
 
@@ -25,6 +27,8 @@ def verify_canister_signature(key: CanisterKey, message: bytes, signature: bytes
     Raises:
         SignatureError: it doesn't verify; the message says why.
     """
+    if len(signature) > MAX_BYTES:
+        raise SignatureError(f"Invalid canister signature: it has {len(signature)} bytes, at most {MAX_BYTES} may be")
     try:
         fields = cbor.loads_map(signature, "canister signature")
         data, items = fields.get("certificate"), fields.get("tree")

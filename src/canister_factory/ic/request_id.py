@@ -12,10 +12,14 @@ from typing import Any
 
 from canister_factory.candid import leb128
 
+_LONGEST_REMEMBERED = 64  # characters of a name
 
-@lru_cache(maxsize=256)
+
 def _name_hash(name: str) -> bytes:
     return sha256(name.encode()).digest()
+
+
+_remembered_name_hash = lru_cache(maxsize=256)(_name_hash)
 
 
 def _hash_of_value(value: Any) -> bytes:
@@ -48,7 +52,8 @@ def hash_of_map(fields: Mapping[str, Any]) -> bytes:
         TypeError, ValueError: another value.
     """
     pairs = [
-        _name_hash(name) + (sha256(value).digest() if type(value) is bytes else _hash_of_value(value))
+        (_remembered_name_hash if len(name) <= _LONGEST_REMEMBERED else _name_hash)(name)
+        + (sha256(value).digest() if type(value) is bytes else _hash_of_value(value))
         for name, value in fields.items()
         if value is not None
     ]

@@ -21,6 +21,7 @@ from canister_factory.ic import cbor
 from canister_factory.ic.errors import MalformedCborError, SignatureError
 
 _MAX_RSA_BYTES = 1024  # beyond that, checking takes long
+_MAX_KEY_BYTES = 4096  # keys are remembered, and a longer one has what no check needs
 
 Check = Callable[[bytes, bytes], None]
 """Checks a signature, given it and what was signed; raises InvalidSignature."""
@@ -32,6 +33,10 @@ def verify_webauthn_signature(cose_key: bytes, message: bytes, signature: bytes)
     Raises:
         SignatureError: it doesn't verify, or the key is of no supported kind; the message says why.
     """
+    if len(cose_key) > _MAX_KEY_BYTES:
+        raise SignatureError(
+            f"Invalid public key: the COSE key has {len(cose_key)} bytes, at most {_MAX_KEY_BYTES} may be"
+        )
     check = _check_of(cose_key)
     try:
         fields = cbor.loads_map(signature, "WebAuthn signature")

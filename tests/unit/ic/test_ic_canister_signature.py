@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from canister_factory.ic.canister_signature import verify_canister_signature
+from canister_factory.ic.canister_signature import MAX_BYTES, verify_canister_signature
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import SignatureError
 from canister_factory.ic.identity import Identity
@@ -60,8 +60,9 @@ def test_what_a_canister_certified_is_signed_and_plain_keys_are_checked_as_ever(
         (KEY, b"message", canister_signature(KEY, b"message", certified=bytes(32)), "certify"),
         (KEY, b"message", b"no CBOR", "Invalid canister signature"),
         (KEY, b"message", bytes.fromhex("d9d9f7a0"), "no certificate"),
+        (KEY, b"message", b"\x81" * (MAX_BYTES + 1), f"at most {MAX_BYTES}"),
     ],
-    ids=["message", "seed", "canister", "certified data", "no CBOR", "empty"],
+    ids=["message", "seed", "canister", "certified data", "no CBOR", "empty", "long"],
 )
 def test_what_isnt_signed_is_refused(key: CanisterKey, message: bytes, signature: bytes, says: str) -> None:
     with pytest.raises(SignatureError, match=says):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from canister_factory.candid import leb128
 from canister_factory.ic import cbor
+from canister_factory.ic import request_id as request_ids
 from canister_factory.ic.errors import MalformedCborError
 from canister_factory.ic.request_id import hash_of_map, request_id
 
@@ -54,6 +55,13 @@ def test_another_value_gives_another_hash(fields: dict[str, Any], other: object)
     name = next(iter(fields))
     assume(hash_of_map({"": other}) != hash_of_map({"": fields[name]}))
     assert hash_of_map({**fields, name: other}) != hash_of_map(fields)
+
+
+def test_long_names_are_not_remembered() -> None:
+    hash_of_map({"sender": b""})
+    before = request_ids._remembered_name_hash.cache_info().currsize
+    assert hash_of_map({"long" * 1000: 1}) != hash_of_map({"long" * 1001: 1})
+    assert request_ids._remembered_name_hash.cache_info().currsize == before
 
 
 @pytest.mark.parametrize(

@@ -110,3 +110,9 @@ def test_what_is_no_assertion_is_refused(scheme: str, changes: dict[str, Any], s
 def test_other_keys_are_refused(key: bytes) -> None:
     with pytest.raises(SignatureError, match="public key"):
         verify_webauthn_signature(key, b"message", signature("ecdsa", b"message"))
+
+
+def test_a_key_that_would_be_remembered_with_much_beside_it_is_refused() -> None:
+    key = cbor2.dumps(COSE["eddsa"] | {-9: bytes(4096)})
+    with pytest.raises(SignatureError, match="at most 4096"):
+        verify_webauthn_signature(key, b"message", signature("eddsa", b"message"))
