@@ -117,6 +117,7 @@ class FakeSubnet:
         self.disk_failure: CheckpointError | None = None
         self.shortage: CheckpointError | None = None
         self.broken = False
+        self.checks_end = True
         self.outcalls: dict[int, Outcall] = {}
         self.outcall_answers: list[OutcallAnswer] = []
 
@@ -124,6 +125,8 @@ class FakeSubnet:
         if message.call.method_name == "refuse":
             raise CanisterError(RejectCode.CANISTER_REJECT, "not today", "IC0516")
         yield None
+        while not self.checks_end:
+            yield None
 
     def submit(self, message: IngressMessage) -> None:
         if self.shortage is not None:
@@ -189,6 +192,9 @@ class FakeSubnet:
                 return Response(self.text)
             case "info":
                 return Response(b"".join(caller_info(query)))
+            case "endless":
+                while True:
+                    yield None
             case "list_canisters":
                 return Response(b"the canisters")
             case "certificate":

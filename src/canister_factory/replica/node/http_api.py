@@ -88,7 +88,8 @@ class HttpApi:
     ) -> None:
         self._subnet = subnet
         self._rounds = rounds
-        self._work = SlicedWork()
+        self._queries = SlicedWork()
+        self._checks = SlicedWork()  # apart: queries take up to 25 times as long, and calls expire
         self._under_way: set[Task[None]] = set()
         self._node = keys.node
         self._subnet_id = keys.subnet.principal
@@ -108,8 +109,9 @@ class HttpApi:
         return f"<HttpApi subnet={Principal(self._subnet_id)}>"
 
     def stop(self) -> None:
-        """Ends queries that would take long; calls are `rounds`'."""
-        self._work.stop()
+        """Ends queries and checks that would take long; calls are `rounds`'."""
+        self._queries.stop()
+        self._checks.stop()
 
     async def handle(self, method: str, path: str, body: bytes) -> Answer:
         """Answers one request. Every refusal is an answer; an exception means a defect of the replica."""
@@ -207,7 +209,7 @@ class HttpApi:
                 return
             self._await_outcome(route, request_id, reply)
 
-        self._finish(self._subnet.checking(message), then, reply)
+        self._finish(self._checks, self._subnet.checking(message), then, reply)
 
     def _await_outcome(self, route: Route, request_id: bytes, reply: Reply) -> None:
         status = self._subnet.request_statuses.get(request_id)
@@ -251,29 +253,33 @@ class HttpApi:
             code = None if response.code is None else int(response.code)
             reply(QueryResult(response.data, code, response.message, response.error_code))
 
-        self._finish(self._subnet.querying(query, self._rounds.data_certificate), then, reply)
+        self._finish(self._queries, self._subnet.querying(query, self._rounds.data_certificate), then, reply)
 
     # --- work that may take long -------------------------------------------------------------------------------------
 
-    def _finish(self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply) -> None:
+    def _finish(
+        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
+    ) -> None:
         """Gives `then` what work results in: short work is done at once, long work in turns with all else."""
         try:
-            result = self._work.at_once(steps)
+            result = work.at_once(steps)
         except CanisterError as error:
             then(error)
             return
         if result:
             then(result[0])
             return
-        task = get_running_loop().create_task(self._finish_in_turns(steps, then, reply))
+        task = get_running_loop().create_task(self._finish_in_turns(work, steps, then, reply))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _finish_in_turns(self, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply) -> None:
+    async def _finish_in_turns(
+        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
+    ) -> None:
         try:
             result: T | CanisterError
             try:
-                result = await self._work.in_turns(steps)
+                result = await work.in_turns(steps)
             except CanisterError as error:
                 result = error
             then(result)

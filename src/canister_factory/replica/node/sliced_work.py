@@ -1,4 +1,4 @@
-"""Queries and checks of messages, a slice at a time, so that long ones hold up nobody.
+"""Queries, or checks of messages, a slice at a time, so that long ones hold up nobody.
 
 Owns whose turn it is, and how many may be under way. Does not own what they do (`subnet.queries`), or rounds.
 """
@@ -69,7 +69,7 @@ class SlicedWork:
             if self._waiting >= MAX_WAITING:
                 raise CanisterError(
                     RejectCode.SYS_TRANSIENT,
-                    f"{MAX_WAITING} long queries wait already; try again later.",
+                    f"{MAX_WAITING} long queries or checks wait already; try again later.",
                     "IC0204",
                 )
             self._waiting += 1
