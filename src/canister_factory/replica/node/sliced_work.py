@@ -18,6 +18,8 @@ T = TypeVar("T")
 AT_ONCE_NS: Final = 2_000_000
 """What takes less is done without letting others in between."""
 TURN_NS: Final = 2_000_000
+FIRST_TURNS: Final = 10
+"""So many everybody has before waiting for a place among the few that go on: what ends soon waits for no long work."""
 MAX_UNDER_WAY: Final = 8
 MAX_WAITING: Final = 200
 
@@ -74,13 +76,13 @@ class SlicedWork:
                 )
             self._waiting += 1
             try:
+                for _ in range(FIRST_TURNS):
+                    if await self._take_turn(steps, result):
+                        return result[0]
                 async with self._places:
-                    while True:
-                        async with self._turn:
-                            self._require_working()
-                            if self._advance(steps, TURN_NS, result):
-                                return result[0]
-                            await asyncio.sleep(0)  # with the turn: others have theirs in later goes of the loop
+                    while not await self._take_turn(steps, result):
+                        pass
+                return result[0]
             finally:
                 self._waiting -= 1
         finally:
@@ -90,6 +92,15 @@ class SlicedWork:
         """The result of the work: of `at_once`, else of `in_turns`."""
         result = self.at_once(steps)
         return result[0] if result else await self.in_turns(steps)
+
+    async def _take_turn(self, steps: Steps[T], result: list[T]) -> bool:
+        async with self._turn:
+            if self._stopping:
+                raise RoundFailedError("The replica is stopping", retry_helps=True)
+            ended = self._advance(steps, TURN_NS, result)
+            if not ended:
+                await asyncio.sleep(0)  # with the turn: others have theirs in later goes of the loop
+            return ended
 
     def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> bool:
         end_ns = self._clock_ns() + time_ns
@@ -101,7 +112,3 @@ class SlicedWork:
         except StopIteration as end:
             result.append(end.value)
             return True
-
-    def _require_working(self) -> None:
-        if self._stopping:
-            raise RoundFailedError("The replica is stopping", retry_helps=True)

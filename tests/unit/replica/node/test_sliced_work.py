@@ -8,11 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from canister_factory.replica.node.round_failed import RoundFailedError
-from canister_factory.replica.node.sliced_work import MAX_UNDER_WAY, MAX_WAITING, TURN_NS, SlicedWork
+from canister_factory.replica.node.sliced_work import FIRST_TURNS, MAX_UNDER_WAY, MAX_WAITING, TURN_NS, SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, Steps
 from support.replica_http_support import Caller, Network, decoded, url
 
 SLICE_NS = TURN_NS // 4
+GOES = 3  # of the loop, in which there is a turn for certain
 
 
 class Clock:
@@ -73,12 +74,27 @@ async def test_long_work_takes_turns_of_four_slices_and_short_work_gets_in_betwe
     assert diary.index("short") == 12
 
 
+async def test_what_ends_within_a_few_turns_does_not_wait_for_the_longest(world: World) -> None:
+    work, job, _ = world
+    longest = [asyncio.ensure_future(work.finish(job(str(number), 10**9).steps())) for number in range(MAX_WAITING - 1)]
+    for _ in range(GOES * FIRST_TURNS * MAX_WAITING):
+        await asyncio.sleep(0)
+    medium = asyncio.ensure_future(work.finish(job("medium", 4 * FIRST_TURNS).steps()))
+    for _ in range(GOES * FIRST_TURNS * (MAX_UNDER_WAY + 1)):
+        await asyncio.sleep(0)
+    assert medium.done()
+    assert await medium == "medium"
+    work.stop()
+    await asyncio.gather(*longest, return_exceptions=True)
+
+
 async def test_of_many_long_ones_few_are_under_way_and_too_many_are_refused(world: World) -> None:
     work, job, diary = world
-    jobs = [job(str(number), 50) for number in range(MAX_WAITING)]
+    jobs = [job(str(number), 10**9) for number in range(MAX_WAITING)]
     waiting = [asyncio.ensure_future(work.finish(each.steps())) for each in jobs]
-    await asyncio.sleep(0)
-    diary.clear()  # of how far each got at once
+    for _ in range(GOES * FIRST_TURNS * MAX_WAITING):
+        await asyncio.sleep(0)
+    diary.clear()  # of how far each got at once, and in its first turns
     for _ in range(3 * MAX_UNDER_WAY):
         await asyncio.sleep(0)
     assert set(diary) == {str(number) for number in range(MAX_UNDER_WAY)}
