@@ -5,7 +5,6 @@ Owns that replica's life. Does not own the replica (`canister_factory.replica`).
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from canister_factory.cli.watch import watched
 from canister_factory.ic.home import HOME_VARIABLE
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from canister_factory.replica import missing_libraries
 from canister_factory.replica.node.launch import ReplicaProcessError, launch
 from canister_factory.replica.node.process import ReplicaProcess
 
@@ -43,7 +43,7 @@ class DemoNetwork:
         self.network: Network
 
     def __enter__(self) -> Self:
-        if importlib.util.find_spec("wasmtime") is None:
+        if missing_libraries():
             raise CommandError(
                 "the embedded replica is not installed. Install it with: pip install 'canister-factory[replica]'"
             )

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from canister_factory.ic.network import Network
 
 _DEFAULT_RESERVE = 20 * 10**12
-_MIN_CYCLES = 700 * 10**9  # an installation reserves 600 B for its longest execution, by the dearest prices known
-"""The network holds back up to 300 B cycles while it installs a module, and freezes a canister before it is empty."""
+_MIN_CYCLES = 700 * 10**9
+"""An installation reserves 600 B for its longest execution, by the dearest prices known; and a canister freezes before
+it is empty."""
 
 
 @click.command()

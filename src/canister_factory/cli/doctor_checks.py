@@ -5,7 +5,6 @@ Owns these checks. Does not own: those of the backend (`doctor_backend`), and th
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from canister_factory.ic.errors import (
 )
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.identity import Identity
+from canister_factory.replica import missing_libraries
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -53,7 +53,7 @@ def installation() -> Check:
 
 def embedded_replica(network_name: str) -> Check:
     """Whether the optional packages are there."""
-    if all(importlib.util.find_spec(name) is not None for name in ("wasmtime", "httptools", "nacl")):
+    if not missing_libraries():
         return Check("embedded replica", Verdict.OK, "installed")
     needed = network_name == "embedded"
     return Check(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
 from canister_factory.ic.home import HOME_VARIABLE, STATE_FILE_NAME
+from canister_factory.replica import LIBRARIES
 from canister_factory.replica.node.garbage import look_at_new_objects_only
 from canister_factory.replica.node.observation import is_recorded_process
 from canister_factory.replica.node.state_file import (
@@ -129,7 +130,7 @@ def runtime_required() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in ("wasmtime", "httptools", "nacl"):
+        if missing not in LIBRARIES:
             raise
         raise CommandError(
             f"the embedded replica needs {missing}. Install it with: pip install 'canister-factory[replica]'"

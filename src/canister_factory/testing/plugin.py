@@ -7,7 +7,6 @@ and the fixtures import what they need. Does not own what they give (`replica`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
     from canister_factory.testing.outcalls import HttpOutcalls
     from canister_factory.testing.replica import EmbeddedReplica
-
-_NEEDED = ("wasmtime", "httptools", "nacl")
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +27,9 @@ def replica_prices() -> str | None:
 @pytest.fixture(scope="session")
 def replica(replica_prices: str | None) -> Iterator[EmbeddedReplica]:
     """An embedded replica for the whole session; what is done on it stays, unless it is within `replica.anchored()`."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
+    from canister_factory.replica import missing_libraries
+
+    if missing := missing_libraries():
         pytest.fail(
             f"the embedded replica needs {' and '.join(missing)}: pip install 'canister-factory[replica]'",
             pytrace=False,
