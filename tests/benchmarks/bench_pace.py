@@ -17,14 +17,11 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 import cbor2  # noqa: E402 - found by the line above
-import wasmtime  # noqa: E402
 
 from canister_factory.candid.principal import Principal  # noqa: E402
-from canister_factory.ic.agent import Agent  # noqa: E402
 from canister_factory.ic.certificate import CertificateVerifier  # noqa: E402
 from canister_factory.ic.identity import Identity  # noqa: E402
-from canister_factory.ic.management import ManagementCanister  # noqa: E402
-from support.http_load import CONNECTIONS, COUNTER, Load, envelopes, send  # noqa: E402
+from support.http_load import CONNECTIONS, Load, counter, envelopes, send  # noqa: E402
 from support.replica_builds import RunningBuild, builds  # noqa: E402
 
 TURNS = 6
@@ -43,10 +40,7 @@ class Side:
         self.seconds: dict[str, float] = {"updates": 0.0, "queries": 0.0}
 
     async def prepare(self) -> None:
-        async with Agent(self.identity, self.running.network) as agent:
-            management = ManagementCanister(agent)
-            self.canister = await management.provisional_create_canister_with_cycles(10**16)
-            await management.install(self.canister, bytes(wasmtime.wat2wasm(COUNTER)), b"")
+        self.canister = await counter(self.running.network, self.identity)
         for name in self.cpu:
             await self._send(name)  # not counted: caches fill
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -26,13 +25,9 @@ from canister_factory.ic.management import ManagementCanister  # noqa: E402
 from canister_factory.ic.network import Network  # noqa: E402
 from canister_factory.replica.node.process import ReplicaProcess  # noqa: E402
 from support.http_load import CONNECTIONS, COUNTER, envelopes, send  # noqa: E402 - found by the line above
+from support.replica_builds import cpu_seconds  # noqa: E402
 
 REQUESTS = 4000
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _measure() -> dict[str, object]:

@@ -10,8 +10,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-import wasmtime
-
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
@@ -23,7 +21,7 @@ from canister_factory.contract.import_models import PersonalInit  # noqa: E402
 from canister_factory.ic.agent import Agent  # noqa: E402
 from canister_factory.ic.identity import Identity  # noqa: E402
 from canister_factory.ic.management import ManagementCanister  # noqa: E402
-from support.http_load import COUNTER, envelopes, send  # noqa: E402 - found by the line above
+from support.http_load import counter, envelopes, send  # noqa: E402 - found by the line above
 from support.replica_builds import RunningBuild, builds  # noqa: E402
 
 FEW, MANY = 10, 10_000
@@ -41,10 +39,7 @@ class Side:
         self.counter: Principal
 
     async def prepare(self) -> None:
-        async with Agent(self.identity, self.running.network) as agent:
-            management = ManagementCanister(agent)
-            self.counter = await management.provisional_create_canister_with_cycles(10**16)
-            await management.install(self.counter, bytes(wasmtime.wat2wasm(COUNTER)), b"")
+        self.counter = await counter(self.running.network, self.identity)
         await self.load("call", REQUESTS)  # caches fill
 
     async def load(self, kind: str, count: int) -> float:

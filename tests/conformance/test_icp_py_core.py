@@ -28,13 +28,11 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.bls import verify_bls
 from canister_factory.ic.identity import Identity
 from canister_factory.replica.node.process import ReplicaProcess
-from support.wire_canister import REFUSAL, whole_life, wire_wasm
+from support.wire_canister import ANY_CANISTER, REFUSAL, TRILLION, live, wire_wasm
 
-ANY_CANISTER = "rwlgt-iiaaa-aaaaa-aaaaa-cai"  # in the subnet's ranges, which is all that a creation's URL needs
 UNVERIFIED = {"verify_certificate": False}
 TEXT = [{"type": Types.Text, "value": "héllo"}]
 TEXT_REPLY = [{"type": "text", "value": "héllo"}]
-TRILLION = 10**12
 
 
 @dataclass
@@ -158,12 +156,7 @@ def test_the_state_tree_tells_what_a_canister_is(core: IcpPyCore) -> None:
 
 def test_a_canister_is_managed_from_its_creation_to_its_end(replica: ReplicaProcess) -> None:
     canister = created(agent_for(replica, icp.Identity()))
-    before, after = whole_life(canister)
-    assert before["status"] == {"running": None}
-    assert bytes(before["module_hash"][0]) == hashlib.sha256(wire_wasm()).digest()
-    assert (after["status"], after["settings"]["freezing_threshold"]) == ({"stopped": None}, 86_400)
-    assert after["cycles"] > before["cycles"] + TRILLION * 0.9
-    assert after["module_hash"] == []
+    live(canister)
     assert canister.state(b"controllers") == [None]
 
 

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import wasmtime
+
 from canister_factory.candid.principal import Principal
+from canister_factory.ic.agent import Agent
 from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.network import Network
 
 CONNECTIONS = 16
 EXPIRY_NS = 280 * 10**9
@@ -27,6 +32,15 @@ COUNTER = """(module
   (func (export "canister_update add")
     (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))) (call $answer))
   (func (export "canister_query read") (call $answer)))"""
+
+
+async def counter(network: Network, identity: Identity) -> Principal:
+    """A new canister that counts."""
+    async with Agent(identity, network) as agent:
+        management = ManagementCanister(agent)
+        canister = await management.provisional_create_canister_with_cycles(10**16)
+        await management.install(canister, bytes(wasmtime.wat2wasm(COUNTER)), b"")
+        return canister
 
 
 @dataclass

@@ -13,7 +13,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Final, Self
 
 from canister_factory.ic.network import Network
@@ -74,9 +73,7 @@ class RunningBuild:
         self.network = Network.resolve(record["url"], root_key=bytes.fromhex(record["root_key"]))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._child.terminate()
         try:
             self._child.wait(15)
@@ -96,7 +93,7 @@ class RunningBuild:
 
     def cpu_seconds(self) -> list[float]:
         """User and system time so far, for each of the processes."""
-        return [_cpu_seconds(pid) for pid in self.processes]
+        return [cpu_seconds(pid) for pid in self.processes]
 
     def resident_bytes(self) -> int:
         """Memory of all processes, where shared pages count once (the kernel's PSS)."""
@@ -107,7 +104,8 @@ class RunningBuild:
         return sum(path.stat().st_blocks * 512 for path in self.state_dir.rglob("*") if path.is_file())
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 

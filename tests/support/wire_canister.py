@@ -6,10 +6,14 @@ Updates `set` (replies its argument, and certifies it), `trap`, `refuse`; querie
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final, Protocol
 
 import wasmtime
 
+ANY_CANISTER: Final = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
+"""In the subnet's ranges, which is all that a creation's URL needs."""
+TRILLION: Final = 10**12
 REFUSAL: Final = "not today"
 """What `refuse` and `refuse_query` reject with."""
 
@@ -49,18 +53,22 @@ class Managed(Protocol):
     def manage(self, method: str, **fields: Any) -> Any: ...
 
 
-def whole_life(canister: Managed) -> tuple[Any, Any]:
-    """A new canister is installed, changed, paid for, emptied and deleted; its status at first and before the end."""
+def live(canister: Managed) -> None:
+    """A new canister is installed, changed, paid for, emptied and deleted, and its status tells of all that."""
     canister.install()
     canister.install("upgrade")
     before = canister.manage("canister_status")
     settings = {"controllers": [], "compute_allocation": [], "memory_allocation": [], "freezing_threshold": [86_400]}
     canister.manage("update_settings", settings=settings)
-    canister.manage("provisional_top_up_canister", amount=10**12)
+    canister.manage("provisional_top_up_canister", amount=TRILLION)
     canister.manage("stop_canister")
     canister.manage("start_canister")
     canister.manage("uninstall_code")
     canister.manage("stop_canister")
     after = canister.manage("canister_status")
     canister.manage("delete_canister")
-    return before, after
+    assert before["status"] == {"running": None}
+    assert bytes(before["module_hash"][0]) == hashlib.sha256(wire_wasm()).digest()
+    assert (after["status"], after["settings"]["freezing_threshold"]) == ({"stopped": None}, 86_400)
+    assert after["cycles"] > before["cycles"] + TRILLION * 0.9
+    assert after["module_hash"] == []
