@@ -1,7 +1,6 @@
 """What can be decided about a request, and said in an answer, without the subnet: form, sender, signatures.
 
-Owns the checks before a request reaches the subnet, and the signed form of query answers. All of it is a function of
-the bytes, the clock and the node's key, so that it can be done beside the subnet's thread. Does not own what a request
+Owns the checks before a request reaches the subnet, and the signed form of query answers. Does not own what a request
 does (`http_api`).
 
 Source: interface specification, "Authentication" and "Request: Query call".
@@ -20,9 +19,10 @@ from canister_factory.ic.request_id import hash_of_map
 from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.http_server import Answer
 from canister_factory.replica.node.node_key import NodeKey, verify_quickly
-from canister_factory.replica.node.routes import route_of
+from canister_factory.replica.node.routes import Route, route_of
+from canister_factory.replica.runtime.execution import Response
 
-__all__ = ["CBOR", "TEXT", "Checked", "QueryResult", "check", "refusal", "signed_answer"]
+__all__ = ["CBOR", "TEXT", "Checked", "check", "refusal", "signed_answer"]
 
 CBOR: Final = "application/cbor"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -32,19 +32,10 @@ MAX_INGRESS_BYTES: Final = 2 * 1024 * 1024
 class Checked(NamedTuple):
     """A request that is well-formed, of the kind that its path is for, and made by whom it says."""
 
-    path: str
+    route: Route
     envelope: VerifiedEnvelope
     size_bytes: int
     """Of the signed request."""
-
-
-class QueryResult(NamedTuple):
-    """What a query gave; without `reject_code` it replied with `data`."""
-
-    data: bytes
-    reject_code: int | None = None
-    message: str = ""
-    error_code: str = ""
 
 
 def check(
@@ -66,7 +57,7 @@ def check(
     request = envelope.request
     if request.kind != route.operation:
         raise HttpError(400, f"The request_type is {request.kind!r}, but the URL is for {route.operation!r}")
-    return Checked(path, envelope, len(body))
+    return Checked(route, envelope, len(body))
 
 
 def refusal(error: HttpError | EnvelopeError) -> Answer:
@@ -74,15 +65,15 @@ def refusal(error: HttpError | EnvelopeError) -> Answer:
     return error.status if isinstance(error, HttpError) else 400, TEXT, str(error).encode()
 
 
-def signed_answer(node: NodeKey, result: QueryResult, request_id: bytes, now_ns: int) -> Answer:
+def signed_answer(node: NodeKey, response: Response, request_id: bytes, now_ns: int) -> Answer:
     """The answer to a query, with the node's signature."""
     answer: dict[str, Any]
-    if result.reject_code is None:
-        answer = {"status": "replied", "reply": {"arg": result.data}}
+    if response.code is None:
+        answer = {"status": "replied", "reply": {"arg": response.data}}
     else:
-        answer = {"status": "rejected", "reject_code": result.reject_code, "reject_message": result.message}
-        if result.error_code:
-            answer["error_code"] = result.error_code
+        answer = {"status": "rejected", "reject_code": int(response.code), "reject_message": response.message}
+        if response.error_code:
+            answer["error_code"] = response.error_code
     signature = node.sign_response(hash_of_map({**answer, "timestamp": now_ns, "request_id": request_id}))
     answer["signatures"] = [{"timestamp": now_ns, "signature": signature, "identity": node.principal}]
     return 200, CBOR, dumps(answer)

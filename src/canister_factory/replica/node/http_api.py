@@ -23,7 +23,7 @@ from canister_factory.ic.signatures import verifying_with
 from canister_factory.replica.node.certification import CertifiedState, RangesLayout
 from canister_factory.replica.node.certified_view import ObservableSubnet
 from canister_factory.replica.node.destinations import Destinations
-from canister_factory.replica.node.gate import CBOR, TEXT, Checked, QueryResult, check, refusal, signed_answer
+from canister_factory.replica.node.gate import CBOR, TEXT, Checked, check, refusal, signed_answer
 from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.http_server import Answer, Respond, internal_error
 from canister_factory.replica.node.keys import ReplicaKeys
@@ -35,13 +35,13 @@ from canister_factory.replica.node.read_state import (
 )
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.node.rounds import Outcome, Rounds
-from canister_factory.replica.node.routes import Route, route_of
+from canister_factory.replica.node.routes import Route
 from canister_factory.replica.node.sliced_work import SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.messages import IngressMessage
 from canister_factory.version import __version__
 
-__all__ = ["Answer", "HttpApi", "Reply", "ServedSubnet"]
+__all__ = ["Answer", "HttpApi", "ServedSubnet"]
 
 SYNC_CALL_TIMEOUT_S: Final = 10.0
 # Of the values that the official replica has, and strict clients know: what is certified stays behind what was sent.
@@ -51,8 +51,6 @@ _API_VERSION: Final = "0.18.0"
 # The beginning of {"status": "replied", "certificate": ...}, of which only the certificate differs.
 _REPLIED: Final = dumps({"status": "replied", "certificate": b""})[:-1]
 T = TypeVar("T")
-Reply = Callable[[Answer | QueryResult], None]
-"""Takes the answer to a request, or what a query gave, which has yet to be signed (`gate.signed_answer`)."""
 
 
 class ServedSubnet(ObservableSubnet, Protocol):
@@ -128,49 +126,28 @@ class HttpApi:
         """Answers one request of whomever it is: `http_server.Serve`."""
         try:
             checked = check(method, path, body, self._clock_ns, self._verify)
+            if checked is None:
+                respond(self._get(method, path))
+            else:
+                self._execute(checked, respond)
         except (HttpError, EnvelopeError) as error:
             respond(refusal(error))
-            return
-        if checked is None:
-            respond(self.page(method, path))
-            return
-        request_id = checked.envelope.request_id
-
-        def reply(answer: Answer | QueryResult) -> None:
-            if isinstance(answer, QueryResult):
-                answer = signed_answer(self._node, answer, request_id, self._clock_ns())
-            respond(answer)
-
-        self.execute(checked, reply)
-
-    def page(self, method: str, path: str) -> Answer:
-        """The answer to a request that nobody signs."""
-        try:
-            return self._get(method, path)
-        except HttpError as error:
-            return refusal(error)
-
-    def execute(self, checked: Checked, reply: Reply) -> None:
-        """Does what a checked request asks; `reply` is called at once, or later where it has to wait for a round."""
-        envelope = checked.envelope
-        request = envelope.request
-        try:
-            route = route_of(checked.path)
-            assert route is not None, "checked"
-            if isinstance(request, CallRequest):
-                message = IngressMessage(request, envelope.request_id, route.effective_id, checked.size_bytes)
-                self._call(route, message, reply)
-                return
-            # What is in memory may be more than what a restart will find.
-            self._rounds.require_working()
-            if isinstance(request, QueryRequest):
-                self._query(route, request, reply)
-            else:
-                reply(self._read_state(route, request, envelope.targets))
-        except HttpError as error:
-            reply(refusal(error))
         except RoundFailedError as error:
-            reply(_round_failed(error))
+            respond(_round_failed(error))
+
+    def _execute(self, checked: Checked, respond: Respond) -> None:
+        """Does what a checked request asks; it is answered at once, or later where it has to wait for a round."""
+        route, envelope, size_bytes = checked
+        request = envelope.request
+        if isinstance(request, CallRequest):
+            self._call(route, IngressMessage(request, envelope.request_id, route.effective_id, size_bytes), respond)
+            return
+        # What is in memory may be more than what a restart will find.
+        self._rounds.require_working()
+        if isinstance(request, QueryRequest):
+            self._query(route, request, envelope.request_id, respond)
+        else:
+            respond(self._read_state(route, request, envelope.targets))
 
     def _get(self, method: str, path: str) -> Answer:
         if path == "/api/v2/status":
@@ -185,47 +162,47 @@ class HttpApi:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    def _call(self, route: Route, message: IngressMessage, reply: Reply) -> None:
+    def _call(self, route: Route, message: IngressMessage, respond: Respond) -> None:
         request_id = message.request_id
         self._destinations.check_call(route, message.call)
         status = self._subnet.request_statuses.get(request_id)
         try:
             self._rounds.require_working(None if status is None else request_id)
         except RoundFailedError as error:
-            reply(_call_failed(route, error))
+            respond(_call_failed(route, error))
             return
         if status is not None:  # a replay: it is executed once, and answered the same
-            self._await_outcome(route, request_id, reply)
+            self._await_outcome(route, request_id, respond)
             return
 
         def then(refused: CanisterError | None) -> None:
             if refused is not None:
-                reply((200, CBOR, _uncertified_rejection(route, refused)))
+                respond((200, CBOR, _uncertified_rejection(route, refused)))
                 return
             try:
                 self._rounds.submit(message)
             except RoundFailedError as error:
-                reply(_call_failed(route, error))
+                respond(_call_failed(route, error))
                 return
-            self._await_outcome(route, request_id, reply)
+            self._await_outcome(route, request_id, respond)
 
-        self._finish(self._checks, self._subnet.checking(message), then, reply)
+        self._finish(self._checks, self._subnet.checking(message), then, respond)
 
-    def _await_outcome(self, route: Route, request_id: bytes, reply: Reply) -> None:
+    def _await_outcome(self, route: Route, request_id: bytes, respond: Respond) -> None:
         status = self._subnet.request_statuses.get(request_id)
         if route.version == 2:
-            reply((202, TEXT, b""))
+            respond((202, TEXT, b""))
         elif status is not None and status.is_final:
-            reply(self._certified(route, request_id, self._rounds.current()))
+            respond(self._certified(route, request_id, self._rounds.current()))
         else:
 
             def then(outcome: Outcome) -> None:
                 try:
-                    reply(self._outcome(route, request_id, outcome))
+                    respond(self._outcome(route, request_id, outcome))
                 except RoundFailedError as error:
-                    reply(_call_failed(route, error))
+                    respond(_call_failed(route, error))
                 except Exception:
-                    reply(internal_error(f"answering {request_id.hex()}"))
+                    respond(internal_error(f"answering {request_id.hex()}"))
 
             self._rounds.when_final(request_id, self._sync_call_timeout_s, then)
 
@@ -244,21 +221,20 @@ class HttpApi:
 
     # --- queries -----------------------------------------------------------------------------------------------------
 
-    def _query(self, route: Route, query: QueryRequest, reply: Reply) -> None:
+    def _query(self, route: Route, query: QueryRequest, request_id: bytes, respond: Respond) -> None:
         self._destinations.check_query(route, query)
 
         def then(response: Response | CanisterError) -> None:
             if isinstance(response, CanisterError):
                 response = Response(b"", response.code, response.message, response.error_code)
-            code = None if response.code is None else int(response.code)
-            reply(QueryResult(response.data, code, response.message, response.error_code))
+            respond(signed_answer(self._node, response, request_id, self._clock_ns()))
 
-        self._finish(self._queries, self._subnet.querying(query, self._rounds.data_certificate), then, reply)
+        self._finish(self._queries, self._subnet.querying(query, self._rounds.data_certificate), then, respond)
 
     # --- work that may take long -------------------------------------------------------------------------------------
 
     def _finish(
-        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
+        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], respond: Respond
     ) -> None:
         """Gives `then` what work results in: short work is done at once, long work in turns with all else."""
         try:
@@ -269,12 +245,12 @@ class HttpApi:
         if result:
             then(result[0])
             return
-        task = get_running_loop().create_task(self._finish_in_turns(work, steps, then, reply))
+        task = get_running_loop().create_task(self._finish_in_turns(work, steps, then, respond))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
     async def _finish_in_turns(
-        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], reply: Reply
+        self, work: SlicedWork, steps: Steps[T], then: Callable[[T | CanisterError], None], respond: Respond
     ) -> None:
         try:
             result: T | CanisterError
@@ -284,9 +260,9 @@ class HttpApi:
                 result = error
             then(result)
         except RoundFailedError as error:
-            reply(_round_failed(error))
+            respond(_round_failed(error))
         except Exception:
-            reply(internal_error("doing what takes long"))
+            respond(internal_error("doing what takes long"))
 
     # --- read_state --------------------------------------------------------------------------------------------------
 

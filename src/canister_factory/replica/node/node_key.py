@@ -27,7 +27,7 @@ class NodeKey:
     """The Ed25519 key pair of the one node. `public_key` is its DER form, `principal` the node id.
 
     Args:
-        seed: the private key, 32 bytes; a process that answers queries for this one is given it.
+        seed: the private key, 32 bytes.
     """
 
     __slots__ = ("_secret", "principal", "public_key")
@@ -39,10 +39,6 @@ class NodeKey:
 
     def __repr__(self) -> str:
         return f"<NodeKey principal={self.principal.hex()}>"
-
-    @property
-    def seed(self) -> bytes:
-        return bytes(self._secret)
 
     def sign_response(self, response_hash: bytes) -> bytes:
         """Sign the hash of a query response; 64 bytes."""
