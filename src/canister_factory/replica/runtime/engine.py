@@ -115,8 +115,12 @@ class Module:
         prefix = _METHOD_PREFIXES.get(entry)
         if prefix is not None:
             name = prefix + method
+        elif entry is Entry.START:
+            return START_EXPORT if self.instrumented.has_start else None
+        elif entry in _CALLBACKS:
+            return None  # also where the module happens to export such a name
         else:
-            name = START_EXPORT if entry is Entry.START else entry.value
+            name = entry.value
         return name if name in self._exports else None
 
     def has(self, entry: Entry, method: str = "") -> bool:
@@ -206,7 +210,7 @@ class Engine:
             native=native,
             instrumented=instrumented,
             imports=imports,
-            _exports=frozenset(instrumented.exports) | ({START_EXPORT} if instrumented.has_start else set()),
+            _exports=frozenset(instrumented.exports),
         )
 
     # --- disk cache: the SHA-256 of a serialized module, then that module ---

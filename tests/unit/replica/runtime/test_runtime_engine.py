@@ -13,7 +13,7 @@ import wasmtime
 from canister_factory.replica.runtime import engine as engine_module
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
-from canister_factory.replica.runtime.instrument import InstrumentedModule, instrument
+from canister_factory.replica.runtime.instrument import START_EXPORT, InstrumentedModule, instrument
 from support.runtime_harness import COUNTER, assembled, engine
 
 
@@ -41,6 +41,22 @@ def test_a_module_knows_its_methods_and_entry_points() -> None:
     assert not module.has(Entry.QUERY, "a")
     assert not module.has(Entry.HEARTBEAT)
     assert not module.enhanced_orthogonal_persistence
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        (Entry.START, START_EXPORT),
+        (Entry.REPLY_CALLBACK, "reply"),
+        (Entry.REJECT_CALLBACK, "reject"),
+        (Entry.CLEANUP, "cleanup"),
+    ],
+)
+@pytest.mark.parametrize("exported", ["memory 0", "func $f"])
+def test_no_export_stands_for_a_callback_or_a_start_function(entry: Entry, name: str, exported: str) -> None:
+    module = engine().compile(assembled(f'(module (memory 1) (func $f) (export "{name}" ({exported})))'))
+    assert module.export_name(entry) is None
+    assert module.has(entry) is (entry is not Entry.START)
 
 
 def test_the_hash_is_of_the_bytes_as_given() -> None:

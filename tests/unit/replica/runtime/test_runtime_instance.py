@@ -149,7 +149,7 @@ def test_a_callback_that_cannot_be_called_traps(function: int, message: str) -> 
 
 def test_a_callback_gets_its_environment() -> None:
     wat = """(module (import "ic0" "debug_print" (func $print (param i32 i32)))
-      (memory 1) (table 1 funcref) (elem (i32.const 0) $f)
+      (memory 1) (table 1 funcref) (elem (i32.const 0) $f) (func (export "reply") unreachable)
       (func $f (param i32) (i32.store8 (i32.const 0) (local.get 0)) (call $print (i32.const 0) (i32.const 1))))"""
     with Canister(wat) as canister:
         assert canister.run(Entry.REPLY_CALLBACK, callback=Callback(0, ord("k"))).log == ["k"]
