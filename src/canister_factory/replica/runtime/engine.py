@@ -340,15 +340,17 @@ def _check_counts(module: InstrumentedModule) -> None:
 def _checked_custom_sections(module: InstrumentedModule) -> dict[str, tuple[str, bytes]]:
     checked = canister_metadata(module.custom_sections)
     reserved = [name for name in module.custom_section_names if name.startswith("icp:")]
-    for number, name in enumerate(reserved):
+    own_names: set[str] = set()
+    for name in reserved:
         prefix, space, own_name = name.partition(" ")
         if not space or prefix not in ("icp:public", "icp:private"):
             _refuse(
                 f"it has the custom section {name!r}; names that start with icp: are reserved for "
                 "'icp:public <name>' and 'icp:private <name>'"
             )
-        if any(own_name == before.partition(" ")[2] for before in reserved[:number]):
+        if own_name in own_names:
             _refuse(f"it has the custom section {own_name!r} twice")
+        own_names.add(own_name)
     if len(reserved) > MAX_CUSTOM_SECTIONS:
         _refuse(f"it exports {len(reserved)} custom sections, at most {MAX_CUSTOM_SECTIONS} are allowed")
     if (size := sum(len(name) + len(content) for name, (_, content) in checked.items())) > MAX_CUSTOM_SECTIONS_BYTES:
