@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 
-from canister_factory.replica.runtime.file_copies import copy, data_in, pieces
+from canister_factory.replica.runtime.file_copies import copy, pieces
 from canister_factory.replica.runtime.linux_pages import (
     MAP_FIXED,
     MAP_NORESERVE,
@@ -44,8 +44,6 @@ from canister_factory.replica.runtime.memory import (
 _NOT_PRIVATE = PAGE_IS_FILE | PAGE_IS_ZERO
 # Two dirty runs closer than this are handled as one: copying 16 KiB costs less than two more system calls.
 _WORTH_A_CALL = 16384
-
-
 # A commit of so much is prepared in pieces of that size; less takes some 20 ms at once.
 _LARGE_COMMIT = 16 << 20
 _PIECE = 4 << 20
@@ -72,14 +70,15 @@ class CopyOnWriteMemory(MemoryTransaction):
     _file = -1
     _prepared: tuple[int, list[tuple[int, int]]] | None = None  # the next image's file, and what is new in it
 
-    def __init__(self) -> None:
+    def __init__(self, file: int | None = None) -> None:
+        """Holds an image in `file`, a descriptor that is closed here; by default in a new one."""
         super().__init__()
         import fcntl  # not everywhere there, as little as the rest of this class
 
         self._ioctl = fcntl.ioctl
-        self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
-        if self._file >= files_allowed() - _FILES_RESERVED:  # the lowest free number is taken, so nearly all are
-            self.close()
+        self._file = os.memfd_create("canister memory", os.MFD_CLOEXEC) if file is None else file
+        if file is None and self._file >= files_allowed() - _FILES_RESERVED:
+            self.close()  # the lowest free number is taken, so nearly all are
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._runs = (PageRegion * self._MAX_RUNS)()
         self._scan = ScanArguments(
@@ -119,9 +118,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         if length < _LARGE_COMMIT:
             return  # nor can what is new in it be so much: looking for it costs more than most messages
         before = self.committed
-        dirty = self._dirty(0, before)
-        if length > before:
-            dirty += self._dirty(before, length, only_private=False)
+        dirty = self._dirty(0, before) + self._dirty(before, length, only_private=False)
         if sum(end - start for start, end in dirty) < max(_LARGE_COMMIT, length // 8):
             return
         file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
@@ -133,8 +130,7 @@ class CopyOnWriteMemory(MemoryTransaction):
             at = end
         unchanged.append((at, before))
         for start, end in pieces(unchanged, _PIECE):
-            for first, last in data_in(self._file, start, end):
-                copy(self._file, file, first, last)
+            copy(self._file, file, start, end)
             yield
         for start, end in pieces(dirty, _PIECE):
             self._save(start, end, file)
@@ -176,8 +172,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         own = os.memfd_create("canister memory", os.MFD_CLOEXEC)
         try:
             os.ftruncate(own, self.committed)
-            for start, end in data_in(self._file, 0, self.committed):
-                copy(self._file, own, start, end)
+            copy(self._file, own, 0, self.committed)
         except BaseException:
             os.close(own)
             raise
@@ -190,13 +185,10 @@ class CopyOnWriteMemory(MemoryTransaction):
             self._take_prepared(length)
             return
         before = self.committed
-        dirty = self._dirty(0, before)
+        dirty, grown = self._dirty(0, before), self._dirty(before, length, only_private=False)
         moved = bool(dirty or length != before) and self._own()
-        if length > before:
-            grown = self._dirty(before, length, only_private=False)
+        if length != before:
             self._resize(length)
-        else:
-            grown = []
         for start, end in dirty + grown:
             self._keep(start, end)
             if self._views is not None:
@@ -267,10 +259,7 @@ class CopyOnWriteMemory(MemoryTransaction):
         self.close()
 
     def _resize(self, length: int) -> None:
-        if self._saved:
-            assert not length, "a saved image is replaced or kept, it isn't cut"
-            os.close(self._file)
-            self._file, self._saved = os.memfd_create("canister memory", os.MFD_CLOEXEC), False
+        assert not self._saved, "a saved image is replaced or kept, it isn't cut"
         os.ftruncate(self._file, length)
         self.committed = length
 
@@ -321,36 +310,58 @@ class _CommittedView(CopyOnWriteMemory):
     """
 
     def __init__(self, file: int, length: int) -> None:
-        super().__init__()
-        os.close(self._file)
-        self._file = os.dup(file)
+        super().__init__(os.dup(file))
         self.committed = length
+        self._shared = length  # pages beyond come from this instance
         self._kept: dict[int, bytes] = {}
+
+    def attach(self, base: int) -> None:
+        self._base = base
+        self._map(0, self._shared)
+        for at, content in self._kept.items():
+            ctypes.memmove(base + at, content, mmap.PAGESIZE)
 
     def preparing(self, length: int) -> Iterator[None]:
         return iter(())  # nothing is committed to a file
 
     def preserve(self, start: int, end: int) -> None:
         """To be called before a part of the file is overwritten."""
-        for at in range(start, min(end, self.committed), mmap.PAGESIZE):
+        if self._file < 0:
+            return  # it is closed, but somebody still holds it
+        for at in range(start, min(end, self._shared), mmap.PAGESIZE):
             if at not in self._kept:
-                self._kept[at] = self.read(at, mmap.PAGESIZE)
-                first = ctypes.c_ubyte.from_address(self._base + at)
-                first.value = first.value  # a page that is written becomes private
+                self._kept[at] = self._page(at)
+                if self._base:
+                    first = ctypes.c_ubyte.from_address(self._base + at)
+                    first.value = first.value  # a page that is written becomes private
 
     def commit(self, length: int) -> None:
-        for start, end in self._dirty(0, self.committed):
-            for at in range(start, end, mmap.PAGESIZE):
-                self._kept[at] = ctypes.string_at(self._base + at, mmap.PAGESIZE)
+        for at in self._private(length):
+            self._kept[at] = ctypes.string_at(self._base + at, mmap.PAGESIZE)
+        self.committed = length
 
     def rollback(self) -> None:
-        for start, end in self._dirty(0, self.committed):
-            for at in range(start, end, mmap.PAGESIZE):
-                content = self._kept.get(at)
-                if content is None:
-                    self._drop(at, at + mmap.PAGESIZE)
-                else:
-                    ctypes.memmove(self._base + at, content, mmap.PAGESIZE)
+        for at in self._private(self.committed):
+            if at in self._kept:
+                ctypes.memmove(self._base + at, self._kept[at], mmap.PAGESIZE)
+            else:
+                self._drop(at, at + mmap.PAGESIZE)
+
+    def read(self, offset: int, size: int) -> bytes:
+        start = offset % mmap.PAGESIZE
+        content = b"".join(self._page(at) for at in range(offset - start, offset + size, mmap.PAGESIZE))
+        return content[start : start + size]
+
+    def _page(self, at: int) -> bytes:
+        kept = self._kept.get(at)
+        if kept is not None:
+            return kept
+        return super().read(at, mmap.PAGESIZE) if at < self._shared else bytes(mmap.PAGESIZE)
+
+    def _private(self, length: int) -> Iterator[int]:
+        """The pages of the linear memory that aren't the file's."""
+        for start, end in self._dirty(0, self._shared) + self._dirty(self._shared, length, only_private=False):
+            yield from range(start, end, mmap.PAGESIZE)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ def pieces(runs: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
             yield at, min(at + size, end)
 
 
-def data_in(file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _data_in(file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Where a file has data between two offsets, as far as its file system tells: [(start, end)]."""
     while start < end:
         try:
@@ -33,7 +33,8 @@ def data_in(file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def copy(source: int, target: int, start: int, end: int) -> None:
-    """Copies what stands between two offsets of a file to the same place of another."""
-    os.lseek(target, start, os.SEEK_SET)
-    while start < end:
-        start += os.sendfile(target, source, start, end - start)
+    """Copies what stands between two offsets of a file to the same place of another; holes are left out."""
+    for first, last in _data_in(source, start, end):
+        os.lseek(target, first, os.SEEK_SET)
+        while first < last:
+            first += os.sendfile(target, source, first, last - first)
