@@ -110,6 +110,10 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._base = base
         self._map(0, self.committed)
 
+    def detach(self) -> None:
+        super().detach()
+        self._forget_prepared()
+
     def preparing(self, length: int) -> Iterator[None]:
         """Makes a file of the next image, so that the commit is nothing but mapping that.
 
@@ -137,9 +141,8 @@ class CopyOnWriteMemory(MemoryTransaction):
             self._drop(start, end)  # for a rollback the former image is right, and for a commit the file
             yield
 
-    def _take_prepared(self, length: int) -> None:
-        assert self._prepared is not None
-        (file, dirty), self._prepared = self._prepared, None
+    def _take_prepared(self, length: int, file: int, dirty: list[tuple[int, int]]) -> None:
+        self._prepared = None
         for start, end in dirty:
             self._keep(start, end)
         os.close(self._file)
@@ -182,7 +185,7 @@ class CopyOnWriteMemory(MemoryTransaction):
 
     def commit(self, length: int) -> None:
         if self._prepared is not None:
-            self._take_prepared(length)
+            self._take_prepared(length, *self._prepared)
             return
         before = self.committed
         dirty, grown = self._dirty(0, before), self._dirty(before, length, only_private=False)

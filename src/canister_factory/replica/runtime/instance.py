@@ -159,7 +159,9 @@ class Instance:
                 self._held = live
         finally:  # also when it is given up while it is suspended
             self.busy = False
-            if self._live is live and self._held is None:
+            if self._live is not live:  # it was closed meanwhile
+                self._stable.rollback()
+            elif self._held is None:
                 live.abandon()
                 self._finish(live, keep)
         return self._outcome(error, instructions)
@@ -281,9 +283,7 @@ class Instance:
 
         The stable memory has its own.
         """
-        if not self._has_image:
-            self.ready()
-        self._memory.anchor()
+        self.memory.anchor()
         self._globals_at_anchors.append(None)
 
     def revert(self) -> None:
@@ -378,9 +378,7 @@ class Instance:
         """
         if self.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
             return self.fork(stable)
-        if not self._has_image:
-            self.ready()
-        view = self._memory.view()
+        view = self.memory.view()
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit, memory=view)
         twin._globals = self._live.noted_globals if self._live else self._globals
         try:

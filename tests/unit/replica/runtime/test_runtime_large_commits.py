@@ -112,3 +112,16 @@ def test_it_can_be_taken_back_when_it_is_held_and_by_an_anchor(canister: Caniste
     assert content(canister) == before
     finish(steps(canister, "all"))
     assert content(canister) == after_all(before)
+
+
+def test_what_was_prepared_when_the_instance_was_closed_is_not_taken_for_a_later_commit(canister: Canister) -> None:
+    before = content(canister)
+    canister.instance.anchor()
+    working = steps(canister, "all")
+    next(working, None)  # where nothing is prepared this is its end
+    canister.instance.close()
+    working.close()
+    canister.instance.revert()
+    assert content(canister) == before
+    finish(steps(canister, "half"))
+    assert content(canister) == after_half(before)
