@@ -61,7 +61,7 @@ class CopyOnWriteMemory(MemoryTransaction):
     commit writes them to the file first. Reading costs nothing, an execution pays for the pages that it wrote.
     """
 
-    _MAX_RUNS = 4096
+    _MAX_RUNS = 256  # in a call; each memory has room for so many, 6 KB
     # A scan walks the page tables of all that was ever touched, 1 to 9 ms for 640 MB. Mapping the image anew empties
     # them, which is worth it after so many bytes, or transactions, for images of some size.
     _REMAP_AFTER_BYTES = 64 << 20
