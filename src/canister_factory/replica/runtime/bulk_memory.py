@@ -3,8 +3,7 @@
 Owns: putting calls of two added functions in the place of the instructions `memory.fill` and `memory.copy`. Does not
 own the other changes to a module (`instrument`).
 
-Wasmtime counts their bytes as instructions, but stops only afterwards, and a gibibyte takes a second. Calls are as long
-as the instructions that they replace, so that nothing else moves.
+Wasmtime counts their bytes as instructions, but stops only afterwards, and a gibibyte takes a second.
 """
 
 from __future__ import annotations
@@ -23,13 +22,20 @@ FUNCTION_SECTION: Final = 3
 CODE_SECTION: Final = 10
 PIECE_BYTES: Final = 256 * 1024
 
-_FILL: Final = b"\xfc\x0b\x00"
-_COPY: Final = b"\xfc\x0a\x00\x00"
-_CALL: Final = 0x10
-_BR_TABLE: Final = 0x0E
+_CALL: Final = b"\x10"
 _I32: Final = 0x7F
 _I64: Final = 0x7E
+_BR_TABLE: Final = 0x0E
 
+
+def _any(*codes: int | range) -> bytes:
+    """Matches one of these numbers below 128, in as many bytes as somebody may have chosen to write it with."""
+    known = [code for item in codes for code in (item if isinstance(item, range) else (item,))]
+    short, long = (b"".join(b"\\x%02x" % (code | more) for code in known) for more in (0, 0x80))
+    return rb"(?:[%b]|[%b]\x80*+\x00)" % (short, long)
+
+
+_FILL_OR_COPY: Final = re.compile(rb"\xfc(?:(%b)|%b%b)%b" % (_any(0x0B), _any(0x0A), _any(0), _any(0)))
 _LEB: Final = rb"[\x80-\xff]*+[\x00-\x7f]"
 # Runs of instructions other than those that are looked for, and than br_table, whose length depends on its content.
 _OTHERS: Final = re.compile(
@@ -37,11 +43,15 @@ _OTHERS: Final = re.compile(
     rb"[\x02-\x04\x0c\x0d\x10\x12\x20-\x26\x3f-\x42\xd0\xd2]LEB"  # blocks, branches, calls, variables, tables, consts
     rb"|[\x00\x01\x05\x0b\x0f\x1a\x1b\x45-\xc4\xd1]"  # no immediates
     rb"|[\x11\x13\x28-\x3e]LEBLEB"  # indirect calls, loads, stores
-    rb"|\x43.{4}|\x44.{8}|\x1c\x01."  # float consts, typed select
-    rb"|\xfc(?:[\x00-\x07]|[\x08\x0c\x0e]LEBLEB|[\x09\x0d\x0f-\x11]LEB)"  # saturating casts, segments, tables
-    rb"|\xfd(?:[\x00-\x0b\x5c\x5d]LEBLEB|[\x54-\x5b]LEBLEB.|[\x0c\x0d].{16}|[\x15-\x22]."  # vectors
-    rb"|[\x0e-\x14\x23-\x53\x5e-\x7f]|[\x80-\xff]LEB)"
+    rb"|\x43.{4}|\x44.{8}|\x1c%b."  # float consts, typed select
+    rb"|\xfc(?:%b|%bLEBLEB|%bLEB)"  # saturating casts, segments, tables
+    rb"|\xfd(?:%bLEBLEB|%bLEBLEB.|%b.{16}|%b.|%b|[\x80-\xff]LEB)"  # vectors
     rb")*+".replace(b"LEB", _LEB)
+    % (
+        *(_any(1), _any(range(0x08)), _any(0x08, 0x0C, 0x0E), _any(0x09, 0x0D, range(0x0F, 0x12))),
+        *(_any(range(0x0C), 0x5C, 0x5D), _any(range(0x54, 0x5C)), _any(0x0C, 0x0D), _any(range(0x15, 0x23))),
+        _any(range(0x0E, 0x15), range(0x23, 0x54), range(0x5E, 0x80)),
+    )
 )
 
 _HELPERS: Final = """(module (memory {memory} 0)
@@ -66,7 +76,7 @@ _HELPERS: Final = """(module (memory {memory} 0)
               (local.set $size ({type}.sub (local.get $size) ({type}.const {piece})))
               (br $next)))))
       (else  ;; from the end, since the places may overlap; what ends beyond the addresses traps below, as a whole
-        (if ({type}.ge_u ({type}.add (local.get $to) (local.get $size)) (local.get $to))
+        (if ({type}.le_u (local.get $size) ({type}.sub ({type}.const 0) (local.get $to)))
           (then
             (loop $before
               (if ({type}.gt_u (local.get $size) ({type}.const {piece}))
@@ -89,21 +99,14 @@ def in_pieces(sections: dict[int, bytes], imported_functions: int, *, memory64: 
         memory64: whether addresses have 64 bits.
     """
     code = sections.get(CODE_SECTION, b"\x00")
-    if _FILL not in code and _COPY not in code:
+    if not _FILL_OR_COPY.search(code):
         return {}
     types, rest_of_types = _counted(sections[TYPE_SECTION])
     functions, rest_of_functions = _counted(sections[FUNCTION_SECTION])
-    first = imported_functions + functions
-    replaced = bytearray(code)
-    found = 0
-    for position, original in _places(code):
-        call = _call_of_length(first if original == _FILL else first + 1, len(original))
-        if call is not None:
-            found += 1
-            replaced[position : position + len(original)] = call
-    if not found:
+    _, original = _counted(code)
+    bodies = _with_calls(original, functions, imported_functions + functions)
+    if bodies == original:
         return {}
-    _, bodies = _counted(bytes(replaced))
     address = _I64 if memory64 else _I32
     return {
         TYPE_SECTION: leb128.unsigned(types + 2)
@@ -123,42 +126,47 @@ def _counted(payload: bytes) -> tuple[int, bytes]:
     return count, payload[start:]
 
 
-def _call_of_length(function: int, length: int) -> bytes | None:
-    """A call in so many bytes; None where the function's number is too large."""
-    if function >= 1 << 7 * (length - 1):
-        return None
-    digits = [function >> 7 * at & 0x7F | 0x80 for at in range(length - 1)]
-    digits[-1] &= 0x7F
-    return bytes((_CALL, *digits))
-
-
-def _places(code: bytes) -> Iterator[tuple[int, bytes]]:
-    """Where the instructions are. An unknown instruction ends the search in its function."""
-    count, position = leb128.read_unsigned(code, 0)
+def _with_calls(bodies: bytes, count: int, first: int) -> bytes:
+    """So many bodies of functions, with calls of `first` in the place of fills, of the next one in that of copies."""
+    parts, done, position = [], 0, 0
     for _ in range(count):
-        size, position = leb128.read_unsigned(code, position)
+        start = position
+        size, position = leb128.read_unsigned(bodies, position)
         end = position + size
-        if code.find(_FILL, position, end) >= 0 or code.find(_COPY, position, end) >= 0:
-            yield from _places_in(code, position, end)
+        if _FILL_OR_COPY.search(bodies, position, end):
+            body = _body_with_calls(bodies, position, end, first)
+            parts += [bodies[done:start], leb128.unsigned(len(body)), body]
+            done = end
         position = end
+    return b"".join((*parts, bodies[done:]))
 
 
-def _places_in(code: bytes, position: int, end: int) -> Iterator[tuple[int, bytes]]:
-    local_groups, position = leb128.read_unsigned(code, position)
+def _body_with_calls(bodies: bytes, position: int, end: int, first: int) -> bytes:
+    parts, done = [], position
+    for found in _places(bodies, position, end):
+        function = first if found[1] else first + 1
+        parts += [bodies[done : found.start()], _CALL, leb128.unsigned(function)]
+        done = found.end()
+    return b"".join((*parts, bodies[done:end]))
+
+
+def _places(bodies: bytes, position: int, end: int) -> Iterator[re.Match[bytes]]:
+    """Where the instructions are. An unknown instruction ends the search in its function."""
+    local_groups, position = leb128.read_unsigned(bodies, position)
     for _group in range(local_groups):
-        _, position = leb128.read_unsigned(code, position)
+        _, position = leb128.read_unsigned(bodies, position)
         position += 1
     while position < end:
-        run = _OTHERS.match(code, position, end)
+        run = _OTHERS.match(bodies, position, end)
         position = run.end() if run else position
-        original = next((known for known in (_FILL, _COPY) if code.startswith(known, position, end)), None)
-        if original is not None:
-            yield position, original
-            position += len(original)
-        elif position < end and code[position] == _BR_TABLE:
-            targets, position = leb128.read_unsigned(code, position + 1)
+        found = _FILL_OR_COPY.match(bodies, position, end)
+        if found:
+            yield found
+            position = found.end()
+        elif position < end and bodies[position] == _BR_TABLE:
+            targets, position = leb128.read_unsigned(bodies, position + 1)
             for _target in range(targets + 1):
-                _, position = leb128.read_unsigned(code, position)
+                _, position = leb128.read_unsigned(bodies, position)
         else:
             return
 

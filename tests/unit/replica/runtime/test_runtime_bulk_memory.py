@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 import wasmtime
 from hypothesis import given, settings
@@ -9,11 +11,14 @@ from hypothesis import strategies as st
 
 from canister_factory.replica.runtime.bulk_memory import PIECE_BYTES
 from canister_factory.replica.runtime.execution import Entry
+from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.instrument import MEMORY_EXPORT, instrument
 from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
-from support.runtime_harness import BILLION, Canister, env, failure
+from canister_factory.replica.runtime.stable_memory import StableMemory
+from support.runtime_harness import BILLION, Canister, assembled, engine, env, failure
 
 SIZE = 16 << 20
+CONSTANT = b"\xfc\x0b\x00\xfc\x0a\x00\x00" + bytes(9)
 
 
 def module(kind: str) -> bytes:
@@ -110,16 +115,48 @@ def test_both_instructions_are_found_wherever_they_stand(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "work",
+    ("work", "pages", "functions"),
     [
-        "(memory.fill (i32.const 0) (i32.const 7) (i32.const 16777216))",
-        "(memory.copy (i32.const 1) (i32.const 0) (i32.const 16777215))",
-        "(memory.copy (i32.const 0) (i32.const 1) (i32.const 16777215))",
+        ("(memory.fill (i32.const 0) (i32.const 7) (i32.const 16777216))", 256, 1),
+        ("(memory.fill (i32.const 0) (i32.const 7) (i32.const 16777216))", 256, 20_000),
+        ("(memory.copy (i32.const 1) (i32.const 0) (i32.const 16777215))", 256, 1),
+        ("(memory.copy (i32.const 0) (i32.const 1) (i32.const 16777215))", 256, 1),
+        ("(memory.copy (i32.const -16777216) (i32.const -16777217) (i32.const 16777216))", 65536, 1),
     ],
 )
-def test_an_execution_stops_within_a_large_one(work: str) -> None:
-    with Canister(f'(module (memory 256) (func (export "canister_update go") {work}))') as canister:
+def test_an_execution_stops_within_a_large_one(work: str, pages: int, functions: int) -> None:
+    wat = f'(module (memory {pages}) {"(func)" * (functions - 1)} (func (export "canister_update go") {work}))'
+    with Canister(wat) as canister:
         steps = canister.instance.execution(Entry.UPDATE, env("go"), instruction_limit=BILLION)
         slices = sum(1 for _ in steps)
         assert slices >= SIZE // (2 * SLICE_INSTRUCTIONS)
         assert failure(canister.update("go", limit=SIZE // 2)).error_code == "IC0522"
+
+
+@pytest.mark.parametrize(
+    ("usual", "longer"),
+    [
+        (b"\xfc\x0b\x00\x01", b"\xfc\x8b\x00\x00"),
+        (b"\xfc\x0b\x00\x01\x01\x01", b"\xfc\x8b\x80\x00\x80\x00"),
+        (b"\xfc\x0a\x00\x00\x01\x01\x01", b"\xfc\x8a\x00\x80\x00\x80\x00"),
+        (b"\xfc\x00\x01", b"\xfc\x80\x00"),
+        (b"\xfd\x0c" + CONSTANT + b"\x01", b"\xfd\x8c\x00" + CONSTANT),
+        (b"\xfd\x00\x04\x00\x01", b"\xfd\x80\x00\x04\x00"),
+        (b"\x1c\x01\x7f\x01", b"\x1c\x81\x00\x7f"),
+    ],
+)
+def test_numbers_of_instructions_may_be_written_in_more_bytes_than_they_need(usual: bytes, longer: bytes) -> None:
+    wat = f"""(module (memory 256) (func (export "canister_update go")
+        (v128.const i8x16 {" ".join(map(str, CONSTANT))}) (nop) (drop)
+        (i32.trunc_sat_f32_s (f32.const 2)) (nop) (drop)
+        (v128.load align=16 (i32.const 0)) (nop) (drop)
+        (select (result i32) (i32.const 1) (i32.const 2) (i32.const 3)) (nop) (drop)
+        (i32.const 0) (i32.const 7) (i32.const {SIZE}) (memory.fill) (nop) (nop) (nop)
+        (i32.const 1) (i32.const 0) (i32.const {SIZE - 1}) (memory.copy) (nop) (nop) (nop)))"""
+    wasm = assembled(wat)
+    assert wasm.count(usual) == 1
+    wasm = wasm.replace(usual, longer)
+    assert instrument(wasm).wasm.count(CONSTANT) == 1
+    with closing(Instance(engine(), engine().compile(wasm), StableMemory())) as instance:
+        slices = sum(1 for _ in instance.execution(Entry.UPDATE, env("go"), instruction_limit=BILLION))
+        assert slices >= 2 * SIZE // (2 * SLICE_INSTRUCTIONS)
