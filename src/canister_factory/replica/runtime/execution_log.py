@@ -9,7 +9,7 @@ from collections import deque
 
 
 class ExecutionLog:
-    """The newest lines, in all at most `limit_bytes`; of a longer line its beginning.
+    """The newest lines, at most `limit_bytes` in all and, as some are empty, so many; of a longer line its beginning.
 
     Attributes:
         dropped: how many older lines there were.
@@ -38,6 +38,6 @@ class ExecutionLog:
         line = line[: self.limit_bytes]
         self._lines.append(line)
         self._size_bytes += len(line)
-        while self._size_bytes > self.limit_bytes:
+        while self._size_bytes > self.limit_bytes or len(self._lines) > max(1, self.limit_bytes):
             self._size_bytes -= len(self._lines.popleft())
             self.dropped += 1

@@ -289,10 +289,12 @@ class CanisterState:
         self.trim_logs()
 
     def trim_logs(self) -> None:
-        """Drops the oldest log lines that exceed the present `log_memory_limit`."""
-        size = sum(len(record.content.encode()) for record in self.logs)
+        """Drops the oldest log lines where all have more than `log_memory_limit` bytes, or, being empty, are more."""
+        limit = self.settings.log_memory_limit
+        newest = self.logs[-max(1, limit) :]
+        size = sum(len(record.content.encode()) for record in newest)
         first = 0
-        while first < len(self.logs) and size > self.settings.log_memory_limit:
-            size -= len(self.logs[first].content.encode())
+        while first < len(newest) and size > limit:
+            size -= len(newest[first].content.encode())
             first += 1
-        self.logs = self.logs[first:]
+        self.logs = newest[first:]

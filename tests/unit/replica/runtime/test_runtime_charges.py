@@ -88,3 +88,10 @@ def test_a_log_never_holds_more_than_its_limit() -> None:
         log.append(bytes([48 + size % 10]) * size)
         assert sum(map(len, log.lines)) <= 10
     assert (log.lines, log.dropped, log.room_bytes) == (["333"], 5, 7)
+
+
+def test_a_log_never_holds_more_lines_than_bytes_since_some_are_empty() -> None:
+    log = ExecutionLog(10)
+    for _ in range(25):
+        log.append(b"")
+    assert (log.lines, log.dropped, log.room_bytes) == ([""] * 10, 15, 10)

@@ -90,6 +90,15 @@ def test_a_lower_limit_drops_the_oldest_lines_at_once(bench: Bench) -> None:
     assert bench.canister(canister).logs == []
 
 
+def test_empty_lines_are_limited_too(bench: Bench) -> None:
+    talk = "(call $print (i32.const 0) (i32.const 0))" * 5
+    canister = bench.puppet(puppet(f'(func (export "canister_update talk") {talk} (call $reply_count))'))
+    bench.on("update_settings", canister, settings={"log_memory_limit": 12})
+    for _ in range(3):
+        bench.call(canister, "talk")
+    assert records(bench, canister) == [(index, b"") for index in range(3, 15)]
+
+
 def test_a_filter_chooses_logs_by_index_or_by_time(bench: Bench) -> None:
     canister = bench.puppet(TALKS)
     for _ in range(4):
