@@ -333,7 +333,7 @@ class _CommittedView(CopyOnWriteMemory):
             return  # it is closed, but somebody still holds it
         for at in range(start, min(end, self._shared), mmap.PAGESIZE):
             if at not in self._kept:
-                self._kept[at] = self._page(at)
+                self._kept[at] = super().read(at, mmap.PAGESIZE)
                 if self._base:
                     first = ctypes.c_ubyte.from_address(self._base + at)
                     first.value = first.value  # a page that is written becomes private
@@ -351,15 +351,15 @@ class _CommittedView(CopyOnWriteMemory):
                 self._drop(at, at + mmap.PAGESIZE)
 
     def read(self, offset: int, size: int) -> bytes:
-        start = offset % mmap.PAGESIZE
-        content = b"".join(self._page(at) for at in range(offset - start, offset + size, mmap.PAGESIZE))
-        return content[start : start + size]
-
-    def _page(self, at: int) -> bytes:
-        kept = self._kept.get(at)
-        if kept is not None:
-            return kept
-        return super().read(at, mmap.PAGESIZE) if at < self._shared else bytes(mmap.PAGESIZE)
+        content = super().read(offset, max(0, min(size, self._shared - offset)))
+        kept = [at for at in range(offset - offset % mmap.PAGESIZE, offset + size, mmap.PAGESIZE) if at in self._kept]
+        if not kept and len(content) == size:
+            return content
+        changed = bytearray(content.ljust(size, b"\0"))
+        for at in kept:
+            start, end = max(at, offset), min(at + mmap.PAGESIZE, offset + size)
+            changed[start - offset : end - offset] = self._kept[at][start - at : end - at]
+        return bytes(changed)
 
     def _private(self, length: int) -> Iterator[int]:
         """The pages of the linear memory that aren't the file's."""

@@ -357,35 +357,23 @@ class Instance:
         if length % WASM_PAGE_BYTES:
             raise ValueError(f"a memory of {length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
 
-    def carry_over_memory_from(self, other: Instance) -> None:
-        """Starts with a copy of another instance's memory, for an upgrade that keeps it; globals start anew.
-
-        To be called before anything is executed here. `other` stays as it is: a failed upgrade goes back to it.
-        """
-        self._replace_image(other.export_state().memory)
-
     def fork(self, stable: StableMemory) -> Instance:
-        """An independent instance in the same state, for an upgrade; `stable` is usually a fork of this one's."""
+        """An independent instance in the same state, which is copied; `stable` is usually a fork of this one's."""
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit)
         twin.restore(self.export_state())
         return twin
 
     def reader(self, stable: StableMemory) -> Instance:
-        """An instance that runs queries on the committed state as it is now; it is to be closed.
+        """An instance that executes on the committed state as it is now, and keeps that to itself; it is to be closed.
 
         This one may execute and commit meanwhile, on a shared memory as a rule. Executions on the reader see what those
-        before committed there; none is ever kept. `stable` is a fork of this one's.
+        before committed there. `stable` is a fork or a reader of this one's.
         """
         if self.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
             return self.fork(stable)
         view = self.memory.view()
         twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit, memory=view)
         twin._globals = self._live.noted_globals if self._live else self._globals
-        try:
-            twin.ready()
-        except BaseException:
-            twin.close()
-            raise
         return twin
 
     def _replace_image(self, state: MemoryState) -> None:

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from canister_factory.replica.runtime.execution import Steps
 from canister_factory.replica.runtime.instance import Instance
-from canister_factory.replica.runtime.memory import GRANULE, InstanceState, MemoryState
+from canister_factory.replica.runtime.memory import (
+    CHUNK,
+    GRANULE,
+    ZEROES,
+    InstanceState,
+    MemoryState,
+    MemoryTransaction,
+)
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 
 _STEP_BYTES = 1 << 20
@@ -37,15 +44,25 @@ def copy_out(instance: Instance, like: StableMemory | None) -> Steps[StableMemor
     return copy
 
 
-def copy_in(instance: Instance, content: StableMemory, values: tuple[int, ...]) -> Steps[None]:
-    """Makes an instance that hasn't executed anything begin with this Wasm memory, and these kept globals.
+def copy_in(
+    instance: Instance, content: StableMemory | MemoryTransaction, values: tuple[int, ...] | None = None
+) -> Steps[None]:
+    """Makes an instance that hasn't executed anything begin with this Wasm memory, which must not change meanwhile.
+
+    `values`: of its globals; by default they are as the module defines them.
 
     Raises:
         ValueError: another number of globals.
     """
-    instance.restore(InstanceState(MemoryState(content.size_bytes, ()), values))
-    for start in range(0, content.size_bytes, _STEP_BYTES):
-        piece = content.read(start, min(_STEP_BYTES, content.size_bytes - start))
-        if piece.count(0) != len(piece):
-            instance._memory._put(start, piece)
+    empty = MemoryState(content.length, ())
+    if values is None:
+        instance._replace_image(empty)
+    else:
+        instance.restore(InstanceState(empty, values))
+    for start in range(0, content.length, _STEP_BYTES):
+        piece = content.read_committed(start, min(_STEP_BYTES, content.length - start))
+        for at in range(0, len(piece), CHUNK):
+            block = piece[at : at + CHUNK]
+            if block != ZEROES:
+                instance._memory._put(start + at, block)
         yield None

@@ -14,6 +14,7 @@ from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, RejectCode, Steps
 from canister_factory.replica.runtime.execution_errors import memory_error
 from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory_copy import copy_in
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.affordable import installation_unaffordable
 from canister_factory.replica.subnet.calls import Calls
@@ -220,13 +221,13 @@ class _Steps:
         if old is not None:
             self.stable = canister.stable.fork()
             if old.module.has(Entry.PRE_UPGRADE) and not installation.skip_pre_upgrade:
-                old = old.fork(self.stable)
+                old = old.reader(self.stable)
                 opened.append(old)
                 outcomes.append((yield from self._step(old, Entry.PRE_UPGRADE, b"")))
         instance = canister.new_instance(self._engine, module, self.stable)
         opened.append(instance)
         if old is not None and installation.memory_persistence == "keep":
-            instance.carry_over_memory_from(old)
+            yield from copy_in(instance, old.memory)
         outcomes.append((yield from self._step(instance, Entry.START, b"")))
         last = Entry.POST_UPGRADE if old is not None else Entry.INIT
         outcomes.append((yield from self._step(instance, last, installation.arg)))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.replica.runtime.execution import Callback, Entry, Outcome, RejectCode
+from canister_factory.replica.runtime.execution import Callback, Entry, Outcome, RejectCode, finish
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.memory import InstanceState, MemoryState
+from canister_factory.replica.runtime.memory_copy import copy_in
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from support.runtime_harness import (
     BILLION,
@@ -311,7 +312,7 @@ def test_an_upgrade_that_keeps_memory_starts_globals_anew(strategy: Strategy) ->
     with Canister(COUNTER, strategy) as old:
         old.update("bump", le64(5))
         with Canister(upgraded, strategy) as new:
-            new.instance.carry_over_memory_from(old.instance)
+            finish(copy_in(new.instance, old.instance.memory))
             assert new.run(Entry.START).error is None
             assert new.numbers(new.query("load")) == [5, 40, 3, 0]
         assert old.numbers(old.query("load")) == [5, 5, 1, 1]

@@ -11,6 +11,7 @@ from canister_factory.replica.runtime import copy_on_write
 from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory
 from canister_factory.replica.runtime.execution import Entry
 from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.memory_copy import copy_in
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply
 
 # `store` writes its argument's second half at the first, which may lie in pages that are yet to come; `grow_and_trap`
@@ -95,6 +96,23 @@ def test_what_a_reader_committed_into_new_pages_is_there_after_a_trap(canister: 
         content = applied(reader.export_state().memory)
         assert content == le64(GROWN) + le64(13) + bytes(GROWN - 16) + bytes((13,)) + bytes(4 * 65536 - GROWN - 1)
     assert load(canister.instance, GROWN) == (23, 4, 3)
+
+
+def test_what_a_reader_sees_can_be_taken_over_in_steps_while_the_other_one_goes_on(canister: Canister) -> None:
+    with closing(read_by(canister)) as reader:
+        store(reader, SECOND, 7)
+        store(reader, GROWN, 8)
+        heir = Instance(canister.engine, canister.module, canister.stable.fork())
+        with closing(heir):
+            for _ in copy_in(heir, reader.memory):
+                store(canister.instance, SECOND, 9)
+            assert [load(heir, at) for at in (SECOND, GROWN)] == [(7, 4, 0), (8, 4, 0)]
+
+
+def test_a_large_memory_is_taken_over_in_many_steps() -> None:
+    with Canister("(module (memory 320))") as large, Canister("(module (memory 1))") as heir:
+        assert sum(1 for _ in copy_in(heir.instance, large.instance.memory)) == 20
+        assert heir.instance.memory_bytes == 320 * 65536
 
 
 def test_a_closed_reader_that_somebody_still_holds_is_in_nobodys_way(canister: Canister) -> None:

@@ -213,6 +213,17 @@ def test_an_upgrade_keeps_main_memory_only_when_asked_to(bench: Bench) -> None:
     assert bench.count(canister) == 0
 
 
+def test_an_upgrade_that_keeps_main_memory_keeps_what_pre_upgrade_wrote_there(bench: Bench) -> None:
+    grows = """(func (export "canister_pre_upgrade") (call $count)
+      (drop (memory.grow (i32.const 3))) (i32.store (i32.const 300000) (i32.const 77)))
+      (func (export "canister_query far") (call $append (i32.const 300000) (i32.const 4)) (call $reply))"""
+    module = with_custom_section(puppet(grows), EOP)
+    canister = bench.puppet(module)
+    bench.call(canister, "count")
+    bench.install(canister, module, mode=KEEP)
+    assert (bench.count(canister), bench.query(canister, "far")) == (2, b"\x4d\0\0\0")
+
+
 POST_UPGRADE_TRAPS = '(func (export "canister_post_upgrade") unreachable)'
 PRE_UPGRADE_WRITES = """(func (export "canister_pre_upgrade") (call $count)
   (call $stable_write (i64.const 0) (i64.const 64) (i64.const 8)))"""
