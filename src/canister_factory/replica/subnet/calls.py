@@ -10,6 +10,7 @@ canister responses) and "Cycles".
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from canister_factory.replica.runtime.execution import (
@@ -308,7 +309,7 @@ class Calls:
             error = execution_unaffordable(canister, entry, outcome, self._prices, max(prepaid - cost, 0))
             if error is not None:
                 instance.conclude(keep=False)
-                outcome = self.work.amend(Outcome(outcome.instructions, error, log=outcome.log))
+                outcome = self.work.amend(replace(outcome, error=error))
         cost = self._spend(canister, prepaid, cost if begins else cost - self._prices.of_execution(0))
         self._state.instructions += outcome.instructions
         context.instructions += outcome.instructions

@@ -79,6 +79,17 @@ def test_an_update_in_slices_is_undone_as_well() -> None:
     assert bench.count(canister) == 0
 
 
+def test_log_lines_of_what_is_undone_are_counted_though_there_was_no_room_for_them(bench: Bench) -> None:
+    line = "(call $print (i32.const 64) (i32.const 6))"
+    loud = f'(func (export "canister_update loud") {line * 3} (call $wasm) (call $reply_count))'
+    canister = grower(bench, code=GROWING + loud)
+    bench.on("update_settings", canister, settings={"log_memory_limit": 12})
+    with pytest.raises(CallRejectedError, match="IC0532"):
+        bench.call(canister, "loud")
+    state = bench.canister(canister)
+    assert ([record.index for record in state.logs], state.log_count) == ([1, 2], 3)
+
+
 def test_what_a_memory_allocation_pays_for_already_may_be_used(bench: Bench) -> None:
     canister = grower(bench, cycles=40 * TRILLION)
     bench.on("update_settings", canister, settings={"memory_allocation": 2 << 30})
