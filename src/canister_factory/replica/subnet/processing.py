@@ -46,10 +46,10 @@ class Processing:
         cycles = message.cycles if isinstance(message, Request) else 0
         work = self._calls.work = work or Work(Turn())
         work.rewind()
-        if work.has_begun:
-            state.credit(state.canisters[work.begun.canister_id], work.begun.reserved)
+        resumed = work.begun if work.has_begun else None
         transaction.begin(state)
         try:
+            self._give_back(resumed)
             self._calls.execute(message)
             transaction.commit()
         except Suspended:
@@ -67,6 +67,7 @@ class Processing:
             if isinstance(message, Request):
                 message.cycles = cycles
             transaction.begin(state)
+            self._give_back(resumed)
             self._end_failed(message, error)
             transaction.commit()
         work.close()
@@ -74,11 +75,18 @@ class Processing:
             state.begun.pop(work.begun.canister_id, None)
         return None
 
+    def _give_back(self, resumed: Begun | None) -> None:
+        """Returns what is reserved for a message that goes on: as a part of it, so that a turn leaves no trace."""
+        if resumed is not None:
+            canister = self._state.canisters[resumed.canister_id]
+            self._state.transaction.touch_for_execution(canister)
+            self._state.credit(canister, resumed.reserved)
+
     def _suspend(self, begun: Begun) -> None:
         state, message = self._state, begun.message
-        state.canisters[begun.canister_id].balance -= begun.reserved
         if begun.canister_id not in state.begun:
             state.begun[begun.canister_id] = begun
+            state.canisters[begun.canister_id].balance -= begun.reserved
             if isinstance(message, Request) and isinstance(message.origin, FromIngress):
                 self._calls.set_status(message.origin, RequestState.PROCESSING)
 

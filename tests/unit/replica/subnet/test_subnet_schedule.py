@@ -12,11 +12,12 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.compiled import AT_ONCE_BYTES
 from canister_factory.replica.runtime.engine import Engine, Module
-from canister_factory.replica.runtime.execution import RejectCode
+from canister_factory.replica.runtime.execution import MAX_CYCLES, RejectCode
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.messages import RequestState
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
+from support.anchored_subnet import everything
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, Clock, engine, management_argument
 from support.replica_puppet import puppet, with_custom_section
 from support.slicing import slices_of
@@ -328,6 +329,25 @@ def test_a_restart_begins_again_what_had_not_ended_and_repeats_what_had(tmp_path
     cycles = bench.canister(canister).balance
     bench.restart()
     assert (bench.count(canister), bench.canister(canister).balance) == (2, cycles)
+
+
+def test_turns_leave_no_trace_where_the_balance_is_filled_up_meanwhile(tmp_path: Path) -> None:
+    """What is reserved comes back at the end; between turns it must not be lost to a balance that can't hold more."""
+    bench = durable(tmp_path)
+    canister = worker(bench)
+    top_up = management_argument(
+        "provisional_top_up_canister", {"canister_id": Principal(canister), "amount": MAX_CYCLES}
+    )
+    work = bench.submit(canister, "work")
+    for _ in range(3):
+        bench.subnet.execute_round()
+        bench.submit(MANAGEMENT, "provisional_top_up_canister", top_up)
+    assert bench.outcome(work) is None
+    bench.run()
+    bench.subnet.persist()
+    before = everything(bench.subnet)
+    bench.restart()
+    assert everything(bench.subnet) == before
 
 
 def test_an_orderly_end_keeps_what_is_in_progress_as_begun(tmp_path: Path) -> None:
