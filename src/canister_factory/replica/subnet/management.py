@@ -39,6 +39,7 @@ from canister_factory.replica.subnet.canister_settings import (
     require_affordable,
     require_wasm_memory,
 )
+from canister_factory.replica.subnet.charges import Charges
 from canister_factory.replica.subnet.cycles import UPLOAD_CHUNK_INSTRUCTIONS, Prices
 from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
@@ -53,8 +54,8 @@ from canister_factory.replica.subnet.management_interface import (
 )
 from canister_factory.replica.subnet.messages import FromCanister, FromIngress, Request
 from canister_factory.replica.subnet.snapshot_transfer import SnapshotTransfer
-from canister_factory.replica.subnet.snapshots import Snapshots, Work
-from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CyclesUse, SubnetState
+from canister_factory.replica.subnet.snapshots import Snapshots
+from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
 
@@ -80,7 +81,7 @@ class Management:
         self._engine = engine
         self._prices = prices
         self._listeners = listeners
-        work = Work(state, prices)
+        charges = self._charges = Charges(state, prices)
         self._methods: dict[str, Callable[[Request, Argument], Result | None]] = {
             "create_canister": self._create_canister,
             "provisional_create_canister_with_cycles": self._provisional_create,
@@ -98,8 +99,8 @@ class Management:
             "deposit_cycles": self._deposit_cycles,
             "raw_rand": self._raw_rand,
             **information.methods,
-            **Snapshots(state, calls, engine, work, listeners, self._change).methods,
-            **SnapshotTransfer(state, work).methods,
+            **Snapshots(state, calls, engine, charges, listeners, self._change).methods,
+            **SnapshotTransfer(state, charges).methods,
             **outcalls.methods,
         }
 
@@ -275,7 +276,7 @@ class Management:
         canister = self._owned(request, argument)
 
         def pay() -> None:
-            self._charge(canister, self._prices.of_management(UPLOAD_CHUNK_INSTRUCTIONS), "instructions")
+            self._charges.take_for_work(canister, UPLOAD_CHUNK_INSTRUCTIONS)
 
         return ({"hash": chunk_store.upload(canister, argument["chunk"], pay)},)
 
@@ -344,22 +345,13 @@ class Management:
 
     # --- charges -----------------------------------------------------------------------------------------------------
 
-    def _charge(self, canister: CanisterState, cost: int, use: CyclesUse) -> None:
-        """Takes a cost out of a balance.
-
-        Raises:
-            CanisterError: IC0207, the balance is too low.
-        """
-        canister.require_cycles(self._prices, cost)
-        self._state.consume(canister, cost, use)
-
     def _charge_delayed(self, request: Request, argument: Argument) -> None:
         """Takes the price of a user's message that was executed before it was paid for, if the balance allows it."""
         if not isinstance(request.origin, FromIngress) or not is_charged_afterwards(request):
             return
         with suppress(CanisterError):
             cost = self._prices.of_ingress(len(request.method) + len(request.arg))
-            self._charge(self._target(argument), cost, "ingress_induction")
+            self._charges.take(self._target(argument), cost, "ingress_induction")
 
     # --- access and records ------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, WASM_
 from canister_factory.replica.subnet.access import require_audience, require_controller
 from canister_factory.replica.subnet.canister import MAX_CHUNK_BYTES, CanisterState
 from canister_factory.replica.subnet.canister_history import snapshot_source
+from canister_factory.replica.subnet.charges import Charges
 from canister_factory.replica.subnet.chunk_store import MAX_CHUNKS
 from canister_factory.replica.subnet.cycles import SNAPSHOT_DATA_INSTRUCTIONS
 from canister_factory.replica.subnet.messages import Request
@@ -29,7 +30,6 @@ from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook,
 from canister_factory.replica.subnet.snapshots import (
     Argument,
     Result,
-    Work,
     add_snapshot,
     find_snapshot,
     next_snapshot_id,
@@ -49,9 +49,9 @@ _FLOATS: Final = {
 class SnapshotTransfer:
     """The methods, by name in `methods`."""
 
-    def __init__(self, state: SubnetState, work: Work) -> None:
+    def __init__(self, state: SubnetState, charges: Charges) -> None:
         self._state = state
-        self._work = work
+        self._charges = charges
         self.methods: dict[str, Callable[[Request, Argument], Result]] = {
             "read_canister_snapshot_metadata": self._read_metadata,
             "read_canister_snapshot_data": self._read_data,
@@ -87,13 +87,13 @@ class SnapshotTransfer:
             chunk = snapshot.chunks.get(kind.value["hash"])
             if chunk is None:
                 raise _invalid(f"the snapshot has no chunk with hash {kind.value['hash'].hex()}")
-            self._work.charge(canister, SNAPSHOT_DATA_INSTRUCTIONS + len(chunk))
+            self._charges.take_for_work(canister, SNAPSHOT_DATA_INSTRUCTIONS + len(chunk))
             return ({"chunk": chunk},)
         offset, size = kind.value["offset"], kind.value["size"]
         if size > MAX_SLICE_BYTES:
             raise _invalid(f"Requested slice too large: {size} > {MAX_SLICE_BYTES}")
         _require_within(str(kind.tag), snapshot, offset, size)
-        self._work.charge(canister, SNAPSHOT_DATA_INSTRUCTIONS + size)
+        self._charges.take_for_work(canister, SNAPSHOT_DATA_INSTRUCTIONS + size)
         if kind.tag == "wasm_module":
             return ({"chunk": snapshot.wasm[offset : offset + size]},)
         return ({"chunk": _memory(str(kind.tag), snapshot).read(offset, size)},)
@@ -107,8 +107,7 @@ class SnapshotTransfer:
         _check_sizes(argument)
         grown = argument["wasm_module_size"] + argument["wasm_memory_size"] + argument["stable_memory_size"]
         grown -= canister.snapshots[replaced].size_bytes if replaced is not None else 0
-        self._work.require_growth(canister, grown, SNAPSHOT_DATA_INSTRUCTIONS)
-        self._work.charge(canister, SNAPSHOT_DATA_INSTRUCTIONS)
+        self._charges.take_for_work(canister, SNAPSHOT_DATA_INSTRUCTIONS, grown)
         timer, hook = argument["global_timer"], argument["on_low_wasm_memory_hook_status"]
         snapshot = Snapshot(
             id=next_snapshot_id(canister),
@@ -137,24 +136,15 @@ class SnapshotTransfer:
             )
         chunk: bytes = argument["chunk"]
         kind: Case = argument["kind"]
-        instructions = SNAPSHOT_DATA_INSTRUCTIONS + len(chunk)
-        changed = self._with_chunk(canister, snapshot, chunk, instructions) if kind.tag == "wasm_chunk" else None
-        if changed is None:
+        if kind.tag == "wasm_chunk":
+            changed = _with_chunk(snapshot, chunk)
+        else:
             _require_within(str(kind.tag), snapshot, kind.value["offset"], len(chunk))
             changed = _written(str(kind.tag), snapshot, kind.value["offset"], chunk)
-        self._work.charge(canister, instructions)
+        grown = changed.size_bytes - snapshot.size_bytes
+        self._charges.take_for_work(canister, SNAPSHOT_DATA_INSTRUCTIONS + len(chunk), grown)
         canister.snapshots = {**canister.snapshots, snapshot.id: changed}
         return ()
-
-    def _with_chunk(self, canister: CanisterState, snapshot: Snapshot, chunk: bytes, instructions: int) -> Snapshot:
-        if len(chunk) > MAX_CHUNK_BYTES:
-            raise _invalid(f"the chunk has {len(chunk)} bytes, at most {MAX_CHUNK_BYTES} are allowed")
-        chunks = {**snapshot.chunks, hashlib.sha256(chunk).digest(): chunk}
-        if len(chunks) > MAX_CHUNKS:
-            raise _invalid(f"the snapshot's chunk store is full with {MAX_CHUNKS} chunks")
-        changed = replace(snapshot, chunks=chunks)
-        self._work.require_growth(canister, changed.size_bytes - snapshot.size_bytes, instructions)
-        return changed
 
     # --- access ------------------------------------------------------------------------------------------------------
 
@@ -183,6 +173,15 @@ def _require_within(kind: str, snapshot: Snapshot, offset: int, size: int) -> No
             f"Invalid subslice into wasm module / main memory / stable memory: offset: {offset}, size: {size}; "
             f"the {kind} has {length} bytes"
         )
+
+
+def _with_chunk(snapshot: Snapshot, chunk: bytes) -> Snapshot:
+    if len(chunk) > MAX_CHUNK_BYTES:
+        raise _invalid(f"the chunk has {len(chunk)} bytes, at most {MAX_CHUNK_BYTES} are allowed")
+    chunks = {**snapshot.chunks, hashlib.sha256(chunk).digest(): chunk}
+    if len(chunks) > MAX_CHUNKS:
+        raise _invalid(f"the snapshot's chunk store is full with {MAX_CHUNKS} chunks")
+    return replace(snapshot, chunks=chunks)
 
 
 def _written(kind: str, snapshot: Snapshot, offset: int, chunk: bytes) -> Snapshot:

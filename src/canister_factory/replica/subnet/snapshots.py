@@ -1,7 +1,7 @@
 """Snapshots of canisters: taking, loading, listing and deleting them.
 
-Owns these methods, ids, and what the work costs. Does not own what a snapshot consists of (`snapshot`), or downloads
-and uploads (`snapshot_transfer`).
+Owns these methods and ids. Does not own what a snapshot consists of (`snapshot`), downloads and uploads
+(`snapshot_transfer`), or who pays for the work (`charges`).
 
 Source: interface specification, "IC method take_canister_snapshot" and those that follow it.
 """
@@ -23,7 +23,8 @@ from canister_factory.replica.subnet.access import require_audience, require_con
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.canister_history import Change, LoadedSnapshot
-from canister_factory.replica.subnet.cycles import SNAPSHOT_INSTRUCTIONS, Prices
+from canister_factory.replica.subnet.charges import Charges
+from canister_factory.replica.subnet.cycles import SNAPSHOT_INSTRUCTIONS
 from canister_factory.replica.subnet.install import uninstall
 from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.low_memory import is_low
@@ -96,42 +97,6 @@ def require_room(canister: CanisterState, replaced: bytes | None) -> None:
         )
 
 
-class Work:
-    """Charges canisters for work on snapshots, and refuses what they couldn't store."""
-
-    def __init__(self, state: SubnetState, prices: Prices) -> None:
-        self._state = state
-        self._prices = prices
-
-    def charge(self, canister: CanisterState, instructions: int) -> None:
-        """Takes the price of so many instructions.
-
-        Raises:
-            CanisterError: IC0207, the canister can't pay without being frozen.
-        """
-        cost = self._prices.of_management(instructions)
-        canister.require_cycles(self._prices, cost)
-        self._state.consume(canister, cost, "instructions")
-
-    def require_growth(self, canister: CanisterState, grown_bytes: int, cost_instructions: int = 0) -> None:
-        """Refuses more memory than the canister can keep without being frozen, after work of that many instructions.
-
-        Raises:
-            CanisterError: IC0532, the balance is too low.
-        """
-        if grown_bytes <= 0:
-            return
-        cost = self._prices.of_management(cost_instructions)
-        missing = canister.freezing_threshold_cycles(self._prices, grown_bytes) + cost - canister.balance
-        if missing > 0:
-            raise CanisterError(
-                RejectCode.CANISTER_ERROR,
-                f"Canister cannot grow memory by {grown_bytes} bytes due to insufficient cycles. At least {missing} "
-                "additional cycles are required.",
-                "IC0532",
-            )
-
-
 @dataclass(frozen=True, slots=True)
 class _Restored:
     snapshot: Snapshot
@@ -152,7 +117,7 @@ class Snapshots:
         state: SubnetState,
         calls: Calls,
         engine: Engine,
-        work: Work,
+        charges: Charges,
         listeners: Listeners,
         make_change: MakeChange,
     ) -> None:
@@ -161,7 +126,7 @@ class Snapshots:
         self._engine = engine
         self._listeners = listeners
         self._make_change = make_change
-        self._work = work
+        self._charges = charges
         self.methods: dict[str, Callable[[Request, Argument], Result]] = {
             "take_canister_snapshot": self._take,
             "load_canister_snapshot": self._load,
@@ -181,8 +146,7 @@ class Snapshots:
         grown = snapshot.size_bytes - (canister.snapshots[replaced].size_bytes if replaced is not None else 0)
         if uninstalls:
             grown -= canister.code_bytes
-        self._work.require_growth(canister, grown, instructions)
-        self._work.charge(canister, instructions)
+        self._charges.take_for_work(canister, instructions, grown)
         self._calls.begin(canister, request, 0)
         _, instance = canister.running_module
         newest = next(reversed(canister.snapshots.values()), None)
@@ -234,7 +198,7 @@ class Snapshots:
         snapshot = find_snapshot(owner, snapshot_id)
         require_controller(owner, request.caller)
         instructions = SNAPSHOT_INSTRUCTIONS + snapshot.size_bytes
-        self._work.require_growth(canister, snapshot.size_bytes - canister.code_bytes, instructions)
+        self._charges.require_growth(canister, snapshot.size_bytes - canister.code_bytes, instructions)
         self._calls.begin(canister, request, 0)
         restored = self._calls.work.do(lambda: self._restoring(canister, snapshot))
         while restored.snapshot is not snapshot:  # somebody uploaded to it meanwhile
@@ -244,7 +208,7 @@ class Snapshots:
         self._state.transaction.otherwise(instance.close)
         try:
             self._require_consistent_hook(canister, snapshot, instance)
-            self._work.charge(canister, instructions)
+            self._charges.take_for_work(canister, instructions)
         except CanisterError:
             instance.close()
             raise
