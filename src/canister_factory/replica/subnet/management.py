@@ -53,6 +53,7 @@ from canister_factory.replica.subnet.management_interface import (
     method_type,
 )
 from canister_factory.replica.subnet.messages import FromCanister, FromIngress, Request
+from canister_factory.replica.subnet.snapshot import CHUNK_BYTES
 from canister_factory.replica.subnet.snapshot_transfer import SnapshotTransfer
 from canister_factory.replica.subnet.snapshots import Snapshots
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, SubnetState
@@ -276,7 +277,7 @@ class Management:
         canister = self._owned(request, argument)
 
         def pay() -> None:
-            self._charges.take_for_work(canister, UPLOAD_CHUNK_INSTRUCTIONS)
+            self._charges.take_for_work(canister, UPLOAD_CHUNK_INSTRUCTIONS, CHUNK_BYTES)
 
         return ({"hash": chunk_store.upload(canister, argument["chunk"], pay)},)
 

@@ -138,3 +138,18 @@ def test_code_whose_memory_the_balance_does_not_keep_is_not_installed(bench: Ben
     bench.on("provisional_top_up_canister", canister, amount=10 * TRILLION)
     bench.install(canister, puppet(AT_START), mode)
     assert bench.canister(canister).stable.size_bytes == PAGES * 65_536
+
+
+def test_a_chunk_that_the_balance_does_not_keep_is_not_stored(bench: Bench) -> None:
+    canister = bench.create(4 * TRILLION, freezing_threshold=YEAR_S)
+    state = bench.canister(canister)
+    state.balance = balance = state.freezing_threshold_cycles(CONFIGURED) + 5 * 10**9  # for a year it takes 10**10
+    with pytest.raises(CallRejectedError, match="cannot grow memory by 1048576 bytes") as refused:
+        bench.on("upload_chunk", canister, chunk=b"a chunk counts as a whole one")
+    assert (refused.value.code, refused.value.error_code) == (RejectCode.CANISTER_ERROR, "IC0532")
+    assert state.chunks == {}
+    assert balance - state.balance < 10**8  # the message, not the work
+    bench.on("provisional_top_up_canister", canister, amount=10**10)
+    bench.on("upload_chunk", canister, chunk=b"a chunk counts as a whole one")
+    assert len(state.chunks) == 1
+    assert state.balance > state.freezing_threshold_cycles(CONFIGURED)
