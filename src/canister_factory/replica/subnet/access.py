@@ -1,18 +1,58 @@
-"""Who may ask the management canister for what: the refusals that its methods share.
+"""Who may ask the management canister for what.
 
-Owns the rules about callers. Does not own the methods (`management` and its themes), nor the rules for ingress.
+Owns the rules about callers, of ingress (`ingress`) as of methods, and their refusals. Does not own the methods
+(`management` and its themes).
 
 Source: interface specification, "The IC management canister".
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
-from canister_factory.replica.subnet.canister import CanisterState, Visibility, text_of
+from canister_factory.replica.subnet.canister import CanisterState, text_of
+from canister_factory.replica.subnet.management_interface import Argument
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.state import SubnetState
+
+# Who may call a method about a canister besides its controllers: the subnet's admins, the canister itself, and whom the
+# setting of that name lets see it.
+_FOR_ADMINS: Final = frozenset(
+    {"start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_status", "canister_metrics"}
+)
+_FOR_ITSELF: Final = frozenset({"upload_chunk", "clear_chunk_store", "stored_chunks", "canister_status"})
+_FOR_VIEWERS: Final = {
+    "canister_status": "status_visibility",
+    "fetch_canister_logs": "log_visibility",
+    "list_canister_snapshots": "snapshot_visibility",
+    "read_canister_snapshot_metadata": "snapshot_visibility",
+    "read_canister_snapshot_data": "snapshot_visibility",
+}
+
+
+def may_manage(state: SubnetState, method: str, canister: CanisterState, caller: bytes) -> bool:
+    """Whether somebody may call a method that isn't for everybody about a canister."""
+    if canister.is_controller(caller):
+        return True
+    if method in _FOR_ADMINS and caller in state.subnet_admins:
+        return True
+    if method in _FOR_ITSELF and caller == canister.id:
+        return True
+    setting = _FOR_VIEWERS.get(method)
+    return setting is not None and canister.may_see(getattr(canister.settings, setting), caller)
+
+
+def managed(state: SubnetState, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
+    """The canister that a call is about, which it may change.
+
+    Raises:
+        CanisterError: IC0301, there is none; IC0512, the method isn't for its caller.
+    """
+    canister = state.canister(argument[field].bytes)
+    if not may_manage(state, request.method, canister, request.caller):
+        raise _not_a_controller(canister, request.caller)
+    return canister
 
 
 def require_controller(canister: CanisterState, caller: bytes) -> None:
@@ -22,23 +62,7 @@ def require_controller(canister: CanisterState, caller: bytes) -> None:
         CanisterError: IC0512, the caller is none.
     """
     if not canister.is_controller(caller):
-        controllers = " ".join(text_of(controller) for controller in canister.settings.controllers)
-        raise CanisterError(
-            RejectCode.CANISTER_ERROR,
-            f"Only the controllers of the canister {text_of(canister.id)} can control it.\n"
-            f"Canister's controllers: {controllers}\nSender's ID: {text_of(caller)}",
-            "IC0512",
-        )
-
-
-def require_controller_or_admin(state: SubnetState, canister: CanisterState, caller: bytes) -> None:
-    """Refuses everybody but the canister's controllers and the subnet's admins.
-
-    Raises:
-        CanisterError: IC0512, the caller is neither.
-    """
-    if caller not in state.subnet_admins:
-        require_controller(canister, caller)
+        raise _not_a_controller(canister, caller)
 
 
 def require_owner(canister: CanisterState, caller: bytes) -> None:
@@ -51,14 +75,24 @@ def require_owner(canister: CanisterState, caller: bytes) -> None:
         require_controller(canister, caller)
 
 
-def require_audience(canister: CanisterState, visibility: Visibility, caller: bytes) -> None:
-    """Refuses whom a setting doesn't allow to see something of the canister.
+def _not_a_controller(canister: CanisterState, caller: bytes) -> CanisterError:
+    controllers = " ".join(text_of(controller) for controller in canister.settings.controllers)
+    return CanisterError(
+        RejectCode.CANISTER_ERROR,
+        f"Only the controllers of the canister {text_of(canister.id)} can control it.\n"
+        f"Canister's controllers: {controllers}\nSender's ID: {text_of(caller)}",
+        "IC0512",
+    )
+
+
+def require_caller_is_canister(request: Request) -> None:
+    """Refuses users for methods that the specification offers to canisters only.
 
     Raises:
-        CanisterError: IC0512, the caller is not allowed to.
+        CanisterError: IC0406, a user calls.
     """
-    if not canister.may_see(visibility, caller):
-        require_controller(canister, caller)
+    if not request.from_canister:
+        raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can only be called by canisters.", "IC0406")
 
 
 def require_admin(state: SubnetState, caller: bytes) -> None:
@@ -76,7 +110,7 @@ def require_admin(state: SubnetState, caller: bytes) -> None:
         )
 
 
-def require_stated_version(request: Request, argument: dict[str, Any]) -> None:
+def require_stated_version(request: Request, argument: Argument) -> None:
     """Refuses a canister that states another version than it had when it made the call; what users state is only noted.
 
     Raises:

@@ -20,11 +20,11 @@ from canister_factory.candid.types import Func, Opt, Record, resolve
 from canister_factory.candid.values import Case, FuncRef
 from canister_factory.ic.loopback import names_this_computer
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
+from canister_factory.replica.subnet.access import require_caller_is_canister
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, text_of
 from canister_factory.replica.subnet.cycles import Prices
-from canister_factory.replica.subnet.information import require_caller_is_canister
-from canister_factory.replica.subnet.management_interface import encode_result, method_type
+from canister_factory.replica.subnet.management_interface import Argument, encode_result, method_type
 from canister_factory.replica.subnet.messages import HttpResponse, OutcallAnswer, Request, rejection
 from canister_factory.replica.subnet.outcalls import Headers, HttpRequest, Outcall
 from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
@@ -38,8 +38,6 @@ MAX_HEADERS_BYTES: Final = 48 << 10
 MAX_IN_FLIGHT: Final = 3_000
 TIMEOUT_NS: Final = 60 * SECOND_NS
 _REPLICATED: Final = ("get", "head", "post")
-
-Argument = dict[str, Any]
 
 
 class HttpOutcalls:

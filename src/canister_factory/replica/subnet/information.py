@@ -8,21 +8,21 @@ Source: interface specification, "The IC management canister".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.access import (
+    managed,
     require_admin,
-    require_audience,
+    require_caller_is_canister,
     require_controller,
-    require_controller_or_admin,
 )
 from canister_factory.replica.subnet.canister import LogRecord, Status, text_of
 from canister_factory.replica.subnet.canister_history import change_record
 from canister_factory.replica.subnet.canister_settings import settings_record
 from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.management_interface import Argument, Result
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.node_metrics import samples_since
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, CYCLES_USES, SubnetState
@@ -36,19 +36,6 @@ _QUERY_STATISTICS = (
     "request_payload_bytes_total",
     "response_payload_bytes_total",
 )
-
-Argument = dict[str, Any]
-Result = tuple[Any, ...]
-
-
-def require_caller_is_canister(request: Request) -> None:
-    """Refuses users for methods that the specification offers to canisters only.
-
-    Raises:
-        CanisterError: IC0406, a user calls.
-    """
-    if not request.from_canister:
-        raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can only be called by canisters.", "IC0406")
 
 
 class Information:
@@ -76,9 +63,7 @@ class Information:
         }
 
     def _canister_status(self, request: Request, argument: Argument) -> Result:
-        canister = self._state.canister(argument["canister_id"].bytes)
-        if request.caller != canister.id and request.caller not in self._state.subnet_admins:
-            require_audience(canister, canister.settings.status_visibility, request.caller)
+        canister = managed(self._state, request, argument)
         metrics = canister.memory_metrics()
         return (
             {
@@ -98,7 +83,7 @@ class Information:
 
     def _canister_info(self, request: Request, argument: Argument) -> Result:
         require_caller_is_canister(request)
-        canister = self._state.canister(argument["canister_id"].bytes)
+        canister = self._state.existing(argument["canister_id"].bytes)
         wanted = argument["num_requested_changes"] or 0
         changes = canister.history[-wanted:] if wanted else []
         return (
@@ -111,8 +96,7 @@ class Information:
         )
 
     def _fetch_canister_logs(self, request: Request, argument: Argument) -> Result:
-        canister = self._state.canister(argument["canister_id"].bytes)
-        require_audience(canister, canister.settings.log_visibility, request.caller)
+        canister = managed(self._state, request, argument)
         wanted = _log_filter(argument["filter"])
         records = [
             {"idx": record.index, "timestamp_nanos": record.timestamp_ns, "content": record.content.encode()}
@@ -138,8 +122,7 @@ class Information:
         return ({"value": content},)
 
     def _canister_metrics(self, request: Request, argument: Argument) -> Result:
-        canister = self._state.existing(argument["canister_id"].bytes)
-        require_controller_or_admin(self._state, canister, request.caller)
+        canister = managed(self._state, request, argument)
         return ({"cycles_consumed": {use: canister.consumed.get(use, 0) for use in CYCLES_USES}},)
 
     def _list_canisters(self, request: Request, argument: Argument) -> Result:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from canister_factory.ic.requests import CallRequest
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode, Steps
+from canister_factory.replica.subnet.access import may_manage
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, CanisterState, text_of
 from canister_factory.replica.subnet.cycles import MAX_DELAYED_INGRESS_BYTES, Prices
@@ -28,17 +29,6 @@ INSPECT_INSTRUCTIONS = 200_000_000
 MAX_QUEUED_MESSAGES = 5_000  # for one canister
 # Methods that give test cycles: for everybody, and free.
 OPEN_METHODS = ("provisional_create_canister_with_cycles", "provisional_top_up_canister")
-ADMIN_METHODS = (
-    *("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_status", "canister_metrics"),
-)
-
-# Methods for whom a setting names, besides the controllers.
-VISIBLE_METHODS = {
-    "canister_status": "status_visibility",
-    "list_canister_snapshots": "snapshot_visibility",
-    "read_canister_snapshot_metadata": "snapshot_visibility",
-    "read_canister_snapshot_data": "snapshot_visibility",
-}
 
 
 def is_charged_afterwards(request: Request) -> bool:
@@ -116,12 +106,7 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     target = argument[field].bytes
     _require_effective_id(request.method, target, effective_canister_id)
     canister = state.existing(target)
-    if request.method in OPEN_METHODS or canister.is_controller(request.caller):
-        return
-    if request.method in ADMIN_METHODS and request.caller in state.subnet_admins:
-        return
-    setting = VISIBLE_METHODS.get(request.method)
-    if setting is not None and canister.may_see(getattr(canister.settings, setting), request.caller):
+    if request.method in OPEN_METHODS or may_manage(state, request.method, canister, request.caller):
         return
     raise CanisterError(
         RejectCode.CANISTER_ERROR,

@@ -1,7 +1,7 @@
 """The management canister `aaaaa-aa`: creates, configures, installs, stops and deletes canisters.
 
-Owns what its methods do and who may call them. Does not own their Candid types (`management_interface`), settings
-(`canister_settings`), installation (`install`), or the rules for ingress (`ingress`).
+Owns what its methods do. Does not own who may call them (`access`), their Candid types (`management_interface`),
+settings (`canister_settings`), installation (`install`), or the rules for ingress (`ingress`).
 
 Source: interface specification, "The IC management canister".
 """
@@ -20,8 +20,8 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet import chunk_store, stopping
 from canister_factory.replica.subnet.access import (
-    require_controller,
-    require_controller_or_admin,
+    managed,
+    require_caller_is_canister,
     require_owner,
     require_stated_version,
 )
@@ -48,9 +48,12 @@ from canister_factory.replica.subnet.install import Installation, install, unins
 from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.management_interface import (
     QUERY_ONLY,
+    Argument,
+    Result,
     decode_argument,
     encode_result,
     method_type,
+    target_of,
 )
 from canister_factory.replica.subnet.messages import FromCanister, FromIngress, Request
 from canister_factory.replica.subnet.snapshot import CHUNK_BYTES
@@ -59,9 +62,6 @@ from canister_factory.replica.subnet.snapshots import Snapshots
 from canister_factory.replica.subnet.state import CANISTER_ID_SUFFIX, SubnetState
 
 DEFAULT_PROVISIONAL_CYCLES = 100_000_000_000_000
-
-Argument = dict[str, Any]
-Result = tuple[Any, ...]
 
 
 class Management:
@@ -147,10 +147,7 @@ class Management:
     # --- creation and cycles -----------------------------------------------------------------------------------------
 
     def _create_canister(self, request: Request, argument: Argument) -> Result:
-        if not request.from_canister:
-            raise CanisterError(
-                RejectCode.CANISTER_REJECT, "create_canister can only be called by canisters.", "IC0406"
-            )
+        require_caller_is_canister(request)
         settings = self._new_settings(request, argument)
         fee = self._prices.of_creation()
         if request.cycles < fee:
@@ -234,7 +231,7 @@ class Management:
     # --- settings and lifecycle --------------------------------------------------------------------------------------
 
     def _update_settings(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         after = changed_settings(canister.settings, argument["settings"])
         if argument["settings"]["wasm_memory_limit"] is not None and canister.instance is not None:
             require_wasm_memory(after, canister.instance.memory_bytes)
@@ -249,15 +246,15 @@ class Management:
         return ()
 
     def _start_canister(self, request: Request, argument: Argument) -> Result:
-        stopping.start(self._administered(request, argument), self._calls.respond)
+        stopping.start(managed(self._state, request, argument), self._calls.respond)
         return ()
 
     def _stop_canister(self, request: Request, argument: Argument) -> None:
-        canister = self._administered(request, argument)
+        canister = managed(self._state, request, argument)
         stopping.stop(canister, request.origin, request.cycles, self._state.time_ns, self._calls.respond)
 
     def _delete_canister(self, request: Request, argument: Argument) -> Result:
-        canister = self._administered(request, argument)
+        canister = managed(self._state, request, argument)
         if canister.status is not Status.STOPPED:
             raise CanisterError(
                 RejectCode.CANISTER_ERROR,
@@ -274,7 +271,7 @@ class Management:
     # --- code --------------------------------------------------------------------------------------------------------
 
     def _upload_chunk(self, request: Request, argument: Argument) -> Result:
-        canister = self._owned(request, argument)
+        canister = managed(self._state, request, argument)
 
         def pay() -> None:
             self._charges.take_for_work(canister, UPLOAD_CHUNK_INSTRUCTIONS, CHUNK_BYTES)
@@ -282,21 +279,22 @@ class Management:
         return ({"hash": chunk_store.upload(canister, argument["chunk"], pay)},)
 
     def _clear_chunk_store(self, request: Request, argument: Argument) -> Result:
-        self._owned(request, argument).chunks = {}
+        managed(self._state, request, argument).chunks = {}
         return ()
 
     def _stored_chunks(self, request: Request, argument: Argument) -> Result:
-        return ([{"hash": digest} for digest in self._owned(request, argument).chunks],)
+        return ([{"hash": digest} for digest in managed(self._state, request, argument).chunks],)
 
     def _install_code(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         return self._install(request, argument, canister, argument["wasm_module"])
 
     def _install_chunked_code(self, request: Request, argument: Argument) -> Result:
-        canister = store = self._controlled(request, argument, "target_canister")
+        canister = store = managed(self._state, request, argument, "target_canister")
         if not (work := self._calls.work).has_begun:
             if argument["store_canister"] is not None:
-                store = self._owned(request, argument, "store_canister")
+                store = self._state.existing(argument["store_canister"].bytes)
+                require_owner(store, request.caller)
             hashes = [item["hash"] for item in argument["chunk_hashes_list"]]
             work.kept = chunk_store.assemble(store, hashes, argument["wasm_module_hash"])
         return self._install(request, argument, canister, work.kept)
@@ -323,7 +321,7 @@ class Management:
         return ()
 
     def _uninstall_code(self, request: Request, argument: Argument) -> Result:
-        canister = self._administered(request, argument)
+        canister = managed(self._state, request, argument)
         uninstall(canister, self._calls, self._state)
         canister.record(self._change(request, argument, canister, "code_uninstall"))
         self._listeners.canister_changed(canister.id)
@@ -336,13 +334,12 @@ class Management:
 
     def _note_changes(self, argument: Argument) -> None:
         """Has the canister that was managed looked at: its memory, and when a stop or a timer of new code is due."""
-        for field in ("canister_id", "target_canister"):
-            canister_id = argument.get(field)
-            canister = None if canister_id is None else self._state.canisters.get(canister_id.bytes)
-            if canister is not None:
-                self._state.transaction.touch(canister)
-                self._calls.watch_memory(canister)
-                self._calls.changed(canister)
+        canister_id = target_of(argument)
+        canister = None if canister_id is None else self._state.canisters.get(canister_id)
+        if canister is not None:
+            self._state.transaction.touch(canister)
+            self._calls.watch_memory(canister)
+            self._calls.changed(canister)
 
     # --- charges -----------------------------------------------------------------------------------------------------
 
@@ -354,25 +351,10 @@ class Management:
             cost = self._prices.of_ingress(len(request.method) + len(request.arg))
             self._charges.take(self._target(argument), cost, "ingress_induction")
 
-    # --- access and records ------------------------------------------------------------------------------------------
+    # --- targets and records -----------------------------------------------------------------------------------------
 
-    def _target(self, argument: Argument, field: str = "canister_id") -> CanisterState:
-        return self._state.canister(argument[field].bytes)
-
-    def _controlled(self, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
-        canister = self._target(argument, field)
-        require_controller(canister, request.caller)
-        return canister
-
-    def _administered(self, request: Request, argument: Argument) -> CanisterState:
-        canister = self._target(argument)
-        require_controller_or_admin(self._state, canister, request.caller)
-        return canister
-
-    def _owned(self, request: Request, argument: Argument, field: str = "canister_id") -> CanisterState:
-        canister = self._target(argument, field)
-        require_owner(canister, request.caller)
-        return canister
+    def _target(self, argument: Argument) -> CanisterState:
+        return self._state.canister(argument["canister_id"].bytes)
 
     def _change(
         self, request: Request, argument: Argument, canister: CanisterState, kind: str, **details: Any

@@ -16,6 +16,11 @@ from canister_factory.candid.errors import CandidError
 from canister_factory.candid.types import Func, Service, resolve
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
 
+Argument = dict[str, Any]
+"""The argument record of a method, by its fields; absent options are None."""
+Result = tuple[Any, ...]
+"""The values that a method returns: one or none."""
+
 # Methods that users may call, by the field of the argument that is the effective canister id ("Effective canister id").
 # The provisional creation has none: any canister id of the subnet serves.
 INGRESS_METHODS: dict[str, str | None] = {
@@ -111,7 +116,7 @@ def method_type(method: str) -> Func:
     return declared
 
 
-def decode_argument(method: str, data: bytes) -> dict[str, Any]:
+def decode_argument(method: str, data: bytes) -> Argument:
     """The argument record of a call; an empty one for methods without arguments.
 
     Raises:
@@ -133,11 +138,15 @@ def target(method: str, data: bytes) -> bytes | None:
     Raises:
         CanisterError: as `decode_argument`.
     """
-    argument = decode_argument(method, data)
+    return target_of(decode_argument(method, data))
+
+
+def target_of(argument: Argument) -> bytes | None:
+    """The canister that an argument is about; None where it names none."""
     canister = argument.get("target_canister", argument.get("canister_id"))
     return None if canister is None else bytes(canister.bytes)
 
 
-def encode_result(method: str, values: tuple[Any, ...]) -> Response:
-    """The reply of a method; `values` has one value, or none for methods without result."""
+def encode_result(method: str, values: Result) -> Response:
+    """The reply of a method."""
     return Response(encode(method_type(method).results, values))

@@ -19,17 +19,16 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.runtime.instance import MAX_MEMORY64_BYTES
 from canister_factory.replica.runtime.instrument import GlobalKind
 from canister_factory.replica.runtime.stable_memory import MAX_WASM_PAGES, WASM_PAGE_BYTES, StableMemory
-from canister_factory.replica.subnet.access import require_audience, require_controller
+from canister_factory.replica.subnet.access import managed
 from canister_factory.replica.subnet.canister import MAX_CHUNK_BYTES, CanisterState
 from canister_factory.replica.subnet.canister_history import snapshot_source
 from canister_factory.replica.subnet.charges import Charges
 from canister_factory.replica.subnet.chunk_store import MAX_CHUNKS
 from canister_factory.replica.subnet.cycles import SNAPSHOT_DATA_INSTRUCTIONS
+from canister_factory.replica.subnet.management_interface import Argument, Result
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.snapshot import GlobalValue, LowMemoryHook, Snapshot
 from canister_factory.replica.subnet.snapshots import (
-    Argument,
-    Result,
     add_snapshot,
     find_snapshot,
     next_snapshot_id,
@@ -101,7 +100,7 @@ class SnapshotTransfer:
     # --- uploading ---------------------------------------------------------------------------------------------------
 
     def _upload_metadata(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         replaced: bytes | None = argument["replace_snapshot"]
         require_room(canister, replaced)
         _check_sizes(argument)
@@ -126,7 +125,7 @@ class SnapshotTransfer:
         return ({"snapshot_id": snapshot.id},)
 
     def _upload_data(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         snapshot = find_snapshot(canister, argument["snapshot_id"])
         if not snapshot.uploaded:
             raise CanisterError(
@@ -149,14 +148,8 @@ class SnapshotTransfer:
     # --- access ------------------------------------------------------------------------------------------------------
 
     def _visible(self, request: Request, argument: Argument) -> tuple[CanisterState, Snapshot]:
-        canister = self._state.canister(argument["canister_id"].bytes)
-        require_audience(canister, canister.settings.snapshot_visibility, request.caller)
+        canister = managed(self._state, request, argument)
         return canister, find_snapshot(canister, argument["snapshot_id"])
-
-    def _controlled(self, request: Request, argument: Argument) -> CanisterState:
-        canister = self._state.canister(argument["canister_id"].bytes)
-        require_controller(canister, request.caller)
-        return canister
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from canister_factory.replica.runtime.memory_copy import copy_in, copy_out
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.visible_globals import UnkeptGlobalError, kept_values, visible_globals
 from canister_factory.replica.runtime.wasmtime_ffi import WasmTrapError
-from canister_factory.replica.subnet.access import require_audience, require_controller
+from canister_factory.replica.subnet.access import managed, require_controller
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.canister_history import Change, LoadedSnapshot
@@ -28,12 +28,10 @@ from canister_factory.replica.subnet.cycles import SNAPSHOT_INSTRUCTIONS
 from canister_factory.replica.subnet.install import uninstall
 from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.low_memory import is_low
+from canister_factory.replica.subnet.management_interface import Argument, Result
 from canister_factory.replica.subnet.messages import Request
 from canister_factory.replica.subnet.snapshot import MAX_SNAPSHOTS, GlobalValue, LowMemoryHook, Snapshot
 from canister_factory.replica.subnet.state import SubnetState
-
-Argument = dict[str, Any]
-Result = tuple[Any, ...]
 
 _NUMBER_BYTES = 8
 
@@ -137,7 +135,7 @@ class Snapshots:
     # --- taking ------------------------------------------------------------------------------------------------------
 
     def _take(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         replaced: bytes | None = argument["replace_snapshot"]
         uninstalls = bool(argument["uninstall_code"])
         require_room(canister, replaced)
@@ -192,7 +190,7 @@ class Snapshots:
     # --- loading -----------------------------------------------------------------------------------------------------
 
     def _load(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         snapshot_id: bytes = argument["snapshot_id"]
         owner = self._state.canisters.get(snapshot_id[_NUMBER_BYTES:], canister)
         snapshot = find_snapshot(owner, snapshot_id)
@@ -291,20 +289,14 @@ class Snapshots:
     # --- listing and deleting ----------------------------------------------------------------------------------------
 
     def _list(self, request: Request, argument: Argument) -> Result:
-        canister = self._state.existing(argument["canister_id"].bytes)
-        require_audience(canister, canister.settings.snapshot_visibility, request.caller)
+        canister = managed(self._state, request, argument)
         return ([_listed(snapshot) for snapshot in canister.snapshots.values()],)
 
     def _delete(self, request: Request, argument: Argument) -> Result:
-        canister = self._controlled(request, argument)
+        canister = managed(self._state, request, argument)
         deleted = find_snapshot(canister, argument["snapshot_id"]).id
         canister.snapshots = {key: snapshot for key, snapshot in canister.snapshots.items() if key != deleted}
         return ()
-
-    def _controlled(self, request: Request, argument: Argument) -> CanisterState:
-        canister = self._state.canister(argument["canister_id"].bytes)
-        require_controller(canister, request.caller)
-        return canister
 
 
 def _listed(snapshot: Snapshot) -> dict[str, Any]:

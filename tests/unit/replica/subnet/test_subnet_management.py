@@ -318,3 +318,13 @@ def test_uninstalling_rejects_open_calls_and_returns_their_cycles(bench: Bench) 
     assert not bench.canister(busy).contexts
     with pytest.raises(CallRejectedError, match="IC0537"):
         bench.call(busy, "count")
+
+
+@pytest.mark.parametrize("method", ["canister_status", "upload_chunk", "stored_chunks", "clear_chunk_store"])
+def test_a_canister_needs_no_control_over_itself_for_its_chunks_and_its_status(bench: Bench, method: str) -> None:
+    canister, other = bench.puppet(), bench.puppet()
+    argument = management_argument(method, {"canister_id": Principal(canister), "chunk": b"piece"})
+    call = call_argument(MANAGEMENT, method, argument)
+    bench.call(canister, "forward", call)
+    with pytest.raises(CallRejectedError, match="Only the controllers of the canister"):
+        bench.call(other, "forward", call)
