@@ -40,6 +40,10 @@ def is_charged_afterwards(request: Request) -> bool:
     )
 
 
+def _is_charged_before(request: Request) -> bool:
+    return request.method not in OPEN_METHODS and not is_charged_afterwards(request)
+
+
 def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
     """The canister that pays for an ingress message before it is executed.
 
@@ -48,7 +52,7 @@ def fee_payer(state: SubnetState, request: Request) -> CanisterState | None:
     if request.callee != MANAGEMENT_CANISTER:
         return state.canisters.get(request.callee)
     field = INGRESS_METHODS.get(request.method)
-    if field is None or request.method in OPEN_METHODS or is_charged_afterwards(request):
+    if field is None or not _is_charged_before(request):
         return None
     try:
         argument = decode_argument(request.method, request.arg)
@@ -76,10 +80,9 @@ def check(
     fee = prices.of_ingress(message.size_bytes)
     if callee == MANAGEMENT_CANISTER:
         request = message.request()
-        _check_management(state, request, message.effective_canister_id)
-        payer = fee_payer(state, request)
-        if payer is not None:
-            payer.require_cycles(prices, fee)
+        managed = _check_management(state, request, message.effective_canister_id)
+        if managed is not None and _is_charged_before(request):
+            managed.require_cycles(prices, fee)
         return
     _require_effective_id(call.method_name, callee, message.effective_canister_id)
     if callee in calls.builtins:
@@ -90,7 +93,8 @@ def check(
     yield from _inspect(canister, calls, queries, call, now_ns)
 
 
-def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> None:
+def _check_management(state: SubnetState, request: Request, effective_canister_id: bytes) -> CanisterState | None:
+    """The canister that a call of the management canister is about; None where it is about none."""
     method_type(request.method)
     if request.method not in INGRESS_METHODS:
         raise CanisterError(
@@ -102,12 +106,12 @@ def _check_management(state: SubnetState, request: Request, effective_canister_i
     argument = decode_argument(request.method, request.arg)
     field = INGRESS_METHODS[request.method]
     if field is None:
-        return
+        return None
     target = argument[field].bytes
     _require_effective_id(request.method, target, effective_canister_id)
     canister = state.existing(target)
     if request.method in OPEN_METHODS or may_manage(state, request.method, canister, request.caller):
-        return
+        return canister
     raise CanisterError(
         RejectCode.CANISTER_ERROR,
         f"Only controllers of canister {text_of(target)} can call ic00 method {request.method}",
