@@ -63,6 +63,13 @@ HARMLESS_METHODS = frozenset(
         "stored_chunks",
     }
 )
+# Methods that are answered later, or done in turns.
+NOT_AT_ONCE = frozenset(
+    {
+        *("stop_canister", "http_request"),
+        *("install_code", "install_chunked_code", "take_canister_snapshot", "load_canister_snapshot"),
+    }
+)
 # Methods that can be called as queries only: by users, and by composite queries.
 QUERY_ONLY = frozenset({"fetch_canister_logs", "list_canisters"})
 

@@ -28,6 +28,7 @@ from canister_factory.replica.subnet.http_outcalls import HttpOutcalls
 from canister_factory.replica.subnet.information import Information
 from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.management import Management
+from canister_factory.replica.subnet.management_interface import NOT_AT_ONCE
 from canister_factory.replica.subnet.messages import (
     FromIngress,
     FromSystem,
@@ -179,7 +180,7 @@ class Subnet:
         Raises:
             CanisterError: it was rejected, or can't be answered at once, such as `stop_canister` and `install_code`.
         """
-        if request.method in ("stop_canister", "install_code", "install_chunked_code", "http_request"):
+        if request.method in NOT_AT_ONCE:
             raise CanisterError(RejectCode.CANISTER_REJECT, f"{request.method} can't be called by a builtin", "IC0406")
         response = self._management.handle(request)
         assert response is not None
@@ -216,14 +217,8 @@ class Subnet:
             SubnetBrokenError: a former round broke off.
             CheckpointError: there is no room for it; nothing has changed.
         """
-        if message.request_id in self.state.statuses:
-            return
-        if self._broken:
-            raise SubnetBrokenError
-        request = message.request()
-        if self._checkpoint is not None:
-            self._checkpoint.note_submitted(request)
-        self._take(request)
+        if message.request_id not in self.state.statuses:
+            self._submit(message.request())
 
     def submit_outcall_answer(self, answer: OutcallAnswer) -> None:
         """Queues the answer to an outcall; one that nobody waits for any more is ignored.
@@ -232,13 +227,13 @@ class Subnet:
             SubnetBrokenError: a former round broke off.
             CheckpointError: there is no room for it; nothing has changed.
         """
+        self._submit(answer)
+
+    def _submit(self, noted: Request | OutcallAnswer) -> None:
         if self._broken:
             raise SubnetBrokenError
         if self._checkpoint is not None:
-            self._checkpoint.note_submitted(answer)
-        self._take(answer)
-
-    def _take(self, noted: Request | OutcallAnswer) -> None:
+            self._checkpoint.note_submitted(noted)
         try:  # as `_undivided`, which costs more than the rest
             self.enqueue(noted)
         except BaseException:

@@ -276,3 +276,16 @@ def test_a_part_of_the_replica_may_create_canisters_for_its_caller() -> None:
     bench.call(ledger, "create_canister")
     (created,) = bench.subnet.canisters.values()
     assert created.settings.controllers == (OWNER,)
+
+
+@pytest.mark.parametrize("method", ["stop_canister", "take_canister_snapshot", "load_canister_snapshot"])
+def test_a_part_of_the_replica_makes_no_calls_that_others_may_have_turns_before_the_end_of(method: str) -> None:
+    part = b"\0\0\0\0\0\0\0\x09\x01\x01"
+
+    def manage(subnet: Subnet, request: Request) -> Response:
+        return subnet.manage(Request(FromSystem(), request.caller, MANAGEMENT, method, request.arg))
+
+    bench = Bench(lambda clock: Subnet(engine(), clock_ns=clock, builtins={part: Builtin(manage)}))
+    argument = {"canister_id": Principal(bench.puppet()), "snapshot_id": bytes(18)}
+    with pytest.raises(CallRejectedError, match=f"IC0406 {method} can't be called by a builtin"):
+        bench.call(part, "manage", management_argument(method, argument))
