@@ -20,6 +20,7 @@ import cbor2
 from canister_factory.ic.cbor import head
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError
+from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.store.directory import StateDirectory, explained
 from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.images import StoredMemory
@@ -133,7 +134,7 @@ class Checkpoint:
             if stored.module_hash not in modules:
                 modules[stored.module_hash] = self._module(stored.module_hash)
             canister.module = modules[stored.module_hash]
-            canister.instance = canister.new_instance(self._engine, canister.module, canister.stable)
+            canister.instance = Instance(self._engine, canister.module, canister.stable)
             memory = self._engine.new_memory()
             memory.use_file(main, stored.main.length)
             canister.instance.resume(memory, stored.globals)

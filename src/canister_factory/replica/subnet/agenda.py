@@ -10,7 +10,8 @@ import heapq
 from collections.abc import Callable
 
 from canister_factory.replica.runtime.execution import Entry
-from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.cycles import SECOND_NS
 from canister_factory.replica.subnet.state import SubnetState
 
 HEARTBEAT_INTERVAL_NS = SECOND_NS

@@ -26,12 +26,11 @@ from canister_factory.replica.subnet.affordable import execution_unaffordable
 from canister_factory.replica.subnet.agenda import Agenda, next_task_ns, stop_deadline_ns
 from canister_factory.replica.subnet.canister import (
     MANAGEMENT_CANISTER,
-    SECOND_NS,
     CanisterState,
     Status,
     text_of,
 )
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.cycles import SECOND_NS, Prices
 from canister_factory.replica.subnet.deadlines import Deadlines, require_unexpired
 from canister_factory.replica.subnet.entry_points import update_entry
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS, Environments, response_prepayment

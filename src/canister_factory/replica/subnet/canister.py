@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from canister_factory.candid.principal import Principal
-from canister_factory.replica.runtime.engine import Engine, Module
+from canister_factory.replica.runtime.engine import Module
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.stable_memory import StableMemory
@@ -21,13 +21,11 @@ from canister_factory.replica.subnet.messages import CallContext, PendingCall, R
 from canister_factory.replica.subnet.snapshot import CHUNK_BYTES, GLOBAL_BYTES, LowMemoryHook, Snapshot
 
 MANAGEMENT_CANISTER = b""
-SECOND_NS = 1_000_000_000
-DAY_NS = 86_400 * SECOND_NS
 
 MAX_CONTROLLERS = 10
 MAX_CHUNK_BYTES = 1 << 20
 MAX_HISTORY = 20
-DEFAULT_FREEZING_THRESHOLD_S = 30 * 86_400
+DEFAULT_FREEZING_THRESHOLD_S = 30 * DAY_S
 DEFAULT_RESERVED_CYCLES_LIMIT = 5_000_000_000_000
 DEFAULT_WASM_MEMORY_LIMIT = 3 << 30
 DEFAULT_LOG_MEMORY_LIMIT = 4096
@@ -164,10 +162,6 @@ class CanisterState:
                 "IC0537",
             )
         return self.module, self.instance
-
-    def new_instance(self, engine: Engine, module: Module, stable: StableMemory) -> Instance:
-        """An instance for this canister, which doesn't use it yet."""
-        return Instance(engine, module, stable)
 
     def require_running(self) -> None:
         """Refuses when the canister takes no messages.

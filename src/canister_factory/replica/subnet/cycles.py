@@ -22,6 +22,7 @@ GIB: Final = 1 << 30
 REFERENCE_NODES: Final = 13
 SECOND_NS: Final = 1_000_000_000
 DAY_S: Final = 86_400
+DAY_NS: Final = DAY_S * SECOND_NS
 MAX_DELAYED_INGRESS_BYTES: Final = 366
 """`update_settings` by a user with an argument of at most so many bytes is charged after the settings have changed, so
 that a frozen canister can be thawed (`MAX_DELAYED_INGRESS_COST_PAYLOAD_SIZE`)."""
@@ -113,8 +114,7 @@ def share_between(per_day: int, begin_ns: int, end_ns: int) -> int:
 
     Nothing is lost by asking often: shares of adjoining times add up to what is due for all of it.
     """
-    day_ns = DAY_S * SECOND_NS
-    return per_day * end_ns // day_ns - per_day * begin_ns // day_ns
+    return per_day * end_ns // DAY_NS - per_day * begin_ns // DAY_NS
 
 
 CONFIGURED: Final = Prices("configured")

@@ -22,8 +22,8 @@ from canister_factory.ic.loopback import names_this_computer
 from canister_factory.replica.runtime.execution import CanisterError, Entry, RejectCode
 from canister_factory.replica.subnet.access import require_caller_is_canister
 from canister_factory.replica.subnet.calls import Calls
-from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, SECOND_NS, text_of
-from canister_factory.replica.subnet.cycles import Prices
+from canister_factory.replica.subnet.canister import MANAGEMENT_CANISTER, text_of
+from canister_factory.replica.subnet.cycles import SECOND_NS, Prices
 from canister_factory.replica.subnet.management_interface import Argument, encode_result, method_type
 from canister_factory.replica.subnet.messages import HttpResponse, OutcallAnswer, Request, rejection
 from canister_factory.replica.subnet.outcalls import Headers, HttpRequest, Outcall

@@ -224,7 +224,7 @@ class _Steps:
                 old = old.reader(self.stable)
                 opened.append(old)
                 outcomes.append((yield from self._step(old, Entry.PRE_UPGRADE, b"")))
-        instance = canister.new_instance(self._engine, module, self.stable)
+        instance = Instance(self._engine, module, self.stable)
         opened.append(instance)
         if old is not None and installation.memory_persistence == "keep":
             yield from copy_in(instance, old.memory)

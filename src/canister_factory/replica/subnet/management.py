@@ -17,7 +17,6 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response
-from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet import chunk_store, stopping
 from canister_factory.replica.subnet.access import (
     managed,
@@ -184,7 +183,7 @@ class Management:
         else:
             canister_id = self._checked_specified_id(specified_id)
         now = self._state.time_ns
-        canister = CanisterState(canister_id, settings, created_ns=now, last_heartbeat_ns=now, stable=StableMemory())
+        canister = CanisterState(canister_id, settings, created_ns=now, last_heartbeat_ns=now)
         canister.record(
             self._change(
                 request,

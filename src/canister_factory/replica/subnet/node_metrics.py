@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from canister_factory.replica.subnet.cycles import DAY_NS
+
 MAX_SAMPLES = 60
-_DAY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class NodeSample:
 def count_block(samples: list[NodeSample], time_ns: int) -> None:
     """Counts one block; the newest sample is the present day's."""
     blocks = samples[-1].blocks + 1 if samples else 1
-    if samples and samples[-1].timestamp_ns // _DAY_NS == time_ns // _DAY_NS:
+    if samples and samples[-1].timestamp_ns // DAY_NS == time_ns // DAY_NS:
         samples.pop()
     samples.append(NodeSample(time_ns, blocks))
     del samples[:-MAX_SAMPLES]

@@ -251,7 +251,7 @@ class Snapshots:
         given = [value.kind.name.lower() for value in snapshot.globals]
         if given != expected:
             raise _inconsistent(f"it has globals of types {', '.join(given) or 'none'}, its module {expected}")
-        instance = canister.new_instance(self._engine, module, stable)
+        instance = Instance(self._engine, module, stable)
         try:
             values = kept_values(module.instrumented, [value.bits for value in snapshot.globals])
             yield from copy_in(instance, snapshot.main, values)

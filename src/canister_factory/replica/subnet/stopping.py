@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from canister_factory.replica.runtime.execution import RejectCode, Response
-from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState, Status, text_of
+from canister_factory.replica.subnet.canister import CanisterState, Status, text_of
+from canister_factory.replica.subnet.cycles import SECOND_NS
 from canister_factory.replica.subnet.messages import Origin, StopWaiter, reject
 
 STOP_TIMEOUT_NS = 300 * SECOND_NS

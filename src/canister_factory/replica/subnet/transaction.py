@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.canister import CanisterState
-from canister_factory.replica.subnet.listeners import Listeners
+from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import CallContext, RequestStatus, SystemTask
 
@@ -66,8 +66,8 @@ class Transaction:
         self._touched: list[tuple[CanisterState, tuple[str, ...], tuple[Any, ...]]] = []
         self._statuses: list[tuple[dict[bytes, RequestStatus], bytes, RequestStatus | None]] = []  # and the former one
         self._changed: list[bytes] = []  # canisters to tell of
-        self._tell_status: Callable[[bytes, RequestStatus | None], None] = _ignore
-        self._tell_canister: Callable[[bytes], None] = _ignore
+        self._tell_status: Callable[[bytes, RequestStatus | None], None] = NOBODY.request_status
+        self._tell_canister: Callable[[bytes], None] = NOBODY.canister_changed
         self._undo: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._afterwards: list[Callable[[], object]] = []
         self._executing: Instance | None = None
@@ -203,10 +203,6 @@ class Transaction:
                 self._tell_canister(canister_id)
 
         return replace(listeners, canister_changed=canister_changed)
-
-
-def _ignore(*_: object) -> None:
-    return None
 
 
 def _assign(owner: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:

@@ -9,8 +9,8 @@ from canister_factory.replica.runtime.execution import Entry
 from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.agenda import HEARTBEAT_INTERVAL_NS, next_task_ns
 from canister_factory.replica.subnet.calls import Calls
-from canister_factory.replica.subnet.canister import SECOND_NS, CanisterState
-from canister_factory.replica.subnet.cycles import Prices, share_between
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.cycles import SECOND_NS, Prices, share_between
 from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import SystemTask
