@@ -117,7 +117,7 @@ class FakeSubnet:
         self.disk_failure: CheckpointError | None = None
         self.shortage: CheckpointError | None = None
         self.broken = False
-        self.checks_end = True
+        self.checks_end = self.slow_queries_end = True
         self.outcalls: dict[int, Outcall] = {}
         self.outcall_answers: list[OutcallAnswer] = []
 
@@ -192,9 +192,10 @@ class FakeSubnet:
                 return Response(self.text)
             case "info":
                 return Response(b"".join(caller_info(query)))
-            case "endless":
-                while True:
+            case "slow":
+                while not self.slow_queries_end:
                     yield None
+                return Response(self.text)
             case "list_canisters":
                 return Response(b"the canisters")
             case "certificate":

@@ -225,6 +225,7 @@ class HttpApi:
         self._destinations.check_query(route, query)
 
         def then(response: Response | CanisterError) -> None:
+            self._rounds.require_working()  # as before it began: it may have read what was executed meanwhile
             if isinstance(response, CanisterError):
                 response = Response(b"", response.code, response.message, response.error_code)
             respond(signed_answer(self._node, response, request_id, self._clock_ns()))

@@ -10,7 +10,6 @@ import pytest
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.node.sliced_work import FIRST_TURNS, MAX_UNDER_WAY, MAX_WAITING, TURN_NS, SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, Steps
-from support.replica_http_support import Caller, Network, decoded, url
 
 SLICE_NS = TURN_NS // 4
 GOES = 3  # of the loop, in which there is a turn for certain
@@ -105,20 +104,3 @@ async def test_of_many_long_ones_few_are_under_way_and_too_many_are_refused(worl
     ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(end, RoundFailedError) and end.retry_helps for end in ends)
     assert all(each.closed for each in jobs)
-
-
-async def test_long_queries_dont_hold_up_the_long_check_of_a_call() -> None:
-    async with Network() as network:
-        query = {"request_type": "query", "method_name": "endless"}
-        endless = [asyncio.create_task(network.post(url(3, "query"), Caller(), **query)) for _ in range(MAX_UNDER_WAY)]
-        network.subnet.checks_end = False
-        call = asyncio.create_task(
-            network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=b"x")
-        )
-        for _ in range(3 * MAX_UNDER_WAY):
-            await asyncio.sleep(0)
-        network.subnet.checks_end = True
-        async with asyncio.timeout(5):
-            assert decoded(await call)["status"] == "replied"
-        network.api.stop()
-        assert [answer[0] for answer in await asyncio.gather(*endless)] == [503] * MAX_UNDER_WAY
