@@ -25,40 +25,36 @@ class EnvironmentVariable(CandidModel):
     value: str
 
 
-class CanisterSettings(CandidModel):
+class _LaterSettings(CandidModel):
+    """Settings that were added one by one: an earlier network may leave them out."""
+
+    reserved_cycles_limit: Nat | None = None
+    minimum_incoming_canister_call_cycles: Nat | None = None
+    wasm_memory_limit: Nat | None = None
+    wasm_memory_threshold: Nat | None = None
+    log_memory_limit: Nat | None = None
+    log_visibility: Audience | None = None
+    status_visibility: Audience | None = None
+    snapshot_visibility: Audience | None = None
+    environment_variables: list[EnvironmentVariable] | None = None
+
+
+class CanisterSettings(_LaterSettings):
     """Settings to change; `None` leaves one as it is. Sizes in bytes, `freezing_threshold` in seconds."""
 
     controllers: list[Principal] | None = None
     compute_allocation: Nat | None = None
     memory_allocation: Nat | None = None
     freezing_threshold: Nat | None = None
-    reserved_cycles_limit: Nat | None = None
-    minimum_incoming_canister_call_cycles: Nat | None = None
-    wasm_memory_limit: Nat | None = None
-    wasm_memory_threshold: Nat | None = None
-    log_memory_limit: Nat | None = None
-    log_visibility: Audience | None = None
-    status_visibility: Audience | None = None
-    snapshot_visibility: Audience | None = None
-    environment_variables: list[EnvironmentVariable] | None = None
 
 
-class EffectiveSettings(CandidModel):
+class EffectiveSettings(_LaterSettings):
     """Settings in force."""
 
     controllers: list[Principal]
     compute_allocation: Nat
     memory_allocation: Nat
     freezing_threshold: Nat
-    reserved_cycles_limit: Nat | None = None
-    minimum_incoming_canister_call_cycles: Nat | None = None
-    wasm_memory_limit: Nat | None = None
-    wasm_memory_threshold: Nat | None = None
-    log_memory_limit: Nat | None = None
-    log_visibility: Audience | None = None
-    status_visibility: Audience | None = None
-    snapshot_visibility: Audience | None = None
-    environment_variables: list[EnvironmentVariable] | None = None
 
 
 class RunState(CandidEnum):
