@@ -15,6 +15,10 @@ const { report } = require('./diagnostics.js');
 const { loadCompiler, read, record } = require('./sources.js');
 
 const CANISTERS = ['backend', 'personal'];
+// How the heap survives an upgrade. The backend keeps it as it is (enhanced orthogonal persistence, the compiler's
+// default). The personal canister writes it to stable memory and reads it again (classical persistence): its contents are
+// in a region anyhow, and what remains is small; in return its heap is collected wholly, and its module has 32 bits.
+const GC_FLAGS = { backend: [], personal: ['classicOP'] };
 const PUBLIC_METADATA = ['candid:service', 'candid:args', 'motoko:stable-types'];
 
 /** The text without the feature. */
@@ -63,6 +67,23 @@ function replaceCustomSection(wasm, name, content) {
   return Buffer.concat(parts);
 }
 
+/**
+ * The module with regions that may grow to 1,048,575 pages (64 GiB less one page) instead of 65,536: the compiler has a flag
+ * for this limit, its npm package has no way to set it. The limit stands in one place, where a region's growth is checked:
+ *   i64.add, i64.const 65536, i64.gt_u, if (result i64), i64.const -1, return, else
+ * Refuses a module in which that isn't found exactly once. Both numbers take three bytes, so nothing else moves.
+ */
+function raiseRegionLimit(wasm) {
+  const check = Buffer.from([0x7c, 0x42, 0x80, 0x80, 0x04, 0x56, 0x04, 0x7e, 0x42, 0x7f, 0x0f, 0x05]);
+  const at = wasm.indexOf(check);
+  if (at < 0 || wasm.indexOf(check, at + 1) >= 0) throw new Error('the check of a region\'s growth was not found once');
+  const raised = Buffer.from(wasm);
+  raised.set([0xff, 0xff, 0x3f], at + 2);
+  const rest = (bytes) => Buffer.concat([bytes.subarray(0, at + 2), bytes.subarray(at + 5)]);
+  if (!rest(raised).equals(rest(wasm))) throw new Error('the limit can\'t be raised');
+  return raised;
+}
+
 /** gzip as bytes that depend on the input only: Node writes no time and no name, the operating system's byte is set. */
 function deterministicGzip(bytes) {
   const zipped = zlib.gzipSync(bytes, { level: 9 });
@@ -74,10 +95,11 @@ function deterministicGzip(bytes) {
 function build(name, feature) {
   const compiler = loadCompiler([name], (text) => without(feature, text));
   compiler.setPublicMetadata(PUBLIC_METADATA);
+  for (const flag of GC_FLAGS[name]) compiler.compiler.gcFlags(flag);
   const { diagnostics, code } = compiler.compiler.compileWasm('ic', `${name}/Main.mo`);
   if (report(diagnostics) || !code) return null;
   const contract = Buffer.from(without(feature, read(`${name}/${name}.did`)));
-  const module = replaceCustomSection(Buffer.from(code.wasm), 'icp:public candid:service', contract);
+  const module = replaceCustomSection(raiseRegionLimit(Buffer.from(code.wasm)), 'icp:public candid:service', contract);
   return {
     [`${name}.wasm.gz`]: deterministicGzip(module),
     [`${name}.did`]: contract,

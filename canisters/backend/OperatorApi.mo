@@ -164,7 +164,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     memory_id : Text,
     index : Nat32,
   ) : async Types.Result<Blob> {
-    exported<Blob>(caller, lease, func capsule = Export.chunk(capsule, memory_id, index));
+    exported<Blob>(caller, lease, func capsule = Export.chunk(context.store, capsule, memory_id, index));
   };
 
   // ---- Canister ----

@@ -165,7 +165,7 @@ module {
     };
 
     public func getMemory(caller : Principal, id : Text) : Result<Types.Memory> = switch (readableMemory(caller, id)) {
-      case (#Ok memory) #Ok(Memories.view(memory));
+      case (#Ok memory) Memories.view(store, memory);
       case (#Err problem) #Err problem;
     };
 
@@ -198,7 +198,7 @@ module {
       id : Text,
       index : Nat32,
     ) : Result<Blob> = switch (readableMemory(caller, id)) {
-      case (#Ok memory) Export.chunkOf(memory, index);
+      case (#Ok memory) Export.chunkOf(store, memory, index);
       case (#Err problem) #Err problem;
     };
 
@@ -228,7 +228,7 @@ module {
       };
       // A capsule that takes no writes could never make a memory of the chunk.
       switch (guard.writable(caller, #Ok(upload.capsule))) {
-        case (#Ok _) Uploads.putChunk(upload, index, bytes, sha256, now);
+        case (#Ok _) Uploads.putChunk(store, upload, index, bytes, sha256, now);
         case (#Err problem) #Err problem;
       };
     };

@@ -8,6 +8,7 @@ import Nat32 "mo:core/Nat32";
 import Text "mo:core/Text";
 import Array "mo:core/Array";
 import Capsules "Capsules";
+import Contents "Contents";
 import Limits "Limits";
 import Seal "Seal";
 import Store "Store";
@@ -93,13 +94,13 @@ module {
   };
 
   /// Refuses a memory that isn't in the capsule.
-  public func chunk(capsule : Store.Capsule, memoryId : Text, index : Nat32) : Types.Result<Blob> {
+  public func chunk(store : Store.Store, capsule : Store.Capsule, memoryId : Text, index : Nat32) : Types.Result<Blob> {
     let ?memory = capsule.memories.get(memoryId) else return #Err(#NotFound { kind = "memory"; id = memoryId });
-    chunkOf(memory, index);
+    chunkOf(store, memory, index);
   };
 
-  /// Chunk `index` of a memory's content.
-  public func chunkOf(memory : Store.StoredMemory, index : Nat32) : Types.Result<Blob> {
+  /// Chunk `index` of a memory's content. `ChecksumMismatch`: its bytes aren't what was stored.
+  public func chunkOf(store : Store.Store, memory : Store.StoredMemory, index : Nat32) : Types.Result<Blob> {
     let ?content = memory.content else return #Err(#NotFound { kind = "content of memory"; id = memory.record.id });
     let position = Nat32.toNat(index);
     if (position >= content.chunks.size()) {
@@ -108,6 +109,6 @@ module {
         reason = "the memory has " # Nat.toText(content.chunks.size()) # " chunks";
       });
     };
-    #Ok(content.chunks[position].bytes);
+    Contents.read(store.contents, content.chunks[position]);
   };
 };

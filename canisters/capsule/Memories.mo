@@ -7,6 +7,7 @@ import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Access "Access";
+import Contents "Contents";
 import Dates "Dates";
 import Galleries "Galleries";
 import Limits "Limits";
@@ -62,7 +63,8 @@ module {
   func checkHash(stated : ?Blob, bytes : Blob) : Validate.Problem {
     let ?expected = stated else return null;
     let actual = Sha256.hash(bytes);
-    if (expected == actual or expected == inlineContent(bytes).checksum) null else ?#ChecksumMismatch {
+    let asContent = Seal.contentChecksum(if (bytes.size() == 0) [] else [actual]);
+    if (expected == actual or expected == asContent) null else ?#ChecksumMismatch {
       what = "inline data";
       expected;
       actual;
@@ -71,10 +73,14 @@ module {
 
   // ---- Writing ----
 
-  /// Bytes that came in one message, hashed and as content.
-  public func inlineContent(bytes : Blob) : Store.Content {
-    let chunks : [Store.Chunk] = if (bytes.size() == 0) [] else [{ bytes; sha256 = Sha256.hash(bytes) }];
-    Seal.content(Nat64.fromNat(bytes.size()), Limits.inlineChunkSize, chunks);
+  /// Bytes that came in one message, stored as content.
+  func inlineContent(store : Store.Store, bytes : Blob) : Types.Result<Store.Content> {
+    let size = Nat64.fromNat(bytes.size());
+    if (size == 0) return #Ok(Seal.content(size, Limits.inlineChunkSize, []));
+    switch (Contents.store(store.contents, bytes)) {
+      case (#Ok chunk) #Ok(Seal.content(size, Limits.inlineChunkSize, [chunk]));
+      case (#Err problem) #Err problem;
+    };
   };
 
   func contentRef(id : Text, content : ?Store.Content) : Types.BlobRef = {
@@ -84,21 +90,39 @@ module {
   };
 
   func refAndContent(
+    store : Store.Store,
     id : Text,
     data : Types.MemoryData,
-  ) : (Types.BlobRef, ?Store.Content) = switch (data.blob_ref.kind) {
-    case (#MemoryBlobKindExternal) (data.blob_ref, null);
-    case (#ICPCapsule) {
-      let content = switch (data.data) { case (?bytes) ?inlineContent(bytes); case null null };
-      (contentRef(id, content), content);
+  ) : Types.Result<(Types.BlobRef, ?Store.Content)> = switch (data.blob_ref.kind, data.data) {
+    case (#MemoryBlobKindExternal, _) #Ok(data.blob_ref, null);
+    case (#ICPCapsule, null) #Ok(contentRef(id, null), null);
+    case (#ICPCapsule, ?bytes) switch (inlineContent(store, bytes)) {
+      case (#Ok content) #Ok(contentRef(id, ?content), ?content);
+      case (#Err problem) #Err problem;
     };
   };
 
-  /// Puts a memory in its place, new or over the one with the same id.
+  /// Takes away the bytes of a content that no memory holds any more.
+  func release(store : Store.Store, content : ?Store.Content) {
+    switch content { case (?{ chunks }) Contents.release(store.contents, chunks); case null {} };
+  };
+
+  func contentOf(memory : ?Store.StoredMemory) : ?Store.Content = do ? { memory!.content! };
+
+  /// Whether two contents are the same bytes in the same place.
+  func isSame(a : ?Store.Content, b : ?Store.Content) : Bool = switch (a, b) {
+    case (?one, ?other) one.chunks == other.chunks;
+    case (null, null) true;
+    case _ false;
+  };
+
+  /// Puts a memory in its place, new or over the one with the same id, whose bytes go unless the memory has them too.
   public func insert(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) {
     let id = memory.record.id;
-    capsule.content_bytes -= contentSize(capsule.memories.get(id));
-    capsule.content_bytes += contentSize(?memory);
+    let old = contentOf(capsule.memories.get(id));
+    capsule.content_bytes -= contentSize(old);
+    capsule.content_bytes += contentSize(memory.content);
+    if (not isSame(old, memory.content)) release(store, old);
     capsule.memories.add(id, memory);
     store.memory_homes.add(id, capsule);
   };
@@ -116,14 +140,13 @@ module {
     Validate.most("bytes of a memory's record", Limits.recordBytes, seal.record_bytes);
   };
 
-  func contentSize(memory : ?Store.StoredMemory) : Nat64 = switch memory {
-    case (?{ content = ?content }) content.size;
-    case _ 0;
-  };
+  func contentSize(content : ?Store.Content) : Nat64 = switch content { case (?{ size }) size; case null 0 };
 
-  /// Takes a memory away, without looking at galleries.
+  /// Takes a memory and its bytes away, without looking at galleries.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
-    capsule.content_bytes -= contentSize(capsule.memories.take(id));
+    let content = contentOf(capsule.memories.take(id));
+    capsule.content_bytes -= contentSize(content);
+    release(store, content);
     store.memory_homes.remove(id);
   };
 
@@ -196,10 +219,13 @@ module {
       case (?problem) return #Err problem;
     };
     let id = newId();
-    let (ref, content) = refAndContent(id, data);
+    let (ref, content) = switch (refAndContent(store, id, data)) {
+      case (#Ok found) found;
+      case (#Err problem) return #Err problem;
+    };
     switch (addNew(store, capsule, id, memory, content, ?ref, now)) {
       case (#Ok) #Ok id;
-      case (#Err problem) #Err problem;
+      case (#Err problem) { release(store, content); #Err problem };
     };
   };
 
@@ -214,7 +240,10 @@ module {
     switch (checkUpdate(capsule, old.record, change)) { case null {}; case (?problem) return #Err problem };
     let record = old.record;
     let (blob_ref, content) = switch (change.data) {
-      case (?data) refAndContent(record.id, data);
+      case (?data) switch (refAndContent(store, record.id, data)) {
+        case (#Ok found) found;
+        case (#Err problem) return #Err problem;
+      };
       case null (record.blob_ref, old.content);
     };
     let info = infoOf(change);
@@ -232,7 +261,9 @@ module {
       access = switch (change.access) { case (?given) given; case null record.access };
       blob_ref;
     };
-    put(store, capsule, Seal.memory(updated, content));
+    let result = put(store, capsule, Seal.memory(updated, content));
+    if (result != #Ok and not isSame(content, old.content)) release(store, content);
+    result;
   };
 
   func infoOf(change : Types.MemoryUpdate) : Types.MemoryInfoUpdate = switch (change.info) {
@@ -273,14 +304,19 @@ module {
 
   // ---- Reading ----
 
-  /// The memory, with its bytes if they are one chunk.
-  public func view(memory : Store.StoredMemory) : Types.Memory {
+  /// The memory, with its bytes if they are one chunk. `ChecksumMismatch`: they aren't what was stored.
+  public func view(store : Store.Store, memory : Store.StoredMemory) : Types.Result<Types.Memory> {
     let { id; info; metadata; access; blob_ref } = memory.record;
     let data : ?Blob = switch (memory.content) {
-      case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() == 1) ?chunks[0].bytes else null;
+      case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() > 1) null else switch (
+        Contents.read(store.contents, chunks[0])
+      ) {
+        case (#Ok bytes) ?bytes;
+        case (#Err problem) return #Err problem;
+      };
       case null null;
     };
-    { id; info; metadata; access; data = { blob_ref; data } };
+    #Ok { id; info; metadata; access; data = { blob_ref; data } };
   };
 
   func summary(memory : Store.StoredMemory) : Types.MemorySummary {

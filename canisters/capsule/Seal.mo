@@ -91,10 +91,15 @@ module {
     seal = seal(#ConnectionGroup, record.id, sealed(to_candid (record), to_candid (record, record)), null);
   };
 
+  /// The checksum of a content, from those of its chunks.
+  public func contentChecksum(checksums : [Blob]) : Blob {
+    let hash = Sha256.new();
+    for (checksum in checksums.values()) Sha256.update(hash, checksum);
+    Sha256.digest(hash);
+  };
+
   /// Chunks that are already hashed, as the content of a memory.
   public func content(size : Nat64, chunkSize : Nat32, chunks : [Store.Chunk]) : Store.Content {
-    let hash = Sha256.new();
-    for (chunk in chunks.values()) Sha256.update(hash, chunk.sha256);
-    { size; chunk_size = chunkSize; chunks; checksum = Sha256.digest(hash) };
+    { size; chunk_size = chunkSize; chunks; checksum = contentChecksum(chunks.map(func chunk = chunk.sha256)) };
   };
 };

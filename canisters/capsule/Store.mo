@@ -1,17 +1,18 @@
-/// What a canister keeps about capsules, in the heap (it survives upgrades as it is), and how things are found in it.
-/// Owns the stored types and their indexes; decides nothing about who may do what.
+/// What a canister keeps about capsules, and how things are found in it: the bytes of contents are in stable memory
+/// (`Contents`), all else in the heap. Owns the stored types and their indexes; decides nothing about who may do what.
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Queue "mo:core/Queue";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
+import Contents "Contents";
 import Types "Types";
 
 module {
   type Map<K, V> = Map.Map<K, V>;
 
-  public type Chunk = { bytes : Blob; sha256 : Blob };
+  public type Chunk = Contents.Chunk;
 
   /// The bytes of a memory. `checksum` is the SHA-256 of the concatenated checksums of the chunks.
   public type Content = { size : Nat64; chunk_size : Nat32; chunks : [Chunk]; checksum : Blob };
@@ -65,6 +66,8 @@ module {
   };
 
   public type Store = {
+    /// Bytes of the chunks that memories, uploads and imports hold.
+    contents : Contents.Contents;
     capsules : Map<Text, Capsule>;
     /// By the principal that is both subject and owner.
     self_capsules : Map<Principal, Capsule>;
@@ -90,6 +93,7 @@ module {
 
   /// No capsules, no people.
   public func empty() : Store = {
+    contents = Contents.empty();
     capsules = Map.empty();
     self_capsules = Map.empty();
     capsules_of = Map.empty();

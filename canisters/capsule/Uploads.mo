@@ -9,10 +9,10 @@ import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import VarArray "mo:core/VarArray";
+import Contents "Contents";
 import Limits "Limits";
 import Memories "Memories";
 import Seal "Seal";
-import Sha256 "sha256/Sha256";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -107,6 +107,10 @@ module {
   };
 
   func free(store : Store.Store, upload : Store.Upload) {
+    for (slot in upload.chunks.values()) {
+      switch slot { case (?chunk) Contents.release(store.contents, [chunk]); case null {} };
+    };
+    upload.chunks := [var];
     store.uploads.remove(upload.id);
     endFor(store, upload);
   };
@@ -134,6 +138,7 @@ module {
 
   /// Stores a chunk after comparing its checksum. The same chunk again is a success.
   public func putChunk(
+    store : Store.Store,
     upload : Store.Upload,
     index : Nat32,
     bytes : Blob,
@@ -162,13 +167,19 @@ module {
     let position = Nat32.toNat(index);
     switch (upload.chunks[position]) {
       case (?known) {
-        if (known.bytes != bytes) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
+        if (Contents.load(store.contents, known) != bytes) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
         if (known.sha256 != sha256) return #Err(mismatch(upload, index, sha256, known.sha256));
       };
       case null {
-        let actual = Sha256.hash(bytes);
-        if (actual != sha256) return #Err(mismatch(upload, index, sha256, actual));
-        upload.chunks[position] := ?{ bytes; sha256 };
+        let chunk = switch (Contents.store(store.contents, bytes)) {
+          case (#Ok stored) stored;
+          case (#Err problem) return #Err problem;
+        };
+        if (chunk.sha256 != sha256) {
+          Contents.release(store.contents, [chunk]);
+          return #Err(mismatch(upload, index, sha256, chunk.sha256));
+        };
+        upload.chunks[position] := ?chunk;
       };
     };
     upload.last_activity_at := now;

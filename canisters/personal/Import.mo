@@ -77,7 +77,7 @@ module {
       chunks : [Types.MemoryChunk],
       now : Nat64,
     ) : Capsule.UnitResult {
-      importing(caller, session, now, func() = ImportContents.putChunks(state, chunks));
+      importing(caller, session, now, func() = ImportContents.putChunks(store, state, chunks));
     };
 
     /// All of the items, or none.

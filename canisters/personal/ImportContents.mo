@@ -1,17 +1,20 @@
 /// The bytes of imported memories: chunks, and the commit that makes a memory of them. Every byte is hashed once,
-/// when its chunk is stored. A batch is checked as a whole before any of it is stored.
+/// when its chunk is stored. Of a batch all is stored or nothing.
 import Blob "mo:core/Blob";
+import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
+import Order "mo:core/Order";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
+import Contents "../capsule/Contents";
 import Export "../capsule/Export";
 import Memories "../capsule/Memories";
 import Seal "../capsule/Seal";
-import Sha256 "../capsule/sha256/Sha256";
 import Store "../capsule/Store";
 import Validate "../capsule/Validate";
 import ImportState "ImportState";
@@ -37,8 +40,8 @@ module {
   };
 
   /// The same bytes again are no problem, others under the same index are.
-  func compare(known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
-    if (known.bytes != chunk.bytes) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
+  func compare(store : Store.Store, known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
+    if (Contents.load(store.contents, known) != chunk.bytes) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
     if (known.sha256 != chunk.sha256) return ?#ChecksumMismatch {
       what = describe(chunk);
       expected = chunk.sha256;
@@ -49,7 +52,7 @@ module {
 
   func checkNewChunk(state : State, chunk : Types.MemoryChunk, storedBefore : Nat64) : Validate.Problem {
     let total = storedBefore + sizeOf(chunk.bytes);
-    let problem = Validate.first([
+    Validate.first([
       Validate.name("memory_id", chunk.memory_id),
       Validate.most("chunks of a memory", CapsuleLimits.chunksPerMemory, Nat32.toNat(chunk.index) + 1),
       if (chunk.bytes.size() == 0) Validate.invalid("bytes", "a chunk has at least 1 byte") else null,
@@ -63,40 +66,55 @@ module {
         case _ null;
       },
     ]);
-    if (problem != null) return problem;
-    let actual = Sha256.hash(chunk.bytes);
-    if (actual != chunk.sha256) ?#ChecksumMismatch {
-      what = describe(chunk);
-      expected = chunk.sha256;
-      actual;
-    } else null;
+  };
+
+  /// Stores one chunk, which isn't pending yet.
+  func storeChunk(store : Store.Store, chunk : Types.MemoryChunk) : Capsule.Result<Store.Chunk> {
+    let stored = switch (Contents.store(store.contents, chunk.bytes)) {
+      case (#Ok found) found;
+      case (#Err problem) return #Err problem;
+    };
+    if (stored.sha256 == chunk.sha256) return #Ok stored;
+    Contents.release(store.contents, [stored]);
+    #Err(#ChecksumMismatch { what = describe(chunk); expected = chunk.sha256; actual = stored.sha256 });
   };
 
   /// Stores chunks. The same again is a success; other bytes at the same place are refused.
-  public func putChunks(state : State, chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
-    let fresh = Map.empty<Text, Types.MemoryChunk>();
+  public func putChunks(store : Store.Store, state : State, chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
+    let fresh = Map.empty<(Text, Nat32), Store.Chunk>();
+    func refuse(problem : Capsule.CapsuleError) : Capsule.UnitResult {
+      Contents.release(store.contents, fresh.values().toArray());
+      #Err problem;
+    };
     var total = ImportState.storedBytes(state);
     for (chunk in chunks.values()) {
-      let key = Nat32.toText(chunk.index) # " " # chunk.memory_id;
+      let place = (chunk.memory_id, chunk.index);
       let known = switch (storedChunk(state, chunk)) {
-        case null fresh.get(key);
+        case null fresh.get(comparePlaces, place);
         case stored stored;
       };
-      let problem = switch known {
-        case (?same) compare(same, chunk);
-        case null checkNewChunk(state, chunk, total);
-      };
-      switch problem { case null {}; case (?found) return #Err found };
-      if (known == null) {
-        total += sizeOf(chunk.bytes);
-        fresh.add(key, chunk);
+      switch known {
+        case (?same) switch (compare(store, same, chunk)) { case null {}; case (?problem) return refuse problem };
+        case null {
+          switch (checkNewChunk(state, chunk, total)) { case null {}; case (?problem) return refuse problem };
+          switch (storeChunk(store, chunk)) {
+            case (#Ok stored) fresh.add(comparePlaces, place, stored);
+            case (#Err problem) return refuse problem;
+          };
+          total += sizeOf(chunk.bytes);
+        };
       };
     };
-    for ({ memory_id; index; bytes; sha256 } in fresh.values()) {
-      ImportState.pendingFor(state, memory_id).chunks.add(index, { bytes; sha256 });
-      state.staged_bytes += sizeOf(bytes);
+    for (((memory_id, index), chunk) in fresh.entries()) {
+      ImportState.pendingFor(state, memory_id).chunks.add(index, chunk);
+      state.staged_bytes += Nat64.fromNat(chunk.size);
     };
     #Ok;
+  };
+
+  func comparePlaces(a : (Text, Nat32), b : (Text, Nat32)) : Order.Order = switch (Text.compare(a.0, b.0)) {
+    case (#equal) Nat32.compare(a.1, b.1);
+    case different different;
   };
 
   // ---- Commits ----
@@ -143,10 +161,10 @@ module {
     if (chunk.sha256 != expected) return ?#ChecksumMismatch { what; expected; actual = chunk.sha256 };
     let size = Nat64.fromNat32(manifest.chunk_size);
     let wanted = Nat64.min(size, manifest.total_size - Nat64.fromNat32(index) * size);
-    if (sizeOf(chunk.bytes) == wanted) return null;
+    if (Nat64.fromNat(chunk.size) == wanted) return null;
     Validate.invalid(
       "chunk_size",
-      what # " has " # Nat64.toText(sizeOf(chunk.bytes)) # " bytes instead of " # Nat64.toText(wanted),
+      what # " has " # Nat.toText(chunk.size) # " bytes instead of " # Nat64.toText(wanted),
     );
   };
 
@@ -209,7 +227,7 @@ module {
       };
     };
     for ((id, { record; content }) in ready.entries()) {
-      ImportState.dropPending(state, id);
+      ImportState.movePending(state, id);
       Memories.insert(store, state.capsule, Seal.memoryOf(record.record, record.seal, ?content));
     };
     #Ok;

@@ -87,19 +87,23 @@ module {
     switch (neededContent(record), content) {
       case (?_, null) {
         Memories.drop(store, state.capsule, record.id);
-        stage(state, sealed);
+        stage(store, state, sealed);
       };
       case _ {
-        ImportState.dropPending(state, record.id);
+        ImportState.dropPending(store, state, record.id);
         Memories.insert(store, state.capsule, Seal.memoryOf(record, seal, content));
       };
     };
   };
 
-  func stage(state : State, sealed : ImportState.PendingRecord) {
+  func stage(store : Store.Store, state : State, sealed : ImportState.PendingRecord) {
     let pending = ImportState.pendingFor(state, sealed.record.id);
     switch (pending.record) {
-      case (?old) if (neededContent(old.record) != neededContent(sealed.record)) ImportState.dropChunks(state, pending);
+      case (?old) if (neededContent(old.record) != neededContent(sealed.record)) ImportState.dropChunks(
+        store,
+        state,
+        pending,
+      );
       case null {};
     };
     pending.record := ?sealed;
@@ -191,7 +195,7 @@ module {
     for ({ kind; id } in refs.values()) {
       switch kind {
         case (#Memory) {
-          ImportState.dropPending(state, id);
+          ImportState.dropPending(store, state, id);
           Memories.drop(store, capsule, id);
         };
         case (#Gallery) Galleries.drop(store, capsule, id);

@@ -5,6 +5,7 @@ import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
+import Contents "../capsule/Contents";
 import Store "../capsule/Store";
 import Types "Types";
 
@@ -122,16 +123,30 @@ module {
     };
   };
 
-  /// Frees the chunks; the record stays.
-  public func dropChunks(state : State, pending : Pending) {
-    for (chunk in pending.chunks.values()) state.staged_bytes -= Nat64.fromNat(chunk.bytes.size());
+  /// Takes the chunks away; the record stays.
+  public func dropChunks(store : Store.Store, state : State, pending : Pending) {
+    for (chunk in pending.chunks.values()) Contents.release(store.contents, [chunk]);
+    leave(state, pending);
+  };
+
+  /// The chunks aren't pending any more.
+  func leave(state : State, pending : Pending) {
+    for (chunk in pending.chunks.values()) state.staged_bytes -= Nat64.fromNat(chunk.size);
     pending.chunks.clear();
   };
 
-  /// Frees all that is pending of the memory.
-  public func dropPending(state : State, memoryId : Text) {
+  /// Takes away all that is pending of the memory.
+  public func dropPending(store : Store.Store, state : State, memoryId : Text) {
     switch (state.pending.take(memoryId)) {
-      case (?pending) dropChunks(state, pending);
+      case (?pending) dropChunks(store, state, pending);
+      case null {};
+    };
+  };
+
+  /// The memory isn't pending any more, and its chunks belong to somebody else.
+  public func movePending(state : State, memoryId : Text) {
+    switch (state.pending.take(memoryId)) {
+      case (?pending) leave(state, pending);
       case null {};
     };
   };

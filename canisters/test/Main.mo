@@ -5,6 +5,7 @@ import Runtime "mo:core/Runtime";
 import Text "mo:core/Text";
 import Access "capsule/Access.test";
 import Dates "capsule/Dates.test";
+import Extents "capsule/Extents.test";
 import Ids "capsule/Ids.test";
 import Limits "capsule/Limits.test";
 import Manifest "capsule/Manifest.test";
@@ -25,6 +26,7 @@ persistent actor {
   transient let suites : [(Text, [Test.Test])] = [
     ("capsule/Access", Access.tests()),
     ("capsule/Dates", Dates.tests()),
+    ("capsule/Extents", Extents.tests()),
     ("capsule/Ids", Ids.tests()),
     ("capsule/Limits", Limits.tests()),
     ("capsule/Manifest", Manifest.tests()),

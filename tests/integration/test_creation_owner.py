@@ -19,7 +19,7 @@ from canister_factory.contract.memory_models import MemoryUpdate
 from canister_factory.contract.person_models import PersonRef
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_types import CanisterSettings, InstallMode, MemoryPersistence, UpgradeOptions
+from canister_factory.ic.management_types import CanisterSettings, InstallMode, UpgradeOptions
 from support.capsule_world import another_owner, capsule_on
 from support.creation_contents import fill, read_back
 from support.creation_world import World, inline, note
@@ -90,8 +90,8 @@ async def test_afterwards_the_canister_obeys_its_owner_alone(world: World) -> No
         personal_interface().init_args,
         [to_candid(PersonalInit, PersonalInit(owner=world.owner_id, backend=world.backend_id))],
     )
-    keep = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
-    await ManagementCanister(world.owner).install(canister_id, personal_wasm().wasm, argument, mode=keep)
+    upgrade = InstallMode(upgrade=UpgradeOptions())
+    await ManagementCanister(world.owner).install(canister_id, personal_wasm().wasm, argument, mode=upgrade)
     assert await read_back(world.personal(canister_id)) == contents, "the owner's own upgrade keeps everything"
 
 

@@ -27,6 +27,7 @@ from support.creation_contents import fill, read_back
 from support.creation_world import World
 from support.killing import killed_at
 
+CLASSICAL = InstallMode(upgrade=UpgradeOptions())
 KEEP = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
 
 
@@ -49,7 +50,7 @@ async def upgrade_personal(world: World, canister_id: Principal, agent: Agent, m
     stranger = Principal(b"stranger")
     init = PersonalInit(owner=stranger, backend=stranger, limits=limits)
     argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
-    await ManagementCanister(agent).install(canister_id, module or personal_wasm().wasm, argument, mode=KEEP)
+    await ManagementCanister(agent).install(canister_id, module or personal_wasm().wasm, argument, mode=CLASSICAL)
 
 
 async def test_both_canisters_are_upgraded_with_half_an_import_done(world: World) -> None:

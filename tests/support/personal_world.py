@@ -58,8 +58,7 @@ class PersonalWorld(World):
         return super().accepts(method, *args, sender=sender, on=self.personal, kind="personal")
 
     def upgrade(self) -> None:
-        keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}
-        self.install(self.personal, wasm("personal"), self.init_arg, OWNER, Case("upgrade", keep))
+        self.install(self.personal, wasm("personal"), self.init_arg, OWNER, Case("upgrade", None))
 
     def instructions(self) -> int:
         """What all messages have executed so far."""

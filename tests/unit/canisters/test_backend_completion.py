@@ -310,9 +310,8 @@ def test_a_release_that_was_revoked_after_verification_is_not_completed() -> Non
 def test_an_operator_that_exchanges_the_module_after_verification_is_found_out() -> None:
     world = World()
     lease, canister = world.verified()
-    keep = {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")}
     init = encode_args(interface("personal").init_args, [{"owner": OWNER, "backend": world.backend}])
-    world.install(canister, another_build("personal"), init, OPERATOR, Case("upgrade", keep))
+    world.install(canister, another_build("personal"), init, OPERATOR, Case("upgrade", None))
     world.hand_over(canister, OWNER)
     assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("VerifyFailed")
 

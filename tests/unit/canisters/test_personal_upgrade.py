@@ -187,7 +187,6 @@ def test_what_is_staged_counts_towards_the_limit_after_an_upgrade() -> None:
 def test_nobody_but_a_controller_upgrades_it() -> None:
     world = PersonalWorld()
     owned(world)
-    keep = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})
     for sender in (OPERATOR, ADMIN, CONTROLLER):
         with pytest.raises(RejectedError, match="IC0512"):
-            world.install(world.personal, wasm("personal"), world.init_arg, sender, keep)
+            world.install(world.personal, wasm("personal"), world.init_arg, sender, Case("upgrade", None))
