@@ -204,14 +204,23 @@ def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], Non
     assert before["enabled"] is True
 
 
-def test_a_module_that_cannot_take_the_state_over_is_refused_and_the_backend_goes_on() -> None:
+@pytest.mark.parametrize(
+    ("persistence", "refusal"),
+    [
+        ("keep", "requires that the new module supports enhanced orthogonal persistence"),
+        ("replace", "higher stable memory version"),
+    ],
+)
+def test_a_module_that_cannot_take_the_state_over_is_refused_and_the_backend_goes_on(
+    persistence: str, refusal: str
+) -> None:
     world = World()
     importing(world)
     before, module = everything(world), world.backend_state.module
     arg = encode_args(interface("personal").init_args, [{"owner": OWNER, "backend": world.backend}])
-    keep = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case("keep")})
-    with pytest.raises(RejectedError, match="Memory-incompatible program upgrade"):
-        world.install(world.backend, wasm("personal"), arg, CONTROLLER, keep)
+    upgrade = Case("upgrade", {"skip_pre_upgrade": None, "wasm_memory_persistence": Case(persistence)})
+    with pytest.raises(RejectedError, match=refusal):
+        world.install(world.backend, wasm("personal"), arg, CONTROLLER, upgrade)
     assert world.backend_state.module is module
     assert everything(world) == before
 
