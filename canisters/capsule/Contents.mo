@@ -42,13 +42,33 @@ module {
     pages <= there or Region.grow(contents.region, pages - there) != refused;
   };
 
+  /// `LimitExceeded`: there is no room for so many bytes more.
+  public func checkRoom(contents : Contents, size : Nat64) : ?Types.CapsuleError {
+    let actual = contents.space.taken + size;
+    if (actual <= Limits.contentBytes) null else ?#LimitExceeded {
+      what = "bytes of all contents";
+      limit = Nat64.toNat(Limits.contentBytes);
+      actual = Nat64.toNat(actual);
+    };
+  };
+
+  func noMemory(contents : Contents) : Types.CapsuleError = #LimitExceeded {
+    what = "bytes of stable memory that this canister can get";
+    limit = Nat64.toNat(regionBytes(contents));
+    actual = Nat64.toNat(contents.space.end);
+  };
+
   /// Stores a chunk, reads it back and hashes what was read. `LimitExceeded`: there is no room.
   public func store(contents : Contents, bytes : Blob) : Types.Result<Chunk> {
     let size = bytes.size();
-    let ?extents = Extents.allocate(contents.space, Nat64.fromNat(size), Limits.regionBytes) else return #Err(full(contents, size));
+    switch (checkRoom(contents, Nat64.fromNat(size))) { case null {}; case (?problem) return #Err problem };
+    let ?extents = Extents.allocate(contents.space, Nat64.fromNat(size), Limits.regionBytes) else {
+      return #Err(noMemory contents);
+    };
     if (not reserve(contents)) {
+      let problem = noMemory contents;
       Extents.release(contents.space, extents);
-      return #Err(full(contents, size));
+      return #Err problem;
     };
     if (extents.size() == 1) Region.storeBlob(contents.region, extents[0].offset, bytes) else {
       let bench = contents.space.end;
@@ -59,12 +79,6 @@ module {
     };
     let stored = { extents; size; sha256 = "" : Blob };
     #Ok({ stored with sha256 = Sha256.hash(load(contents, stored)) });
-  };
-
-  func full(contents : Contents, size : Nat) : Types.CapsuleError = #LimitExceeded {
-    what = "bytes of all contents";
-    limit = Nat64.toNat(Limits.regionBytes);
-    actual = Nat64.toNat(contents.space.taken) + size;
   };
 
   /// Each piece of `size` bytes: its place in the chunk, its place in the region, its length.

@@ -28,8 +28,11 @@ module {
   public let inlineChunkSize : Nat32 = 2_000_000;
   public let uploadBytes : Nat64 = 1_073_741_824;
   public let chunksPerMemory = 16_384;
-  /// All contents of a canister. Its region could grow to 64 GiB less one page (`build.js`).
-  public let regionBytes : Nat64 = 60_000_000_000;
+  /// All contents of a canister.
+  public let contentBytes : Nat64 = 60_000_000_000;
+  /// The region that they are in, which could grow to 64 GiB less one page (`build.js`); what is left over is for what an
+  /// upgrade with classical persistence writes behind the regions.
+  public let regionBytes : Nat64 = 66_000_000_000;
   /// Candid encoding of one memory record, gallery, connection or group.
   public let recordBytes = 500_000;
   /// Galleries, connections and groups of a capsule together: they must fit one reply (2 MiB) with the memories' head.

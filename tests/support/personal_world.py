@@ -57,8 +57,9 @@ class PersonalWorld(World):
     def accepts(self, method: str, *args: Any, sender: Principal, **how: Any) -> bool:
         return super().accepts(method, *args, sender=sender, on=self.personal, kind="personal")
 
-    def upgrade(self) -> None:
-        self.install(self.personal, wasm("personal"), self.init_arg, OWNER, Case("upgrade", None))
+    def upgrade(self, module: bytes | None = None) -> None:
+        """Upgrades to the same build, or to `module`; memory is replaced, as classical persistence needs."""
+        self.install(self.personal, module or wasm("personal"), self.init_arg, OWNER, Case("upgrade", None))
 
     def instructions(self) -> int:
         """What all messages have executed so far."""
