@@ -1,7 +1,7 @@
 """Contents in stable memory, on the built modules: far beyond 4 GiB, damaged on purpose, used again after deletes.
 
-A variant of each module, whose upgrade takes what lies between its contents and just below the next mark, stands for the
-years of uploads that would fill so much. Needs Node.js and the compiler, and skips without them.
+A variant of each module, whose upgrade takes what lies between its contents and just below the next mark, stands for
+the years of uploads that would fill so much. Needs Node.js and the compiler, and skips without them.
 """
 
 from __future__ import annotations
