@@ -18,7 +18,11 @@ module {
 
   /// The content of the sample memory: two chunks.
   public func content() : Store.Content {
-    let chunks = ([("ab" : Blob), ("c" : Blob)]).map(func bytes = { bytes; sha256 = Sha256.hash(bytes) });
+    let chunks = ([("ab" : Blob), ("c" : Blob)]).map(func bytes = {
+      extents = [];
+      size = bytes.size();
+      sha256 = Sha256.hash(bytes);
+    });
     Seal.content(3, 2, chunks);
   };
 
