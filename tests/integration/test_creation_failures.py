@@ -113,9 +113,9 @@ async def test_after_a_failure_the_owner_goes_on_writing_and_all_of_it_arrives(w
 def with_another_api_version(version: bytes) -> WasmModule:
     """The personal canister as a build of another API version: the text that `get_api_version` answers is exchanged."""
     module = gzip.decompress(personal_wasm().wasm)
-    present = b"\x051.0.0\x01"  # a data segment of five bytes
-    assert module.count(present) == 1
-    wasm = gzip.compress(module.replace(present, b"\x05" + version + b"\x01"), mtime=0)
+    length = len(version).to_bytes(4, "little")  # before the bytes of a text in the data segment
+    assert module.count(length + b"1.0.0") == 1
+    wasm = gzip.compress(module.replace(length + b"1.0.0", length + version), mtime=0)
     return WasmModule(f"personal {version.decode()}", wasm, hashlib.sha256(wasm).digest())
 
 
