@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from canister_factory.candid.principal import Principal
+from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.public_key import self_authenticating_id
 from canister_factory.ic.request_id import request_id
@@ -22,6 +23,7 @@ from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
+from canister_factory.replica.node.signature_checks import SignatureChecks
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
@@ -216,13 +218,21 @@ class FakeSubnet:
 class Network:
     """The HTTP half over a fake subnet, with a clock that stands still until moved."""
 
-    def __init__(self, *, sync_call_timeout_s: float = 5.0) -> None:
+    def __init__(self, *, sync_call_timeout_s: float = 5.0, beside: bool = False) -> None:
         self.now_ns = NOW
         changes = Changes()
         self.subnet = FakeSubnet(changes.listeners)
         self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
-        self.rounds = Rounds(self.subnet, self.view, changes, self.clock)
-        self.api = HttpApi(self.subnet, self.rounds, KEYS, self.clock, sync_call_timeout_s=sync_call_timeout_s)
+        self.signatures = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=beside)
+        self.rounds = Rounds(self.subnet, self.view, changes, self.clock, self.signatures.settled)
+        self.api = HttpApi(
+            self.subnet,
+            self.rounds,
+            KEYS,
+            self.clock,
+            signatures=self.signatures,
+            sync_call_timeout_s=sync_call_timeout_s,
+        )
 
     def clock(self) -> int:
         return self.now_ns
@@ -234,6 +244,7 @@ class Network:
 
     async def __aexit__(self, *_: object) -> None:
         await self.rounds.stop()
+        self.signatures.stop()
 
     async def post(self, path: str, caller: Any, **content: Any) -> Answer:
         return await self.api.handle("POST", path, envelope(caller, **content))

@@ -141,10 +141,11 @@ def _new_server(state_dir: Path, prices: str | None, power: bool) -> ReplicaServ
     with runtime_required():
         from canister_factory.replica.node.keys import KeyFileError
         from canister_factory.replica.node.server import ReplicaServer, ServerError
+        from canister_factory.replica.node.signature_checks import has_several_cores
         from canister_factory.replica.subnet.cycles import PricesError
         from canister_factory.replica.subnet.durability import CheckpointError
     try:
-        return ReplicaServer(state_dir, prices=prices, power=power)
+        return ReplicaServer(state_dir, prices=prices, power=power, beside=has_several_cores())
     except (ServerError, KeyFileError, CheckpointError, PricesError, StateDirectoryError) as error:
         raise CommandError(str(error)) from None
 

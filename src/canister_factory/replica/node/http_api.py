@@ -12,6 +12,7 @@ import base64
 import json
 from asyncio import Future, Task, get_running_loop
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from canister_factory.candid.principal import Principal
@@ -19,7 +20,6 @@ from canister_factory.ic.cbor import dumps, head
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.errors import EnvelopeError
 from canister_factory.ic.requests import CallRequest, QueryRequest, ReadStateRequest
-from canister_factory.ic.signatures import verifying_with
 from canister_factory.replica.node.certification import CertifiedState, RangesLayout
 from canister_factory.replica.node.certified_view import ObservableSubnet
 from canister_factory.replica.node.destinations import Destinations
@@ -27,7 +27,6 @@ from canister_factory.replica.node.gate import CBOR, TEXT, Checked, check, refus
 from canister_factory.replica.node.http_error import HttpError
 from canister_factory.replica.node.http_server import Answer, Respond, internal_error
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.node_key import verify_quickly
 from canister_factory.replica.node.read_state import (
     ReadAccess,
     RequestOwner,
@@ -36,6 +35,7 @@ from canister_factory.replica.node.read_state import (
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.node.rounds import Outcome, Rounds
 from canister_factory.replica.node.routes import Route
+from canister_factory.replica.node.signature_checks import SignatureChecks
 from canister_factory.replica.node.sliced_work import SlicedWork
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.messages import IngressMessage
@@ -82,6 +82,7 @@ class HttpApi:
         keys: ReplicaKeys,
         clock_ns: Callable[[], int],
         *,
+        signatures: SignatureChecks | None = None,
         sync_call_timeout_s: float = SYNC_CALL_TIMEOUT_S,
     ) -> None:
         self._subnet = subnet
@@ -93,7 +94,7 @@ class HttpApi:
         self._subnet_id = keys.subnet.principal
         self._clock_ns = clock_ns
         self._sync_call_timeout_s = sync_call_timeout_s
-        self._verify = verifying_with(CertificateVerifier(keys.root.public_key), verify_quickly)
+        self._signatures = signatures or SignatureChecks(CertificateVerifier(keys.root.public_key))
         self._destinations = Destinations(self._subnet_id)
         self._reader = StateTreeReader(self._subnet_id, self._request_owner, self._private_sections)
         self._status = {
@@ -124,8 +125,13 @@ class HttpApi:
 
     def serve(self, method: str, path: str, body: bytes, respond: Respond) -> None:
         """Answers one request of whomever it is: `http_server.Serve`."""
+        self._signatures.decide(
+            partial(check, method, path, body, self._clock_ns), partial(self._proceed, method, path, respond)
+        )
+
+    def _proceed(self, method: str, path: str, respond: Respond, check_result: Callable[[], Checked | None]) -> None:
         try:
-            checked = check(method, path, body, self._clock_ns, self._verify)
+            checked = check_result()
             if checked is None:
                 respond(self._get(method, path))
             else:
@@ -134,6 +140,8 @@ class HttpApi:
             respond(refusal(error))
         except RoundFailedError as error:
             respond(_round_failed(error))
+        except Exception:
+            respond(internal_error(f"serving {method} {path}"))
 
     def _execute(self, checked: Checked, respond: Respond) -> None:
         """Does what a checked request asks; it is answered at once, or later where it has to wait for a round."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, Protocol
 
@@ -77,6 +77,13 @@ class Rounds:
     (`obstacle`), nothing is taken or executed until there is. A round that fails otherwise is the last one: memory is
     no longer what the disk has, so a restart has to begin from there.
 
+    Args:
+        subnet: executes.
+        view: certifies.
+        changes: what the subnet tells of.
+        clock_ns: nanoseconds since 1970.
+        arrivals: waits for the calls that have arrived and are being checked: they are part of the next round.
+
     Attributes:
         failure: why nothing is executed any more, for people; None while all is well.
         outcalls: the HTTP requests of canisters that are under way.
@@ -84,9 +91,15 @@ class Rounds:
     """
 
     def __init__(
-        self, subnet: ExecutableSubnet, view: CertifiedView, changes: Changes, clock_ns: Callable[[], int]
+        self,
+        subnet: ExecutableSubnet,
+        view: CertifiedView,
+        changes: Changes,
+        clock_ns: Callable[[], int],
+        arrivals: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._subnet = subnet
+        self._arrivals = arrivals
         self._view = view
         self._changes = changes
         self._clock_ns = clock_ns
@@ -257,6 +270,8 @@ class Rounds:
             # Queries and calls that have arrived get their turn, also between the rounds of a long computation. Calls
             # that are taken now share the round's signature and its flush.
             await asyncio.sleep(0)
+            if self._arrivals is not None:
+                await self._arrivals()
             self._wake.clear()
             try:
                 more = self._attempt(with_tasks=self._tasks_are_due())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
@@ -21,6 +22,7 @@ from canister_factory.replica.node.listening import ServerError, listen
 from canister_factory.replica.node.open_files import raise_limit
 from canister_factory.replica.node.outcalls import Outcalls
 from canister_factory.replica.node.rounds import PACE, Rounds
+from canister_factory.replica.node.signature_checks import SignatureChecks
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.slices import Slices
@@ -42,6 +44,7 @@ class ReplicaServer:
         subnet_admins: principals of a new subnet's admins; one that is restored keeps its own.
         prices: "configured" or "documented" (`subnet.cycles`); a state directory keeps the ones it began with.
         power: what was answered survives a power failure, for one `fdatasync` a round; else the end of the process.
+        beside: signatures may be checked in a second process, once there are many (`signature_checks`).
 
     Use `start`; a directory belongs to one process at a time.
 
@@ -59,7 +62,9 @@ class ReplicaServer:
         subnet_admins: tuple[bytes, ...] = (),
         prices: str | None = None,
         power: bool = True,
+        beside: bool = False,
     ) -> None:
+        self._beside = beside
         self._clock_ns = clock_ns
         self._files = Files(power=power)
         self._subnet_admins = subnet_admins
@@ -95,8 +100,9 @@ class ReplicaServer:
             pace=PACE,
         )
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
-        self._rounds = Rounds(self.subnet, view, changes, clock_ns)
-        self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns)
+        self._signatures = SignatureChecks(CertificateVerifier(keys.root.public_key), beside=self._beside)
+        self._rounds = Rounds(self.subnet, view, changes, clock_ns, self._signatures.settled)
+        self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns, signatures=self._signatures)
         self._http: HttpServer | None = None
         self.url = ""
 
@@ -136,6 +142,7 @@ class ReplicaServer:
             self._api.stop()
             await self._rounds.stop()
             await self._http.stop()
+            self._signatures.stop()
         try:
             self.subnet.close()
         finally:
