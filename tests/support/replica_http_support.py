@@ -117,6 +117,7 @@ class FakeSubnet:
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
         self.disk_failure: CheckpointError | None = None
+        self.fails_late = False  # not when it is written, but when it is forced to disk
         self.shortage: CheckpointError | None = None
         self.broken = False
         self.checks_end = self.slow_queries_end = True
@@ -209,7 +210,11 @@ class FakeSubnet:
     def next_wakeup_ns(self) -> int | None:
         return self.wakeups_ns.pop(0) if self.wakeups_ns else None
 
-    def persist(self) -> None:
+    def persist(self, meanwhile: Callable[[], None] | None = None) -> None:
+        if self.disk_failure is not None and not self.fails_late:
+            raise self.disk_failure
+        if meanwhile is not None:
+            meanwhile()
         if self.disk_failure is not None:
             raise self.disk_failure
         self.persisted += 1

@@ -113,20 +113,25 @@ class CertifiedState:
         """An encoded certificate that shows `/time` and what is at `paths`, or proves that nothing is there."""
         if self.superseded:
             raise RuntimeError(f"{self!r} is superseded by a newer one")
-        if self._signature is None:
-            self._signature = self._key.sign_state_root(self.root.digest())
+        signature = self.signature()
         parts = [
             SELF_DESCRIBE,
             b"\xa2" if self._delegation is None else b"\xa3",
             b"\x64tree",
             witness(self.root, [(b"time",), *paths]),
             b"\x69signature",
-            head(2, len(self._signature)),
-            self._signature,
+            head(2, len(signature)),
+            signature,
         ]
         if self._delegation is not None:
             parts += (b"\x6adelegation", self._delegation.encoded(layout))
         return b"".join(parts)
+
+    def signature(self) -> bytes:
+        """The subnet's signature; made when it is first asked for."""
+        if self._signature is None:
+            self._signature = self._key.sign_state_root(self.root.digest())
+        return self._signature
 
     def certificate_of_request(self, request_id: bytes, layout: RangesLayout) -> bytes:
         """A certificate of a request's status: what is around the requests is made once for all of them."""

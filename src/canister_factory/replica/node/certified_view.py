@@ -9,6 +9,7 @@ Source: interface specification, "The system state tree".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -89,6 +90,7 @@ class CertifiedView:
         self._newest_ns = 0
         self._shown: list[Deferred] = []  # of the newest state: whoever waits for a request is about to ask for it
         self._state: CertifiedState | None = None
+        self._prepared: CertifiedState | None = None
         self.certify()
 
     def __repr__(self) -> str:
@@ -96,13 +98,29 @@ class CertifiedView:
 
     def current(self) -> CertifiedState:
         """A state that has all durable changes so far and is at most a second old."""
+        if self._prepared is not None and not self.held:
+            self._state, self._prepared = self._prepared, None
         state = self._state
         if state is None or (not self.held and (self._changes or self._clock_ns() - state.time_ns > _MAX_AGE_NS)):
             return self.certify()
         return state
 
+    def prepare(self) -> None:
+        """Makes the state that `current` gives once all is durable, and signs it.
+
+        From here on the last one gives no certificates any more, so nobody is to ask in between.
+        """
+        with suppress(Exception):  # `current` makes it then, and raises what there is to raise
+            self._prepared = self._next()
+            self._prepared.signature()
+
     def certify(self) -> CertifiedState:
         """A new state with all changes so far, at the clock's time (never before the last state's)."""
+        self._prepared = None
+        state = self._state = self._next()
+        return state
+
+    def _next(self) -> CertifiedState:
         changes = self._changes
         if self._state is not None:
             self._state.superseded = True
@@ -127,8 +145,7 @@ class CertifiedView:
             self._metrics_due_ns = now + max(_MAX_AGE_NS, len(self._subnet.canisters) * _METRICS_PAUSE_NS)
         self._newest_ns = max(now, self._newest_ns)
         self._data_certificates.clear()
-        state = self._state = self._certifier.certify(self._tree, self._newest_ns)
-        return state
+        return self._certifier.certify(self._tree, self._newest_ns)
 
     def rewind(self) -> None:
         """The subnet went back to an earlier state, whose changes were told, and maybe the clock with it.

@@ -53,7 +53,7 @@ class ExecutableSubnet(Protocol):
     @property
     def awaited(self) -> list[Future[Any]]: ...
 
-    def persist(self) -> None: ...
+    def persist(self, meanwhile: Callable[[], None] | None = None) -> None: ...
 
     def next_wakeup_ns(self) -> int | None: ...
 
@@ -295,7 +295,7 @@ class Rounds:
         more = self._execute(with_tasks, pace) if self._unwritten_more is None else self._unwritten_more
         failure = None
         try:
-            self._subnet.persist()
+            self._subnet.persist(self._view.prepare if self._changes.finished else None)
         except CheckpointError as error:
             if not error.durable:
                 raise

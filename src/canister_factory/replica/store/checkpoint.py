@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,8 +87,9 @@ class Checkpoint:
         self._due_at = 1.0
         self._short = False  # there was no room
         self._journal: Journal | None = None
+        self._files = files or Files()
         with explained(directory, "opened"):
-            self._directory = StateDirectory(directory, files or Files())
+            self._directory = StateDirectory(directory, self._files)
             manifest = self._directory.manifest
             self.is_new = manifest is None
             if self.is_new:
@@ -227,15 +229,17 @@ class Checkpoint:
         what = [executed.time_ns, executed.with_tasks, executed.done]
         self._open_journal.append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
 
-    def commit(self, state: SubnetState) -> None:
+    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.
+
+        `meanwhile`: as `Journal.flush`.
 
         Raises:
             CheckpointError: the disk refuses; nothing may be answered.
         """
         try:
             with self._directory.explained("written"):
-                self._open_journal.flush()
+                self._open_journal.flush(meanwhile)
         except CheckpointError as error:
             error.passing = not isinstance(error.__cause__, SyncFailedError)
             error.durable = False if error.passing else None
@@ -295,6 +299,7 @@ class Checkpoint:
                 self.snapshot(state)
         finally:
             self._open_journal.close()
+            self._files.end()
 
 
 def _unsaved_bytes(state: SubnetState) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.replica.store.side_thread import SideThread
 
 ZEROES: Final = bytes(1 << 16)
 _COPY_BYTES: Final = 1 << 20
@@ -56,6 +57,8 @@ class Files:
     Args:
         power: what was written survives a power failure once it was synced; otherwise the end of the process only.
     """
+
+    _side: SideThread | None = None
 
     def __init__(self, *, power: bool = True) -> None:
         self.power = power
@@ -161,6 +164,19 @@ class Files:
         """Forces a file's content to disk. After an error it isn't known what is there."""
         if self.power:
             getattr(os, "fdatasync", os.fsync)(file)
+
+    def sync_beside(self, file: int, meanwhile: Callable[[], None]) -> None:
+        """The same in a thread, while `meanwhile` is done here; that must not use files, or raise."""
+        if self.power:
+            self._side = self._side or SideThread()
+            self._side.run(lambda: self.sync(file), meanwhile)
+        else:
+            meanwhile()
+
+    def end(self) -> None:
+        """Nothing is synced any more: lets go of the thread."""
+        if self._side is not None:
+            self._side.end()
 
     # --- made of these -----------------------------------------------------------------------------------------------
 

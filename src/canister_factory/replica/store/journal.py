@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,8 +239,8 @@ class Journal(JournalReader):
         self._unwritten += (self._packed(self._sequence, record), record)
         self._unwritten_bytes += _RECORD.size + len(record)
 
-    def flush(self) -> None:
-        """Makes durable what was appended.
+    def flush(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Makes durable what was appended. `meanwhile` is done while the disk is at work, if it has any.
 
         Raises:
             OSError: writing failed; nothing of it is durable, and it may be tried again.
@@ -258,7 +258,10 @@ class Journal(JournalReader):
                 self._wipe()
             raise
         try:
-            self._files.sync(self._file)
+            if meanwhile is None:
+                self._files.sync(self._file)
+            else:
+                self._files.sync_beside(self._file, meanwhile)
         except OSError as error:
             raise SyncFailedError(error.errno, error.strerror) from error
         self._end += len(unwritten)

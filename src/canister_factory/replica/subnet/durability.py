@@ -6,6 +6,7 @@ that the rooms know each other one way only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from canister_factory.base_error import CanisterFactoryError
@@ -56,7 +57,8 @@ class Durability(Protocol):
 
     def note_round(self, executed: Round, state: SubnetState) -> None: ...
 
-    def commit(self, state: SubnetState) -> None: ...
+    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
+        """`meanwhile` may be done before this returns, while the disk is at work. It must not raise."""
 
     def close(self, state: SubnetState, *, in_full: bool = False) -> None:
         """At an orderly end. `in_full`: the next start has nothing to execute again, however long that takes now."""

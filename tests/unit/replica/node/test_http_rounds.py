@@ -130,8 +130,12 @@ async def test_a_defect_in_taking_a_call_ends_all_work_and_says_so(monkeypatch: 
         assert (await health(network))[0] == "certified_state_behind"
 
 
-async def test_what_could_not_be_made_durable_is_never_answered_as_done(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_could_not_be_made_durable_is_never_answered_as_done(
+    caplog: pytest.LogCaptureFixture, late: bool
+) -> None:
     async with Network() as network:
+        network.subnet.fails_late = late
         assert await health(network) == ("healthy", "")
         network.subnet.disk_failure = disk_full(durable=False)
         caller, content = Caller(), {"request_type": "call", "method_name": "append", "arg": b"x"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import rule
 
 from canister_factory.candid.values import Case
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.network import Network
 from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.manifest import Manifest
@@ -336,3 +341,12 @@ class JournalsOfSlicesRepeatThemselves(InSlices, JournalsRepeatThemselves):
 
 JournalsOfSlicesRepeatThemselves.TestCase.settings = JournalsRepeatThemselves.TestCase.settings
 test_a_restart_in_the_middle_of_messages_changes_nothing = JournalsOfSlicesRepeatThemselves.TestCase
+
+
+async def test_a_replica_that_has_ended_leaves_no_thread_that_waits_for_a_disk(tmp_path: Path) -> None:
+    async with ReplicaServer(tmp_path / "state") as server:
+        agent = Agent(Identity.generate(), Network.resolve(server.url, root_key=server.root_key))
+        async with agent:
+            await ManagementCanister(agent).provisional_create_canister_with_cycles(10**14)
+        assert "disk" in [thread.name for thread in threading.enumerate()]
+    assert "disk" not in [thread.name for thread in threading.enumerate()]

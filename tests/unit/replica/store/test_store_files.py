@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,26 @@ def test_holes_are_told_from_data(files: Files, tmp_path: Path) -> None:
     found = [files.has_data(file, number << 16, 1 << 16) for number in range(3)]
     assert found == [False, True, False]
     files.close(file)
+
+
+def test_the_disk_is_at_work_while_something_else_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    met = threading.Barrier(2, timeout=10)
+    monkeypatch.setattr(os, "fdatasync", lambda file: met.wait(), raising=False)
+    files = Files()
+    file = files.create(tmp_path / "file")
+
+    def meanwhile() -> None:
+        met.wait()
+
+    files.sync_beside(file, meanwhile)
+    files.close(file)
+    files.end()
+
+
+def test_where_nothing_is_forced_to_disk_there_is_no_thread(files: Files, tmp_path: Path) -> None:
+    file, done = files.create(tmp_path / "file"), list[str]()
+    files.sync_beside(file, lambda: done.append(threading.current_thread().name))
+    files.end()
+    files.close(file)
+    assert done == ["MainThread"]
+    assert "disk" not in [thread.name for thread in threading.enumerate()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canister_factory.replica.store.files import DamagedError, Files
+from canister_factory.replica.store.files import DamagedError, Files, SyncFailedError
 from canister_factory.replica.store.journal import FIRST_BYTES, Journal
-from support.faulty_files import FaultyFiles
+from support.faulty_files import FaultyFiles, failing
 
 SALT, OTHER_SALT = b"s" * 16, b"t" * 16
 HEADER_BYTES = 40
@@ -31,6 +32,12 @@ def written(path: Path, *batches: list[bytes]) -> None:
             journal.append(record)
         journal.flush()
     journal.close()
+
+
+def written_by(files: Files, path: Path) -> Path:
+    """A new journal without records."""
+    Journal.create(files, path, SALT).close()
+    return path
 
 
 def read(path: Path) -> list[bytes]:
@@ -163,3 +170,38 @@ def test_a_mark_that_could_not_be_written_is_made_up_for(path: Path) -> None:
     journal.flush()
     journal.close()
     assert read(path) == [b"one", b"two"]
+
+
+def test_what_is_done_meanwhile_comes_after_the_write_and_with_the_sync(path: Path) -> None:
+    files = FaultyFiles()
+    journal = Journal(files, written_by(files, path), SALT)
+    seen: list[str] = []
+    for fails in (False, True):
+        journal.append(b"record")
+        files.kinds.clear()
+        files.at, files.fault = (files.done + 1, failing(errno.EIO)) if fails else (-1, None)
+        seen.clear()
+        if fails:
+            with pytest.raises(SyncFailedError):
+                journal.flush(lambda: seen.extend(files.kinds))
+        else:
+            journal.flush(lambda: seen.extend(files.kinds))
+        assert seen[0] == "write"
+        assert files.kinds == (["write", "sync"] if fails else ["write", "sync", "write"])
+    files.end()
+    journal.close()
+
+
+def test_what_could_not_be_written_leaves_nothing_to_do_meanwhile(path: Path) -> None:
+    files = FaultyFiles()
+    journal = Journal(files, written_by(files, path), SALT)
+    journal.append(b"record")
+    files.at, files.fault = files.done, failing(errno.ENOSPC)
+    done: list[str] = []
+    with pytest.raises(OSError, match="No space left"):
+        journal.flush(lambda: done.append("it"))
+    assert not done
+    journal.flush(lambda: done.append("it"))
+    assert done
+    files.end()
+    journal.close()
