@@ -2,7 +2,8 @@
 
 Both replicas run at once, each with its state on disk, and are asked in turn, so that what else the machine does meets
 both. A canister in WAT that counts; 16 connections; envelopes signed beforehand. CPU time is that of all processes of a
-replica, and is worth more than the rates where the machine does something else as well.
+replica (of which a second one begins with the load), and is worth more than the rates where the machine does something
+else as well.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import sys
 import time
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -52,8 +54,8 @@ class Side:
     async def turn(self, name: str) -> None:
         before = self.running.cpu_seconds()
         load = await self._send(name)
-        used = [after - earlier for after, earlier in zip(self.running.cpu_seconds(), before, strict=True)]
-        self.cpu[name] = [sum(pair) for pair in zip(self.cpu[name] or [0.0] * len(used), used, strict=True)]
+        used = [after - earlier for after, earlier in zip_longest(self.running.cpu_seconds(), before, fillvalue=0.0)]
+        self.cpu[name] = [sum(pair) for pair in zip_longest(self.cpu[name], used, fillvalue=0.0)]
         self.seconds[name] += load.seconds
         if name == "updates":
             verifier = CertificateVerifier(self.running.network.root_key)

@@ -19,6 +19,7 @@ from canister_factory.ic.network import Network
 from canister_factory.replica.node.process import ReplicaProcess
 from canister_factory.replica.node.signature_checks import MANY, has_several_cores
 from support.http_load import Load, counter, envelopes, send
+from support.replica_builds import family
 
 pytestmark = pytest.mark.skipif(
     not (has_several_cores() and Path("/proc/self/task").is_dir()), reason="needs two cores, and /proc"
@@ -42,8 +43,7 @@ class Loaded:
     @property
     def beside(self) -> list[int]:
         """The processes that the replica has made."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return family(self.process.pid)[1:]
 
     async def second(self) -> int:
         """The second process, which load brings about."""

@@ -88,8 +88,7 @@ class RunningBuild:
     @property
     def processes(self) -> list[int]:
         """The replica's process, and those that it has made."""
-        children = Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children").read_text().split()
-        return [self._child.pid, *map(int, children)]
+        return family(self._child.pid)
 
     def cpu_seconds(self) -> list[float]:
         """User and system time so far, for each of the processes."""
@@ -102,6 +101,12 @@ class RunningBuild:
     def disk_bytes(self) -> int:
         """What the state directory takes on disk."""
         return sum(path.stat().st_blocks * 512 for path in self.state_dir.rglob("*") if path.is_file())
+
+
+def family(pid: int) -> list[int]:
+    """A process and those that it has made."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
 
 
 def cpu_seconds(pid: int) -> float:

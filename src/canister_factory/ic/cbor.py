@@ -6,6 +6,7 @@ Owns the bytes' form only. Does not own: what the messages mean.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,7 @@ from canister_factory.ic.foreign_text import quoted
 
 SELF_DESCRIBE = b"\xd9\xd9\xf7"
 """Tag 55799, which opens every message (interface specification, "CBOR encoding of requests and responses")."""
+_LONGEST_REMEMBERED = 64  # characters of a string
 
 
 def head(major: int, value: int) -> bytes:
@@ -44,9 +46,24 @@ def dumps(value: Any) -> bytes:
     return b"".join(parts)
 
 
+@lru_cache(maxsize=256)
+def _short_text(text: str) -> bytes:
+    """The item of a string such as the name of a field."""
+    encoded = text.encode()
+    return head(3, len(encoded)) + encoded
+
+
 def _encode(value: Any, parts: list[bytes]) -> None:
-    if type(value) is bytes:
+    kind = type(value)  # exact types first: they are nearly all
+    if kind is bytes:
         parts += (head(2, len(value)), value)
+    elif kind is str and len(value) <= _LONGEST_REMEMBERED:
+        parts.append(_short_text(value))
+    elif kind is dict:
+        parts.append(head(5, len(value)))
+        for key, item in value.items():
+            _encode(key, parts)
+            _encode(item, parts)
     elif isinstance(value, (bytes, bytearray, memoryview)):
         parts.append(head(2, len(value)))
         parts.append(value if isinstance(value, bytes) else bytes(value))

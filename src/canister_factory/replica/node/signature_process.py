@@ -19,14 +19,15 @@ __all__ = ["MAX_MESSAGE_BYTES", "RECORD", "is_valid", "serve"]
 MAX_MESSAGE_BYTES: Final = 64
 RECORD: Final = struct.Struct(f"<B32s64s{MAX_MESSAGE_BYTES}s")
 """Length of the message, public key, signature, message."""
+_KEY_AT, _SIGNATURE_AT, _MESSAGE_AT = 1, 33, 97
 _READ_BYTES: Final = RECORD.size * 256
 
 
 def is_valid(record: bytes) -> bool:
     """Whether the signature in a record verifies."""
-    size, public_key, signature, message = RECORD.unpack(record)
+    signed = record[_SIGNATURE_AT : _MESSAGE_AT + record[0]]
     try:
-        crypto_sign_open(signature + message[:size], public_key)
+        crypto_sign_open(signed, record[_KEY_AT:_SIGNATURE_AT])
     except BadSignatureError:
         return False
     return True
