@@ -1,10 +1,11 @@
-/// The calls to other canisters: the management canister (create, canister_info) and a personal canister's manifest.
+/// The calls to other canisters: the management canister (create, canister_info, raw_rand) and a personal canister's manifest.
 /// Owns their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
 import Blob "mo:core/Blob";
 import Cycles "mo:core/Cycles";
 import Error "mo:core/Error";
 import Principal "mo:core/Principal";
 import Capsule "../capsule/Types";
+import Randomness "../capsule/Randomness";
 
 module {
   public type Created = {
@@ -56,6 +57,14 @@ module {
       let reply = await management().canister_info({ canister_id = canisterId; num_requested_changes = null });
       #Info { controllers = reply.controllers; moduleHash = reply.module_hash };
     } catch error #Rejected(Error.message(error));
+    calls.underWay -= 1;
+    answer;
+  };
+
+  /// Random bytes of the management canister.
+  public func randomness(calls : Calls) : async* Capsule.Result<Blob> {
+    calls.underWay += 1;
+    let answer = await* Randomness.draw();
     calls.underWay -= 1;
     answer;
   };

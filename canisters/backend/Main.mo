@@ -8,6 +8,7 @@ import Cycles "mo:core/Cycles";
 import Principal "mo:core/Principal";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
+import CapsuleTypes "../capsule/Types";
 import Clock "../capsule/Clock";
 import Store "../capsule/Store";
 import Alerts "Alerts";
@@ -70,11 +71,10 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     now = Clock.now;
     balance = Cycles.balance;
   };
-  func self() : Principal = Principal.fromActor(this);
   transient let service = CapsuleService.CapsuleService(
     store,
     {
-      self;
+      randomness = func() : async* CapsuleTypes.Result<Blob> { await* CanisterOperations.randomness(calls) };
       refuseUser = func _ = null;
       refuseNewCapsule = func _ = null;
       refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
@@ -87,7 +87,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   // feature personal_canister_creation
   include CreationApi(context);
   include AdminApi(context, roles);
-  include OperatorApi(context, roles, self);
+  include OperatorApi(context, roles, func() = Principal.fromActor(this));
   // end of personal_canister_creation
 
   system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool {

@@ -27,10 +27,12 @@ mixin (service : CapsuleService.CapsuleService) {
 
   // ---- Capsules ----
   public shared ({ caller }) func create_capsule(subject : Types.PersonRef) : async Types.Result<Types.CapsuleHeader> {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.createCapsule(caller, subject);
   };
 
   public shared ({ caller }) func register_capsule() : async Types.Result<{ capsule_id : Text; is_new : Bool }> {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.registerCapsule(caller);
   };
 
@@ -55,6 +57,7 @@ mixin (service : CapsuleService.CapsuleService) {
     data : Types.MemoryData,
     memory : Types.NewMemory,
   ) : async Types.TextResult {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.addMemory(caller, data, memory);
   };
 
@@ -87,6 +90,7 @@ mixin (service : CapsuleService.CapsuleService) {
   public shared ({ caller }) func begin_memory_upload(
     request : Types.UploadRequest
   ) : async Types.Result<Types.UploadSession> {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.beginMemoryUpload(caller, request);
   };
 
@@ -132,6 +136,7 @@ mixin (service : CapsuleService.CapsuleService) {
   };
 
   public shared ({ caller }) func create_connection_group(group : Types.NewConnectionGroup) : async Types.TextResult {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.createConnectionGroup(caller, group);
   };
 
@@ -154,6 +159,7 @@ mixin (service : CapsuleService.CapsuleService) {
   public shared ({ caller }) func store_gallery_forever(
     gallery : Types.GalleryData
   ) : async Types.Result<Types.Gallery> {
+    switch (await* service.ready(caller)) { case null {}; case (?problem) return #Err problem };
     service.storeGallery(caller, gallery);
   };
 

@@ -28,7 +28,17 @@ module {
   public class CapsuleService(store : Store.Store, host : Guard.Host) {
     let guard = Guard.Guard(store, host);
 
-    func newId(kind : Text) : () -> Text = func() = Ids.next(store, host.self(), kind);
+    func newId(kind : Text) : () -> Text = func() = Ids.next(store, kind, Clock.now());
+
+    /// Draws the secret of the ids, when a caller who may be the first to make one comes. To be awaited before a method
+    /// that makes an id, which asks everything itself: other messages may have come in between.
+    public func ready(caller : Principal) : async* ?Types.CapsuleError {
+      if (Ids.isReady(store) or guard.refuseUser(caller) != null) return null;
+      switch (await* host.randomness()) {
+        case (#Err problem) ?problem;
+        case (#Ok secret) { Ids.keepSecret(store, secret); null };
+      };
+    };
 
     // ---- Registration and identity ----
 
@@ -75,7 +85,7 @@ module {
     func newCapsule(caller : Principal, subject : Types.PersonRef) : Result<Capsule> {
       switch (guard.refuseNewCapsule(caller)) {
         case (?problem) #Err problem;
-        case null Capsules.create(store, host.self(), caller, subject, Clock.now());
+        case null Capsules.create(store, caller, subject, Clock.now());
       };
     };
 

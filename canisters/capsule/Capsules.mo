@@ -19,7 +19,6 @@ module {
   /// A new capsule about `subject`, owned by `owner`. One owner has one capsule about each subject.
   public func create(
     store : Store.Store,
-    self : Principal,
     owner : Principal,
     subject : Types.PersonRef,
     now : Nat64,
@@ -40,7 +39,7 @@ module {
         };
       };
     };
-    let capsule = Store.newCapsule(Ids.next(store, self, "cap"), subject, now);
+    let capsule = Store.newCapsule(Ids.next(store, "cap", now), subject, now);
     capsule.owners.add(Persons.key(#Principal owner), (#Principal owner, { since = now; last_activity_at = now }));
     Store.insert(store, capsule);
     #Ok capsule;

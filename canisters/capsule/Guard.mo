@@ -15,8 +15,8 @@ module {
   /// What the canister around the capsules has to say. Each question is answered with the error to refuse with, or
   /// null.
   public type Host = {
-    /// The canister's own principal.
-    self : () -> Principal;
+    /// 32 random bytes that nobody else knows.
+    randomness : () -> async* Result<Blob>;
     /// May this principal (never the anonymous one) become a user here?
     refuseUser : Principal -> ?Types.CapsuleError;
     /// May this principal make a capsule here?

@@ -85,10 +85,9 @@ module {
     uploads_of : Map<Principal, Map<Nat64, Upload>>;
     /// Where the next sweep for expired uploads goes on.
     var upload_sweep : Nat64;
-    var next_upload : Nat64;
-    var next_id : Nat64;
-    /// This canister's part of the ids that it makes; "" until the first.
-    var id_tag : Text;
+    /// What ids are made with (`Ids`): 32 random bytes, null until the first id is wanted.
+    var id_secret : ?Blob;
+    var last_stamp : Nat64;
   };
 
   /// No capsules, no people.
@@ -106,9 +105,8 @@ module {
     uploads = Map.empty();
     uploads_of = Map.empty();
     var upload_sweep = 0;
-    var next_upload = 1;
-    var next_id = 1;
-    var id_tag = "";
+    var id_secret = null;
+    var last_stamp = 0;
   };
 
   /// A capsule that isn't in the store yet: see `insert`.

@@ -10,6 +10,7 @@ import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import VarArray "mo:core/VarArray";
 import Contents "Contents";
+import Ids "Ids";
 import Limits "Limits";
 import Memories "Memories";
 import Seal "Seal";
@@ -71,7 +72,7 @@ module {
       case (?found) return #Err found;
     };
     let upload : Store.Upload = {
-      id = store.next_upload;
+      id = Ids.stamp(store, now);
       owner;
       capsule;
       memory_id = newId();
@@ -83,7 +84,6 @@ module {
       var last_activity_at = now;
       var committed = false;
     };
-    store.next_upload += 1;
     store.uploads.add(upload.id, upload);
     own.add(upload.id, upload);
     #Ok(view(upload));

@@ -20,7 +20,7 @@ shared persistent actor class Personal(init : Types.PersonalInit) = this {
   let state = ImportState.empty(init.owner, init.limits);
 
   func self() : Principal { Principal.fromActor(this) };
-  transient let service = CapsuleService.CapsuleService(store, Ownership.host(self, owner, state));
+  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, state));
   transient let imports = Import.Import(store, state, { owner; backend; name; self });
 
   include CapsuleApi(Ownership.withOneCapsule(service, owner, state));

@@ -6,13 +6,14 @@ import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";
 import CapsuleService "../capsule/CapsuleService";
 import Guard "../capsule/Guard";
+import Randomness "../capsule/Randomness";
 import ImportState "ImportState";
 
 module {
   type Refusal = ?Capsule.CapsuleError;
 
   /// Refuses users who aren't the owner's people, further capsules, and writes before the import is final.
-  public func host(self : () -> Principal, owner : Principal, state : ImportState.State) : Guard.Host {
+  public func host(owner : Principal, state : ImportState.State) : Guard.Host {
     func unfinished() : Refusal {
       if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
     };
@@ -23,7 +24,7 @@ module {
     };
 
     {
-      self;
+      randomness = Randomness.draw;
       refuseUser;
       refuseNewCapsule = func(caller) = switch (refuseUser(caller)) {
         case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };

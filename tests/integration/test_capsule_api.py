@@ -383,7 +383,7 @@ def without_ids_and_times(answers: list[Any]) -> str:
         kind = found[0].split("-")[0]
         return names.setdefault(found[0], f"{kind} {len(names)}")
 
-    text = re.sub(r"\b(cap|mem|gal|group)-[0-9a-f]{8}-\d{10}\b", number, repr(answers))
+    text = re.sub(r"\b(cap|mem|gal|group)-[0-9a-f]{16}-[0-9a-f]{32}\b", number, repr(answers))
     return re.sub(r"\b1[789]\d{17}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "then", text)
 
 

@@ -1,33 +1,44 @@
-import Principal "mo:core/Principal";
+import Text "mo:core/Text";
 import { type Test; same; test } "../Test";
 import Ids "../../capsule/Ids";
 import Store "../../capsule/Store";
 
 module {
-  func self() : Principal = Principal.fromBlob("\01\02"); // SHA-256 a12871fe...
+  let now : Nat64 = 0x0123_4567_89ab_cdef;
+
+  func ready(secret : Blob) : Store.Store {
+    let store = Store.empty();
+    Ids.keepSecret(store, secret);
+    store;
+  };
 
   public func tests() : [Test] = [
-    test("an id is kind, the tag of the canister and a counter of ten digits", func() {
-      same(Ids.next(Store.empty(), self(), "mem"), "mem-a12871fe-0000000001");
+    test("an id is kind, time and half of the SHA-256 of secret and time", func() {
+      same(Ids.next(ready "secret", "mem", now), "mem-0123456789abcdef-f153ef81cbc7ffbf834e5616495d7102");
     }),
-    test("each id has the next number, whatever its kind", func() {
+    test("another secret makes another id of the same time", func() {
+      assert Ids.next(ready "secret", "mem", now) != Ids.next(ready "another", "mem", now);
+    }),
+    test("ids of one time are in the order of their making, and so are those of a clock that went back", func() {
+      let store = ready "secret";
+      let first = Ids.next(store, "mem", now);
+      let second = Ids.next(store, "mem", now);
+      let third = Ids.next(store, "mem", now - 5);
+      assert first < second and second < third;
+      assert second.startsWith(#text "mem-0123456789abcdf0-") and third.startsWith(#text "mem-0123456789abcdf1-");
+    }),
+    test("a stamp is never given twice, whether for an id or an upload", func() {
+      let store = ready "secret";
+      ignore Ids.next(store, "mem", now);
+      assert Ids.stamp(store, now) == now + 1 and Ids.stamp(store, now) == now + 2;
+      assert Ids.next(store, "mem", now).startsWith(#text "mem-0123456789abcdf2-");
+    }),
+    test("a store has no secret until one is kept, and keeps the first", func() {
       let store = Store.empty();
-      ignore Ids.next(store, self(), "cap");
-      same(Ids.next(store, self(), "gal"), "gal-a12871fe-0000000002");
-    }),
-    test("another canister has another tag", func() {
-      same(Ids.next(Store.empty(), Principal.anonymous(), "mem"), "mem-e52d9c50-0000000001");
-    }),
-    test("a counter of more than ten digits is not cut", func() {
-      let store = Store.empty();
-      store.next_id := 9_999_999_999;
-      same(Ids.next(store, self(), "mem"), "mem-a12871fe-9999999999");
-      same(Ids.next(store, self(), "mem"), "mem-a12871fe-10000000000");
-    }),
-    test("the tag is made once and then kept", func() {
-      let store = Store.empty();
-      ignore Ids.next(store, self(), "mem");
-      same(Ids.next(store, Principal.anonymous(), "mem"), "mem-a12871fe-0000000002");
+      assert not Ids.isReady(store);
+      Ids.keepSecret(store, "first");
+      Ids.keepSecret(store, "second");
+      assert Ids.isReady(store) and store.id_secret == ?("first" : Blob);
     }),
   ];
 };

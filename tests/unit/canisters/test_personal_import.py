@@ -346,13 +346,6 @@ def test_nothing_is_imported_after_the_end(world: PersonalWorld) -> None:
     assert world.err("finalize_import", 2, sender=OPERATOR).tag == "Locked"
 
 
-def test_new_ids_never_meet_imported_ones(world: PersonalWorld) -> None:
-    world.imported(Case("Memory", memory_record("mem-11111111-0000000001")))
-    memory_id = world.ok("add_memory_to_capsule", inline(b"x"), new_memory())
-    tag = sha256(world.personal.bytes).hex()[:8]
-    assert memory_id == f"mem-{tag}-0000000001"
-
-
 def test_an_upgrade_keeps_owner_and_content_whatever_its_argument(world: PersonalWorld) -> None:
     world.imported(Case("Memory", memory_record("mem-a")))
     init = {"owner": STRANGER, "backend": STRANGER, "name": "Mine"}
