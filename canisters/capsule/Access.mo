@@ -27,11 +27,14 @@ module {
     mayWrite(capsule, caller) or (not caller.isAnonymous() and Persons.isPrincipal(capsule.subject, caller));
   };
 
-  /// Decides for one caller which memories they may read. What memories have in common is looked up once: whether the
-  /// caller is in a group, so that a page of memories that name large groups stays cheap.
-  public func reader(capsule : Store.Capsule, caller : Principal, now : Nat64) : Types.MemoryRecord -> Bool {
-    if (mayWrite(capsule, caller)) return func _ = true;
+  /// Decides for one caller which memories they may read, and how much of a record. What memories have in common is
+  /// looked up once: whether the caller is in a group, so that a page of memories that name large groups stays cheap.
+  public class Reader(capsule : Store.Capsule, caller : Principal, now : Nat64) {
+    /// Whether the caller may write, and so read everything.
+    public let writes : Bool = mayWrite(capsule, caller);
+    let mayBeNamed = not caller.isAnonymous() and not isShutOut(capsule, caller);
     let known = Map.empty<Text, Bool>();
+    var compared = 0;
 
     func isCaller(person : Types.PersonRef) : Bool = Persons.isPrincipal(person, caller);
 
@@ -39,7 +42,7 @@ module {
       case (?answer) answer;
       case null {
         let answer = switch (capsule.groups.get(group)) {
-          case (?{ record }) record.members.any(isCaller);
+          case (?{ record }) { compared += record.members.size(); record.members.any(isCaller) };
           case null false;
         };
         known.add(group, answer);
@@ -47,17 +50,38 @@ module {
       };
     };
 
-    let mayBeNamed = not caller.isAnonymous() and not isShutOut(capsule, caller);
-
     func grants(access : Types.MemoryAccess) : Bool = switch access {
       case (#Public) true;
       case (#Private) false;
-      case (#Custom { individuals; groups }) mayBeNamed and (individuals.any(isCaller) or groups.any(isIn));
+      case (#Custom { individuals; groups }) {
+        compared += individuals.size() + groups.size();
+        mayBeNamed and (individuals.any(isCaller) or groups.any(isIn));
+      };
       case (#Scheduled { accessible_after; access }) now >= accessible_after and grants(access);
       case (#EventTriggered { trigger_event; access }) hasHappened(capsule, trigger_event) and grants(access);
     };
 
-    func memory = grants(memory.access);
+    /// Whether the caller may read the memory.
+    public func mayRead(memory : Types.MemoryRecord) : Bool {
+      if writes return true;
+      compared += 1;
+      grants(memory.access);
+    };
+
+    /// What the decisions so far took: memories, and people and groups that their rules name.
+    public func work() : Nat = compared;
+
+    /// The record as the caller may see it. Who else reads the memory is its writers' business.
+    public func shown(memory : Types.MemoryRecord) : Types.MemoryRecord {
+      if writes memory else ({ memory with access = reduced(memory.access) });
+    };
+
+    func reduced(access : Types.MemoryAccess) : Types.MemoryAccess = switch access {
+      case (#Public or #Private) access;
+      case (#Custom _) #Custom { individuals = [#Principal caller]; groups = [] };
+      case (#Scheduled rule) #Scheduled { rule with access = reduced(rule.access) };
+      case (#EventTriggered rule) #EventTriggered { rule with access = reduced(rule.access) };
+    };
   };
 
   /// Whether this very event is on record.

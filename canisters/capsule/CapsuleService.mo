@@ -111,7 +111,7 @@ module {
     public func getCapsule(
       caller : Principal,
       id : Text,
-    ) : Result<Types.Capsule> = switch (Store.findCapsule(store, id)) {
+    ) : Result<Types.Capsule> = switch (guard.capsule(caller, id)) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) {
         if (Access.mayWrite(capsule, caller)) #Ok(Capsules.view(capsule)) else #Err(
@@ -123,13 +123,9 @@ module {
     public func getCapsuleInfo(
       caller : Principal,
       id : Text,
-    ) : Result<Types.CapsuleInfo> = switch (Store.findCapsule(store, id)) {
+    ) : Result<Types.CapsuleInfo> = switch (guard.capsule(caller, id)) {
       case (#Err problem) #Err problem;
-      case (#Ok capsule) {
-        if (Access.maySeeInfo(capsule, caller)) #Ok(Capsules.info(capsule, caller)) else #Err(
-          #Unauthorized("capsule " # id # " is not the caller's")
-        );
-      };
+      case (#Ok capsule) #Ok(Capsules.info(capsule, caller));
     };
 
     /// The capsules that the caller owns or controls.
@@ -142,28 +138,16 @@ module {
       caller : Principal,
       id : Text,
       event : Types.AccessEvent,
-    ) : Types.UnitResult = switch (guard.recordable(caller, Store.findCapsule(store, id))) {
+    ) : Types.UnitResult = switch (guard.recordable(caller, id)) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) Capsules.recordEvent(capsule, caller, event, Clock.now());
     };
 
     // ---- Memories ----
 
-    func memoryHome(id : Text) : Result<Capsule> = switch (Store.findMemory(store, id)) {
-      case (#Ok(capsule, _)) #Ok capsule;
+    func memoryHome(caller : Principal, id : Text) : Result<Capsule> = switch (guard.memory(caller, id)) {
+      case (#Ok(capsule, _, _)) #Ok capsule;
       case (#Err problem) #Err problem;
-    };
-
-    func readableMemory(
-      caller : Principal,
-      id : Text,
-    ) : Result<Store.StoredMemory> = switch (Store.findMemory(store, id)) {
-      case (#Err problem) #Err problem;
-      case (#Ok(capsule, memory)) {
-        if (Access.reader(capsule, caller, Clock.now())(memory.record)) #Ok memory else #Err(
-          #Unauthorized("memory " # id # " is not shared with the caller")
-        );
-      };
     };
 
     public func addMemory(caller : Principal, data : Types.MemoryData, memory : Types.NewMemory) : Types.TextResult {
@@ -174,15 +158,15 @@ module {
       );
     };
 
-    public func getMemory(caller : Principal, id : Text) : Result<Types.Memory> = switch (readableMemory(caller, id)) {
-      case (#Ok memory) Memories.view(store, memory);
+    public func getMemory(caller : Principal, id : Text) : Result<Types.Memory> = switch (guard.memory(caller, id)) {
+      case (#Ok(_, memory, reader)) Memories.view(store, memory, reader);
       case (#Err problem) #Err problem;
     };
 
     public func updateMemory(caller : Principal, id : Text, change : Types.MemoryUpdate) : Types.UnitResult {
       guard.changing(
         caller,
-        memoryHome(id),
+        memoryHome(caller, id),
         func(capsule, now) {
           let ?memory = capsule.memories.get(id) else return #Err(#NotFound { kind = "memory"; id });
           Memories.update(store, capsule, memory, change, now);
@@ -191,24 +175,32 @@ module {
     };
 
     public func deleteMemory(caller : Principal, id : Text) : Types.UnitResult {
-      guard.changing(caller, memoryHome(id), func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok });
+      guard.changing(
+        caller,
+        memoryHome(caller, id),
+        func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok },
+      );
     };
 
+    /// A capsule in which the caller may read nothing is listed like one that isn't there.
     public func listMemories(
       caller : Principal,
       capsuleId : ?Text,
       request : Types.PageRequest,
-    ) : Result<Types.MemoryPage> = switch (guard.namedOrOwn(caller, capsuleId)) {
-      case (#Ok capsule) #Ok(Memories.list(capsule, caller, request, Clock.now()));
-      case (#Err problem) #Err problem;
+    ) : Result<Types.MemoryPage> {
+      let capsule = switch capsuleId {
+        case (?id) switch (store.capsules.get(id)) { case (?named) named; case null return #Ok(Memories.emptyPage()) };
+        case null switch (guard.ownCapsule(caller)) { case (#Ok own) own; case (#Err problem) return #Err problem };
+      };
+      #Ok(Memories.list(capsule, caller, request, Clock.now()));
     };
 
     public func readMemoryChunk(
       caller : Principal,
       id : Text,
       index : Nat32,
-    ) : Result<Blob> = switch (readableMemory(caller, id)) {
-      case (#Ok memory) Export.chunkOf(store, memory, index);
+    ) : Result<Blob> = switch (guard.memory(caller, id)) {
+      case (#Ok(_, memory, _)) Export.chunkOf(store, memory, index);
       case (#Err problem) #Err problem;
     };
 
@@ -231,14 +223,13 @@ module {
       bytes : Blob,
       sha256 : Blob,
     ) : Types.UnitResult {
-      let now = Clock.now();
-      let upload = switch (Uploads.find(store, caller, id, now)) {
+      let upload = switch (guard.upload(caller, id)) {
         case (#Ok upload) upload;
         case (#Err problem) return #Err problem;
       };
       // A capsule that takes no writes could never make a memory of the chunk.
       switch (guard.writable(caller, #Ok(upload.capsule))) {
-        case (#Ok _) Uploads.putChunk(store, upload, index, bytes, sha256, now);
+        case (#Ok _) Uploads.putChunk(store, upload, index, bytes, sha256, Clock.now());
         case (#Err problem) #Err problem;
       };
     };
@@ -246,7 +237,7 @@ module {
     public func getMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Result<Types.UploadSession> = switch (Uploads.find(store, caller, id, Clock.now())) {
+    ) : Result<Types.UploadSession> = switch (guard.upload(caller, id)) {
       case (#Ok upload) #Ok(Uploads.view(upload));
       case (#Err problem) #Err problem;
     };
@@ -254,7 +245,7 @@ module {
     public func commitMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Types.TextResult = switch (Uploads.find(store, caller, id, Clock.now())) {
+    ) : Types.TextResult = switch (guard.upload(caller, id)) {
       case (#Err problem) #Err problem;
       case (#Ok upload) {
         if (upload.committed) return #Ok(upload.memory_id);
@@ -265,7 +256,7 @@ module {
     public func abortMemoryUpload(
       caller : Principal,
       id : Nat64,
-    ) : Types.UnitResult = switch (Uploads.find(store, caller, id, Clock.now())) {
+    ) : Types.UnitResult = switch (guard.upload(caller, id)) {
       case (#Ok upload) { Uploads.abort(store, upload); #Ok };
       case (#Err problem) #Err problem;
     };
@@ -334,8 +325,8 @@ module {
 
     // ---- Galleries ----
 
-    func galleryHome(id : Text) : Result<Capsule> = switch (Store.findGallery(store, id)) {
-      case (#Ok(capsule, _)) #Ok capsule;
+    func galleryHome(caller : Principal, id : Text) : Result<Capsule> = switch (guard.gallery(caller, id)) {
+      case (#Ok(capsule, _, _)) #Ok capsule;
       case (#Err problem) #Err problem;
     };
 
@@ -354,26 +345,19 @@ module {
       caller : Principal,
       person : Principal,
     ) : [Types.Gallery] = switch (Store.selfCapsule(store, person)) {
-      case (?capsule) Galleries.visibleTo(capsule, caller);
+      case (?capsule) Galleries.visibleTo(capsule, Access.Reader(capsule, caller, Clock.now()));
       case null [];
     };
 
-    public func getGallery(
-      caller : Principal,
-      id : Text,
-    ) : Result<Types.Gallery> = switch (Store.findGallery(store, id)) {
+    public func getGallery(caller : Principal, id : Text) : Result<Types.Gallery> = switch (guard.gallery(caller, id)) {
+      case (#Ok(capsule, gallery, reader)) #Ok(Galleries.shown(capsule, gallery, reader));
       case (#Err problem) #Err problem;
-      case (#Ok(capsule, gallery)) {
-        if (Galleries.mayRead(capsule, gallery, caller)) #Ok gallery else #Err(
-          #Unauthorized("gallery " # id # " is private")
-        );
-      };
     };
 
     public func updateGallery(caller : Principal, id : Text, change : Types.GalleryUpdate) : Result<Types.Gallery> {
       guard.changingTo<Types.Gallery>(
         caller,
-        galleryHome(id),
+        galleryHome(caller, id),
         func(capsule, now) {
           let ?old = capsule.galleries.get(id) else return #Err(#NotFound { kind = "gallery"; id });
           Galleries.update(store, capsule, old.record, change, now);
@@ -382,7 +366,7 @@ module {
     };
 
     public func deleteGallery(caller : Principal, id : Text) : Types.UnitResult {
-      guard.changing(caller, galleryHome(id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
+      guard.changing(caller, galleryHome(caller, id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
     };
 
     public func apiVersion() : Text = ApiVersion.current;

@@ -1,14 +1,17 @@
-/// Galleries: ordered views of a capsule's memories. A gallery names only memories that exist; what it says itself
-/// (title, captions) is public when the gallery is, the memories keep their own access rules. Not who may write (the
-/// service asks).
+/// Galleries: ordered views of a capsule's memories. A gallery names only memories that exist; a reader sees the entries
+/// of those memories that they may read, so that a public gallery opens and tells nothing of the others. Not who may
+/// write (the service asks).
 import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
 import Option "mo:core/Option";
 import Order "mo:core/Order";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
+import VarArray "mo:core/VarArray";
 import Access "Access";
 import Limits "Limits";
 import Roster "Roster";
@@ -135,16 +138,39 @@ module {
     };
   };
 
-  /// Whether the caller may see title and captions.
-  public func mayRead(capsule : Store.Capsule, gallery : Types.Gallery, caller : Principal) : Bool {
-    gallery.is_public or Access.mayWrite(capsule, caller);
+  /// Whether the reader may see the gallery: its title, and the entries that `shown` leaves.
+  public func mayRead(gallery : Types.Gallery, reader : Access.Reader) : Bool = gallery.is_public or reader.writes;
+
+  /// The gallery without the entries of memories that the reader may not read. Where some are left out, the others'
+  /// positions are counted anew: a gap would tell.
+  public func shown(capsule : Store.Capsule, gallery : Types.Gallery, reader : Access.Reader) : Types.Gallery {
+    let visible = gallery.memory_entries.filter(
+      func({ memory_id }) = switch (capsule.memories.get(memory_id)) {
+        case (?{ record }) reader.mayRead(record);
+        case null reader.writes;
+      }
+    );
+    if (visible.size() == gallery.memory_entries.size()) return gallery;
+    { gallery with memory_entries = closedUp(visible) };
   };
 
-  /// Those that the caller may read.
-  public func visibleTo(
-    capsule : Store.Capsule,
-    caller : Principal,
-  ) : [Types.Gallery] = capsule.galleries.values().filter(
-    func({ record }) = mayRead(capsule, record, caller)
-  ).map(func({ record }) = record).toArray();
+  /// The entries with the positions 0, 1, 2, ..., in the order of the positions that they had.
+  func closedUp(entries : [Types.GalleryMemoryEntry]) : [Types.GalleryMemoryEntry] {
+    let order = entries.keys().toArray().sort(
+      func(a, b) = switch (Nat32.compare(entries[a].position, entries[b].position)) {
+        case (#equal) Nat.compare(a, b);
+        case unequal unequal;
+      }
+    );
+    let places = VarArray.repeat<Nat32>(0, entries.size());
+    for (place in order.keys()) places[order[place]] := Nat32.fromNat(place);
+    Array.tabulate<Types.GalleryMemoryEntry>(entries.size(), func i = { entries[i] with position = places[i] });
+  };
+
+  /// Those that the reader may see, as they may see them.
+  public func visibleTo(capsule : Store.Capsule, reader : Access.Reader) : [Types.Gallery] {
+    capsule.galleries.values().filter(func({ record }) = mayRead(record, reader)).map(
+      func({ record }) = shown(capsule, record, reader)
+    ).toArray();
+  };
 };

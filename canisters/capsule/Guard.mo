@@ -1,12 +1,18 @@
-/// Who may do what in the capsule API, and how a change goes on record: the anonymous caller is refused, the capsule is
+/// Who may do what in the capsule API, and how a change goes on record: the anonymous caller is refused, the thing is
 /// found, access and the host's consent (locks) are asked for, and a change that succeeded is noted in the capsule.
+/// What the caller may not know of is answered like what isn't there (`notFound`), in every method.
 /// Owns these questions and their order; not the rules of access (`Access`), and not what a change does.
+import Map "mo:core/Map";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Text "mo:core/Text";
 import Access "Access";
 import Capsules "Capsules";
 import Clock "Clock";
+import Galleries "Galleries";
 import Store "Store";
 import Types "Types";
+import Uploads "Uploads";
 
 module {
   type Result<T> = Types.Result<T>;
@@ -40,39 +46,75 @@ module {
       if (caller.isAnonymous()) ?anonymousRefused else host.refuseNewCapsule(caller);
     };
 
-    /// The capsule, if the caller may change it now.
-    public func writable(
-      caller : Principal,
-      found : Result<Capsule>,
-    ) : Result<Capsule> = changeable(caller, found, false);
+    // ---- What the caller may know of ----
 
-    /// The capsule, if the caller may record an event in it now: as one of its people, or as an admin.
-    public func recordable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
-      changeable(caller, found, host.isAdmin(caller));
+    /// The one answer for a thing that isn't there, and for one that the caller may not know of.
+    func notFound<T>(kind : Text, id : Text) : Result<T> = #Err(#NotFound { kind; id });
+
+    /// The capsule of that id, if its head is the caller's to see.
+    public func capsule(caller : Principal, id : Text) : Result<Capsule> = switch (store.capsules.get(id)) {
+      case (?found) if (Access.maySeeInfo(found, caller)) #Ok found else notFound("capsule", id);
+      case null notFound("capsule", id);
     };
 
-    func changeable(caller : Principal, found : Result<Capsule>, asAdmin : Bool) : Result<Capsule> {
-      if (caller.isAnonymous()) return #Err anonymousRefused;
-      let #Ok capsule = found else return found;
-      if (not (Access.mayWrite(capsule, caller) or asAdmin)) return #Err(
-        #Unauthorized("capsule " # capsule.id # " is neither owned nor controlled by the caller")
-      );
-      switch (host.refuseWrite(capsule)) { case (?problem) #Err problem; case null #Ok capsule };
+    /// The memory of that id and its capsule, if the caller may read it.
+    public func memory(caller : Principal, id : Text) : Result<(Capsule, Store.StoredMemory, Access.Reader)> {
+      let ?home = store.memory_homes.get(id) else return notFound("memory", id);
+      let ?found = home.memories.get(id) else return notFound("memory", id);
+      let reader = Access.Reader(home, caller, Clock.now());
+      if (reader.mayRead(found.record)) #Ok(home, found, reader) else notFound("memory", id);
+    };
+
+    /// The gallery of that id and its capsule, if the caller may see it.
+    public func gallery(caller : Principal, id : Text) : Result<(Capsule, Types.Gallery, Access.Reader)> {
+      let ?home = store.gallery_homes.get(id) else return notFound("gallery", id);
+      let ?{ record } = home.galleries.get(id) else return notFound("gallery", id);
+      let reader = Access.Reader(home, caller, Clock.now());
+      if (Galleries.mayRead(record, reader)) #Ok(home, record, reader) else notFound("gallery", id);
+    };
+
+    /// The caller's session of that id, unless it has expired.
+    public func upload(caller : Principal, id : Nat64) : Result<Store.Upload> = switch (store.uploads.get(id)) {
+      case (?found) if (found.owner == caller) Uploads.live(found, Clock.now()) else notFound("upload", Nat64.toText(id));
+      case null notFound("upload", Nat64.toText(id));
     };
 
     /// The caller's self-capsule. Refuses the anonymous caller, and whoever has none.
     public func ownCapsule(caller : Principal) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       switch (Store.selfCapsule(store, caller)) {
-        case (?capsule) #Ok capsule;
-        case null #Err(#NotFound { kind = "self-capsule"; id = caller.toText() });
+        case (?own) #Ok own;
+        case null notFound("self-capsule", caller.toText());
       };
     };
 
     /// The capsule of that id; without one the caller's self-capsule.
     public func namedOrOwn(caller : Principal, id : ?Text) : Result<Capsule> = switch id {
-      case (?named) Store.findCapsule(store, named);
+      case (?named) capsule(caller, named);
       case null ownCapsule(caller);
+    };
+
+    // ---- What the caller may change ----
+
+    /// The capsule, if the caller may change it now. `found` is what they may know of.
+    public func writable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
+      if (caller.isAnonymous()) return #Err anonymousRefused;
+      let #Ok home = found else return found;
+      if (not Access.mayWrite(home, caller)) return #Err(
+        #Unauthorized "only the owners and controllers of the capsule may do this"
+      );
+      unlocked(home);
+    };
+
+    /// The capsule, if the caller may record an event in it now: as one of its people, or as an admin.
+    public func recordable(caller : Principal, id : Text) : Result<Capsule> {
+      if (not host.isAdmin(caller)) return writable(caller, capsule(caller, id));
+      switch (store.capsules.get(id)) { case (?found) unlocked(found); case null notFound("capsule", id) };
+    };
+
+    func unlocked(home : Capsule) : Result<Capsule> = switch (host.refuseWrite(home)) {
+      case (?problem) #Err problem;
+      case null #Ok home;
     };
 
     /// Does the change, if the caller may make it, and notes it in the capsule if it succeeded.
@@ -99,10 +141,10 @@ module {
     ) : Result<T> {
       switch (writable(caller, found)) {
         case (#Err problem) #Err problem;
-        case (#Ok capsule) {
+        case (#Ok home) {
           let now = Clock.now();
-          let result = change(capsule, now);
-          switch result { case (#Ok _) Capsules.touch(capsule, caller, now); case (#Err _) {} };
+          let result = change(home, now);
+          switch result { case (#Ok _) Capsules.touch(home, caller, now); case (#Err _) {} };
           result;
         };
       };

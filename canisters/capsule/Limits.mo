@@ -47,6 +47,8 @@ module {
   public let defaultPage = 100;
   public let largestPage = 1_000;
   public let missingChunksListed = 1_000;
+  /// Memories, and people and groups that their rules name, that a page looks at for someone who may not write.
+  public let rulesLookedAt = 100_000;
 
   // ---- Time (nanoseconds) and sessions ----
   public let nonceLifetime : Nat64 = 600_000_000_000;

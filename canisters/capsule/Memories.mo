@@ -304,9 +304,14 @@ module {
 
   // ---- Reading ----
 
-  /// The memory, with its bytes if they are one chunk. `ChecksumMismatch`: they aren't what was stored.
-  public func view(store : Store.Store, memory : Store.StoredMemory) : Types.Result<Types.Memory> {
-    let { id; info; metadata; access; blob_ref } = memory.record;
+  /// The memory as the reader may see it, with its bytes if they are one chunk. `ChecksumMismatch`: they aren't what was
+  /// stored.
+  public func view(
+    store : Store.Store,
+    memory : Store.StoredMemory,
+    reader : Access.Reader,
+  ) : Types.Result<Types.Memory> {
+    let { id; info; metadata; access; blob_ref } = reader.shown(memory.record);
     let data : ?Blob = switch (memory.content) {
       case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() > 1) null else switch (
         Contents.read(store.contents, chunks[0])
@@ -319,16 +324,20 @@ module {
     #Ok { id; info; metadata; access; data = { blob_ref; data } };
   };
 
-  func summary(memory : Store.StoredMemory) : Types.MemorySummary {
+  func summary(memory : Store.StoredMemory, reader : Access.Reader) : Types.MemorySummary {
     let (size, chunk_size, total_chunks) : (Nat64, Nat32, Nat32) = switch (memory.content) {
       case (?c) (c.size, c.chunk_size, Nat32.fromNat(c.chunks.size()));
       case null (0, 0, 0);
     };
-    { memory = memory.record; size; chunk_size; total_chunks };
+    { memory = reader.shown(memory.record); size; chunk_size; total_chunks };
   };
 
-  /// A page of the memories that the caller may read. For people who may not write the capsule, a page looks at no more
-  /// than 1,000 memories, so it may be short, and `total` counts what is on the page.
+  /// What a page has when there is nothing that the caller may read, whether or not there is a capsule.
+  public func emptyPage() : Types.MemoryPage = { items = []; next = null; total = 0 };
+
+  /// A page of the memories that the caller may read. People who may not write the capsule learn nothing of the others:
+  /// `total` counts what is on the page, and `next` says that another one follows which they may read. Only where 100,000
+  /// rules had to be looked at does a page end before that is known.
   public func list(
     capsule : Store.Capsule,
     caller : Principal,
@@ -336,29 +345,29 @@ module {
     now : Nat64,
   ) : Types.MemoryPage {
     let wanted = Pages.size(request.limit);
-    let seesAll = Access.mayWrite(capsule, caller);
-    let mayRead = Access.reader(capsule, caller, now);
+    let reader = Access.Reader(capsule, caller, now);
     let items = List.empty<Types.MemorySummary>();
     var bytes = 0;
-    var examined = 0;
+    var next : ?Text = null;
     var last : ?Text = null;
-    var more = false;
     label page for ((id, memory) in Pages.entriesFrom(capsule.memories, request.after)) {
-      if (items.size() == wanted or bytes > Limits.pageBytes or examined == Limits.largestPage) {
-        more := true;
-        break page;
-      };
-      examined += 1;
-      last := ?id;
-      if (mayRead(memory.record)) {
-        items.add(summary(memory));
+      if (reader.mayRead(memory.record)) {
+        if (items.size() == wanted or bytes > Limits.pageBytes) {
+          next := last;
+          break page;
+        };
+        items.add(summary(memory, reader));
         bytes += memory.seal.record_bytes;
+        last := ?id;
+      } else if (reader.work() > Limits.rulesLookedAt) {
+        next := ?id;
+        break page;
       };
     };
     {
       items = items.toArray();
-      next = if more last else null;
-      total = Nat64.fromNat(if seesAll capsule.memories.size() else items.size());
+      next;
+      total = Nat64.fromNat(if (reader.writes) capsule.memories.size() else items.size());
     };
   };
 };

@@ -177,24 +177,4 @@ module {
 
   /// The capsule that is about this person and theirs.
   public func selfCapsule(store : Store, person : Principal) : ?Capsule = store.self_capsules.get(person);
-
-  /// Refuses an id that no capsule has.
-  public func findCapsule(store : Store, id : Text) : Types.Result<Capsule> = switch (store.capsules.get(id)) {
-    case (?capsule) #Ok capsule;
-    case null #Err(#NotFound { kind = "capsule"; id });
-  };
-
-  /// The memory and its capsule.
-  public func findMemory(store : Store, id : Text) : Types.Result<(Capsule, StoredMemory)> {
-    let ?capsule = store.memory_homes.get(id) else return #Err(#NotFound { kind = "memory"; id });
-    let ?memory = capsule.memories.get(id) else return #Err(#NotFound { kind = "memory"; id });
-    #Ok(capsule, memory);
-  };
-
-  /// The gallery and its capsule.
-  public func findGallery(store : Store, id : Text) : Types.Result<(Capsule, Types.Gallery)> {
-    let ?capsule = store.gallery_homes.get(id) else return #Err(#NotFound { kind = "gallery"; id });
-    let ?gallery = capsule.galleries.get(id) else return #Err(#NotFound { kind = "gallery"; id });
-    #Ok(capsule, gallery.record);
-  };
 };

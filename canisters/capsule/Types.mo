@@ -210,8 +210,7 @@ module {
 
   /// `after`: the last id of the page before; `limit`: default 100, at most 1,000.
   public type PageRequest = { after : ?Text; limit : ?Nat32 };
-  /// For people who may not write the capsule: only what they may read, on pages that may be short, and `total` is the
-  /// page's.
+  /// For people who may not write the capsule: only what they may read, and `total` is the page's.
   public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
 
   public type CapsuleError = {

@@ -129,12 +129,11 @@ module {
     for ((_, upload) in rest.values()) { if (now >= expiresAt(upload)) free(store, upload) };
   };
 
-  /// The caller's session `id`, unless it has expired.
-  public func find(store : Store.Store, caller : Principal, id : Nat64, now : Nat64) : Types.Result<Store.Upload> {
-    let ?upload = store.uploads.get(id) else return #Err(#NotFound { kind = "upload"; id = Nat64.toText(id) });
-    if (upload.owner != caller) return #Err(#Unauthorized("upload " # Nat64.toText(id) # " was begun by someone else"));
-    if (now >= expiresAt(upload)) return #Err(#SessionExpired { session = id; expired_at = expiresAt(upload) });
-    #Ok upload;
+  /// The session, unless it has expired.
+  public func live(upload : Store.Upload, now : Nat64) : Types.Result<Store.Upload> {
+    if (now < expiresAt(upload)) #Ok upload else #Err(
+      #SessionExpired { session = upload.id; expired_at = expiresAt(upload) }
+    );
   };
 
   /// Stores a chunk after comparing its checksum. The same chunk again is a success.

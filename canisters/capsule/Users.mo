@@ -6,6 +6,7 @@ import Principal "mo:core/Principal";
 import Queue "mo:core/Queue";
 import Text "mo:core/Text";
 import Limits "Limits";
+import Persons "Persons";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -98,22 +99,31 @@ module {
     if (left == 0) store.nonce_counts.remove(known.owner) else store.nonce_counts.add(known.owner, left);
   };
 
-  /// The caller, and those registered people with whom the caller's connection is accepted.
+  /// The caller, and those registered people who have accepted a connection with the caller as the caller has with them:
+  /// a connection alone is what its owner says of another, who needn't know of it.
   public func visibleTo(store : Store.Store, caller : Principal) : [Types.User] {
     let users = List.empty<Types.User>();
     switch (store.users.get(caller)) { case (?own) users.add(own); case null {} };
     switch (Store.selfCapsule(store, caller)) {
       case null {};
       case (?capsule) for ({ record } in capsule.connections.values()) {
-        switch (record.peer, record.status) {
-          case (#Principal peer, #Accepted) switch (store.users.get(peer)) {
-            case (?user) users.add(user);
-            case null {};
+        switch (record.peer) {
+          case (#Principal peer) if (record.status == #Accepted and accepts(store, peer, caller)) {
+            switch (store.users.get(peer)) { case (?user) users.add(user); case null {} };
           };
-          case _ {};
+          case (#Opaque _) {};
         };
       };
     };
     users.toArray();
+  };
+
+  /// Whether the person has accepted a connection with the other.
+  func accepts(store : Store.Store, person : Principal, other : Principal) : Bool {
+    let ?capsule = Store.selfCapsule(store, person) else return false;
+    switch (capsule.connections.get(Persons.key(#Principal other))) {
+      case (?{ record }) record.status == #Accepted;
+      case null false;
+    };
   };
 };

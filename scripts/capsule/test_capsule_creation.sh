@@ -67,13 +67,13 @@ expect_text "memory_count = 0 : nat64" "which is empty"
 section "Who may see it"
 
 query "$BACKEND" get_capsule "(\"$CAPSULE\")" friend
-expect_err Unauthorized "someone else may not see the capsule"
+expect_err NotFound "someone else may not see the capsule"
 
 query "$BACKEND" get_capsule "(\"$CAPSULE\")"
-expect_err Unauthorized "nor may the anonymous caller"
+expect_err NotFound "nor may the anonymous caller"
 
 query "$BACKEND" get_capsule_info "(\"$CAPSULE\")" friend
-expect_err Unauthorized "someone else may not even see what it is"
+expect_err NotFound "someone else may not even see what it is"
 
 query "$BACKEND" get_capsule '("cap-unknown")' owner
 expect_err NotFound "a capsule that doesn't exist is not found"

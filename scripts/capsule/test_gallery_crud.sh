@@ -45,7 +45,7 @@ expect_text "memory_id = \"$MEMORY\"" "the memory is in it"
 expect_text 'title = "Garden"' "the title is as it was"
 
 query "$BACKEND" get_gallery_by_id "(\"$GALLERY\")" stranger
-expect_err Unauthorized "a private gallery is not shown to others"
+expect_err NotFound "a private gallery is not shown to others"
 
 call "$BACKEND" update_gallery "(\"$GALLERY\", record { is_public = opt true })" owner
 expect_ok "the owner makes it public"

@@ -56,7 +56,7 @@ expect_text "$GALLERY" "the owner's list has it"
 section "Who sees it"
 
 query "$BACKEND" get_gallery_by_id "(\"$GALLERY\")" stranger
-expect_err Unauthorized "someone else can't see a private gallery"
+expect_err NotFound "someone else can't see a private gallery"
 
 query "$BACKEND" get_user_galleries "(principal \"$(principal_of owner)\")" stranger
 expect_no_text "$GALLERY" "nor find it in the owner's list"
@@ -73,7 +73,7 @@ query "$BACKEND" get_user_galleries "(principal \"$(principal_of owner)\")" stra
 expect_text "$PUBLIC" "and finds in the owner's list"
 
 query "$BACKEND" get_memory_from_capsule "(\"$EVENING\")" stranger
-expect_err Unauthorized "its photos keep their own access rules"
+expect_err NotFound "its photos keep their own access rules"
 
 section "Refused"
 

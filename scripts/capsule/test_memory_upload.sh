@@ -99,7 +99,7 @@ put_chunk 3 "$WORK_DIR/chunk-2"
 expect_err InvalidArgument "a chunk beyond the end is refused"
 
 put_chunk 1 "$WORK_DIR/chunk-1" stranger
-expect_err Unauthorized "nobody else adds to the upload"
+expect_err NotFound "nobody else adds to the upload"
 
 put_chunk 1 "$WORK_DIR/chunk-1" anonymous
 expect_rejected "least of all the anonymous caller"
@@ -140,7 +140,7 @@ expect_text "total_chunks = 3 : nat32" "the list shows its chunks"
 expect_text "size = 90000 : nat64" "and its size"
 
 query "$BACKEND" read_memory_chunk "(\"$MEMORY\", 0)" stranger
-expect_err Unauthorized "it is private"
+expect_err NotFound "it is private"
 
 section "Uploads that don't come to anything"
 
@@ -156,7 +156,7 @@ expect_ok "another upload begins"
 UPLOAD=$(field upload_id)
 
 call "$BACKEND" abort_memory_upload "($UPLOAD)" stranger
-expect_err Unauthorized "nobody else ends it"
+expect_err NotFound "nobody else ends it"
 
 call "$BACKEND" abort_memory_upload "($UPLOAD)" owner
 expect_ok "its owner does"

@@ -129,7 +129,7 @@ query "$PERSONAL" list_my_capsules '()' owner
 expect_text "id = \"$CAPSULE\"" "all in the same capsule"
 
 query "$PERSONAL" get_memory_from_capsule "(\"$MEMORY\")" stranger
-expect_err Unauthorized "which others still can't read"
+expect_err NotFound "which others still can't read"
 
 call "$PERSONAL" update_gallery "(\"$GALLERY\", record { title = opt \"My evenings\" })" owner
 expect_ok "the owner goes on writing there"

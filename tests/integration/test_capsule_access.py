@@ -123,8 +123,8 @@ async def test_chunks_of_a_large_memory_are_guarded_like_the_memory(capsule: Cap
     memory_id = await capsule.add_in_chunks(CHUNKS, access=custom(person(capsule.friend)))
     assert await capsule.readers(memory_id) == WITH_FRIEND
     assert await capsule.friend.read_memory_chunk(memory_id, 1) == CHUNKS[1]
-    await capsule.refused("Unauthorized", capsule.stranger.read_memory_chunk(memory_id, 1))
-    await capsule.refused("Unauthorized", capsule.anonymous.read_memory_chunk(memory_id, 1))
+    await capsule.refused("NotFound", capsule.stranger.read_memory_chunk(memory_id, 1))
+    await capsule.refused("NotFound", capsule.anonymous.read_memory_chunk(memory_id, 1))
 
 
 async def test_a_changed_rule_holds_at_once(capsule: CapsuleWorld) -> None:
@@ -186,17 +186,17 @@ async def test_a_private_gallery_never_leaks(capsule: CapsuleWorld) -> None:
     )
     others = (capsule.friend, capsule.stranger, capsule.anonymous)
     for other in others:
-        await capsule.refused("Unauthorized", other.get_gallery_by_id(private.id))
+        await capsule.refused("NotFound", other.get_gallery_by_id(private.id))
         assert await other.get_gallery_by_id(public.id) == public
         assert await other.get_user_galleries(owner) == [public]
         assert await other.get_my_galleries() == []
-        await capsule.refused("Unauthorized", other.get_capsule(capsule.capsule_id))
+        await capsule.refused("NotFound", other.get_capsule(capsule.capsule_id))
     assert await capsule.owner.get_user_galleries(owner) == [private, public]
 
     await capsule.owner.update_gallery(public.id, GalleryUpdate(is_public=False))
     for other in others:
         assert await other.get_user_galleries(owner) == []
-        await capsule.refused("Unauthorized", other.get_gallery_by_id(public.id))
+        await capsule.refused("NotFound", other.get_gallery_by_id(public.id))
 
 
 async def test_a_public_gallery_opens_none_of_its_memories(capsule: CapsuleWorld) -> None:
@@ -214,8 +214,8 @@ async def test_others_see_nothing_of_the_capsule_but_what_was_shared(capsule: Ca
     await family(capsule, person(capsule.friend))
     await capsule.add(access=PRIVATE)
     for other in (capsule.friend, capsule.stranger, capsule.anonymous):
-        await capsule.refused("Unauthorized", other.get_capsule(capsule.capsule_id))
-        await capsule.refused("Unauthorized", other.get_capsule_info(capsule.capsule_id))
+        await capsule.refused("NotFound", other.get_capsule(capsule.capsule_id))
+        await capsule.refused("NotFound", other.get_capsule_info(capsule.capsule_id))
         assert await capsule.listed(other) == []
         assert await other.list_my_capsules() == []
         assert await other.list_users() == []
@@ -233,16 +233,16 @@ async def test_others_change_nothing(capsule: CapsuleWorld) -> None:
     into = note("theirs", capsule_id=capsule.capsule_id)
     for other in (capsule.friend, capsule.stranger):
         for call in (
-            other.add_memory_to_capsule(inline(b"theirs"), into),
-            other.begin_memory_upload(UploadRequest(memory=into, total_size=1, chunk_size=1)),
             other.update_memory_in_capsule(memory_id, MemoryUpdate(access=PRIVATE)),
             other.delete_memory_from_capsule(memory_id),
             other.update_gallery(gallery.id, GalleryUpdate(title="theirs")),
             other.delete_gallery(gallery.id),
-            other.record_capsule_event(capsule.capsule_id, WEDDING),
         ):
             await capsule.refused("Unauthorized", call)
         for call in (
+            other.add_memory_to_capsule(inline(b"theirs"), into),
+            other.begin_memory_upload(UploadRequest(memory=into, total_size=1, chunk_size=1)),
+            other.record_capsule_event(capsule.capsule_id, WEDDING),
             other.update_connection_group(group, ConnectionGroupUpdate(name="theirs")),
             other.delete_connection_group(group),
             other.update_connection_status(person(other), ConnectionStatus.Blocked),
@@ -263,7 +263,7 @@ async def test_other_owners_of_the_backend_write_their_own_capsules_only(world: 
     await theirs.refused("Unauthorized", mine.owner.update_gallery(gallery.id, GalleryUpdate(title="mine")))
     await theirs.refused("NotFound", mine.owner.delete_connection_group(group))
     into = note("mine", capsule_id=theirs.capsule_id)
-    await theirs.refused("Unauthorized", mine.owner.add_memory_to_capsule(inline(b"mine"), into))
+    await theirs.refused("NotFound", mine.owner.add_memory_to_capsule(inline(b"mine"), into))
     await mine.refused("NotFound", mine.add(access=custom(groups=[group])))
     foreign = [GalleryMemoryEntry(memory_id=memory_id, position=0, is_featured=False, gallery_metadata="{}")]
     data = GalleryData(title="x", is_public=True, memory_entries=foreign)

@@ -293,8 +293,8 @@ async def test_an_upload_is_its_beginners_alone(capsule: CapsuleWorld) -> None:
             other.commit_memory_upload(session.upload_id),
             other.abort_memory_upload(session.upload_id),
         ):
-            await capsule.refused("Unauthorized", call)
-    await capsule.refused("Unauthorized", capsule.anonymous.get_memory_upload(session.upload_id))
+            await capsule.refused("NotFound", call)
+    await capsule.refused("NotFound", capsule.anonymous.get_memory_upload(session.upload_id))
 
 
 async def test_a_group_that_went_during_the_upload_is_named_at_the_commit(capsule: CapsuleWorld) -> None:

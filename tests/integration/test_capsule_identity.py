@@ -71,15 +71,22 @@ async def test_being_bound_is_noted_with_user_and_capsule(capsule: CapsuleWorld)
     assert (await capsule.owner.get_capsule_info(capsule.capsule_id)).bound_to_web2
 
 
-async def test_users_are_seen_by_themselves_and_by_accepted_connections(world: World) -> None:
+async def test_users_are_seen_by_themselves_and_by_connections_that_both_have_accepted(world: World) -> None:
     capsule = await capsule_on(world, "backend")
     friend = await capsule.friend.register()
     await capsule.stranger.register()
     for client, status in ((capsule.friend, ConnectionStatus.Accepted), (capsule.stranger, ConnectionStatus.Blocked)):
         await capsule.owner.add_connection(person(client))
         await capsule.owner.update_connection_status(person(client), status)
-    assert await capsule.owner.list_users() == [await capsule.owner.get_user(), friend]
+    owner = await capsule.owner.get_user()
+    assert await capsule.owner.list_users() == [owner], "the friend knows nothing of it"
     assert await capsule.friend.list_users() == [friend]
+    await capsule.friend.register_capsule()
+    await capsule.friend.add_connection(person(capsule.owner))
+    await capsule.friend.update_connection_status(person(capsule.owner), ConnectionStatus.Accepted)
+    assert await capsule.owner.list_users() == [owner, friend]
+    assert await capsule.friend.list_users() == [friend, owner]
+    assert await capsule.stranger.list_users() == [await capsule.stranger.get_user()]
     assert await capsule.anonymous.list_users() == []
 
 
@@ -162,12 +169,13 @@ async def test_an_unknown_capsule_is_not_found(capsule: CapsuleWorld) -> None:
     for call in (
         capsule.owner.get_capsule("cap-none"),
         capsule.owner.get_capsule_info("cap-none"),
-        capsule.owner.list_capsule_memories("cap-none", PageRequest()),
         capsule.owner.record_capsule_event("cap-none", AccessEvent.of("Wedding")),
         capsule.add(capsule_id="cap-none"),
     ):
         unknown = await capsule.refused("NotFound", call)
         assert (unknown.kind, unknown.id) == ("capsule", "cap-none")
+    page = await capsule.owner.list_capsule_memories("cap-none", PageRequest())
+    assert (page.items, page.next, page.total) == ([], None, 0), "as a capsule of which the caller may read nothing"
 
 
 # --- nobody in particular --------------------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ async def _allowed(reading: Awaitable[Any]) -> bool:
     try:
         await reading
     except CapsuleRefused as refusal:
-        if refusal.kind != "Unauthorized":
+        if refusal.kind != "NotFound":
             raise
         return False
     return True

@@ -27,7 +27,7 @@ module {
   };
 
   func reads(c : Store.Capsule, caller : Principal, access : Types.MemoryAccess) : Bool {
-    Access.reader(c, caller, 1_000)(Samples.memory(access, null));
+    Access.Reader(c, caller, 1_000).mayRead(Samples.memory(access, null));
   };
 
   func connect(c : Store.Capsule, peer : Principal, status : Types.ConnectionStatus) {

@@ -69,7 +69,7 @@ class CapsuleClient(Client):
 
     @endpoint
     async def verify_nonce(self, nonce: str) -> Principal:
-        """Whose nonce this is. Refused with NotFound or SessionExpired when unknown or expired."""
+        """Whose nonce this is, for anyone who knows it. Refused with NotFound when unknown or expired."""
 
     @endpoint
     async def mark_bound(self) -> None:
@@ -85,7 +85,7 @@ class CapsuleClient(Client):
 
     @endpoint
     async def list_users(self) -> list[User]:
-        """The registrations that the caller may see."""
+        """The caller's registration, and those of people where both sides have accepted a connection."""
 
     # Capsules
 
@@ -134,7 +134,10 @@ class CapsuleClient(Client):
 
     @endpoint
     async def list_capsule_memories(self, capsule_id: str | None, page: PageRequest) -> MemoryPage:
-        """A page of memories in the order of their ids, without bytes. Default capsule: the caller's self-capsule."""
+        """A page of the memories that the caller may read, without bytes, in the order of their making.
+
+        Default capsule: the caller's self-capsule. Of a capsule that isn't there the page is empty.
+        """
 
     @endpoint
     async def read_memory_chunk(self, memory_id: str, index: Nat32) -> bytes:
@@ -211,7 +214,7 @@ class CapsuleClient(Client):
 
     @endpoint
     async def get_gallery_by_id(self, gallery_id: str) -> Gallery:
-        """One gallery."""
+        """One gallery, with the entries of memories that the caller may read."""
 
     @endpoint
     async def update_gallery(self, gallery_id: str, update: GalleryUpdate) -> Gallery:

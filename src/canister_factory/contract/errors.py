@@ -63,9 +63,16 @@ class CreationRefused(ContractError):  # noqa: N818
 
 
 def _amounts(error: CreationError) -> str:
-    if error.needed is None or error.available is None or f"{error.needed}" in error.message:
+    if error.needed is None or f"{error.needed}" in error.message:
         return ""
-    return f" (needed {error.needed:,}, available {error.available:,})"
+    available = "" if error.available is None else f", available {error.available:,}"
+    return f" (needed {error.needed:,}{available})"
+
+
+_OR_HIDDEN = dict.fromkeys(("capsule", "memory", "gallery"), ", or it is not shared with you") | {
+    "upload": ", or somebody else began it"
+}
+"""What a canister tells nobody: which of the two it is."""
 
 
 def _words(error: CapsuleError) -> str:
@@ -73,7 +80,7 @@ def _words(error: CapsuleError) -> str:
         case "Unauthorized", reason:
             return f"not authorized: {reason}"
         case "NotFound", thing:
-            return f"there is no {thing.kind} {thing.id}"
+            return f"there is no {thing.kind} {thing.id}{_OR_HIDDEN.get(thing.kind, '')}"
         case "AlreadyExists", thing:
             return f"{thing.kind} {thing.id} already exists"
         case "InvalidArgument", wrong:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.backend_world import ANONYMOUS, OWNER, STRANGER, World, person
 from support.personal_world import CAPSULE_ID, FRIEND, PersonalWorld, by_principal, gallery_entries, inline, new_memory
@@ -48,7 +49,7 @@ def test_an_update_of_a_gallery_changes_what_it_names(world: PersonalWorld) -> N
 def test_a_private_gallery_is_shown_to_nobody_else(world: PersonalWorld) -> None:
     private, public = store(world), store(world, is_public=True)
     for sender in (STRANGER, ANONYMOUS):
-        assert world.err("get_gallery_by_id", private["id"], sender=sender).tag == "Unauthorized"
+        assert world.err("get_gallery_by_id", private["id"], sender=sender).tag == "NotFound"
         assert world.ok("get_gallery_by_id", public["id"], sender=sender) == public
         assert world.call("get_user_galleries", OWNER, sender=sender) == [public]
         assert world.call("get_my_galleries", sender=sender) == []
@@ -210,16 +211,43 @@ def test_a_nonce_that_someone_else_proved_is_taken(backend: World) -> None:
     assert backend.ok("verify_nonce", "session-1", sender=FRIEND) == OWNER
 
 
-def test_users_see_themselves_and_accepted_connections(backend: World) -> None:
-    for sender in (OWNER, FRIEND, STRANGER):
+def connect(backend: World, sender: Principal, peer: Principal, status: str) -> None:
+    if by_principal(peer) not in [item["peer"] for item in backend.ok("list_connections", sender=sender)]:
+        backend.ok("add_connection", by_principal(peer), sender=sender)
+    backend.ok("update_connection_status", by_principal(peer), Case(status), sender=sender)
+
+
+def users(backend: World, sender: Principal) -> list[Principal]:
+    return [user["principal_id"] for user in backend.call("list_users", sender=sender)]
+
+
+STATUSES = ("Pending", "Accepted", "Blocked", "Revoked")
+
+
+@pytest.mark.parametrize("mine", STATUSES)
+def test_two_users_see_each_other_when_both_have_accepted(backend: World, mine: str) -> None:
+    for sender in (OWNER, FRIEND):
         backend.ok("register", sender=sender)
-    backend.capsule(OWNER)
-    for peer, status in ((FRIEND, "Accepted"), (STRANGER, "Blocked"), (person("unregistered"), "Accepted")):
-        backend.ok("add_connection", by_principal(peer), sender=OWNER)
-        backend.ok("update_connection_status", by_principal(peer), Case(status), sender=OWNER)
-    assert [user["principal_id"] for user in backend.call("list_users", sender=OWNER)] == [OWNER, FRIEND]
-    assert [user["principal_id"] for user in backend.call("list_users", sender=FRIEND)] == [FRIEND]
-    assert backend.call("list_users", sender=ANONYMOUS) == []
+        backend.capsule(sender)
+    connect(backend, OWNER, FRIEND, mine)
+    assert (users(backend, OWNER), users(backend, FRIEND)) == ([OWNER], [FRIEND]), "one-sided"
+    for theirs in STATUSES:
+        connect(backend, FRIEND, OWNER, theirs)
+        both = mine == theirs == "Accepted"
+        assert users(backend, OWNER) == ([OWNER, FRIEND] if both else [OWNER])
+        assert users(backend, FRIEND) == ([FRIEND, OWNER] if both else [FRIEND])
+    backend.ok("remove_connection", by_principal(FRIEND), sender=OWNER)
+    assert (users(backend, OWNER), users(backend, FRIEND)) == ([OWNER], [FRIEND])
+
+
+def test_a_user_is_shown_to_nobody_by_being_named(backend: World) -> None:
+    for sender in (OWNER, STRANGER):
+        backend.ok("register", sender=sender)
+    backend.capsule(STRANGER)
+    for peer in (OWNER, person("unregistered")):
+        connect(backend, STRANGER, peer, "Accepted")
+    assert users(backend, STRANGER) == [STRANGER], "neither whether somebody is registered nor whether they aren't"
+    assert users(backend, ANONYMOUS) == []
 
 
 def test_one_caller_has_one_self_capsule_and_may_keep_others(backend: World) -> None:
@@ -233,7 +261,7 @@ def test_one_caller_has_one_self_capsule_and_may_keep_others(backend: World) -> 
     assert [capsule["id"] for capsule in mine] == [first["capsule_id"], other["id"]]
     info = backend.ok("get_capsule_info", other["id"], sender=OWNER)
     assert (info["is_owner"], info["is_self_capsule"]) == (True, False)
-    assert backend.err("get_capsule", other["id"], sender=FRIEND).tag == "Unauthorized"
+    assert backend.err("get_capsule", other["id"], sender=FRIEND).tag == "NotFound"
 
 
 def test_memories_go_to_the_capsule_that_is_named(backend: World) -> None:
@@ -250,7 +278,7 @@ def test_the_subject_of_a_capsule_may_know_of_it_but_not_read_it(backend: World)
     info = backend.ok("get_capsule_info", capsule_id, sender=FRIEND)
     assert (info["is_owner"], info["is_controller"]) == (False, False)
     assert backend.err("get_capsule", capsule_id, sender=FRIEND).tag == "Unauthorized"
-    assert backend.err("get_capsule_info", capsule_id, sender=STRANGER).tag == "Unauthorized"
+    assert backend.err("get_capsule_info", capsule_id, sender=STRANGER).tag == "NotFound"
     assert backend.ok("register_capsule", sender=FRIEND)["is_new"] is True
 
 

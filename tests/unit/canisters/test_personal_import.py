@@ -331,9 +331,9 @@ def test_the_capsule_is_the_owners_alone(world: PersonalWorld) -> None:
         assert world.err("register", sender=sender).tag == "Unauthorized"
         assert world.err("register_capsule", sender=sender).tag == "Unauthorized"
         assert world.err("create_capsule", by_principal(sender), sender=sender).tag == "Unauthorized"
-        assert world.err("get_capsule", CAPSULE_ID, sender=sender).tag == "Unauthorized"
-        assert world.err("get_memory_from_capsule", "mem-a", sender=sender).tag == "Unauthorized"
-        assert world.err("delete_memory_from_capsule", "mem-a", sender=sender).tag == "Unauthorized"
+        assert world.err("get_capsule", CAPSULE_ID, sender=sender).tag == "NotFound"
+        assert world.err("get_memory_from_capsule", "mem-a", sender=sender).tag == "NotFound"
+        assert world.err("delete_memory_from_capsule", "mem-a", sender=sender).tag == "NotFound"
     assert world.ok("create_capsule", by_principal(OWNER))["id"] == CAPSULE_ID
 
 

@@ -15,7 +15,7 @@ from canister_factory.candid.values import Case
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.clients import BackendClient, PersonalClient
-from canister_factory.contract.creation_models import CreationErrorKind
+from canister_factory.contract.creation_models import CreationError, CreationErrorKind
 from canister_factory.contract.endpoint import Client, endpoint
 from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
 from canister_factory.contract.import_models import MemoryChunk
@@ -168,6 +168,13 @@ async def test_a_refusal_of_the_creation_api_keeps_kind_amounts_and_whether_a_re
     assert raised.value.context["method"] == "create_personal_canister"
 
 
+async def test_an_owner_who_is_not_told_what_the_reserve_has_reads_what_is_needed() -> None:
+    error = CreationError(
+        kind=CreationErrorKind.ReserveInsufficient, message="not enough", needed=7_000, retry_helps=True
+    )
+    assert str(CreationRefused("m", error)).endswith("not enough (needed 7,000)")
+
+
 async def test_a_reply_of_another_contract_is_named_as_such() -> None:
     wire = Wire(BackendClient, "whoami", CANISTER)
     wire.reply = b"DIDL\x00\x01\x71\x01x"
@@ -188,7 +195,9 @@ async def test_a_value_that_does_not_fit_is_refused_before_anything_is_sent() ->
     ("error", "words", "retry_helps"),
     [
         ({"Unauthorized": "nobody"}, "not authorized: nobody", False),
-        ({"NotFound": {"kind": "memory", "id": "m"}}, "there is no memory m", False),
+        ({"NotFound": {"kind": "memory", "id": "m"}}, "there is no memory m, or it is not shared with you$", False),
+        ({"NotFound": {"kind": "upload", "id": "7"}}, "there is no upload 7, or somebody else began it$", False),
+        ({"NotFound": {"kind": "connection", "id": "opaque:Ada"}}, "there is no connection opaque:Ada$", False),
         ({"AlreadyExists": {"kind": "group", "id": "g"}}, "group g already exists", False),
         ({"InvalidArgument": {"field": "name", "reason": "empty"}}, "name can't be used: empty", False),
         ({"ChecksumMismatch": {"what": "chunk 1", "expected": "aa", "actual": "bb"}}, "chunk 1 is bb, not aa", False),

@@ -1,0 +1,97 @@
+"""What strangers learn by asking for things: of one that they may not see, the same as of one that isn't there."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+
+import pytest
+
+from canister_factory.candid.principal import Principal
+from support.backend_world import RejectedError, World, encode_args
+from support.personal_world import FRIEND, PersonalWorld
+from support.strangers_world import (
+    OPEN,
+    PROBES,
+    VISITORS,
+    Probe,
+    Things,
+    absent,
+    method_of,
+    methods_that_may_name_something,
+    on_backend,
+    on_personal,
+)
+
+WORLDS = {"backend": on_backend, "personal": on_personal}
+CALLS = [
+    pytest.param(kind, method, probe, id=f"{kind}-{method}-{number}")
+    for kind, probes in PROBES.items()
+    for method, variants in probes.items()
+    for number, probe in enumerate(variants)
+]
+
+
+@cache
+def furnished(kind: str) -> tuple[World, Things]:
+    """No call of these tests changes anything, so that one world is enough."""
+    return WORLDS[kind]()
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_every_method_that_can_name_a_thing_is_probed_or_open_for_a_reason(kind: str) -> None:
+    named = set(methods_that_may_name_something(kind))
+    probed = set(PROBES[kind])
+    assert named - probed - set(OPEN) == set(), "classify them: see support/strangers_world"
+    assert probed - named == set()
+    assert probed & set(OPEN) == set()
+
+
+def answer(world: World, things: Things, method: str, probe: Probe, sender: Principal) -> str:
+    """As a query or an update, as the method's kind says; a rejection is an answer too."""
+    try:
+        return things.hidden_in(world.call(method, *probe(things), sender=sender))
+    except RejectedError as rejected:
+        return things.hidden_in(str(rejected))
+
+
+@pytest.mark.parametrize(("kind", "method", "probe"), CALLS)
+def test_what_may_not_be_seen_is_answered_like_what_is_not_there(kind: str, method: str, probe: Probe) -> None:
+    world, there = furnished(kind)
+    nowhere = absent(there)
+    for visitor in VISITORS:
+        if visitor == FRIEND and method in LISTS and probe(there)[0] == there.capsule:
+            continue  # the friend may read one memory of that capsule
+        taken = world.accepts(method, *probe(there), sender=visitor)
+        assert taken == world.accepts(method, *probe(nowhere), sender=visitor), "at the door"
+        found = answer(world, there, method, probe, visitor)
+        assert found == answer(world, nowhere, method, probe, visitor)
+        assert "Case(tag='Err'" in found or method in LISTS, found
+
+
+LISTS = {"list_capsule_memories", "get_user_galleries"}
+"""They answer to everybody, with what there is for the caller."""
+
+
+# --- cost ------------------------------------------------------------------------------------------------------------
+
+
+def cost(world: World, things: Things, method: str, probe: Probe, sender: Principal) -> int:
+    """Instructions of the call as an update, which a query may be sent as too."""
+    before = world.subnet.state.instructions
+    kind = "personal" if isinstance(world, PersonalWorld) else "backend"
+    func = method_of(kind, method)
+    callee = world.personal if isinstance(world, PersonalWorld) else world.backend
+    world.submit(callee, method, encode_args(func.args, probe(things)), sender)
+    world.run()
+    return world.subnet.state.instructions - before
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_asking_costs_about_the_same_whether_or_not_it_is_there(kind: str) -> None:
+    world, there = furnished(kind)
+    nowhere = absent(there)
+    for method, probes in PROBES[kind].items():
+        for probe, visitor in product(probes, VISITORS):
+            more = cost(world, there, method, probe, visitor) - cost(world, nowhere, method, probe, visitor)
+            assert abs(more) <= 50_000, f"{method} by {visitor}: {more:+,} instructions"
