@@ -26,6 +26,7 @@ from canister_factory.replica.node.signature_checks import SignatureChecks
 from canister_factory.replica.node.state_lock import acquire, unusable
 from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.slices import Slices
+from canister_factory.replica.runtime.workers import Workers, spare_processors
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.subnet.anchor import Anchor
@@ -81,7 +82,12 @@ class ReplicaServer:
     def _open(self, state_dir: Path | None, prices: str | None) -> None:
         clock_ns = self._clock_ns
         self._max_connections = min(MAX_CONNECTIONS, raise_limit() // 4)  # others are for canisters
-        engine = Engine(compiled_modules_directory(), background=True, slices=Slices(time.perf_counter_ns))
+        engine = Engine(
+            compiled_modules_directory(),
+            background=True,
+            slices=Slices(time.perf_counter_ns),
+            query_workers=Workers("queries", spare) if (spare := spare_processors()) else None,
+        )
         checkpoint = None if state_dir is None else Checkpoint(state_dir, engine, files=self._files)
         keys = self._keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
         self.root_key = keys.root.public_key

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Steps
@@ -97,18 +98,23 @@ class SlicedWork:
         async with self._turn:
             if self._stopping:
                 raise RoundFailedError("The replica is stopping", retry_helps=True)
-            ended = self._advance(steps, TURN_NS, result)
-            if not ended:
+            awaited = self._advance(steps, TURN_NS, result)
+            if awaited is None and not result:
                 await asyncio.sleep(0)  # with the turn: others have theirs in later goes of the loop
-            return ended
+        if awaited is not None:
+            done = asyncio.wrap_future(awaited)
+            await asyncio.wait([done])
+            done.exception()  # `steps` raises it
+        return bool(result)
 
-    def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> bool:
+    def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> Future[Any] | None:
+        """Does the next of the work, up to its end, so long, or until it waits for what is returned."""
         end_ns = self._clock_ns() + time_ns
         try:
-            while True:
-                next(steps)
-                if self._clock_ns() >= end_ns:
-                    return False
+            while self._clock_ns() < end_ns:
+                awaited = next(steps)
+                if awaited is not None:
+                    return awaited
         except StopIteration as end:
             result.append(end.value)
-            return True
+        return None

@@ -6,17 +6,15 @@ Owns the modules in use, the few that were used last, and the thread that compil
 from __future__ import annotations
 
 import hashlib
-import os
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from canister_factory.replica.runtime.execution import Steps
+from canister_factory.replica.runtime.workers import Workers
 
 M = TypeVar("M")
 
@@ -37,7 +35,7 @@ class Compiled(Generic[M]):
 
     def __init__(self, build: Callable[[bytes, bytes], M], *, background: bool) -> None:
         self._build = build
-        self._worker = _Worker() if background else None
+        self._worker = Workers("compiling modules", niceness=_NICENESS) if background else None
         self._used: WeakValueDictionary[bytes, M] = WeakValueDictionary()
         self._last: deque[M] = deque(maxlen=UNUSED_KEPT)
         self._lock = threading.Lock()
@@ -85,32 +83,3 @@ class Compiled(Generic[M]):
         with suppress(ValueError):
             self._last.remove(module)
         self._last.append(module)
-
-
-class _Worker:
-    """A thread that does one thing after the other, and that nobody waits for at the end of the process."""
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._started = False
-
-    def submit(self, work: Callable[[], M]) -> Future[M]:
-        future: Future[M] = Future()
-        self._work.put((future, work))
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._run, name="compiling modules", daemon=True).start()
-        return future
-
-    def _run(self) -> None:
-        with suppress(OSError, AttributeError):  # on Linux a thread has a niceness of its own, and gives it to others
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        while True:
-            future, work = self._work.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-            del future, work

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 
 from canister_factory.replica.runtime.file_copies import copy, pieces
 from canister_factory.replica.runtime.linux_pages import (
-    MAP_FIXED,
-    MAP_NORESERVE,
+    MADV_POPULATE_WRITE,
     PAGE_IS_FILE,
     PAGE_IS_PRESENT,
     PAGE_IS_SWAPPED,
@@ -28,6 +27,8 @@ from canister_factory.replica.runtime.linux_pages import (
     checked,
     files_allowed,
     libc,
+    map_nothing,
+    map_privately,
     pagemap,
 )
 from canister_factory.replica.runtime.memory import (
@@ -267,15 +268,9 @@ class CopyOnWriteMemory(MemoryTransaction):
         self.committed = length
 
     def _map(self, start: int, end: int) -> None:
-        if start == end:
-            return
-        address = self._base + start
         if start == 0:
             self._touched = self._transactions = 0
-        flags = mmap.MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
-        checked(
-            libc().mmap(address, end - start, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, start) == address
-        )
+        map_privately(self._base + start, end - start, self._file, start)
 
     def _save(self, start: int, end: int, file: int | None = None) -> None:
         while start < end:
@@ -329,14 +324,19 @@ class _CommittedView(CopyOnWriteMemory):
 
     def preserve(self, start: int, end: int) -> None:
         """To be called before a part of the file is overwritten."""
-        if self._file < 0:
-            return  # it is closed, but somebody still holds it
-        for at in range(start, min(end, self._shared), mmap.PAGESIZE):
-            if at not in self._kept:
-                self._kept[at] = super().read(at, mmap.PAGESIZE)
-                if self._base:
-                    first = ctypes.c_ubyte.from_address(self._base + at)
-                    first.value = first.value  # a page that is written becomes private
+        end = min(end, self._shared)
+        missing = [at for at in range(start, end, mmap.PAGESIZE) if at not in self._kept]
+        if self._file < 0 or not missing:  # it may be closed, and somebody still holds it
+            return
+        former = CopyOnWriteMemory.read(self, start, end - start)
+        self._kept |= {at: former[at - start : at - start + mmap.PAGESIZE] for at in missing}
+        if self._base:  # becomes private as by writing, but harms nothing that another thread writes there now
+            checked(libc().madvise(self._base + start, end - start, MADV_POPULATE_WRITE) == 0)
+
+    def vacate(self) -> None:
+        if self._base:
+            map_nothing(self._base, self.committed)
+        super().vacate()
 
     def commit(self, length: int) -> None:
         for at in self._private(length):

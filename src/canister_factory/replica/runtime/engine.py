@@ -35,6 +35,7 @@ from canister_factory.replica.runtime.pieces import IN_PIECES, copying_module
 from canister_factory.replica.runtime.slices import Slices
 from canister_factory.replica.runtime.system_api import HOST_FUNCTIONS
 from canister_factory.replica.runtime.wasmtime_ffi import set_async_stack_size
+from canister_factory.replica.runtime.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ class Engine:
         memory: strategy for linear memories; by default the best that works here.
         background: `compiling` has large modules compiled by another thread.
         slices: how long the slices of executions are.
+        query_workers: execute what takes long and leaves nothing behind; None: the thread that asks does.
     """
 
     def __init__(
@@ -146,8 +148,10 @@ class Engine:
         memory: Callable[[], MemoryTransaction] | None = None,
         background: bool = False,
         slices: Slices = Slices(),  # noqa: B008 - immutable
+        query_workers: Workers | None = None,
     ) -> None:
         self.slices = slices
+        self.query_workers = query_workers
         self.native = wasmtime.Engine(_config())
         self.new_memory = memory or best_memory()
         self._cache_dir = cache_dir

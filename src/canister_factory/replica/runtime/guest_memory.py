@@ -28,6 +28,7 @@ class GuestMemory:
         self._length = 0
         self._limit = 0
         self._owed = 0
+        self._slice = 0  # the present slice's instructions
         self._slice_end = 0  # the fuel that is left when the present slice ends
 
     def attach(self, instance: WasmInstance | None) -> None:
@@ -42,13 +43,15 @@ class GuestMemory:
         self._limit = instruction_limit
         self._owed = 0
         self._slice_end = instruction_limit - slice_instructions
+        self._slice = slice_instructions
         self._instance.slice_after(slice_instructions)
         self._instance.set_fuel(instruction_limit)
 
     def next_slice(self, instructions: int) -> None:
         """The next slice begins: to be called between two."""
         assert self._instance is not None
-        self._slice_end = self._instance.fuel() - instructions
+        self._slice_end -= instructions  # a little later in fact: a slice ends between two blocks of code
+        self._slice = instructions
         self._instance.slice_after(instructions)
 
     def instructions_used(self) -> int:
@@ -67,7 +70,9 @@ class GuestMemory:
         if left < 0:
             raise InstructionLimitReachedError
         # What the host did counts for the slice too: setting the fuel alone would begin a new one each time.
-        self._instance.slice_after(max(1, left - self._slice_end))
+        rest = max(1, min(left - self._slice_end, self._slice))
+        self._slice_end = left - rest
+        self._instance.slice_after(rest)
         self._instance.set_fuel(left)
         self._owed = 0
 

@@ -26,6 +26,7 @@ from canister_factory.replica.runtime.execution_errors import (
 )
 from canister_factory.replica.runtime.guest_memory import GuestMemory, InstructionLimitReachedError
 from canister_factory.replica.runtime.memory import InstanceState, MemoryState, MemoryTransaction, check_extents
+from canister_factory.replica.runtime.slices import Groups
 from canister_factory.replica.runtime.stable_memory import WASM_PAGE_BYTES, StableMemory
 from canister_factory.replica.runtime.system_api import SystemApi
 from canister_factory.replica.runtime.wasmtime_ffi import HostCallbacks, HostFunctionError, WasmInstance, WasmTrapError
@@ -59,7 +60,7 @@ class Instance:
         memory_limit: int | None = None,
         memory: MemoryTransaction | None = None,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self.module = module
         self._stable = stable
         most = MAX_MEMORY64_BYTES if module.instrumented.memory64 else MAX_MEMORY32_BYTES
@@ -143,7 +144,7 @@ class Instance:
         if export is None and not self.module.has(entry, env.method):
             return Outcome(error=missing_method(entry, env))
         self._api.begin(entry, env)
-        self._guest.begin(instruction_limit, self._engine.slices.first)
+        self._guest.begin(instruction_limit, self.engine.slices.first)
         self._stable.begin()
         self.busy = True
         keep = False
@@ -190,19 +191,22 @@ class Instance:
                 callback = env.callback
                 assert callback is not None, "a callback's execution needs env.callback"
                 live.begin_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
-            slices, length, started_ns = self._engine.slices, self._engine.slices.first, self._engine.slices.now_ns()
-            while not live.resume():
-                length = slices.after(length, started_ns)
-                yield None
-                self._require(live)
-                self._guest.next_slice(length)
-                started_ns = slices.now_ns()
+            groups = Groups(self.engine.slices, live, self._guest)
+            ended = groups.execute()
+            while not ended:
+                ended = yield from self._later(live, groups)
             self._guest.require_paid()
             return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
         except (WasmTrapError, InstructionLimitReachedError, HostFunctionError) as failure:
             error, backtrace = failed_execution(failure, env, limit)
         self._api.log.append("\n".join([error.message, *(f"  in {name}" for name in backtrace)]).encode())
         return error
+
+    def _later(self, live: WasmInstance, groups: Groups) -> Steps[bool]:
+        """The next group of slices, after others had their turn; whether it was the last."""
+        yield None
+        self._require(live)
+        return groups.execute()
 
     def _finish(self, live: WasmInstance, keep: bool) -> None:
         length = live.memory_bytes()
@@ -234,11 +238,11 @@ class Instance:
             raise RuntimeError(f"{self!r} is closed and can't be used any more")
         module = self.module
         live = WasmInstance(
-            self._engine.native,
+            self.engine.native,
             module.native,
             [import_type for import_type, _ in module.imports],
             self._callbacks,
-            [self._engine.pieces(function) for _, function in module.imports],
+            [self.engine.pieces(function) for _, function in module.imports],
             global_exports=module.instrumented.global_exports,
             memory_limit=max(self._memory_limit, self._memory.committed),
             table_limit=_MAX_TABLE_ENTRIES,
@@ -359,21 +363,8 @@ class Instance:
 
     def fork(self, stable: StableMemory) -> Instance:
         """An independent instance in the same state, which is copied; `stable` is usually a fork of this one's."""
-        twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit)
+        twin = Instance(self.engine, self.module, stable, memory_limit=self._memory_limit)
         twin.restore(self.export_state())
-        return twin
-
-    def reader(self, stable: StableMemory) -> Instance:
-        """An instance that executes on the committed state as it is now, and keeps that to itself; it is to be closed.
-
-        This one may execute and commit meanwhile, on a shared memory as a rule. Executions on the reader see what those
-        before committed there. `stable` is a fork or a reader of this one's.
-        """
-        if self.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
-            return self.fork(stable)
-        view = self.memory.view()
-        twin = Instance(self._engine, self.module, stable, memory_limit=self._memory_limit, memory=view)
-        twin._globals = self._live.noted_globals if self._live else self._globals
         return twin
 
     def _replace_image(self, state: MemoryState) -> None:
@@ -381,6 +372,6 @@ class Instance:
         assert not self._memory.anchored, "an anchor on this instance is open"
         self._release()
         self._memory.close()
-        self._memory = self._engine.new_memory()
+        self._memory = self.engine.new_memory()
         self._memory.restore(state)
         self._has_image = True

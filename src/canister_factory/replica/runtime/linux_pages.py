@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import mmap
 import os
 import sys
 
 PAGEMAP_SCAN = 0xC0606610
 PAGE_IS_FILE, PAGE_IS_PRESENT, PAGE_IS_SWAPPED, PAGE_IS_ZERO = 4, 8, 16, 32
-MAP_FIXED, MAP_NORESERVE = 0x10, 0x4000
+MADV_POPULATE_WRITE = 23
+_MAP_FIXED, _MAP_NORESERVE = 0x10, 0x4000
+_PROT_NONE = 0
 
 
 class PageRegion(ctypes.Structure):
@@ -52,6 +55,22 @@ def libc() -> ctypes.CDLL:
     library.pwrite.restype = ctypes.c_ssize_t
     library.pwrite.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_longlong)
     return library
+
+
+def map_privately(address: int, size: int, file: int, offset: int) -> None:
+    """Puts a part of a file at an address, in the place of what is there."""
+    _map(address, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE, file, offset)
+
+
+def map_nothing(address: int, size: int) -> None:
+    """Keeps addresses, without anything there."""
+    _map(address, size, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+
+
+def _map(address: int, size: int, access: int, flags: int, file: int, offset: int) -> None:
+    if size:
+        flags |= _MAP_FIXED | _MAP_NORESERVE
+        checked(libc().mmap(address, size, access, flags, file, offset) == address)
 
 
 @functools.cache

@@ -124,6 +124,10 @@ class MemoryTransaction(ABC):
         never comes here. This image may not be reverted or cut while a view is in use.
         """
 
+    def vacate(self) -> None:
+        """Takes the image out of the linear memory, which holds anything from here on; `attach` has to follow."""
+        self._base = 0
+
     @abstractmethod
     def _put(self, offset: int, data: bytes) -> None:
         """Writes into the image, and so into the linear memory that is attached."""

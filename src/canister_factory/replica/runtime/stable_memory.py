@@ -6,6 +6,7 @@ prices.
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 from weakref import WeakSet
 
@@ -22,7 +23,8 @@ _ZEROES: Final = bytes(_BLOCK)
 class _SharedBlocks:
     """The blocks of a memory as they were when somebody began to read it, and what the reader itself writes over them.
 
-    What the memory commits meanwhile is kept here first, so that a reader costs what changes, not what there is.
+    What the memory commits meanwhile is kept here first, so that a reader costs what changes, not what there is. It may
+    be read by another thread than the memory's.
     """
 
     def __init__(self, memory: StableMemory) -> None:
@@ -32,25 +34,28 @@ class _SharedBlocks:
     def __len__(self) -> int:
         return len(self.whole())
 
-    def __setitem__(self, number: int, block: bytes) -> None:
-        self._own[number] = block
+    def get(self, number: int) -> bytes | None:
+        return self.between(number, number + 1)[0]
 
-    def __delitem__(self, number: int) -> None:
-        self._own[number] = None
+    def between(self, first: int, end: int) -> list[bytes | None]:
+        """The blocks from one to before another."""
+        memory = self._memory
+        with memory.lock:
+            blocks = memory.committed_between(first, end)
+            for number in _within(self._own, first, end):
+                blocks[number - first] = self._own[number]
+        return blocks
 
-    def get(self, number: int, default: bytes | None = None) -> bytes | None:
-        own = self._own
-        block = own[number] if number in own else self._memory.committed_block(number)
-        return default if block is None else block
+    def update(self, blocks: dict[int, bytes]) -> None:
+        self._own |= blocks
 
-    def pop(self, number: int, default: bytes | None = None) -> bytes | None:
-        block = self.get(number, default)
-        del self[number]
-        return block
+    def restore(self, former: dict[int, bytes | None]) -> None:
+        self._own |= former
 
-    def keep(self, number: int, block: bytes | None) -> None:
+    def keep(self, former: dict[int, bytes | None]) -> None:
         """Notes what the memory is about to replace."""
-        self._own.setdefault(number, block)
+        for number, block in former.items():
+            self._own.setdefault(number, block)
 
     def keep_all(self) -> None:
         """Notes everything, since the memory is about to become another one."""
@@ -62,16 +67,39 @@ class _SharedBlocks:
         return {number: block for number, block in merged.items() if block is not None}
 
 
+class _Blocks(dict[int, bytes]):
+    """A memory's own blocks, by their places."""
+
+    def between(self, first: int, end: int) -> list[bytes | None]:
+        """The blocks from one to before another."""
+        return list(map(self.get, range(first, end)))
+
+    def restore(self, former: dict[int, bytes | None]) -> None:
+        """Brings former blocks back; None: there was none."""
+        for number, block in former.items():
+            if block is None:
+                self.pop(number, None)
+            else:
+                self[number] = block
+
+
+def _within(blocks: dict[int, bytes | None], first: int, end: int) -> list[int]:
+    if len(blocks) < end - first:
+        return [number for number in blocks if first <= number < end]
+    return [number for number in range(first, end) if number in blocks]
+
+
 class StableMemory:
     """Bytes in blocks of 4 KiB; a block is immutable and replaced when written, so journal and forks share blocks.
 
     A write outside `begin` ... `commit`/`rollback` takes effect at once. What forks, exports and `size_bytes` tell is
     the committed state, also while a transaction is open. Sizes are Wasm pages (64 KiB) where the name says so, bytes
-    elsewhere.
+    elsewhere. One thread at a time, but for readers: `lock` is held while what they see changes.
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[int, bytes] | _SharedBlocks = {}
+        self.lock = threading.Lock()
+        self._blocks: _Blocks | _SharedBlocks = _Blocks()
         self._readers: WeakSet[_SharedBlocks] = WeakSet()
         self._wasm_pages = 0
         self._journal: dict[int, bytes | None] | None = None
@@ -119,14 +147,10 @@ class StableMemory:
         """
         size = len(target)
         self._check(offset, size)
-        blocks = self._blocks
-        done = 0
-        while done < size:
-            number, start = divmod(offset + done, _BLOCK)
-            length = min(_BLOCK - start, size - done)
-            block = blocks.get(number) or _ZEROES
-            target[done : done + length] = block if length == _BLOCK else block[start : start + length]
-            done += length
+        first, start = divmod(offset, _BLOCK)
+        blocks = self._blocks.between(first, -(-(offset + size) // _BLOCK))
+        content = b"".join([block or _ZEROES for block in blocks])
+        target[:] = memoryview(content)[start : start + size]
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Overwrites what stands at `offset`.
@@ -134,30 +158,31 @@ class StableMemory:
         Raises:
             IndexError: the range isn't within the memory.
         """
-        size = len(data)
-        self._check(offset, size)
-        view = memoryview(data)
-        done = 0
-        while done < size:
-            number, start = divmod(offset + done, _BLOCK)
-            length = min(_BLOCK - start, size - done)
-            piece = bytes(view[done : done + length])
-            if length != _BLOCK:
-                block = self._blocks.get(number) or _ZEROES
-                piece = block[:start] + piece + block[start + length :]
-            self._replace(number, piece)
-            done += length
+        self._check(offset, len(data))
+        if not len(data):
+            return
+        end = offset + len(data)
+        first, start = divmod(offset, _BLOCK)
+        last, rest = divmod(end, _BLOCK)
+        before = (self._blocks.get(first) or _ZEROES)[:start] if start else b""
+        after = (self._blocks.get(last) or _ZEROES)[rest:] if rest else b""
+        content = b"".join((before, data, after))
+        self._replace({first + at // _BLOCK: content[at : at + _BLOCK] for at in range(0, len(content), _BLOCK)})
 
-    def _replace(self, number: int, block: bytes) -> None:
-        if self._journal is not None and number not in self._journal:
-            self._journal[number] = self._blocks.get(number)
-        if self._undo.wants(number):
-            self._undo.keep(number, self._blocks.get(number))
-        if self._journal is None and self._readers:
-            self._keep_for_readers({number: self._blocks.get(number)})
-        self._blocks[number] = block
-        if self._changed is not None and self._journal is None:
-            self._changed.add(number)
+    def _replace(self, new: dict[int, bytes]) -> None:
+        blocks, journal = self._blocks, self._journal
+        if self._undo:
+            for number in new:
+                if self._undo.wants(number):
+                    self._undo.keep(number, blocks.get(number))
+        if journal is None and self._changed is not None:
+            self._changed.update(new)
+        with self.lock:
+            if journal is not None:
+                journal |= {number: blocks.get(number) for number in new if number not in journal}
+            elif self._readers:
+                self._keep_for_readers({number: blocks.get(number) for number in new})
+            blocks.update(new)
 
     def _check(self, offset: int, size: int) -> None:
         if offset + size > (length := self._wasm_pages * WASM_PAGE_BYTES):
@@ -173,22 +198,20 @@ class StableMemory:
 
     def commit(self) -> None:
         """Keeps what was written since `begin`."""
-        if self._readers and self._journal:
-            self._keep_for_readers(self._journal)
         if self._changed is not None and self._journal:
             self._changed.update(self._journal)
-        self._journal = None
+        with self.lock:
+            if self._journal:
+                self._keep_for_readers(self._journal)
+            self._journal = None
 
     def rollback(self) -> None:
         """Undoes what was written and grown since `begin`."""
         assert self._journal is not None, "no transaction on this stable memory is open"
-        for number, block in self._journal.items():
-            if block is None:
-                del self._blocks[number]
-            else:
-                self._blocks[number] = block
+        with self.lock:
+            self._blocks.restore(self._journal)
+            self._journal = None
         self._wasm_pages = self._pages_before
-        self._journal = None
 
     # --- anchors ---
 
@@ -207,11 +230,7 @@ class StableMemory:
         for reader in self._readers:
             reader.keep_all()
         former = self._undo.revert()
-        for number, block in former.blocks.items():
-            if block is None:
-                self._blocks.pop(number, None)
-            else:
-                self._blocks[number] = block
+        self._blocks.restore(former.blocks)
         if self._changed is not None:
             self._changed.update(former.blocks)
         self._wasm_pages = former.length // WASM_PAGE_BYTES
@@ -222,14 +241,17 @@ class StableMemory:
 
     # --- copies and checkpoints ---
 
-    def committed_block(self, number: int) -> bytes | None:
-        """A block of 4 KiB, by its place; None where nothing was ever written."""
-        journal = self._journal
-        return journal[number] if journal and number in journal else self._blocks.get(number)
+    def committed_between(self, first: int, end: int) -> list[bytes | None]:
+        """Blocks of 4 KiB, from one to before another; None where nothing was ever written."""
+        blocks = self._blocks.between(first, end)
+        if self._journal:
+            for number in _within(self._journal, first, end):
+                blocks[number - first] = self._journal[number]
+        return blocks
 
     def committed_blocks(self) -> dict[int, bytes]:
         """All blocks, to be read only."""
-        present = self._blocks if isinstance(self._blocks, dict) else self._blocks.whole()
+        present = self._blocks if isinstance(self._blocks, _Blocks) else self._blocks.whole()
         if not self._journal:
             return present
         blocks = present | {number: block for number, block in self._journal.items() if block is not None}
@@ -252,13 +274,12 @@ class StableMemory:
 
     def _keep_for_readers(self, former: dict[int, bytes | None]) -> None:
         for reader in self._readers:
-            for number, block in former.items():
-                reader.keep(number, block)
+            reader.keep(former)
 
     def fork(self) -> StableMemory:
         """An independent memory with the same content; blocks are shared until written."""
         twin = StableMemory()
-        twin._blocks = dict(self.committed_blocks())
+        twin._blocks = _Blocks(self.committed_blocks())
         twin._wasm_pages = self.size_bytes // WASM_PAGE_BYTES
         twin._changed = None if self._changed is None else set(self._changed)
         twin.saved_as = self.saved_as
@@ -277,8 +298,8 @@ class StableMemory:
 
     def read_committed(self, offset: int, size: int) -> bytes:
         """Whole blocks, without what an open transaction wrote. Zeroes beyond the end."""
-        numbers = range(offset // _BLOCK, (offset + size) // _BLOCK)
-        return b"".join(self.committed_block(number) or _ZEROES for number in numbers)
+        blocks = self.committed_between(offset // _BLOCK, (offset + size) // _BLOCK)
+        return b"".join([block or _ZEROES for block in blocks])
 
     def unsaved(self) -> list[tuple[int, int]] | None:
         """Where it may differ from what was last saved: ascending [(start, end)]; None: anywhere."""
@@ -309,7 +330,7 @@ class StableMemory:
             raise ValueError(f"a stable memory of {state.length} bytes isn't whole pages of {WASM_PAGE_BYTES}")
         for reader in self._readers:
             reader.keep_all()
-        self._blocks = {}
+        self._blocks = _Blocks()
         self._wasm_pages = state.length // WASM_PAGE_BYTES
         for offset, data in state.extents:
             self.write(offset, data)

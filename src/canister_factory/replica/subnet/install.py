@@ -15,6 +15,7 @@ from canister_factory.replica.runtime.execution import CanisterError, Entry, Out
 from canister_factory.replica.runtime.execution_errors import memory_error
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.memory_copy import copy_in
+from canister_factory.replica.runtime.reader import reader_of
 from canister_factory.replica.runtime.stable_memory import StableMemory
 from canister_factory.replica.subnet.affordable import installation_unaffordable
 from canister_factory.replica.subnet.calls import Calls
@@ -221,7 +222,7 @@ class _Steps:
         if old is not None:
             self.stable = canister.stable.fork()
             if old.module.has(Entry.PRE_UPGRADE) and not installation.skip_pre_upgrade:
-                old = old.reader(self.stable)
+                old = reader_of(old, self.stable)
                 opened.append(old)
                 outcomes.append((yield from self._step(old, Entry.PRE_UPGRADE, b"")))
         instance = Instance(self._engine, module, self.stable)

@@ -29,12 +29,15 @@ from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import Prices
 from canister_factory.replica.subnet.messages import DID_NOT_REPLY, FromSystem, Request, rejection
+from canister_factory.replica.subnet.readers import Readers
 from canister_factory.replica.subnet.state import SubnetState
 
 QUERY_INSTRUCTIONS = 5_000_000_000
 MAX_REPLY_BYTES = 3 << 20
 MAX_CALL_DEPTH = 6
-SHORT_SLICES = 10  # a query of so many slices is executed at once, where the canister's own instance is free
+SHORT_SLICES = 4  # a query of so many slices is executed at once, where the canister's own instance is free
+SHORT_INSTRUCTIONS = 2_000_000  # what takes less surely ends within these
+MAX_LONG_METHODS = 1_000  # so many are remembered
 DataCertificate = Callable[[bytes], bytes] | None
 
 
@@ -73,12 +76,12 @@ class Queries:
         self._calls = calls
         self._prices = prices
         self.builtins: dict[bytes, Callable[[Request], Response]] = {}
-        self._readers: set[Instance] = set()  # those of suspended queries
+        self._readers = Readers()
+        self._long: set[tuple[bytes, Entry, str]] = set()  # what took long last time: trying that at once is in vain
 
     def give_up(self) -> None:
         """Ends the queries that are suspended; who asks is told to ask again."""
-        for reader in list(self._readers):
-            self._close(reader)
+        self._readers.close_all()
 
     def answer(self, request: Request, time_ns: int, data_certificate: DataCertificate) -> Steps[Response]:
         """The reply, or the canister's own reject.
@@ -96,7 +99,7 @@ class Queries:
             raise _abandoned() from None
         finally:
             for reader in evaluation.readers:
-                self._close(reader)
+                self._readers.close(reader)
 
     def read(self, canister: CanisterState, entry: Entry, env: Env, instruction_limit: int) -> Steps[Outcome]:
         """Executes what leaves nothing behind, on the state that is committed now, or a little later if it takes long.
@@ -105,7 +108,8 @@ class Queries:
             CanisterError: the state was set back meanwhile.
         """
         _, instance = canister.running_module
-        if not instance.busy:
+        what = canister.id, entry, env.method
+        if not instance.busy and what not in self._long:
             steps = instance.execution(entry, env, instruction_limit=instruction_limit, commit=False)
             try:
                 for _ in range(SHORT_SLICES):
@@ -114,25 +118,21 @@ class Queries:
                 outcome: Outcome = end.value
                 return outcome
             steps.close()  # the instance is wanted for the next message, so this goes on elsewhere, from the beginning
+            if len(self._long) >= MAX_LONG_METHODS:
+                self._long.clear()
+            self._long.add(what)
             yield None
             canister = self._state.existing(canister.id)  # it may have been deleted meanwhile
-        reader = self._reader(canister)
+        reader = self._readers.open(canister, once=True)
         try:
-            return (yield from reader.execution(entry, env, instruction_limit=instruction_limit, commit=False))
+            outcome = yield from reader.execution(entry, env, instruction_limit=instruction_limit, commit=False)
+            if outcome.instructions < SHORT_INSTRUCTIONS:
+                self._long.discard(what)
+            return outcome
         except ExecutionAbandonedError:
             raise _abandoned() from None
         finally:
-            self._close(reader)
-
-    def _reader(self, canister: CanisterState) -> Instance:
-        _, instance = canister.running_module
-        reader = instance.reader(canister.stable.reader())
-        self._readers.add(reader)
-        return reader
-
-    def _close(self, reader: Instance) -> None:
-        self._readers.discard(reader)
-        reader.close()
+            self._readers.close(reader)
 
     def _evaluate(self, request: Request, evaluation: _Evaluation, depth: int) -> Steps[Response]:
         canister = self._state.existing(request.callee)
@@ -162,7 +162,7 @@ class Queries:
                 f"Composite query calls exceeded the maximum depth of {MAX_CALL_DEPTH}.",
                 "IC0525",
             )
-        call.reader = self._reader(call.canister)
+        call.reader = self._readers.open(call.canister, once=False)
         evaluation.readers.append(call.reader)
         outcome = yield from self._enter(call, Entry.COMPOSITE_QUERY, evaluation)
         outstanding: deque[OutgoingCall] = deque(outcome.calls)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
 from canister_factory.replica.node.round_failed import RoundFailedError
 from canister_factory.replica.node.sliced_work import FIRST_TURNS, MAX_UNDER_WAY, MAX_WAITING, TURN_NS, SlicedWork
-from canister_factory.replica.runtime.execution import CanisterError, Steps
+from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Steps
 
 SLICE_NS = TURN_NS // 4
 GOES = 3  # of the loop, in which there is a turn for certain
@@ -104,3 +105,40 @@ async def test_of_many_long_ones_few_are_under_way_and_too_many_are_refused(worl
     ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(end, RoundFailedError) and end.retry_helps for end in ends)
     assert all(each.closed for each in jobs)
+
+
+async def test_work_that_waits_for_something_holds_up_nobody_and_goes_on_when_it_is_there(world: World) -> None:
+    work, job, diary = world
+    elsewhere: Future[str] = Future()
+
+    def waiting() -> Steps[str]:
+        try:
+            while not elsewhere.done():
+                diary.append("waits")
+                yield elsewhere
+            return elsewhere.result()
+        finally:
+            diary.append("closed")
+
+    answer = asyncio.ensure_future(work.finish(waiting()))
+    assert await work.finish(job("other", 20).steps()) == "other"
+    assert (diary.count("waits"), diary.count("other")) == (2, 20), "it was asked at first, and in its first turn"
+    elsewhere.set_result("there")
+    assert await answer == "there"
+    assert diary[-1] == "closed"
+
+
+async def test_what_failed_elsewhere_is_the_works_own_to_raise(world: World) -> None:
+    work, _, _ = world
+    elsewhere: Future[str] = Future()
+
+    def waiting() -> Steps[str]:
+        while not elsewhere.done():
+            yield elsewhere
+        return elsewhere.result()
+
+    answer = asyncio.ensure_future(work.finish(waiting()))
+    await asyncio.sleep(0)
+    elsewhere.set_exception(CanisterError(RejectCode.CANISTER_ERROR, "trapped"))
+    with pytest.raises(CanisterError, match="trapped"):
+        await answer

@@ -9,6 +9,7 @@ import pytest
 
 from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory
 from canister_factory.replica.runtime.execution import Entry, Outcome, Steps, finish
+from canister_factory.replica.runtime.reader import reader_of
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, taken
 
 TOUCHED = 20_000_000
@@ -63,12 +64,12 @@ def test_it_is_seen_at_its_end_and_by_no_reader_that_began_before(canister: Cani
     taken(canister.instance.memory)
     before = content(canister)
     working = steps(canister, "all")
-    with closing(canister.instance.reader(canister.stable.fork())) as reader:
+    with closing(reader_of(canister.instance, canister.stable.fork())) as reader:
         number = 0
         for _ in working:
             number += 1
             assert content(canister) == before
-        if canister.instance._engine.new_memory is CopyOnWriteMemory:
+        if canister.instance.engine.new_memory is CopyOnWriteMemory:
             assert number >= len(before) // (4 << 20), "a piece at a time"
         assert content(canister) == after_all(before)
         assert applied(taken(canister.instance.memory), before) == after_all(before)

@@ -12,6 +12,7 @@ from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory
 from canister_factory.replica.runtime.execution import Entry
 from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.memory_copy import copy_in
+from canister_factory.replica.runtime.reader import reader_of
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply
 
 # `store` writes its argument's second half at the first, which may lie in pages that are yet to come; `grow_and_trap`
@@ -51,7 +52,7 @@ def canister(request: pytest.FixtureRequest) -> Iterator[Canister]:
 
 
 def read_by(canister: Canister) -> Instance:
-    return canister.instance.reader(canister.stable.reader())
+    return reader_of(canister.instance, canister.stable.reader())
 
 
 def store(instance: Instance, at: int, value: int) -> None:

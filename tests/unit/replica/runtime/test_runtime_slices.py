@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from canister_factory.replica.runtime.execution import Entry, ExecutionAbandonedError, Outcome, Steps
 from canister_factory.replica.runtime.memory import InstanceState, MemoryState
+from canister_factory.replica.runtime.reader import reader_of
 from canister_factory.replica.runtime.slices import SLICE_INSTRUCTIONS
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, failure, le64, reply, taken
 from support.slicing import slices_of
@@ -146,7 +147,7 @@ def test_a_reader_keeps_seeing_the_state_that_was_committed_when_it_began(strate
         run(working(canister, "work", 3))
         suspended = working(canister, "work", 2000)
         next(suspended)
-        with closing(canister.instance.reader(canister.stable.fork())) as reader:
+        with closing(reader_of(canister.instance, canister.stable.fork())) as reader:
             query = reader.execution(
                 Entry.QUERY, env("work_in_query", le64(2000)), instruction_limit=BILLION, commit=False
             )
@@ -161,7 +162,7 @@ def test_a_reader_keeps_seeing_the_state_that_was_committed_when_it_began(strate
 def test_a_reader_keeps_what_it_committed_for_its_own_next_execution_only(strategy: Strategy) -> None:
     with Canister(WORKER, strategy) as canister:
         run(working(canister, "work", 3))
-        with closing(canister.instance.reader(canister.stable.fork())) as reader:
+        with closing(reader_of(canister.instance, canister.stable.fork())) as reader:
             for expected in (4, 5, 6):
                 outcome = reader.execute(Entry.UPDATE, env("work", le64(1)), instruction_limit=BILLION)
                 assert reply(outcome)[:8] == le64(expected)

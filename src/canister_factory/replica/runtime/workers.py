@@ -1,0 +1,66 @@
+"""Threads that do work beside the one that the replica runs in: compiling, long queries, writing to the disk.
+
+Owns the threads. Does not own the work, which lets go of Python (or else is short), or what it may touch.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Workers:
+    """So many threads, begun when there is work; nobody waits for them at the end of the process.
+
+    Args:
+        name: of the threads.
+        count: how many there are at most.
+        niceness: how far they stand back behind other threads, where each has a niceness of its own (Linux).
+    """
+
+    def __init__(self, name: str, count: int = 1, *, niceness: int = 0) -> None:
+        self._name = name
+        self._count = count
+        self._niceness = niceness
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._started = 0
+
+    def __repr__(self) -> str:
+        return f"<Workers {self._name!r} started={self._started} waiting={self._work.qsize()}>"
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Has the work done after what was submitted before."""
+        future: Future[T] = Future()
+        self._work.put((future, work))
+        if self._started < self._count:
+            self._started += 1
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        return future
+
+    def _run(self) -> None:
+        if self._niceness:
+            with suppress(OSError, AttributeError):  # a thread gives it to those that it starts, such as a compiler's
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+        while True:
+            future, work = self._work.get()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+            del future, work
+
+
+def spare_processors() -> int:
+    """How many processors this process may use besides one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) - 1
+    return (os.cpu_count() or 1) - 1

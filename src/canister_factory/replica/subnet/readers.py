@@ -1,0 +1,58 @@
+"""Instances for queries that can't use the canister's own: those in use, and a few that can be used again.
+
+Owns both. Does not own what is executed (`queries`), or how an instance reads (`runtime.reader`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.reader import Reader, reader_of
+from canister_factory.replica.subnet.canister import CanisterState
+
+MAX_PARKED: Final = 4
+"""So many are kept for the next queries, each of another canister. A new one costs as much as 0.3 MB of SHA-256."""
+
+
+class Readers:
+    """Opens and closes readers. All of one canister are on the state that was committed when they were opened."""
+
+    def __init__(self) -> None:
+        self._open: dict[Instance, Instance] = {}  # with whose state they read
+        self._parked: dict[Instance, Reader] = {}  # by whose state they read, the last one last
+
+    def __repr__(self) -> str:
+        return f"<Readers open={len(self._open)} parked={len(self._parked)}>"
+
+    def open(self, canister: CanisterState, *, once: bool) -> Instance:
+        """A reader; it is for one execution, or for some that see what those before committed. `close` it."""
+        _, owner = canister.running_module
+        stable = canister.stable.reader()
+        parked = self._parked.pop(owner, None)
+        if parked is None:
+            reader = reader_of(owner, stable, once=once)
+        else:
+            reader = parked
+            parked.renew(owner, stable, once=once)
+        self._open[reader] = owner
+        return reader
+
+    def close(self, reader: Instance) -> None:
+        """Ends a reader's use. Closing twice is allowed."""
+        owner = self._open.pop(reader, None)
+        if owner is None:
+            return
+        if owner in self._parked or not isinstance(reader, Reader):
+            reader.close()
+        elif reader.park():
+            self._parked[owner] = reader
+            if len(self._parked) > MAX_PARKED:
+                self._parked.pop(next(iter(self._parked))).close()
+
+    def close_all(self) -> None:
+        """Closes all; executions that are suspended in them end with `ExecutionAbandonedError`."""
+        for reader in [*self._open, *self._parked.values()]:
+            reader.close()
+        self._open.clear()
+        self._parked.clear()

@@ -1,0 +1,37 @@
+"""Threads that do work one after the other."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import pytest
+
+from canister_factory.replica.runtime.workers import Workers
+
+
+def test_work_is_done_in_order_by_a_thread_with_that_name() -> None:
+    workers, done = Workers("at work"), list[int]()
+    for number in range(100):
+        workers.submit(partial(done.append, number))
+    assert workers.submit(lambda: threading.current_thread().name).result(10) == "at work"
+    assert done == list(range(100))
+    assert "started=1 waiting=0" in repr(workers)
+
+
+def test_an_error_is_the_results_and_the_next_work_is_done() -> None:
+    workers = Workers("test")
+    with pytest.raises(ZeroDivisionError):
+        workers.submit(lambda: 1 // 0).result(10)
+    assert workers.submit(lambda: 5).result(10) == 5
+
+
+def test_several_threads_work_at_once_and_what_is_cancelled_before_is_not_done() -> None:
+    workers, gate, done = Workers("test", 2), threading.Barrier(3), list[int]()
+    for _ in range(2):
+        workers.submit(lambda: gate.wait(10))
+    cancelled, last = workers.submit(lambda: done.append(1)), workers.submit(lambda: done.append(2))
+    assert cancelled.cancel()
+    gate.wait(10)
+    last.result(10)
+    assert done == [2]

@@ -1,0 +1,94 @@
+"""Which instance a query executes in: the canister's own, or one that only reads, new or used before."""
+
+from __future__ import annotations
+
+import pytest
+
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.readers import MAX_PARKED, Readers
+from support.replica_bench import Bench
+from support.runtime_harness import assembled
+
+# `turns` goes round so often as the argument says.
+WAT = """(module
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_arg_data_copy" (func $arg (param i32 i32 i32)))
+  (memory 1)
+  (func (export "canister_query turns")
+    (call $arg (i32.const 0) (i32.const 0) (i32.const 4))
+    (loop $next
+      (i32.store (i32.const 0) (i32.sub (i32.load (i32.const 0)) (i32.const 1)))
+      (br_if $next (i32.load (i32.const 0))))
+    (call $reply)))"""
+LONG, SHORT = (1_000_000).to_bytes(4, "little"), (1).to_bytes(4, "little")
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The classes of the instances that queries began in."""
+    begun: list[str] = []
+    execution = Instance.execution
+
+    def noted(self: Instance, *args: object, **options: object) -> object:
+        begun.append(type(self).__name__)
+        return execution(self, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Instance, "execution", noted)
+    return begun
+
+
+def test_a_method_that_took_long_begins_where_it_can_go_on_until_it_is_short_again(
+    bench: Bench, used: list[str]
+) -> None:
+    canister = bench.puppet(assembled(WAT))
+    used.clear()
+    for argument in (SHORT, LONG, LONG, SHORT, SHORT):
+        bench.query(canister, "turns", argument)
+    assert used == ["Instance", "Instance", "Reader", "Reader", "Reader", "Instance"]
+
+
+def canisters(bench: Bench, count: int) -> list[CanisterState]:
+    return [bench.canister(bench.puppet(assembled(WAT))) for _ in range(count)]
+
+
+def executed(readers: Readers, canister: CanisterState) -> Instance:
+    """A reader of this canister that was closed after its use."""
+    reader = readers.open(canister, once=True)
+    reader.ready()
+    readers.close(reader)
+    return reader
+
+
+def test_a_closed_reader_is_the_same_canisters_next_one(bench: Bench) -> None:
+    readers, (one, other) = Readers(), canisters(bench, 2)
+    reader = executed(readers, one)
+    assert executed(readers, other) is not reader
+    assert executed(readers, one) is reader
+
+
+def test_few_are_kept_those_that_were_used_last(bench: Bench) -> None:
+    readers, of = Readers(), canisters(bench, MAX_PARKED + 1)
+    kept = [executed(readers, canister) for canister in of]
+    assert f"parked={MAX_PARKED}" in repr(readers)
+    assert executed(readers, of[0]) is not kept[0]
+    assert executed(readers, of[-1]) is kept[-1]
+    with pytest.raises(RuntimeError, match="is closed"):
+        kept[0].ready()
+
+
+def test_of_two_readers_of_a_canister_one_is_kept(bench: Bench) -> None:
+    readers, (canister,) = Readers(), canisters(bench, 1)
+    both = [readers.open(canister, once=True) for _ in range(2)]
+    for reader in both:
+        reader.ready()
+        readers.close(reader)
+        readers.close(reader)
+    assert repr(readers) == "<Readers open=0 parked=1>"
+    readers.close_all()
+    assert repr(readers) == "<Readers open=0 parked=0>"
