@@ -6,6 +6,8 @@ import Roles "Roles";
 module {
   /// Every method of the backend; the compiler asks for all of them.
   public type Message = {
+    // controllers
+    #audit_contents : Any;
     // admins
     #add_admin : Any; #remove_admin : Any; #add_operator : Any; #remove_operator : Any; #clear_creation_state : Any;
     #set_personal_canister_creation_enabled : Any; #register_release : Any; #revoke_release : Any;
@@ -61,6 +63,7 @@ module {
         #delete_connection_group _ or #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or
         #create_personal_canister _ or #migrate_capsule _
       ) not caller.isAnonymous();
+      case (#audit_contents _) caller.isController();
       case _ true;
     };
   };

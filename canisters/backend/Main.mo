@@ -5,6 +5,7 @@
 /// an upgrade from one build to the other loses nothing, and what has moved to a personal canister stays read-only
 /// here.
 import Cycles "mo:core/Cycles";
+import Iter "mo:core/Iter";
 import Principal "mo:core/Principal";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
@@ -79,6 +80,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       refuseNewCapsule = func _ = null;
       refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
       isAdmin = func caller = Roles.isAdmin(roles, caller);
+      staged = func() = Iter.empty();
     },
   );
 

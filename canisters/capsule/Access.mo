@@ -62,10 +62,10 @@ module {
     };
 
     /// Whether the caller may read the memory.
-    public func mayRead(memory : Types.MemoryRecord) : Bool {
+    public func mayRead(memory : Store.Ruled) : Bool {
       if writes return true;
       compared += 1;
-      grants(memory.access);
+      switch (memory.rule) { case (?access) grants(access); case null false };
     };
 
     /// What the decisions so far took: memories, and people and groups that their rules name.

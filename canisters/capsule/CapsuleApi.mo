@@ -184,5 +184,10 @@ mixin (service : CapsuleService.CapsuleService) {
     service.deleteGallery(caller, id);
   };
 
+  // ---- The canister ----
+  public shared query ({ caller }) func audit_contents() : async Types.Result<Types.ContentsAudit> {
+    service.auditContents(caller);
+  };
+
   public shared query func get_api_version() : async Text { service.apiVersion() };
 };

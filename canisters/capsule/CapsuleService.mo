@@ -10,6 +10,7 @@ import ApiVersion "ApiVersion";
 import Capsules "Capsules";
 import Clock "Clock";
 import Connections "Connections";
+import Contents "Contents";
 import Export "Export";
 import Galleries "Galleries";
 import Guard "Guard";
@@ -367,6 +368,23 @@ module {
 
     public func deleteGallery(caller : Principal, id : Text) : Types.UnitResult {
       guard.changing(caller, galleryHome(caller, id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
+    };
+
+    // ---- The canister ----
+
+    /// Compares the books about stored bytes with what memories, uploads and the import hold; for controllers.
+    public func auditContents(caller : Principal) : Result<Types.ContentsAudit> {
+      if (not caller.isController()) return #Err(#Unauthorized "only controllers of this canister audit its contents");
+      let ofMemories = store.memory_homes.entries().flatMap(
+        func((id, home)) = switch (home.memories.get(id)) {
+          case (?{ content = ?{ chunks } }) chunks.values();
+          case _ Iter.empty();
+        }
+      );
+      let ofUploads = store.uploads.values().flatMap(
+        func upload = upload.chunks.values().filterMap<?Store.Chunk, Store.Chunk>(func slot = slot)
+      );
+      #Ok(Contents.audit(store.contents, ofMemories.concat(ofUploads).concat(host.staged())));
     };
 
     public func apiVersion() : Text = ApiVersion.current;

@@ -11,6 +11,7 @@ import Access "Access";
 import Ids "Ids";
 import Limits "Limits";
 import Persons "Persons";
+import Seal "Seal";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -126,9 +127,9 @@ module {
     let memories = List.empty<{ key : Text; value : Types.MemoryRecord }>();
     var bytes = 0;
     label filling for ((key, memory) in capsule.memories.entries()) {
-      bytes += memory.seal.record_bytes;
+      bytes += memory.record_bytes;
       if (memories.size() == Limits.capsuleViewMemories or bytes > Limits.capsuleViewBytes) break filling;
-      memories.add({ key; value = memory.record });
+      memories.add({ key; value = Seal.recordOf(memory) });
     };
     {
       record_ with

@@ -3,16 +3,22 @@
 /// of them gives its chunks back.
 ///
 /// A chunk is hashed once, from the bytes that were read back after they were stored.
+import Iter "mo:core/Iter";
+import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Region "mo:core/Region";
+import Set "mo:core/Set";
 import Extents "Extents";
 import Limits "Limits";
 import Sha256 "sha256/Sha256";
 import Types "Types";
 
 module {
-  /// Where bytes are, and what they were when they were stored.
-  public type Chunk = { extents : [Extents.Extent]; size : Nat; sha256 : Blob };
+  /// Where bytes are: in one extent at `offset`, or in those of `parts`, the first of which is there.
+  type Place = { offset : Nat64; size : Nat; parts : ?[Extents.Extent] };
+
+  /// Stored bytes, and what their SHA-256 was when they were stored.
+  public type Chunk = Place and { sha256 : Blob };
 
   public type Contents = {
     region : Region.Region;
@@ -70,19 +76,32 @@ module {
       Extents.release(contents.space, extents);
       return #Err problem;
     };
-    if (extents.size() == 1) Region.storeBlob(contents.region, extents[0].offset, bytes) else {
-      let bench = contents.space.end;
-      Region.storeBlob(contents.region, bench, bytes);
-      pieces(extents, size, func(at, offset, length) {
-        Region.storeBlob(contents.region, offset, Region.loadBlob(contents.region, bench + at, length));
-      });
-    };
-    let stored = { extents; size; sha256 = "" : Blob };
-    #Ok({ stored with sha256 = Sha256.hash(load(contents, stored)) });
+    let place = { offset = extents[0].offset; size; parts = if (extents.size() == 1) null else ?extents };
+    Region.storeBlob(contents.region, if (place.parts == null) place.offset else contents.space.end, bytes);
+    fromBench(contents, place);
+    #Ok { place with sha256 = Sha256.hash(load(contents, place)) };
   };
 
-  /// Each piece of `size` bytes: its place in the chunk, its place in the region, its length.
-  func pieces(extents : [Extents.Extent], size : Nat, each : (Nat64, Nat64, Nat) -> ()) {
+  // What is in several extents is put together, and taken apart, behind the end of the space: bytes between two places of
+  // the region pass the heap as whole blobs, and only there a part of one can be had cheaply.
+
+  func fromBench(contents : Contents, place : Place) {
+    let bench = contents.space.end;
+    eachPart(place, func(at, offset, length) {
+      Region.storeBlob(contents.region, offset, Region.loadBlob(contents.region, bench + at, length));
+    });
+  };
+
+  func toBench(contents : Contents, place : Place) {
+    let bench = contents.space.end;
+    eachPart(place, func(at, offset, length) {
+      Region.storeBlob(contents.region, bench + at, Region.loadBlob(contents.region, offset, length));
+    });
+  };
+
+  /// Each part of what is in several extents: where it begins in the whole, where in the region, and its length.
+  func eachPart({ size; parts } : Place, each : (Nat64, Nat64, Nat) -> ()) {
+    let ?extents = parts else return;
     var at : Nat64 = 0;
     let all = Nat64.fromNat(size);
     for (extent in extents.values()) {
@@ -92,21 +111,28 @@ module {
     };
   };
 
+  func extentsOf({ offset; size; parts } : Place) : [Extents.Extent] = switch parts {
+    case (?extents) extents;
+    case null [{ offset; size = Extents.rounded(Nat64.fromNat(size)) }];
+  };
+
   /// Takes chunks away.
   public func release(contents : Contents, chunks : [Chunk]) {
-    for ({ extents } in chunks.values()) Extents.release(contents.space, extents);
+    for (chunk in chunks.values()) Extents.release(contents.space, extentsOf(chunk));
   };
 
   // ---- Reading ----
 
   /// The chunk's bytes as they are now, not compared with their hash.
-  public func load(contents : Contents, chunk : Chunk) : Blob {
-    if (chunk.extents.size() == 1) return Region.loadBlob(contents.region, chunk.extents[0].offset, chunk.size);
-    let bench = contents.space.end;
-    pieces(chunk.extents, chunk.size, func(at, offset, length) {
-      Region.storeBlob(contents.region, bench + at, Region.loadBlob(contents.region, offset, length));
-    });
-    Region.loadBlob(contents.region, bench, chunk.size);
+  func load(contents : Contents, place : Place) : Blob {
+    toBench(contents, place);
+    Region.loadBlob(contents.region, if (place.parts == null) place.offset else contents.space.end, place.size);
+  };
+
+  /// Whether the chunk is just these bytes. `ChecksumMismatch`: what is stored isn't what was.
+  public func holds(contents : Contents, chunk : Chunk, bytes : Blob) : Types.Result<Bool> {
+    if (load(contents, chunk) == bytes) return #Ok true;
+    switch (read(contents, chunk)) { case (#Ok _) #Ok false; case (#Err problem) #Err problem };
   };
 
   /// The chunk's bytes. `ChecksumMismatch`: they aren't what was stored.
@@ -118,5 +144,43 @@ module {
       expected = chunk.sha256;
       actual;
     });
+  };
+
+  // ---- Books ----
+
+  /// Compares the books with what is held: `chunks` are all of those that somebody holds. Every byte before the end must be
+  /// in one extent or in one hole.
+  public func audit(contents : Contents, chunks : Iter.Iter<Chunk>) : Types.ContentsAudit {
+    let { holes; by_size } = contents.space;
+    let (end, taken) = (contents.space.end, contents.space.taken);
+    let parts = holes.clone();
+    var free : Nat64 = 0;
+    for (size in holes.values()) free += size;
+    var held : Nat64 = 0;
+    var count : Nat64 = 0;
+    var extents : Nat64 = 0;
+    for (chunk in chunks) {
+      count += 1;
+      for ({ offset; size } in extentsOf(chunk).values()) {
+        extents += 1;
+        held += size;
+        parts.add(offset, size);
+      };
+    };
+    var at : Nat64 = 0;
+    var whole = holes.size() == by_size.size();
+    for ((offset, size) in parts.entries()) {
+      if (offset != at) whole := false;
+      at := offset + size;
+    };
+    {
+      chunks = count;
+      extents;
+      held_bytes = held;
+      taken_bytes = taken;
+      free_bytes = free;
+      region_bytes = regionBytes(contents);
+      consistent = whole and at == end and held == taken and held + free == end;
+    };
   };
 };

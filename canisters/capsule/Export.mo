@@ -33,7 +33,7 @@ module {
       let { record; seal } = Seal.capsule(Capsules.record(capsule));
       ?(#Capsule record, seal.record_bytes);
     };
-    case (#Memory) do ? { let found = capsule.memories.get(ref.id)!; (#Memory(found.record), found.seal.record_bytes) };
+    case (#Memory) do ? { let found = capsule.memories.get(ref.id)!; (#Memory(Seal.recordOf(found)), found.record_bytes) };
     case (#Gallery) do ? {
       let found = capsule.galleries.get(ref.id)!;
       (#Gallery(found.record), found.seal.record_bytes);
@@ -101,7 +101,7 @@ module {
 
   /// Chunk `index` of a memory's content. `ChecksumMismatch`: its bytes aren't what was stored.
   public func chunkOf(store : Store.Store, memory : Store.StoredMemory, index : Nat32) : Types.Result<Blob> {
-    let ?content = memory.content else return #Err(#NotFound { kind = "content of memory"; id = memory.record.id });
+    let ?content = memory.content else return #Err(#NotFound { kind = "content of memory"; id = memory.id });
     let position = Nat32.toNat(index);
     if (position >= content.chunks.size()) {
       return #Err(#InvalidArgument {

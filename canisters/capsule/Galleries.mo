@@ -146,7 +146,7 @@ module {
   public func shown(capsule : Store.Capsule, gallery : Types.Gallery, reader : Access.Reader) : Types.Gallery {
     let visible = gallery.memory_entries.filter(
       func({ memory_id }) = switch (capsule.memories.get(memory_id)) {
-        case (?{ record }) reader.mayRead(record);
+        case (?memory) reader.mayRead(memory);
         case null reader.writes;
       }
     );

@@ -2,6 +2,7 @@
 /// found, access and the host's consent (locks) are asked for, and a change that succeeded is noted in the capsule.
 /// What the caller may not know of is answered like what isn't there (`notFound`), in every method.
 /// Owns these questions and their order; not the rules of access (`Access`), and not what a change does.
+import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
@@ -31,6 +32,8 @@ module {
     refuseWrite : Capsule -> ?Types.CapsuleError;
     /// Does this principal administer the canister? Admins record events that owners can't, such as a death.
     isAdmin : Principal -> Bool;
+    /// Chunks that are stored, and belong neither to a memory nor to an upload.
+    staged : () -> Iter.Iter<Store.Chunk>;
   };
 
   let anonymousRefused : Types.CapsuleError = #Unauthorized "the anonymous caller can't do this; sign in first";
@@ -62,7 +65,7 @@ module {
       let ?home = store.memory_homes.get(id) else return notFound("memory", id);
       let ?found = home.memories.get(id) else return notFound("memory", id);
       let reader = Access.Reader(home, caller, Clock.now());
-      if (reader.mayRead(found.record)) #Ok(home, found, reader) else notFound("memory", id);
+      if (reader.mayRead(found)) #Ok(home, found, reader) else notFound("memory", id);
     };
 
     /// The gallery of that id and its capsule, if the caller may see it.

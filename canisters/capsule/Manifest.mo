@@ -27,7 +27,7 @@ module {
     let hash = Sha256.new();
     Sha256.update(hash, scheme.encodeUtf8());
     switch (ownEntry(capsule)) { case (?{ seal }) Sha256.update(hash, seal.entry_hash); case null {} };
-    for ({ seal } in capsule.memories.values()) Sha256.update(hash, seal.entry_hash);
+    for ({ entry_hash } in capsule.memories.values()) Sha256.update(hash, entry_hash);
     for ({ seal } in capsule.galleries.values()) Sha256.update(hash, seal.entry_hash);
     for ({ seal } in capsule.connections.values()) Sha256.update(hash, seal.entry_hash);
     for ({ seal } in capsule.groups.values()) Sha256.update(hash, seal.entry_hash);
@@ -79,7 +79,7 @@ module {
     if (after == null) {
       switch (ownEntry(capsule)) { case (?{ seal }) page.add(entry(#Capsule, capsule.id, seal, null)); case null {} };
     };
-    let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m.seal, m.content))
+    let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m, m.content))
       or fill<Store.Sealed<Types.Gallery>>(#Gallery, capsule.galleries, func(id, g) = entry(#Gallery, id, g.seal, null))
       or fill<Store.Sealed<Types.Connection>>(
         #Connection,

@@ -50,7 +50,6 @@ module {
     case (#ICPCapsule, ?bytes) Validate.first([
       Validate.most("bytes of inline data", Limits.chunkBytes, bytes.size()),
       Validate.blobRef(data.blob_ref),
-      checkHash(data.blob_ref.hash, bytes),
     ]);
     case (#MemoryBlobKindExternal, ?_) Validate.invalid(
       "data",
@@ -59,28 +58,21 @@ module {
     case (_, null) Validate.blobRef(data.blob_ref);
   };
 
-  /// A checksum that comes along with inline data is the one of the bytes, or the one that reading them gave.
-  func checkHash(stated : ?Blob, bytes : Blob) : Validate.Problem {
-    let ?expected = stated else return null;
-    let actual = Sha256.hash(bytes);
-    let asContent = Seal.contentChecksum(if (bytes.size() == 0) [] else [actual]);
-    if (expected == actual or expected == asContent) null else ?#ChecksumMismatch {
-      what = "inline data";
-      expected;
-      actual;
-    };
-  };
-
   // ---- Writing ----
 
-  /// Bytes that came in one message, stored as content.
-  func inlineContent(store : Store.Store, bytes : Blob) : Types.Result<Store.Content> {
-    let size = Nat64.fromNat(bytes.size());
-    if (size == 0) return #Ok(Seal.content(size, Limits.inlineChunkSize, []));
-    switch (Contents.store(store.contents, bytes)) {
-      case (#Ok chunk) #Ok(Seal.content(size, Limits.inlineChunkSize, [chunk]));
-      case (#Err problem) #Err problem;
+  /// Bytes that came in one message, stored as content. A checksum that comes along with them is the one of the bytes, or
+  /// the one that reading them gave.
+  func inlineContent(store : Store.Store, bytes : Blob, stated : ?Blob) : Types.Result<Store.Content> {
+    let chunks = if (bytes.size() == 0) [] else switch (Contents.store(store.contents, bytes)) {
+      case (#Ok chunk) [chunk];
+      case (#Err problem) return #Err problem;
     };
+    let content = Seal.content(Nat64.fromNat(bytes.size()), Limits.inlineChunkSize, chunks);
+    let ?expected = stated else return #Ok content;
+    let actual = if (chunks.size() == 0) Sha256.hash("") else chunks[0].sha256;
+    if (expected == actual or expected == content.checksum) return #Ok content;
+    release(store, ?content);
+    #Err(#ChecksumMismatch { what = "inline data"; expected; actual });
   };
 
   func contentRef(id : Text, content : ?Store.Content) : Types.BlobRef = {
@@ -96,7 +88,7 @@ module {
   ) : Types.Result<(Types.BlobRef, ?Store.Content)> = switch (data.blob_ref.kind, data.data) {
     case (#MemoryBlobKindExternal, _) #Ok(data.blob_ref, null);
     case (#ICPCapsule, null) #Ok(contentRef(id, null), null);
-    case (#ICPCapsule, ?bytes) switch (inlineContent(store, bytes)) {
+    case (#ICPCapsule, ?bytes) switch (inlineContent(store, bytes, data.blob_ref.hash)) {
       case (#Ok content) #Ok(contentRef(id, ?content), ?content);
       case (#Err problem) #Err problem;
     };
@@ -118,7 +110,7 @@ module {
 
   /// Puts a memory in its place, new or over the one with the same id, whose bytes go unless the memory has them too.
   public func insert(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) {
-    let id = memory.record.id;
+    let id = memory.id;
     let old = contentOf(capsule.memories.get(id));
     capsule.content_bytes -= contentSize(old);
     capsule.content_bytes += contentSize(memory.content);
@@ -129,7 +121,7 @@ module {
 
   /// The same, unless the record is too large.
   func put(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) : Types.UnitResult {
-    switch (checkSize(memory.seal)) {
+    switch (checkSize(memory)) {
       case (?problem) #Err problem;
       case null { insert(store, capsule, memory); #Ok };
     };
@@ -237,8 +229,8 @@ module {
     change : Types.MemoryUpdate,
     now : Nat64,
   ) : Types.UnitResult {
-    switch (checkUpdate(capsule, old.record, change)) { case null {}; case (?problem) return #Err problem };
-    let record = old.record;
+    let record = Seal.recordOf(old);
+    switch (checkUpdate(capsule, record, change)) { case null {}; case (?problem) return #Err problem };
     let (blob_ref, content) = switch (change.data) {
       case (?data) switch (refAndContent(store, record.id, data)) {
         case (#Ok found) found;
@@ -311,7 +303,7 @@ module {
     memory : Store.StoredMemory,
     reader : Access.Reader,
   ) : Types.Result<Types.Memory> {
-    let { id; info; metadata; access; blob_ref } = reader.shown(memory.record);
+    let { id; info; metadata; access; blob_ref } = reader.shown(Seal.recordOf(memory));
     let data : ?Blob = switch (memory.content) {
       case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() > 1) null else switch (
         Contents.read(store.contents, chunks[0])
@@ -329,7 +321,7 @@ module {
       case (?c) (c.size, c.chunk_size, Nat32.fromNat(c.chunks.size()));
       case null (0, 0, 0);
     };
-    { memory = reader.shown(memory.record); size; chunk_size; total_chunks };
+    { memory = reader.shown(Seal.recordOf(memory)); size; chunk_size; total_chunks };
   };
 
   /// What a page has when there is nothing that the caller may read, whether or not there is a capsule.
@@ -351,13 +343,13 @@ module {
     var next : ?Text = null;
     var last : ?Text = null;
     label page for ((id, memory) in Pages.entriesFrom(capsule.memories, request.after)) {
-      if (reader.mayRead(memory.record)) {
+      if (reader.mayRead(memory)) {
         if (items.size() == wanted or bytes > Limits.pageBytes) {
           next := last;
           break page;
         };
         items.add(summary(memory, reader));
-        bytes += memory.seal.record_bytes;
+        bytes += memory.record_bytes;
         last := ?id;
       } else if (reader.work() > Limits.rulesLookedAt) {
         next := ?id;

@@ -5,6 +5,7 @@ import Blob "mo:core/Blob";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
+import Packed "Packed";
 import Persons "Persons";
 import Sha256 "sha256/Sha256";
 import Store "Store";
@@ -47,7 +48,8 @@ module {
     let (c0, c1, c2, c3) = Nat32.explode(chunkSize);
     let (n0, n1, n2, n3) = Nat32.explode(Nat32.fromNat(chunks));
     Sha256.update(hash, Blob.fromArray([s0, s1, s2, s3, s4, s5, s6, s7, c0, c1, c2, c3, n0, n1, n2, n3]));
-    { record with entry_hash = Sha256.digest(hash) };
+    let { record_checksum; record_bytes } = record;
+    { record_checksum; record_bytes; entry_hash = Sha256.digest(hash) };
   };
 
   /// The record of the capsule itself, sealed.
@@ -58,20 +60,29 @@ module {
 
   /// A memory's record with its content, sealed.
   public func memory(record : Types.MemoryRecord, content : ?Store.Content) : Store.StoredMemory {
-    memoryOf(record, memoryRecord(record), content);
+    memoryOf(memoryRecord(record), content);
   };
 
-  /// What can be said of a memory before its content is there.
-  public func memoryRecord(record : Types.MemoryRecord) : Store.RecordSeal {
-    sealed(to_candid (record), to_candid (record, record));
+  /// A memory's record, sealed as far as that is possible before its content is there.
+  public func memoryRecord(record : Types.MemoryRecord) : Store.SealedRecord {
+    {
+      sealed(to_candid (record), to_candid (record, record)) with
+      id = record.id;
+      rule = switch (record.access) { case (#Private) null; case access ?access };
+      packed = Packed.pack(record);
+    };
   };
 
   /// A memory whose record is sealed already, with its content.
-  public func memoryOf(
-    record : Types.MemoryRecord,
-    recordSeal : Store.RecordSeal,
-    content : ?Store.Content,
-  ) : Store.StoredMemory = { record; content; seal = seal(#Memory, record.id, recordSeal, content) };
+  public func memoryOf(record : Store.SealedRecord, content : ?Store.Content) : Store.StoredMemory {
+    let { id; rule; packed } = record;
+    { seal(#Memory, id, record, content) with id; rule; packed; content };
+  };
+
+  /// The record of a memory, whether its content is there or not.
+  public func recordOf({ id; rule; packed } : Store.KeptRecord) : Types.MemoryRecord {
+    Packed.unpack(id, switch rule { case (?access) access; case null #Private }, packed);
+  };
 
   /// A gallery, sealed.
   public func gallery(record : Types.Gallery) : Store.Sealed<Types.Gallery> = {

@@ -22,7 +22,12 @@ module {
   /// What the manifest says about an item, computed once, when the item is written.
   public type Seal = RecordSeal and { entry_hash : Blob };
   public type Sealed<T> = { record : T; seal : Seal };
-  public type StoredMemory = { record : Types.MemoryRecord; content : ?Content; seal : Seal };
+  /// Who may read a memory beside those who write its capsule; null is Private, as most are.
+  public type Ruled = { rule : ?Types.MemoryAccess };
+  /// A memory's record as it is kept: what isn't looked at alone is packed (`Packed`). `Seal.recordOf` gives the whole.
+  public type KeptRecord = Ruled and { id : Text; packed : Blob };
+  public type SealedRecord = RecordSeal and KeptRecord;
+  public type StoredMemory = Seal and KeptRecord and { content : ?Content };
 
   /// Maps are keyed by ids; those of people by `Persons.key`, which is also a connection's id in a manifest.
   public type Capsule = {

@@ -236,6 +236,19 @@ module {
   /// bytes), size (8 bytes BE), chunk_size (4 bytes BE), total_chunks (4 bytes BE) manifest_hash    = SHA-256 of: the
   /// scheme (UTF-8), then every entry hash, entries ordered by kind, then id (by code points)
   public type ItemKind = { #Capsule; #Memory; #Gallery; #Connection; #ConnectionGroup };
+  /// Bytes of contents, as those who hold chunks count them and as the allocator's books have them: rounded up, as they are
+  /// stored. `free_bytes` are in holes, which are used again; `region_bytes` is the region's length.
+  public type ContentsAudit = {
+    chunks : Nat64;
+    extents : Nat64;
+    held_bytes : Nat64;
+    taken_bytes : Nat64;
+    free_bytes : Nat64;
+    region_bytes : Nat64;
+    /// Whether every byte is in one extent that somebody holds, or in one hole.
+    consistent : Bool;
+  };
+
   public type ItemRef = { kind : ItemKind; id : Text };
   public type ManifestEntry = {
     kind : ItemKind;

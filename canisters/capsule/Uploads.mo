@@ -167,7 +167,11 @@ module {
     let position = Nat32.toNat(index);
     switch (upload.chunks[position]) {
       case (?known) {
-        if (Contents.load(store.contents, known) != bytes) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
+        switch (Contents.holds(store.contents, known, bytes)) {
+          case (#Ok true) {};
+          case (#Ok false) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
+          case (#Err problem) return #Err problem;
+        };
         if (known.sha256 != sha256) return #Err(mismatch(upload, index, sha256, known.sha256));
       };
       case null {

@@ -11,9 +11,11 @@ import Text "mo:core/Text";
 import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
 import Galleries "../capsule/Galleries";
+import CapsuleLimits "../capsule/Limits";
 import Manifest "../capsule/Manifest";
 import Pages "../capsule/Pages";
 import Store "../capsule/Store";
+import Validate "../capsule/Validate";
 import ImportContents "ImportContents";
 import ImportItems "ImportItems";
 import ImportState "ImportState";
@@ -65,6 +67,12 @@ module {
     public func begin(caller : Principal, now : Nat64) : Result<Types.ImportSession> {
       switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
       if (state.final != null) return #Err isFinal;
+      // What could never be finished isn't begun.
+      let wanted = Nat64.toNat(state.limits.max_import_bytes);
+      switch (Validate.most("bytes of all contents", Nat64.toNat(CapsuleLimits.contentBytes), wanted)) {
+        case null {};
+        case (?problem) return #Err problem;
+      };
       ignore ImportState.begin(state, now);
       let ?session = ImportState.view(state, now) else return #Err(#NotFound { kind = "import session"; id = "" });
       #Ok session;

@@ -41,7 +41,11 @@ module {
 
   /// The same bytes again are no problem, others under the same index are.
   func compare(store : Store.Store, known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
-    if (Contents.load(store.contents, known) != chunk.bytes) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
+    switch (Contents.holds(store.contents, known, chunk.bytes)) {
+      case (#Ok true) {};
+      case (#Ok false) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
+      case (#Err problem) return ?problem;
+    };
     if (known.sha256 != chunk.sha256) return ?#ChecksumMismatch {
       what = describe(chunk);
       expected = chunk.sha256;
@@ -119,7 +123,7 @@ module {
 
   // ---- Commits ----
 
-  type Ready = { record : ImportState.PendingRecord; content : Store.Content };
+  type Ready = { record : Store.SealedRecord; content : Store.Content };
 
   /// Whether the memory is committed already, with just this content.
   func isCommitted(
@@ -205,7 +209,7 @@ module {
         actual = content.checksum;
       });
     };
-    switch (record.record.blob_ref.hash) {
+    switch (Seal.recordOf(record).blob_ref.hash) {
       case (?hash) if (hash != content.checksum) {
         return #Err(#ChecksumMismatch { what = "blob_ref.hash of " # id; expected = hash; actual = content.checksum });
       };
@@ -228,7 +232,7 @@ module {
     };
     for ((id, { record; content }) in ready.entries()) {
       ImportState.movePending(state, id);
-      Memories.insert(store, state.capsule, Seal.memoryOf(record.record, record.seal, ?content));
+      Memories.insert(store, state.capsule, Seal.memoryOf(record, ?content));
     };
     #Ok;
   };

@@ -81,25 +81,24 @@ module {
 
   /// A record whose content is committed already, or that has none, is committed at once; otherwise the memory is
   /// pending until `commit`. Chunks of another content are of no use any more.
-  func putMemory(store : Store.Store, state : State, sealed : ImportState.PendingRecord) {
-    let { record; seal } = sealed;
+  func putMemory(store : Store.Store, state : State, record : Capsule.MemoryRecord, sealed : Store.SealedRecord) {
     let content = keptContent(state, record);
     switch (neededContent(record), content) {
       case (?_, null) {
         Memories.drop(store, state.capsule, record.id);
-        stage(store, state, sealed);
+        stage(store, state, record, sealed);
       };
       case _ {
         ImportState.dropPending(store, state, record.id);
-        Memories.insert(store, state.capsule, Seal.memoryOf(record, seal, content));
+        Memories.insert(store, state.capsule, Seal.memoryOf(sealed, content));
       };
     };
   };
 
-  func stage(store : Store.Store, state : State, sealed : ImportState.PendingRecord) {
-    let pending = ImportState.pendingFor(state, sealed.record.id);
+  func stage(store : Store.Store, state : State, record : Capsule.MemoryRecord, sealed : Store.SealedRecord) {
+    let pending = ImportState.pendingFor(state, record.id);
     switch (pending.record) {
-      case (?old) if (neededContent(old.record) != neededContent(sealed.record)) ImportState.dropChunks(
+      case (?old) if (neededContent(Seal.recordOf(old)) != neededContent(record)) ImportState.dropChunks(
         store,
         state,
         pending,
@@ -130,11 +129,11 @@ module {
     let (problem, growth, apply) : (Problem, Int, () -> ()) = switch item {
       case (#Capsule record) (checkCapsule(state, record, owner), 0, func() = putCapsule(store, state, record));
       case (#Memory record) {
-        let seal = Seal.memoryRecord(record);
+        let sealed = Seal.memoryRecord(record);
         (
-          Validate.first([checkMemory(record), Memories.checkSize(seal)]),
+          Validate.first([checkMemory(record), Memories.checkSize(sealed)]),
           0,
-          func() = putMemory(store, state, { record; seal }),
+          func() = putMemory(store, state, record, sealed),
         );
       };
       case (#Gallery gallery) {

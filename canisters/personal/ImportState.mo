@@ -12,11 +12,8 @@ import Types "Types";
 module {
   public type Session = { id : Nat64; started_at : Nat64; var last_activity_at : Nat64 };
 
-  /// A memory's record, checked, and sealed as far as that is possible without the content.
-  public type PendingRecord = { record : Capsule.MemoryRecord; seal : Store.RecordSeal };
-
   /// Chunks that have arrived, by index, and the memory's record, if that has.
-  public type Pending = { var record : ?PendingRecord; chunks : Map.Map<Nat32, Store.Chunk> };
+  public type Pending = { var record : ?Store.SealedRecord; chunks : Map.Map<Nat32, Store.Chunk> };
 
   public type Final = {
     session : Nat64;

@@ -8,7 +8,7 @@ module {
   public type Message = {
     // controllers, until the import is final
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
-    #commit_memories : Any; #remove_items : Any; #finalize_import : Any;
+    #commit_memories : Any; #remove_items : Any; #finalize_import : Any; #audit_contents : Any;
     // queries, which anyone may also send as updates to have the answer certified
     #get_import_status : Any; #list_import_entries : Any; #get_manifest : Any; #get_personal_info : Any;
     #verify_nonce : Any; #whoami : Any; #get_user : Any; #list_users : Any; #get_capsule : Any; #get_capsule_info : Any;
@@ -28,7 +28,7 @@ module {
   public func accepts(caller : Principal, message : Message) : Bool = switch message {
     case (
       #begin_import _ or #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or
-      #commit_memories _ or #remove_items _ or #finalize_import _
+      #commit_memories _ or #remove_items _ or #finalize_import _ or #audit_contents _
     ) caller.isController();
     case (
       #get_import_status _ or #list_import_entries _ or #get_manifest _ or #get_personal_info _ or #verify_nonce _ or

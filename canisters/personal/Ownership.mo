@@ -1,5 +1,7 @@
 /// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule, and
 /// changes nothing before the import is final. Owns no state.
+import Iter "mo:core/Iter";
+import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
@@ -32,6 +34,7 @@ module {
       };
       refuseWrite = func _ = unfinished();
       isAdmin = func _ = false;
+      staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());
     };
   };
 

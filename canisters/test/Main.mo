@@ -9,6 +9,7 @@ import Extents "capsule/Extents.test";
 import Ids "capsule/Ids.test";
 import Limits "capsule/Limits.test";
 import Manifest "capsule/Manifest.test";
+import Packed "capsule/Packed.test";
 import Pages "capsule/Pages.test";
 import Roster "capsule/Roster.test";
 import Validate "capsule/Validate.test";
@@ -30,6 +31,7 @@ persistent actor {
     ("capsule/Ids", Ids.tests()),
     ("capsule/Limits", Limits.tests()),
     ("capsule/Manifest", Manifest.tests()),
+    ("capsule/Packed", Packed.tests()),
     ("capsule/Pages", Pages.tests()),
     ("capsule/Roster", Roster.tests()),
     ("capsule/Validate", Validate.tests()),

@@ -19,8 +19,9 @@ module {
   /// The content of the sample memory: two chunks.
   public func content() : Store.Content {
     let chunks = ([("ab" : Blob), ("c" : Blob)]).map(func bytes = {
-      extents = [];
+      offset = 0 : Nat64;
       size = bytes.size();
+      parts = null;
       sha256 = Sha256.hash(bytes);
     });
     Seal.content(3, 2, chunks);

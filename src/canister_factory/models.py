@@ -128,6 +128,7 @@ if TYPE_CHECKING:
         AudioMetadata as AudioMetadata,
         BlobKind as BlobKind,
         BlobRef as BlobRef,
+        ContentsAudit as ContentsAudit,
         CustomAccess as CustomAccess,
         DocumentMetadata as DocumentMetadata,
         EventTriggeredAccess as EventTriggeredAccess,
@@ -210,7 +211,7 @@ _HOMES = {
     "ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
     "contract.manifest_models": "CapsuleManifest CapsuleRecord ExportItem ItemKind ItemRef ManifestEntry ManifestPage "
     "MemoryManifest RecordedEvent",
-    "contract.memory_models": "AccessEvent AudioMetadata BlobKind BlobRef CustomAccess DocumentMetadata "
+    "contract.memory_models": "AccessEvent AudioMetadata BlobKind BlobRef ContentsAudit CustomAccess DocumentMetadata "
     "EventTriggeredAccess ImageMetadata Memory MemoryAccess MemoryData MemoryInfo "
     "MemoryInfoUpdate MemoryMetadata MemoryMetadataBase MemoryPage MemoryRecord "
     "MemorySummary MemoryType MemoryUpdate NewMemory NoteMetadata PageRequest "

@@ -24,6 +24,7 @@ from canister_factory.contract.capsule_models import (
 from canister_factory.contract.endpoint import Client, endpoint, repeatable
 from canister_factory.contract.memory_models import (
     AccessEvent,
+    ContentsAudit,
     Memory,
     MemoryData,
     MemoryPage,
@@ -223,6 +224,10 @@ class CapsuleClient(Client):
     @endpoint
     async def delete_gallery(self, gallery_id: str) -> None:
         """Deletes a gallery; its memories stay."""
+
+    @endpoint
+    async def audit_contents(self) -> ContentsAudit:
+        """Compares the books about stored bytes with what is held; controllers only."""
 
     @endpoint
     async def get_api_version(self) -> str:

@@ -237,6 +237,22 @@ class UploadSession(CandidModel):
     missing_chunks: list[Nat32]
 
 
+class ContentsAudit(CandidModel):
+    """Bytes of contents as they are stored, rounded up: held by memories, uploads and an import; by the allocator's books.
+
+    `consistent`: every byte is in one extent that somebody holds, or in one hole. `free_bytes` are in holes, which are
+    used again; `region_bytes` is the length of the region that all are in.
+    """
+
+    chunks: Nat64
+    extents: Nat64
+    held_bytes: Nat64
+    taken_bytes: Nat64
+    free_bytes: Nat64
+    region_bytes: Nat64
+    consistent: bool
+
+
 class PageRequest(CandidModel):
     """`after`: the last id of the page before; `limit`: default 100, at most 1,000."""
 
