@@ -50,6 +50,7 @@ def export(path: Path, files: Files, target: Path, on_bytes: Callable[[int], obj
     name = state_name(manifest.generation)
     snapshot = Snapshot.decoded(name, files.read_whole(path / name))
     names = [MANIFEST, *sorted(manifest.names - {MANIFEST})]
+    names += sorted(snapshot.status_names)
     names += sorted(f"{IMAGES}/{image}" for image in snapshot.image_names)
     names += sorted(module_name(hash_) for hash_ in snapshot.module_hashes)
     draft = target.with_name(f"{target.name}.{time.time_ns()}.new")

@@ -29,6 +29,7 @@ from canister_factory.replica.store.journal import Journal
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
@@ -115,7 +116,9 @@ class Checkpoint:
         if self.is_new:
             return None
         with self._directory.explained("read"):
-            state = self._directory.load().subnet_state()
+            snapshot = self._directory.load()
+            state = snapshot.subnet_state()
+            state.statuses = self._directory.statuses.load(snapshot.statuses)
             stored = self._directory.stored
             files = self._directory.images.open_all(stored[canister_id].main for canister_id in state.canisters)
             modules: dict[bytes, Module] = {}
@@ -186,6 +189,10 @@ class Checkpoint:
             f"the journal in {self._directory.path} can't be executed again: record {position} {what}. Another version "
             "of this program or of wasmtime wrote it; use that one, or choose another directory with --state-dir"
         )
+
+    def listening(self, listeners: Listeners) -> Listeners:
+        """Listeners that also have the statuses noted which a snapshot has to write."""
+        return self._directory.statuses.listening(listeners)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -273,7 +280,7 @@ class Checkpoint:
         """
         try:
             with self._directory.explained("written"):
-                journal = self._directory.write(encode_state(state), state.canisters.values())
+                journal = self._directory.write(state)
         except CheckpointError as error:
             error.passing = not isinstance(error.__cause__, SyncFailedError)
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from canister_factory.replica.store.canister_snapshots import CanisterSnapshots
 from canister_factory.replica.store.files import DamagedError, Files, SyncFailedError, required
 from canister_factory.replica.store.images import NO_IMAGE, Changes, Images
 from canister_factory.replica.store.journal import SALT_BYTES, Journal
+from canister_factory.replica.store.kept_statuses import KeptStatuses
 from canister_factory.replica.store.manifest import Manifest, OtherFormatError, Seal, read_manifest
 from canister_factory.replica.store.names import (
     CREATING,
@@ -32,11 +33,13 @@ from canister_factory.replica.store.names import (
     journal_name,
     module_name,
     state_name,
+    statuses_name,
 )
 from canister_factory.replica.store.snapshot import Snapshot, StoredCanister
-from canister_factory.replica.store.state_codec import FORM, StateFormatError
+from canister_factory.replica.store.state_codec import FORM, StateFormatError, encode_without_statuses
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError
+from canister_factory.replica.subnet.state import SubnetState
 
 
 class StateDirectory:
@@ -49,6 +52,7 @@ class StateDirectory:
     Attributes:
         manifest: of the valid state; None: there is none yet.
         stored: the valid state's canisters, by id.
+        statuses: the files with statuses of requests.
 
     Raises:
         OSError, DamagedError, OtherFormatError: there is something, but not a state that can be used.
@@ -61,6 +65,7 @@ class StateDirectory:
         self.manifest = read_manifest(files, path)
         self.stored: dict[bytes, StoredCanister] = {}
         self.snapshots = CanisterSnapshots(self.images)
+        self.statuses = KeptStatuses(files, path)
         self._saved_as: dict[bytes, tuple[object, object]] = {}  # what `unsaved` of these memories goes on from
         self._change_runs: list[tuple[str, int, int]] = []
 
@@ -152,18 +157,16 @@ class StateDirectory:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def write(self, state: bytes, canisters: Iterable[CanisterState]) -> Journal:
+    def write(self, state: SubnetState) -> Journal:
         """Makes a snapshot the valid state; returns its journal, which is empty.
 
-        Args:
-            state: encoded.
-            canisters: all of them. What is written of their memories is what they call unsaved.
+        What is written of memories is what they call unsaved, and of statuses what has changed.
 
         Raises:
             SyncFailedError: it isn't known which state a power failure leaves. Nothing must be noted any more.
             OSError, DamagedError: the former state and journal are valid, and nothing is lost.
         """
-        canisters = list(canisters)
+        canisters = list(state.canisters.values())
         self._settle()
         number = self.manifest.generation + 1 if self.manifest else 1
         salt = secrets.token_bytes(SALT_BYTES)
@@ -189,6 +192,7 @@ class StateDirectory:
             canister.stable.mark_saved()
             if canister.instance is not None:
                 canister.instance.memory.mark_saved()
+        self.statuses.saved()
         self.snapshots.written = {id_: it for canister in canisters for id_, it in canister.snapshots.items()}
         with suppress(OSError, DamagedError):  # the next snapshot does it, or the next start; or they say why not
             self._settle()
@@ -200,7 +204,7 @@ class StateDirectory:
         return journal
 
     def _write_files(
-        self, number: int, salt: bytes, state: bytes, canisters: list[CanisterState]
+        self, number: int, salt: bytes, state: SubnetState, canisters: list[CanisterState]
     ) -> tuple[Manifest, dict[bytes, StoredCanister], Changes]:
         files, path = self.files, self.path
         changes = Changes(path / changes_name(number))
@@ -222,7 +226,8 @@ class StateDirectory:
         # They never change: read again, keys that were lost or damaged meanwhile would be the right ones from now on.
         keys = self._first_keys() if self.manifest is None else self.manifest.keys
         draft = Manifest(number, FORM, salt.hex(), keys, Seal(0, 0), changes.seal)
-        content = Snapshot(draft, stored, changes.runs, state).encoded()
+        statuses = self.statuses.save(number, state.statuses)
+        content = Snapshot(draft, stored, changes.runs, encode_without_statuses(state), statuses).encoded()
         files.write_whole(path / state_name(number), content)
         return replace(draft, state=Seal.of(content)), stored, changes
 
@@ -275,11 +280,12 @@ class StateDirectory:
             return set()
         images = {f"{IMAGES}/{name}" for stored in self.stored.values() for name in stored.image_names}
         hashes = set().union(*(stored.module_hashes for stored in self.stored.values()))
-        return self.manifest.names | images | {module_name(hash_) for hash_ in hashes}
+        statuses = {file.name for file in self.statuses.valid}
+        return self.manifest.names | images | statuses | {module_name(hash_) for hash_ in hashes}
 
     def _discard(self, number: int) -> None:
         """Gives the room back that a snapshot took which didn't succeed."""
-        made = {state_name(number), journal_name(number), changes_name(number), "manifest.new"}
+        made = {state_name(number), journal_name(number), changes_name(number), statuses_name(number), "manifest.new"}
         with suppress(OSError):
             made |= {name for name in self._below(IMAGES) if name.endswith(f"-{number}")}
         self._remove(made - self._names())

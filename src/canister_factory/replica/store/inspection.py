@@ -15,6 +15,7 @@ from typing import Final
 from canister_factory.replica.store.files import DamagedError, Files, required
 from canister_factory.replica.store.images import Image, Images, Pending
 from canister_factory.replica.store.journal import JournalReader, Scan
+from canister_factory.replica.store.kept_statuses import put
 from canister_factory.replica.store.manifest import Manifest, OtherFormatError, read_manifest
 from canister_factory.replica.store.names import (
     IMAGES,
@@ -51,7 +52,7 @@ class Inspection:
     Attributes:
         manifest: of the state; None: there is none that can be made out.
         snapshot: its content; None: it can't be read.
-        state: the subnet's.
+        state: the subnet's, as far as it can be read.
         journal: None: it can't be read at all.
         damages: in the order of reading; empty: all is well.
         lost_canisters: ids of those whose code or memories are damaged.
@@ -75,6 +76,11 @@ class Inspection:
     def damaged(self) -> set[str]:
         """The names of the damaged files."""
         return {damage.name for damage in self.damages}
+
+    @property
+    def lost_statuses(self) -> bool:
+        """Whether what became of some requests can't be read any more."""
+        return self.snapshot is not None and not self.snapshot.status_names.isdisjoint(self.damaged)
 
     @property
     def can_be_mended(self) -> bool:
@@ -175,6 +181,13 @@ class Inspector:
             snapshot = Snapshot.decoded(name, content)
             self._found.state = snapshot.subnet_state()
             self._found.snapshot = snapshot
+            self._statuses(snapshot, self._found.state)
+
+    def _statuses(self, snapshot: Snapshot, state: SubnetState) -> None:
+        for file in snapshot.statuses:
+            with self._noting(f"what became of some earlier requests; and {_SINCE}"):
+                put(file.read(self._files, self._path), state.statuses)
+                self._count(file.seal.size)
 
     def _memories(self, manifest: Manifest, snapshot: Snapshot) -> None:
         images = Images(self._files, self._path)

@@ -37,6 +37,11 @@ def changes_name(generation: int) -> str:
     return f"changes-{generation}"
 
 
+def statuses_name(generation: int) -> str:
+    """Of a file with statuses of requests, written by a snapshot and valid for later ones, too."""
+    return f"statuses-{generation}"
+
+
 def module_name(module_hash: bytes) -> str:
     """Of the file with a module."""
     return f"{MODULES}/{module_hash.hex()}.wasm"
@@ -44,7 +49,7 @@ def module_name(module_hash: bytes) -> str:
 
 _IMAGE: Final = re.compile(r"[0-9a-f]+-(main|stable)-[0-9]+")
 _OURS: Final = re.compile(
-    rf"({MANIFEST}|{re.escape(KEYS)}|{CREATING}|(state|journal|changes)-[0-9]+)(\.new)?|{IMAGES}|{MODULES}"
+    rf"({MANIFEST}|{re.escape(KEYS)}|{CREATING}|(state|journal|changes|statuses)-[0-9]+)(\.new)?|{IMAGES}|{MODULES}"
     rf"|{IMAGES}/{_IMAGE.pattern}|{MODULES}/[0-9a-f]+\.wasm"
 )
 

@@ -16,6 +16,7 @@ from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.images import CHUNK_BYTES, NO_IMAGE, Images
 from canister_factory.replica.store.inspection import Inspection
 from canister_factory.replica.store.journal import SALT_BYTES, Journal, JournalReader
+from canister_factory.replica.store.kept_statuses import write_statuses
 from canister_factory.replica.store.manifest import Manifest, Seal
 from canister_factory.replica.store.names import (
     DAMAGED_PREFIX,
@@ -27,7 +28,7 @@ from canister_factory.replica.store.names import (
     state_name,
 )
 from canister_factory.replica.store.snapshot import Snapshot, StoredCanister
-from canister_factory.replica.store.state_codec import encode_state
+from canister_factory.replica.store.state_codec import encode_without_statuses
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.cycles import prices_named
 from canister_factory.replica.subnet.install import uninstall
@@ -92,7 +93,8 @@ def repair(path: Path, files: Files, inspection: Inspection) -> None:
     assert manifest is not None
     assert snapshot is not None
     assert state is not None
-    if not (inspection.lost_canisters or inspection.lost_snapshots or KEYS in inspection.damaged):
+    lost = inspection.lost_canisters or inspection.lost_snapshots or inspection.lost_statuses
+    if not (lost or KEYS in inspection.damaged):
         _mend_journal(path, files, manifest, inspection)
         if changes_name(manifest.generation) in inspection.damaged:
             manifest = replace(manifest, changes=None)  # the images have them
@@ -108,7 +110,7 @@ def repair(path: Path, files: Files, inspection: Inspection) -> None:
         its = stored[canister_id]
         left = {id_: it for id_, it in its.snapshots.items() if id_ != snapshot_id}
         stored[canister_id] = replace(its, snapshots=left)
-    _write(path, files, inspection, encode_state(state), stored)
+    _write(path, files, inspection, state, stored)
 
 
 def _lost_images(inspection: Inspection, snapshot: Snapshot) -> set[str]:
@@ -154,7 +156,9 @@ def _mend_journal(path: Path, files: Files, manifest: Manifest, inspection: Insp
     files.sync_directory(path)
 
 
-def _write(path: Path, files: Files, inspection: Inspection, state: bytes, stored: dict[bytes, StoredCanister]) -> None:
+def _write(
+    path: Path, files: Files, inspection: Inspection, state: SubnetState, stored: dict[bytes, StoredCanister]
+) -> None:
     """A new generation that goes on with the images of the former one, and with an empty journal."""
     former, snapshot = inspection.manifest, inspection.snapshot
     assert former is not None
@@ -166,7 +170,8 @@ def _write(path: Path, files: Files, inspection: Inspection, state: bytes, store
         changes = path / changes_name(former.generation)
         Images(files, path).settle(changes, former.changes, snapshot.change_runs, without=lost)
     manifest = Manifest(number, former.form, salt.hex(), keys, Seal(0, 0))
-    content = Snapshot(manifest, stored, [], state).encoded()
+    statuses = [write_statuses(files, path, number, dict(state.statuses))]
+    content = Snapshot(manifest, stored, [], encode_without_statuses(state), statuses).encoded()
     files.write_whole(path / state_name(number), content)
     Journal.create(files, path / journal_name(number), salt).close()
     files.sync_directory(path)

@@ -16,12 +16,13 @@ import cbor2
 
 from canister_factory.replica.store.files import DamagedError
 from canister_factory.replica.store.images import Image
+from canister_factory.replica.store.kept_statuses import StatusFile
 from canister_factory.replica.store.manifest import Manifest, Seal
 from canister_factory.replica.store.names import state_name
 from canister_factory.replica.store.state_codec import StateFormatError, decode_state
 from canister_factory.replica.subnet.state import SubnetState
 
-_MAGIC: Final = b"CFstate2"
+_MAGIC: Final = b"CFstate3"
 _HEADER: Final = struct.Struct("<8sQI")  # magic, length, CRC-32 of the content
 
 
@@ -71,13 +72,15 @@ class Snapshot:
         manifest: what the manifest says; `state` in it is meaningless here.
         canisters: by canister id.
         change_runs: where the bytes of `changes-<generation>` belong: (image, offset, length).
-        state: the subnet's state, from `encode_state`.
+        state: the subnet's state without its statuses, from `encode_state`.
+        statuses: the files with these, in their order.
     """
 
     manifest: Manifest
     canisters: dict[bytes, StoredCanister]
     change_runs: list[tuple[str, int, int]]
     state: bytes
+    statuses: list[StatusFile]
 
     def encoded(self) -> bytes:
         """The content of the file."""
@@ -88,6 +91,7 @@ class Snapshot:
                 {id_: _plain_canister(stored) for id_, stored in self.canisters.items()},
                 self.change_runs,
                 self.state,
+                [[file.generation, *_plain_seal(file.seal)] for file in self.statuses],
             ]
         )
         return _HEADER.pack(_MAGIC, len(content), zlib.crc32(content)) + content
@@ -106,12 +110,13 @@ class Snapshot:
         if magic != _MAGIC or len(content) != length or zlib.crc32(content) != checksum:
             raise DamagedError(name, "is damaged, or no state")
         try:
-            manifest, canisters, runs, state = cbor2.loads(content)
+            manifest, canisters, runs, state, statuses = cbor2.loads(content)
             snapshot = cls(
                 _manifest(manifest, Seal.of(data)),
                 {bytes(id_): _canister(stored) for id_, stored in canisters.items()},
                 [(image, offset, size) for image, offset, size in runs],
                 state,
+                [StatusFile(int(generation), Seal(*seal)) for generation, *seal in statuses],
             )
             snapshot._check_runs()
         except (cbor2.CBORError, ValueError, TypeError, AttributeError) as error:
@@ -121,7 +126,7 @@ class Snapshot:
         return snapshot
 
     def subnet_state(self) -> SubnetState:
-        """The subnet's state; `canisters` has what is kept apart of each of its canisters.
+        """The subnet's state without statuses; `canisters` has what is kept apart of each of its canisters.
 
         Raises:
             StateFormatError: it is none that this version understands, or of other canisters.
@@ -139,6 +144,11 @@ class Snapshot:
                 raise ValueError("a change is outside of the images")
 
     @property
+    def status_names(self) -> set[str]:
+        """The files with statuses that belong to it."""
+        return {file.name for file in self.statuses}
+
+    @property
     def image_names(self) -> set[str]:
         """The images that belong to it."""
         return set().union(*(stored.image_names for stored in self.canisters.values()))
@@ -149,8 +159,12 @@ class Snapshot:
         return set().union(*(stored.module_hashes for stored in self.canisters.values()))
 
 
+def _plain_seal(seal: Seal) -> list[int]:
+    return [seal.size, seal.crc32]
+
+
 def _plain(seal: Seal | None) -> list[int] | None:
-    return None if seal is None else [seal.size, seal.crc32]
+    return None if seal is None else _plain_seal(seal)
 
 
 def _manifest(plain: list[Any], seal: Seal) -> Manifest:

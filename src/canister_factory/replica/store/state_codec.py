@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, get_args, get_type_hints
@@ -99,6 +100,13 @@ def encode_state(value: Any) -> bytes:
     parts: list[bytes] = []
     _write(value, parts)
     return b"".join(parts)
+
+
+def encode_without_statuses(state: SubnetState) -> bytes:
+    """A state with the statuses of requests left out; they are kept apart (`kept_statuses`)."""
+    rest = copy(state)
+    rest.statuses = {}
+    return encode_state(rest)
 
 
 def _write(value: Any, parts: list[bytes]) -> None:

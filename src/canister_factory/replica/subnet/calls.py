@@ -119,8 +119,12 @@ class Calls:
         except CanisterError as error:
             self.respond(request.origin, rejection(error), request.cycles)
         origin = request.origin
-        if isinstance(origin, FromIngress) and self._state.statuses[origin.request_id].response is None:
+        if isinstance(origin, FromIngress) and not self._is_answered(origin.request_id):
             self.set_status(origin, RequestState.PROCESSING)
+
+    def _is_answered(self, request_id: bytes) -> bool:
+        status = self._state.statuses.get(request_id)  # None: a repair went on without it
+        return status is not None and status.response is not None
 
     def _update(self, canister: CanisterState, request: Request) -> None:
         canister.require_running()

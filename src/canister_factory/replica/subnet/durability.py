@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
@@ -46,6 +47,9 @@ class Durability(Protocol):
     """
 
     def load(self) -> SubnetState | None: ...
+
+    def listening(self, listeners: Listeners) -> Listeners:
+        """Listeners to be told of changes from here on, also of those that are executed again."""
 
     def replay(self, subnet: Replayable) -> None: ...
 

@@ -111,6 +111,8 @@ class Subnet:
         seed, prices = secrets.token_bytes(32), self._prices.name
         self.state = restored or SubnetState(seed, *canister_id_range, subnet_admins=subnet_admins, prices=prices)
         replies = Replies(self.state)
+        if checkpoint is not None:
+            listeners = checkpoint.listening(listeners)
         listeners = self._listeners = self.state.transaction.delayed(replies.listening(listeners))
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         information = Information(self.state, self._prices, subnet_id, node_id)

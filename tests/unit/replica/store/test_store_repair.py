@@ -250,3 +250,41 @@ def test_a_repair_that_finds_no_room_leaves_nothing(place: Place) -> None:
         put_aside(place.path, files, place.inspect())
     assert {path: path.read_bytes() for path in place.path.rglob("*") if path.is_file()} == before
     assert not (place.path / "damaged-1").exists()
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_what_became_of_requests_is_lost_with_its_file_and_nothing_else(place: Place, how: str) -> None:
+    known = len(place.start().subnet.request_statuses)
+    file = place.file("statuses-*")
+    if how == "damaged":
+        place.damage("statuses-*")
+    else:
+        file.unlink()
+    with pytest.raises(CheckpointError, match=rf"{file.name} is (damaged|missing).*Nothing was deleted.*repair"):
+        place.start()
+    inspection = place.inspect()
+    (damage,) = inspection.damages
+    assert damage.name == file.name
+    assert damage.loss == "what became of some earlier requests; and all that was answered since the last snapshot"
+    place.mend()
+    bench = place.start()
+    assert len(bench.subnet.request_statuses) < known
+    assert [bench.count(canister) for canister in (place.first, place.second)] == [2, 2]
+    assert bench.query(place.first, "recall").startswith(b"kept")
+    assert bench.call(place.first, "count") == b"\3\0\0\0"
+
+
+def test_a_message_whose_status_was_lost_is_executed_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(opener(tmp_path, files=FILES))
+    canister = bench.puppet()
+    request = bench.submit(canister, "count")
+    bench.subnet.close()
+    (file,) = tmp_path.glob("statuses-*")
+    file.unlink()
+    inspection = Inspector(tmp_path, FILES).inspect()
+    put_aside(tmp_path, FILES, inspection)
+    repair(tmp_path, FILES, inspection)
+    bench = Bench(opener(tmp_path, files=FILES))
+    bench.run()
+    assert bench.count(canister) == 1
+    assert bench.subnet.request_statuses[request].is_final

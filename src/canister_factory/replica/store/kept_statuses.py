@@ -1,0 +1,196 @@
+"""`statuses-<generation>`: the statuses of requests, of which a snapshot writes those that changed since the last one.
+
+Owns these files. Does not own the rest of the state (`snapshot`), or how long statuses are kept (`subnet.upkeep`).
+
+There may be a million statuses, one for each request of the last minutes, and a snapshot after every ten thousand. A
+file has what became of requests, in the order of their arrival: a status, or that it was forgotten. The files together,
+one after the other, give all statuses. The last one grows with each snapshot, which writes it anew, until it is full.
+The first one goes when all of its requests are forgotten; what later ones say of these doesn't matter then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import cbor2
+
+from canister_factory.replica.runtime.execution import RejectCode, Response
+from canister_factory.replica.store.files import DamagedError, Files, required
+from canister_factory.replica.store.manifest import Seal
+from canister_factory.replica.store.names import statuses_name
+from canister_factory.replica.subnet.listeners import Listeners
+from canister_factory.replica.subnet.messages import FromIngress, RequestState, RequestStatus
+
+FULL: Final = 10_000
+"""Requests after which a file is followed by another one."""
+
+Changes = dict[bytes, RequestStatus | None]
+"""What became of requests, by their ids; None: forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFile:
+    """One of the files: the generation in its name, and what it must be."""
+
+    generation: int
+    seal: Seal
+
+    @property
+    def name(self) -> str:
+        return statuses_name(self.generation)
+
+    def read(self, files: Files, directory: Path) -> Changes:
+        """What it says.
+
+        Raises:
+            DamagedError: it is missing, or isn't what was written.
+        """
+        with required(self.name):
+            content = files.read_whole(directory / self.name)
+        self.seal.check(self.name, content)
+        try:
+            return {request_id: _status(request_id, plain) for request_id, plain in cbor2.loads(content)}
+        except (cbor2.CBORError, LookupError, ValueError, TypeError, RecursionError) as error:
+            raise DamagedError(self.name, f"can't be read ({type(error).__name__})") from error
+
+
+def write_statuses(files: Files, directory: Path, generation: int, changes: Changes) -> StatusFile:
+    """Makes a file, durable except for its name."""
+    plain = [(request_id, None if status is None else _plain(status)) for request_id, status in changes.items()]
+    content = cbor2.dumps(plain)
+    files.write_whole(directory / statuses_name(generation), content)
+    return StatusFile(generation, Seal.of(content))
+
+
+def put(changes: Changes, statuses: dict[bytes, RequestStatus]) -> None:
+    """Makes statuses what they were after these changes."""
+    for request_id, status in changes.items():
+        if status is None:
+            statuses.pop(request_id, None)
+        else:
+            statuses[request_id] = status
+
+
+@dataclass(slots=True)
+class _Known:
+    """A file, and the requests in it."""
+
+    file: StatusFile
+    requests: Changes | tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class _Written:
+    """What a snapshot has written, for the case that it becomes the valid one."""
+
+    closed: list[_Known]
+    last: StatusFile | None
+    count: int = 0
+
+
+@dataclass(slots=True)
+class KeptStatuses:
+    """The files of one state directory.
+
+    Attributes:
+        directory: of the state.
+        files: how the disk is reached.
+    """
+
+    files: Files
+    directory: Path
+    _closed: list[_Known] = field(default_factory=list)
+    _last: StatusFile | None = None
+    _changes: Changes = field(default_factory=dict)  # what the last file says, and what came since
+    _is_written: bool = True  # there is nothing that the last file doesn't say
+    _pending: _Written | None = None
+
+    def listening(self, listeners: Listeners) -> Listeners:
+        """Listeners that are told what these are told, before this."""
+
+        def request_status(request_id: bytes, status: RequestStatus | None) -> None:
+            self._changes[request_id] = status
+            self._is_written = False
+            listeners.request_status(request_id, status)
+
+        return replace(listeners, request_status=request_status)
+
+    @property
+    def valid(self) -> list[StatusFile]:
+        """The files of the valid state."""
+        return [known.file for known in self._closed] + ([] if self._last is None else [self._last])
+
+    def load(self, valid: list[StatusFile]) -> dict[bytes, RequestStatus]:
+        """All statuses of a state with these files.
+
+        Raises:
+            DamagedError, OSError: a file can't be read, or isn't what was written.
+        """
+        statuses: dict[bytes, RequestStatus] = {}
+        for position, file in enumerate(valid):
+            changes = file.read(self.files, self.directory)
+            put(changes, statuses)
+            if position == len(valid) - 1 and len(changes) < FULL:
+                self._last, self._changes = file, changes
+            else:
+                self._closed.append(_Known(file, tuple(changes)))
+        return statuses
+
+    def save(self, generation: int, statuses: Mapping[bytes, RequestStatus]) -> list[StatusFile]:
+        """Writes what changed; the files of the state that is to become the valid one.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        closed = list(self._closed)
+        while closed and not any(request_id in statuses for request_id in closed[0].requests):
+            del closed[0]
+        last = self._last
+        if not self._is_written:
+            last = write_statuses(self.files, self.directory, generation, self._changes)
+        self._pending = _Written(closed, last)
+        return [known.file for known in closed] + ([] if last is None else [last])
+
+    def saved(self) -> None:
+        """What `save` has written is valid."""
+        pending, self._pending = self._pending, None
+        assert pending is not None, "nothing was saved"
+        self._closed, self._last, self._is_written = pending.closed, pending.last, True
+        if self._last is not None and len(self._changes) >= FULL:
+            self._closed.append(_Known(self._last, tuple(self._changes)))
+            self._last, self._changes = None, {}
+
+
+_STATES: Final = {state.value: state for state in RequestState}
+
+
+def _plain(status: RequestStatus) -> tuple[Any, ...]:
+    """A status as CBOR has it; a tenth of the work that `state_codec` would have."""
+    origin, response = status.origin, status.response
+    its = (origin.expiry_ns, origin.sender, origin.effective_canister_id, origin.canister_id)
+    if response is None:
+        return (status.state.value, *its)
+    if response.code is None:
+        return (status.state.value, *its, response.data)
+    return (status.state.value, *its, response.data, int(response.code), response.message, response.error_code)
+
+
+def _status(request_id: bytes, plain: list[Any] | None) -> RequestStatus | None:
+    if plain is None:
+        return None
+    state, expiry_ns, sender, effective_id, canister_id, *answer = plain
+    response = None
+    if answer:
+        data, *rejected = answer
+        response = Response(data)
+        if rejected:
+            code, message, error_code = rejected
+            response = Response(data, RejectCode(code), message, error_code)
+    return RequestStatus(
+        _STATES[state],
+        FromIngress(request_id, expiry_ns, sender, effective_id, canister_id),
+        response,
+    )
