@@ -47,6 +47,7 @@ BUSY = """(module
   (func (export "canister_update endless") (call $endless))
   (func (export "canister_query endless_query") (call $endless))
   (func (export "canister_update calls") (call $repeat (i32.const 20000000) (i32.const 0)) (call $reply))
+  (func (export "canister_query calls_query") (call $repeat (i32.const 20000000) (i32.const 0)) (call $reply))
   (func (export "canister_update prints") (call $repeat (i32.const 2000000) (i32.const 1)) (call $reply))
   (func (export "canister_update fills")
     (call $grow)
@@ -80,6 +81,7 @@ KINDS: dict[str, tuple[str, int, bool]] = {
     "endless_updates": ("endless", 3, False),
     "endless_queries": ("endless_query", 20, True),
     "20M_host_calls": ("calls", 1, False),
+    "20M_host_calls_of_queries": ("calls_query", 1, True),
     "2M_prints": ("prints", 1, False),
     "nanosecond_timer": ("timer", 1, False),
     "fills_of_1_GiB": ("fills", 1, False),

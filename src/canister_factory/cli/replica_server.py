@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from canister_factory.replica.node.server import ReplicaServer
 
 Announce = Callable[[ReplicaRecord], None]
+_THREADS_TAKE_TURNS_S = 0.000_5  # while a query calls the system all the time; Python's own are 5 ms
 
 
 async def serve(
@@ -79,6 +80,7 @@ async def _serve_until(
             places += _record_at_home(record)
             announce(record)
             look_at_new_objects_only()
+            sys.setswitchinterval(_THREADS_TAKE_TURNS_S)
             await ended.wait()
         finally:
             for place in places:

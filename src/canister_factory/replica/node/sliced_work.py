@@ -104,7 +104,8 @@ class SlicedWork:
         if awaited is not None:
             done = asyncio.wrap_future(awaited)
             await asyncio.wait([done])
-            done.exception()  # `steps` raises it
+            if not done.cancelled():
+                done.exception()  # `steps` raises it
         return bool(result)
 
     def _advance(self, steps: Steps[T], time_ns: int, result: list[T]) -> Future[Any] | None:

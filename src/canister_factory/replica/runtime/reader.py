@@ -79,9 +79,10 @@ class Reader(Instance):
             super()._finish(live, keep)
 
     def _release(self) -> None:
-        if self._executing is not None and self._groups is not None:
+        executing = self._executing
+        if executing is not None and self._groups is not None and not executing.cancel():
             self._groups.stopping = True
-            wait([self._executing])
+            wait([executing])
         super()._release()
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from canister_factory.replica.runtime.execution import (
     CanisterError,
@@ -38,6 +39,8 @@ MAX_CALL_DEPTH = 6
 SHORT_SLICES = 4  # a query of so many slices is executed at once, where the canister's own instance is free
 SHORT_INSTRUCTIONS = 2_000_000  # what takes less surely ends within these
 MAX_LONG_METHODS = 1_000  # so many are remembered
+_OTHERS_FIRST: Final[Future[None]] = Future()  # it is done: who is given it lets others have their turn
+_OTHERS_FIRST.set_result(None)
 DataCertificate = Callable[[bytes], bytes] | None
 
 
@@ -121,7 +124,8 @@ class Queries:
             if len(self._long) >= MAX_LONG_METHODS:
                 self._long.clear()
             self._long.add(what)
-            yield None
+        if what in self._long:
+            yield _OTHERS_FIRST
             canister = self._state.existing(canister.id)  # it may have been deleted meanwhile
         reader = self._readers.open(canister, once=True)
         try:

@@ -142,3 +142,18 @@ async def test_what_failed_elsewhere_is_the_works_own_to_raise(world: World) -> 
     elsewhere.set_exception(CanisterError(RejectCode.CANISTER_ERROR, "trapped"))
     with pytest.raises(CanisterError, match="trapped"):
         await answer
+
+
+async def test_what_was_cancelled_elsewhere_is_the_works_own_to_tell(world: World) -> None:
+    work, _, _ = world
+    elsewhere: Future[str] = Future()
+
+    def waiting() -> Steps[str]:
+        while not elsewhere.done():
+            yield elsewhere
+        return "given up" if elsewhere.cancelled() else ""
+
+    answer = asyncio.ensure_future(work.finish(waiting()))
+    await asyncio.sleep(0)
+    elsewhere.cancel()
+    assert await answer == "given up"

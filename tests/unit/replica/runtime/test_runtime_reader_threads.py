@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import closing
@@ -138,6 +139,22 @@ def test_closing_ends_what_executes_in_another_thread(owner: Instance) -> None:
     reader.close()
     assert executing is not None
     assert executing.done()
+    with pytest.raises(ExecutionAbandonedError):
+        next(endless)
+
+
+def test_closing_does_not_wait_for_what_has_not_begun(owner: Instance) -> None:
+    workers = owner.engine.query_workers
+    assert workers is not None
+    gate = threading.Event()
+    for _ in range(2):
+        workers.submit(lambda: gate.wait(10))
+    reader = open_reader(owner)
+    endless = asked(reader, "endless")
+    next(endless)
+    reader.close()
+    assert not gate.is_set()
+    gate.set()
     with pytest.raises(ExecutionAbandonedError):
         next(endless)
 
