@@ -84,6 +84,13 @@ module {
     };
   };
 
+  /// Whether the rule can ever let somebody in who doesn't write the capsule.
+  public func mayOpen(access : Types.MemoryAccess) : Bool = switch access {
+    case (#Public or #Custom _) true;
+    case (#Private) false;
+    case (#Scheduled { access } or #EventTriggered { access }) mayOpen(access);
+  };
+
   /// Whether this very event is on record.
   public func hasHappened(capsule : Store.Capsule, event : Types.AccessEvent) : Bool {
     capsule.events.any(func recorded = recorded.event == event);

@@ -1,10 +1,12 @@
 /// Memories: making, changing, deleting and listing them, with their bytes. Owns how a memory is written to a capsule
 /// and its indexes; not uploads in progress (`Uploads`), and not who may write (the service asks first).
 import Array "mo:core/Array";
+import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Access "Access";
 import Contents "Contents";
@@ -116,6 +118,8 @@ module {
     capsule.content_bytes += contentSize(memory.content);
     if (not isSame(old, memory.content)) release(store, old);
     capsule.memories.add(id, memory);
+    let isShared = switch (memory.rule) { case (?rule) Access.mayOpen(rule); case null false };
+    if isShared capsule.shared_memories.add(id) else capsule.shared_memories.remove(id);
     store.memory_homes.add(id, capsule);
   };
 
@@ -139,6 +143,7 @@ module {
     let content = contentOf(capsule.memories.take(id));
     capsule.content_bytes -= contentSize(content);
     release(store, content);
+    capsule.shared_memories.remove(id);
     store.memory_homes.remove(id);
   };
 
@@ -324,6 +329,18 @@ module {
     { memory = reader.shown(Seal.recordOf(memory)); size; chunk_size; total_chunks };
   };
 
+  /// The memories after the cursor, without those that only writers can read where the reader isn't one.
+  func candidates(
+    capsule : Store.Capsule,
+    reader : Access.Reader,
+    after : ?Text,
+  ) : Iter.Iter<(Text, Store.StoredMemory)> {
+    if (reader.writes) return Pages.entriesFrom(capsule.memories, after);
+    Pages.valuesFrom(capsule.shared_memories, after).filterMap(
+      func id = do ? { (id, capsule.memories.get(id)!) }
+    );
+  };
+
   /// What a page has when there is nothing that the caller may read, whether or not there is a capsule.
   public func emptyPage() : Types.MemoryPage = { items = []; next = null; total = 0 };
 
@@ -342,7 +359,7 @@ module {
     var bytes = 0;
     var next : ?Text = null;
     var last : ?Text = null;
-    label page for ((id, memory) in Pages.entriesFrom(capsule.memories, request.after)) {
+    label page for ((id, memory) in candidates(capsule, reader, request.after)) {
       if (reader.mayRead(memory)) {
         if (items.size() == wanted or bytes > Limits.pageBytes) {
           next := last;

@@ -1,7 +1,8 @@
-/// Paging through maps by key: the cursor is the last key of the page before. O(log n + page); owns no state.
+/// Paging through maps by key, and through sets: the cursor is the last key of the page before. O(log n + page); owns no state.
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Types "mo:core/Types";
 import Limits "Limits";
@@ -17,6 +18,12 @@ module {
   public func entriesAfter<V>(map : Map.Map<Text, V>, after : Text) : Types.Iter<(Text, V)> {
     // The least text that is greater: `after` with a zero character behind it.
     map.entriesFrom(after # "\u{0}");
+  };
+
+  /// The same for the values of a set.
+  public func valuesFrom(set : Set.Set<Text>, after : ?Text) : Types.Iter<Text> = switch after {
+    case (?cursor) set.valuesFrom(cursor # "\u{0}");
+    case null set.values();
   };
 
   /// The entries of a page: after the cursor, or from the beginning.

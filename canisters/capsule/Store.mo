@@ -37,6 +37,8 @@ module {
     controllers : Map<Text, (Types.PersonRef, Types.ControllerState)>;
     events : List.List<Types.RecordedEvent>;
     memories : Map<Text, StoredMemory>;
+    /// Memories whose rule may let people in who don't write the capsule: their lists pass by all the others.
+    shared_memories : Set.Set<Text>;
     galleries : Map<Text, Sealed<Types.Gallery>>;
     /// Which galleries name a memory: pairs of memory and gallery, so that a deleted memory's galleries are found.
     appearances : Set.Set<(Text, Text)>;
@@ -122,6 +124,7 @@ module {
     controllers = Map.empty();
     events = List.empty();
     memories = Map.empty();
+    shared_memories = Set.empty();
     galleries = Map.empty();
     appearances = Set.empty();
     connections = Map.empty();

@@ -30,8 +30,9 @@ from support.personal_world import (
     sha256,
 )
 
+SOME_CANISTER = person("canister")
 VISITORS = (STRANGER, FRIEND, ANONYMOUS)
-"""None of them may see what is private: a user with a capsule (on the backend), one who reads another memory, nobody."""
+"""None of them may see what is private: someone with a capsule of their own, one who reads another memory, nobody."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Things:
     owner: Principal
     session: int = 0
     lease: int = 0
-    canister: Principal = person("canister")
+    canister: Principal = SOME_CANISTER
     notification: int = 0
     release: bytes = bytes(32)
 
@@ -68,7 +69,10 @@ def _other(made: str) -> str:
 def absent(there: Things) -> Things:
     """Such things as aren't there."""
     return Things(
-        *map(_other, (there.capsule, there.memory, there.gallery, there.group)),
+        capsule=_other(there.capsule),
+        memory=_other(there.memory),
+        gallery=_other(there.gallery),
+        group=_other(there.group),
         upload=there.upload + 1_000,
         owner=person("nobody"),
         session=there.session + 1_000,
@@ -123,7 +127,7 @@ def on_personal() -> tuple[PersonalWorld, Things]:
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 Probe = Callable[[Things], tuple[Any, ...]]
-ENTRY = {"memory_type": Case("Document"), "name": "x", "content_type": "text/plain"}
+PROGRESS = {"stage": Case("Installing"), "bytes_done": 0, "bytes_total": 0, "items_done": 0, "items_total": 0}
 NO_CHUNK = sha256(b"xx")
 
 
@@ -221,7 +225,6 @@ CREATION: dict[str, list[Probe]] = {
     "complete_creation": [lambda a: (_lease(a),)],
     "fail_creation": [lambda a: (_lease(a), {"kind": Case("Busy"), "message": "", "retry_helps": True})],
 }
-PROGRESS = {"stage": Case("Installing"), "bytes_done": 0, "bytes_total": 0, "items_done": 0, "items_total": 0}
 
 PROBES = {"backend": CAPSULE_API | CREATION, "personal": CAPSULE_API | IMPORT}
 
@@ -237,7 +240,7 @@ OPEN = {
 
 
 def may_name_something(type_: Type, above: frozenset[int] = frozenset()) -> bool:
-    """Whether a value of this type can name a thing. `above`: the types around it, which recursive ones come back to."""
+    """Whether a value of this type can name a thing. `above`: types around it, to which recursive ones come back."""
     shape = resolve(type_)
     if id(shape) in above:
         return False

@@ -86,6 +86,17 @@ module {
         assert reads(c, friend(), toFriend());
       };
     }),
+    test("a rule that ends in private never opens, however it is wrapped", func() {
+      assert not Access.mayOpen(#Private);
+      assert not Access.mayOpen(#Scheduled { accessible_after = 0; access = #Private });
+      assert not Access.mayOpen(#EventTriggered { trigger_event = #Wedding; access = #Private });
+    }),
+    test("any other rule may open", func() {
+      for (access in ([#Public, toFamily] : [Types.MemoryAccess]).values()) {
+        assert Access.mayOpen access;
+        assert Access.mayOpen(#EventTriggered { trigger_event = #Wedding; access });
+      };
+    }),
     test("a schedule opens at its time and not a nanosecond earlier", func() {
       assert reads(capsule(), friend(), #Scheduled { accessible_after = 1_000; access = toFriend() });
       assert not reads(capsule(), friend(), #Scheduled { accessible_after = 1_001; access = toFriend() });

@@ -2,6 +2,7 @@ import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import { type Test; same; test } "../Test";
 import Pages "../../capsule/Pages";
@@ -20,6 +21,12 @@ module {
     test("the cursor's own entry doesn't come again, one that it is the beginning of does", func() {
       same(keys(Pages.entriesFrom(stored(), ?"a")), "ab b c");
       same(keys(Pages.entriesAfter(stored(), "ab")), "b c");
+    }),
+    test("a set is paged through like a map", func() {
+      let set = Set.fromIter<Text>(["a", "ab", "b"].values(), Text.compare);
+      same(Text.join(Pages.valuesFrom(set, null), " "), "a ab b");
+      same(Text.join(Pages.valuesFrom(set, ?"a"), " "), "ab b");
+      same(Text.join(Pages.valuesFrom(set, ?"b"), " "), "");
     }),
     test("the least text after the cursor is on the next page", func() {
       let map = stored();

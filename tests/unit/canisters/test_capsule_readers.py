@@ -1,4 +1,4 @@
-"""What those who may read a memory or a gallery see of it, and what they don't: who else reads, and what else is there."""
+"""What readers of a memory or a gallery see of it, and what they don't: who else reads, and what else is there."""
 
 from __future__ import annotations
 
