@@ -11,6 +11,8 @@ import Types "Types";
 module {
   public type State = {
     var reserveLevel : Types.AlertLevel;
+    /// When the last refusal of a request was kept.
+    var refusedAt : Nat64;
     notifications : BoundedLog.Log<Types.Notification>;
     errors : BoundedLog.Log<Types.ErrorLogEntry>;
     /// Times.
@@ -18,10 +20,13 @@ module {
     failures : BoundedLog.Log<Nat64>;
   };
 
+  let refusalIntervalNs : Nat64 = 60_000_000_000;
+
   /// No notifications, no errors, no attempts.
   public func start() : State {
     {
       var reserveLevel = #Normal;
+      var refusedAt = 0;
       notifications = BoundedLog.empty<Types.Notification>();
       errors = BoundedLog.empty<Types.ErrorLogEntry>();
       attempts = BoundedLog.empty<Nat64>();
@@ -47,6 +52,14 @@ module {
   /// Keeps an error that doesn't end its creation.
   public func logError(state : State, owner : Principal, error : Types.CreationError, now : Nat64) {
     ignore BoundedLog.append<Types.ErrorLogEntry>(state.errors, func(id) = { id; at = now; owner = ?owner; error });
+  };
+
+  /// Keeps a refusal for want of cycles, which tells admins what the owner isn't told: at most one a minute, so that
+  /// requests don't push other errors out of the log.
+  public func logRefusal(state : State, owner : Principal, error : Types.CreationError, now : Nat64) {
+    if (now < state.refusedAt + refusalIntervalNs) return;
+    state.refusedAt := now;
+    logError(state, owner, error, now);
   };
 
   /// Keeps the error that ended a creation, and notifies the admins.

@@ -2,6 +2,7 @@
 /// changes that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
+import Option "mo:core/Option";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
@@ -57,7 +58,16 @@ module {
     { status = creation.status; canister_id = creation.canisterId; message = statusMessage(creation) };
   };
 
-  /// All that owner, operators and admins may know.
+  /// All that the owner may know.
+  public func detailedForOwner(context : Context, creation : Creation) : Types.DetailedCreationStatus {
+    {
+      detailed(context, creation) with
+      error = creation.error.map(Errors.forOwner);
+      progress_message = statusMessage(creation);
+    };
+  };
+
+  /// All that operators and admins may know.
   public func detailed(context : Context, creation : Creation) : Types.DetailedCreationStatus {
     {
       owner = creation.owner;
@@ -114,10 +124,10 @@ module {
     creation.status == #Completed or capsule.revision == revision;
   };
 
-  /// The error of a creation that failed, else what is being done.
+  /// What its owner reads: the error of a creation that failed, else what is being done.
   public func statusMessage(creation : Creation) : Text {
     switch (creation.status, creation.error) {
-      case (#Failed, ?error) error.message;
+      case (#Failed, ?error) Errors.forOwner(error).message;
       case _ creation.progressMessage;
     };
   };

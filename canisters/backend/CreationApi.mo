@@ -3,9 +3,20 @@ import Principal "mo:core/Principal";
 import Creation "Creation";
 import CreationRequest "CreationRequest";
 import Creations "Creations";
+import Errors "Errors";
+import Roles "Roles";
 import Types "Types";
 
-mixin (context : Creation.Context) {
+mixin (context : Creation.Context, roles : Roles.State) {
+  /// Those who may see the reserve are told what it has, also where they ask for a canister of their own.
+  func request(
+    caller : Principal,
+    config : ?Types.CreatePersonalCanisterConfig,
+  ) : Types.Result<Types.PersonalCanisterCreationResponse> = switch (CreationRequest.request(context, caller, config)) {
+    case (#Err error) #Err(if (Roles.isStaff(roles, caller)) error else Errors.forOwner(error));
+    case answer answer;
+  };
+
   func ownCreation<A>(owner : Principal, view : Creation.Creation -> A) : ?A {
     switch (Creations.get(context.creations, owner)) { case (?creation) ?view(creation); case null null };
   };
@@ -13,7 +24,7 @@ mixin (context : Creation.Context) {
   public shared ({ caller }) func create_personal_canister(
     config : ?Types.CreatePersonalCanisterConfig
   ) : async Types.Result<Types.PersonalCanisterCreationResponse> {
-    CreationRequest.request(context, caller, config);
+    request(caller, config);
   };
 
   public shared query ({ caller }) func get_creation_status() : async ?Types.CreationStatusResponse {
@@ -21,7 +32,7 @@ mixin (context : Creation.Context) {
   };
 
   public shared query ({ caller }) func get_detailed_creation_status() : async ?Types.DetailedCreationStatus {
-    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailedForOwner(context, creation));
   };
 
   public shared query func get_personal_canister_id(owner : Principal) : async ?Principal {
@@ -36,7 +47,7 @@ mixin (context : Creation.Context) {
 
   // ---- Deprecated names: old clients keep working ----
   public shared ({ caller }) func migrate_capsule() : async Types.Result<Types.PersonalCanisterCreationResponse> {
-    CreationRequest.request(context, caller, null);
+    request(caller, null);
   };
 
   public shared query ({ caller }) func get_migration_status() : async ?Types.CreationStatusResponse {
@@ -44,6 +55,6 @@ mixin (context : Creation.Context) {
   };
 
   public shared query ({ caller }) func get_detailed_migration_status() : async ?Types.DetailedCreationStatus {
-    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailed(context, creation));
+    ownCreation<Types.DetailedCreationStatus>(caller, func creation = Creation.detailedForOwner(context, creation));
   };
 };

@@ -13,7 +13,8 @@ import Reserve "Reserve";
 import Types "Types";
 
 module {
-  /// Starts a creation, or a new attempt after a failure; otherwise answers with what is.
+  /// Starts a creation, or a new attempt after a failure; otherwise answers with what is. A refusal says all that admins
+  /// may know.
   public func request(
     context : Creation.Context,
     owner : Principal,
@@ -41,6 +42,7 @@ module {
     switch (Reserve.preflight(context.reserve, context.balance(), needed, 0)) {
       case (?error) {
         Creation.watchReserve(context);
+        Alerts.logRefusal(context.alerts, owner, error, context.now());
         return #Err error;
       };
       case null {};

@@ -24,6 +24,15 @@ module {
   /// Someone else is at it, or it's too much at once; the same request may succeed later.
   public func busy(message : Text) : Types.CreationError = make(#Busy, message, true);
 
+  /// What an owner is told of an error: how many cycles a creation needs, not how many there are. Admins and operators
+  /// are told both.
+  public func forOwner(error : Types.CreationError) : Types.CreationError {
+    let told = { error with available = null };
+    if (error.kind != #ReserveInsufficient) return told;
+    let needed = switch (error.needed) { case (?cycles) "the " # Nat.toText(cycles) # " cycles"; case null "the cycles" };
+    { told with message = "The reserve doesn't cover " # needed # " that this creation needs; an admin must top it up." };
+  };
+
   /// `needed` and `available` in cycles.
   public func reserveInsufficient(needed : Nat, available : Nat) : Types.CreationError {
     {

@@ -87,7 +87,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include CapsuleApi(service);
   include RolesApi(roles);
   // feature personal_canister_creation
-  include CreationApi(context);
+  include CreationApi(context, roles);
   include AdminApi(context, roles);
   include OperatorApi(context, roles, func() = Principal.fromActor(this));
   // end of personal_canister_creation

@@ -30,6 +30,9 @@ module {
     not caller.isAnonymous() and state.operators.contains(caller);
   };
 
+  /// An admin or an operator.
+  public func isStaff(state : State, caller : Principal) : Bool = isAdmin(state, caller) or isOperator(state, caller);
+
   /// Null when the caller may go on, else the error to answer with.
   public func requireAdmin(state : State, caller : Principal) : ?Types.CreationError {
     if (isAdmin(state, caller)) null else ?Errors.unauthorized(caller, "an admin");
@@ -42,7 +45,7 @@ module {
 
   /// Null when the caller is an admin or an operator.
   public func requireStaff(state : State, caller : Principal) : ?Types.CreationError {
-    if (isAdmin(state, caller) or isOperator(state, caller)) return null;
+    if (isStaff(state, caller)) return null;
     ?Errors.unauthorized(caller, "an admin or an operator");
   };
 

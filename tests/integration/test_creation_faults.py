@@ -10,6 +10,7 @@ import pytest
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.admin_models import NumberedPageRequest
 from canister_factory.contract.artifacts import backend_wasm, personal_interface, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
@@ -267,6 +268,10 @@ async def test_too_small_a_reserve_refuses_the_request_and_says_how_much_is_need
     assert refused.value.error.kind == CreationErrorKind.ReserveInsufficient
     assert refused.value.error.needed is not None
     assert refused.value.error.needed >= 10**15
+    assert refused.value.error.available is None, "what the reserve has is its admins' business"
+    (logged,) = (await world.as_admin.list_errors(NumberedPageRequest())).items
+    assert logged.error.needed == refused.value.error.needed
+    assert logged.error.available is not None
 
 
 async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World) -> None:

@@ -54,7 +54,7 @@ class CreationErrorKind(CandidEnum):
 
 
 class CreationError(CandidModel):
-    """A failure with its context; `needed` and `available` in cycles."""
+    """A failure with its context; `needed` and `available` in cycles, the latter for admins and operators only."""
 
     kind: CreationErrorKind
     message: str

@@ -16,6 +16,7 @@ from support.backend_world import (
     SECOND_NS,
     TRILLION,
     World,
+    failure,
     person,
 )
 
@@ -127,22 +128,85 @@ def test_running_costs_make_the_count_smaller_never_larger() -> None:
 
 @pytest.mark.parametrize(("missing", "granted"), [(0, True), (1, False)])
 def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less(missing: int, granted: bool) -> None:
+    """To an operator, who may see the reserve, and asks for a canister of its own."""
     world = World()
-    world.capsule()
-    world.add_memory(123)
+    world.capsule(OPERATOR)
+    world.add_memory(123, OPERATOR)
     needed = CREATION_BASE + 4_000 * 123
     # What the message itself has cost when the balance is read is the same each time.
     world.backend_state.balance = 2 * TRILLION + needed // 2
-    seen = world.err("create_personal_canister", None, sender=OWNER)["available"]
+    seen = world.err("create_personal_canister", None, sender=OPERATOR)["available"]
     message_cost = needed // 2 - seen
     world.backend_state.balance = 2 * TRILLION + message_cost + needed - missing
-    answer = world.call("create_personal_canister", None, sender=OWNER)
+    answer = world.call("create_personal_canister", None, sender=OPERATOR)
     assert answer.tag == ("Ok" if granted else "Err")
     if not granted:
         assert answer.value["kind"] == Case("ReserveInsufficient")
         assert (answer.value["needed"], answer.value["available"]) == (needed, needed - 1)
         assert str(needed) in answer.value["message"]
-        assert world.call("get_creation_status", sender=OWNER) is None
+        assert world.call("get_creation_status", sender=OPERATOR) is None
+
+
+# --- who is told what the reserve has --------------------------------------------------------------------------------
+
+SHORT = "The reserve doesn't cover the 2000000000000 cycles that this creation needs; an admin must top it up."
+
+
+def test_an_owner_is_told_what_is_needed_and_admins_what_is_there_too() -> None:
+    world = World(cycles=3 * TRILLION)
+    world.capsule()
+    for method, arguments in (("create_personal_canister", (None,)), ("migrate_capsule", ())):
+        error = world.err(method, *arguments, sender=OWNER)
+        assert (error["kind"], error["message"]) == (Case("ReserveInsufficient"), SHORT)
+        assert (error["needed"], error["available"]) == (CREATION_BASE, None)
+    [logged] = world.ok("list_errors", {}, sender=ADMIN)["items"]
+    assert (logged["owner"], logged["error"]["needed"]) == (OWNER, CREATION_BASE)
+    assert 0 < logged["error"]["available"] < TRILLION
+    assert str(logged["error"]["available"]) in logged["error"]["message"]
+
+
+def test_requests_that_are_refused_fill_no_more_than_a_line_a_minute_of_the_log() -> None:
+    world = World(cycles=3 * TRILLION)
+    owners = [OWNER, person("another")]
+    for owner in owners:
+        world.capsule(owner)
+    for _ in range(3):
+        for owner in owners:
+            world.err("create_personal_canister", None, sender=owner)
+        world.advance(30)
+    assert len(world.ok("list_errors", {}, sender=ADMIN)["items"]) == 2
+
+
+def test_a_creation_that_failed_for_want_of_cycles_tells_its_owner_nothing_of_the_reserve() -> None:
+    """However the operator words it: what it was told itself, it may pass on."""
+    world = World()
+    lease = world.exporting()
+    told = {
+        "kind": Case("ReserveInsufficient"),
+        "message": "The reserve has 424242 cycles available",
+        "needed": CREATION_BASE,
+        "available": 424242,
+        "retry_helps": True,
+    }
+    seen_by_operator = world.ok("fail_creation", lease, told, sender=OPERATOR)
+    seen_by_admin = world.ok("get_user_creation_status", OWNER, sender=ADMIN)
+    for detailed in (seen_by_operator, seen_by_admin):
+        assert (detailed["error"]["message"], detailed["error"]["available"]) == (told["message"], 424242)
+    assert (world.status()["error"]["message"], world.status()["error"]["available"]) == (SHORT, None)
+    assert world.call("get_creation_status", sender=OWNER)["message"] == SHORT
+    for method in (
+        "get_creation_status",
+        "get_migration_status",
+        "get_detailed_creation_status",
+        "get_detailed_migration_status",
+    ):
+        assert "424242" not in repr(world.call(method, sender=OWNER)), method
+
+
+def test_other_failures_are_told_to_the_owner_as_they_are() -> None:
+    world = World()
+    world.ok("fail_creation", world.exporting(), failure("InstallFailed", "the module trapped"), sender=OPERATOR)
+    assert world.status()["error"]["message"] == world.status()["progress_message"] == "the module trapped"
 
 
 def test_what_open_requests_hold_is_not_promised_twice() -> None:
@@ -150,9 +214,9 @@ def test_what_open_requests_hold_is_not_promised_twice() -> None:
     world.request()
     other = person("second-owner")
     world.capsule(other)
-    error = world.err("create_personal_canister", None, sender=other)
-    assert error["kind"] == Case("ReserveInsufficient")
-    assert error["available"] < CREATION_BASE
+    assert world.err("create_personal_canister", None, sender=other)["kind"] == Case("ReserveInsufficient")
+    [logged] = world.ok("list_errors", {}, sender=ADMIN)["items"]
+    assert logged["error"]["available"] < CREATION_BASE
 
 
 def test_provisioning_checks_again_because_the_capsule_may_have_grown() -> None:
