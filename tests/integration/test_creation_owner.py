@@ -82,7 +82,7 @@ async def test_afterwards_the_canister_obeys_its_owner_alone(world: World) -> No
         ):
             with pytest.raises(RejectedError, match=r"explicitly refused message|Only controllers of canister"):
                 await forbidden
-        with pytest.raises(CapsuleRefused, match="not authorized"):
+        with pytest.raises(CapsuleRefused, match="not shared with you"):
             await personal.get_capsule((await world.as_owner.list_my_capsules())[0].id)
     assert set((await world.owner.canister_info(canister_id)).controllers) == {world.owner_id}
 
