@@ -56,13 +56,18 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     switch (read(capsule)) {
       case (#Ok value) #Ok value;
       case (#Err error) {
-        let message = switch error {
-          case (#NotFound { kind; id }) {
-            "Export: there is no " # kind # " " # id # " in the capsule (any more); list its entries again.";
-          };
-          case other "Export: " # debug_show other;
+        let (message, retryHelps) = switch error {
+          case (#NotFound { kind; id }) (
+            "Export: there is no " # kind # " " # id # " in the capsule (any more); list its entries again.",
+            true,
+          );
+          case (#ChecksumMismatch { what }) (
+            "Export: " # what # " is damaged: its bytes are not those that were stored. Replace or delete the memory.",
+            false,
+          );
+          case other ("Export: " # debug_show other, true);
         };
-        #Err(Creation.located(creation, Errors.make(#ImportFailed, message, true)));
+        #Err(Creation.located(creation, Errors.make(#ImportFailed, message, retryHelps)));
       };
     };
   };

@@ -58,10 +58,10 @@ module {
     };
   };
 
-  func noMemory(contents : Contents) : Types.CapsuleError = #LimitExceeded {
+  func noMemory(limit : Nat64, wanted : Nat64) : Types.CapsuleError = #LimitExceeded {
     what = "bytes of stable memory that this canister can get";
-    limit = Nat64.toNat(regionBytes(contents));
-    actual = Nat64.toNat(contents.space.end);
+    limit = Nat64.toNat(limit);
+    actual = Nat64.toNat(wanted);
   };
 
   /// Stores a chunk, reads it back and hashes what was read. `LimitExceeded`: there is no room.
@@ -69,10 +69,10 @@ module {
     let size = bytes.size();
     switch (checkRoom(contents, Nat64.fromNat(size))) { case null {}; case (?problem) return #Err problem };
     let ?extents = Extents.allocate(contents.space, Nat64.fromNat(size), Limits.regionBytes) else {
-      return #Err(noMemory contents);
+      return #Err(noMemory(Limits.regionBytes, contents.space.end + Nat64.fromNat(size)));
     };
     if (not reserve(contents)) {
-      let problem = noMemory contents;
+      let problem = noMemory(regionBytes(contents), contents.space.end);
       Extents.release(contents.space, extents);
       return #Err problem;
     };
@@ -129,18 +129,18 @@ module {
     Region.loadBlob(contents.region, if (place.parts == null) place.offset else contents.space.end, place.size);
   };
 
-  /// Whether the chunk is just these bytes. `ChecksumMismatch`: what is stored isn't what was.
-  public func holds(contents : Contents, chunk : Chunk, bytes : Blob) : Types.Result<Bool> {
+  /// Whether the chunk is just these bytes. `ChecksumMismatch`: it is damaged.
+  public func holds(contents : Contents, chunk : Chunk, what : Text, bytes : Blob) : Types.Result<Bool> {
     if (load(contents, chunk) == bytes) return #Ok true;
-    switch (read(contents, chunk)) { case (#Ok _) #Ok false; case (#Err problem) #Err problem };
+    switch (read(contents, chunk, what)) { case (#Ok _) #Ok false; case (#Err problem) #Err problem };
   };
 
-  /// The chunk's bytes. `ChecksumMismatch`: they aren't what was stored.
-  public func read(contents : Contents, chunk : Chunk) : Types.Result<Blob> {
+  /// The chunk's bytes; `what` says in an error which it is. `ChecksumMismatch`: they aren't what was stored.
+  public func read(contents : Contents, chunk : Chunk, what : Text) : Types.Result<Blob> {
     let bytes = load(contents, chunk);
     let actual = Sha256.hash(bytes);
     if (actual == chunk.sha256) #Ok bytes else #Err(#ChecksumMismatch {
-      what = "a stored chunk";
+      what = "the stored " # what;
       expected = chunk.sha256;
       actual;
     });

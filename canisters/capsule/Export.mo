@@ -109,6 +109,6 @@ module {
         reason = "the memory has " # Nat.toText(content.chunks.size()) # " chunks";
       });
     };
-    Contents.read(store.contents, content.chunks[position]);
+    Contents.read(store.contents, content.chunks[position], "chunk " # Nat32.toText(index) # " of " # memory.id);
   };
 };

@@ -311,7 +311,7 @@ module {
     let { id; info; metadata; access; blob_ref } = reader.shown(Seal.recordOf(memory));
     let data : ?Blob = switch (memory.content) {
       case (?{ chunks }) if (chunks.size() == 0) ?"" else if (chunks.size() > 1) null else switch (
-        Contents.read(store.contents, chunks[0])
+        Contents.read(store.contents, chunks[0], "chunk 0 of " # id)
       ) {
         case (#Ok bytes) ?bytes;
         case (#Err problem) return #Err problem;

@@ -167,7 +167,7 @@ module {
     let position = Nat32.toNat(index);
     switch (upload.chunks[position]) {
       case (?known) {
-        switch (Contents.holds(store.contents, known, bytes)) {
+        switch (Contents.holds(store.contents, known, chunkName(upload, index), bytes)) {
           case (#Ok true) {};
           case (#Ok false) return #Err(#ChunkConflict { memory_id = upload.memory_id; index });
           case (#Err problem) return #Err problem;
@@ -190,8 +190,10 @@ module {
     #Ok;
   };
 
+  func chunkName(upload : Store.Upload, index : Nat32) : Text = "chunk " # Nat32.toText(index) # " of " # upload.memory_id;
+
   func mismatch(upload : Store.Upload, index : Nat32, expected : Blob, actual : Blob) : Types.CapsuleError {
-    #ChecksumMismatch { what = "chunk " # Nat32.toText(index) # " of " # upload.memory_id; expected; actual };
+    #ChecksumMismatch { what = chunkName(upload, index); expected; actual };
   };
 
   /// Makes the memory. Committing again answers the same memory.

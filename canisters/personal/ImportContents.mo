@@ -41,7 +41,7 @@ module {
 
   /// The same bytes again are no problem, others under the same index are.
   func compare(store : Store.Store, known : Store.Chunk, chunk : Types.MemoryChunk) : Validate.Problem {
-    switch (Contents.holds(store.contents, known, chunk.bytes)) {
+    switch (Contents.holds(store.contents, known, describe(chunk), chunk.bytes)) {
       case (#Ok true) {};
       case (#Ok false) return ?#ChunkConflict { memory_id = chunk.memory_id; index = chunk.index };
       case (#Err problem) return ?problem;

@@ -21,6 +21,7 @@ from canister_factory.testing import EmbeddedReplica
 from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_on, people_of
 from support.cli_settings import signals_in_hand
 from support.cli_world import cli, deployed, deployment, operator, requested
+from support.contents_books import check_replica
 from support.creation_world import Foundation, World
 from support.preloaded_command import preloaded_command
 from support.replica_shell import Shell
@@ -68,12 +69,13 @@ def network(own_replica: EmbeddedReplica | None) -> Network:
 
 @pytest.fixture
 def undone(own_replica: EmbeddedReplica | None) -> Iterator[None]:
-    """What the test does to the network of the tests' own is undone at its end."""
+    """What the test does to the network of the tests' own is undone at its end, where the canisters' books are right."""
     if own_replica is None:
         yield
         return
     with own_replica.anchored():
         yield
+        check_replica(own_replica)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ FIELDS = {
     "module_hash",
     "memories",
     "bytes",
+    "memory_size",
     "source_manifest",
     "target_manifest",
     "cycles_consumed",
@@ -70,6 +71,7 @@ def test_the_demo_gives_files_of_all_sorts_back_and_prints_one_object(tmp_path: 
     assert result["source_manifest"] == result["target_manifest"]
     assert len(result["module_hash"]) == 64
     assert (result["memories"], result["bytes"]) == (6, sum(map(len, files.values())) + 7)
+    assert result["bytes"] < result["memory_size"] <= 1.1 * result["bytes"] + 24_000_000
     assert result["read_back"] == "equal"
     assert "left out: out: a symbolic link out of the directory" in done.stderr
 

@@ -28,6 +28,7 @@ from canister_factory.replica.subnet.management_interface import method_type
 from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, Request
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID
 from canister_factory.replica.subnet.subnet import Subnet
+from support import contents_books
 from support.replica_bench import ingress_message
 
 CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
@@ -85,6 +86,7 @@ class World:
         if canisters is not None:
             last = (int.from_bytes(FIRST_CANISTER_ID[:8], "big") + canisters - 1).to_bytes(8, "big") + b"\x01\x01"
         self.subnet = Subnet(engine(), clock_ns=lambda: self.now_ns, canister_id_range=(FIRST_CANISTER_ID, last))
+        contents_books.subnets.add(self.subnet)
         self._requests = 0
         self.backend = self.new_canister(ADMIN, cycles=cycles)
         init.setdefault("operators", [OPERATOR, OTHER_OPERATOR])

@@ -17,12 +17,12 @@ OWNER, STRANGER = Identity.generate().sender(), Identity.generate().sender()
 class OneCanister:
     """An agent on a network with one canister; keeps the calls of the management canister, and may refuse them."""
 
-    def __init__(self, *controllers: Principal, module: bytes | None = None, interface: bytes = b"") -> None:
+    def __init__(self, *controllers: Principal, module: bytes | None = None, interface: bytes = b"", stable_types: bytes = b"") -> None:
         self.identity = Identity.generate()
         self.me = self.identity.sender()
         self.controllers = controllers
         self.module = module
-        self.interface = interface
+        self.sections = {"candid:service": interface, "motoko:stable-types": stable_types}
         self.calls: list[str] = []
         self.refusal: RejectedError | None = None
 
@@ -30,7 +30,7 @@ class OneCanister:
         return CanisterInfo(tuple(self.controllers), self.module)
 
     async def metadata(self, canister_id: Principal, name: str) -> bytes | None:
-        return self.interface or None
+        return self.sections[name] or None
 
     async def update(self, canister_id: Any, method: str, arg: bytes, **where: Any) -> bytes:
         self.calls.append(method)

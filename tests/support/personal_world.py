@@ -14,6 +14,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.type_table import encode_header
 from canister_factory.candid.values import Case
 from canister_factory.replica.subnet.subnet import Subnet
+from support import contents_books
 from support.backend_world import (
     OPERATOR,
     OWNER,
@@ -40,6 +41,7 @@ class PersonalWorld(World):
     def __init__(self, **limits: int) -> None:
         self.now_ns = START_NS
         self.subnet = Subnet(engine(), clock_ns=lambda: self.now_ns)
+        contents_books.subnets.add(self.subnet)
         self._requests = 0
         self.personal = self.new_canister(OPERATOR, OWNER)
         defaults = {

@@ -56,6 +56,16 @@ class GrowingCapsule(World):
         self._send("add_connection", [(peer(number),) for number in range(self.connections, connections)])
         self.connections = max(connections, self.connections)
 
+    def add_one_by_one(self, memories: int) -> int:
+        """Adds notes until there are so many, a message each; the instructions of the longest."""
+        argument = encode_args(self._func("backend", "add_memory_to_capsule").args, (inline(NOTE), new_memory()))
+        longest = 0
+        for _ in range(memories - len(self.memory_ids)):
+            before = self.subnet.state.instructions
+            self.memory_ids += send(self, self.backend, "backend", "add_memory_to_capsule", [(argument, OWNER)])
+            longest = max(longest, self.subnet.state.instructions - before)
+        return longest
+
     def _send(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         types = self._func("backend", method).args
         if len(calls) > 1 and calls[0] is calls[-1]:  # the same call again and again is encoded once

@@ -27,13 +27,14 @@ from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
 
 ROLES = ("owner", "operator", "admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What happened; sizes in bytes, times in seconds."""
+    """What happened; sizes in bytes, times in seconds. `memory_size` is what the owner's `canister_status` says."""
 
     owner: Principal
     operator: Principal
@@ -44,6 +45,7 @@ class Result:
     size: int
     reserve_before: int
     reserve_after: int
+    memory_size: int
     seconds: float
 
     def fields(self, url: str) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Result:
             **outcome,
             "memories": self.memories,
             "bytes": self.size,
+            "memory_size": self.memory_size,
             "seconds": round(self.seconds, 3),
             "replica_url": url,
             "backend_id": self.backend_id,
@@ -86,6 +89,7 @@ class Result:
                     "memories",
                     f"{self.memories}, {quantities.size(self.size)}, read back by the owner: every byte equal",
                 ),
+                ("memory of the canister", quantities.size(self.memory_size)),
                 ("source manifest", output.ident(outcome.source_manifest or b"")),
                 ("target manifest", f"{output.ident(outcome.target_manifest or b'')} (certified)"),
                 ("cycles consumed", quantities.cycles(outcome.creation.cycles_consumed)),
@@ -142,6 +146,7 @@ async def tell(demo_network: DemoNetwork, files: list[DemoFile], started: float)
             size=size,
             reserve_before=reserve_before,
             reserve_after=(await as_admin.get_reserve_status()).available,
+            memory_size=(await ManagementCanister(owner).canister_status(canister_id)).memory_size,
             seconds=time.monotonic() - started,
         )
 

@@ -125,8 +125,8 @@ async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
 
     Raises:
         PrincipalError: the id is none.
-        InstallError: the canister is another identity's, is empty, or isn't a backend; or it runs another module after
-            the upgrade.
+        InstallError: the canister is another identity's, is empty, isn't a backend, or is one of a build that kept
+            contents elsewhere; or it runs another module after the upgrade.
         IcError: the network failed, or rejected the upgrade.
     """
     canister_id = as_principal(canister_id)
@@ -143,6 +143,13 @@ async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
         raise InstallError(
             f"{canister_id} runs the module {info.module_hash.hex()}, which is not a backend by its interface; it was "
             "left as it is",
+            canister_id=canister_id,
+        )
+    if await _keeps_contents_in_heap(agent, canister_id):
+        raise InstallError(
+            f"the backend {canister_id} is of a build before 0.1.0 (module {info.module_hash.hex()}), which keeps contents "
+            "in its heap; this build keeps them in stable memory and can't take them over, so it was left as it is. "
+            "Deploy a new backend, and move what is there by its interface",
             canister_id=canister_id,
         )
     mode = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
@@ -166,6 +173,12 @@ async def is_backend(agent: Agent, canister_id: PrincipalLike) -> bool:
     """
     interface = await agent.metadata(canister_id, "candid:service")
     return interface is not None and b"add_operator" in interface
+
+
+async def _keeps_contents_in_heap(agent: Agent, canister_id: Principal) -> bool:
+    """Whether a backend's stable types have chunks of contents as blobs instead of extents of a region."""
+    stable_types = await agent.metadata(canister_id, "motoko:stable-types")
+    return stable_types is not None and b"Chunk" in stable_types and b"= Region;" not in stable_types
 
 
 async def register_release(backend: BackendClient, module: WasmModule | None = None, note: str = "") -> WasmModule:

@@ -1,4 +1,4 @@
-"""Contents in stable memory, on the built modules: far beyond 4 GiB, damaged on purpose, used again after deletes.
+"""Contents in stable memory, on the built modules: far beyond 4 GiB, up to the limits, after many deletes.
 
 A variant of each module, whose upgrade takes what lies between its contents and just below the next mark, stands for
 the years of uploads that would fill so much. Needs Node.js and the compiler, and skips without them.
@@ -6,122 +6,33 @@ the years of uploads that would fill so much. Needs Node.js and the compiler, an
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import CANISTERS, OWNER, World
-from support.kept_builds import Files, kept
+from support.contents_sides import CHUNK, MARKS, REGION_BYTES, SIDES, Side, content, variant
 from support.motoko_compiler import require_compiler
-from support.personal_world import PersonalWorld, capsule_record, sha256
-
-pytestmark = pytest.mark.timeout(600)  # the first one fetches the compiler
 
 GIB = 1 << 30
-MARKS = (4 * GIB, 32 * GIB, 60 * GIB)
-CHUNK = 1_900_000
-RESERVE = """
-  system func postupgrade() {
-    for (mark in ([4, 32, 60] : [Nat64]).values()) {
-      let below = mark * 1_073_741_824 - 2_500_000;
-      if (store.contents.space.end < below) {
-        ignore Extents.allocate(store.contents.space, below - store.contents.space.end, 0xFFFF_FFFF_FFFF);
-        return;
-      };
-    };
-  };
-"""
+CONTENT_LIMIT = 60_000_000_000
+
+both = pytest.mark.parametrize("name", SIDES)
 
 
-def build(name: str) -> Files:
-    with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "canisters"
-        shutil.copytree(CANISTERS, sources, ignore=shutil.ignore_patterns("node_modules", "dist"))
-        (sources / "node_modules").symlink_to(CANISTERS / "node_modules")
-        limits = sources / "capsule" / "Limits.mo"
-        limits.write_text(limits.read_text().replace("contentBytes : Nat64 = 60_", "contentBytes : Nat64 = 66_"))
-        main = sources / name / "Main.mo"
-        text = main.read_text().replace("import Store ", 'import Extents "../capsule/Extents";\nimport Store ', 1)
-        before = text.index("  system func inspect")
-        text = text.replace("  system func postupgrade() { imports.certify() };\n", "")
-        main.write_text(text[:before] + RESERVE.lstrip("\n") + "\n" + text[before:])
-        command = ["node", "build.js", name, folder]
-        built = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)
-        assert built.returncode == 0, built.stderr[-2_000:]
-        return {"module": (Path(folder) / f"{name}.wasm.gz").read_bytes()}
+@pytest.fixture(autouse=True)
+def compiler(request: pytest.FixtureRequest) -> None:
+    """What builds the variant, where the test needs it."""
+    if request.node.get_closest_marker("timeout"):
+        require_compiler()
 
 
-@dataclass
-class Side:
-    """One of the two canisters: how bytes get in, come out, and how its module is exchanged."""
-
-    world: World
-    canister: Principal
-    put: Callable[[bytes], str]
-    read: Callable[[str], Any]
-    upgrade: Callable[[bytes | None], None]
-
-    @property
-    def stable_bytes(self) -> int:
-        return self.world.state(self.canister).stable.size_bytes
-
-
-def backend_side() -> Side:
-    world = World()
-    world.capsule()
-
-    def put(content: bytes) -> str:
-        data = {"blob_ref": {"kind": Case("ICPCapsule"), "locator": "", "hash": None}, "data": content}
-        new = {"memory_type": Case("Document"), "name": "a", "content_type": "text/plain"}
-        memory_id: str = world.ok("add_memory_to_capsule", data, new, sender=OWNER)
-        return memory_id
-
-    def read(memory_id: str) -> Any:
-        return world.call("read_memory_chunk", memory_id, 0, sender=OWNER)
-
-    return Side(world, world.backend, put, read, world.upgrade_backend)
-
-
-def personal_side() -> Side:
-    world = PersonalWorld()
-    session = world.begin()
-    world.put(session, Case("Capsule", capsule_record()))
-    numbers = iter(range(1_000))
-
-    def put(content: bytes) -> str:
-        memory_id = f"mem-{next(numbers):04}"
-        world.import_memory(session, memory_id, [content])
-        return memory_id
-
-    def read(memory_id: str) -> Any:
-        return world.call("read_memory_chunk", memory_id, 0, sender=OWNER)
-
-    return Side(world, world.personal, put, read, world.upgrade)
-
-
-SIDES = {"backend": backend_side, "personal": personal_side}
-
-
-def content(seed: int) -> bytes:
-    return (sha256(bytes([seed])) * (CHUNK // 32 + 1))[:CHUNK]
-
-
-@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.timeout(600)  # the first one fetches the compiler
+@both
 def test_contents_lie_below_and_above_4_32_and_60_gib(name: str) -> None:
-    require_compiler()
-    variant = kept(f"a build of the {name} that takes up space", lambda: build(name))["module"]
     side = SIDES[name]()
+    side.leave_books_out()
     contents = {side.put(content(0)): content(0)}
     for number, mark in enumerate(MARKS):
-        side.upgrade(variant)
+        side.upgrade(variant(name))
         assert side.stable_bytes <= mark or number == 0
         below, above = content(2 * number + 1), content(2 * number + 2)
         contents[side.put(below)] = below
@@ -131,3 +42,83 @@ def test_contents_lie_below_and_above_4_32_and_60_gib(name: str) -> None:
     side.upgrade(None)
     for memory_id, expected in contents.items():
         assert side.read(memory_id) == Case("Ok", expected)
+
+
+def filled(side: Side, name: str, times: int) -> None:
+    """Takes space that nobody holds, up to a mark each time."""
+    side.leave_books_out()
+    for _ in range(times):
+        side.upgrade(variant(name))
+
+
+@pytest.mark.timeout(600)
+@both
+def test_a_full_region_refuses_what_is_too_much_and_keeps_nothing_of_it(name: str) -> None:
+    side = SIDES[name]()
+    filled(side, name, len(MARKS) + 1)
+    kept = side.put(content(1))
+    before, region = side.books(), side.stable_bytes
+    assert REGION_BYTES - before["taken_bytes"] < CHUNK
+    refusal = side.refused(content(2))
+    assert refusal.tag == "LimitExceeded"
+    assert refusal.value["what"] == "bytes of stable memory that this canister can get"
+    assert side.books() == before
+    assert side.stable_bytes == region
+    assert side.read(kept) == Case("Ok", content(1))
+
+
+@pytest.mark.timeout(600)
+def test_an_upload_that_would_pass_60_gb_in_all_is_not_begun() -> None:
+    side = SIDES["backend"]()
+    filled(side, "backend", len(MARKS))  # above 60 GB, which the variant allows
+    side.upgrade(None)
+    new = {"memory_type": Case("Document"), "name": "a", "content_type": "text/plain"}
+    upload = {"memory": new, "total_size": 1, "chunk_size": 1}
+    refusal = side.world.err("begin_memory_upload", upload, sender=side.owner)
+    assert refusal == Case(
+        "LimitExceeded",
+        {"what": "bytes of all contents", "limit": CONTENT_LIMIT, "actual": side.books()["taken_bytes"] + 1},
+    )
+    assert side.refused(b"1").value["what"] == "bytes of all contents"
+
+
+# --- what is used again ----------------------------------------------------------------------------------------------
+
+
+@both
+def test_a_chunk_that_no_hole_can_take_is_split_over_several_and_comes_back_whole(name: str) -> None:
+    side = SIDES[name]()
+    pieces = [side.put(content(number)[:100_000]) for number in range(8)]
+    for piece in pieces[::2]:
+        side.delete(piece)
+    end = side.books()["taken_bytes"] + side.books()["free_bytes"]
+    whole = side.put(content(9)[:350_001])
+    books = side.books()
+    assert (books["extents"], books["chunks"]) == (4 + 4, 4 + 1)
+    assert books["taken_bytes"] + books["free_bytes"] == end, "the holes were enough"
+    assert side.read(whole) == Case("Ok", content(9)[:350_001])
+    side.delete(whole)
+    assert side.books()["extents"] == 4
+
+
+@both
+def test_what_is_deleted_is_used_again_and_the_region_grows_no_more(name: str) -> None:
+    side = SIDES[name]()
+    held = [side.put(content(number)) for number in range(6)]
+    region = side.stable_bytes
+    for round_ in range(3):
+        for number in range(0, 6, 2):
+            side.delete(held[number])
+            held[number] = side.put(content(10 + round_ + number)[: CHUNK - 31 * round_])
+    assert side.stable_bytes == region
+    for memory_id in held:
+        side.delete(memory_id)
+    assert side.books() | {"region_bytes": 0} == {
+        "chunks": 0,
+        "extents": 0,
+        "held_bytes": 0,
+        "taken_bytes": 0,
+        "free_bytes": 0,
+        "region_bytes": 0,
+        "consistent": True,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from canister_factory.factory.errors import InstallError
 from canister_factory.ic.management_types import ProvisionalTopUp
 from support.backend_script import BACKEND, OWNER, BackendScript, refusal
 from support.one_canister import ID, STRANGER, OneCanister, own_canister
+
+DIST = Path(__file__).resolve().parents[3] / "canisters" / "dist"
 
 
 async def test_a_backend_is_installed_into_an_empty_canister_of_ones_own_only() -> None:
@@ -55,6 +58,19 @@ async def test_only_an_older_backend_is_upgraded() -> None:
         await upgrade_backend(older, ID)
     assert older.calls == ["install_code"]
     assert not (await upgrade_backend(own_canister(module=backend_wasm().module_hash), ID)).changed
+
+
+async def test_a_backend_that_keeps_contents_in_its_heap_is_refused_by_name() -> None:
+    heap = b"type Chunk__968063078 = {bytes : Blob; sha256 : Blob};"
+    facts = {"module": b"m" * 32, "interface": b"service : { add_operator : () -> () }"}
+    before = own_canister(**facts, stable_types=heap)
+    with pytest.raises(InstallError, match=rf"the backend {ID} is of a build before 0\.1\.0 .* contents in its heap"):
+        await upgrade_backend(before, ID)
+    assert before.calls == []
+    present = own_canister(**facts, stable_types=(DIST / "backend.most").read_bytes())
+    with pytest.raises(InstallError, match="somebody else may have changed it"):
+        await upgrade_backend(present, ID)
+    assert present.calls == ["install_code"]
 
 
 SETTINGS = ReserveSettings(threshold=5, operating_minimum=2, creation_base_cycles=1, creation_cycles_per_byte=1)

@@ -1,0 +1,94 @@
+"""The books about stored bytes of every canister of ours that a test used: at its end they are what is held.
+
+Owns the question (`audit_contents`, which only controllers may ask) and which canisters are asked. Whoever takes space on
+purpose that nobody holds leaves its world out (`left_out`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from canister_factory.candid.decoding import decode
+from canister_factory.candid.did import parse_did
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.types import Func, resolve
+from canister_factory.ic.requests import QueryRequest
+from canister_factory.replica.subnet.canister import CanisterState, Status
+from canister_factory.replica.subnet.subnet import Subnet
+from canister_factory.testing import EmbeddedReplica
+
+_DIST = Path(__file__).resolve().parents[2] / "canisters" / "dist"
+_CANNOT_PAY = "IC0207"
+
+subnets: WeakSet[Subnet] = WeakSet()
+"""Those of the worlds in this process (`backend_world`)."""
+left_out: WeakSet[Subnet] = WeakSet()
+_looked_at: WeakKeyDictionary[Subnet, int] = WeakKeyDictionary()
+
+
+def audited_canisters(subnet: Subnet) -> list[CanisterState]:
+    """The canisters that run one of our modules, and can be asked."""
+    return [
+        canister
+        for canister in subnet.canisters.values()
+        if canister.module is not None and canister.module.hash in _ours() and canister.status is Status.RUNNING
+    ]
+
+
+def audit(subnet: Subnet, canister: CanisterState, now_ns: int) -> dict[str, Any] | None:
+    """What the canister says of its books; None if it can't pay for an answer, or nobody may ask."""
+    if not canister.settings.controllers:
+        return None
+    controller = next(iter(canister.settings.controllers))
+    method = _audit_contents()
+    query = QueryRequest(controller, now_ns, canister.id, "audit_contents", encode(method.args, []))
+    response = subnet.query(query)
+    if response.error_code == _CANNOT_PAY:
+        return None
+    assert response.code is None, f"audit_contents was rejected: {response.message}"
+    answer = decode(response.data, method.results)[0]
+    assert answer.tag == "Ok", answer
+    found: dict[str, Any] = answer.value
+    return found
+
+
+def check(subnet: Subnet, now_ns: int) -> None:
+    """Fails unless every canister's books are what is held."""
+    for canister in audited_canisters(subnet):
+        found = audit(subnet, canister, now_ns)
+        assert found is None or found["consistent"], f"the books of {canister!r} are wrong: {found}"
+
+
+def check_worlds() -> None:
+    """The same for every world on which something was executed since the last time."""
+    for subnet in list(subnets - left_out):
+        executed = subnet.state.instructions
+        if _looked_at.get(subnet) != executed:
+            _looked_at[subnet] = executed
+            check(subnet, subnet.state.time_ns)
+
+
+def check_replica(replica: EmbeddedReplica) -> None:
+    """The same on a replica in this process, in its own thread."""
+    replica._do(lambda: check(replica._server.subnet, replica.clock()))
+
+
+@cache
+def _ours() -> frozenset[bytes]:
+    modules = [gzip.decompress((_DIST / f"{name}.wasm.gz").read_bytes()) for name in ("backend", "personal")]
+    zipped = [(_DIST / f"{name}.wasm.gz").read_bytes() for name in ("backend", "personal")]
+    return frozenset(hashlib.sha256(module).digest() for module in (*modules, *zipped))
+
+
+@cache
+def _audit_contents() -> Func:
+    service = parse_did((_DIST / "personal.did").read_text()).service
+    assert service is not None
+    found = resolve(dict(service.methods)["audit_contents"])
+    assert isinstance(found, Func)
+    return found
