@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from canister_factory.candid import leb128
@@ -25,9 +24,9 @@ from canister_factory.replica.node.certification import (
 )
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.state_tree import Deferred, Leaf, Node, StateTree, build, insert
-from canister_factory.replica.runtime.execution import Response
-from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.node.request_trees import RequestTree, tree_of_requests
+from canister_factory.replica.node.state_tree import Node, StateTree, build
+from canister_factory.replica.subnet.messages import RequestStatus
 
 if TYPE_CHECKING:
     from canister_factory.replica.subnet.canister import CanisterState
@@ -36,7 +35,6 @@ __all__ = ["CertifiedView", "ObservableSubnet"]
 
 # An idle subnet still makes a block about every second, which keeps `/time` recent; so do we, when somebody asks.
 _MAX_AGE_NS: Final = 10**9
-_STATES: Final = {state: build({b"status": state.value.encode()}) for state in RequestState}
 _METRICS_PAUSE_NS: Final = 10**6  # for each canister
 
 
@@ -84,11 +82,12 @@ class CertifiedView:
         self._data_certificates: dict[bytes, bytes] = {}
         self._changes = changes
         changes.canisters.update(subnet.canisters)
-        changes.requests.update(subnet.request_statuses)
+        changes.requests.clear()  # those of messages that were executed again: all are here
+        self._tree.requests = tree_of_requests(subnet.request_statuses)
         self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
-        self._shown: list[Deferred] = []  # of the newest state: whoever waits for a request is about to ask for it
+        self._shown: list[RequestTree] = []  # of the newest state: whoever waits for a request is about to ask for it
         self._state: CertifiedState | None = None
         self._prepared: CertifiedState | None = None
         self.certify()
@@ -131,7 +130,7 @@ class CertifiedView:
             if status is None:
                 self._tree.forget_request(request_id)
             else:
-                tree = Deferred(partial(_request_tree, status))
+                tree = RequestTree(status)
                 self._shown.append(tree)
                 self._tree.set_request_status(request_id, tree)
         changes.requests.clear()
@@ -202,21 +201,3 @@ class CertifiedView:
                 3: subnet.executed_messages,
             }
         )
-
-
-def _request_tree(status: RequestStatus) -> Node:
-    """What is below a request id. Made when somebody asks: there may be a million of them."""
-    tree: Node = _STATES[status.state]
-    if status.response is not None:
-        for name, value in _outcome(status.response).items():
-            tree = insert(tree, name, Leaf(value))
-    return tree
-
-
-def _outcome(response: Response) -> dict[bytes, bytes]:
-    if response.code is None:
-        return {b"reply": response.data}
-    fields = {b"reject_code": leb128.unsigned(response.code), b"reject_message": response.message.encode()}
-    if response.error_code:
-        fields[b"error_code"] = response.error_code.encode()
-    return fields

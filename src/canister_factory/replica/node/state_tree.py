@@ -4,27 +4,29 @@ Owns the shape of the tree, its digests, and witnesses (pruned trees in CBOR for
 Does not own which paths somebody may read (`read_state`) nor signatures (`certification`).
 
 Labels are kept in a critical-bit trie, whose shape depends on the set of labels only, not on the history; request ids
-are hashes and spread evenly, which bounds the depth. A change is made in place: it makes two nodes and forgets the
-digests above them, so a root shows what was signed only until the next change (which `certified_view` makes with a new
-state, and at no other time). Copying the path instead would make twenty nodes beside a million requests.
+are hashes and spread evenly, which bounds the depth. A change is made in place, where copying the path would make many
+nodes: a root shows what was signed until the next change only (which `certified_view` makes with each new state).
 
 Source: interface specification, "Certification" (hash trees, their digests, pruning and lookup).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
 from canister_factory.candid import leb128
 from canister_factory.ic.cbor import head
 
-__all__ = ["EMPTY", "Deferred", "Leaf", "Node", "StateTree", "Subtree", "build", "find", "insert", "remove", "witness"]
+__all__ = [
+    *("EMPTY", "FORK", "LABELED", "LEAF", "Deferred", "Fork", "Labeled", "Leaf", "Node", "StateTree"),
+    *("Subtree", "build", "critical_bit", "find", "insert", "remove", "witness"),
+]
 
-_LEAF: Final = b"\x10ic-hashtree-leaf"
-_LABELED: Final = b"\x13ic-hashtree-labeled"
-_FORK: Final = b"\x10ic-hashtree-fork"
+LEAF: Final = b"\x10ic-hashtree-leaf"
+LABELED: Final = b"\x13ic-hashtree-labeled"
+FORK: Final = b"\x10ic-hashtree-fork"
 _EMPTY: Final = b"\x11ic-hashtree-empty"
 _SAME_LABEL: Final = 1 << 62
 
@@ -63,7 +65,7 @@ class Leaf(Node):
         self.value = value
 
     def _compute(self) -> bytes:
-        digest = sha256(_LEAF)
+        digest = sha256(LEAF)
         digest.update(self.value)  # not concatenated: a reply may be megabytes
         return digest.digest()
 
@@ -85,7 +87,7 @@ class Labeled(_Labels):
         self.subtree = subtree
 
     def _compute(self) -> bytes:
-        return sha256(_LABELED + self.label + self.subtree.digest()).digest()
+        return sha256(LABELED + self.label + self.subtree.digest()).digest()
 
 
 class Fork(_Labels):
@@ -116,24 +118,26 @@ class Fork(_Labels):
             of_left = left._digest = left._compute()
         if of_right is None:
             of_right = right._digest = right._compute()
-        return sha256(_FORK + of_left + of_right).digest()
+        return sha256(FORK + of_left + of_right).digest()
 
 
 class Deferred(Node):
     """A tree made when somebody looks into it. It keeps what it is made of, its digest, and until `drop` the tree."""
 
-    __slots__ = ("_made", "_make")
+    __slots__ = ("_made",)
 
-    def __init__(self, make: Callable[[], Node]) -> None:
+    def __init__(self) -> None:
         self._digest = None
-        self._make = make
         self._made: Node | None = None
+
+    def make(self) -> Node:
+        """Makes the tree: for a class that knows what it is made of."""
+        raise NotImplementedError
 
     def made(self) -> Node:
         """The tree."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        made = self._made = self._made or self.make()
+        return made
 
     def drop(self) -> None:
         """Lets go of the tree, until it is looked into again."""
@@ -146,7 +150,7 @@ class Deferred(Node):
 EMPTY: Final = Node()
 
 
-def _critical_bit(one: bytes, other: bytes) -> int:
+def critical_bit(one: bytes, other: bytes) -> int:
     """Where two labels first differ, in an encoding of nine bits a byte whose first bit says that the byte is there.
 
     The presence bit makes a label that is a prefix of another sort before it, as labels of a hash tree do.
@@ -190,7 +194,7 @@ def insert(tree: Node, label: bytes, subtree: Node) -> Node:
         node = node.right if at < length and (not mask or label[at] & mask) else node.left
     assert type(node) is Labeled
     nearest = node
-    bit = _critical_bit(label, nearest.label)
+    bit = critical_bit(label, nearest.label)
     while path and path[-1].bit > bit:
         node = path.pop()
     for fork in path:
@@ -352,24 +356,24 @@ def _reveal_one(tree: _Labels, label: bytes, wanted: list[Sequence[bytes]]) -> b
 
 
 class StateTree:
-    """The replica's state tree: `/canister`, `/canister_ranges`, `/request_status`, `/subnet`, `/time`."""
+    """The replica's state tree: `/canister`, `/canister_ranges`, `/request_status` (`requests`), `/subnet`, `/time`."""
 
     def __init__(self, canister_ranges: Subtree) -> None:
         self._canisters: Node = EMPTY
-        self._requests: Node = EMPTY
+        self.requests: Node = EMPTY
         self._ranges = build(canister_ranges)
         self._subnet: Node = EMPTY
 
     def __repr__(self) -> str:
-        return f"<StateTree canisters={self._canisters!r} requests={self._requests!r}>"
+        return f"<StateTree canisters={self._canisters!r} requests={self.requests!r}>"
 
     def set_request_status(self, request_id: bytes, status: Subtree) -> None:
         """Put a request's status: `status`, and `reply` or `reject_code`, `reject_message`, `error_code`."""
-        self._requests = insert(self._requests, request_id, build(status))
+        self.requests = insert(self.requests, request_id, build(status))
 
     def forget_request(self, request_id: bytes) -> None:
         """Drop a request's status; nothing happens where there is none."""
-        self._requests = remove(self._requests, request_id)
+        self.requests = remove(self.requests, request_id)
 
     def set_canister(self, canister_id: bytes, content: Subtree) -> None:
         """Put a canister's subtree: `controllers`, `module_hash`, `metadata`, `certified_data`, timestamps."""
@@ -389,7 +393,7 @@ class StateTree:
             {
                 b"canister": self._canisters,
                 b"canister_ranges": self._ranges,
-                b"request_status": self._requests,
+                b"request_status": self.requests,
                 b"subnet": self._subnet,
                 b"time": leb128.unsigned(time_ns),
             }

@@ -9,13 +9,13 @@ from concurrent.futures import Future
 import pytest
 
 from canister_factory.ic import hash_tree
-from canister_factory.replica.node import certified_view
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.http_api import Answer
+from canister_factory.replica.node.request_trees import RequestTree
 from canister_factory.replica.node.rounds import TASKS_INTERVAL_NS
 from canister_factory.replica.node.state_tree import Node, witness
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import RequestState
 from support.replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 
@@ -361,13 +361,13 @@ async def test_what_is_below_a_request_id_is_made_once_for_the_digest_and_the_ce
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[object] = []
-    make = certified_view._request_tree
+    make = RequestTree.make
 
-    def noted(status: RequestStatus) -> Node:
-        made.append(status.state)
-        return make(status)
+    def noted(tree: RequestTree) -> Node:
+        made.append(tree._status.state)
+        return make(tree)
 
-    monkeypatch.setattr(certified_view, "_request_tree", noted)
+    monkeypatch.setattr(RequestTree, "make", noted)
     async with Network() as network:
         answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=b"x")
         assert decoded(answer)["status"] == "replied"

@@ -147,11 +147,12 @@ def test_a_deferred_tree_is_like_the_one_that_it_makes() -> None:
     made: list[int] = []
     content: Content = {b"status": b"replied", b"reply": b"42"}
 
-    def make() -> Node:
-        made.append(1)
-        return build(content)
+    class Noted(Deferred):
+        def make(self) -> Node:
+            made.append(1)
+            return build(content)
 
-    tree = build({b"request": Deferred(make)})
+    tree = build({b"request": Noted()})
     assert tree.digest() == naive_digest({b"request": content})
     assert len(made) == 1
     assert tree.digest()
