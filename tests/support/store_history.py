@@ -9,6 +9,7 @@ from pathlib import Path
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.store.checkpoint import Checkpoint, ReplayLimits
 from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.state_codec import encode_state
@@ -16,6 +17,7 @@ from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
+from support.late_workers import LateWorkers
 from support.replica_bench import MANAGEMENT, Bench, engine, management_argument
 from support.replica_puppet import puppet, with_custom_section
 
@@ -35,12 +37,17 @@ def contents(subnet: Subnet) -> bytes:
 
 
 def opener(
-    directory: Path, listeners: Listeners = NOBODY, files: Files | None = None, pace: Pace = USUAL, **limits: int
+    directory: Path,
+    listeners: Listeners = NOBODY,
+    files: Files | None = None,
+    pace: Pace = USUAL,
+    workers: Workers | None = None,
+    **limits: int,
 ) -> Callable[[Callable[[], int]], Subnet]:
     """What a bench opens its subnet with: the state in a directory, snapshots by these `ReplayLimits`."""
 
     def opened(clock: Callable[[], int]) -> Subnet:
-        checkpoint = Checkpoint(directory, engine(), files=files, limits=ReplayLimits(**limits))
+        checkpoint = Checkpoint(directory, engine(), files=files, limits=ReplayLimits(**limits), workers=workers)
         return Subnet(engine(), clock_ns=clock, listeners=listeners, checkpoint=checkpoint, pace=pace)
 
     return opened
@@ -49,15 +56,21 @@ def opener(
 class History:
     """A bench whose calls are made durable one by one, with a snapshot after every few of them.
 
+    Args:
+        directory: of the state.
+        files: the disk.
+        beside: snapshots are written while the next calls are executed.
+
     Attributes:
         promised: contents when the last call was answered; None: not even the beginning was.
         possible: contents that a start may find as well: of what was begun since.
         refused: how often there was no room.
     """
 
-    def __init__(self, directory: Path, files: Files) -> None:
+    def __init__(self, directory: Path, files: Files, *, beside: bool = False) -> None:
         self.directory = directory
         self._files = files
+        self._workers = LateWorkers() if beside else None
         self.promised: bytes | None = None
         self.possible: set[bytes] = set()
         self.refused = 0
@@ -65,12 +78,14 @@ class History:
 
     def open(self) -> None:
         """Starts the subnet, the first time or again."""
-        self.bench = Bench(opener(self.directory, files=self._files, messages=3))
+        self.bench = Bench(opener(self.directory, files=self._files, workers=self._workers, messages=3))
         self.promised, self.possible = contents(self.bench.subnet), set()
 
     def call(self, callee: bytes, method: str, arg: bytes = b"") -> bytes | None:
         """A call that is durable when it is answered; None: it was refused, since there was no room."""
         subnet = self.bench.subnet
+        if self._workers is not None:
+            self._workers.time_passes()
         try:
             request = self.bench.submit(callee, method, arg)
         except CheckpointError as error:

@@ -82,13 +82,17 @@ class ReplicaServer:
     def _open(self, state_dir: Path | None, prices: str | None) -> None:
         clock_ns = self._clock_ns
         self._max_connections = min(MAX_CONNECTIONS, raise_limit() // 4)  # others are for canisters
-        engine = Engine(
+        engine = self._engine = Engine(
             compiled_modules_directory(),
             background=True,
             slices=Slices(time.perf_counter_ns),
             query_workers=Workers("queries", spare) if (spare := spare_processors()) else None,
         )
-        checkpoint = None if state_dir is None else Checkpoint(state_dir, engine, files=self._files)
+        checkpoint = (
+            None
+            if state_dir is None
+            else Checkpoint(state_dir, engine, files=self._files, workers=Workers("snapshots"))
+        )
         keys = self._keys(state_dir, is_new=checkpoint is not None and checkpoint.is_new)
         self.root_key = keys.root.public_key
         changes = Changes()
@@ -155,7 +159,8 @@ class ReplicaServer:
             self.release()
 
     def release(self) -> None:
-        """Lets go of the state directory. To be called once the subnet is closed; `stop` does both."""
+        """Lets go of the state directory and the threads. To be called once the subnet is closed; `stop` does both."""
+        self._engine.end()
         if self._lock is not None:
             self._lock.close()
 

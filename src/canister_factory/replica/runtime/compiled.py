@@ -65,6 +65,11 @@ class Compiled(Generic[M]):
             raise
         return future.result()
 
+    def end(self) -> None:
+        """Lets the thread end, if there is one."""
+        if self._worker is not None:
+            self._worker.end()
+
     def _known(self, digest: bytes) -> M | None:
         with self._lock:
             module = self._used.get(digest)

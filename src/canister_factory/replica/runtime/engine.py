@@ -183,6 +183,12 @@ class Engine:
         """`compile`, while others go on where the engine compiles in the background."""
         return self._modules.compiling(wasm)
 
+    def end(self) -> None:
+        """Lets the threads end that compile and execute queries. They begin anew if they are needed again."""
+        self._modules.end()
+        if self.query_workers is not None:
+            self.query_workers.end()
+
     def _build(self, wasm: bytes, digest: bytes) -> Module:
         plain = _decompressed(wasm)
         if plain[:4] != _WASM_MAGIC:

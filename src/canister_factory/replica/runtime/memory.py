@@ -214,6 +214,11 @@ class MemoryTransaction(ABC):
         self._changed = []
         self.saved_as = object()
 
+    def unmark_saved(self, unsaved: list[tuple[int, int]] | None, saved_as: object) -> None:
+        """Takes `mark_saved` back: there is no such checkpoint. `unsaved`, `saved_as`: what these were before it."""
+        self._changed = None if unsaved is None or self._changed is None else unsaved + self._changed
+        self.saved_as = saved_as
+
     def _note(self, runs: list[tuple[int, int]]) -> None:
         if self._changed is not None:
             self._changed += runs

@@ -314,6 +314,15 @@ class StableMemory:
         self._changed = set()
         self.saved_as = object()
 
+    def unmark_saved(self, unsaved: list[tuple[int, int]] | None, saved_as: object) -> None:
+        """Takes `mark_saved` back: there is no such checkpoint. `unsaved`, `saved_as`: what these were before it."""
+        if unsaved is None:
+            self._changed = None
+        elif self._changed is not None:
+            for start, end in unsaved:
+                self._changed.update(range(start // _BLOCK, end // _BLOCK))
+        self.saved_as = saved_as
+
     def restore(self, state: MemoryState, *, saved: bool = False) -> None:
         """Replaces the whole content.
 

@@ -9,7 +9,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """So many threads, begun when there is work; nobody waits for them at the end of the process.
+    """So many threads, begun when there is work. They end with `end`, and nobody waits for them at the process's end.
 
     Args:
         name: of the threads.
@@ -29,7 +29,7 @@ class Workers:
         self._name = name
         self._count = count
         self._niceness = niceness
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._started = 0
 
     def __repr__(self) -> str:
@@ -44,19 +44,29 @@ class Workers:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
         return future
 
+    def wait(self, work: Future[Any]) -> None:
+        """Returns when what was submitted is done."""
+        wait([work])
+
+    def end(self) -> None:
+        """Lets the threads end when they have done what was submitted. They begin anew if they are needed again."""
+        for _ in range(self._started):
+            self._work.put(None)
+        self._started = 0
+
     def _run(self) -> None:
         if self._niceness:
             with suppress(OSError, AttributeError):  # a thread gives it to those that it starts, such as a compiler's
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
-        while True:
-            future, work = self._work.get()
+        while (item := self._work.get()) is not None:
+            future, work = item
             if not future.set_running_or_notify_cancel():
                 continue
             try:
                 future.set_result(work())
             except BaseException as error:
                 future.set_exception(error)
-            del future, work
+            del item, future, work
 
 
 def spare_processors() -> int:

@@ -33,9 +33,9 @@ class CanisterSnapshots:
         return f"<CanisterSnapshots written={len(self.written)}>"
 
     def save(
-        self, canister: CanisterState, former: StoredCanister | None, number: int, changes: Changes
+        self, snapshots: dict[bytes, Snapshot], former: StoredCanister | None, number: int, changes: Changes
     ) -> dict[bytes, StoredSnapshot]:
-        """Writes the memories of those that aren't in files yet; all that the canister has.
+        """Writes the memories of those that aren't in files yet; all of them. `snapshots`: of one canister, by id.
 
         Raises:
             OSError: the disk refuses.
@@ -45,7 +45,7 @@ class CanisterSnapshots:
             id_: known[id_]
             if id_ in known and self.written.get(id_) is snapshot
             else self._write(snapshot, number, changes)
-            for id_, snapshot in canister.snapshots.items()
+            for id_, snapshot in snapshots.items()
         }
 
     def _write(self, snapshot: Snapshot, number: int, changes: Changes) -> StoredSnapshot:

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +25,12 @@ from canister_factory.ic.cbor import head
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import CanisterError
 from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.store.directory import StateDirectory, explained
 from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.images import StoredMemory
 from canister_factory.replica.store.journal import Journal
+from canister_factory.replica.store.snapshot_writer import SnapshotWriter
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
@@ -40,6 +45,8 @@ ROUND_BYTES: Final = 1 << 16
 """More than the record of a round takes."""
 ROOM_AGAIN_BYTES: Final = 4 << 20
 """How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
+_AT_MOST_BEHIND: Final = 0.5
+"""How much more than a start may execute again may be noted while a snapshot is written; then all else waits for it."""
 _SUBMITTED, _ROUND = 0, 1
 _SUBMITTED_HEAD: Final = head(4, 2) + head(0, _SUBMITTED)  # and a byte string: CBOR
 
@@ -66,6 +73,7 @@ class Checkpoint:
         engine: compiles the modules of restored canisters.
         files: how the disk is reached, and what durable means.
         limits: when a snapshot is taken.
+        workers: write snapshots beside everything else; None: all else waits for them.
 
     Attributes:
         is_new: the directory had no state; its keys are to be written before the subnet is made.
@@ -81,16 +89,18 @@ class Checkpoint:
         *,
         files: Files | None = None,
         limits: ReplayLimits = ReplayLimits(),
+        workers: Workers | None = None,
     ) -> None:
         self._engine = engine
         self._limits = limits
-        self._instructions_at_snapshot = self._messages_at_snapshot = 0
+        self._at_saving = self._at_snapshot = (0, 0)  # instructions and messages when these began
         self._due_at = 1.0
         self._short = False  # there was no room
         self._journal: Journal | None = None
         self._files = files or Files()
         with explained(directory, "opened"):
             self._directory = StateDirectory(directory, self._files)
+            self._writer = SnapshotWriter(self._directory, workers)
             manifest = self._directory.manifest
             self.is_new = manifest is None
             if self.is_new:
@@ -124,8 +134,7 @@ class Checkpoint:
             modules: dict[bytes, Module] = {}
             for canister, file in zip(state.canisters.values(), files, strict=True):
                 self._load_memories(canister, file, modules)
-            self._instructions_at_snapshot = state.instructions
-            self._messages_at_snapshot = state.messages_executed
+            self._at_snapshot = state.instructions, state.messages_executed
             self._journal = self._directory.open_journal()
             return state
 
@@ -210,7 +219,7 @@ class Checkpoint:
         encoded = encode_state(request)
         record = b"".join((_SUBMITTED_HEAD, head(2, len(encoded)), encoded))
         self._make_room(len(record) + ROUND_BYTES)
-        self._open_journal.append(record)
+        self._append(record)
 
     def make_room(self) -> None:
         """Makes sure that a round that is executed now can be noted.
@@ -234,7 +243,12 @@ class Checkpoint:
     def note_round(self, executed: Round, state: SubnetState) -> None:
         """A round was executed and changed the state; durable with the next `commit`."""
         what = [executed.time_ns, executed.with_tasks, executed.done]
-        self._open_journal.append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
+        self._append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
+
+    def _append(self, record: bytes) -> None:
+        checksum = zlib.crc32(record)
+        self._open_journal.append(record, checksum)
+        self._writer.note(record, checksum)
 
     def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.
@@ -252,24 +266,31 @@ class Checkpoint:
             error.durable = False if error.passing else None
             raise
         due = self._replay_share(state)
-        if due > self._due_at:
-            try:
-                self.snapshot(state)
-            except CheckpointError as error:
-                error.durable = True  # the journal has it
-                if not error.passing:
-                    raise
-                if self._due_at == 1.0:
-                    logger.warning("the snapshot is put off, nothing is lost: %s", error)
-                self._due_at = due + 0.1
+        try:
+            self._save_if_due(state, due)
+        except CheckpointError as error:
+            error.durable = True  # the journal has it
+            if not error.passing:
+                raise
+            if self._due_at == 1.0:
+                logger.warning("the snapshot is put off, nothing is lost: %s", error)
+            self._due_at = due + 0.1
 
     def _replay_share(self, state: SubnetState) -> float:
         """How much a start would have to execute again, as a share of what it may."""
+        instructions, messages = self._at_snapshot
         return max(
             self._open_journal.size_bytes / self._limits.journal_bytes,
-            (state.instructions - self._instructions_at_snapshot) / self._limits.instructions,
-            (state.messages_executed - self._messages_at_snapshot) / self._limits.messages,
+            (state.instructions - instructions) / self._limits.instructions,
+            (state.messages_executed - messages) / self._limits.messages,
         )
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    @property
+    def awaited(self) -> list[Future[None]]:
+        """What is written for a snapshot now; when that is done, the next `commit` goes on with it."""
+        return self._writer.awaited
 
     def snapshot(self, state: SubnetState) -> None:
         """Writes the whole state (of memories: what changed) and begins a new journal.
@@ -278,18 +299,40 @@ class Checkpoint:
             CheckpointError: the disk refuses. The former snapshot and journal are still valid; where it isn't
                 `passing`, nothing may be noted any more.
         """
+        with self._saving():
+            self._begin(state)
+            self._go_on(state, to_end=True)
+
+    def _save_if_due(self, state: SubnetState, due: float) -> None:
+        with self._saving():
+            self._writer.write_notes()
+            # What a start has to execute again is bounded, however slow the disk is.
+            self._go_on(state, to_end=due > self._due_at + _AT_MOST_BEHIND)
+            if not self._writer.busy and self._replay_share(state) > self._due_at:
+                self._begin(state)
+                self._go_on(state)
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
         try:
             with self._directory.explained("written"):
-                journal = self._directory.write(state)
+                yield
         except CheckpointError as error:
             error.passing = not isinstance(error.__cause__, SyncFailedError)
             raise
-        if self._journal is not None:
-            self._journal.close()
-        self._journal = journal
-        self._instructions_at_snapshot = state.instructions
-        self._messages_at_snapshot = state.messages_executed
-        self._due_at = 1.0
+
+    def _begin(self, state: SubnetState) -> None:
+        self._writer.begin(state)
+        self._at_saving = state.instructions, state.messages_executed
+
+    def _go_on(self, state: SubnetState, *, to_end: bool = False) -> None:
+        journal = self._writer.go_on(state.canisters.values(), to_end=to_end)
+        if journal is not None:
+            if self._journal is not None:
+                self._journal.close()
+            self._journal = journal
+            self._at_snapshot = self._at_saving
+            self._due_at = 1.0
 
     def close(self, state: SubnetState, *, in_full: bool = False) -> None:
         """Takes a last snapshot, so that the next start has nothing to execute, and lets go of the files.
@@ -301,12 +344,16 @@ class Checkpoint:
             CheckpointError: that fails. What was committed before is durable all the same.
         """
         try:
+            self._writer.hurry()
             self.commit(state)
+            with suppress(CheckpointError), self._saving():  # it was given up
+                self._go_on(state, to_end=True)
             if self._open_journal.size_bytes and (in_full or _unsaved_bytes(state) <= self._limits.unsaved_at_end):
                 self.snapshot(state)
         finally:
             self._open_journal.close()
             self._files.end()
+            self._writer.end()
 
 
 def _unsaved_bytes(state: SubnetState) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 import cbor2
 
 from canister_factory.replica.store.canister_snapshots import CanisterSnapshots
-from canister_factory.replica.store.files import DamagedError, Files, SyncFailedError, required
+from canister_factory.replica.store.files import DamagedError, Files, required
 from canister_factory.replica.store.images import NO_IMAGE, Changes, Images
 from canister_factory.replica.store.journal import SALT_BYTES, Journal
 from canister_factory.replica.store.kept_statuses import KeptStatuses
@@ -35,6 +35,7 @@ from canister_factory.replica.store.names import (
     state_name,
     statuses_name,
 )
+from canister_factory.replica.store.saving import SavedCanister, Saving, saved_canister
 from canister_factory.replica.store.snapshot import Snapshot, StoredCanister
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, encode_without_statuses
 from canister_factory.replica.subnet.canister import CanisterState
@@ -157,66 +158,104 @@ class StateDirectory:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def write(self, state: SubnetState) -> Journal:
-        """Makes a snapshot the valid state; returns its journal, which is empty.
+    def begin_saving(self, state: SubnetState, *, beside: bool) -> Saving:
+        """Begins a snapshot of what is there now; the four methods that follow have to be called in their order.
 
-        What is written of memories is what they call unsaved, and of statuses what has changed.
+        What is written of memories is what they call unsaved, and of statuses what has changed. `beside`: all of it may
+        change before the snapshot ends.
+
+        Raises:
+            OSError: nothing has begun.
+        """
+        number = self.manifest.generation + 1 if self.manifest else 1
+        salt = secrets.token_bytes(SALT_BYTES)
+        self.images.given_up = False
+        statuses, encoded = self.statuses.begin_saving(state.statuses), encode_without_statuses(state)
+        journal = Journal.create(self.files, self.path / journal_name(number), salt)
+        saving = Saving(number, salt, encoded, statuses, journal)
+        try:
+            for each in state.canisters.values():
+                known_as = self._saved_as.get(each.id, (None, None))
+                saving.canisters.append(saved_canister(each, known_as, beside=beside))
+        except BaseException:
+            self.fail(saving)
+            raise
+        return saving
+
+    def write_files(self, saving: Saving) -> None:
+        """Writes all files of the snapshot, none of which is valid yet. Any thread may do so.
+
+        Raises:
+            OSError, DamagedError: `fail` has to follow.
+        """
+        self._settle()
+        self._write_files(saving)
+        for directory in (self.path / IMAGES, self.path / MODULES, self.path):
+            self.files.sync_directory(directory)
+        saving.journal.sync()
+
+    def publish(self, saving: Saving) -> None:
+        """Makes the snapshot the valid state, and its journal the one that is.
 
         Raises:
             SyncFailedError: it isn't known which state a power failure leaves. Nothing must be noted any more.
-            OSError, DamagedError: the former state and journal are valid, and nothing is lost.
+            OSError: `fail` has to follow.
         """
-        canisters = list(state.canisters.values())
-        self._settle()
-        number = self.manifest.generation + 1 if self.manifest else 1
-        salt = secrets.token_bytes(SALT_BYTES)
-        try:
-            manifest, stored, changes = self._write_files(number, salt, state, canisters)
-            journal = Journal.create(self.files, self.path / journal_name(number), salt)
-            try:
-                for directory in (self.path / IMAGES, self.path / MODULES, self.path):
-                    self.files.sync_directory(directory)
-                manifest.save(self.files, self.path)
-            except BaseException:
-                journal.close()
-                raise
-        except SyncFailedError:
-            raise
-        except BaseException:
-            self._discard(number)
-            raise
+        manifest = saving.manifest
+        assert manifest is not None, "its files weren't written"
+        saving.journal.begin()
+        manifest.save(self.files, self.path)
         former, self.manifest = self._names(), manifest
-        before = self.stored
-        self.stored, self._change_runs = stored, changes.runs
-        for canister in canisters:
-            canister.stable.mark_saved()
-            if canister.instance is not None:
-                canister.instance.memory.mark_saved()
-        self.statuses.saved()
-        self.snapshots.written = {id_: it for canister in canisters for id_, it in canister.snapshots.items()}
+        self.statuses.saved(saving.statuses)
+        saving.before, self.stored, self._change_runs = self.stored, saving.stored, saving.change_runs
+        saving.former = former - self._names()
+        self.snapshots.written = {id_: it for canister in saving.canisters for id_, it in canister.snapshots.items()}
+        self._saved_as = {canister.id: canister.saved_as for canister in saving.canisters}
+        saving.end(saved=True)
+
+    def fail(self, saving: Saving) -> None:
+        """Takes back a snapshot that didn't become valid: the former state and journal are, and nothing is lost."""
+        saving.journal.close()
+        self._discard(saving.number)
+        saving.end(saved=False)
+
+    def settle(self, saving: Saving) -> None:
+        """Puts the valid snapshot's changes into its images, and removes what isn't needed any more. Any thread may."""
         with suppress(OSError, DamagedError):  # the next snapshot does it, or the next start; or they say why not
             self._settle()
-            self._map_idle(before, canisters)
-        self._saved_as = {}
-        for canister in canisters:
-            self.loaded(canister)
-        self._remove(former - self._names())
-        return journal
+        self._remove(saving.former)
 
-    def _write_files(
-        self, number: int, salt: bytes, state: SubnetState, canisters: list[CanisterState]
-    ) -> tuple[Manifest, dict[bytes, StoredCanister], Changes]:
-        files, path = self.files, self.path
+    def conclude(self, saving: Saving, canisters: Iterable[CanisterState]) -> None:
+        """Ends a snapshot that was settled. `canisters`: all that there are now.
+
+        Memories that didn't change since the snapshot before are mapped from their images: they take no room then.
+        """
+        if self.valid_manifest.changes is not None:
+            return
+        for canister in canisters:
+            instance, former, stored = canister.instance, saving.before.get(canister.id), self.stored.get(canister.id)
+            if instance is None or former is None or stored is None:
+                continue
+            image, known_as = stored.main, self._saved_as.get(canister.id, (None, None))[0]
+            if former.main is not image or not image.name or instance.busy or instance.memory.is_saved:
+                continue
+            if instance.memory.saved_as is known_as and instance.memory.unsaved() == []:
+                with suppress(OSError):
+                    instance.memory.use_file(self.files.open(self.images.path(image)), image.length)
+                    self.loaded(canister)
+
+    def _write_files(self, saving: Saving) -> None:
+        files, path, number = self.files, self.path, saving.number
         changes = Changes(path / changes_name(number))
         try:
-            stored = {canister.id: self._store(canister, number, changes) for canister in canisters}
+            stored = {canister.id: self._store(canister, number, changes) for canister in saving.canisters}
             if changes.runs:
                 files.sync(changes.file)
         finally:
             if changes.file >= 0:
                 files.close(changes.file)
         known = set().union(*(its.module_hashes for its in self.stored.values()))
-        for canister in canisters:
+        for canister in saving.canisters:
             modules = {} if canister.module is None else {canister.module.hash: canister.module.wasm}
             its_snapshots = stored[canister.id].snapshots
             modules |= {its_snapshots[id_].module_hash: it.wasm for id_, it in canister.snapshots.items()}
@@ -225,11 +264,12 @@ class StateDirectory:
                 known.add(hash_)
         # They never change: read again, keys that were lost or damaged meanwhile would be the right ones from now on.
         keys = self._first_keys() if self.manifest is None else self.manifest.keys
-        draft = Manifest(number, FORM, salt.hex(), keys, Seal(0, 0), changes.seal)
-        statuses = self.statuses.save(number, state.statuses)
-        content = Snapshot(draft, stored, changes.runs, encode_without_statuses(state), statuses).encoded()
+        draft = Manifest(number, FORM, saving.salt.hex(), keys, Seal(0, 0), changes.seal)
+        statuses = self.statuses.save(saving.statuses, number)
+        content = Snapshot(draft, stored, changes.runs, saving.state, statuses).encoded()
         files.write_whole(path / state_name(number), content)
-        return replace(draft, state=Seal.of(content)), stored, changes
+        saving.manifest = replace(draft, state=Seal.of(content))
+        saving.stored, saving.change_runs = stored, changes.runs
 
     def _first_keys(self) -> Seal | None:
         try:
@@ -237,29 +277,17 @@ class StateDirectory:
         except FileNotFoundError:
             return None
 
-    def _store(self, canister: CanisterState, number: int, changes: Changes) -> StoredCanister:
+    def _store(self, canister: SavedCanister, number: int, changes: Changes) -> StoredCanister:
         former = self.stored.get(canister.id)
-        saved_main, saved_stable = self._saved_as.get(canister.id, (None, None))
         name = f"{canister.id.hex()}-{{}}-{number}".format
-        known = former.stable if former is not None and canister.stable.saved_as is saved_stable else None
+        known = former.stable if former is not None and canister.stable.has_image else None
         stable = self.images.save(canister.stable, known, name("stable"), changes)
-        snapshots = self.snapshots.save(canister, former, number, changes)
-        instance = canister.instance
-        if instance is None:
+        snapshots = self.snapshots.save(canister.snapshots, former, number, changes)
+        if canister.main is None or canister.module is None:
             return StoredCanister(None, (), NO_IMAGE, stable, snapshots)
-        known = former.main if former is not None and instance.memory.saved_as is saved_main else None
-        main = self.images.save(instance.memory, known, name("main"), changes)
-        return StoredCanister(instance.module.hash, instance.global_values, main, stable, snapshots)
-
-    def _map_idle(self, before: dict[bytes, StoredCanister], canisters: list[CanisterState]) -> None:
-        """Memories that didn't change since the last snapshot are mapped from their images: they take no room then."""
-        for canister in canisters:
-            instance, former, stored = canister.instance, before.get(canister.id), self.stored[canister.id]
-            if instance is None or former is None or former.main is not stored.main or not stored.main.name:
-                continue
-            if not (instance.busy or instance.memory.is_saved):
-                file = self.files.open(self.images.path(stored.main))
-                instance.memory.use_file(file, stored.main.length)
+        known = former.main if former is not None and canister.main.has_image else None
+        main = self.images.save(canister.main, known, name("main"), changes)
+        return StoredCanister(canister.module.hash, canister.globals, main, stable, snapshots)
 
     def _settle(self) -> None:
         """Puts the snapshot's changes into its images, if that wasn't done yet."""
@@ -300,7 +328,7 @@ class StateDirectory:
         names = (f"{directory}/{name}" for name in self.files.names(self.path / directory))
         return {name for name in names if is_ours(name)}
 
-    def _remove(self, names: set[str]) -> None:
+    def _remove(self, names: Set[str]) -> None:
         for name in names:
             with suppress(OSError):  # the next start tries again
                 self.files.remove(self.path / name)

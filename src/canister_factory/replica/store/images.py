@@ -12,6 +12,7 @@ A snapshot writes what changed. Nothing that the valid state needs is overwritte
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import zlib
@@ -112,12 +113,14 @@ class Images:
 
     Attributes:
         written_bytes: how much this object has written, for whoever wants to know what a snapshot costs.
+        given_up: the snapshot that is being written isn't wanted any more; it fails with the next chunk.
     """
 
     def __init__(self, files: Files, directory: Path) -> None:
         self._files = files
         self._directory = directory / IMAGES
         self.written_bytes = 0
+        self.given_up = False
 
     def __repr__(self) -> str:
         return f"<Images {self._directory}>"
@@ -188,6 +191,8 @@ class Images:
         return Image(name, memory.length, checksums)
 
     def _write(self, file: int, data: bytes, offset: int) -> None:
+        if self.given_up:
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
         self._files.write(file, data, offset)
         self.written_bytes += len(data)
 

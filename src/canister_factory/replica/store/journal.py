@@ -232,11 +232,11 @@ class Journal(JournalReader):
         self._files.sync(self._file)  # a record that says so must not be there before
         self._reserved += size
 
-    def append(self, record: bytes) -> None:
-        """Adds a record, in memory until `flush`."""
+    def append(self, record: bytes, checksum: int | None = None) -> None:
+        """Adds a record, in memory until `flush`. `checksum`: its CRC-32, if that is known."""
         assert record, "a record without content is a mark"
         self._sequence += 1
-        self._unwritten += (self._packed(self._sequence, record), record)
+        self._unwritten += (self._packed(self._sequence, record, checksum), record)
         self._unwritten_bytes += _RECORD.size + len(record)
 
     def flush(self, meanwhile: Callable[[], None] | None = None) -> None:
@@ -270,6 +270,39 @@ class Journal(JournalReader):
         self._unwritten_bytes = 0
         self._mark()
 
+    # --- while it isn't valid yet ---
+
+    def write(self) -> None:
+        """Writes what was appended; only `begin` makes it durable.
+
+        Raises:
+            OSError: the journal can't be used any more.
+        """
+        unwritten = b"".join(self._unwritten)
+        self._files.write(self._file, unwritten, self._end)
+        self._end += len(unwritten)
+        self._reserved = max(self._reserved, self._end)
+        self._unwritten.clear()
+        self._unwritten_bytes = 0
+
+    def sync(self) -> None:
+        """Forces to disk what was written so far, so that less is left for `begin`. Any thread may do so."""
+        self._files.sync(self._file)
+
+    def begin(self) -> None:
+        """Makes durable what was written. From here on it is used with `flush`.
+
+        Raises:
+            OSError: it can't be used.
+        """
+        if self._sequence:
+            self._files.sync(self._file)
+            self._durable = self._sequence
+            self._mark()
+            self._reserved = max(self._reserved, self._end)
+
+    # --- within the file ---
+
     def _mark(self) -> None:
         """Says that all of it is durable, for whoever finds it damaged."""
         mark = self._packed(self._sequence + 1, b"")
@@ -287,8 +320,8 @@ class Journal(JournalReader):
             self._files.write(self._file, ZEROES[: self._torn_bytes - at], self._end + at)
         self._torn_bytes = 0
 
-    def _packed(self, sequence: int, content: bytes) -> bytes:
-        checksum = zlib.crc32(content)
+    def _packed(self, sequence: int, content: bytes, checksum: int | None = None) -> bytes:
+        checksum = zlib.crc32(content) if checksum is None else checksum
         header = _RECORD.pack(_RECORD_MAGIC, len(content), sequence, self._durable, self._reserved, checksum, 0)
         return header[:-4] + zlib.crc32(header[:-4], self._salt_checksum).to_bytes(4, "little")
 

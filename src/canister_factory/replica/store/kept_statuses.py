@@ -83,12 +83,13 @@ class _Known:
 
 
 @dataclass(slots=True)
-class _Written:
-    """What a snapshot has written, for the case that it becomes the valid one."""
+class SavedStatuses:
+    """What a snapshot has to say of statuses, as it was when that began."""
 
     closed: list[_Known]
     last: StatusFile | None
-    count: int = 0
+    changes: Changes | None  # None: the last file says all
+    noted: int
 
 
 @dataclass(slots=True)
@@ -105,15 +106,15 @@ class KeptStatuses:
     _closed: list[_Known] = field(default_factory=list)
     _last: StatusFile | None = None
     _changes: Changes = field(default_factory=dict)  # what the last file says, and what came since
-    _is_written: bool = True  # there is nothing that the last file doesn't say
-    _pending: _Written | None = None
+    _noted: int = 0  # changes, ever
+    _written: int = 0  # of these, what the last file says
 
     def listening(self, listeners: Listeners) -> Listeners:
         """Listeners that are told what these are told, before this."""
 
         def request_status(request_id: bytes, status: RequestStatus | None) -> None:
             self._changes[request_id] = status
-            self._is_written = False
+            self._noted += 1
             listeners.request_status(request_id, status)
 
         return replace(listeners, request_status=request_status)
@@ -139,29 +140,33 @@ class KeptStatuses:
                 self._closed.append(_Known(file, tuple(changes)))
         return statuses
 
-    def save(self, generation: int, statuses: Mapping[bytes, RequestStatus]) -> list[StatusFile]:
-        """Writes what changed; the files of the state that is to become the valid one.
+    def begin_saving(self, statuses: Mapping[bytes, RequestStatus]) -> SavedStatuses:
+        """What the snapshot that begins now has to say. `statuses`: all that there are."""
+        closed = list(self._closed)
+        while closed and not any(request_id in statuses for request_id in closed[0].requests):
+            del closed[0]
+        changes = None if self._written == self._noted else dict(self._changes)
+        return SavedStatuses(closed, self._last, changes, self._noted)
+
+    def save(self, saving: SavedStatuses, generation: int) -> list[StatusFile]:
+        """Writes what changed; the files of the state that is to become the valid one. Any thread may do so.
 
         Raises:
             OSError: the disk refuses.
         """
-        closed = list(self._closed)
-        while closed and not any(request_id in statuses for request_id in closed[0].requests):
-            del closed[0]
-        last = self._last
-        if not self._is_written:
-            last = write_statuses(self.files, self.directory, generation, self._changes)
-        self._pending = _Written(closed, last)
-        return [known.file for known in closed] + ([] if last is None else [last])
+        if saving.changes is not None:
+            saving.last = write_statuses(self.files, self.directory, generation, saving.changes)
+        return [known.file for known in saving.closed] + ([] if saving.last is None else [saving.last])
 
-    def saved(self) -> None:
+    def saved(self, saving: SavedStatuses) -> None:
         """What `save` has written is valid."""
-        pending, self._pending = self._pending, None
-        assert pending is not None, "nothing was saved"
-        self._closed, self._last, self._is_written = pending.closed, pending.last, True
-        if self._last is not None and len(self._changes) >= FULL:
-            self._closed.append(_Known(self._last, tuple(self._changes)))
-            self._last, self._changes = None, {}
+        self._closed, self._last, self._written = saving.closed, saving.last, saving.noted
+        changes = saving.changes
+        if self._last is not None and changes is not None and len(changes) >= FULL:
+            self._closed.append(_Known(self._last, tuple(changes)))
+            missing = object()
+            since = {it: status for it, status in self._changes.items() if changes.get(it, missing) is not status}
+            self._last, self._changes = None, since
 
 
 _STATES: Final = {state.value: state for state in RequestState}

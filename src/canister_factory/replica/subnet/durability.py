@@ -7,6 +7,7 @@ that the rooms know each other one way only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Protocol
 
 from canister_factory.base_error import CanisterFactoryError
@@ -63,6 +64,10 @@ class Durability(Protocol):
 
     def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
         """`meanwhile` may be done before this returns, while the disk is at work. It must not raise."""
+
+    @property
+    def awaited(self) -> list[Future[None]]:
+        """What is being done for the place, of which `commit` makes use when it is done."""
 
     def close(self, state: SubnetState, *, in_full: bool = False) -> None:
         """At an orderly end. `in_full`: the next start has nothing to execute again, however long that takes now."""

@@ -283,8 +283,8 @@ class Subnet:
 
     @property
     def awaited(self) -> list[Future[Any]]:
-        """What messages wait for; a round can go on with them when it is there."""
-        return self._schedule.awaited
+        """What messages or the state's place wait for; a round can go on with it when it is there."""
+        return [*self._schedule.awaited, *(() if self._checkpoint is None else self._checkpoint.awaited)]
 
     def repeat_round(self, executed: Round) -> None:
         """Executes a round again."""

@@ -35,3 +35,14 @@ def test_several_threads_work_at_once_and_what_is_cancelled_before_is_not_done()
     gate.wait(10)
     last.result(10)
     assert done == [2]
+
+
+def test_threads_end_when_their_work_is_done_and_begin_anew() -> None:
+    workers, done = Workers("test", 2), list[int]()
+    thread = workers.submit(threading.current_thread).result(10)
+    workers.submit(partial(done.append, 1))
+    workers.end()
+    workers.end()
+    thread.join(10)
+    assert (thread.is_alive(), done) == (False, [1])
+    assert workers.submit(lambda: 5).result(10) == 5

@@ -349,4 +349,9 @@ async def test_a_replica_that_has_ended_leaves_no_thread_that_waits_for_a_disk(t
         async with agent:
             await ManagementCanister(agent).provisional_create_canister_with_cycles(10**14)
         assert "disk" in [thread.name for thread in threading.enumerate()]
+        before = threading.enumerate()
     assert "disk" not in [thread.name for thread in threading.enumerate()]
+    for thread in before:
+        if thread.name in ("snapshots", "queries", "compiling modules"):
+            thread.join(10)
+            assert not thread.is_alive()

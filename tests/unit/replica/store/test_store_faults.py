@@ -16,26 +16,33 @@ from support.faulty_files import Died, FaultyFiles, PowerFiles, dying, failing
 from support.store_history import History
 
 
-def lived(directory: Path, files: FaultyFiles) -> History:
+@pytest.fixture(scope="module", params=["at once", "beside"])
+def beside(request: pytest.FixtureRequest) -> bool:
+    """How snapshots are written: while nothing else happens, or while the next calls are executed."""
+    return bool(request.param == "beside")
+
+
+def lived(directory: Path, files: FaultyFiles, beside: bool) -> History:
     """A whole life, or as much of it as the disk allows."""
     directory.mkdir()
-    history = History(directory, files)
+    history = History(directory, files, beside=beside)
     for _ in history.steps():
         pass
     return history
 
 
 @pytest.fixture(scope="module")
-def operations(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def operations(tmp_path_factory: pytest.TempPathFactory, beside: bool) -> list[str]:
     """The kinds of all operations of a life without faults, in their order."""
     files = FaultyFiles()
-    lived(tmp_path_factory.mktemp("whole") / "state", files)
+    lived(tmp_path_factory.mktemp("whole") / "state", files, beside)
     return files.kinds
 
 
-def sampled(operations: list[str], sweep: bool, count: int, seed: str, kind: str = "") -> Iterator[int]:
+def sampled(operations: list[str], beside: bool, sweep: bool, count: int, seed: str, kind: str = "") -> Iterator[int]:
     """Numbers of operations (of one kind): all of them, or a sample that is the same each time."""
     numbers = [number for number, each in enumerate(operations) if kind in each]
+    count = count if beside else count // 3  # replicas write beside; the other way is what remains with one thread
     return iter(numbers if sweep else sorted(random.Random(seed).sample(numbers, min(count, len(numbers)))))
 
 
@@ -71,13 +78,13 @@ def test_a_life_takes_all_kinds_of_operations(operations: list[str]) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_a_process_that_is_killed_at_any_operation_loses_nothing(
-    tmp_path: Path, operations: list[str], sweep: bool, share: float
+    tmp_path: Path, operations: list[str], beside: bool, sweep: bool, share: float
 ) -> None:
-    for at in sampled(operations, sweep, 14, f"kill {share}"):
+    for at in sampled(operations, beside, sweep, 14, f"kill {share}"):
         files = FaultyFiles(at=at, share=share)
         files.fault = dying(files)
         directory = tmp_path / str(at)
-        history = History(directory, files)
+        history = History(directory, files, beside=beside)
         directory.mkdir()
         with pytest.raises(Died):
             for _ in history.steps():
@@ -86,14 +93,16 @@ def test_a_process_that_is_killed_at_any_operation_loses_nothing(
         shutil.rmtree(directory)
 
 
-def test_a_power_failure_at_any_operation_loses_nothing(tmp_path: Path, operations: list[str], sweep: bool) -> None:
-    for at in sampled(operations, sweep, 30, "power"):
+def test_a_power_failure_at_any_operation_loses_nothing(
+    tmp_path: Path, operations: list[str], beside: bool, sweep: bool
+) -> None:
+    for at in sampled(operations, beside, sweep, 30, "power"):
         chance = random.Random(at)
         directory = tmp_path / str(at)
         directory.mkdir()
         files = PowerFiles(at=at, share=chance.random(), root=directory)
         files.fault = dying(files)
-        history = History(directory, files)
+        history = History(directory, files, beside=beside)
         with pytest.raises(Died):
             for _ in history.steps():
                 pass
@@ -107,22 +116,24 @@ def test_a_power_failure_at_any_operation_loses_nothing(tmp_path: Path, operatio
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("count", [1, 8])
 def test_an_operation_that_fails_loses_nothing(
-    tmp_path: Path, operations: list[str], sweep: bool, code: int, count: int
+    tmp_path: Path, operations: list[str], beside: bool, sweep: bool, code: int, count: int
 ) -> None:
-    for at in sampled(operations, sweep, 14, f"error {code} {count}"):
+    for at in sampled(operations, beside, sweep, 14, f"error {code} {count}"):
         files = FaultyFiles(at=at, count=count, share=0.5, fault=failing(code))
-        history = History(tmp_path / str(at), files)
+        history = History(tmp_path / str(at), files, beside=beside)
         history.directory.mkdir()
         rest_of(history)
         assert_nothing_is_lost(history)
         shutil.rmtree(history.directory)
 
 
-def test_a_flipped_byte_in_any_write_is_noticed_or_harmless(tmp_path: Path, operations: list[str], sweep: bool) -> None:
+def test_a_flipped_byte_in_any_write_is_noticed_or_harmless(
+    tmp_path: Path, operations: list[str], beside: bool, sweep: bool
+) -> None:
     refused = 0
-    for at in sampled(operations, sweep, 40, "flip", "write"):
+    for at in sampled(operations, beside, sweep, 40, "flip", "write"):
         files = FaultyFiles(at=at, flip=random.Random(at))
-        history = History(tmp_path / str(at), files)
+        history = History(tmp_path / str(at), files, beside=beside)
         history.directory.mkdir()
         reason = rest_of(history) or start(history)
         if isinstance(reason, str):

@@ -74,11 +74,19 @@ class Life:
             self._tell(request_id, None)
 
     def save(self) -> None:
+        self.begin_saving()
+        self.end_saving()
+
+    def begin_saving(self) -> None:
         self.generation += 1
-        valid = self.kept.save(self.generation, self.statuses)
-        self.kept.saved()
-        assert self.kept.valid == valid
-        self.valid = valid
+        self.saving = self.kept.begin_saving(self.statuses)
+
+    def end_saving(self, *, fails: bool = False) -> None:
+        valid = self.kept.save(self.saving, self.generation)
+        if not fails:
+            self.kept.saved(self.saving)
+            assert self.kept.valid == valid
+            self.valid = valid
 
     @property
     def files_written(self) -> dict[str, int]:
@@ -105,7 +113,9 @@ def test_all_fields_are_written() -> None:
     ]
 
 
-operations = st.lists(st.sampled_from(["arrive", "answer", "forget", "forget any", "save", "start"]), max_size=60)
+operations = st.lists(
+    st.sampled_from(["arrive", "answer", "forget", "forget any", "save", "begin", "end", "fail", "start"]), max_size=60
+)
 
 
 @given(operations, st.randoms(use_true_random=False))
@@ -115,6 +125,7 @@ def test_a_start_finds_what_was_saved_in_its_order(
 ) -> None:
     life, numbers = Life(tmp_path_factory.mktemp("state")), count()
     saved: list[tuple[bytes, RequestStatus]] = []
+    begun: list[tuple[bytes, RequestStatus]] | None = None
     for operation in steps:
         known = list(life.statuses)
         match operation:
@@ -127,11 +138,18 @@ def test_a_start_finds_what_was_saved_in_its_order(
                 life.forget(*known[:2])
             case "forget any" if known:
                 life.forget(chance.choice(known))
-            case "save":
+            case "save" if begun is None:
                 life.save()
                 saved = list(life.statuses.items())
+            case "begin" if begun is None:
+                life.begin_saving()
+                begun = list(life.statuses.items())
+            case "end" | "fail" if begun is not None:
+                life.end_saving(fails=operation == "fail")
+                saved, begun = (saved if operation == "fail" else begun), None
             case "start":
                 life.start()
+                begun = None
                 assert list(life.statuses.items()) == saved
     life.save()
     saved = list(life.statuses.items())
@@ -186,7 +204,7 @@ def test_what_could_not_be_written_is_written_by_the_next_snapshot(tmp_path: Pat
     life.put(*STATUSES)
     files.at, files.fault = files.done, failing(errno.ENOSPC)
     with pytest.raises(OSError, match="No space left"):
-        life.kept.save(1, life.statuses)
+        life.kept.save(life.kept.begin_saving(life.statuses), 1)
     assert life.kept.valid == []
     life.save()
     life.start()
