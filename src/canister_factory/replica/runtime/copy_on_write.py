@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 
-from canister_factory.replica.runtime.file_copies import copy, pieces
+from canister_factory.replica.runtime.file_copies import copy, pieces, read, write
 from canister_factory.replica.runtime.linux_pages import (
     MADV_POPULATE_WRITE,
     PAGE_IS_FILE,
@@ -146,6 +146,8 @@ class CopyOnWriteMemory(MemoryTransaction):
         self._prepared = None
         for start, end in dirty:
             self._keep(start, end)
+            if self._saved:  # whose it is will write there; another file stays as it is for its views
+                self._preserve(start, end)
         os.close(self._file)
         self._file, self._saved, self.committed = file, False, length
         self._map(0, length)
@@ -195,9 +197,7 @@ class CopyOnWriteMemory(MemoryTransaction):
             self._resize(length)
         for start, end in dirty + grown:
             self._keep(start, end)
-            if self._views is not None:
-                for view in self._views:
-                    view.preserve(start, end)
+            self._preserve(start, end)
             self._save(start, end)
         if moved:
             self._map(0, length)
@@ -206,6 +206,10 @@ class CopyOnWriteMemory(MemoryTransaction):
                 self._drop(start, end)
             self._map(before, length)
         self._note(dirty + grown)
+
+    def _preserve(self, start: int, end: int) -> None:
+        for view in self._views or ():
+            view.preserve(start, end)
 
     def rollback(self) -> None:
         self._forget_prepared()
@@ -234,17 +238,10 @@ class CopyOnWriteMemory(MemoryTransaction):
 
     def _put(self, offset: int, data: bytes) -> None:
         assert not self._saved, "only what has no anchor uses a file"
-        unwritten = memoryview(data)
-        while unwritten:
-            written = os.pwrite(self._file, unwritten, offset)
-            unwritten, offset = unwritten[written:], offset + written
+        write(self._file, data, offset)
 
     def read(self, offset: int, size: int) -> bytes:
-        parts = []
-        while size > 0:
-            parts.append(os.pread(self._file, size, offset))
-            offset, size = offset + len(parts[-1]), size - len(parts[-1])
-        return b"".join(parts)
+        return read(self._file, offset, size)
 
     def view(self) -> MemoryTransaction:
         view = _CommittedView(self._file, self.committed)

@@ -1,4 +1,4 @@
-"""Parts of files, by their descriptors: in pieces, without holes, from one to another.
+"""Parts of files, by their descriptors: read, written, in pieces, without holes, from one to another.
 
 Owns these. Does not own what the files mean (`copy_on_write`).
 """
@@ -38,3 +38,20 @@ def copy(source: int, target: int, start: int, end: int) -> None:
         os.lseek(target, first, os.SEEK_SET)
         while first < last:
             first += os.sendfile(target, source, first, last - first)
+
+
+def read(file: int, offset: int, size: int) -> bytes:
+    """`size` bytes from an offset of a file that has them."""
+    parts = []
+    while size > 0:
+        parts.append(os.pread(file, size, offset))
+        offset, size = offset + len(parts[-1]), size - len(parts[-1])
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def write(file: int, data: bytes, offset: int) -> None:
+    """All of the data."""
+    unwritten = memoryview(data)
+    while unwritten:
+        written = os.pwrite(file, unwritten, offset)
+        unwritten, offset = unwritten[written:], offset + written

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +77,21 @@ def test_it_is_seen_at_its_end_and_by_no_reader_that_began_before(canister: Cani
         assert applied(taken(canister.instance.memory), before) == after_all(before)
         query = reader.execution(Entry.QUERY, env("touch"), instruction_limit=BILLION, commit=False)
         assert finish(query).error is None
+        assert applied(reader.export_state().memory) == before
+
+
+def test_a_reader_of_a_saved_image_is_told_before_the_next_snapshot_writes_there(
+    canister: Canister, tmp_path: Path
+) -> None:
+    finish(steps(canister, "half"))
+    before = content(canister)
+    image = tmp_path / "image"
+    image.write_bytes(before)
+    canister.instance.memory.use_file(os.open(image, os.O_RDONLY), len(before))
+    with closing(reader_of(canister.instance, canister.stable.fork())) as reader:
+        finish(steps(canister, "all"))
+        with image.open("r+b") as file:  # in its place: a reader has the file open
+            file.write(after_all(before))
         assert applied(reader.export_state().memory) == before
 
 
