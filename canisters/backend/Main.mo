@@ -78,6 +78,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       randomness = func() : async* CapsuleTypes.Result<Blob> { await* CanisterOperations.randomness(calls) };
       refuseUser = func _ = null;
       refuseNewCapsule = func _ = null;
+      isComplete = func() = true;
       refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
       isAdmin = func caller = Roles.isAdmin(roles, caller);
       staged = func() = Iter.empty();

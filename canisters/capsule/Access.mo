@@ -29,9 +29,13 @@ module {
 
   /// Decides for one caller which memories they may read, and how much of a record. What memories have in common is
   /// looked up once: whether the caller is in a group, so that a page of memories that name large groups stays cheap.
-  public class Reader(capsule : Store.Capsule, caller : Principal, now : Nat64) {
+  /// `isComplete`: nothing of the capsule is still to come, such as a connection that shuts somebody out; before that
+  /// nobody is let in.
+  public class Reader(capsule : Store.Capsule, caller : Principal, now : Nat64, isComplete : Bool) {
     /// Whether the caller may write, and so read everything.
     public let writes : Bool = mayWrite(capsule, caller);
+    /// Whether rules are asked about the caller at all.
+    public let isGuest : Bool = not writes and isComplete;
     let mayBeNamed = not caller.isAnonymous() and not isShutOut(capsule, caller);
     let known = Map.empty<Text, Bool>();
     var compared = 0;
@@ -65,7 +69,7 @@ module {
     public func mayRead(memory : Store.Ruled) : Bool {
       if writes return true;
       compared += 1;
-      switch (memory.rule) { case (?access) grants(access); case null false };
+      switch (memory.rule) { case (?access) isGuest and grants(access); case null false };
     };
 
     /// What the decisions so far took: memories, and people and groups that their rules name.

@@ -193,7 +193,7 @@ module {
         case (?id) switch (store.capsules.get(id)) { case (?named) named; case null return #Ok(Memories.emptyPage()) };
         case null switch (guard.ownCapsule(caller)) { case (#Ok own) own; case (#Err problem) return #Err problem };
       };
-      #Ok(Memories.list(capsule, caller, request, Clock.now()));
+      #Ok(Memories.list(capsule, guard.reader(capsule, caller), request));
     };
 
     public func readMemoryChunk(
@@ -346,7 +346,7 @@ module {
       caller : Principal,
       person : Principal,
     ) : [Types.Gallery] = switch (Store.selfCapsule(store, person)) {
-      case (?capsule) Galleries.visibleTo(capsule, Access.Reader(capsule, caller, Clock.now()));
+      case (?capsule) Galleries.visibleTo(capsule, guard.reader(capsule, caller));
       case null [];
     };
 

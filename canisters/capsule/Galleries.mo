@@ -139,7 +139,9 @@ module {
   };
 
   /// Whether the reader may see the gallery: its title, and the entries that `shown` leaves.
-  public func mayRead(gallery : Types.Gallery, reader : Access.Reader) : Bool = gallery.is_public or reader.writes;
+  public func mayRead(gallery : Types.Gallery, reader : Access.Reader) : Bool {
+    reader.writes or (gallery.is_public and reader.isGuest);
+  };
 
   /// The gallery without the entries of memories that the reader may not read. Where some are left out, the others'
   /// positions are counted anew: a gap would tell.

@@ -19,8 +19,8 @@ module {
   type Result<T> = Types.Result<T>;
   type Capsule = Store.Capsule;
 
-  /// What the canister around the capsules has to say. Each question is answered with the error to refuse with, or
-  /// null.
+  /// What the canister around the capsules has to say. Questions about refusals are answered with the error to
+  /// refuse with, or null.
   public type Host = {
     /// 32 random bytes that nobody else knows.
     randomness : () -> async* Result<Blob>;
@@ -28,6 +28,8 @@ module {
     refuseUser : Principal -> ?Types.CapsuleError;
     /// May this principal make a capsule here?
     refuseNewCapsule : Principal -> ?Types.CapsuleError;
+    /// Is everything of the capsules here?
+    isComplete : () -> Bool;
     /// May this capsule be written now, by someone who has the right to?
     refuseWrite : Capsule -> ?Types.CapsuleError;
     /// Does this principal administer the canister? Admins record events that owners can't, such as a death.
@@ -54,6 +56,11 @@ module {
     /// The one answer for a thing that isn't there, and for one that the caller may not know of.
     func notFound<T>(kind : Text, id : Text) : Result<T> = #Err(#NotFound { kind; id });
 
+    /// Who decides what the caller may read in the capsule.
+    public func reader(home : Capsule, caller : Principal) : Access.Reader {
+      Access.Reader(home, caller, Clock.now(), host.isComplete());
+    };
+
     /// The capsule of that id, if its head is the caller's to see.
     public func capsule(caller : Principal, id : Text) : Result<Capsule> = switch (store.capsules.get(id)) {
       case (?found) if (Access.maySeeInfo(found, caller)) #Ok found else notFound("capsule", id);
@@ -64,16 +71,16 @@ module {
     public func memory(caller : Principal, id : Text) : Result<(Capsule, Store.StoredMemory, Access.Reader)> {
       let ?home = store.memory_homes.get(id) else return notFound("memory", id);
       let ?found = home.memories.get(id) else return notFound("memory", id);
-      let reader = Access.Reader(home, caller, Clock.now());
-      if (reader.mayRead(found)) #Ok(home, found, reader) else notFound("memory", id);
+      let by = reader(home, caller);
+      if (by.mayRead(found)) #Ok(home, found, by) else notFound("memory", id);
     };
 
     /// The gallery of that id and its capsule, if the caller may see it.
     public func gallery(caller : Principal, id : Text) : Result<(Capsule, Types.Gallery, Access.Reader)> {
       let ?home = store.gallery_homes.get(id) else return notFound("gallery", id);
       let ?{ record } = home.galleries.get(id) else return notFound("gallery", id);
-      let reader = Access.Reader(home, caller, Clock.now());
-      if (Galleries.mayRead(record, reader)) #Ok(home, record, reader) else notFound("gallery", id);
+      let by = reader(home, caller);
+      if (Galleries.mayRead(record, by)) #Ok(home, record, by) else notFound("gallery", id);
     };
 
     /// The caller's session of that id, unless it has expired.

@@ -344,17 +344,15 @@ module {
   /// What a page has when there is nothing that the caller may read, whether or not there is a capsule.
   public func emptyPage() : Types.MemoryPage = { items = []; next = null; total = 0 };
 
-  /// A page of the memories that the caller may read. People who may not write the capsule learn nothing of the others:
+  /// A page of the memories that the reader may read. People who may not write the capsule learn nothing of the others:
   /// `total` counts what is on the page, and `next` says that another one follows which they may read. Only where 100,000
   /// rules had to be looked at does a page end before that is known.
   public func list(
     capsule : Store.Capsule,
-    caller : Principal,
+    reader : Access.Reader,
     request : Types.PageRequest,
-    now : Nat64,
   ) : Types.MemoryPage {
     let wanted = Pages.size(request.limit);
-    let reader = Access.Reader(capsule, caller, now);
     let items = List.empty<Types.MemorySummary>();
     var bytes = 0;
     var next : ?Text = null;

@@ -1,5 +1,5 @@
-/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule, and
-/// changes nothing before the import is final. Owns no state.
+/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule. Before the
+/// import is final it changes nothing, and shows nothing to others. Owns no state.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
@@ -32,6 +32,7 @@ module {
         case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };
         case refusal refusal;
       };
+      isComplete = func() = state.final != null;
       refuseWrite = func _ = unfinished();
       isAdmin = func _ = false;
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());

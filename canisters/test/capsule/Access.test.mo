@@ -27,7 +27,7 @@ module {
   };
 
   func reads(c : Store.Capsule, caller : Principal, access : Types.MemoryAccess) : Bool {
-    Access.Reader(c, caller, 1_000).mayRead(Seal.memory(Samples.memory(access, null), null));
+    Access.Reader(c, caller, 1_000, true).mayRead(Seal.memory(Samples.memory(access, null), null));
   };
 
   func connect(c : Store.Capsule, peer : Principal, status : Types.ConnectionStatus) {

@@ -15,6 +15,8 @@ from support.personal_world import (
     PersonalWorld,
     by_principal,
     capsule_record,
+    connection,
+    gallery,
     gallery_entries,
     group,
     inline,
@@ -196,3 +198,28 @@ def test_a_gallery_opens_with_its_memories(world: PersonalWorld) -> None:
     assert entries_seen_by(world, gallery_id, STRANGER) == []
     world.ok("record_capsule_event", CAPSULE_ID, Case("Graduation"))
     assert entries_seen_by(world, gallery_id, STRANGER) == [(memory_id, 0)]
+
+
+# --- while a capsule arrives -----------------------------------------------------------------------------------------
+
+
+def test_nobody_but_its_writers_reads_a_capsule_of_which_a_part_is_still_to_come() -> None:
+    """A connection that shuts somebody out comes after the memories that name them."""
+    world = PersonalWorld()
+    session = world.begin()
+    shared, public = memory_record("mem-1", access=named(FRIEND)), memory_record("mem-2", access=PUBLIC)
+    items = [Case("Capsule", capsule_record()), Case("Memory", shared), Case("Memory", public)]
+    world.put(session, *items, Case("Gallery", gallery("gal-1", "mem-2", is_public=True)))
+    for visitor in (FRIEND, STRANGER, ANONYMOUS):
+        assert page(world, visitor) == ([], None)
+        assert world.call("get_user_galleries", OWNER, sender=visitor) == []
+        for method, unseen in (("get_memory_from_capsule", "mem-1"), ("get_memory_from_capsule", "mem-2")):
+            assert world.err(method, unseen, sender=visitor).tag == "NotFound"
+        assert world.err("get_gallery_by_id", "gal-1", sender=visitor).tag == "NotFound"
+    assert page(world, OWNER) == (["mem-1", "mem-2"], None)
+
+    world.put(session, Case("Connection", connection(by_principal(FRIEND), "Blocked")))
+    world.ok("finalize_import", session, sender=OPERATOR)
+    for visitor in (FRIEND, STRANGER, ANONYMOUS):
+        assert page(world, visitor) == (["mem-2"], None)
+        assert [found["id"] for found in world.call("get_user_galleries", OWNER, sender=visitor)] == ["gal-1"]

@@ -99,7 +99,7 @@ def test_asking_costs_about_the_same_whether_or_not_it_is_there(kind: str) -> No
         for probe, visitor in product(probes, VISITORS):
             found, cost = as_update(world, there, method, probe, visitor)
             missing, least = as_update(world, nowhere, method, probe, visitor)
-            assert abs(cost - least) <= 50_000, f"{method} by {visitor}: {cost - least:+,} instructions"
+            assert abs(cost - least) <= 100_000, f"{method} by {visitor}: {cost - least:+,} instructions"
             assert found == missing or may_see_some(there, method, probe, visitor)
 
 
