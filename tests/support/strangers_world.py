@@ -21,7 +21,6 @@ from support.personal_world import (
     FRIEND,
     PersonalWorld,
     by_principal,
-    capsule_record,
     gallery_entries,
     inline,
     memory_manifest,
@@ -101,12 +100,18 @@ def _furnish(world: World, capsule_id: str) -> Things:
     return Things(capsule_id, private, gallery, group, upload, OWNER)
 
 
-def on_backend() -> tuple[World, Things]:
-    """A backend where the owner's creation is under way."""
+def bare_backend() -> World:
+    """A backend of the visitors alone."""
     world = World()
     for visitor in (STRANGER, FRIEND):
         world.ok("register", sender=visitor)
         world.capsule(visitor)
+    return world
+
+
+def on_backend() -> tuple[World, Things]:
+    """A backend where the owner's creation is under way."""
+    world = bare_backend()
     things = _furnish(world, world.capsule(OWNER))
     lease, canister = world.provisioned(OWNER)
     world.approve()
@@ -115,13 +120,17 @@ def on_backend() -> tuple[World, Things]:
     return world, Things(**found)
 
 
-def on_personal() -> tuple[PersonalWorld, Things]:
-    """A personal canister whose import is final."""
+def bare_personal() -> PersonalWorld:
+    """A personal canister whose import is final, and brought nothing but the capsule."""
     world = PersonalWorld()
-    session = world.begin()
-    world.put(session, Case("Capsule", capsule_record()))
-    world.ok("finalize_import", session, sender=OPERATOR)
-    return world, Things(**(vars(_furnish(world, CAPSULE_ID)) | {"session": session}))
+    world.imported()
+    return world
+
+
+def on_personal() -> tuple[PersonalWorld, Things]:
+    """The same with something in it."""
+    world = bare_personal()
+    return world, Things(**(vars(_furnish(world, CAPSULE_ID)) | {"session": 1}))
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -235,6 +244,7 @@ OPEN = {
     "add_connection": "changes the caller's own capsule, whoever the peer is",
     "create_connection_group": "the same",
     "create_personal_canister": "names nothing: a name for the caller's own canister",
+    "list_releases": "what a personal canister may run is for everybody to check",
     "get_personal_canister_id": "the people to whom an owner gave links must find where they lead after the move",
 }
 
@@ -255,11 +265,22 @@ def may_name_something(type_: Type, above: frozenset[int] = frozenset()) -> bool
 
 
 def methods_that_may_name_something(kind: str) -> Iterator[str]:
-    service = interface(kind).service
-    assert service is not None
-    for name, _ in service.methods:
+    for name in _methods(kind):
         if any(map(may_name_something, method_of(kind, name).args)):
             yield name
+
+
+def queries_without_arguments(kind: str) -> Iterator[str]:
+    for name in _methods(kind):
+        method = method_of(kind, name)
+        if "query" in method.modes and not method.args:
+            yield name
+
+
+def _methods(kind: str) -> list[str]:
+    service = interface(kind).service
+    assert service is not None
+    return [name for name, _ in service.methods]
 
 
 def method_of(kind: str, name: str) -> Func:

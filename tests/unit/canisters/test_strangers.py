@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import product
 
@@ -18,13 +19,17 @@ from support.strangers_world import (
     Probe,
     Things,
     absent,
+    bare_backend,
+    bare_personal,
     method_of,
     methods_that_may_name_something,
     on_backend,
     on_personal,
+    queries_without_arguments,
 )
 
 WORLDS = {"backend": on_backend, "personal": on_personal}
+BARE = {"backend": bare_backend, "personal": bare_personal}
 CALLS = [
     pytest.param(kind, method, probe, id=f"{kind}-{method}-{number}")
     for kind, probes in PROBES.items()
@@ -70,6 +75,18 @@ def test_what_may_not_be_seen_is_answered_like_what_is_not_there(kind: str, meth
         assert "Case(tag='Err'" in found or method in LISTS, found
 
 
+@pytest.mark.parametrize("kind", WORLDS)
+def test_what_is_shown_without_being_named_does_not_depend_on_what_others_have(kind: str) -> None:
+    """Otherwise a list or a total would tell of them."""
+    (full, _), bare = furnished(kind), BARE[kind]()
+    for method in queries_without_arguments(kind):
+        for visitor in VISITORS:
+            shown, alone = (SECRET.sub("", repr(world.call(method, sender=visitor))) for world in (full, bare))
+            assert shown == alone or method in OPEN, method
+
+
+SECRET = re.compile("-[0-9a-f]{32}")
+"""The part of an id that each canister makes with a secret of its own."""
 LISTS = {"list_capsule_memories", "get_user_galleries"}
 """They answer to everybody, with what there is for the caller."""
 
