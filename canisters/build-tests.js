@@ -9,7 +9,7 @@ function main([file, ...rest]) {
     console.error('usage: node build-tests.js OUT_FILE');
     return 2;
   }
-  const compiler = loadCompiler(['backend', 'test', 'test/backend', 'test/capsule']);
+  const compiler = loadCompiler(['backend', 'personal', 'test', 'test/backend', 'test/capsule', 'test/personal']);
   const { diagnostics, code } = compiler.compiler.compileWasm('ic', 'test/Main.mo');
   if (report(diagnostics) || !code) return 1;
   fs.writeFileSync(file, code.wasm);

@@ -11,6 +11,7 @@ import CreationEnd "CreationEnd";
 import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Errors "Errors";
+import Hosting "Hosting";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
@@ -120,11 +121,32 @@ mixin (context : Creation.Context, roles : Roles.State) {
     forAdmin(caller, func() = setLimits(limits));
   };
 
+  // ---- What new personal canisters are set to ----
+  public shared query ({ caller }) func get_personal_canister_settings(
+    
+  ) : async Types.Result<Types.PersonalCanisterSettings> {
+    forStaff<Types.PersonalCanisterSettings>(caller, func() = context.hosting.settings);
+  };
+
+  func setPersonalCanisterSettings(settings : Types.PersonalCanisterSettings) : Types.CreationResult {
+    switch (Hosting.check(settings, context.reserve.settings.creation_base_cycles)) {
+      case (?problem) #Err problem;
+      case null { context.hosting.settings := settings; #Ok };
+    };
+  };
+
+  /// Canisters that are there keep theirs. The backend reckons with the same freezing threshold for itself.
+  public shared ({ caller }) func set_personal_canister_settings(
+    settings : Types.PersonalCanisterSettings
+  ) : async Types.CreationResult {
+    forAdmin(caller, func() = setPersonalCanisterSettings(settings));
+  };
+
   // ---- Releases ----
   public shared ({ caller }) func register_release(release : Types.NewRelease) : async Types.CreationResult {
     // A deployment registers its release before it funds the reserve: a look at the balance now, when the installation
     // is over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
-    Reserve.countDeposits(context.reserve, context.deposits, context.balance(), context.calls.underWay);
+    Reserve.countDeposits(context.reserve, context.deposits, context.funds().balance, context.calls.underWay);
     forAdmin(caller, func() = Releases.register(context.releases, release, context.now()));
   };
 
@@ -138,12 +160,12 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared query ({ caller }) func get_reserve_status() : async Types.Result<Types.ReserveStatus> {
     forStaff<Types.ReserveStatus>(
       caller,
-      func() = Reserve.status(context.reserve, context.deposits, context.balance()),
+      func() = Reserve.status(context.reserve, context.deposits, context.funds()),
     );
   };
 
   func reconfigure(settings : Types.ReserveSettings) : Types.CreationResult {
-    let result = Reserve.configure(context.reserve, settings);
+    let result = Reserve.configure(context.reserve, settings, context.hosting.settings);
     Creation.watchReserve(context);
     result;
   };
@@ -175,7 +197,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   ) : async Types.Result<Types.ConsumptionReport> {
     forStaff<Types.ConsumptionReport>(
       caller,
-      func() = Reserve.report(context.reserve, context.deposits, context.balance(), windowOf(window_ns), context.now()),
+      func() = Reserve.report(context.reserve, context.deposits, context.funds(), windowOf(window_ns), context.now()),
     );
   };
 

@@ -6,6 +6,7 @@ import Error "mo:core/Error";
 import Principal "mo:core/Principal";
 import Capsule "../capsule/Types";
 import Randomness "../capsule/Randomness";
+import Types "Types";
 
 module {
   public type Created = {
@@ -19,8 +20,9 @@ module {
   public type TargetManifest = { #Manifest : Capsule.CapsuleManifest; #Rejected : Text };
 
   // IC interface specification, "IC management canister"; optional fields that are not used here are left out.
+  type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
   type Management = actor {
-    create_canister : shared { settings : ?{ controllers : ?[Principal] } } -> async { canister_id : Principal };
+    create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
     canister_info : shared { canister_id : Principal; num_requested_changes : ?Nat64 } -> async {
       controllers : [Principal];
       module_hash : ?Blob;
@@ -40,10 +42,21 @@ module {
   /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome
   /// is always known: created, or rejected. A rejected call brings all its cycles back, since the management canister
   /// accepts them only for a canister that it creates (Motoko itself tells refunds of replies only).
-  public func create(calls : Calls, controllers : [Principal], cycles : Nat) : async* Created {
+  public func create(
+    calls : Calls,
+    controllers : [Principal],
+    settings : Types.PersonalCanisterSettings,
+    cycles : Nat,
+  ) : async* Created {
+    let { freezing_threshold; wasm_memory_limit } = settings;
+    let all = {
+      controllers = ?controllers;
+      freezing_threshold = ?freezing_threshold;
+      wasm_memory_limit = ?wasm_memory_limit;
+    };
     calls.underWay += 1;
     let answer = try {
-      let reply = await (with cycles) management().create_canister({ settings = ?{ controllers = ?controllers } });
+      let reply = await (with cycles) management().create_canister({ settings = ?all });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
     } catch error #Rejected { reason = Error.message(error); refunded = cycles };
     calls.underWay -= 1;

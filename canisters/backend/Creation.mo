@@ -13,6 +13,7 @@ import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Deposits "Deposits";
 import Errors "Errors";
+import Hosting "Hosting";
 import Leases "Leases";
 import Registry "Registry";
 import Releases "Releases";
@@ -32,7 +33,7 @@ module {
   /// How many creations there may be, as an admin set it.
   public type Limits = { var present : Types.CreationLimits };
 
-  /// What a creation touches. `now` is in nanoseconds since 1970, `balance` in cycles.
+  /// What a creation touches. `now` is in nanoseconds since 1970, `funds` are what the reserve is a part of.
   public type Context = {
     store : Store.Store;
     creations : Creations.State;
@@ -46,7 +47,8 @@ module {
     limits : Limits;
     calls : CanisterOperations.Calls;
     now : () -> Nat64;
-    balance : () -> Nat;
+    funds : () -> Reserve.Funds;
+    hosting : Hosting.State;
   };
 
   let messageChars = 1_000;
@@ -177,9 +179,9 @@ module {
 
   /// Counts deposits, and notifies the admins when the level of the reserve changed.
   public func watchReserve(context : Context) {
-    let balance = context.balance();
-    Reserve.countDeposits(context.reserve, context.deposits, balance, context.calls.underWay);
-    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, balance), context.now());
+    let funds = context.funds();
+    Reserve.countDeposits(context.reserve, context.deposits, funds.balance, context.calls.underWay);
+    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, funds), context.now());
   };
 
   /// To another status, with its entry in the registry.

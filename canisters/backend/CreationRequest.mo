@@ -39,7 +39,7 @@ module {
     switch (overCapacity(context)) { case null {}; case (?problem) return #Err problem };
     let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
     let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
-    switch (Reserve.preflight(context.reserve, context.balance(), needed, 0)) {
+    switch (Reserve.preflight(context.reserve, context.funds(), needed, 0)) {
       case (?error) {
         Creation.watchReserve(context);
         Alerts.logRefusal(context.alerts, owner, error, context.now());

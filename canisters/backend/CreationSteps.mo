@@ -143,7 +143,7 @@ module {
       case null {};
     };
     let cycles = Reserve.needed(context.reserve, manifest.content_size);
-    switch (Reserve.preflight(context.reserve, context.balance(), cycles, creation.cyclesHeld)) {
+    switch (Reserve.preflight(context.reserve, context.funds(), cycles, creation.cyclesHeld)) {
       case (?error) {
         let told = Creation.located(creation, error);
         Alerts.logError(context.alerts, creation.owner, told, context.now());

@@ -13,6 +13,7 @@ module {
     #set_personal_canister_creation_enabled : Any; #register_release : Any; #revoke_release : Any;
     #set_reserve_settings : Any; #set_reserve_threshold : Any; #top_up_reserve : Any; #acknowledge_notification : Any;
     #set_migration_enabled : Any; #set_creation_limits : Any;
+    #set_quotas : Any; #set_capsule_switches : Any; #set_personal_canister_settings : Any;
     // operators
     #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #report_progress : Any; #begin_export : Any;
     #provision_canister : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
@@ -38,7 +39,8 @@ module {
     #list_connections : Any; #list_consumption : Any; #list_errors : Any; #list_export_entries : Any;
     #list_my_capsules : Any; #list_notifications : Any; #list_open_requests : Any; #list_operators : Any;
     #list_registry : Any; #list_releases : Any; #list_users : Any; #read_export_chunk : Any; #read_memory_chunk : Any;
-    #verify_nonce : Any; #whoami : Any;
+    #verify_nonce : Any; #whoami : Any; #get_my_quota : Any; #get_quotas : Any; #get_user_quota : Any;
+    #get_capsule_switches : Any; #get_personal_canister_settings : Any;
   };
 
   /// Whether the message may enter the canister; replies and calls of canisters aren't asked.
@@ -48,7 +50,8 @@ module {
         #add_admin _ or #remove_admin _ or #add_operator _ or #remove_operator _ or #clear_creation_state _ or
         #set_personal_canister_creation_enabled _ or #register_release _ or #revoke_release _ or
         #set_reserve_settings _ or #set_reserve_threshold _ or #top_up_reserve _ or #acknowledge_notification _
-        or #set_migration_enabled _ or #set_creation_limits _
+        or #set_migration_enabled _ or #set_creation_limits _ or #set_quotas _ or #set_capsule_switches _ or
+        #set_personal_canister_settings _
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #report_progress _ or #begin_export _ or

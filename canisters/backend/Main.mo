@@ -6,17 +6,23 @@
 /// here.
 import Cycles "mo:core/Cycles";
 import Iter "mo:core/Iter";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import CapsuleTypes "../capsule/Types";
 import Clock "../capsule/Clock";
+import Contents "../capsule/Contents";
+import Heap "../capsule/Heap";
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
+import CapsulePolicy "CapsulePolicy";
+import CapsulePolicyApi "CapsulePolicyApi";
 import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
+import Hosting "Hosting";
 import Inspection "Inspection";
 import Leases "Leases";
 import CreationPolicy "CreationPolicy";
@@ -35,15 +41,25 @@ import OperatorApi "OperatorApi";
 shared ({ caller = installer }) persistent actor class Backend(init : ?Types.BackendInit) = this {
   transient let given : Types.BackendInit = switch init {
     case (?some) some;
-    case null ({ admins = null; operators = null; reserve = null; creation_enabled = null; limits = null });
+    case null ({
+      admins = null;
+      operators = null;
+      reserve = null;
+      creation_enabled = null;
+      limits = null;
+      quotas = null;
+      personal_canister_settings = null;
+    });
   };
 
-  let store = Store.empty();
+  let store = Store.empty(CapsulePolicy.startQuotas(given.quotas));
+  let capsuleSwitches = CapsulePolicy.start();
   let roles = Roles.start(installer, given.admins, given.operators);
   let creations = Creations.start();
   let registry = Registry.start();
   let releases = Releases.start();
   let reserve = Reserve.start(given.reserve);
+  let hosting = Hosting.start(given.personal_canister_settings, reserve.settings.creation_base_cycles);
   let deposits = Deposits.start(Reserve.level(reserve, Cycles.balance()));
   let alerts = Alerts.start();
   let leases : Leases.Counter = { var next = 1 };
@@ -57,6 +73,11 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
 
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
   transient let calls : CanisterOperations.Calls = { var underWay = 0 };
+  func funds() : Reserve.Funds {
+    let bytes = Heap.memoryBytes() + Contents.regionBytes(store.contents).toNat() + Hosting.emptyCanisterBytes;
+    { balance = Cycles.balance(); frozen = Hosting.frozenCycles(hosting.settings, bytes) };
+  };
+  transient let policy : CapsulePolicy.Context = { store; switches = capsuleSwitches; reserve; funds };
   transient let context : Creation.Context = {
     store;
     creations;
@@ -70,16 +91,22 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     limits;
     calls;
     now = Clock.now;
-    balance = Cycles.balance;
+    funds;
+    hosting;
   };
   transient let service = CapsuleService.CapsuleService(
     store,
     {
       randomness = func() : async* CapsuleTypes.Result<Blob> { await* CanisterOperations.randomness(calls) };
-      refuseUser = func _ = null;
-      refuseNewCapsule = func _ = null;
+      refuseUser = func _ = CapsulePolicy.refuseWrites(policy);
+      refuseAccount = func _ = null;
+      refuseNewCapsule = func _ = CapsulePolicy.refuseNewCapsules(policy);
       isComplete = func() = true;
-      refuseWrite = func capsule = Creation.writeBarrier(context, capsule.id);
+      refuseWrite = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
+        case null CapsulePolicy.refuseWrites(policy);
+        case barrier barrier;
+      };
+      refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       isAdmin = func caller = Roles.isAdmin(roles, caller);
       staged = func() = Iter.empty();
     },
@@ -87,6 +114,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
 
   include CapsuleApi(service);
   include RolesApi(roles);
+  include CapsulePolicyApi(policy, roles);
   // feature personal_canister_creation
   include CreationApi(context, roles);
   include AdminApi(context, roles);

@@ -190,7 +190,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
     provisioning.add(creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
-    switch (await* CanisterOperations.create(context.calls, controllers, debit.cycles)) {
+    switch (await* CanisterOperations.create(context.calls, controllers, context.hosting.settings, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);

@@ -6,22 +6,25 @@ import Nat64 "mo:core/Nat64";
 import BoundedLog "BoundedLog";
 import Deposits "Deposits";
 import Errors "Errors";
+import Hosting "Hosting";
 import Types "Types";
 
 module {
   /// A canister's creation costs 500 B cycles; the rest is its start balance. By the dearest prices known, installing
-  /// code must be able to take 600 B of it besides what 30 idle days burn, of which 26 B are for being there at all. A
-  /// byte by ingress costs 2,000 cycles, about 400 to process, and 800 in each 30 days to store: 4,000 cover the copy
-  /// and the first weeks, the base some more. The minimum keeps the backend itself running.
+  /// code must be able to take 300 B of it, besides the 133 B under which an empty canister with a freezing threshold
+  /// of 90 days is frozen (`Hosting`); with the rest it idles for two years. A byte by ingress costs 2,000 cycles, about
+  /// 400 to process, and, with a tenth of a byte around it, 2,530 in 90 days to store: of 6,000 a thousand are left when
+  /// the copy is done, for five weeks until the canister is frozen. The minimum keeps the backend itself running.
   public let defaultSettings : Types.ReserveSettings = {
     threshold = 5_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = 2_000_000_000_000;
-    creation_cycles_per_byte = 4_000;
+    creation_cycles_per_byte = 6_000;
   };
-  /// The management canister charges this much for a new canister; a smaller base could create nothing.
-  let creationFee = 500_000_000_000;
   public let defaultWindowNs : Nat64 = 86_400_000_000_000;
+
+  /// The canister's real balance, and what of it must stay for the canister not to be frozen.
+  public type Funds = { balance : Nat; frozen : Nat };
 
   public type State = {
     var settings : Types.ReserveSettings;
@@ -43,16 +46,16 @@ module {
     };
   };
 
-  /// Refuses a base that couldn't pay for a canister; the present settings stay then.
-  public func configure(state : State, settings : Types.ReserveSettings) : Types.CreationResult {
-    if (settings.creation_base_cycles < creationFee) {
-      return #Err(Errors.invalid(
-        "creation_base_cycles is " # Nat.toText(settings.creation_base_cycles) # "; creating a canister costs "
-        # Nat.toText(creationFee) # ", so it must be at least that."
-      ));
+  /// Refuses a base that couldn't pay for a canister with these settings; the present settings of the reserve stay then.
+  public func configure(
+    state : State,
+    settings : Types.ReserveSettings,
+    canisters : Types.PersonalCanisterSettings,
+  ) : Types.CreationResult {
+    switch (Hosting.checkBase(canisters, settings.creation_base_cycles)) {
+      case (?problem) #Err problem;
+      case null { state.settings := settings; #Ok };
     };
-    state.settings := settings;
-    #Ok;
   };
 
   /// What a creation of a capsule with so many bytes needs, in cycles.
@@ -60,12 +63,18 @@ module {
     state.settings.creation_base_cycles + state.settings.creation_cycles_per_byte * Nat64.toNat(contentBytes);
   };
 
-  /// What new creations may use: without the operating minimum and what open ones hold.
-  public func available(state : State, balance : Nat) : Nat = Int.toNat(Int.max(0, headroom(state, balance)));
+  /// What new creations may use: without what the backend itself needs and what open ones hold.
+  public func available(state : State, funds : Funds) : Nat = Int.toNat(Int.max(0, headroom(state, funds)));
+
+  /// Whether the balance is down to what the backend itself needs.
+  public func atMinimum(state : State, funds : Funds) : Bool = funds.balance <= minimum(state, funds);
+
+  /// The operating minimum, or what keeps the canister from being frozen where that is more.
+  func minimum(state : State, funds : Funds) : Nat = Nat.max(state.settings.operating_minimum, funds.frozen);
 
   /// Null when `amount` is there. `alreadyReserved` is the part of `inFlight` that this very creation holds.
-  public func preflight(state : State, balance : Nat, amount : Nat, alreadyReserved : Nat) : ?Types.CreationError {
-    let there = Int.toNat(Int.max(0, headroom(state, balance) + alreadyReserved));
+  public func preflight(state : State, funds : Funds, amount : Nat, alreadyReserved : Nat) : ?Types.CreationError {
+    let there = Int.toNat(Int.max(0, headroom(state, funds) + alreadyReserved));
     if (there >= amount) null else ?Errors.reserveInsufficient(amount, there);
   };
 
@@ -93,8 +102,8 @@ module {
   };
 
   /// Warning below the threshold, critical at half of it.
-  public func alertLevel(state : State, balance : Nat) : Types.AlertLevel {
-    let there = available(state, balance);
+  public func alertLevel(state : State, funds : Funds) : Types.AlertLevel {
+    let there = available(state, funds);
     if (there >= state.settings.threshold) #Normal
     else if (2 * there <= state.settings.threshold) #Critical
     else #Warning;
@@ -116,19 +125,20 @@ module {
   };
 
   /// All figures at once, deposits since the last look included.
-  public func status(state : State, deposits : Deposits.State, balance : Nat) : Types.ReserveStatus {
-    let alert = alertLevel(state, balance);
+  public func status(state : State, deposits : Deposits.State, funds : Funds) : Types.ReserveStatus {
+    let alert = alertLevel(state, funds);
     {
-      balance;
-      available = available(state, balance);
+      balance = funds.balance;
+      available = available(state, funds);
+      frozen = funds.frozen;
       in_flight = state.inFlight;
       settings = state.settings;
       total_consumed = state.totalConsumed;
-      total_topped_up = state.totalToppedUp + Deposits.since(deposits, level(state, balance));
+      total_topped_up = state.totalToppedUp + Deposits.since(deposits, level(state, funds.balance));
       alert_level = alert;
       recommended_top_up = switch alert {
         case (#Normal) 0;
-        case _ Int.toNat(Int.max(0, 2 * state.settings.threshold - headroom(state, balance)));
+        case _ Int.toNat(Int.max(0, 2 * state.settings.threshold - headroom(state, funds)));
       };
     };
   };
@@ -137,7 +147,7 @@ module {
   public func report(
     state : State,
     deposits : Deposits.State,
-    balance : Nat,
+    funds : Funds,
     windowNs : Nat64,
     now : Nat64,
   ) : Types.ConsumptionReport {
@@ -149,7 +159,7 @@ module {
       consumed += saturatingSub(entry.attached, entry.refunded);
       if (entry.canister_id != null) creations += 1;
     };
-    let reserve = status(state, deposits, balance);
+    let reserve = status(state, deposits, funds);
     {
       reserve;
       window_ns = windowNs;
@@ -174,8 +184,8 @@ module {
     };
   };
 
-  func headroom(state : State, balance : Nat) : Int {
-    balance : Int - state.settings.operating_minimum - state.inFlight;
+  func headroom(state : State, funds : Funds) : Int {
+    funds.balance : Int - minimum(state, funds) - state.inFlight;
   };
 
   func saturatingSub(a : Nat, b : Nat) : Nat = if (a > b) a - b else 0;

@@ -103,6 +103,8 @@ module {
     differences : [Text];
   };
   public type Release = { module_hash : Blob; api_version : Text; registered_at : Nat64; note : Text };
+  /// Of new personal canisters: seconds, and bytes of the Wasm memory.
+  public type PersonalCanisterSettings = { freezing_threshold : Nat; wasm_memory_limit : Nat };
   public type NewRelease = { module_hash : Blob; api_version : Text; note : Text };
 
   // ---- Reserve ----
@@ -117,6 +119,7 @@ module {
     balance : Nat;
     available : Nat;
     in_flight : Nat;
+    frozen : Nat;
     settings : ReserveSettings;
     total_consumed : Nat;
     total_topped_up : Nat;
@@ -141,6 +144,14 @@ module {
   public type ConsumptionPage = { items : [ConsumptionEntry]; next : ?Nat64 };
   public type NumberedPageRequest = { after : ?Nat64; limit : ?Nat32 };
 
+  // ---- What people keep here ----
+  /// `heap_bytes`: where the backend's heap takes no more.
+  public type Quotas = { person : Capsule.Usage; total : Capsule.Usage; heap_bytes : Nat };
+  /// `people`: how many principals use something.
+  public type QuotaReport = { quotas : Quotas; used : Capsule.Usage; heap_bytes_used : Nat; people : Nat };
+  /// `message`: what those who are refused are told.
+  public type CapsuleSwitches = { new_capsules : Bool; writes : Bool; message : ?Text };
+
   // ---- Alerts ----
   public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed };
   public type Notification = {
@@ -161,5 +172,7 @@ module {
     reserve : ?ReserveSettings;
     creation_enabled : ?Bool;
     limits : ?CreationLimits;
+    quotas : ?Quotas;
+    personal_canister_settings : ?PersonalCanisterSettings;
   };
 };

@@ -184,6 +184,11 @@ mixin (service : CapsuleService.CapsuleService) {
     service.deleteGallery(caller, id);
   };
 
+  // ---- Quotas ----
+  public shared query ({ caller }) func get_my_quota() : async Types.Result<Types.QuotaStatus> {
+    service.getMyQuota(caller);
+  };
+
   // ---- The canister ----
   public shared query ({ caller }) func audit_contents() : async Types.Result<Types.ContentsAudit> {
     service.auditContents(caller);

@@ -16,6 +16,7 @@ import Galleries "Galleries";
 import Guard "Guard";
 import Ids "Ids";
 import Memories "Memories";
+import Quotas "Quotas";
 import Store "Store";
 import Types "Types";
 import Uploads "Uploads";
@@ -45,15 +46,16 @@ module {
 
     public func register(caller : Principal) : Result<Types.User> = switch (guard.refuseUser(caller)) {
       case (?problem) #Err problem;
-      case null #Ok(Users.register(store, caller, Clock.now()));
+      case null Users.register(store, caller, Clock.now());
     };
 
-    public func registerWithNonce(
-      caller : Principal,
-      nonce : Text,
-    ) : Result<Types.User> = switch (proveNonce(caller, nonce)) {
-      case (#Err problem) #Err problem;
-      case (#Ok) register(caller);
+    /// Both, or neither.
+    public func registerWithNonce(caller : Principal, nonce : Text) : Result<Types.User> {
+      switch (Users.checkRoom(store, caller)) { case null {}; case (?problem) return #Err problem };
+      switch (proveNonce(caller, nonce)) {
+        case (#Err problem) #Err problem;
+        case (#Ok) register(caller);
+      };
     };
 
     public func proveNonce(caller : Principal, nonce : Text) : Types.UnitResult = switch (guard.refuseUser(caller)) {
@@ -66,6 +68,7 @@ module {
     /// Binds the caller to their web account; the self-capsule, if there is one, notes it too.
     public func markBound(caller : Principal) : Types.UnitResult {
       switch (guard.refuseUser(caller)) { case null {}; case (?problem) return #Err problem };
+      switch (Users.checkRoom(store, caller)) { case null {}; case (?problem) return #Err problem };
       switch (Store.selfCapsule(store, caller)) {
         case null {};
         case (?capsule) {
@@ -74,7 +77,6 @@ module {
         };
       };
       Users.markBound(store, caller, Clock.now());
-      #Ok;
     };
 
     public func getUser(caller : Principal) : ?Types.User = store.users.get(caller);
@@ -155,7 +157,11 @@ module {
       guard.changingTo<Text>(
         caller,
         guard.namedOrOwn(caller, memory.capsule_id),
-        func(capsule, now) = Memories.add(store, capsule, newId("mem"), data, memory, now),
+        func(capsule, now) {
+          Uploads.sweep(store, now);
+          Uploads.freeExpired(store, caller, now);
+          Memories.add(store, capsule, newId("mem"), data, memory, now);
+        },
       );
     };
 
@@ -176,7 +182,7 @@ module {
     };
 
     public func deleteMemory(caller : Principal, id : Text) : Types.UnitResult {
-      guard.changing(
+      guard.removing(
         caller,
         memoryHome(caller, id),
         func(capsule, now) { Memories.delete(store, capsule, id, now); #Ok },
@@ -285,7 +291,7 @@ module {
     };
 
     public func removeConnection(caller : Principal, peer : Types.PersonRef) : Types.UnitResult {
-      guard.changing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.remove(capsule, peer, now));
+      guard.removing(caller, guard.ownCapsule(caller), func(capsule, now) = Connections.remove(capsule, peer, now));
     };
 
     public func listConnections(caller : Principal) : Result<[Types.Connection]> = switch (guard.ownCapsule(caller)) {
@@ -314,7 +320,7 @@ module {
     };
 
     public func deleteConnectionGroup(caller : Principal, id : Text) : Types.UnitResult {
-      guard.changing(caller, guard.ownCapsule(caller), func(capsule, _) = Connections.removeGroup(capsule, id));
+      guard.removing(caller, guard.ownCapsule(caller), func(capsule, _) = Connections.removeGroup(capsule, id));
     };
 
     public func listConnectionGroups(
@@ -367,7 +373,15 @@ module {
     };
 
     public func deleteGallery(caller : Principal, id : Text) : Types.UnitResult {
-      guard.changing(caller, galleryHome(caller, id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
+      guard.removing(caller, galleryHome(caller, id), func(capsule, _) { Galleries.drop(store, capsule, id); #Ok });
+    };
+
+    // ---- Quotas ----
+
+    /// What the caller uses, and how much of it they may. What expired uploads held counts until it is free again.
+    public func getMyQuota(caller : Principal) : Result<Types.QuotaStatus> = switch (guard.refuseAccount(caller)) {
+      case (?problem) #Err problem;
+      case null #Ok(Quotas.status(store.books, caller));
     };
 
     // ---- The canister ----

@@ -12,6 +12,7 @@ import Ids "Ids";
 import Limits "Limits";
 import Persons "Persons";
 import Seal "Seal";
+import Quotas "Quotas";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -28,11 +29,6 @@ module {
     switch (store.capsules_of.get(owner)) {
       case null {};
       case (?known) {
-        if (known.size() >= Limits.capsulesPerOwner) {
-          return #Err(
-            #LimitExceeded { what = "capsules of an owner"; limit = Limits.capsulesPerOwner; actual = known.size() + 1 }
-          );
-        };
         for (capsule in known.values()) {
           if (capsule.subject == subject and capsule.owners.containsKey(Persons.key(#Principal owner))) {
             return #Err(#AlreadyExists { kind = "capsule"; id = capsule.id });
@@ -40,9 +36,12 @@ module {
         };
       };
     };
-    let capsule = Store.newCapsule(Ids.next(store, "cap", now), subject, now);
+    let account = Store.account(store, owner);
+    switch (Quotas.check(account, Quotas.capsule)) { case null {}; case (?problem) return #Err problem };
+    let capsule = Store.newCapsule(Ids.next(store, "cap", now), account, subject, now);
     capsule.owners.add(Persons.key(#Principal owner), (#Principal owner, { since = now; last_activity_at = now }));
     Store.insert(store, capsule);
+    Quotas.charge(account, Quotas.capsule);
     #Ok capsule;
   };
 
@@ -73,6 +72,9 @@ module {
         actual = capsule.events.size() + 1;
       });
     };
+    let charged = Quotas.event(event);
+    switch (Quotas.check(capsule.account, charged)) { case null {}; case (?problem) return #Err problem };
+    Quotas.charge(capsule.account, charged);
     capsule.events.add({ event; recorded_at = now; recorded_by = caller });
     touch(capsule, caller, now);
     #Ok;

@@ -14,6 +14,7 @@ import Text "mo:core/Text";
 import VarArray "mo:core/VarArray";
 import Access "Access";
 import Limits "Limits";
+import Quotas "Quotas";
 import Roster "Roster";
 import Seal "Seal";
 import Store "Store";
@@ -37,10 +38,18 @@ module {
   /// Puts a gallery in its place, new or over the one with the same id, unless it is too large.
   public func put(store : Store.Store, capsule : Store.Capsule, gallery : Types.Gallery) : Types.UnitResult {
     let sealed = Seal.gallery(gallery);
-    switch (Roster.check(capsule, capsule.galleries, gallery.id, sealed)) {
+    switch (Validate.first([
+      Roster.check(capsule, capsule.galleries, gallery.id, sealed),
+      Quotas.check(capsule.account, addition(capsule, gallery.id)),
+    ])) {
       case (?problem) #Err problem;
       case null { insert(store, capsule, sealed); #Ok };
     };
+  };
+
+  /// What a gallery is charged for being one; nothing if it is there already.
+  public func addition(capsule : Store.Capsule, id : Text) : Quotas.Change {
+    if (capsule.galleries.containsKey(id)) Quotas.noChange else Quotas.gallery;
   };
 
   /// Puts a gallery that is known to fit in its place.
@@ -53,6 +62,7 @@ module {
         capsule.appearances.add(compareAppearances, (memory_id, id));
       };
     };
+    Quotas.charge(capsule.account, addition(capsule, id));
     Roster.insert(capsule, capsule.galleries, id, gallery);
     store.gallery_homes.add(id, capsule);
   };
@@ -62,6 +72,7 @@ module {
     for ({ memory_id } in entriesOf(capsule, id).values()) {
       capsule.appearances.remove(compareAppearances, (memory_id, id));
     };
+    if (capsule.galleries.containsKey(id)) Quotas.charge(capsule.account, Quotas.negated(Quotas.gallery));
     Roster.drop(capsule, capsule.galleries, id);
     store.gallery_homes.remove(id);
   };

@@ -26,12 +26,17 @@ module {
     randomness : () -> async* Result<Blob>;
     /// May this principal (never the anonymous one) become a user here?
     refuseUser : Principal -> ?Types.CapsuleError;
+    /// May this principal have anything here? Asked before they are told what they use.
+    refuseAccount : Principal -> ?Types.CapsuleError;
     /// May this principal make a capsule here?
     refuseNewCapsule : Principal -> ?Types.CapsuleError;
     /// Is everything of the capsules here?
     isComplete : () -> Bool;
     /// May this capsule be written now, by someone who has the right to?
     refuseWrite : Capsule -> ?Types.CapsuleError;
+    /// May anything be added here now: is there heap for it, and are there cycles to keep it? What only takes away isn't
+    /// asked about.
+    refuseGrowth : () -> ?Types.CapsuleError;
     /// Does this principal administer the canister? Admins record events that owners can't, such as a death.
     isAdmin : Principal -> Bool;
     /// Chunks that are stored, and belong neither to a memory nor to an upload.
@@ -43,12 +48,19 @@ module {
   public class Guard(store : Store.Store, host : Host) {
     /// Why the caller can't be a user here, or null.
     public func refuseUser(caller : Principal) : ?Types.CapsuleError {
-      if (caller.isAnonymous()) ?anonymousRefused else host.refuseUser(caller);
+      if (caller.isAnonymous()) return ?anonymousRefused;
+      switch (host.refuseUser(caller)) { case null host.refuseGrowth(); case refusal refusal };
+    };
+
+    /// Why the caller can't have anything here, or null.
+    public func refuseAccount(caller : Principal) : ?Types.CapsuleError {
+      if (caller.isAnonymous()) ?anonymousRefused else host.refuseAccount(caller);
     };
 
     /// Why the caller can't make a capsule here, or null.
     public func refuseNewCapsule(caller : Principal) : ?Types.CapsuleError {
-      if (caller.isAnonymous()) ?anonymousRefused else host.refuseNewCapsule(caller);
+      if (caller.isAnonymous()) return ?anonymousRefused;
+      switch (host.refuseNewCapsule(caller)) { case null host.refuseGrowth(); case refusal refusal };
     };
 
     // ---- What the caller may know of ----
@@ -106,8 +118,13 @@ module {
 
     // ---- What the caller may change ----
 
-    /// The capsule, if the caller may change it now. `found` is what they may know of.
+    /// The capsule, if the caller may add something to it now. `found` is what they may know of.
     public func writable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
+      growing(changeable(caller, found));
+    };
+
+    /// The capsule, if the caller may change it now, by taking something away at least.
+    func changeable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       let #Ok home = found else return found;
       if (not Access.mayWrite(home, caller)) return #Err(
@@ -119,12 +136,34 @@ module {
     /// The capsule, if the caller may record an event in it now: as one of its people, or as an admin.
     public func recordable(caller : Principal, id : Text) : Result<Capsule> {
       if (not host.isAdmin(caller)) return writable(caller, capsule(caller, id));
-      switch (store.capsules.get(id)) { case (?found) unlocked(found); case null notFound("capsule", id) };
+      switch (store.capsules.get(id)) { case (?found) growing(unlocked(found)); case null notFound("capsule", id) };
     };
 
     func unlocked(home : Capsule) : Result<Capsule> = switch (host.refuseWrite(home)) {
       case (?problem) #Err problem;
       case null #Ok home;
+    };
+
+    func growing(found : Result<Capsule>) : Result<Capsule> = switch (found, host.refuseGrowth()) {
+      case (#Ok _, ?problem) #Err problem;
+      case _ found;
+    };
+
+    /// Does a change that takes something away, if the caller may make it, and notes it in the capsule if it succeeded.
+    public func removing(
+      caller : Principal,
+      found : Result<Capsule>,
+      change : (Capsule, Nat64) -> Types.UnitResult,
+    ) : Types.UnitResult {
+      switch (changeable(caller, found)) {
+        case (#Err problem) #Err problem;
+        case (#Ok home) {
+          let now = Clock.now();
+          let result = change(home, now);
+          if (result == #Ok) Capsules.touch(home, caller, now);
+          result;
+        };
+      };
     };
 
     /// Does the change, if the caller may make it, and notes it in the capsule if it succeeded.

@@ -18,8 +18,6 @@ module {
   public let accessPeople = 1_000;
   public let accessDepth = 8;
   public let eventsPerCapsule = 1_000;
-  public let capsulesPerOwner = 100;
-  public let noncesPerCaller = 10;
 
   // ---- Bytes ----
   /// One chunk, and so the most that can travel inline: an ingress message may have 2 MiB.
@@ -53,5 +51,6 @@ module {
   // ---- Time (nanoseconds) and sessions ----
   public let nonceLifetime : Nat64 = 600_000_000_000;
   public let uploadTimeout : Nat64 = 3_600_000_000_000;
-  public let uploadsPerCaller = 8;
+  /// Of a caller, which are remembered until they expire.
+  public let committedUploads = 100;
 };

@@ -14,6 +14,7 @@ import Dates "Dates";
 import Galleries "Galleries";
 import Limits "Limits";
 import Pages "Pages";
+import Quotas "Quotas";
 import Seal "Seal";
 import Sha256 "sha256/Sha256";
 import Store "Store";
@@ -110,9 +111,27 @@ module {
     case _ false;
   };
 
+  /// What a content is charged.
+  func contentCharge(content : ?Store.Content) : Quotas.Change = switch content {
+    case (?{ size; chunk_size }) Quotas.content(size, chunk_size);
+    case null Quotas.noChange;
+  };
+
+  /// What a memory is charged; nothing when there is none.
+  func chargeOf(memory : ?Store.StoredMemory) : Quotas.Change = switch memory {
+    case (?{ record_bytes; content }) Quotas.plus(Quotas.memoryRecord(record_bytes), contentCharge(content));
+    case null Quotas.noChange;
+  };
+
+  /// What the memory in its place adds to what is charged.
+  func growth(capsule : Store.Capsule, memory : Store.StoredMemory) : Quotas.Change {
+    Quotas.between(chargeOf(capsule.memories.get(memory.id)), chargeOf(?memory));
+  };
+
   /// Puts a memory in its place, new or over the one with the same id, whose bytes go unless the memory has them too.
   public func insert(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) {
     let id = memory.id;
+    Quotas.charge(capsule.account, growth(capsule, memory));
     let old = contentOf(capsule.memories.get(id));
     capsule.content_bytes -= contentSize(old);
     capsule.content_bytes += contentSize(memory.content);
@@ -123,24 +142,29 @@ module {
     store.memory_homes.add(id, capsule);
   };
 
-  /// The same, unless the record is too large.
+  /// The same, unless the record is too large, or there is no room for it.
   func put(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) : Types.UnitResult {
-    switch (checkSize(memory)) {
+    switch (Validate.first([
+      checkSize(memory.record_bytes),
+      Quotas.check(capsule.account, growth(capsule, memory)),
+    ])) {
       case (?problem) #Err problem;
       case null { insert(store, capsule, memory); #Ok };
     };
   };
 
   /// Refuses a record of more than 500,000 bytes.
-  public func checkSize(seal : Store.RecordSeal) : Validate.Problem {
-    Validate.most("bytes of a memory's record", Limits.recordBytes, seal.record_bytes);
+  public func checkSize(recordBytes : Nat) : Validate.Problem {
+    Validate.most("bytes of a memory's record", Limits.recordBytes, recordBytes);
   };
 
   func contentSize(content : ?Store.Content) : Nat64 = switch content { case (?{ size }) size; case null 0 };
 
   /// Takes a memory and its bytes away, without looking at galleries.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
-    let content = contentOf(capsule.memories.take(id));
+    let memory = capsule.memories.take(id);
+    Quotas.charge(capsule.account, Quotas.negated(chargeOf memory));
+    let content = contentOf memory;
     capsule.content_bytes -= contentSize(content);
     release(store, content);
     capsule.shared_memories.remove(id);
@@ -173,18 +197,15 @@ module {
     };
   };
 
-  /// Stores a checked new memory (`checkNew`) under `id`.
-  public func addNew(
-    store : Store.Store,
-    capsule : Store.Capsule,
+  /// The record of a new memory whose content has `size` bytes.
+  func newRecord(
     id : Text,
     memory : Types.NewMemory,
-    content : ?Store.Content,
-    externalRef : ?Types.BlobRef,
+    size : Nat64,
+    blob_ref : Types.BlobRef,
     now : Nat64,
-  ) : Types.UnitResult {
-    let size : Nat64 = switch content { case (?c) c.size; case null 0 };
-    let record : Types.MemoryRecord = {
+  ) : Types.MemoryRecord {
+    {
       id;
       info = {
         memory_type = memory.memory_type;
@@ -197,9 +218,47 @@ module {
       };
       metadata = switch (memory.metadata) { case (?given) given; case null defaultMetadata(memory, size, now) };
       access = switch (memory.access) { case (?given) given; case null #Private };
-      blob_ref = switch externalRef { case (?ref) ref; case null contentRef(id, content) };
+      blob_ref;
     };
-    put(store, capsule, Seal.memory(record, content));
+  };
+
+  /// What a new memory of `size` bytes will be charged, known before its bytes are. `LimitExceeded`: there is no room for
+  /// it, or its record is too large.
+  public func reservation(
+    capsule : Store.Capsule,
+    id : Text,
+    memory : Types.NewMemory,
+    size : Nat64,
+    chunkSize : Nat32,
+    now : Nat64,
+  ) : Types.Result<Quotas.Change> {
+    let ref = { kind = #ICPCapsule; locator = id; hash = ?Seal.noChecksum() };
+    let record = newRecord(id, memory, size, ref, now);
+    let recordBytes = (to_candid (record)).size();
+    let charged = Quotas.plus(Quotas.memoryRecord(recordBytes), Quotas.content(size, chunkSize));
+    switch (Validate.first([checkSize(recordBytes), Quotas.check(capsule.account, charged)])) {
+      case (?problem) #Err problem;
+      case null #Ok charged;
+    };
+  };
+
+  /// Makes a checked new memory (`checkNew`) that there is a reservation for, of bytes that are stored already. Whatever
+  /// was allowed when they began to come is stored, also when less is allowed by now.
+  public func addReserved(
+    store : Store.Store,
+    capsule : Store.Capsule,
+    id : Text,
+    memory : Types.NewMemory,
+    content : Store.Content,
+    now : Nat64,
+  ) {
+    insert(store, capsule, Seal.memory(newRecord(id, memory, content.size, contentRef(id, ?content), now), ?content));
+  };
+
+  /// What inline data is charged: known before its bytes are hashed and stored, which is work.
+  func inlineCharge(data : Types.MemoryData) : Quotas.Change = switch (data.data) {
+    case (?bytes) Quotas.content(Nat64.fromNat(bytes.size()), Limits.inlineChunkSize);
+    case null Quotas.noChange;
   };
 
   /// The new memory's id. Bytes come along, or are kept elsewhere.
@@ -211,16 +270,19 @@ module {
     memory : Types.NewMemory,
     now : Nat64,
   ) : Types.TextResult {
-    switch (Validate.first([checkNew(capsule, memory), checkData(data)])) {
+    let charged = Quotas.plus(Quotas.memoryRecord(0), inlineCharge(data));
+    switch (Validate.first([checkNew(capsule, memory), Quotas.check(capsule.account, charged)])) {
       case null {};
       case (?problem) return #Err problem;
     };
+    switch (checkData(data)) { case null {}; case (?problem) return #Err problem };
     let id = newId();
     let (ref, content) = switch (refAndContent(store, id, data)) {
       case (#Ok found) found;
       case (#Err problem) return #Err problem;
     };
-    switch (addNew(store, capsule, id, memory, content, ?ref, now)) {
+    let record = newRecord(id, memory, contentSize content, ref, now);
+    switch (put(store, capsule, Seal.memory(record, content))) {
       case (#Ok) #Ok id;
       case (#Err problem) { release(store, content); #Err problem };
     };
@@ -235,7 +297,7 @@ module {
     now : Nat64,
   ) : Types.UnitResult {
     let record = Seal.recordOf(old);
-    switch (checkUpdate(capsule, record, change)) { case null {}; case (?problem) return #Err problem };
+    switch (checkUpdate(capsule, record, old.content, change)) { case null {}; case (?problem) return #Err problem };
     let (blob_ref, content) = switch (change.data) {
       case (?data) switch (refAndContent(store, record.id, data)) {
         case (#Ok found) found;
@@ -271,6 +333,7 @@ module {
   func checkUpdate(
     capsule : Store.Capsule,
     old : Types.MemoryRecord,
+    content : ?Store.Content,
     change : Types.MemoryUpdate,
   ) : Validate.Problem {
     let info = infoOf(change);
@@ -287,7 +350,10 @@ module {
           "data",
           "has no bytes; leave data out to keep what is stored",
         );
-        case (?data) checkData(data);
+        case (?data) {
+          let growth = Quotas.between(contentCharge(content), inlineCharge(data));
+          switch (Quotas.check(capsule.account, growth)) { case null checkData(data); case problem problem };
+        };
         case null null;
       },
     ]);

@@ -1,9 +1,10 @@
 /// Galleries, connections and connection groups are read all at once, so that a capsule may hold only as many bytes
-/// of them as fit a reply. Owns that count; what the items mean is their own modules' business.
+/// of them as fit a reply. Owns that count, and what the items are charged; what they mean is their own modules' business.
 import Int "mo:core/Int";
 import Map "mo:core/Map";
 import Text "mo:core/Text";
 import Limits "Limits";
+import Quotas "Quotas";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -14,6 +15,11 @@ module {
   func bytesOf<T>(item : ?Store.Sealed<T>) : Nat = switch item {
     case (?{ seal }) seal.record_bytes;
     case null 0;
+  };
+
+  /// What the item in its place adds to what is charged.
+  public func charge<T>(items : Items<T>, id : Text, item : Store.Sealed<T>) : Quotas.Change {
+    { Quotas.noChange with record_bytes = growth(items, id, item) };
   };
 
   /// By how many bytes the roster would grow (or shrink) with the item in its place.
@@ -38,17 +44,21 @@ module {
     );
   };
 
-  /// Is the item, or are all of them together with it, too large?
+  /// Is the item, or are all of them together with it, too large, or is there no room for it?
   public func check<T>(
     capsule : Store.Capsule,
     items : Items<T>,
     id : Text,
     item : Store.Sealed<T>,
   ) : Validate.Problem {
-    Validate.first([checkItem(item), checkTotal(capsule, growth(items, id, item))]);
+    Validate.first([
+      checkItem(item),
+      checkTotal(capsule, growth(items, id, item)),
+      Quotas.check(capsule.account, charge(items, id, item)),
+    ]);
   };
 
-  /// Adds or replaces an item; refused when it, or all of them together, are too large.
+  /// Adds or replaces an item; refused when it, or all of them together, are too large, or when there is no room.
   public func put<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Types.UnitResult {
     switch (check(capsule, items, id, item)) {
       case (?problem) #Err problem;
@@ -58,12 +68,15 @@ module {
 
   /// Adds or replaces an item that is known to fit.
   public func insert<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) {
+    Quotas.charge(capsule.account, charge(items, id, item));
     capsule.roster_bytes := Int.abs(capsule.roster_bytes + growth(items, id, item));
     items.add(id, item);
   };
 
   /// Takes an item away; one that isn't there changes nothing.
   public func drop<T>(capsule : Store.Capsule, items : Items<T>, id : Text) {
-    capsule.roster_bytes -= bytesOf(items.take(id));
+    let bytes = bytesOf(items.take(id));
+    Quotas.charge(capsule.account, { Quotas.noChange with record_bytes = -bytes });
+    capsule.roster_bytes -= bytes;
   };
 };

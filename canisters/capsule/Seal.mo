@@ -13,7 +13,7 @@ import Types "Types";
 
 module {
   /// 32 zero bytes, in the place of a content checksum.
-  func noChecksum() : Blob = Blob.fromArray(Array.repeat<Nat8>(0, 32));
+  public func noChecksum() : Blob = Blob.fromArray(Array.repeat<Nat8>(0, 32));
 
   /// In the order in which a manifest lists them.
   public func kindNumber(kind : Types.ItemKind) : Nat8 = switch kind {

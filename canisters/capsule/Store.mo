@@ -7,6 +7,7 @@ import Queue "mo:core/Queue";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Contents "Contents";
+import Quotas "Quotas";
 import Types "Types";
 
 module {
@@ -33,6 +34,8 @@ module {
   public type Capsule = {
     var id : Text;
     var subject : Types.PersonRef;
+    /// Whose quotas it counts for.
+    account : Quotas.Account;
     owners : Map<Text, (Types.PersonRef, Types.OwnerState)>;
     controllers : Map<Text, (Types.PersonRef, Types.ControllerState)>;
     events : List.List<Types.RecordedEvent>;
@@ -62,7 +65,10 @@ module {
     owner : Principal;
     capsule : Capsule;
     memory_id : Text;
-    memory : Types.NewMemory;
+    /// Null after the commit.
+    var memory : ?Types.NewMemory;
+    /// What the capsule's account holds for the memory; nothing after the commit.
+    var reserved : Quotas.Change;
     total_size : Nat64;
     chunk_size : Nat32;
     total_chunks : Nat32;
@@ -75,6 +81,8 @@ module {
   public type Store = {
     /// Bytes of the chunks that memories, uploads and imports hold.
     contents : Contents.Contents;
+    /// What is used, and how much may be.
+    books : Quotas.Books;
     capsules : Map<Text, Capsule>;
     /// By the principal that is both subject and owner.
     self_capsules : Map<Principal, Capsule>;
@@ -84,12 +92,13 @@ module {
     gallery_homes : Map<Text, Capsule>;
     users : Map<Principal, Types.User>;
     nonces : Map<Text, Nonce>;
-    /// Nonces in the order of their expiry; a nonce proved again is in it twice.
-    nonce_expiries : Queue.Queue<(Nat64, Text)>;
-    nonce_counts : Map<Principal, Nat>;
+    /// The same nonces in the order of their expiry.
+    nonce_expiries : Set.Set<(Nat64, Text)>;
     uploads : Map<Nat64, Upload>;
     /// Those in progress: without the committed ones, of which there may be many.
     uploads_of : Map<Principal, Map<Nat64, Upload>>;
+    /// The committed ones of each caller, the oldest first; not those that were forgotten already.
+    committed_of : Map<Principal, Queue.Queue<Nat64>>;
     /// Where the next sweep for expired uploads goes on.
     var upload_sweep : Nat64;
     /// What ids are made with (`Ids`): 32 random bytes, null until the first id is wanted.
@@ -98,8 +107,9 @@ module {
   };
 
   /// No capsules, no people.
-  public func empty() : Store = {
+  public func empty(limits : Quotas.Limits) : Store = {
     contents = Contents.empty();
+    books = Quotas.empty(limits);
     capsules = Map.empty();
     self_capsules = Map.empty();
     capsules_of = Map.empty();
@@ -107,19 +117,23 @@ module {
     gallery_homes = Map.empty();
     users = Map.empty();
     nonces = Map.empty();
-    nonce_expiries = Queue.empty();
-    nonce_counts = Map.empty();
+    nonce_expiries = Set.empty();
     uploads = Map.empty();
     uploads_of = Map.empty();
+    committed_of = Map.empty();
     var upload_sweep = 0;
     var id_secret = null;
     var last_stamp = 0;
   };
 
+  /// A principal's account in the store's books.
+  public func account(store : Store, payer : Principal) : Quotas.Account = { payer; books = store.books };
+
   /// A capsule that isn't in the store yet: see `insert`.
-  public func newCapsule(id : Text, subject : Types.PersonRef, now : Nat64) : Capsule = {
+  public func newCapsule(id : Text, account : Quotas.Account, subject : Types.PersonRef, now : Nat64) : Capsule = {
     var id = id;
     var subject = subject;
+    account;
     owners = Map.empty();
     controllers = Map.empty();
     events = List.empty();

@@ -213,6 +213,20 @@ module {
   /// For people who may not write the capsule: only what they may read, and `total` is the page's.
   public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
 
+  /// What is counted: of one principal, or of all. `content_bytes`: what chunks take, each rounded up to 16 bytes; of an
+  /// upload in progress all that it will take. `record_bytes`: encoded records of memories, galleries, connections and
+  /// groups, 100 for each chunk and event beside its text, 1,000 for a capsule, 200 for a registration.
+  public type Usage = {
+    content_bytes : Nat;
+    record_bytes : Nat;
+    memories : Nat;
+    galleries : Nat;
+    capsules : Nat;
+    uploads : Nat;
+    nonces : Nat;
+  };
+  public type QuotaStatus = { limits : Usage; used : Usage };
+
   public type CapsuleError = {
     #Unauthorized : Text;
     #NotFound : { kind : Text; id : Text };

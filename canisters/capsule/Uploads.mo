@@ -8,11 +8,13 @@ import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Queue "mo:core/Queue";
 import VarArray "mo:core/VarArray";
 import Contents "Contents";
 import Ids "Ids";
 import Limits "Limits";
 import Memories "Memories";
+import Quotas "Quotas";
 import Seal "Seal";
 import Store "Store";
 import Types "Types";
@@ -41,7 +43,7 @@ module {
     };
   };
 
-  /// A session for one memory. Refuses what could never be committed, and a caller with eight sessions in progress.
+  /// A session for one memory, and room for all of it until the session ends. Refuses what could never be committed.
   public func begin(
     store : Store.Store,
     capsule : Store.Capsule,
@@ -55,7 +57,6 @@ module {
       Memories.checkNew(capsule, request.memory),
       Validate.most("bytes of an upload", Nat64.toNat(Limits.uploadBytes), Nat64.toNat(request.total_size)),
       Validate.most("bytes of a chunk", Limits.chunkBytes, Nat32.toNat(request.chunk_size)),
-      Contents.checkRoom(store.contents, request.total_size),
       if (request.chunk_size == 0) Validate.invalid("chunk_size", "must be at least 1 byte") else null,
     ]);
     switch problem { case null {}; case (?found) return #Err found };
@@ -66,37 +67,43 @@ module {
       case (?found) return #Err found;
     };
 
-    let own = ownSessions(store, owner, now);
-    switch (Validate.most("uploads in progress of a caller", Limits.uploadsPerCaller, own.size() + 1)) {
-      case null {};
-      case (?found) return #Err found;
+    freeExpired(store, owner, now);
+    let caller = Store.account(store, owner);
+    switch (Quotas.check(caller, Quotas.upload)) { case null {}; case (?found) return #Err found };
+    let id = newId();
+    let { memory; total_size; chunk_size } = request;
+    let reserved = switch (Memories.reservation(capsule, id, memory, total_size, chunk_size, now)) {
+      case (#Ok charge) charge;
+      case (#Err found) return #Err found;
     };
+    Quotas.charge(capsule.account, reserved);
+    Quotas.charge(caller, Quotas.upload);
     let upload : Store.Upload = {
       id = Ids.stamp(store, now);
       owner;
       capsule;
-      memory_id = newId();
-      memory = request.memory;
-      total_size = request.total_size;
-      chunk_size = request.chunk_size;
+      memory_id = id;
+      var memory = ?memory;
+      var reserved;
+      total_size;
+      chunk_size;
       total_chunks = Nat32.fromNat(chunks);
       var chunks = VarArray.repeat<?Store.Chunk>(null, chunks);
       var last_activity_at = now;
       var committed = false;
     };
     store.uploads.add(upload.id, upload);
-    own.add(upload.id, upload);
+    ownSessions(store, owner).add(upload.id, upload);
     #Ok(view(upload));
   };
 
-  /// The caller's sessions in progress, without those that have expired.
-  func ownSessions(store : Store.Store, owner : Principal, now : Nat64) : Map.Map<Nat64, Store.Upload> {
-    switch (store.uploads_of.get(owner)) {
-      case null {};
-      case (?known) {
-        for (upload in known.values().toArray().values()) { if (now >= expiresAt(upload)) free(store, upload) };
-      };
-    };
+  /// Frees the caller's sessions that have expired.
+  public func freeExpired(store : Store.Store, owner : Principal, now : Nat64) {
+    let ?known = store.uploads_of.get(owner) else return;
+    for (upload in known.values().toArray().values()) { if (now >= expiresAt(upload)) free(store, upload) };
+  };
+
+  func ownSessions(store : Store.Store, owner : Principal) : Map.Map<Nat64, Store.Upload> {
     switch (store.uploads_of.get(owner)) {
       case (?known) known;
       case null {
@@ -111,19 +118,51 @@ module {
     for (slot in upload.chunks.values()) {
       switch slot { case (?chunk) Contents.release(store.contents, [chunk]); case null {} };
     };
-    upload.chunks := [var];
     store.uploads.remove(upload.id);
-    endFor(store, upload);
+    if (upload.committed) forgetCommitted(store, upload) else end(store, upload);
   };
 
-  /// The session isn't its owner's in progress any more.
-  func endFor(store : Store.Store, upload : Store.Upload) {
+  /// The session isn't in progress any more: what it held is free.
+  func end(store : Store.Store, upload : Store.Upload) {
+    Quotas.charge(upload.capsule.account, Quotas.negated(upload.reserved));
+    Quotas.charge(Store.account(store, upload.owner), Quotas.negated(Quotas.upload));
+    upload.reserved := Quotas.noChange;
+    upload.memory := null;
+    upload.chunks := [var];
     let ?own = store.uploads_of.get(upload.owner) else return;
     own.remove(upload.id);
     if (own.isEmpty()) store.uploads_of.remove(upload.owner);
   };
 
-  func sweep(store : Store.Store, now : Nat64) {
+  /// Committed sessions are kept for those who ask again: the last ones of each caller, until they expire.
+  func keepCommitted(store : Store.Store, upload : Store.Upload) {
+    let own = switch (store.committed_of.get(upload.owner)) {
+      case (?known) known;
+      case null {
+        let fresh = Queue.empty<Nat64>();
+        store.committed_of.add(upload.owner, fresh);
+        fresh;
+      };
+    };
+    own.pushBack(upload.id);
+    if (own.size() > Limits.committedUploads) {
+      switch (own.popFront()) { case (?oldest) store.uploads.remove(oldest); case null {} };
+    };
+  };
+
+  /// They expire in the order in which they were committed.
+  func forgetCommitted(store : Store.Store, upload : Store.Upload) {
+    let ?own = store.committed_of.get(upload.owner) else return;
+    label expired while (true) {
+      let ?oldest = own.peekFront() else break expired;
+      if (store.uploads.containsKey(oldest)) break expired;
+      ignore own.popFront();
+    };
+    if (own.isEmpty()) store.committed_of.remove(upload.owner);
+  };
+
+  /// Looks at a few sessions, in turn, and frees the expired ones.
+  public func sweep(store : Store.Store, now : Nat64) {
     let rest = store.uploads.entriesFrom(store.upload_sweep).take(sweepStep).toArray();
     store.upload_sweep := if (rest.size() < sweepStep) 0 else rest[sweepStep - 1].0 + 1;
     for ((_, upload) in rest.values()) { if (now >= expiresAt(upload)) free(store, upload) };
@@ -207,16 +246,14 @@ module {
       };
     };
     // The capsule's groups may have changed since the session began.
-    switch (Memories.checkNew(upload.capsule, upload.memory)) { case null {}; case (?problem) return #Err problem };
+    let ?memory = upload.memory else return #Err(#NotFound { kind = "upload"; id = Nat64.toText(upload.id) });
+    switch (Memories.checkNew(upload.capsule, memory)) { case null {}; case (?problem) return #Err problem };
     let content = Seal.content(upload.total_size, upload.chunk_size, chunks.toArray());
-    switch (Memories.addNew(store, upload.capsule, upload.memory_id, upload.memory, ?content, null, now)) {
-      case (#Err problem) return #Err problem;
-      case (#Ok) {};
-    };
-    upload.chunks := [var];
+    Memories.addReserved(store, upload.capsule, upload.memory_id, memory, content, now);
     upload.committed := true;
     upload.last_activity_at := now;
-    endFor(store, upload);
+    end(store, upload);
+    keepCommitted(store, upload);
     #Ok(upload.memory_id);
   };
 

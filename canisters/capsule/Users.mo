@@ -2,33 +2,47 @@
 /// proved it and is valid for ten minutes. Owns users and nonces; knows nothing of capsules but who is connected.
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-import Queue "mo:core/Queue";
+import Set "mo:core/Set";
+import Order "mo:core/Order";
 import Text "mo:core/Text";
 import Limits "Limits";
 import Persons "Persons";
+import Quotas "Quotas";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
 
 module {
   /// Expired nonces that one proof forgets at most, so that no message has to pay for all of them.
-  let forgottenAtOnce = 1_000;
+  let forgottenAtOnce = 200;
+
+  /// `LimitExceeded`: the caller isn't registered, and there is no room for it.
+  public func checkRoom(store : Store.Store, caller : Principal) : Validate.Problem {
+    if (store.users.containsKey(caller)) null else Quotas.check(Store.account(store, caller), Quotas.user);
+  };
 
   /// Registers the caller, or notes the activity of one who is registered.
-  public func register(store : Store.Store, caller : Principal, now : Nat64) : Types.User {
+  public func register(store : Store.Store, caller : Principal, now : Nat64) : Types.Result<Types.User> {
+    switch (checkRoom(store, caller)) { case null {}; case (?problem) return #Err problem };
     let user : Types.User = switch (store.users.get(caller)) {
       case (?known) ({ known with last_activity_at = now });
-      case null ({ principal_id = caller; registered_at = now; last_activity_at = now; bound = false });
+      case null {
+        Quotas.charge(Store.account(store, caller), Quotas.user);
+        { principal_id = caller; registered_at = now; last_activity_at = now; bound = false };
+      };
     };
     store.users.add(caller, user);
-    user;
+    #Ok user;
   };
 
   /// Notes that the caller is bound to a web account; registers them if need be.
-  public func markBound(store : Store.Store, caller : Principal, now : Nat64) {
-    let user = register(store, caller, now);
-    store.users.add(caller, { user with bound = true });
+  public func markBound(store : Store.Store, caller : Principal, now : Nat64) : Types.UnitResult {
+    switch (register(store, caller, now)) {
+      case (#Ok user) { store.users.add(caller, { user with bound = true }); #Ok };
+      case (#Err problem) #Err problem;
+    };
   };
 
   /// Binds the nonce to the caller. The same caller may prove it again, which makes it valid for another ten minutes.
@@ -43,21 +57,18 @@ module {
       case (?known) if (now >= known.expires_at) forget(store, nonce, known);
       case null {};
     };
+    let account = Store.account(store, caller);
     switch (store.nonces.get(nonce)) {
-      case (?known) if (known.owner != caller) return #Err(#AlreadyExists { kind = "nonce"; id = nonce });
-      case null {
-        let count = countOf(store, caller);
-        if (count >= Limits.noncesPerCaller) {
-          return #Err(
-            #LimitExceeded { what = "valid nonces of a caller"; limit = Limits.noncesPerCaller; actual = count + 1 }
-          );
-        };
-        store.nonce_counts.add(caller, count + 1);
+      case (?known) {
+        if (known.owner != caller) return #Err(#AlreadyExists { kind = "nonce"; id = nonce });
+        forget(store, nonce, known);
       };
+      case null switch (Quotas.check(account, Quotas.nonce)) { case null {}; case (?problem) return #Err problem };
     };
+    Quotas.charge(account, Quotas.nonce);
     let expires_at = now + Limits.nonceLifetime;
     store.nonces.add(nonce, { owner = caller; expires_at });
-    store.nonce_expiries.pushBack((expires_at, nonce));
+    store.nonce_expiries.add(compareExpiries, (expires_at, nonce));
     #Ok;
   };
 
@@ -73,30 +84,26 @@ module {
     case null #Err(#NotFound { kind = "valid nonce"; id = nonce });
   };
 
-  func countOf(store : Store.Store, owner : Principal) : Nat = switch (store.nonce_counts.get(owner)) {
-    case (?count) count;
-    case null 0;
+  func compareExpiries(a : (Nat64, Text), b : (Nat64, Text)) : Order.Order = switch (Nat64.compare(a.0, b.0)) {
+    case (#equal) Text.compare(a.1, b.1);
+    case different different;
   };
 
-  /// Every nonce lives equally long, so the queue is in the order of expiry.
   func dropExpired(store : Store.Store, now : Nat64) {
     var looked = 0;
     while (looked < forgottenAtOnce) {
-      let ?(expires_at, nonce) = store.nonce_expiries.peekFront() else return;
+      let ?(expires_at, nonce) = store.nonce_expiries.min() else return;
       if (now < expires_at) return;
-      ignore store.nonce_expiries.popFront();
-      switch (store.nonces.get(nonce)) {
-        case (?known) if (known.expires_at == expires_at) forget(store, nonce, known);
-        case null {};
-      };
+      let ?known = store.nonces.get(nonce) else return;
+      forget(store, nonce, known);
       looked += 1;
     };
   };
 
   func forget(store : Store.Store, nonce : Text, known : Store.Nonce) {
     store.nonces.remove(nonce);
-    let left : Nat = countOf(store, known.owner) - 1;
-    if (left == 0) store.nonce_counts.remove(known.owner) else store.nonce_counts.add(known.owner, left);
+    store.nonce_expiries.remove(compareExpiries, (known.expires_at, nonce));
+    Quotas.charge(Store.account(store, known.owner), Quotas.negated(Quotas.nonce));
   };
 
   /// The caller, and those registered people who have accepted a connection with the caller as the caller has with them:

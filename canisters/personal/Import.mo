@@ -12,8 +12,10 @@ import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
 import Galleries "../capsule/Galleries";
 import CapsuleLimits "../capsule/Limits";
+import Heap "../capsule/Heap";
 import Manifest "../capsule/Manifest";
 import Pages "../capsule/Pages";
+import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import Validate "../capsule/Validate";
 import ImportContents "ImportContents";
@@ -44,6 +46,19 @@ module {
     func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
       if (caller == parties.owner or caller == parties.backend or caller.isController()) return null;
       ?#Unauthorized "only the owner, the controllers and the backend may look at the import";
+    };
+
+    /// Does a step of the import that adds something, unless the heap takes no more.
+    func adding(caller : Principal, id : Nat64, now : Nat64, step : () -> Capsule.UnitResult) : Capsule.UnitResult {
+      importing(
+        caller,
+        id,
+        now,
+        func() = switch (Quotas.checkHeap(store.books, Heap.bytes())) {
+          case (?problem) #Err problem;
+          case null step();
+        },
+      );
     };
 
     /// Does a step of the import in a session, which it keeps alive.
@@ -85,7 +100,7 @@ module {
       chunks : [Types.MemoryChunk],
       now : Nat64,
     ) : Capsule.UnitResult {
-      importing(caller, session, now, func() = ImportContents.putChunks(store, state, chunks));
+      adding(caller, session, now, func() = ImportContents.putChunks(store, state, chunks));
     };
 
     /// All of the items, or none.
@@ -95,7 +110,7 @@ module {
       items : [Capsule.ExportItem],
       now : Nat64,
     ) : Capsule.UnitResult {
-      importing(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
+      adding(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
     };
 
     /// All of the memories, or none.
@@ -105,7 +120,7 @@ module {
       manifests : [Capsule.MemoryManifest],
       now : Nat64,
     ) : Capsule.UnitResult {
-      importing(caller, session, now, func() = ImportContents.commit(store, state, manifests));
+      adding(caller, session, now, func() = ImportContents.commit(store, state, manifests));
     };
 
     /// Refuses the capsule's own record.

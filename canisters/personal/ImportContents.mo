@@ -14,6 +14,7 @@ import CapsuleLimits "../capsule/Limits";
 import Contents "../capsule/Contents";
 import Export "../capsule/Export";
 import Memories "../capsule/Memories";
+import Quotas "../capsule/Quotas";
 import Seal "../capsule/Seal";
 import Store "../capsule/Store";
 import Validate "../capsule/Validate";
@@ -54,7 +55,13 @@ module {
     null;
   };
 
-  func checkNewChunk(state : State, chunk : Types.MemoryChunk, storedBefore : Nat64) : Validate.Problem {
+  /// `charge`: what it and the chunks before it in the batch are charged.
+  func checkNewChunk(
+    state : State,
+    chunk : Types.MemoryChunk,
+    storedBefore : Nat64,
+    charge : Quotas.Change,
+  ) : Validate.Problem {
     let total = storedBefore + sizeOf(chunk.bytes);
     Validate.first([
       Validate.name("memory_id", chunk.memory_id),
@@ -62,6 +69,7 @@ module {
       if (chunk.bytes.size() == 0) Validate.invalid("bytes", "a chunk has at least 1 byte") else null,
       Validate.most("bytes of a chunk", Nat64.toNat(state.limits.max_chunk_bytes), chunk.bytes.size()),
       Validate.most("bytes of an import", Nat64.toNat(state.limits.max_import_bytes), Nat64.toNat(total)),
+      Quotas.check(state.capsule.account, charge),
       switch (state.pending.get(chunk.memory_id), state.capsule.memories.get(chunk.memory_id)) {
         case (null, ?_) Validate.invalid(
           "memory_id",
@@ -91,6 +99,7 @@ module {
       #Err problem;
     };
     var total = ImportState.storedBytes(state);
+    var charge = Quotas.noChange;
     for (chunk in chunks.values()) {
       let place = (chunk.memory_id, chunk.index);
       let known = switch (storedChunk(state, chunk)) {
@@ -100,7 +109,8 @@ module {
       switch known {
         case (?same) switch (compare(store, same, chunk)) { case null {}; case (?problem) return refuse problem };
         case null {
-          switch (checkNewChunk(state, chunk, total)) { case null {}; case (?problem) return refuse problem };
+          charge := Quotas.plus(charge, Quotas.chunk(chunk.bytes.size()));
+          switch (checkNewChunk(state, chunk, total, charge)) { case null {}; case (?problem) return refuse problem };
           switch (storeChunk(store, chunk)) {
             case (#Ok stored) fresh.add(comparePlaces, place, stored);
             case (#Err problem) return refuse problem;
@@ -110,6 +120,7 @@ module {
       };
     };
     for (((memory_id, index), chunk) in fresh.entries()) {
+      Quotas.charge(state.capsule.account, Quotas.chunk(chunk.size));
       ImportState.pendingFor(state, memory_id).chunks.add(index, chunk);
       state.staged_bytes += Nat64.fromNat(chunk.size);
     };

@@ -1,6 +1,7 @@
 /// Imported records: the capsule's own, memories, galleries, connections, groups. Owns what a record must be to be
 /// taken, and when a memory still needs its bytes. A batch is checked as a whole before any of it is stored.
 import Array "mo:core/Array";
+import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
@@ -10,6 +11,7 @@ import CapsuleLimits "../capsule/Limits";
 import Galleries "../capsule/Galleries";
 import Memories "../capsule/Memories";
 import Persons "../capsule/Persons";
+import Quotas "../capsule/Quotas";
 import Roster "../capsule/Roster";
 import Seal "../capsule/Seal";
 import Store "../capsule/Store";
@@ -60,10 +62,32 @@ module {
     Validate.blobRef(record.blob_ref),
   ]);
 
+  /// What the capsule's record adds to what is charged.
+  func capsuleGrowth(state : State, record : Capsule.CapsuleRecord) : Quotas.Change {
+    func all(events : Iter.Iter<Capsule.RecordedEvent>) : Quotas.Change {
+      var sum = Quotas.noChange;
+      for ({ event } in events) sum := Quotas.plus(sum, Quotas.event(event));
+      sum;
+    };
+    let events = Quotas.between(all(state.capsule.events.values()), all(record.events.values()));
+    if (ImportState.hasCapsule(state)) events else Quotas.plus(events, Quotas.capsule);
+  };
+
+  /// What a memory's record adds to what is charged, whether its bytes are here or come later.
+  func memoryGrowth(state : State, record : Store.SealedRecord) : Quotas.Change {
+    let before = switch (state.capsule.memories.get(record.id), state.pending.get(record.id)) {
+      case (?stored, _) Quotas.memoryRecord(stored.record_bytes);
+      case (null, ?pending) ImportState.recordCharge(pending.record);
+      case _ Quotas.noChange;
+    };
+    Quotas.between(before, Quotas.memoryRecord(record.record_bytes));
+  };
+
   // ---- Storing ----
 
   func putCapsule(store : Store.Store, state : State, record : Capsule.CapsuleRecord) {
     let capsule = state.capsule;
+    Quotas.charge(capsule.account, capsuleGrowth(state, record));
     Store.unindex(store, capsule);
     capsule.id := record.id;
     capsule.subject := record.subject;
@@ -105,7 +129,7 @@ module {
       );
       case null {};
     };
-    pending.record := ?sealed;
+    ImportState.setRecord(state, pending, ?sealed);
   };
 
   /// The committed content that the record goes with.
@@ -116,8 +140,8 @@ module {
 
   // ---- Batches ----
 
-  /// An item that was found in order, sealed: what it adds to the roster, and how to store it.
-  type Prepared = { growth : Int; apply : () -> () };
+  /// An item that was found in order, sealed: what it adds to the roster and to what is charged, and how to store it.
+  type Prepared = { growth : Int; charge : Quotas.Change; apply : () -> () };
 
   func prepare(
     store : Store.Store,
@@ -126,13 +150,19 @@ module {
     owner : Principal,
   ) : Capsule.Result<Prepared> {
     let capsule = state.capsule;
-    let (problem, growth, apply) : (Problem, Int, () -> ()) = switch item {
-      case (#Capsule record) (checkCapsule(state, record, owner), 0, func() = putCapsule(store, state, record));
+    let (problem, growth, charge, apply) : (Problem, Int, Quotas.Change, () -> ()) = switch item {
+      case (#Capsule record) (
+        checkCapsule(state, record, owner),
+        0,
+        capsuleGrowth(state, record),
+        func() = putCapsule(store, state, record),
+      );
       case (#Memory record) {
         let sealed = Seal.memoryRecord(record);
         (
-          Validate.first([checkMemory(record), Memories.checkSize(sealed)]),
+          Validate.first([checkMemory(record), Memories.checkSize(sealed.record_bytes)]),
           0,
+          memoryGrowth(state, sealed),
           func() = putMemory(store, state, record, sealed),
         );
       };
@@ -141,6 +171,7 @@ module {
         (
           Validate.first([Validate.name("id", gallery.id), Validate.gallery(gallery), Roster.checkItem(sealed)]),
           Roster.growth(capsule.galleries, gallery.id, sealed),
+          Quotas.plus(Roster.charge(capsule.galleries, gallery.id, sealed), Galleries.addition(capsule, gallery.id)),
           func() = Galleries.insert(store, capsule, sealed),
         );
       };
@@ -150,6 +181,7 @@ module {
         (
           Validate.first([Validate.person("peer", connection.peer), Roster.checkItem(sealed)]),
           Roster.growth(capsule.connections, key, sealed),
+          Roster.charge(capsule.connections, key, sealed),
           func() = Roster.insert(capsule, capsule.connections, key, sealed),
         );
       };
@@ -158,11 +190,12 @@ module {
         (
           Validate.first([Validate.name("id", group.id), Validate.group(group), Roster.checkItem(sealed)]),
           Roster.growth(capsule.groups, group.id, sealed),
+          Roster.charge(capsule.groups, group.id, sealed),
           func() = Roster.insert(capsule, capsule.groups, group.id, sealed),
         );
       };
     };
-    switch problem { case (?found) #Err found; case null #Ok { growth; apply } };
+    switch problem { case (?found) #Err found; case null #Ok { growth; charge; apply } };
   };
 
   /// Puts items in their places, new or over those with the same ids.
@@ -174,13 +207,21 @@ module {
   ) : Capsule.UnitResult {
     let batch = List.empty<Prepared>();
     var growth : Int = 0;
+    var charge = Quotas.noChange;
     for (item in items.values()) {
       switch (prepare(store, state, item, owner)) {
-        case (#Ok prepared) { batch.add(prepared); growth += prepared.growth };
+        case (#Ok prepared) {
+          batch.add(prepared);
+          growth += prepared.growth;
+          charge := Quotas.plus(charge, prepared.charge);
+        };
         case (#Err problem) return #Err problem;
       };
     };
-    switch (Roster.checkTotal(state.capsule, growth)) { case null {}; case (?problem) return #Err problem };
+    switch (Validate.first([Roster.checkTotal(state.capsule, growth), Quotas.check(state.capsule.account, charge)])) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
     for ({ apply } in batch.values()) apply();
     #Ok;
   };

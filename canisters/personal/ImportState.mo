@@ -6,6 +6,7 @@ import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import Contents "../capsule/Contents";
+import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import Types "Types";
 
@@ -40,9 +41,9 @@ module {
   };
 
   /// No session, and a capsule without a record.
-  public func empty(owner : Principal, limits : ?Types.ImportLimits) : State = {
+  public func empty(store : Store.Store, owner : Principal, limits : ?Types.ImportLimits) : State = {
     limits = switch limits { case (?given) given; case null defaultLimits };
-    capsule = Store.newCapsule("", #Principal owner, 0);
+    capsule = Store.newCapsule("", Store.account(store, owner), #Principal owner, 0);
     pending = Map.empty();
     var staged_bytes = 0;
     var session = null;
@@ -128,14 +129,29 @@ module {
 
   /// The chunks aren't pending any more.
   func leave(state : State, pending : Pending) {
-    for (chunk in pending.chunks.values()) state.staged_bytes -= Nat64.fromNat(chunk.size);
+    for (chunk in pending.chunks.values()) {
+      state.staged_bytes -= Nat64.fromNat(chunk.size);
+      Quotas.charge(state.capsule.account, Quotas.negated(Quotas.chunk(chunk.size)));
+    };
     pending.chunks.clear();
+  };
+
+  /// Puts a record in the place of what is pending, or takes it away.
+  public func setRecord(state : State, pending : Pending, record : ?Store.SealedRecord) {
+    Quotas.charge(state.capsule.account, Quotas.between(recordCharge(pending.record), recordCharge(record)));
+    pending.record := record;
+  };
+
+  /// What a pending record is charged.
+  public func recordCharge(record : ?Store.SealedRecord) : Quotas.Change = switch record {
+    case (?{ record_bytes }) Quotas.memoryRecord(record_bytes);
+    case null Quotas.noChange;
   };
 
   /// Takes away all that is pending of the memory.
   public func dropPending(store : Store.Store, state : State, memoryId : Text) {
     switch (state.pending.take(memoryId)) {
-      case (?pending) dropChunks(store, state, pending);
+      case (?pending) { dropChunks(store, state, pending); setRecord(state, pending, null) };
       case null {};
     };
   };
@@ -143,7 +159,7 @@ module {
   /// The memory isn't pending any more, and its chunks belong to somebody else.
   public func movePending(state : State, memoryId : Text) {
     switch (state.pending.take(memoryId)) {
-      case (?pending) leave(state, pending);
+      case (?pending) { leave(state, pending); setRecord(state, pending, null) };
       case null {};
     };
   };

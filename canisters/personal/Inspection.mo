@@ -14,7 +14,7 @@ module {
     #verify_nonce : Any; #whoami : Any; #get_user : Any; #list_users : Any; #get_capsule : Any; #get_capsule_info : Any;
     #list_my_capsules : Any; #get_memory_from_capsule : Any; #list_capsule_memories : Any; #read_memory_chunk : Any;
     #get_memory_upload : Any; #list_connections : Any; #list_connection_groups : Any; #get_my_galleries : Any;
-    #get_user_galleries : Any; #get_gallery_by_id : Any; #get_api_version : Any;
+    #get_user_galleries : Any; #get_gallery_by_id : Any; #get_api_version : Any; #get_my_quota : Any;
     // everyone who has signed in
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
     #register_capsule : Any; #record_capsule_event : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
@@ -35,7 +35,7 @@ module {
       #whoami _ or #get_user _ or #list_users _ or #get_capsule _ or #get_capsule_info _ or #list_my_capsules _ or
       #get_memory_from_capsule _ or #list_capsule_memories _ or #read_memory_chunk _ or #get_memory_upload _ or
       #list_connections _ or #list_connection_groups _ or #get_my_galleries _ or #get_user_galleries _ or
-      #get_gallery_by_id _ or #get_api_version _
+      #get_gallery_by_id _ or #get_api_version _ or #get_my_quota _
     ) true;
     case _ not caller.isAnonymous();
   };

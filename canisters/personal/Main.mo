@@ -3,6 +3,7 @@
 import Principal "mo:core/Principal";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
+import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import Import "Import";
 import ImportApi "ImportApi";
@@ -16,11 +17,11 @@ shared persistent actor class Personal(init : Types.PersonalInit) = this {
   let owner = init.owner;
   let backend = init.backend;
   let name = init.name;
-  let store = Store.empty();
-  let state = ImportState.empty(init.owner, init.limits);
+  let store = Store.empty(Quotas.personalLimits);
+  let state = ImportState.empty(store, init.owner, init.limits);
 
   func self() : Principal { Principal.fromActor(this) };
-  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, state));
+  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state));
   transient let imports = Import.Import(store, state, { owner; backend; name; self });
 
   include CapsuleApi(Ownership.withOneCapsule(service, owner, state));

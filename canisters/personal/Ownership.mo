@@ -9,31 +9,40 @@ import Capsules "../capsule/Capsules";
 import CapsuleService "../capsule/CapsuleService";
 import Guard "../capsule/Guard";
 import Randomness "../capsule/Randomness";
+import Heap "../capsule/Heap";
+import Quotas "../capsule/Quotas";
+import Store "../capsule/Store";
 import ImportState "ImportState";
 
 module {
   type Refusal = ?Capsule.CapsuleError;
 
   /// Refuses users who aren't the owner's people, further capsules, and writes before the import is final.
-  public func host(owner : Principal, state : ImportState.State) : Guard.Host {
+  public func host(owner : Principal, store : Store.Store, state : ImportState.State) : Guard.Host {
     func unfinished() : Refusal {
       if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
     };
 
-    func refuseUser(caller : Principal) : Refusal {
+    func refuseAccount(caller : Principal) : Refusal {
       let isTheirs = caller == owner or Access.mayWrite(state.capsule, caller);
-      if isTheirs { unfinished() } else ?#Unauthorized "this canister belongs to someone else";
+      if isTheirs null else ?#Unauthorized "this canister belongs to someone else";
+    };
+
+    func refuseUser(caller : Principal) : Refusal {
+      switch (refuseAccount(caller)) { case null unfinished(); case refusal refusal };
     };
 
     {
       randomness = Randomness.draw;
       refuseUser;
+      refuseAccount;
       refuseNewCapsule = func(caller) = switch (refuseUser(caller)) {
         case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };
         case refusal refusal;
       };
       isComplete = func() = state.final != null;
       refuseWrite = func _ = unfinished();
+      refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
       isAdmin = func _ = false;
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());
     };

@@ -11,16 +11,19 @@ import Limits "capsule/Limits.test";
 import Manifest "capsule/Manifest.test";
 import Packed "capsule/Packed.test";
 import Pages "capsule/Pages.test";
+import Quotas "capsule/Quotas.test";
 import Roster "capsule/Roster.test";
 import Validate "capsule/Validate.test";
 import ApiCompatibility "backend/ApiCompatibility.test";
 import BoundedLog "backend/BoundedLog.test";
 import CreationPolicy "backend/CreationPolicy.test";
 import Deposits "backend/Deposits.test";
+import Hosting "backend/Hosting.test";
 import Leases "backend/Leases.test";
 import Reserve "backend/Reserve.test";
 import Roles "backend/Roles.test";
 import Verification "backend/Verification.test";
+import ImportQuotas "personal/ImportQuotas.test";
 import Test "Test";
 
 persistent actor {
@@ -33,16 +36,19 @@ persistent actor {
     ("capsule/Manifest", Manifest.tests()),
     ("capsule/Packed", Packed.tests()),
     ("capsule/Pages", Pages.tests()),
+    ("capsule/Quotas", Quotas.tests()),
     ("capsule/Roster", Roster.tests()),
     ("capsule/Validate", Validate.tests()),
     ("backend/ApiCompatibility", ApiCompatibility.tests()),
     ("backend/BoundedLog", BoundedLog.tests()),
     ("backend/CreationPolicy", CreationPolicy.tests()),
     ("backend/Deposits", Deposits.tests()),
+    ("backend/Hosting", Hosting.tests()),
     ("backend/Leases", Leases.tests()),
     ("backend/Reserve", Reserve.tests()),
     ("backend/Roles", Roles.tests()),
     ("backend/Verification", Verification.tests()),
+    ("personal/ImportQuotas", ImportQuotas.tests()),
   ];
 
   /// Traps when the test fails, and when there is no test of that name.

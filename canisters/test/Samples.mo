@@ -4,6 +4,7 @@ import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Persons "../capsule/Persons";
+import Quotas "../capsule/Quotas";
 import Seal "../capsule/Seal";
 import Sha256 "../capsule/sha256/Sha256";
 import Store "../capsule/Store";
@@ -13,6 +14,9 @@ module {
   let now : Nat64 = 1_700_000_000_000_000_000;
 
   public func owner() : Principal = Principal.fromBlob("owner\02");
+
+  /// The owner's account in books of its own.
+  public func account() : Quotas.Account = { payer = owner(); books = Quotas.empty(Quotas.backendLimits) };
 
   public let friend : Types.PersonRef = #Opaque "Bob";
 
@@ -93,7 +97,7 @@ module {
 
   /// The owner's capsule, with nothing in it.
   public func emptyCapsule() : Store.Capsule {
-    let made = Store.newCapsule("cap-1", #Principal(owner()), now - 5);
+    let made = Store.newCapsule("cap-1", account(), #Principal(owner()), now - 5);
     made.updated_at := now - 3;
     made.bound_to_web2 := true;
     let state = { since = now - 5; last_activity_at = now - 3 };

@@ -94,6 +94,7 @@ if TYPE_CHECKING:
         PersonalCanisterCreationResponse as PersonalCanisterCreationResponse,
         PersonalCanisterCreationStats as PersonalCanisterCreationStats,
         PersonalCanisterRecord as PersonalCanisterRecord,
+        PersonalCanisterSettings as PersonalCanisterSettings,
         ProvisionResult as ProvisionResult,
         RegistryPage as RegistryPage,
         Release as Release,
@@ -168,6 +169,13 @@ if TYPE_CHECKING:
         PersonRef as PersonRef,
         User as User,
     )
+    from canister_factory.contract.quota_models import (
+        CapsuleSwitches as CapsuleSwitches,
+        QuotaReport as QuotaReport,
+        Quotas as Quotas,
+        QuotaStatus as QuotaStatus,
+        Usage as Usage,
+    )
     from canister_factory.ic.management_types import (
         Audience as Audience,
         CanisterLogs as CanisterLogs,
@@ -205,7 +213,7 @@ _HOMES = {
     "CreationLease CreationLimits CreationPage CreationProgress CreationStatus "
     "CreationStatusResponse DetailedCreationStatus LeaseRef NewRelease OpenRequest "
     "OpenRequestPage OwnerPageRequest PersonalCanisterCreationResponse "
-    "PersonalCanisterCreationStats PersonalCanisterRecord ProvisionResult RegistryPage "
+    "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "
     "Release VerificationReport",
     "contract.import_models": "CertifiedManifest FinalizedImport ImportLimits ImportSession ImportState "
     "ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
@@ -219,6 +227,7 @@ _HOMES = {
     "contract.person_models": "Connection ConnectionEntry ConnectionGroup ConnectionGroupEntry "
     "ConnectionGroupUpdate ConnectionStatus ControllerEntry ControllerState "
     "NewConnectionGroup OwnerEntry OwnerState PersonRef User",
+    "contract.quota_models": "CapsuleSwitches QuotaReport Quotas QuotaStatus Usage",
     "ic.management_types": "Audience CanisterLogs CanisterSettings CanisterStatus ChunkHash EffectiveSettings "
     "EnvironmentVariable InstallChunkedCode InstallCode InstallMode LogRecord "
     "MemoryPersistence ProvisionalCreate ProvisionalTopUp QueryStats RunState Target "

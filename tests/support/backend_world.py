@@ -37,6 +37,9 @@ SECOND_NS = 1_000_000_000
 TRILLION = 10**12
 CREATION_BASE = 2 * TRILLION
 """What a creation needs before its bytes, by default."""
+CREATION_PER_BYTE = 6_000
+LEAST_BASE = 932_943_768_272
+"""The least that a base may be, by default: fee, installation, and 90 days of an empty canister."""
 CREATION_FEE = 500_000_000_000
 MANAGEMENT = Principal(b"")
 ANONYMOUS = Principal(b"\x04")
@@ -218,6 +221,12 @@ class World:
         return resolve(dict(service.methods)[method])
 
     # --- what tests do often -----------------------------------------------------------------------------------------
+
+    def limit(self, person: dict[str, int] | None = None, total: dict[str, int] | None = None, **rest: int) -> None:
+        """Changes the quotas that are named, as an admin."""
+        quotas = self.ok("get_quotas", sender=ADMIN)["quotas"]
+        changed = {"person": quotas["person"] | (person or {}), "total": quotas["total"] | (total or {}), **rest}
+        self.ok("set_quotas", quotas | changed, sender=ADMIN)
 
     def capsule(self, owner: Principal = OWNER) -> str:
         """The id of the owner's self-capsule, made if need be."""

@@ -17,7 +17,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.subnet.canister import CanisterState
 from support import contents_books
-from support.backend_world import CANISTERS, OPERATOR, OWNER, World
+from support.backend_world import CANISTERS, OPERATOR, OWNER, TRILLION, World
 from support.kept_builds import Files, kept
 from support.personal_world import PersonalWorld, capsule_record, memory_manifest, memory_record, sha256
 
@@ -124,7 +124,7 @@ def damage(canister: CanisterState, content: bytes) -> None:
 
 def backend_side() -> Side:
     """The owner's capsule on a backend."""
-    world = World()
+    world = World(cycles=1_000 * TRILLION)  # 60 GiB keep 138 T from being spent
     world.capsule()
 
     def store(content: bytes) -> Case:

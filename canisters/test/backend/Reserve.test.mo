@@ -1,7 +1,9 @@
 import Principal "mo:core/Principal";
 import { type Test; same; test } "../Test";
 import Deposits "../../backend/Deposits";
+import Hosting "../../backend/Hosting";
 import Reserve "../../backend/Reserve";
+import Types "../../backend/Types";
 
 module {
   let trillion = 1_000_000_000_000;
@@ -13,6 +15,8 @@ module {
     creation_cycles_per_byte = 10;
   };
 
+  func funds(balance : Nat) : Reserve.Funds = { balance; frozen = 0 };
+
   func reserve() : Reserve.State = Reserve.start(?settings);
 
   public func tests() : [Test] = [
@@ -20,29 +24,40 @@ module {
       assert Reserve.needed(reserve(), 0) == trillion;
       assert Reserve.needed(reserve(), 5) == trillion + 50;
     }),
-    test("a base below the fee of a new canister is refused, the fee itself is not", func() {
+    test("a base that leaves a new canister frozen is refused, and the settings stay", func() {
       let state = reserve();
-      assert Reserve.configure(state, { settings with creation_base_cycles = 500_000_000_000 }) == #Ok;
-      assert Reserve.configure(state, { settings with creation_base_cycles = 499_999_999_999 }) != #Ok;
-      assert state.settings.creation_base_cycles == 500_000_000_000;
+      let base = Hosting.leastBase(Hosting.defaultSettings);
+      func configure(creation_base_cycles : Nat) : Types.CreationResult {
+        Reserve.configure(state, { settings with creation_base_cycles }, Hosting.defaultSettings);
+      };
+      assert configure(base) == #Ok and configure(base - 1) != #Ok;
+      assert state.settings.creation_base_cycles == base;
+    }),
+    test("what the canister must have to not be frozen isn't available, where it is more than the minimum", func() {
+      assert Reserve.available(reserve(), { balance = 9 * trillion; frozen = 2 * trillion }) == 7 * trillion;
+      assert Reserve.available(reserve(), { balance = 9 * trillion; frozen = 5 * trillion }) == 4 * trillion;
+    }),
+    test("the minimum is reached where nothing above it is left", func() {
+      assert Reserve.atMinimum(reserve(), funds(2 * trillion)) and not Reserve.atMinimum(reserve(), funds(2 * trillion + 1));
+      assert Reserve.atMinimum(reserve(), { balance = 5 * trillion; frozen = 5 * trillion });
     }),
     test("what keeps the backend running isn't available, nor is what open creations hold", func() {
       let state = reserve();
-      assert Reserve.available(state, 5 * trillion) == 3 * trillion;
+      assert Reserve.available(state, funds(5 * trillion)) == 3 * trillion;
       Reserve.hold(state, 0, trillion);
-      assert Reserve.available(state, 5 * trillion) == 2 * trillion;
-      assert Reserve.available(state, trillion) == 0;
+      assert Reserve.available(state, funds(5 * trillion)) == 2 * trillion;
+      assert Reserve.available(state, funds(trillion)) == 0;
     }),
     test("a creation may use the last cycle that is available, and its own hold", func() {
       let state = reserve();
-      assert Reserve.preflight(state, 3 * trillion, trillion, 0) == null;
-      assert Reserve.preflight(state, 3 * trillion, trillion + 1, 0) != null;
+      assert Reserve.preflight(state, funds(3 * trillion), trillion, 0) == null;
+      assert Reserve.preflight(state, funds(3 * trillion), trillion + 1, 0) != null;
       Reserve.hold(state, 0, trillion);
-      assert Reserve.preflight(state, 3 * trillion, trillion, 0) != null;
-      assert Reserve.preflight(state, 3 * trillion, trillion, trillion) == null;
+      assert Reserve.preflight(state, funds(3 * trillion), trillion, 0) != null;
+      assert Reserve.preflight(state, funds(3 * trillion), trillion, trillion) == null;
     }),
     test("a refusal names what is there and what is needed", func() {
-      let ?error = Reserve.preflight(reserve(), 2 * trillion + 7, trillion, 0) else return assert false;
+      let ?error = Reserve.preflight(reserve(), funds(2 * trillion + 7), trillion, 0) else return assert false;
       assert error.available == ?7 and error.needed == ?trillion and error.retry_helps;
     }),
     test("a hold takes the place of the one before, and never falls below zero", func() {
@@ -58,27 +73,27 @@ module {
       let id = Reserve.debit(state, owner(), trillion, 1_000);
       Reserve.settle(state, id, ?owner(), 300);
       assert state.totalConsumed == 999_999_999_700;
-      let report = Reserve.report(state, Deposits.start(0), 9 * trillion, 1_000, 1_500);
+      let report = Reserve.report(state, Deposits.start(0), funds(9 * trillion), 1_000, 1_500);
       assert report.consumed_in_window == 999_999_999_700 and report.creations_in_window == 1;
     }),
     test("a report counts what lies within its window", func() {
       let state = reserve();
       for (at in ([100, 200, 300] : [Nat64]).values()) ignore Reserve.debit(state, owner(), 1, at);
-      assert Reserve.report(state, Deposits.start(0), 9 * trillion, 100, 300).consumed_in_window == 2;
-      assert Reserve.report(state, Deposits.start(0), 9 * trillion, 99, 300).consumed_in_window == 1;
-      assert Reserve.report(state, Deposits.start(0), 9 * trillion, 1_000, 300).consumed_in_window == 3;
+      assert Reserve.report(state, Deposits.start(0), funds(9 * trillion), 100, 300).consumed_in_window == 2;
+      assert Reserve.report(state, Deposits.start(0), funds(9 * trillion), 99, 300).consumed_in_window == 1;
+      assert Reserve.report(state, Deposits.start(0), funds(9 * trillion), 1_000, 300).consumed_in_window == 3;
     }),
     test("the level is normal at the threshold, and critical at half of it", func() {
-      func level(available : Nat) : Text = debug_show Reserve.alertLevel(reserve(), 2 * trillion + available);
+      func level(available : Nat) : Text = debug_show Reserve.alertLevel(reserve(), funds(2 * trillion + available));
       same(level(4 * trillion), "#Normal");
       same(level(3_999_999_999_999), "#Warning");
       same(level(2 * trillion + 1), "#Warning");
       same(level(2 * trillion), "#Critical");
     }),
     test("the recommended top-up leads to twice the threshold", func() {
-      let status = Reserve.status(reserve(), Deposits.start(0), trillion);
+      let status = Reserve.status(reserve(), Deposits.start(0), funds(trillion));
       assert status.recommended_top_up == 9 * trillion;
-      assert Reserve.available(reserve(), trillion + status.recommended_top_up) == 2 * settings.threshold;
+      assert Reserve.available(reserve(), funds(trillion + status.recommended_top_up)) == 2 * settings.threshold;
     }),
   ];
 };

@@ -1,13 +1,14 @@
 import Text "mo:core/Text";
 import { type Test; same; test } "../Test";
 import Ids "../../capsule/Ids";
+import Quotas "../../capsule/Quotas";
 import Store "../../capsule/Store";
 
 module {
   let now : Nat64 = 0x0123_4567_89ab_cdef;
 
   func ready(secret : Blob) : Store.Store {
-    let store = Store.empty();
+    let store = Store.empty(Quotas.backendLimits);
     Ids.keepSecret(store, secret);
     store;
   };
@@ -34,7 +35,7 @@ module {
       assert Ids.next(store, "mem", now).startsWith(#text "mem-0123456789abcdf2-");
     }),
     test("a store has no secret until one is kept, and keeps the first", func() {
-      let store = Store.empty();
+      let store = Store.empty(Quotas.backendLimits);
       assert not Ids.isReady(store);
       Ids.keepSecret(store, "first");
       Ids.keepSecret(store, "second");

@@ -35,7 +35,7 @@ module {
 
   public func tests() : [Test] = [
     test("the hash of a capsule that has yet to be imported is that of the scheme", func() {
-      same(hashOf(Store.newCapsule("", #Principal(Samples.owner()), 0)), emptyHash);
+      same(hashOf(Store.newCapsule("", Samples.account(), #Principal(Samples.owner()), 0)), emptyHash);
     }),
     test("the hash of a capsule with an item of each kind is what Python computes", func() {
       same(hashOf(Samples.capsule()), sampleHash);

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.creation_models import CreationError, CreationLimits
+from canister_factory.contract.creation_models import CreationError, CreationLimits, PersonalCanisterSettings
+from canister_factory.contract.quota_models import Quotas
 
 
 class ReserveSettings(CandidModel):
@@ -33,6 +34,8 @@ class ReserveStatus(CandidModel):
     balance: Nat
     available: Nat
     in_flight: Nat
+    frozen: Nat
+    """Under this balance the backend is frozen: an estimate from its memory, by the dearest prices known."""
     settings: ReserveSettings
     total_consumed: Nat
     total_topped_up: Nat
@@ -133,3 +136,5 @@ class BackendInit(CandidModel):
     reserve: ReserveSettings | None = None
     creation_enabled: bool | None = None
     limits: CreationLimits | None = None
+    quotas: Quotas | None = None
+    personal_canister_settings: PersonalCanisterSettings | None = None

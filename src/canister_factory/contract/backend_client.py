@@ -41,6 +41,7 @@ from canister_factory.contract.creation_models import (
     PersonalCanisterCreationResponse,
     PersonalCanisterCreationStats,
     PersonalCanisterRecord,
+    PersonalCanisterSettings,
     ProvisionResult,
     RegistryPage,
     Release,
@@ -48,6 +49,7 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
+from canister_factory.contract.quota_models import CapsuleSwitches, QuotaReport, Quotas, QuotaStatus
 
 
 class BackendClient(CapsuleClient):
@@ -83,6 +85,28 @@ class BackendClient(CapsuleClient):
     @endpoint
     async def list_operators(self) -> list[Principal]:
         """All operators. For admins."""
+
+    # Admin: what people keep here
+
+    @endpoint
+    async def set_quotas(self, quotas: Quotas) -> None:
+        """Sets all quotas; what is used may be more than they allow. For admins."""
+
+    @endpoint
+    async def get_quotas(self) -> QuotaReport:
+        """The quotas, and what all use together. For admins and operators."""
+
+    @endpoint
+    async def get_user_quota(self, user: PrincipalLike) -> QuotaStatus:
+        """What `user` uses, and how much they may. For admins and operators."""
+
+    @endpoint
+    async def set_capsule_switches(self, switches: CapsuleSwitches) -> None:
+        """Sets whether new capsules are taken, and writes. For admins."""
+
+    @endpoint
+    async def get_capsule_switches(self) -> CapsuleSwitches:
+        """Whether new capsules are taken, and writes."""
 
     # Owner: creation
 
@@ -141,6 +165,14 @@ class BackendClient(CapsuleClient):
     @endpoint
     async def get_creation_limits(self) -> CreationLimits:
         """How many creations there may be. For admins and operators."""
+
+    @endpoint
+    async def set_personal_canister_settings(self, settings: PersonalCanisterSettings) -> None:
+        """Sets what new personal canisters are set to. For admins."""
+
+    @endpoint
+    async def get_personal_canister_settings(self) -> PersonalCanisterSettings:
+        """What new personal canisters are set to. For admins and operators."""
 
     @endpoint
     async def get_personal_canister_creation_stats(self) -> PersonalCanisterCreationStats:

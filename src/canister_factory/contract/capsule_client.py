@@ -43,6 +43,7 @@ from canister_factory.contract.person_models import (
     PersonRef,
     User,
 )
+from canister_factory.contract.quota_models import QuotaStatus
 
 
 class CapsuleClient(Client):
@@ -224,6 +225,10 @@ class CapsuleClient(Client):
     @endpoint
     async def delete_gallery(self, gallery_id: str) -> None:
         """Deletes a gallery; its memories stay."""
+
+    @endpoint
+    async def get_my_quota(self) -> QuotaStatus:
+        """What the caller uses and how much they may; in a personal canister the limits are the canister's."""
 
     @endpoint
     async def audit_contents(self) -> ContentsAudit:

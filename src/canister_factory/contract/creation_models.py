@@ -219,6 +219,13 @@ class Release(CandidModel):
     note: str
 
 
+class PersonalCanisterSettings(CandidModel):
+    """Of new personal canisters: seconds of idling below which they are frozen, bytes of their Wasm memory at most."""
+
+    freezing_threshold: Nat
+    wasm_memory_limit: Nat
+
+
 class NewRelease(CandidModel):
     """A module to approve."""
 

@@ -7,6 +7,7 @@ from support.backend_world import (
     ADMIN,
     CREATION_BASE,
     CREATION_FEE,
+    CREATION_PER_BYTE,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
@@ -20,7 +21,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     world = World()
     world.capsule()
     world.add_memory(1_000)
-    needed = CREATION_BASE + 4_000 * 1_000
+    needed = CREATION_BASE + CREATION_PER_BYTE * 1_000
     lease = world.exporting()
     before, burnt_before = world.backend_state.balance, world.subnet.consumed_cycles
     result = world.ok("provision_canister", lease, sender=OPERATOR)

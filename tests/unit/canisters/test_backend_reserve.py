@@ -10,7 +10,8 @@ from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
     CREATION_BASE,
-    CREATION_FEE,
+    CREATION_PER_BYTE,
+    LEAST_BASE,
     OPERATOR,
     OWNER,
     SECOND_NS,
@@ -26,7 +27,7 @@ def settings(**changes: int) -> dict[str, int]:
         "threshold": 5 * TRILLION,
         "operating_minimum": 2 * TRILLION,
         "creation_base_cycles": CREATION_BASE,
-        "creation_cycles_per_byte": 4_000,
+        "creation_cycles_per_byte": CREATION_PER_BYTE,
         **changes,
     }
 
@@ -37,7 +38,7 @@ def test_available_is_the_real_balance_without_minimum_and_creations_in_flight()
     world.add_memory(1_000)
     world.request()
     reserve = world.reserve()
-    needed = CREATION_BASE + 4_000 * 1_000
+    needed = CREATION_BASE + CREATION_PER_BYTE * 1_000
     assert reserve["balance"] == world.backend_state.balance
     assert reserve["in_flight"] == needed
     assert reserve["available"] == reserve["balance"] - 2 * TRILLION - needed
@@ -132,7 +133,7 @@ def test_a_creation_is_granted_with_exactly_enough_and_refused_with_a_cycle_less
     world = World()
     world.capsule(OPERATOR)
     world.add_memory(123, OPERATOR)
-    needed = CREATION_BASE + 4_000 * 123
+    needed = CREATION_BASE + CREATION_PER_BYTE * 123
     # What the message itself has cost when the balance is read is the same each time.
     world.backend_state.balance = 2 * TRILLION + needed // 2
     seen = world.err("create_personal_canister", None, sender=OPERATOR)["available"]
@@ -235,11 +236,11 @@ def test_provisioning_checks_again_because_the_capsule_may_have_grown() -> None:
     assert (logged["owner"], logged["error"]) == (OWNER, error)
 
 
-def test_a_base_below_the_price_of_a_canister_is_refused() -> None:
+def test_a_base_that_leaves_a_new_canister_frozen_is_refused() -> None:
     world = World()
-    error = world.err("set_reserve_settings", settings(creation_base_cycles=CREATION_FEE - 1), sender=ADMIN)
-    assert str(CREATION_FEE) in error["message"]
-    world.ok("set_reserve_settings", settings(creation_base_cycles=CREATION_FEE), sender=ADMIN)
+    error = world.err("set_reserve_settings", settings(creation_base_cycles=LEAST_BASE - 1), sender=ADMIN)
+    assert str(LEAST_BASE) in error["message"]
+    world.ok("set_reserve_settings", settings(creation_base_cycles=LEAST_BASE), sender=ADMIN)
 
 
 def test_the_threshold_can_be_set_alone() -> None:
@@ -271,7 +272,8 @@ def test_the_alert_level_follows_what_is_available(times_threshold: float, level
     world = World(cycles=50 * TRILLION)
     threshold = 10 * TRILLION
     world.ok("set_reserve_settings", settings(threshold=threshold, operating_minimum=0), sender=ADMIN)
-    world.backend_state.balance = int(times_threshold * threshold)
+    # Without an operating minimum the backend still keeps what it must not be frozen with.
+    world.backend_state.balance = int(times_threshold * threshold) + world.reserve()["frozen"]
     reserve = world.reserve()
     assert reserve["alert_level"] == Case(level)
     if level == "Normal":

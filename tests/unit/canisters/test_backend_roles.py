@@ -23,6 +23,10 @@ from support.backend_world import (
 
 LEASE = {"owner": OWNER, "lease": 1}
 SETTINGS = {"threshold": 1, "operating_minimum": 1, "creation_base_cycles": 10**12, "creation_cycles_per_byte": 1}
+USAGE = dict.fromkeys(
+    ("content_bytes", "record_bytes", "memories", "galleries", "capsules", "uploads", "nonces"), 10**6
+)
+QUOTAS = {"person": USAGE | {"memories": 9, "galleries": 9}, "total": USAGE, "heap_bytes": 10**9}
 PROGRESS = {"stage": Case("Importing"), "bytes_done": 0, "bytes_total": 0, "items_done": 0, "items_total": 0}
 PAGE: dict[str, Any] = {}
 
@@ -36,6 +40,9 @@ ADMIN_ONLY: dict[str, tuple[Any, ...]] = {
     "clear_creation_state": (OWNER,),
     "set_personal_canister_creation_enabled": (False,),
     "set_creation_limits": ({"max_in_progress": 1, "max_per_hour": 1},),
+    "set_quotas": (QUOTAS,),
+    "set_capsule_switches": ({"new_capsules": True, "writes": True},),
+    "set_personal_canister_settings": ({"freezing_threshold": 1, "wasm_memory_limit": 10**9},),
     "get_personal_canister_creation_stats": (),
     "register_release": ({"module_hash": bytes(32), "api_version": "1.0.0", "note": ""},),
     "revoke_release": (bytes(32),),
@@ -54,6 +61,9 @@ STAFF_ONLY: dict[str, tuple[Any, ...]] = {
     "get_registry_entry": (OWNER,),
     "get_reserve_status": (),
     "get_creation_limits": (),
+    "get_personal_canister_settings": (),
+    "get_quotas": (),
+    "get_user_quota": (OWNER,),
     "get_consumption_report": (None,),
     "list_consumption": (PAGE,),
     "list_notifications": (PAGE,),

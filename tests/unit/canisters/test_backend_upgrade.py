@@ -59,7 +59,8 @@ def failed(world: World) -> None:
     world.ok("fail_creation", lease, failure(), sender=OPERATOR)
 
 
-PAID_BY_MESSAGES = ("balance", "available", "recommended_top_up")
+OTHERWISE = ("balance", "available", "recommended_top_up", "frozen", "heap_bytes_used")
+"""What messages are paid from, and what follows the memory, whose form an upgrade may change."""
 STATES = [requested, exporting, creating, installing, importing, verifying, completed, failed]
 
 
@@ -77,6 +78,8 @@ def everything(world: World) -> dict[str, Any]:
         "list_open_requests": ({},),
         "get_personal_canister_creation_stats": (),
         "get_creation_limits": (),
+        "get_personal_canister_settings": (),
+        "get_user_quota": (OWNER,),
         "list_registry": ({},),
         "list_consumption": ({},),
         "list_notifications": ({},),
@@ -88,7 +91,10 @@ def everything(world: World) -> dict[str, Any]:
     seen["capsule"] = world.ok("get_capsule", world.capsule(), sender=OWNER)
     seen["releases"] = world.call("list_releases", sender=OWNER)
     seen["enabled"] = world.call("is_personal_canister_creation_enabled", sender=OWNER)
-    seen["reserve"] = {key: value for key, value in world.reserve().items() if key not in PAID_BY_MESSAGES}
+    seen["switches"] = world.call("get_capsule_switches", sender=OWNER)
+    for method in ("get_reserve_status", "get_quotas"):
+        found = world.ok(method, sender=ADMIN)
+        seen[method] = {key: value for key, value in found.items() if key not in OTHERWISE}
     return seen
 
 
@@ -102,10 +108,17 @@ def test_an_upgrade_keeps_everything(reach: Callable[[World], None]) -> None:
     world.ok("set_personal_canister_creation_enabled", False, sender=ADMIN)
     limits = {"max_in_progress": 7, "max_per_hour": 8}
     world.ok("set_creation_limits", limits, sender=ADMIN)
+    world.limit(person={"memories": 77}, total={"nonces": 78}, heap_bytes=79 * 10**6)
+    switches = {"new_capsules": False, "writes": True, "message": "we move"}
+    world.ok("set_capsule_switches", switches, sender=ADMIN)
+    canisters = {"freezing_threshold": 80, "wasm_memory_limit": 81 * 10**7}
+    world.ok("set_personal_canister_settings", canisters, sender=ADMIN)
     before = everything(world)
     world.upgrade_backend()
     assert everything(world) == before
     assert before["get_creation_limits"] == limits
+    assert before["get_quotas"]["quotas"]["person"]["memories"] == 77
+    assert (before["switches"], before["get_personal_canister_settings"]) == (switches, canisters)
 
 
 def test_a_creation_goes_on_after_an_upgrade_with_the_same_lease() -> None:

@@ -122,6 +122,7 @@ class Backend(BackendScript):
             balance=0,
             available=self.available,
             in_flight=0,
+            frozen=0,
             alert_level=AlertLevel.Normal,
             settings=SETTINGS,
             total_consumed=0,

@@ -1,0 +1,137 @@
+/// An import against the limits of its canister: batches are taken whole or not at all, and all that is pending counts.
+import Array "mo:core/Array";
+import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat32 "mo:core/Nat32";
+import Text "mo:core/Text";
+import { type Test; test } "../Test";
+import Capsule "../../capsule/Types";
+import Capsules "../../capsule/Capsules";
+import Contents "../../capsule/Contents";
+import Export "../../capsule/Export";
+import ImportContents "../../personal/ImportContents";
+import ImportItems "../../personal/ImportItems";
+import ImportState "../../personal/ImportState";
+import Quotas "../../capsule/Quotas";
+import Samples "../Samples";
+import Seal "../../capsule/Seal";
+import Sha256 "../../capsule/sha256/Sha256";
+import Store "../../capsule/Store";
+import Types "../../personal/Types";
+
+module {
+  class Canister(total : Capsule.Usage) {
+    public let store = Store.empty({ Quotas.personalLimits with person = total; total });
+    public let state = ImportState.empty(store, Samples.owner(), null);
+
+    public func put(items : [Capsule.ExportItem]) : Capsule.UnitResult {
+      ImportItems.put(store, state, items, Samples.owner());
+    };
+
+    public func chunks(chunks : [Types.MemoryChunk]) : Capsule.UnitResult {
+      ImportContents.putChunks(store, state, chunks);
+    };
+
+    public func used() : Capsule.Usage = store.books.total;
+
+    /// That it holds nothing, and keeps no book of anything.
+    public func isEmpty() : Bool {
+      used() == Quotas.nothing and state.pending.isEmpty() and state.capsule.memories.isEmpty() and
+      state.capsule.galleries.isEmpty() and state.staged_bytes == 0 and Contents.bytes(store.contents) == 0;
+    };
+  };
+
+  let roomy = Quotas.personalTotal;
+
+  func memory(number : Nat, content : ?Store.Content) : Capsule.ExportItem {
+    let id = "mem-" # Nat.toText(number);
+    let record = Samples.memory(#Private, content);
+    #Memory({ record with id; blob_ref = { record.blob_ref with locator = id } });
+  };
+
+  func gallery(number : Nat) : Capsule.ExportItem = #Gallery({ Samples.gallery() with id = "gal-" # Nat.toText(number) });
+
+  func chunk(index : Nat, size : Nat) : Types.MemoryChunk {
+    let bytes = Text.encodeUtf8(Text.fromIter(Array.repeat('x', size).values()));
+    { memory_id = "mem-1"; index = Nat32.fromNat(index); bytes; sha256 = Sha256.hash(bytes) };
+  };
+
+  func refused(result : Capsule.UnitResult, expected : Text, limit : Nat, actual : Nat) : Bool {
+    result == #Err(#LimitExceeded { what = expected; limit; actual });
+  };
+
+  public func tests() : [Test] = [
+    test("a batch of items that are too many is refused whole", func() {
+      let canister = Canister({ roomy with memories = 2 });
+      let three = [memory(1, null), memory(2, null), memory(3, null)];
+      assert refused(canister.put three, "memories of all", 2, 3) and canister.isEmpty();
+      assert canister.put([memory(1, null), memory(2, null)]) == #Ok;
+      assert canister.put([memory(1, null), memory(2, null)]) == #Ok; // the same again
+      assert refused(canister.put([gallery 1, memory(3, null)]), "memories of all", 2, 3);
+      assert canister.state.capsule.galleries.isEmpty();
+    }),
+    test("a batch of galleries that are too many is refused whole", func() {
+      let canister = Canister({ roomy with galleries = 1 });
+      assert refused(canister.put([memory(1, null), gallery 1, gallery 2]), "galleries of all", 1, 2);
+      assert canister.isEmpty();
+    }),
+    test("a batch of records that are too large is refused whole", func() {
+      let canister = Canister({ roomy with record_bytes = 1_000 });
+      let items = Array.tabulate<Capsule.ExportItem>(20, func number = memory(number, null));
+      switch (canister.put items) {
+        case (#Err(#LimitExceeded { what = "bytes of records of all"; limit = 1_000; actual })) assert actual > 1_000;
+        case _ assert false;
+      };
+      assert canister.isEmpty();
+    }),
+    test("a memory that waits for its bytes counts, and once only when they have come", func() {
+      let canister = Canister roomy;
+      let content = Seal.content(3, 2, [piece "ab", piece "c"]);
+      assert canister.put([memory(1, ?content)]) == #Ok;
+      assert canister.used().memories == 1 and canister.used().record_bytes > 0;
+      assert canister.state.pending.containsKey("mem-1");
+      assert canister.chunks([part(0, "ab"), part(1, "c")]) == #Ok;
+      let before = canister.used();
+      assert before.content_bytes == 32;
+      let manifest = Export.memoryManifest("mem-1", content);
+      assert ImportContents.commit(canister.store, canister.state, [manifest]) == #Ok;
+      assert canister.used() == before and canister.state.pending.isEmpty();
+      assert ImportItems.remove(canister.store, canister.state, [{ kind = #Memory; id = "mem-1" }]) == #Ok;
+      assert canister.isEmpty();
+    }),
+    test("a batch of chunks that are too large is refused whole", func() {
+      let canister = Canister({ roomy with content_bytes = 48 });
+      let three = [chunk(0, 16), chunk(1, 17), chunk(2, 1)];
+      assert refused(canister.chunks three, "bytes of contents of all", 48, 64) and canister.isEmpty();
+      assert canister.chunks([chunk(0, 16), chunk(1, 17)]) == #Ok;
+      assert canister.used().content_bytes == 48 and Contents.bytes(canister.store.contents) == 48;
+      assert ImportItems.remove(canister.store, canister.state, [{ kind = #Memory; id = "mem-1" }]) == #Ok;
+      assert canister.isEmpty();
+    }),
+    test("a batch of many small chunks is limited by what the heap needs for them", func() {
+      let canister = Canister({ roomy with record_bytes = 250 });
+      assert refused(canister.chunks([chunk(0, 1), chunk(1, 1), chunk(2, 1)]), "bytes of records of all", 250, 300);
+      assert canister.isEmpty() and canister.chunks([chunk(0, 1), chunk(1, 1)]) == #Ok;
+    }),
+    test("the capsule counts once, with its events", func() {
+      let canister = Canister roomy;
+      let event = { event = #Custom "moved"; recorded_at = 1 : Nat64; recorded_by = Samples.owner() };
+      for (events in ([[event], [event, event], []] : [[Capsule.RecordedEvent]]).values()) {
+        let record = { Capsules.record(Samples.emptyCapsule()) with events };
+        assert canister.put([#Capsule record]) == #Ok;
+        assert canister.used().capsules == 1 and canister.used().record_bytes == 1_000 + 105 * events.size();
+      };
+    }),
+  ];
+
+  func piece(bytes : Blob) : Store.Chunk = {
+    offset = 0;
+    parts = null;
+    size = bytes.size();
+    sha256 = Sha256.hash(bytes);
+  };
+
+  func part(index : Nat32, bytes : Blob) : Types.MemoryChunk {
+    { memory_id = "mem-1"; index; bytes; sha256 = Sha256.hash(bytes) };
+  };
+};
