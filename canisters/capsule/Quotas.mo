@@ -46,8 +46,8 @@ module {
 
   // ---- Limits ----
 
-  /// All that a personal canister holds, measured by its heap: with classical persistence half a million records and their
-  /// garbage stay below 3 GiB, and an upgrade that takes 27,500 instructions for each below a twentieth of its limit.
+  /// All that a personal canister holds. A memory with one chunk takes about 3 kB of Wasm memory and 102,000 instructions
+  /// of an upgrade, so that 200,000 of them take 650 MB of 3 GiB and 20 G of 300 G instructions.
   public let personalTotal : Usage = {
     content_bytes = 60_000_000_000;
     record_bytes = 500_000_000;
@@ -65,8 +65,9 @@ module {
     heap_bytes = 1_073_741_824;
   };
 
-  /// A backend's, until an admin says otherwise. A principal has room for a large collection and the largest upload, at a
-  /// cost of 20 T cycles a year; thirty of them fill the canister. `total.content_bytes` is what `Contents` takes.
+  /// A backend's, until an admin says otherwise. A principal has room for a large collection and the largest upload, at
+  /// a cost of 20 T cycles a year; thirty of them fill the canister. `total.content_bytes` is what `Contents` takes; half
+  /// a million memories with usual records have 1.6 GB of heap.
   public let backendLimits : Limits = {
     person = {
       content_bytes = 2_000_000_000;
@@ -80,8 +81,8 @@ module {
     total = {
       content_bytes = 60_000_000_000;
       record_bytes = 1_000_000_000;
-      memories = 1_000_000;
-      galleries = 100_000;
+      memories = 500_000;
+      galleries = 50_000;
       capsules = 200_000;
       uploads = 1_000;
       nonces = 50_000;

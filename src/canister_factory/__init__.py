@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         fund as fund,
         install_backend as install_backend,
         register_release as register_release,
+        set_backend as set_backend,
         upgrade_backend as upgrade_backend,
     )
     from canister_factory.factory.orchestrator import Orchestrator as Orchestrator
@@ -55,7 +56,7 @@ _HOMES = {
     "face.replica": "Replica",
     "factory.config": "FactoryConfig",
     "factory.deployment": "apply_init deploy_backend fill_reserve fund install_backend register_release "
-    "upgrade_backend",
+    "set_backend upgrade_backend",
     "factory.orchestrator": "Orchestrator",
     "factory.stages": "Outcome",
     "factory.worker": "Worker",

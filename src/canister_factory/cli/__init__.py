@@ -25,6 +25,8 @@ COMMANDS: dict[str, Entry] = {
         (
             "ack",
             "admins",
+            "canisters",
+            "capsules",
             "clear",
             "disable",
             "enable",
@@ -33,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
             "limits",
             "notifications",
             "operators",
+            "quotas",
             "registry",
             "releases",
             "stats",
@@ -51,6 +54,7 @@ COMMANDS: dict[str, Entry] = {
         ("new", "principal", "show"),
     ),
     "list": Entry("status:list_creations", "List the creations of all owners."),
+    "quota": Entry("quota:quota", "Show what you use of a backend, and how much you may."),
     "replica": Entry(
         "replica:replica",
         "Run a network of your own, the embedded replica.",

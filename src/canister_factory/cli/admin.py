@@ -1,7 +1,7 @@
 """`admin …`: the switch, the limits and the creations of a backend.
 
 Owns these commands and the group. Does not own: roles (`admin_roles`), releases (`admin_releases`), logs and registry
-(`admin_logs`), the reserve (`reserve`).
+(`admin_logs`), quotas and settings (`admin_quotas`), the reserve (`reserve`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from canister_factory.cli import admin_logs, admin_releases, admin_roles, output, quantities, settings
+from canister_factory.cli import admin_logs, admin_quotas, admin_releases, admin_roles, output, quantities, settings
 from canister_factory.cli.backend import Ask, backend_command, follow
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup
@@ -50,6 +50,9 @@ for command in (
     admin_logs.notifications,
     admin_logs.acknowledge,
     admin_logs.registry,
+    admin_quotas.quotas,
+    admin_quotas.capsules,
+    admin_quotas.canisters,
 ):
     admin.add_command(command)
 

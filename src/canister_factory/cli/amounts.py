@@ -1,4 +1,4 @@
-"""Amounts and durations as people type them: `5T`, `500B`, `1_000_000` cycles; `90s`, `24h`, `7d`.
+"""Amounts, sizes and durations as people type them: `5T`, `500B`, `1_000_000` cycles; `2GB`, `3GiB`; `90s`, `7d`.
 
 Owns their meaning. Does not own: how amounts are shown (`output`).
 """
@@ -19,6 +19,11 @@ _NUMBER = re.compile(
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 MAX_CYCLES = 2**128 - 1
 """Networks count cycles in 128 bits (interface specification, "System API")."""
+_BYTES = {"": 1, "B": 1} | {
+    f"{prefix}{binary}B".upper(): (1024 if binary else 1000) ** power
+    for power, prefix in enumerate("kMGT", 1)
+    for binary in ("", "i")
+}
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -45,6 +50,23 @@ class CyclesType(click.ParamType[int]):
         return int(amount)
 
 
+class SizeType(click.ParamType[int]):
+    """A number of bytes: plain, or in kB, MB, GB, TB (powers of 1,000) or KiB, MiB, GiB, TiB (of 1,024)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:[_,]\d{3})*(?:\.\d+)?)\s*([a-z]*)", str(value).strip(), re.ASCII | re.IGNORECASE)
+        if match is None or match[2].upper() not in _BYTES:
+            self.fail(f"{value!r} is not a number of bytes; write it as 2GB, 500MB, 3GiB or 1_000_000", param, ctx)
+        size = Fraction(re.sub("[_,]", "", match[1])) * _BYTES[match[2].upper()]
+        if size.denominator != 1:
+            self.fail(f"{value!r} is not a whole number of bytes", param, ctx)
+        return int(size)
+
+
 class DurationType(click.ParamType[int]):
     """A duration, in nanoseconds as canisters count them."""
 
@@ -60,4 +82,5 @@ class DurationType(click.ParamType[int]):
 
 
 CYCLES = CyclesType()
+SIZE = SizeType()
 DURATION = DurationType()

@@ -21,14 +21,17 @@ from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
+    SETTINGS,
     apply_init,
     fill_reserve,
     install_backend,
     register_release,
+    set_backend,
     upgrade_backend,
 )
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -47,6 +50,23 @@ class Wanted:
     reserve: int
     canister: Principal | None
     """An empty canister to install into; `None`: a new one."""
+    freezing_threshold: int | None
+    """Seconds, of the backend and of new personal canisters; `None`: the usual ones of a new backend, else as it is."""
+    wasm_memory_limit: int | None
+    """Bytes; `None` as before."""
+
+    def settings(self, usual: CanisterSettings) -> CanisterSettings:
+        """What the backend is to be set to: what a person wants, else what is usual."""
+        wanted = {"freezing_threshold": self.freezing_threshold, "wasm_memory_limit": self.wasm_memory_limit}
+        return usual.model_copy(update={name: value for name, value in wanted.items() if value is not None})
+
+    def init(self) -> BackendInit:
+        """What the backend is told when it is installed, or made to have when it was before."""
+        return BackendInit(
+            operators=list(self.operators),
+            admins=list(self.admins),
+            creation_enabled=False if self.disabled else None,
+        )
 
 
 async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
@@ -59,25 +79,32 @@ async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
     if canister_id is None:
         interrupts.if_interrupted("a canister may have been created; its id is not known")
         cycles = INITIAL_CYCLES if wanted.cycles is None else wanted.cycles
-        canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
+        settings = wanted.settings(SETTINGS)
+        canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles, settings)
         step(f"created canister {canister_id}")
     interrupts.if_interrupted(f"the backend is canister {canister_id}. {_continuation(canister_id)}")
     with done_already("" if wanted.canister else _done(canister_id, "was created")):
-        init = BackendInit(
-            operators=list(wanted.operators),
-            admins=list(wanted.admins),
-            creation_enabled=False if wanted.disabled else None,
-        )
-        installed = await install_backend(agent, canister_id, init)
+        installed = await install_backend(agent, canister_id, wanted.init())
     step(f"backend {canister_id}: {'installed' if installed else 'installed already'}")
     backend = BackendClient(agent, canister_id)
     with done_already(_done(canister_id, "has the backend")):
+        if wanted.canister:
+            await set_backend(agent, canister_id, wanted.settings(SETTINGS if installed else CanisterSettings()))
         if not installed:
-            await apply_init(backend, init)
+            await apply_init(backend, wanted.init())
+        if wanted.freezing_threshold is not None:
+            await _set_freezing_threshold(backend, wanted.freezing_threshold)
         await register_release(backend)
         if not agent.network.is_mainnet:
             await fill_reserve(agent, canister_id, wanted.reserve)
         return await _described(agent, backend, installed)
+
+
+async def _set_freezing_threshold(backend: BackendClient, seconds: int) -> None:
+    """Of new personal canisters; the backend reckons with it for itself as well."""
+    present = await backend.get_personal_canister_settings()
+    if present.freezing_threshold != seconds:
+        await backend.set_personal_canister_settings(present.model_copy(update={"freezing_threshold": seconds}))
 
 
 async def upgrade(agent: Agent, backend_id: Principal, release: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output, quantities
 from canister_factory.cli.backend_check import why_no_backend
+from canister_factory.cli.quota import COUNTED
 from canister_factory.cli.results import Check, Verdict
 from canister_factory.contract.admin_models import AlertLevel
 from canister_factory.contract.artifacts import API_VERSION, backend_wasm, compatible, personal_wasm
@@ -19,6 +20,7 @@ from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.foreign_text import quoted
+from canister_factory.ic.management import ManagementCanister
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -28,6 +30,9 @@ _LEVELS = {
     AlertLevel.Warning: Verdict.WARNING,
     AlertLevel.Critical: Verdict.FAILED,
 }
+
+_FULL = 0.9
+"""The share of a limit from which on admins should look at it."""
 
 
 async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Check]:
@@ -53,8 +58,12 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
         yield Check("creation", Verdict.OK, "enabled")
     else:
         yield Check("creation", Verdict.WARNING, "disabled", "an admin enables it with 'admin enable'")
-    async for check in _staff(backend, Principal(agent.identity.sender().bytes), info):
+    yield await _capsules(backend)
+    caller = Principal(agent.identity.sender().bytes)
+    async for check in _staff(backend, caller, info):
         yield check
+    if caller in info.controllers:
+        yield await _settings(agent, backend)
 
 
 def _module(backend_id: Principal, info: CanisterInfo, api_version: str) -> Check:
@@ -83,6 +92,56 @@ async def _releases(backend: BackendClient) -> Check:
     )
 
 
+async def _capsules(backend: BackendClient) -> Check:
+    """What the switches let people bring."""
+    switches = await backend.get_capsule_switches()
+    if switches.writes and switches.new_capsules:
+        return Check("capsules", Verdict.OK, "new ones and writes are taken")
+    refused = "new ones are refused" if switches.writes else "writes are refused"
+    told = f": {quoted(switches.message)}" if switches.message else ""
+    advice = "an admin changes that with 'admin capsules --new --writes'"
+    return Check("capsules", Verdict.WARNING, f"{refused}{told}", advice)
+
+
+async def _room(backend: BackendClient) -> Check:
+    """How much of what all together may use is used."""
+    report = await backend.get_quotas()
+    shares = {
+        what: getattr(report.used, field) / max(getattr(report.quotas.total, field), 1)
+        for field, (_, what) in COUNTED.items()
+    }
+    shares["heap"] = report.heap_bytes_used / max(report.quotas.heap_bytes, 1)
+    fullest = max(shares, key=shares.__getitem__)
+    detail = f"{shares[fullest]:.0%} of what there may be, of {fullest}"
+    if shares[fullest] < _FULL:
+        return Check("quotas", Verdict.OK, detail)
+    return Check("quotas", Verdict.WARNING, detail, "'admin quotas' shows and changes the limits")
+
+
+async def _settings(agent: Agent, backend: BackendClient) -> Check:
+    """What the network keeps the backend to, which its controllers can see; and whether the backend reckons with it."""
+    settings = (await ManagementCanister(agent).canister_status(backend.canister_id)).settings
+    reckoned = (await backend.get_personal_canister_settings()).freezing_threshold
+    heap = (await backend.get_quotas()).quotas.heap_bytes
+    threshold = quantities.duration(settings.freezing_threshold)
+    limit = settings.wasm_memory_limit or 0
+    memory = f"at most {quantities.size(limit)}" if limit else "without a limit"
+    detail = f"frozen below {threshold} of idling, Wasm memory {memory}"
+    again = f"'deploy --canister {backend.canister_id}'"
+    if settings.freezing_threshold != reckoned:
+        advice = (
+            f"the backend reckons with {quantities.duration(reckoned)}: {again} with --freezing-threshold sets both"
+        )
+        return Check("settings", Verdict.WARNING, detail, advice)
+    if 0 < limit < heap * 4 // 3:
+        advice = (
+            f"too little to collect a heap of {quantities.size(heap)}: set another limit with {again} "
+            "--wasm-memory-limit, or another heap with 'admin quotas --heap'"
+        )
+        return Check("settings", Verdict.WARNING, detail, advice)
+    return Check("settings", Verdict.OK, detail)
+
+
 async def _staff(backend: BackendClient, caller: Principal, info: CanisterInfo) -> AsyncIterator[Check]:
     """The caller's roles, and the reserve if they may see it."""
     roles = ["controller"] if caller in info.controllers else []
@@ -105,6 +164,7 @@ async def _staff(backend: BackendClient, caller: Principal, info: CanisterInfo) 
         f"{quantities.cycles(reserve.available)} cycles available, {reserve.alert_level}",
         advice,
     )
+    yield await _room(backend)
 
 
 async def _answers(asked: Awaitable[object]) -> bool:

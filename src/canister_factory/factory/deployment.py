@@ -26,10 +26,20 @@ from canister_factory.factory.errors import InstallError
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_types import InstallMode, MemoryPersistence, UpgradeOptions
+from canister_factory.ic.management_types import CanisterSettings, InstallMode, MemoryPersistence, UpgradeOptions
 
 INITIAL_CYCLES = 3_000_000_000_000
 """Enough for the backend itself; creations need the reserve to be funded on top (`fund`)."""
+
+FREEZING_THRESHOLD_S = 90 * 86_400
+"""Seconds of idling that a canister of the factory can pay for, or else it is frozen and can still be topped up."""
+
+WASM_MEMORY_LIMIT = 4 * 2**30
+"""Bytes of the backend's Wasm memory. Its heap takes nothing more from 3 GiB on, by default (`Quotas.heap_bytes`); the
+rest is for collecting it."""
+
+SETTINGS = CanisterSettings(freezing_threshold=FREEZING_THRESHOLD_S, wasm_memory_limit=WASM_MEMORY_LIMIT)
+"""What a backend is set to. New personal canisters get the backend's `PersonalCanisterSettings`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,11 @@ class Upgrade:
 
 
 async def deploy_backend(
-    agent: Agent, operators: Iterable[PrincipalLike] = (), *, cycles: int = INITIAL_CYCLES
+    agent: Agent,
+    operators: Iterable[PrincipalLike] = (),
+    *,
+    cycles: int = INITIAL_CYCLES,
+    settings: CanisterSettings = SETTINGS,
 ) -> BackendClient:
     """Creates and installs a backend with the agent's identity as controller, and so as its first admin.
 
@@ -57,6 +71,7 @@ async def deploy_backend(
         agent: whose identity becomes the controller.
         operators: who may run creations.
         cycles: what the canister gets; creations are paid from what is added later (`fund`, `fill_reserve`).
+        settings: what the canister is set to.
 
     Raises:
         PrincipalError: an operator's id is none; nothing was created.
@@ -64,7 +79,7 @@ async def deploy_backend(
         IcError: the network failed.
     """
     init = BackendInit(operators=[as_principal(operator) for operator in operators])
-    canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles)
+    canister_id = await ManagementCanister(agent).provisional_create_canister_with_cycles(cycles, settings)
     await install_backend(agent, canister_id, init)
     return BackendClient(agent, canister_id)
 
@@ -99,6 +114,25 @@ async def install_backend(agent: Agent, canister_id: PrincipalLike, init: Backen
     return True
 
 
+async def set_backend(agent: Agent, canister_id: PrincipalLike, settings: CanisterSettings) -> bool:
+    """Sees to it that a canister is set as `settings` say, as far as they say something; whether that changed anything.
+
+    As a controller.
+
+    Raises:
+        PrincipalError: the id is none.
+        IcError: the network failed, or refused the settings: a memory limit below what is used, a threshold that the
+            balance doesn't cover.
+    """
+    management = ManagementCanister(agent)
+    present = (await management.canister_status(canister_id)).settings
+    wanted = {name: value for name, value in settings if value is not None}
+    if all(getattr(present, name) == value for name, value in wanted.items()):
+        return False
+    await management.update_settings(canister_id, settings)
+    return True
+
+
 async def apply_init(backend: BackendClient, init: BackendInit) -> None:
     """Makes a backend that was installed before have what `init` gives; as an admin.
 
@@ -118,6 +152,10 @@ async def apply_init(backend: BackendClient, init: BackendInit) -> None:
         await backend.set_reserve_settings(init.reserve)
     if init.limits is not None:
         await backend.set_creation_limits(init.limits)
+    if init.quotas is not None:
+        await backend.set_quotas(init.quotas)
+    if init.personal_canister_settings is not None:
+        await backend.set_personal_canister_settings(init.personal_canister_settings)
 
 
 async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:

@@ -62,7 +62,8 @@ def methods(contract: Interface) -> dict[str, Type]:
 def capsule_and_roles() -> set[str]:
     """Names of the methods that every build has."""
     roles = {"add_admin", "remove_admin", "list_admins", "add_operator", "remove_operator", "list_operators"}
-    return set(methods(interface("personal"))) & set(methods(interface("backend"))) | roles
+    limits = {"set_quotas", "get_quotas", "get_user_quota", "set_capsule_switches", "get_capsule_switches"}
+    return set(methods(interface("personal"))) & set(methods(interface("backend"))) | roles | limits
 
 
 @pytest.mark.parametrize("file", ["backend.did", "backend.compiled.did"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canister_factory.cli.amounts import CYCLES, DURATION
+from canister_factory.cli.amounts import CYCLES, DURATION, SIZE
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,27 @@ def test_durations_are_nanoseconds(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="90s, 30m, 24h or 7d"):
         DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1_000_000", 10**6),
+        ("12 B", 12),
+        ("5kB", 5_000),
+        ("2GB", 2 * 10**9),
+        ("1.5gb", 1_500_000_000),
+        ("3GiB", 3 * 2**30),
+        ("0.5 MiB", 2**19),
+        ("1TiB", 2**40),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+    assert SIZE.convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1 XB", "1G", "1,5GB", "0.1B", "five"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="number of bytes"):
+        SIZE.convert(text, None, None)

@@ -14,8 +14,9 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.admin_models import AlertLevel, BackendInit, ReserveSettings, ReserveStatus
 from canister_factory.contract.artifacts import backend_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import CreationErrorKind, CreationLimits
+from canister_factory.contract.creation_models import CreationErrorKind, CreationLimits, PersonalCanisterSettings
 from canister_factory.contract.errors import CreationRefused
+from canister_factory.contract.quota_models import Quotas, Usage
 from canister_factory.factory.deployment import (
     apply_init,
     fill_reserve,
@@ -115,6 +116,12 @@ class Backend(BackendScript):
     async def set_creation_limits(self, limits: CreationLimits) -> None:
         self.changes.append(("limits", limits))
 
+    async def set_quotas(self, quotas: Quotas) -> None:
+        self.changes.append(("quotas", quotas))
+
+    async def set_personal_canister_settings(self, settings: PersonalCanisterSettings) -> None:
+        self.changes.append(("canisters", settings))
+
     async def get_reserve_status(self) -> ReserveStatus:
         if self.error:
             raise self.error
@@ -133,8 +140,17 @@ class Backend(BackendScript):
 
 async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
     network, limits = Backend(), CreationLimits(max_in_progress=1, max_per_hour=2)
+    usage = Usage(content_bytes=1, record_bytes=2, memories=3, galleries=4, capsules=5, uploads=6, nonces=7)
+    quotas = Quotas(person=usage, total=usage, heap_bytes=8)
+    canisters = PersonalCanisterSettings(freezing_threshold=9, wasm_memory_limit=10)
     init = BackendInit(
-        operators=[OWNER, ID], admins=[STRANGER], creation_enabled=False, reserve=SETTINGS, limits=limits
+        operators=[OWNER, ID],
+        admins=[STRANGER],
+        creation_enabled=False,
+        reserve=SETTINGS,
+        limits=limits,
+        quotas=quotas,
+        personal_canister_settings=canisters,
     )
     await apply_init(BackendClient(network, BACKEND), init)
     assert network.changes == [
@@ -143,6 +159,8 @@ async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
         ("enabled", False),
         ("reserve", SETTINGS),
         ("limits", limits),
+        ("quotas", quotas),
+        ("canisters", canisters),
     ]
 
 
