@@ -47,7 +47,9 @@ def of_sizes() -> dict[str, object]:
 def of_ten_thousand() -> dict[str, object]:
     """1 GB in 10,000 memories: after an upgrade, and after half of it was exchanged three times."""
     world = FilledImport()
-    figures: dict[str, object] = {"10_000_memories.instructions_per_byte": round(world.fill(1_000 * MB, 10_000) / 1e9, 1)}
+    figures: dict[str, object] = {
+        "10_000_memories.instructions_per_byte": round(world.fill(1_000 * MB, 10_000) / 1e9, 1)
+    }
     figures["10_000_memories.memory_size_megabytes"] = megabytes(world.memory_size)
     figures["10_000_memories.upgrade_instructions"] = world.upgrade_instructions()
     figures["10_000_memories.memory_size_after_the_upgrade_megabytes"] = megabytes(world.memory_size)

@@ -69,7 +69,7 @@ def network(own_replica: EmbeddedReplica | None) -> Network:
 
 @pytest.fixture
 def undone(own_replica: EmbeddedReplica | None) -> Iterator[None]:
-    """What the test does to the network of the tests' own is undone at its end, where the canisters' books are right."""
+    """What the test does to the tests' own network is undone at its end; before that, books are compared."""
     if own_replica is None:
         yield
         return

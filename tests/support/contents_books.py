@@ -1,7 +1,7 @@
 """The books about stored bytes of every canister of ours that a test used: at its end they are what is held.
 
-Owns the question (`audit_contents`, which only controllers may ask) and which canisters are asked. Whoever takes space on
-purpose that nobody holds leaves its world out (`left_out`).
+Owns the question (`audit_contents`, which only controllers may ask) and which canisters are asked. Whoever takes space
+on purpose that nobody holds leaves its world out (`left_out`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ OWNER, STRANGER = Identity.generate().sender(), Identity.generate().sender()
 class OneCanister:
     """An agent on a network with one canister; keeps the calls of the management canister, and may refuse them."""
 
-    def __init__(self, *controllers: Principal, module: bytes | None = None, interface: bytes = b"", stable_types: bytes = b"") -> None:
+    def __init__(
+        self, *controllers: Principal, module: bytes | None = None, interface: bytes = b"", stable_types: bytes = b""
+    ) -> None:
         self.identity = Identity.generate()
         self.me = self.identity.sender()
         self.controllers = controllers

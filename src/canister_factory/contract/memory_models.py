@@ -238,7 +238,7 @@ class UploadSession(CandidModel):
 
 
 class ContentsAudit(CandidModel):
-    """Bytes of contents as they are stored, rounded up: held by memories, uploads and an import; by the allocator's books.
+    """Bytes of contents as they are stored, rounded up: held by memories, uploads and an import; taken by the books.
 
     `consistent`: every byte is in one extent that somebody holds, or in one hole. `free_bytes` are in holes, which are
     used again; `region_bytes` is the length of the region that all are in.

@@ -9,14 +9,14 @@ import pytest
 from canister_factory.candid.values import Case
 from support.backend_world import OPERATOR, OWNER, STRANGER, World
 from support.contents_sides import SIDES, content, damage
-from support.personal_world import PersonalWorld, capsule_record, inline, memory_record, new_memory, sha256
+from support.personal_world import PersonalWorld, inline, memory_record, new_memory, sha256
 
 both = pytest.mark.parametrize("name", SIDES)
 
 
 def is_damage(answer: Any, bytes_: bytes) -> bool:
     """Whether it is the error of a chunk whose bytes were these."""
-    return (
+    return bool(
         answer.tag == "Err"
         and answer.value.tag == "ChecksumMismatch"
         and answer.value.value["what"].startswith("the stored chunk 0 of ")
@@ -76,11 +76,10 @@ def test_a_chunk_with_another_checksum_takes_no_space() -> None:
     session = side.world.ok("begin_import", sender=OPERATOR)["id"]
     kept = side.put(content(1))
     before = side.books()
-    good = {"memory_id": "m", "index": 0, "bytes": content(2), "sha256": sha256(content(2))}
-    bad = {"memory_id": "m", "index": 1, "bytes": content(3), "sha256": sha256(b"another")}
-    small = [each | {"bytes": each["bytes"][:900_000], "sha256": each["sha256"]} for each in (good, bad)]
-    small[0]["sha256"] = sha256(small[0]["bytes"])
-    refusal = side.world.err("put_memory_chunks", session, small, sender=OPERATOR)
+    part = content(2)[:900_000]
+    good = {"memory_id": "m", "index": 0, "bytes": part, "sha256": sha256(part)}
+    bad = {"memory_id": "m", "index": 1, "bytes": part, "sha256": sha256(b"another")}
+    refusal = side.world.err("put_memory_chunks", session, [good, bad], sender=OPERATOR)
     assert refusal.tag == "ChecksumMismatch"
     assert {**side.books(), "region_bytes": 0} == {**before, "region_bytes": 0}
     assert side.read(kept) == Case("Ok", content(1))
