@@ -186,8 +186,8 @@ async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
     if await _keeps_contents_in_heap(agent, canister_id):
         raise InstallError(
             f"the backend {canister_id} is of a build before 0.1.0 (module {info.module_hash.hex()}), which keeps "
-            "contents in its heap; this build keeps them in stable memory and can't take them over, so it was left as it "
-            "is. Deploy a new backend, and move what is there by its interface",
+            "contents in its heap; this build keeps them in stable memory and can't take them over, so it was left "
+            "as it is. Deploy a new backend, and move what is there by its interface",
             canister_id=canister_id,
         )
     mode = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
