@@ -206,6 +206,8 @@ CREATION: dict[str, list[Probe]] = {
     "add_operator": [lambda a: (a.owner,)],
     "remove_operator": [lambda a: (OPERATOR if a.lease < 1_000 else a.owner,)],
     "get_user_creation_status": [lambda a: (a.owner,)],
+    "get_user_quota": [lambda a: (a.owner,)],
+    "set_capsule_switches": [lambda a: ({"new_capsules": True, "writes": True, "message": a.capsule},)],
     "list_all_creation_states": [lambda a: ({"after": a.owner},)],
     "get_creation_states_by_status": [lambda a: (Case("Creating"), {"after": a.owner})],
     "clear_creation_state": [lambda a: (a.owner,)],
