@@ -20,7 +20,7 @@ from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError
 from canister_factory.ic.home import HOME_VARIABLE, STATE_FILE_NAME
 from canister_factory.replica import LIBRARIES
-from canister_factory.replica.node.garbage import look_at_new_objects_only
+from canister_factory.replica.node.garbage import look_at_new_objects_only, without_searches
 from canister_factory.replica.node.observation import is_recorded_process
 from canister_factory.replica.node.state_file import (
     ReplicaRecord,
@@ -147,7 +147,8 @@ def _new_server(state_dir: Path, prices: str | None, power: bool) -> ReplicaServ
         from canister_factory.replica.subnet.cycles import PricesError
         from canister_factory.replica.subnet.durability import CheckpointError
     try:
-        return ReplicaServer(state_dir, prices=prices, power=power, beside=has_several_cores())
+        with without_searches():
+            return ReplicaServer(state_dir, prices=prices, power=power, beside=has_several_cores())
     except (ServerError, KeyFileError, CheckpointError, PricesError, StateDirectoryError) as error:
         raise CommandError(str(error)) from None
 

@@ -9,12 +9,25 @@ the second search for it stays, so our long-lived objects have none.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["look_at_new_objects_only"]
+__all__ = ["look_at_new_objects_only", "without_searches"]
 
 _FIRST_GENERATION = 5_000
 """Objects made and kept until the next search among the youngest. Python's 700 is four requests."""
+
+
+@contextmanager
+def without_searches() -> Iterator[None]:
+    """While a state is read, which stays: searches would look through all of it again and again. They never do."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def look_at_new_objects_only() -> None:
