@@ -18,6 +18,7 @@ from canister_factory.replica.store.side_thread import SideThread
 
 ZEROES: Final = bytes(1 << 16)
 _COPY_BYTES: Final = 1 << 20
+_ALLOCATED_ONLY_BYTES: Final = 2 << 20
 
 
 class DamagedError(CanisterFactoryError):
@@ -153,10 +154,13 @@ class Files:
         if hasattr(os, "posix_fallocate"):
             try:
                 os.posix_fallocate(file, offset, size)
+                if size >= _ALLOCATED_ONLY_BYTES:
+                    return
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                     raise  # else the file system can't, which is no reason to fail
-        # Written as well: a flush of what was only allocated changes the file's extents, and takes twice as long.
+        # Written as well: a flush of what was only allocated changes the file's extents, and takes twice as long. Where
+        # much is written there at once, that is little beside the bytes.
         for at in range(offset, offset + size, len(ZEROES)):
             self.write(file, ZEROES[: offset + size - at], at)
 

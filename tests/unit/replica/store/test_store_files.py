@@ -39,6 +39,20 @@ def test_a_file_system_that_can_not_reserve_gets_zeroes(
     assert (tmp_path / "file").read_bytes() == b"start" + bytes(100_000)
 
 
+def test_much_room_is_allocated_and_little_is_written_too(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(Files, "write", lambda _, file, data, offset: written.append(len(data)))
+    monkeypatch.setattr(os, "posix_fallocate", lambda file, offset, size: os.ftruncate(file, offset + size))
+    for size in (3 << 20, 100_000):
+        file = files.create(tmp_path / "file")
+        files.reserve(file, 0, size)
+        files.close(file)
+        assert (tmp_path / "file").read_bytes() == bytes(size)
+    assert sum(written) == 100_000
+
+
 def test_room_that_is_not_there_is_an_error(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: int) -> None:
         raise OSError(errno.ENOSPC, "full")
