@@ -12,7 +12,9 @@ const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
 const { report } = require('./diagnostics.js');
+const { limitArguments, limits, methods } = require('./limit-arguments.js');
 const { loadCompiler, read, record } = require('./sources.js');
+const { changeSections, readName, sized } = require('./wasm.js');
 
 const CANISTERS = ['backend', 'personal'];
 // How the heap survives an upgrade. The backend keeps it as it is (enhanced orthogonal persistence, the compiler's
@@ -30,41 +32,16 @@ function partsOf(feature) {
   return new RegExp(`^ *// feature ${feature}\\n[^]*?^ *// end of ${feature}\\n`, 'gm');
 }
 
-function readLeb128(bytes, start) {
-  let value = 0;
-  for (let offset = start, shift = 0; ; offset += 1, shift += 7) {
-    value += (bytes[offset] & 0x7f) * 2 ** shift;
-    if (bytes[offset] < 0x80) return { value, end: offset + 1 };
-  }
-}
-
-function leb128(value) {
-  const bytes = [];
-  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
-  return Buffer.from([...bytes, value]);
-}
-
-function customSection(name, content) {
-  const label = Buffer.from(name);
-  const body = Buffer.concat([leb128(label.length), label, content]);
-  return Buffer.concat([Buffer.from([0]), leb128(body.length), body]);
-}
-
 /** The module with the content of one custom section replaced. */
 function replaceCustomSection(wasm, name, content) {
-  const parts = [wasm.subarray(0, 8)];
   let replaced = false;
-  for (let offset = 8; offset < wasm.length;) {
-    const size = readLeb128(wasm, offset + 1);
-    const end = size.end + size.value;
-    const label = readLeb128(wasm, size.end);
-    const isIt = wasm[offset] === 0 && wasm.subarray(label.end, label.end + label.value).toString() === name;
-    parts.push(isIt ? customSection(name, content) : wasm.subarray(offset, end));
-    replaced ||= isIt;
-    offset = end;
-  }
+  const changed = changeSections(wasm, (section) => {
+    if (section.id !== 0 || readName(section.content, 0).value !== name) return section.content;
+    replaced = true;
+    return Buffer.concat([sized(Buffer.from(name)), content]);
+  });
   if (!replaced) throw new Error(`the compiled module has no custom section "${name}"`);
-  return Buffer.concat(parts);
+  return changed;
 }
 
 /**
@@ -99,11 +76,14 @@ function build(name, feature) {
   const { diagnostics, code } = compiler.compiler.compileWasm('ic', `${name}/Main.mo`);
   if (report(diagnostics) || !code) return null;
   const contract = Buffer.from(without(feature, read(`${name}/${name}.did`)));
-  const module = replaceCustomSection(raiseRegionLimit(Buffer.from(code.wasm)), 'icp:public candid:service', contract);
+  const compiled = raiseRegionLimit(Buffer.from(code.wasm));
+  const limitOf = limits(compiler, methods(compiled));
+  const module = replaceCustomSection(limitArguments(compiled, limitOf), 'icp:public candid:service', contract);
   return {
     [`${name}.wasm.gz`]: deterministicGzip(module),
     [`${name}.did`]: contract,
     [`${name}.compiled.did`]: code.candid,
+    [`${name}.limits`]: [...limitOf].map(([method, limit]) => `${method} ${limit}\n`).join(''),
     [`${name}.most`]: code.stable,
     [`${name}.sources`]: record(name),
   };

@@ -19,13 +19,42 @@ module {
   public type Calls = { var underWay : Nat };
   public type TargetManifest = { #Manifest : Capsule.CapsuleManifest; #Rejected : Text };
 
-  // IC interface specification, "IC management canister"; optional fields that are not used here are left out.
+  // IC interface specification, "IC management canister". What isn't used here is left out, but for the changes of a
+  // canister: a reply may have types of twice the length of those that are expected (`CandidLimits`), and theirs are long.
+  type Change = {
+    timestamp_nanos : Nat64;
+    canister_version : Nat64;
+    origin : {
+      #from_user : { user_id : Principal };
+      #from_canister : { canister_id : Principal; canister_version : ?Nat64 };
+    };
+    details : {
+      #creation : { controllers : [Principal]; environment_variables_hash : ?Blob };
+      #code_deployment : { mode : { #install; #reinstall; #upgrade }; module_hash : Blob };
+      #code_uninstall;
+      #controllers_change : { controllers : [Principal] };
+      #load_snapshot : {
+        snapshot_id : Blob;
+        from_canister_id : ?Principal;
+        canister_version : Nat64;
+        taken_at_timestamp : Nat64;
+        source : { #taken_from_canister; #metadata_upload };
+      };
+      #rename_canister : {
+        canister_id : Principal;
+        total_num_changes : Nat64;
+        rename_to : { canister_id : Principal; version : Nat64; total_num_changes : Nat64 };
+        requested_by : Principal;
+      };
+    };
+  };
   type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
   type Management = actor {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
     canister_info : shared { canister_id : Principal; num_requested_changes : ?Nat64 } -> async {
       controllers : [Principal];
       module_hash : ?Blob;
+      recent_changes : ?[Change];
     };
   };
   type Target = actor {

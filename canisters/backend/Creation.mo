@@ -6,6 +6,7 @@ import Option "mo:core/Option";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
+import CapsuleLimits "../capsule/Limits";
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
@@ -50,8 +51,6 @@ module {
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;
   };
-
-  let messageChars = 1_000;
 
   // ---- Views ----
 
@@ -212,11 +211,11 @@ module {
 
   /// At most 1,000 characters of a text that came from outside.
   public func shortened(text : Text) : Text {
-    if (text.size() <= messageChars) return text;
+    if (text.size() <= CapsuleLimits.messageChars) return text;
     var kept = "";
     var count = 0;
     for (c in text.chars()) {
-      if (count == messageChars) return kept # "…";
+      if (count == CapsuleLimits.messageChars) return kept # "…";
       kept #= Text.fromChar(c);
       count += 1;
     };

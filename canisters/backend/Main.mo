@@ -8,6 +8,7 @@ import Cycles "mo:core/Cycles";
 import Iter "mo:core/Iter";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import CapsuleTypes "../capsule/Types";
@@ -39,6 +40,7 @@ import OperatorApi "OperatorApi";
 // end of personal_canister_creation
 
 shared ({ caller = installer }) persistent actor class Backend(init : ?Types.BackendInit) = this {
+  CandidLimits.set<system>(2); // the management canister's types may grow
   transient let given : Types.BackendInit = switch init {
     case (?some) some;
     case null ({
@@ -121,7 +123,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OperatorApi(context, roles, func() = Principal.fromActor(this));
   // end of personal_canister_creation
 
-  system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool {
-    Inspection.accepts(roles, caller, msg);
+  system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
+    Inspection.accepts(roles, store, caller, arg.size(), msg);
   };
 };

@@ -100,6 +100,15 @@ module {
     capsule.events.any(func recorded = recorded.event == event);
   };
 
+  /// Whether the capsule's owner has to do with this person: owners, controllers, and connections that aren't shut out.
+  public func knows(capsule : Store.Capsule, caller : Principal) : Bool {
+    mayWrite(capsule, caller) or
+    (
+      not caller.isAnonymous() and
+      capsule.connections.containsKey(Persons.key(#Principal caller)) and not isShutOut(capsule, caller)
+    );
+  };
+
   /// Whoever the owner has blocked or revoked is let in neither by name nor by group.
   func isShutOut(
     capsule : Store.Capsule,

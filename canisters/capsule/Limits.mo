@@ -9,6 +9,8 @@ module {
   public let locatorChars = 2_048;
   public let thumbnailChars = 100_000;
   public let nonceChars = 255;
+  /// What is kept of a message about a creation; longer ones are cut.
+  public let messageChars = 1_000;
 
   // ---- Lists ----
   public let peopleInMemory = 200;
@@ -47,6 +49,8 @@ module {
   public let missingChunksListed = 1_000;
   /// Memories, and people and groups that their rules name, that a page looks at for someone who may not write.
   public let rulesLookedAt = 100_000;
+  /// Ids that one call asks for, at their longest.
+  public let idsPerBatch = 500;
 
   // ---- Time (nanoseconds) and sessions ----
   public let nonceLifetime : Nat64 = 600_000_000_000;

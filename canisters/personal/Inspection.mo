@@ -1,42 +1,74 @@
-/// Refuses at the door, before a message costs anything, what its method would refuse anyway: updates by the
-/// anonymous caller, imports by those who aren't controllers. Never the only guard, since calls by canisters don't
-/// pass here.
+/// Refuses at the door, before a message costs anything, what its method would refuse anyway: arguments larger than
+/// any that it takes, and callers who have nothing to do with this canister. Never the only guard, since calls by
+/// canisters don't pass here. Looks at no argument but its size, and at the state by key only, so that it stays cheap.
+///
+/// Queries are for everyone as queries, which cost nothing. As updates, for a certified answer, they are taken from
+/// the capsule's people and connections, and from controllers.
+import Map "mo:core/Map";
 import Principal "mo:core/Principal";
+import Access "../capsule/Access";
+import ArgumentLimits "../capsule/ArgumentLimits";
+import Store "../capsule/Store";
+import ImportState "ImportState";
 
 module {
   /// Every method of the personal canister; the compiler asks for all of them.
   public type Message = {
-    // controllers, until the import is final
-    #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
-    #commit_memories : Any; #remove_items : Any; #finalize_import : Any; #audit_contents : Any;
-    // queries, which anyone may also send as updates to have the answer certified
+    // controllers
+    #begin_import : Any; #finalize_import : Any; #audit_contents : Any;
+    // controllers, while an import is under way
+    #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any; #commit_memories : Any;
+    #remove_items : Any;
+    // the owner, and who may write the capsule
+    #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
+    #register_capsule : Any; #record_capsule_event : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
+    #delete_memory_from_capsule : Any; #begin_memory_upload : Any; #commit_memory_upload : Any;
+    #abort_memory_upload : Any; #add_connection : Any; #update_connection_status : Any; #remove_connection : Any;
+    #create_connection_group : Any; #update_connection_group : Any; #delete_connection_group : Any;
+    #store_gallery_forever : Any; #update_gallery : Any; #delete_gallery : Any;
+    // of them those with an upload in progress
+    #put_memory_upload_chunk : Any;
+    // queries
     #get_import_status : Any; #list_import_entries : Any; #get_manifest : Any; #get_personal_info : Any;
     #verify_nonce : Any; #whoami : Any; #get_user : Any; #list_users : Any; #get_capsule : Any; #get_capsule_info : Any;
     #list_my_capsules : Any; #get_memory_from_capsule : Any; #list_capsule_memories : Any; #read_memory_chunk : Any;
     #get_memory_upload : Any; #list_connections : Any; #list_connection_groups : Any; #get_my_galleries : Any;
     #get_user_galleries : Any; #get_gallery_by_id : Any; #get_api_version : Any; #get_my_quota : Any;
-    // everyone who has signed in
-    #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
-    #register_capsule : Any; #record_capsule_event : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
-    #delete_memory_from_capsule : Any; #begin_memory_upload : Any; #put_memory_upload_chunk : Any;
-    #commit_memory_upload : Any; #abort_memory_upload : Any; #add_connection : Any; #update_connection_status : Any;
-    #remove_connection : Any; #create_connection_group : Any; #update_connection_group : Any;
-    #delete_connection_group : Any; #store_gallery_forever : Any; #update_gallery : Any; #delete_gallery : Any;
   };
 
-  /// Whether the message may enter the canister; calls of canisters aren't asked.
-  public func accepts(caller : Principal, message : Message) : Bool = switch message {
-    case (
-      #begin_import _ or #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or
-      #commit_memories _ or #remove_items _ or #finalize_import _ or #audit_contents _
-    ) caller.isController();
-    case (
-      #get_import_status _ or #list_import_entries _ or #get_manifest _ or #get_personal_info _ or #verify_nonce _ or
-      #whoami _ or #get_user _ or #list_users _ or #get_capsule _ or #get_capsule_info _ or #list_my_capsules _ or
-      #get_memory_from_capsule _ or #list_capsule_memories _ or #read_memory_chunk _ or #get_memory_upload _ or
-      #list_connections _ or #list_connection_groups _ or #get_my_galleries _ or #get_user_galleries _ or
-      #get_gallery_by_id _ or #get_api_version _ or #get_my_quota _
-    ) true;
-    case _ not caller.isAnonymous();
+  /// Whether the message, with arguments of so many bytes, may enter the canister.
+  public func accepts(
+    owner : Principal,
+    state : ImportState.State,
+    store : Store.Store,
+    caller : Principal,
+    bytes : Nat,
+    message : Message,
+  ) : Bool {
+    if (caller.isAnonymous() or bytes > ArgumentLimits.most(message)) return false;
+
+    switch message {
+      case (#begin_import _ or #finalize_import _ or #audit_contents _) caller.isController();
+      case (
+        #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
+        #remove_items _
+      ) caller.isController() and ImportState.isUnderWay(state);
+      case (
+        #register _ or #register_with_nonce _ or #prove_nonce _ or #mark_bound _ or #create_capsule _ or
+        #register_capsule _ or #record_capsule_event _ or #add_memory_to_capsule _ or #update_memory_in_capsule _ or
+        #delete_memory_from_capsule _ or #begin_memory_upload _ or #commit_memory_upload _ or
+        #abort_memory_upload _ or #add_connection _ or #update_connection_status _ or #remove_connection _ or
+        #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
+        #store_gallery_forever _ or #update_gallery _ or #delete_gallery _
+      ) caller == owner or Access.mayWrite(state.capsule, caller);
+      case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller);
+      case (
+        #get_import_status _ or #list_import_entries _ or #get_manifest _ or #get_personal_info _ or
+        #verify_nonce _ or #whoami _ or #get_user _ or #list_users _ or #get_capsule _ or #get_capsule_info _ or
+        #list_my_capsules _ or #get_memory_from_capsule _ or #list_capsule_memories _ or #read_memory_chunk _ or
+        #get_memory_upload _ or #list_connections _ or #list_connection_groups _ or #get_my_galleries _ or
+        #get_user_galleries _ or #get_gallery_by_id _ or #get_api_version _ or #get_my_quota _
+      ) caller == owner or Access.knows(state.capsule, caller) or caller.isController();
+    };
   };
 };

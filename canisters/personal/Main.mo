@@ -1,6 +1,7 @@
 /// The personal canister: one capsule, of one owner, that came by an import. The actor wires state, rules and
 /// endpoints; the capsule API is the backend's own (`capsule/CapsuleService`), the import is in `Import`.
 import Principal "mo:core/Principal";
+import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import Quotas "../capsule/Quotas";
@@ -13,6 +14,7 @@ import Ownership "Ownership";
 import Types "Types";
 
 shared persistent actor class Personal(init : Types.PersonalInit) = this {
+  CandidLimits.set<system>(1);
   // What the first installation was given stays; the argument of an upgrade changes nothing.
   let owner = init.owner;
   let backend = init.backend;
@@ -27,7 +29,9 @@ shared persistent actor class Personal(init : Types.PersonalInit) = this {
   include CapsuleApi(Ownership.withOneCapsule(service, owner, state));
   include ImportApi(imports);
 
-  system func inspect({ caller : Principal; msg : Inspection.Message }) : Bool { Inspection.accepts(caller, msg) };
+  system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
+    Inspection.accepts(owner, state, store, caller, arg.size(), msg);
+  };
 
   system func postupgrade() { imports.certify() };
 };

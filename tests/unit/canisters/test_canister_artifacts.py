@@ -31,7 +31,8 @@ def test_the_record_of_the_sources_names_every_motoko_file_and_what_builds_it() 
     recorded = {line.split("  ")[1] for name in NAMES for line in (DIST / f"{name}.sources").read_text().splitlines()}
     folders = (CANISTERS / folder for folder in ("backend", "capsule", "capsule/sha256", "personal"))
     motoko = {str(path.relative_to(CANISTERS)) for folder in folders for path in folder.glob("*.mo")}
-    tools = {"build.js", "sources.js", "package-lock.json", "backend/backend.did", "personal/personal.did"}
+    contracts = {"backend/backend.did", "personal/personal.did"}
+    tools = {"build.js", "limit-arguments.js", "sources.js", "wasm.js", "package-lock.json"} | contracts
     assert recorded == motoko | tools
 
 

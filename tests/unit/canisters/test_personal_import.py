@@ -301,12 +301,25 @@ def test_only_controllers_import(world: PersonalWorld) -> None:
     world.begin()
 
 
-def test_the_door_is_shut_for_imports_by_strangers_and_updates_by_nobody(world: PersonalWorld) -> None:
+def test_the_door_is_shut_for_all_who_have_nothing_to_do_with_the_canister(world: PersonalWorld) -> None:
     assert world.accepts("begin_import", sender=OPERATOR)
-    assert not world.accepts("begin_import", sender=STRANGER)
-    assert world.accepts("register", sender=STRANGER), "the method itself answers why not"
-    assert not world.accepts("register", sender=ANONYMOUS)
-    assert world.accepts("get_api_version", sender=ANONYMOUS)
+    assert world.accepts("register", sender=OWNER), "the method itself answers why not"
+    for method in ("begin_import", "register", "get_api_version"):
+        assert not world.accepts(method, sender=STRANGER), method
+        assert not world.accepts(method, sender=ANONYMOUS), method
+
+
+def test_chunks_are_let_in_while_an_import_is_under_way_even_if_its_session_has_expired(world: PersonalWorld) -> None:
+    def is_let_in() -> bool:
+        return world.accepts("put_memory_chunks", 1, [], sender=OPERATOR)
+
+    assert not is_let_in()
+    session = world.begin()
+    world.advance(7_200)
+    assert is_let_in()
+    assert world.err("put_memory_chunks", session, [], sender=OPERATOR).tag == "SessionExpired"
+    world.imported()
+    assert not is_let_in()
 
 
 def test_the_owner_reads_during_the_import_and_writes_after_it(world: PersonalWorld) -> None:
