@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PrincipalError as PrincipalError,
     )
     from canister_factory.contract.errors import (
+        ArgumentTooLargeError as ArgumentTooLargeError,
         ArtifactError as ArtifactError,
         CapsuleRefused as CapsuleRefused,
         ContractError as ContractError,
@@ -97,7 +98,8 @@ _HOMES = {
     "base_error": "CanisterFactoryError",
     "candid.errors": "CandidError DecodeError EncodeError InvalidTypeError LimitExceededError MismatchError ParseError "
     "PathError PrincipalError",
-    "contract.errors": "ArtifactError CapsuleRefused ContractError ContractMismatchError CreationRefused",
+    "contract.errors": "ArgumentTooLargeError ArtifactError CapsuleRefused ContractError ContractMismatchError "
+    "CreationRefused",
     "face.canister": "NoInterfaceError UnknownMethodError",
     "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError InstallError "
     "LeaseLostError SourceMovedError VerifyError",

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 _GRANTED_BY = {Role.OPERATOR: "operators", Role.ADMIN: "admins", Role.STAFF: "operators"}
 """The sub-group of `admin` whose `add` grants the role; of two the one with less power."""
 
-_NOT_ACCEPTED, _NOT_CONTROLLER = "IC0406", "IC0512"
-"""The implementation's codes of a call that a canister didn't accept, and of one by no controller."""
-
-_INSPECTION = "canister_inspect_message"
-"""Motoko's canisters don't accept a call by a trap, whose message has this name."""
+_NOT_CONTROLLER = "IC0512"
+"""The implementation's code of a call by no controller."""
 
 _ABOUT_THE_CALLER = re.compile(
     r"anonymous|un-?authori[sz]ed|not (an? )?(authori[sz]ed|allowed|permitted|owner|admin|controller)|permission|"
@@ -59,9 +56,5 @@ def note_caller(error: Exception, caller: Principal) -> None:
 def _is_refusal(error: Exception) -> bool:
     if isinstance(error, CreationRefused | CapsuleRefused):
         return str(error.kind) == "Unauthorized"
-    # Not certified: refused before it was executed. A reject of the method itself may have any reason.
-    return (
-        isinstance(error, RejectedError)
-        and not error.certified
-        and (error.error_code == _NOT_ACCEPTED or _INSPECTION in error.message)
-    )
+    # Refused before it was executed. A reject of the method itself may have any reason.
+    return isinstance(error, RejectedError) and error.is_unaccepted

@@ -6,6 +6,7 @@ Owns where they are and what they are. Does not own: installing them, and the ap
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -121,6 +122,31 @@ def backend_interface() -> Interface:
         ArtifactError: it is missing, or isn't what SHA256SUMS says.
     """
     return parse_did(_read("backend.did").decode())
+
+
+@cache
+def personal_limits() -> Mapping[str, int]:
+    """How many bytes of arguments each method of the personal canister takes at most.
+
+    Raises:
+        ArtifactError: the file is missing, or isn't what SHA256SUMS says.
+    """
+    return _limits("personal")
+
+
+@cache
+def backend_limits() -> Mapping[str, int]:
+    """How many bytes of arguments each method of the backend takes at most.
+
+    Raises:
+        ArtifactError: the file is missing, or isn't what SHA256SUMS says.
+    """
+    return _limits("backend")
+
+
+def _limits(name: str) -> Mapping[str, int]:
+    lines = (line.split() for line in _read(f"{name}.limits").decode().splitlines())
+    return {method: int(limit) for method, limit in lines}
 
 
 def compatible(version: str, wanted: str = API_VERSION) -> bool:

@@ -8,6 +8,8 @@ Owns these declarations. Does not own: what the endpoints mean (`canisters/backe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from canister_factory.candid.binding import Nat, Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal, PrincipalLike
@@ -21,7 +23,7 @@ from canister_factory.contract.admin_models import (
     ReserveSettings,
     ReserveStatus,
 )
-from canister_factory.contract.artifacts import backend_interface
+from canister_factory.contract.artifacts import backend_interface, backend_limits
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
@@ -59,6 +61,11 @@ class BackendClient(CapsuleClient):
     def interface(cls) -> Interface:
         """The parsed contract."""
         return backend_interface()
+
+    @classmethod
+    def argument_limits(cls) -> Mapping[str, int]:
+        """Bytes of arguments that each method takes at most."""
+        return backend_limits()
 
     # Roles
 

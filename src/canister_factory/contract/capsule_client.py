@@ -8,10 +8,12 @@ Owns these declarations. Does not own: what the endpoints mean (`canisters/*/*.d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from canister_factory.candid.binding import Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal, PrincipalLike
-from canister_factory.contract.artifacts import personal_interface
+from canister_factory.contract.artifacts import personal_interface, personal_limits
 from canister_factory.contract.capsule_models import (
     Capsule,
     CapsuleHeader,
@@ -53,6 +55,11 @@ class CapsuleClient(Client):
     def interface(cls) -> Interface:
         """The parsed contract."""
         return personal_interface()
+
+    @classmethod
+    def argument_limits(cls) -> Mapping[str, int]:
+        """Bytes of arguments that each method takes at most."""
+        return personal_limits()
 
     # Registration and identity
 

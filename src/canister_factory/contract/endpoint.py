@@ -7,7 +7,7 @@ endpoints there are (`clients`), and repeating them (`factory.retry`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_type_hints
@@ -21,7 +21,13 @@ from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.candid.types import Type, Variant, resolve
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationError
-from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+from canister_factory.contract.errors import (
+    ArgumentTooLargeError,
+    CapsuleRefused,
+    ContractMismatchError,
+    CreationRefused,
+)
+from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.trace import noting_call
 
 P = ParamSpec("P")
@@ -117,6 +123,11 @@ class Client:
         raise NotImplementedError
 
     @classmethod
+    def argument_limits(cls) -> Mapping[str, int]:
+        """How many bytes of arguments the methods take at most, by name; without one, as many as a message."""
+        return {}
+
+    @classmethod
     def method(cls, name: str) -> Method:
         """One endpoint; made at its first use.
 
@@ -134,8 +145,10 @@ class Client:
 
         Raises:
             EncodeError: a value is not of the endpoint's type.
+            ArgumentTooLargeError: the values take more bytes than the endpoint does; nothing was sent.
             CapsuleRefused, CreationRefused: the canister answered `Err`.
             ContractMismatchError: the reply isn't of the contract's type.
+            RejectedError: the call was rejected; a note says so if it was at the canister's door.
             IcError: the call failed.
         """
         method = self.method(name)
@@ -143,9 +156,17 @@ class Client:
         repeat = self._repeat if method.is_repeatable else None
         with noting_call(self.canister_id, name):
             argument = method.encode(values)
-            if repeat is not None:
-                return method.decode(await repeat(name, send, self.canister_id, name, argument))
-            return method.decode(await send(self.canister_id, name, argument))
+            limit = self.argument_limits().get(name)
+            if limit is not None and len(argument) > limit:
+                raise ArgumentTooLargeError(name, len(argument), limit)
+            try:
+                if repeat is not None:
+                    return method.decode(await repeat(name, send, self.canister_id, name, argument))
+                return method.decode(await send(self.canister_id, name, argument))
+            except RejectedError as error:
+                if error.is_unaccepted:
+                    error.add_note(f"The canister doesn't take {name} from this caller now; nothing was executed")
+                raise
 
 
 C = TypeVar("C", bound=Client)

@@ -30,6 +30,24 @@ class ContractMismatchError(ContractError):
     """A canister doesn't answer as the contract says: another canister, or an incompatible version."""
 
 
+class ArgumentTooLargeError(ContractError):
+    """An argument is larger than its method takes; nothing was sent."""
+
+    def __init__(self, method: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{method}: the argument is {size_bytes:,} bytes, above the {limit_bytes:,} bytes that the method takes; "
+            "nothing was sent: say it shorter, or in several calls"
+        )
+        self.method = method
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+    @property
+    def context(self) -> dict[str, object]:
+        """The method, the argument's size and the limit."""
+        return {"method": self.method, "size_bytes": self.size_bytes, "limit_bytes": self.limit_bytes}
+
+
 class CapsuleRefused(ContractError):  # noqa: N818 - the canister answered; that is not an error of the call
     """The capsule API answered `Err`. `kind` is the case of `error`; `method` the endpoint."""
 

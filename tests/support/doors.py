@@ -1,0 +1,197 @@
+"""The doors of both canisters as `docs/security.md` has them, and a world over HTTP in which each caller knocks.
+
+Owns the page's table as data, who passes which door, and the canisters and people that this is tried with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from canister_factory.candid.binding import to_candid
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_interface, personal_wasm
+from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.import_models import PersonalInit
+from canister_factory.contract.manifest_models import CapsuleRecord, ExportItem
+from canister_factory.contract.memory_models import UploadRequest
+from canister_factory.contract.person_models import (
+    Connection,
+    ConnectionStatus,
+    ControllerEntry,
+    ControllerState,
+    OwnerEntry,
+    OwnerState,
+    PersonRef,
+)
+from canister_factory.factory.deployment import deploy_backend
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings, CyclesConsumed
+from canister_factory.testing import EmbeddedReplica
+from support.creation_world import note
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+SMALL = 8_000
+"""Bytes that callers without a standing may send at most."""
+
+PEOPLE = ("anonymous", "stranger", "friend", "owner", "helper", "operator", "admin")
+"""The helper may write a capsule: on the backend one of their own, on a personal canister as the capsule's controller.
+The friend is registered with the backend, and a connection of the owner's capsule on the personal canisters."""
+
+CANISTERS = ("backend", "importing", "moved")
+"""Two personal canisters: one in the middle of an import, one that belongs to its owner."""
+
+_SIGNED_IN = frozenset(PEOPLE) - {"anonymous"}
+BACKEND_DOORS = {
+    "admin": {"admin"},
+    "operator": {"operator"},
+    "staff": {"admin", "operator"},
+    "signed in": _SIGNED_IN,
+    f"signed in, above {SMALL:,} bytes writer": _SIGNED_IN,
+    "uploader": {"owner"},
+    "known": {"friend", "owner", "helper", "operator", "admin"},
+}
+"""Who passes the doors of the backend, with small arguments."""
+
+_ABOVE_SMALL = {f"signed in, above {SMALL:,} bytes writer": {"owner", "helper"}}
+
+IMPORTING_DOORS = {
+    "controller": {"operator", "owner"},
+    "importer": {"operator", "owner"},
+    "writer": {"owner", "helper"},
+    "uploader": set[str](),
+    "circle": {"owner", "helper", "friend", "operator"},
+}
+MOVED_DOORS = {
+    "controller": {"owner"},
+    "importer": set[str](),
+    "writer": {"owner", "helper"},
+    "uploader": {"owner"},
+    "circle": {"owner", "helper", "friend"},
+}
+
+
+@dataclass(frozen=True)
+class Door:
+    """A row of the page: a method, the bytes of arguments that it takes at most, and its door on either canister."""
+
+    method: str
+    limit: int
+    backend: str
+    personal: str
+
+    def passed_by(self, canister: str, size: int) -> frozenset[str]:
+        """Who passes with so many bytes."""
+        if size > self.limit:
+            return frozenset()
+        if canister == "backend":
+            large = _ABOVE_SMALL.get(self.backend) if size > SMALL else None
+            return frozenset(BACKEND_DOORS[self.backend] if large is None else large)
+        return frozenset((IMPORTING_DOORS if canister == "importing" else MOVED_DOORS)[self.personal])
+
+
+@cache
+def doors() -> tuple[Door, ...]:
+    """The rows of the page's table."""
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([^|]*?) ?\| ([^|]*?) ?\|$", PAGE.read_text(), re.MULTILINE)
+    return tuple(Door(method, int(limit.replace(",", "")), backend, personal) for method, limit, backend, personal in rows)
+
+
+def knocks() -> list[tuple[str, Door]]:
+    """Each method on each canister that has it."""
+    return [
+        (canister, door)
+        for canister in CANISTERS
+        for door in doors()
+        if (door.backend if canister == "backend" else door.personal)
+    ]
+
+
+@dataclass
+class DoorsWorld:
+    """The canisters, and everybody's agent."""
+
+    canisters: dict[str, Principal]
+    agents: dict[str, Agent]
+
+    def controller(self, canister: str) -> Agent:
+        return self.agents["admin" if canister == "backend" else "owner"]
+
+    async def consumed(self, canister: str) -> CyclesConsumed:
+        """What the canister has paid for since it was made, by kind; asking is free."""
+        management = ManagementCanister(self.controller(canister))
+        return (await management.canister_metrics(self.canisters[canister], certified=False)).cycles_consumed
+
+    async def is_let_in(self, person: str, canister: str, method: str, size: int) -> bool:
+        """Whether an update with so many bytes is executed. They aren't Candid, so that it does nothing."""
+        try:
+            await self.agents[person].update(self.canisters[canister], method, bytes(size))
+        except RejectedError as rejection:
+            assert rejection.certified != rejection.is_unaccepted, str(rejection)
+            return rejection.certified
+        raise AssertionError(f"{method} took bytes that aren't Candid")
+
+
+async def doors_world(replica: EmbeddedReplica) -> DoorsWorld:
+    """A backend with its people, and two personal canisters."""
+    identities = {name: Identity.generate() for name in PEOPLE if name != "anonymous"}
+    agents = {name: replica.agent(identity) for name, identity in identities.items()}
+    agents["anonymous"] = Agent(Identity.anonymous(), replica.network, transport=agents["owner"].transport)
+    ids = {name: identity.sender() for name, identity in identities.items()}
+    backend = (await deploy_backend(agents["admin"], [ids["operator"]])).canister_id
+    await BackendClient(agents["friend"], backend).register()
+    await BackendClient(agents["helper"], backend).create_capsule(PersonRef(Opaque="their grandmother"))
+    owner = BackendClient(agents["owner"], backend)
+    await owner.register_capsule()
+    await owner.begin_memory_upload(UPLOAD)
+    world = DoorsWorld({"backend": backend}, agents)
+    for name in ("importing", "moved"):
+        world.canisters[name] = await _personal_canister(agents, ids, backend)
+    await _hand_over(agents, ids, world.canisters["moved"])
+    return world
+
+
+UPLOAD = UploadRequest(memory=note("letter"), total_size=1_000, chunk_size=500)
+
+
+async def _personal_canister(agents: dict[str, Agent], ids: dict[str, Principal], backend: Principal) -> Principal:
+    """In the middle of an import: the capsule's record and a connection are there."""
+    settings = CanisterSettings(controllers=[ids["operator"], ids["owner"]])
+    management = ManagementCanister(agents["operator"])
+    canister = await management.provisional_create_canister_with_cycles(10**13, settings)
+    init = encode(personal_interface().init_args, [to_candid(PersonalInit, PersonalInit(owner=ids["owner"], backend=backend))])
+    await management.install(canister, personal_wasm().wasm, init)
+    person = {name: PersonRef(Principal=principal) for name, principal in ids.items()}
+    capsule = CapsuleRecord(
+        id="cap-1",
+        subject=person["owner"],
+        owners=[OwnerEntry(key=person["owner"], value=OwnerState(since=0, last_activity_at=0))],
+        controllers=[
+            ControllerEntry(key=person["helper"], value=ControllerState(granted_at=0, granted_by=person["owner"]))
+        ],
+        events=[],
+        created_at=0,
+        updated_at=0,
+        bound_to_web2=False,
+    )
+    friend = Connection(peer=person["friend"], status=ConnectionStatus.Accepted, created_at=0, updated_at=0)
+    importing = PersonalClient(agents["operator"], canister)
+    session = await importing.begin_import()
+    await importing.put_items(session.id, [ExportItem(Capsule=capsule), ExportItem(Connection=friend)])
+    return canister
+
+
+async def _hand_over(agents: dict[str, Agent], ids: dict[str, Principal], canister: Principal) -> None:
+    """The import is final, the canister the owner's alone, and an upload of theirs is in progress."""
+    importing = PersonalClient(agents["operator"], canister)
+    session = await importing.begin_import()
+    await importing.finalize_import(session.id)
+    settings = CanisterSettings(controllers=[ids["owner"]])
+    await ManagementCanister(agents["operator"]).update_settings(canister, settings)
+    await PersonalClient(agents["owner"], canister).begin_memory_upload(UPLOAD)
