@@ -40,7 +40,8 @@ import OperatorApi "OperatorApi";
 // end of personal_canister_creation
 
 shared ({ caller = installer }) persistent actor class Backend(init : ?Types.BackendInit) = this {
-  CandidLimits.set<system>(2); // the management canister's types may grow
+  CandidLimits.setTypeTables<system>(2); // those of the management canister's replies may grow
+  CandidLimits.setValues<system>();
   transient let given : Types.BackendInit = switch init {
     case (?some) some;
     case null ({

@@ -14,13 +14,15 @@ import Ownership "Ownership";
 import Types "Types";
 
 shared persistent actor class Personal(init : Types.PersonalInit) = this {
-  CandidLimits.set<system>(1);
   // What the first installation was given stays; the argument of an upgrade changes nothing.
   let owner = init.owner;
   let backend = init.backend;
   let name = init.name;
   let store = Store.empty(Quotas.personalLimits);
   let state = ImportState.empty(store, init.owner, init.limits);
+
+  CandidLimits.setTypeTables<system>(1);
+  if (state.final == null) CandidLimits.setValuesOfBatches<system>() else CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
   transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state));

@@ -10,7 +10,7 @@ import pytest
 
 from canister_factory.contract.artifacts import backend_interface, backend_limits, personal_interface, personal_limits
 from canister_factory.testing import EmbeddedReplica
-from support.doors import PEOPLE, SMALL, Door, DoorsWorld, doors, doors_world, knocks
+from support.doors import PEOPLE, SMALL, Door, DoorsWorld, doors_world, knocks
 
 MOST_OVER_HTTP = 2_000_000
 """Bytes of arguments that surely fit an ingress message, whose limit is 2 MiB with its envelope."""
@@ -29,13 +29,13 @@ def id_of(case: tuple[str, Door]) -> str:
 
 
 def test_the_page_has_a_row_for_each_method_with_the_limit_that_was_built() -> None:
-    for interface, limits, has in (
-        (backend_interface(), backend_limits(), lambda door: door.backend),
-        (personal_interface(), personal_limits(), lambda door: door.personal),
+    for interface, limits, canister in (
+        (backend_interface(), backend_limits(), "backend"),
+        (personal_interface(), personal_limits(), "moved"),
     ):
         assert interface.service is not None
         assert {name for name, _ in interface.service.methods} == set(limits)
-        assert {door.method: door.limit for door in doors() if has(door)} == limits
+        assert {door.method: door.limit for where, door in knocks() if where == canister} == limits
 
 
 @pytest.mark.sample(50)
@@ -45,11 +45,11 @@ async def test_a_message_is_taken_from_those_whom_the_page_names_and_costs_nothi
 ) -> None:
     canister, door = knock
     wanted = door.passed_by(canister, size=0)
-    before = await world.consumed(canister)
     refused = [person for person in PEOPLE if person not in wanted]
-    taken = await asyncio.gather(*(world.is_let_in(person, canister, door.method, 10) for person in refused))
+    async with world.costs(canister) as cost:
+        taken = await asyncio.gather(*(world.is_let_in(person, canister, door.method, 10) for person in refused))
     assert not any(taken), dict(zip(refused, taken, strict=True))
-    assert without_memory(await world.consumed(canister)) == without_memory(before)
+    assert cost.cycles == 0
 
     taken = await asyncio.gather(*(world.is_let_in(person, canister, door.method, 10) for person in sorted(wanted)))
     assert all(taken), dict(zip(sorted(wanted), taken, strict=True))
@@ -66,14 +66,7 @@ async def test_nobody_sends_more_bytes_than_a_method_takes(world: DoorsWorld, kn
     if most > SMALL:
         refused = next(person for person in PEOPLE[1:] if person not in wanted)
         assert not await world.is_let_in(refused, canister, door.method, most)
-    before = await world.consumed(canister)
-    if door.limit < MOST_OVER_HTTP:
-        assert not await world.is_let_in(wanted[0] if wanted else "owner", canister, door.method, door.limit + 1)
-    assert without_memory(await world.consumed(canister)) == without_memory(before)
-
-
-def without_memory(consumed: object) -> dict[str, int]:
-    """Storage costs as time goes by, whoever knocks."""
-    costs: dict[str, int] = consumed.model_dump()  # type: ignore[attr-defined]
-    del costs["memory"]
-    return costs
+    async with world.costs(canister) as cost:
+        if door.limit < MOST_OVER_HTTP:
+            assert not await world.is_let_in(wanted[0] if wanted else "owner", canister, door.method, door.limit + 1)
+    assert cost.cycles == 0

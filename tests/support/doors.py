@@ -6,9 +6,13 @@ Owns the page's table as data, who passes which door, and the canisters and peop
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
@@ -32,7 +36,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_types import CanisterSettings, CyclesConsumed
+from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.testing import EmbeddedReplica
 from support.creation_world import note
 
@@ -100,7 +104,9 @@ class Door:
 def doors() -> tuple[Door, ...]:
     """The rows of the page's table."""
     rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([^|]*?) ?\| ([^|]*?) ?\|$", PAGE.read_text(), re.MULTILINE)
-    return tuple(Door(method, int(limit.replace(",", "")), backend, personal) for method, limit, backend, personal in rows)
+    return tuple(
+        Door(method, int(limit.replace(",", "")), backend, personal) for method, limit, backend, personal in rows
+    )
 
 
 def knocks() -> list[tuple[str, Door]]:
@@ -114,6 +120,13 @@ def knocks() -> list[tuple[str, Door]]:
 
 
 @dataclass
+class Cost:
+    """Cycles; known when the block has ended."""
+
+    cycles: int = -1
+
+
+@dataclass
 class DoorsWorld:
     """The canisters, and everybody's agent."""
 
@@ -123,19 +136,33 @@ class DoorsWorld:
     def controller(self, canister: str) -> Agent:
         return self.agents["admin" if canister == "backend" else "owner"]
 
-    async def consumed(self, canister: str) -> CyclesConsumed:
-        """What the canister has paid for since it was made, by kind; asking is free."""
-        management = ManagementCanister(self.controller(canister))
-        return (await management.canister_metrics(self.canisters[canister], certified=False)).cycles_consumed
+    @asynccontextmanager
+    async def costs(self, canister: str) -> AsyncIterator[Cost]:
+        """What the canister pays for meanwhile, but for storage, which costs as time goes by. Asking is free."""
+        cost = Cost()
+        before, balance_before = await self._consumed(canister)
+        yield cost
+        after, balance_after = await self._consumed(canister)
+        spent = {kind: after[kind] - before[kind] for kind in after}
+        assert sum(spent.values()) == balance_before - balance_after, "the balance tells the same"
+        del spent["memory"]
+        cost.cycles = sum(spent.values())
+
+    async def _consumed(self, canister: str) -> tuple[dict[str, int], int]:
+        """What the canister has paid for since it was made, by kind, and its balance."""
+        management, canister_id = ManagementCanister(self.controller(canister)), self.canisters[canister]
+        while True:
+            first = await management.canister_metrics(canister_id, certified=False)
+            status = await management.canister_status(canister_id, certified=False)
+            if await management.canister_metrics(canister_id, certified=False) == first:
+                return first.cycles_consumed.model_dump(), status.cycles
 
     async def is_let_in(self, person: str, canister: str, method: str, size: int) -> bool:
         """Whether an update with so many bytes is executed. They aren't Candid, so that it does nothing."""
-        try:
+        with pytest.raises(RejectedError) as rejected:
             await self.agents[person].update(self.canisters[canister], method, bytes(size))
-        except RejectedError as rejection:
-            assert rejection.certified != rejection.is_unaccepted, str(rejection)
-            return rejection.certified
-        raise AssertionError(f"{method} took bytes that aren't Candid")
+        assert rejected.value.certified != rejected.value.is_unaccepted, str(rejected.value)
+        return rejected.value.certified
 
 
 async def doors_world(replica: EmbeddedReplica) -> DoorsWorld:
@@ -165,7 +192,9 @@ async def _personal_canister(agents: dict[str, Agent], ids: dict[str, Principal]
     settings = CanisterSettings(controllers=[ids["operator"], ids["owner"]])
     management = ManagementCanister(agents["operator"])
     canister = await management.provisional_create_canister_with_cycles(10**13, settings)
-    init = encode(personal_interface().init_args, [to_candid(PersonalInit, PersonalInit(owner=ids["owner"], backend=backend))])
+    init = encode(
+        personal_interface().init_args, [to_candid(PersonalInit, PersonalInit(owner=ids["owner"], backend=backend))]
+    )
     await management.install(canister, personal_wasm().wasm, init)
     person = {name: PersonRef(Principal=principal) for name, principal in ids.items()}
     capsule = CapsuleRecord(

@@ -1,0 +1,24 @@
+"""What attacks run against: the tests' replica, and what an attack did to it undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from canister_factory.testing import EmbeddedReplica
+from support.doors import DoorsWorld, doors_world
+
+
+@pytest.fixture(scope="module")
+def built(replica: EmbeddedReplica) -> Iterator[DoorsWorld]:
+    with replica.anchored():
+        yield asyncio.run(doors_world(replica))
+
+
+@pytest.fixture
+def world(replica: EmbeddedReplica, built: DoorsWorld) -> Iterator[DoorsWorld]:
+    """A backend and personal canisters with their people."""
+    with replica.anchored():
+        yield built
