@@ -94,6 +94,8 @@ module {
     nonces : Map<Text, Nonce>;
     /// The same nonces in the order of their expiry.
     nonce_expiries : Set.Set<(Nat64, Text)>;
+    /// The same nonces by who proved them.
+    nonces_of : Map<Principal, Set.Set<Text>>;
     uploads : Map<Nat64, Upload>;
     /// Those in progress: without the committed ones, of which there may be many.
     uploads_of : Map<Principal, Map<Nat64, Upload>>;
@@ -118,6 +120,7 @@ module {
     users = Map.empty();
     nonces = Map.empty();
     nonce_expiries = Set.empty();
+    nonces_of = Map.empty();
     uploads = Map.empty();
     uploads_of = Map.empty();
     committed_of = Map.empty();

@@ -53,10 +53,9 @@ module {
       case (?problem) return #Err problem;
     };
     dropExpired(store, now);
-    switch (store.nonces.get(nonce)) {
-      case (?known) if (now >= known.expires_at) forget(store, nonce, known);
-      case null {};
-    };
+    let own = switch (store.nonces_of.get(caller)) { case (?known) known.toArray(); case null [] };
+    for (each in own.values()) forgetExpired(store, each, now);
+    forgetExpired(store, nonce, now);
     let account = Store.account(store, caller);
     switch (store.nonces.get(nonce)) {
       case (?known) {
@@ -69,7 +68,17 @@ module {
     let expires_at = now + Limits.nonceLifetime;
     store.nonces.add(nonce, { owner = caller; expires_at });
     store.nonce_expiries.add(compareExpiries, (expires_at, nonce));
+    noncesOf(store, caller).add(nonce);
     #Ok;
+  };
+
+  func noncesOf(store : Store.Store, caller : Principal) : Set.Set<Text> = switch (store.nonces_of.get(caller)) {
+    case (?known) known;
+    case null {
+      let fresh = Set.empty<Text>();
+      store.nonces_of.add(caller, fresh);
+      fresh;
+    };
   };
 
   /// Who proved the nonce, while it is valid.
@@ -100,8 +109,18 @@ module {
     };
   };
 
+  func forgetExpired(store : Store.Store, nonce : Text, now : Nat64) {
+    switch (store.nonces.get(nonce)) {
+      case (?known) if (now >= known.expires_at) forget(store, nonce, known);
+      case null {};
+    };
+  };
+
   func forget(store : Store.Store, nonce : Text, known : Store.Nonce) {
     store.nonces.remove(nonce);
+    let own = noncesOf(store, known.owner);
+    own.remove(nonce);
+    if (own.isEmpty()) store.nonces_of.remove(known.owner);
     store.nonce_expiries.remove(compareExpiries, (known.expires_at, nonce));
     Quotas.charge(Store.account(store, known.owner), Quotas.negated(Quotas.nonce));
   };

@@ -42,6 +42,8 @@ class GrowingCapsule(World):
 
     def __init__(self) -> None:
         super().__init__()
+        # As much as a principal may be allowed at all.
+        self.limit(person={"memories": 200_000, "galleries": 20_000, "record_bytes": 500_000_000})
         self.capsule_id = self.capsule()
         self.memory_ids: list[str] = []
         self.connections = 0

@@ -133,6 +133,18 @@ def test_capsules_sessions_and_nonces_are_limited_for_each_principal(world: Worl
     assert used(world, OWNER)["nonces"] == 1
 
 
+def test_expired_nonces_of_others_do_not_keep_a_caller_from_proving_new_ones(world: World) -> None:
+    """One proof forgets a part of all that have expired, but the caller's own ones in any case."""
+    for number in range(300):
+        world.ok("prove_nonce", f"nonce {number}", sender=person(f"caller-{number}"))
+    for number in range(10):
+        world.ok("prove_nonce", f"own {number}", sender=OWNER)
+    world.advance(601)
+    for number in range(10):
+        world.ok("prove_nonce", f"new {number}", sender=OWNER)
+    assert used(world, OWNER)["nonces"] == 10
+
+
 @pytest.mark.parametrize(
     ("name", "method", "args"),
     [
