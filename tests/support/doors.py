@@ -53,6 +53,7 @@ CANISTERS = ("backend", "importing", "moved")
 
 _SIGNED_IN = frozenset(PEOPLE) - {"anonymous"}
 BACKEND_DOORS = {
+    "controller": {"admin"},
     "admin": {"admin"},
     "operator": {"operator"},
     "staff": {"admin", "operator"},
