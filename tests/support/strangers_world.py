@@ -211,7 +211,6 @@ CREATION: dict[str, list[Probe]] = {
     "list_all_creation_states": [lambda a: ({"after": a.owner},)],
     "get_creation_states_by_status": [lambda a: (Case("Creating"), {"after": a.owner})],
     "clear_creation_state": [lambda a: (a.owner,)],
-    "get_user_quota": [lambda a: (a.owner,)],
     "register_release": [lambda a: ({"module_hash": a.release, "api_version": "1.0.0", "note": ""},)],
     "revoke_release": [lambda a: (a.release,)],
     "list_registry": [lambda a: ({"after": a.canister},)],

@@ -114,8 +114,8 @@ class RejectedError(IcError):
     def is_unaccepted(self) -> bool:
         """Whether the canister's `canister_inspect_message` didn't accept the message: nothing was executed or charged.
 
-        Such a rejection isn't certified. Motoko's canisters trap there, with that name in the message; others just don't
-        accept, which the implementation calls IC0406 (interface specification, "Ingress message inspection").
+        Such a rejection isn't certified. Motoko's canisters trap there, with that name in the message; others just
+        don't accept, which the implementation calls IC0406 (interface specification, "Ingress message inspection").
         """
         return not self.certified and (self.error_code == "IC0406" or "canister_inspect_message" in self.message)
 
