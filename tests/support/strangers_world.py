@@ -245,7 +245,6 @@ OPEN = {
     "verify_nonce": "the same: the web application that knows the nonce asks who proved it",
     "add_connection": "changes the caller's own capsule, whoever the peer is",
     "create_connection_group": "the same",
-    "set_capsule_switches": "names nothing: what people are told",
     "create_personal_canister": "names nothing: a name for the caller's own canister",
     "list_releases": "what a personal canister may run is for everybody to check",
     "get_personal_canister_id": "the people to whom an owner gave links must find where they lead after the move",
