@@ -68,5 +68,6 @@ def test_it_ends_when_the_other_side_is_gone() -> None:
 
 
 def test_it_ends_without_a_word_when_nobody_takes_its_answers() -> None:
-    with running() as (ours, _):
+    with running() as (ours, process):
         ours.sendall(record() * 50)
+    assert process.returncode == 0

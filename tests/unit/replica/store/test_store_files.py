@@ -109,12 +109,11 @@ def test_the_disk_is_at_work_while_something_else_is_done(tmp_path: Path, monkey
     files = Files()
     file = files.create(tmp_path / "file")
 
-    def meanwhile() -> None:
-        met.wait()
-
-    files.sync_beside(file, meanwhile)
+    turns: list[int] = []
+    files.sync_beside(file, lambda: turns.append(met.wait()))
     files.close(file)
     files.end()
+    assert len(turns) == 1
 
 
 def test_where_nothing_is_forced_to_disk_there_is_no_thread(files: Files, tmp_path: Path) -> None:
