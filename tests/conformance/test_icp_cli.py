@@ -16,6 +16,7 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import artifacts
+from canister_factory.factory.deployment import FREEZING_THRESHOLD_S, WASM_MEMORY_LIMIT
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.process import ReplicaProcess
 from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, TEST_BALANCE
@@ -107,6 +108,12 @@ def test_dfx_json_and_icp_yaml_describe_the_same_project() -> None:
     )
     icp_yaml = (REPOSITORY / "icp.yaml").read_text("utf-8")
     assert {name: (build, wasm) for name, build, wasm in canister.findall(icp_yaml)} == described
+    assert dfx["backend"]["initialization_values"] == {
+        "freezing_threshold": FREEZING_THRESHOLD_S,
+        "wasm_memory_limit": WASM_MEMORY_LIMIT,
+    }
+    settings = f"freezing_threshold: {FREEZING_THRESHOLD_S}\n      wasm_memory_limit: {WASM_MEMORY_LIMIT}\n"
+    assert f"    settings:\n      {settings}" in icp_yaml
     for name, canister in dfx.items():
         wasm, did = REPOSITORY / canister["wasm"], REPOSITORY / canister["candid"]
         assert wasm.is_file()

@@ -3,15 +3,18 @@ import Array "mo:core/Array";
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
+import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import { type Test; test } "../Test";
 import Capsule "../../capsule/Types";
 import Capsules "../../capsule/Capsules";
 import Contents "../../capsule/Contents";
 import Export "../../capsule/Export";
+import Import "../../personal/Import";
 import ImportContents "../../personal/ImportContents";
 import ImportItems "../../personal/ImportItems";
 import ImportState "../../personal/ImportState";
+import Ownership "../../personal/Ownership";
 import Quotas "../../capsule/Quotas";
 import Samples "../Samples";
 import Seal "../../capsule/Seal";
@@ -40,6 +43,9 @@ module {
       state.capsule.galleries.isEmpty() and state.staged_bytes == 0 and Contents.bytes(store.contents) == 0;
     };
   };
+
+  /// One of the test canister's own.
+  func admin() : Principal = Principal.fromBlob("admin\02");
 
   let roomy = Quotas.personalTotal;
 
@@ -112,6 +118,33 @@ module {
       let canister = Canister({ roomy with record_bytes = 250 });
       assert refused(canister.chunks([chunk(0, 1), chunk(1, 1), chunk(2, 1)]), "bytes of records of all", 250, 300);
       assert canister.isEmpty() and canister.chunks([chunk(0, 1), chunk(1, 1)]) == #Ok;
+    }),
+    test("at the heap's limit an import takes nothing, removes, and lets people add nothing", func() {
+      let canister = Canister roomy;
+      assert canister.put([memory(1, null)]) == #Ok;
+      canister.store.books.limits := { Quotas.personalLimits with heap_bytes = 1 };
+      let controller = admin();
+      let imports = Import.Import(
+        canister.store,
+        canister.state,
+        { owner = Samples.owner(); backend = controller; name = null; self = func() = controller },
+      );
+      let #Ok { id } = imports.begin(controller, 1) else return assert false;
+      let before = canister.used();
+      for (refused in [
+        imports.putItems(controller, id, [memory(2, null)], 1),
+        imports.putChunks(controller, id, [chunk(0, 1)], 1),
+        imports.commit(controller, id, [], 1),
+      ].values()) {
+        let #Err(#LimitExceeded { what; limit; actual }) = refused else return assert false;
+        assert what == "bytes of this canister's heap" and limit == 1 and actual > 1;
+      };
+      assert canister.used() == before;
+      assert imports.removeItems(controller, id, [{ kind = #Memory; id = "mem-1" }], 1) == #Ok and canister.isEmpty();
+      let host = Ownership.host(Samples.owner(), canister.store, canister.state);
+      assert host.refuseGrowth() != null;
+      canister.store.books.limits := Quotas.personalLimits;
+      assert host.refuseGrowth() == null;
     }),
     test("the capsule counts once, with its events", func() {
       let canister = Canister roomy;

@@ -120,6 +120,14 @@ def test_nothing_is_added_before_cycles_or_heap_run_out_and_deletes_and_reads_go
     assert world.add_memory(5).tag == "Ok"
 
 
+def test_a_memory_limit_of_the_network_below_the_use_is_refused_and_changes_nothing() -> None:
+    world = Filled()
+    settings = {"canister_id": world.backend, "settings": {"wasm_memory_limit": 1_000_000}}
+    with pytest.raises(RejectedError, match="wasm_memory_limit is 1000000 bytes"):
+        world.manage("update_settings", settings, sender=CONTROLLER)
+    assert world.add_memory(5).tag == "Ok"
+
+
 def test_writes_stop_before_the_balance_is_below_the_minimum() -> None:
     """The message that is still taken is paid without going below it."""
     world = Filled()
