@@ -66,9 +66,12 @@ class Reader(Instance):
             return (yield from super()._later(live, groups))
         # Meanwhile this thread does nothing with this instance, but that its view keeps what is overwritten.
         self._groups, self._executing = groups, workers.submit(groups.execute_beside)
-        while not self._executing.done():
-            yield self._executing
-            self._require(live)
+        try:
+            while not self._executing.done():
+                yield self._executing
+                self._require(live)
+        finally:  # also when it is given up: then the call is deleted, which no thread may be executing
+            self._stop_executing()
         return self._executing.result()
 
     def _finish(self, live: WasmInstance, keep: bool) -> None:
@@ -79,11 +82,14 @@ class Reader(Instance):
             super()._finish(live, keep)
 
     def _release(self) -> None:
+        self._stop_executing()
+        super()._release()
+
+    def _stop_executing(self) -> None:
         executing = self._executing
         if executing is not None and self._groups is not None and not executing.cancel():
             self._groups.stopping = True
             wait([executing])
-        super()._release()
 
 
 def reader_of(owner: Instance, stable: StableMemory, *, once: bool = False) -> Instance:

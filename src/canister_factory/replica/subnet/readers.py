@@ -11,8 +11,8 @@ from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.runtime.reader import Reader, reader_of
 from canister_factory.replica.subnet.canister import CanisterState
 
-MAX_PARKED: Final = 4
-"""So many are kept for the next queries, each of another canister. A new one costs as much as 0.3 MB of SHA-256."""
+MAX_PARKED: Final = 8
+"""So many are kept for the next queries, of one or several canisters. A new one costs as much as SHA-256 of 0.3 MB."""
 
 
 class Readers:
@@ -20,7 +20,7 @@ class Readers:
 
     def __init__(self) -> None:
         self._open: dict[Instance, Instance] = {}  # with whose state they read
-        self._parked: dict[Instance, Reader] = {}  # by whose state they read, the last one last
+        self._parked: list[tuple[Instance, Reader]] = []  # with whose state they read, the last one last
 
     def __repr__(self) -> str:
         return f"<Readers open={len(self._open)} parked={len(self._parked)}>"
@@ -29,12 +29,14 @@ class Readers:
         """A reader; it is for one execution, or for some that see what those before committed. `close` it."""
         _, owner = canister.running_module
         stable = canister.stable.reader()
-        parked = self._parked.pop(owner, None)
-        if parked is None:
+        position = next((at for at, (whose, _) in enumerate(self._parked) if whose is owner), None)
+        reader: Instance
+        if position is None:
             reader = reader_of(owner, stable, once=once)
         else:
-            reader = parked
+            _, parked = self._parked.pop(position)
             parked.renew(owner, stable, once=once)
+            reader = parked
         self._open[reader] = owner
         return reader
 
@@ -43,16 +45,16 @@ class Readers:
         owner = self._open.pop(reader, None)
         if owner is None:
             return
-        if owner in self._parked or not isinstance(reader, Reader):
+        if not isinstance(reader, Reader):
             reader.close()
         elif reader.park():
-            self._parked[owner] = reader
+            self._parked.append((owner, reader))
             if len(self._parked) > MAX_PARKED:
-                self._parked.pop(next(iter(self._parked))).close()
+                self._parked.pop(0)[1].close()
 
     def close_all(self) -> None:
         """Closes all; executions that are suspended in them end with `ExecutionAbandonedError`."""
-        for reader in [*self._open, *self._parked.values()]:
+        for reader in [*self._open, *(parked for _, parked in self._parked)]:
             reader.close()
         self._open.clear()
         self._parked.clear()

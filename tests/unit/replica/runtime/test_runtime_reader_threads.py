@@ -143,6 +143,20 @@ def test_closing_ends_what_executes_in_another_thread(owner: Instance) -> None:
         next(endless)
 
 
+def test_what_is_given_up_while_another_thread_executes_it_ends_first(owner: Instance) -> None:
+    with closing(open_reader(owner)) as reader:
+        for _ in range(20):
+            endless = asked(reader, "endless")
+            executing = next(endless)
+            assert executing is not None
+            endless.close()
+            assert executing.done()
+            assert not reader.busy
+        assert reader.park()
+        reader.renew(owner, owner._stable.reader(), once=True)
+        assert seen(finish(asked(reader))) == [PAGES, 1, PAGES]
+
+
 def test_closing_does_not_wait_for_what_has_not_begun(owner: Instance) -> None:
     workers = owner.engine.query_workers
     assert workers is not None
