@@ -17,7 +17,7 @@ sys.path.insert(0, str(FOLDER.parent))
 from support.backend_world import OWNER, World  # noqa: E402 - found by the line above
 from support.contents_gauge import FilledImport  # noqa: E402
 from support.scale_gauge import Gauge  # noqa: E402
-from support.scale_world import NOTE, GrowingCapsule, different_chunks, upload  # noqa: E402
+from support.scale_world import NOTE, GrowingBackend, different_chunks, upload  # noqa: E402
 
 MB = 1_000_000
 SIZES = ((0, 0), (1, 10), (10, 100), (100, 1_000), (1_000, 1_000))
@@ -75,11 +75,11 @@ def of_many_memories() -> dict[str, object]:
 
 def of_backend() -> dict[str, object]:
     """The longest message of a backend, by the number of notes, and its upgrade."""
-    world = GrowingCapsule()
+    world = GrowingBackend()
     figures: dict[str, object] = {}
     longest = 0
     for count in CURVE:
-        longest = max(longest, world.add_one_by_one(count))
+        longest = max(longest, world.grow(count))
         figures[f"backend.{count}_notes.longest_message_instructions"] = longest
     before = world.subnet.state.instructions
     world.upgrade_backend()

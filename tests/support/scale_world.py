@@ -58,16 +58,6 @@ class GrowingCapsule(World):
         self._send("add_connection", [(peer(number),) for number in range(self.connections, connections)])
         self.connections = max(connections, self.connections)
 
-    def add_one_by_one(self, memories: int) -> int:
-        """Adds notes until there are so many, a message each; the instructions of the longest."""
-        argument = encode_args(self._func("backend", "add_memory_to_capsule").args, (inline(NOTE), new_memory()))
-        longest = 0
-        for _ in range(memories - len(self.memory_ids)):
-            before = self.subnet.state.instructions
-            self.memory_ids += send(self, self.backend, "backend", "add_memory_to_capsule", [(argument, OWNER)])
-            longest = max(longest, self.subnet.state.instructions - before)
-        return longest
-
     def _send(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         types = self._func("backend", method).args
         if len(calls) > 1 and calls[0] is calls[-1]:  # the same call again and again is encoded once
@@ -165,6 +155,30 @@ def gallery_data(memory_ids: Sequence[str]) -> dict[str, Any]:
 
 def peer(number: int) -> Case:
     return by_principal(person(f"peer-{number}"))
+
+
+class GrowingBackend(World):
+    """The backend with notes of many owners, who have as many each as their quota allows, and some room left."""
+
+    OF_EACH = 10_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def grow(self, memories: int) -> int:
+        """Adds notes until there are so many, a message each; the instructions of the longest."""
+        argument = encode_args(self._func("backend", "add_memory_to_capsule").args, (inline(NOTE), new_memory()))
+        longest = 0
+        for number in range(self.count, memories):
+            owner = person(f"owner-{number // self.OF_EACH}")
+            if number % self.OF_EACH == 0:
+                self.capsule(owner)
+            before = self.subnet.state.instructions
+            send(self, self.backend, "backend", "add_memory_to_capsule", [(argument, owner)])
+            longest = max(longest, self.subnet.state.instructions - before)
+        self.count = memories
+        return longest
 
 
 # --- many owners in the backend --------------------------------------------------------------------------------------
