@@ -89,7 +89,7 @@ class Result:
                     "memories",
                     f"{self.memories}, {quantities.size(self.size)}, read back by the owner: every byte equal",
                 ),
-                ("memory of the canister", quantities.size(self.memory_size)),
+                ("memory size", quantities.size(self.memory_size)),
                 ("source manifest", output.ident(outcome.source_manifest or b"")),
                 ("target manifest", f"{output.ident(outcome.target_manifest or b'')} (certified)"),
                 ("cycles consumed", quantities.cycles(outcome.creation.cycles_consumed)),
