@@ -34,7 +34,7 @@ module {
     #add_memory_to_capsule : Any; #update_memory_in_capsule : Any; #begin_memory_upload : Any;
     #create_connection_group : Any; #update_connection_group : Any; #store_gallery_forever : Any;
     #update_gallery : Any;
-    // callers with an upload in progress
+    // callers with an upload in progress; in small also those who may write a capsule, for the reason why not
     #put_memory_upload_chunk : Any;
     // queries of admins
     #get_creation_limits : Any; #get_creation_states_by_status : Any; #get_consumption_report : Any;
@@ -94,7 +94,8 @@ module {
         #create_connection_group _ or #update_connection_group _ or #store_gallery_forever _ or #update_gallery _
       ) bytes <= ArgumentLimits.small or writesCapsule();
       case (#audit_contents _) caller.isController();
-      case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller);
+      case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
+      (bytes <= ArgumentLimits.small and writesCapsule());
       case (
         #get_creation_limits _ or #get_creation_states_by_status _ or #get_consumption_report _ or #get_error_rate _ or
         #get_migration_stats _ or #get_personal_canister_creation_stats _ or #get_registry_entry _ or

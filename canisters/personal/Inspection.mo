@@ -26,7 +26,7 @@ module {
     #abort_memory_upload : Any; #add_connection : Any; #update_connection_status : Any; #remove_connection : Any;
     #create_connection_group : Any; #update_connection_group : Any; #delete_connection_group : Any;
     #store_gallery_forever : Any; #update_gallery : Any; #delete_gallery : Any;
-    // of them those with an upload in progress
+    // of them those with an upload in progress; in small all of them, for the reason why not
     #put_memory_upload_chunk : Any;
     // queries
     #get_import_status : Any; #list_import_entries : Any; #get_manifest : Any; #get_personal_info : Any;
@@ -47,6 +47,7 @@ module {
   ) : Bool {
     if (caller.isAnonymous() or bytes > ArgumentLimits.most(message)) return false;
 
+    func isTheirs() : Bool = caller == owner or Access.mayWrite(state.capsule, caller);
     switch message {
       case (#begin_import _ or #finalize_import _ or #audit_contents _) caller.isController();
       case (
@@ -60,8 +61,9 @@ module {
         #abort_memory_upload _ or #add_connection _ or #update_connection_status _ or #remove_connection _ or
         #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _
-      ) caller == owner or Access.mayWrite(state.capsule, caller);
-      case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller);
+      ) isTheirs();
+      case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
+      (bytes <= ArgumentLimits.small and isTheirs());
       case (
         #get_import_status _ or #list_import_entries _ or #get_manifest _ or #get_personal_info _ or
         #verify_nonce _ or #whoami _ or #get_user _ or #list_users _ or #get_capsule _ or #get_capsule_info _ or

@@ -4,6 +4,7 @@ import Array "mo:core/Array";
 import Runtime "mo:core/Runtime";
 import Text "mo:core/Text";
 import Access "capsule/Access.test";
+import ArgumentLimits "capsule/ArgumentLimits.test";
 import Dates "capsule/Dates.test";
 import Extents "capsule/Extents.test";
 import Ids "capsule/Ids.test";
@@ -29,6 +30,7 @@ import Test "Test";
 persistent actor {
   transient let suites : [(Text, [Test.Test])] = [
     ("capsule/Access", Access.tests()),
+    ("capsule/ArgumentLimits", ArgumentLimits.tests()),
     ("capsule/Dates", Dates.tests()),
     ("capsule/Extents", Extents.tests()),
     ("capsule/Ids", Ids.tests()),

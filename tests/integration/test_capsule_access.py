@@ -238,7 +238,7 @@ async def test_others_change_nothing(capsule: CapsuleWorld) -> None:
             other.update_gallery(gallery.id, GalleryUpdate(title="theirs")),
             other.delete_gallery(gallery.id),
         ):
-            await capsule.refused("Unauthorized", call)
+            await capsule.refused_to_others("Unauthorized", call)
         for unseen in (
             other.add_memory_to_capsule(inline(b"theirs"), into),
             other.begin_memory_upload(UploadRequest(memory=into, total_size=1, chunk_size=1)),
@@ -248,7 +248,7 @@ async def test_others_change_nothing(capsule: CapsuleWorld) -> None:
             other.update_connection_status(person(other), ConnectionStatus.Blocked),
             other.remove_connection(person(other)),
         ):
-            await capsule.refused("NotFound", unseen)
+            await capsule.refused_to_others("NotFound", unseen)
 
 
 async def test_other_owners_of_the_backend_write_their_own_capsules_only(world: World) -> None:

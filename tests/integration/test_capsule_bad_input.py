@@ -287,13 +287,11 @@ async def test_an_upload_is_its_beginners_alone(capsule: CapsuleWorld) -> None:
     session = await capsule.begin(CHUNKS)
     await capsule.put(session, 0, CHUNKS[0])
     for other in (capsule.friend, capsule.stranger):
-        for call in (
-            other.get_memory_upload(session.upload_id),
-            other.put_memory_upload_chunk(session.upload_id, 1, CHUNKS[1], sha256(CHUNKS[1])),
-            other.commit_memory_upload(session.upload_id),
-            other.abort_memory_upload(session.upload_id),
-        ):
-            await capsule.refused("NotFound", call)
+        await capsule.refused("NotFound", other.get_memory_upload(session.upload_id))
+        await capsule.refused_to_others("NotFound", other.commit_memory_upload(session.upload_id))
+        await capsule.refused_to_others("NotFound", other.abort_memory_upload(session.upload_id))
+        chunk = (session.upload_id, 1, CHUNKS[1], sha256(CHUNKS[1]))
+        await capsule.turned_away(other.put_memory_upload_chunk(*chunk))
     await capsule.refused("NotFound", capsule.anonymous.get_memory_upload(session.upload_id))
 
 

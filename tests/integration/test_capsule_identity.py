@@ -56,8 +56,7 @@ async def test_registration_is_for_everyone_on_the_backend_and_for_the_owner_on_
             capsule.stranger.create_capsule(PersonRef(Opaque="Grandmother")),
             capsule.stranger.mark_bound(),
         ):
-            refusal = await capsule.refused("Unauthorized", call)
-            assert "belongs to someone else" in refusal
+            await capsule.turned_away(call)
     assert await capsule.friend.get_user() is None
     assert await capsule.anonymous.get_user() is None
 
@@ -107,9 +106,8 @@ async def test_a_nonce_tells_anyone_who_proved_it(capsule: CapsuleWorld) -> None
 
 async def test_a_proved_nonce_is_nobody_elses(capsule: CapsuleWorld) -> None:
     await capsule.owner.prove_nonce("session-1")
-    kind = "AlreadyExists" if capsule.kind == "backend" else "Unauthorized"
-    await capsule.refused(kind, capsule.stranger.prove_nonce("session-1"))
-    await capsule.refused(kind, capsule.stranger.register_with_nonce("session-1"))
+    await capsule.refused_to_others("AlreadyExists", capsule.stranger.prove_nonce("session-1"))
+    await capsule.refused_to_others("AlreadyExists", capsule.stranger.register_with_nonce("session-1"))
     assert await capsule.stranger.verify_nonce("session-1") == principal(capsule.owner)
     assert await capsule.stranger.get_user() is None
 

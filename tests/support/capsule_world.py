@@ -40,6 +40,7 @@ from canister_factory.contract.memory_models import (
     VideoMetadata,
 )
 from canister_factory.contract.person_models import PersonRef
+from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from support.creation_world import Foundation, World, inline, note
@@ -181,6 +182,21 @@ class CapsuleWorld:
         """What the refusal of this kind carries; nothing may change by the call."""
         async with self.unchanged():
             return await refusal(kind, call)
+
+
+    async def turned_away(self, call: Awaitable[Any]) -> None:
+        """The call isn't let in at the door; nothing may change by it."""
+        async with self.unchanged():
+            with pytest.raises(RejectedError) as caught:
+                await call
+        assert caught.value.is_unaccepted, str(caught.value)
+
+    async def refused_to_others(self, kind: str, call: Awaitable[Any]) -> None:
+        """An update by somebody who doesn't write the capsule: refused on the backend, not let in on a personal canister."""
+        if self.kind == "backend":
+            await self.refused(kind, call)
+        else:
+            await self.turned_away(call)
 
 
 async def refusal(kind: str, call: Awaitable[Any]) -> Any:

@@ -59,25 +59,31 @@ BACKEND_DOORS = {
     "staff": {"admin", "operator"},
     "signed in": _SIGNED_IN,
     f"signed in, above {SMALL:,} bytes writer": _SIGNED_IN,
-    "uploader": {"owner"},
+    f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "known": {"friend", "owner", "helper", "operator", "admin"},
 }
 """Who passes the doors of the backend, with small arguments."""
 
-_ABOVE_SMALL = {f"signed in, above {SMALL:,} bytes writer": {"owner", "helper"}}
+_ABOVE_SMALL = {
+    ("backend", f"signed in, above {SMALL:,} bytes writer"): {"owner", "helper"},
+    ("backend", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
+    ("importing", f"uploader, up to {SMALL:,} bytes writer"): set[str](),
+    ("moved", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
+}
+"""Who passes with larger ones, where that is somebody else."""
 
 IMPORTING_DOORS = {
     "controller": {"operator", "owner"},
     "importer": {"operator", "owner"},
     "writer": {"owner", "helper"},
-    "uploader": set[str](),
+    f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "circle": {"owner", "helper", "friend", "operator"},
 }
 MOVED_DOORS = {
     "controller": {"owner"},
     "importer": set[str](),
     "writer": {"owner", "helper"},
-    "uploader": {"owner"},
+    f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "circle": {"owner", "helper", "friend"},
 }
 
@@ -95,10 +101,10 @@ class Door:
         """Who passes with so many bytes."""
         if size > self.limit:
             return frozenset()
-        if canister == "backend":
-            large = _ABOVE_SMALL.get(self.backend) if size > SMALL else None
-            return frozenset(BACKEND_DOORS[self.backend] if large is None else large)
-        return frozenset((IMPORTING_DOORS if canister == "importing" else MOVED_DOORS)[self.personal])
+        door = self.backend if canister == "backend" else self.personal
+        if size > SMALL and (canister, door) in _ABOVE_SMALL:
+            return frozenset(_ABOVE_SMALL[canister, door])
+        return frozenset({"backend": BACKEND_DOORS, "importing": IMPORTING_DOORS, "moved": MOVED_DOORS}[canister][door])
 
 
 @cache

@@ -43,6 +43,15 @@ module {
   let toFamily : Types.MemoryAccess = #Custom { individuals = []; groups = ["unknown", "family"] };
 
   public func tests() : [Test] = [
+    test("the owner has to do with people and connections, not with those who are shut out", func() {
+      let c = capsule();
+      assert Access.knows(c, owner()) and Access.knows(c, controller());
+      assert not Access.knows(c, friend());
+      for (status in [#Pending, #Accepted].values()) { connect(c, friend(), status); assert Access.knows(c, friend()) };
+      for (status in [#Blocked, #Revoked].values()) { connect(c, friend(), status); assert not Access.knows(c, friend()) };
+      connect(c, anonymous(), #Accepted);
+      assert not Access.knows(c, anonymous());
+    }),
     test("owners and controllers write, others don't", func() {
       let c = capsule();
       assert Access.mayWrite(c, owner()) and Access.mayWrite(c, controller());
