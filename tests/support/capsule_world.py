@@ -183,7 +183,6 @@ class CapsuleWorld:
         async with self.unchanged():
             return await refusal(kind, call)
 
-
     async def turned_away(self, call: Awaitable[Any]) -> None:
         """The call isn't let in at the door; nothing may change by it."""
         async with self.unchanged():

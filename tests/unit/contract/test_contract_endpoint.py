@@ -17,10 +17,16 @@ from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationError, CreationErrorKind
 from canister_factory.contract.endpoint import Client, endpoint
-from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
+from canister_factory.contract.errors import (
+    ArgumentTooLargeError,
+    CapsuleRefused,
+    ContractMismatchError,
+    CreationRefused,
+)
 from canister_factory.contract.import_models import MemoryChunk
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.contract.person_models import PersonRef
+from canister_factory.ic.errors import RejectedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -230,3 +236,57 @@ def test_every_case_of_the_error_has_words() -> None:
 def test_a_person_is_exactly_one_of_both() -> None:
     with pytest.raises(ValueError, match="exactly one"):
         PersonRef(Principal=CANISTER, Opaque="both")
+
+
+# --- doors -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_argument_larger_than_the_method_takes_is_not_sent() -> None:
+    wire = Wire(BackendClient, "get_capsule", Case("Err", Case("NotFound", {"kind": "capsule", "id": ""})))
+    limit = BackendClient.argument_limits()["get_capsule"]
+    with pytest.raises(ArgumentTooLargeError) as refused:
+        await BackendClient(wire, CANISTER).get_capsule("x" * limit)
+    assert refused.value.context == {
+        "method": "get_capsule",
+        "size_bytes": refused.value.size_bytes,
+        "limit_bytes": limit,
+    }
+    assert f"above the {limit:,} bytes that the method takes; nothing was sent" in str(refused.value)
+    assert wire.calls == []
+
+
+@pytest.mark.parametrize("client", [BackendClient, PersonalClient])
+def test_every_method_has_a_limit(client: type[Client]) -> None:
+    service = client.interface().service
+    assert service is not None
+    assert set(client.argument_limits()) == {name for name, _ in service.methods}
+
+
+class ShutDoor(Wire):
+    """Rejects every update with this rejection."""
+
+    def __init__(self, rejection: RejectedError) -> None:
+        super().__init__(PersonalClient, "mark_bound", Case("Ok"))
+        self.rejection = rejection
+
+    async def update(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        raise self.rejection
+
+
+@pytest.mark.parametrize(
+    ("message", "error_code", "certified", "is_told"),
+    [
+        ("Canister rejected the message", "IC0406", False, True),
+        ("trapped explicitly: canister_inspect_message explicitly refused message", "IC0503", False, True),
+        ("the method itself rejects", "IC0406", True, False),
+        ("Canister is out of cycles", "IC0207", False, False),
+    ],
+)
+async def test_a_message_that_was_not_let_in_is_told_as_that(
+    message: str, error_code: str, certified: bool, is_told: bool
+) -> None:
+    rejection = RejectedError(4, message, error_code, certified=certified)
+    with pytest.raises(RejectedError) as caught:
+        await PersonalClient(ShutDoor(rejection), CANISTER).mark_bound()
+    told = ["The canister doesn't take mark_bound from this caller now; nothing was executed"] if is_told else []
+    assert getattr(caught.value, "__notes__", []) == told
