@@ -6,7 +6,8 @@ Owns the page's table as data, who passes which door, and the canisters and peop
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -64,14 +65,6 @@ BACKEND_DOORS = {
 }
 """Who passes the doors of the backend, with small arguments."""
 
-_ABOVE_SMALL = {
-    ("backend", f"signed in, above {SMALL:,} bytes writer"): {"owner", "helper"},
-    ("backend", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
-    ("importing", f"uploader, up to {SMALL:,} bytes writer"): set[str](),
-    ("moved", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
-}
-"""Who passes with larger ones, where that is somebody else."""
-
 IMPORTING_DOORS = {
     "controller": {"operator", "owner"},
     "importer": {"operator", "owner"},
@@ -86,6 +79,20 @@ MOVED_DOORS = {
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "circle": {"owner", "helper", "friend"},
 }
+
+
+_DOORS: dict[str, Mapping[str, AbstractSet[str]]] = {
+    "backend": BACKEND_DOORS,
+    "importing": IMPORTING_DOORS,
+    "moved": MOVED_DOORS,
+}
+_ABOVE_SMALL = {
+    ("backend", f"signed in, above {SMALL:,} bytes writer"): {"owner", "helper"},
+    ("backend", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
+    ("importing", f"uploader, up to {SMALL:,} bytes writer"): set[str](),
+    ("moved", f"uploader, up to {SMALL:,} bytes writer"): {"owner"},
+}
+"""Who passes with larger ones, where that is somebody else."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class Door:
         door = self.backend if canister == "backend" else self.personal
         if size > SMALL and (canister, door) in _ABOVE_SMALL:
             return frozenset(_ABOVE_SMALL[canister, door])
-        return frozenset({"backend": BACKEND_DOORS, "importing": IMPORTING_DOORS, "moved": MOVED_DOORS}[canister][door])
+        return frozenset(_DOORS[canister][door])
 
 
 @cache

@@ -64,7 +64,7 @@ async def killed_at(world: World, place: str, **config: Any) -> DetailedCreation
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(PLACES[place]), **config).run(world.owner_id)
     # What the orchestrator had sent is executed before this, and no later: each canister takes its messages in order.
-    # They are inspected in turns before, so this has to be as large as any of them. It isn't Candid, and changes nothing.
+    # They are inspected in turns before, so this has to be as large as any. It isn't Candid, and changes nothing.
     await _fence(world, world.backend_id)
     status = await world.creation()
     if status.canister_id is not None:
