@@ -191,7 +191,7 @@ class CapsuleWorld:
         assert caught.value.is_unaccepted, str(caught.value)
 
     async def refused_to_others(self, kind: str, call: Awaitable[Any]) -> None:
-        """An update by somebody who doesn't write the capsule: refused on the backend, not let in on a personal canister."""
+        """An update by one who doesn't write the capsule: refused by the backend, not let in by a personal canister."""
         if self.kind == "backend":
             await self.refused(kind, call)
         else:
