@@ -1,7 +1,7 @@
 """How the personal canister's heap survives an upgrade, and with which `wasm_memory_persistence`.
 
-Its builds have classical persistence. One with enhanced persistence can't follow: the compiler's npm package has no way to
-set the flag that allows this irreversible step.
+Its builds have classical persistence. One with enhanced persistence can't follow: the compiler's npm package has no way
+to set the flag that allows this irreversible step.
 """
 
 from __future__ import annotations
