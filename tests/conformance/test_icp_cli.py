@@ -79,7 +79,8 @@ class Deployed:
 def deployed(icp: Icp, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     project = without_builds(copied_project(tmp_path_factory.mktemp("project"), icp.replica))
     before = icp.balance("owner")
-    icp.ok("deploy", "backend", "--environment", "embedded", "--identity", "owner", cwd=project)
+    # With the 2 T that it creates canisters with otherwise, the backend would be below its operating minimum.
+    icp.ok("deploy", "backend", "--cycles", "4t", "--environment", "embedded", "--identity", "owner", cwd=project)
     mapping = json.loads((project / ".icp" / "data" / "mappings" / "embedded.ids.json").read_text())
     cost = before - icp.balance("owner")
     return Deployed(project, mapping["backend"], cost, status(icp, mapping["backend"]))
@@ -150,7 +151,9 @@ def test_deploy_creates_and_installs_the_backend_for_the_cycles_it_says(icp: Icp
     assert seen["module_hash"] == f"0x{artifacts.backend_wasm().module_hash.hex()}"
     assert seen["status"] == "Running"
     assert seen["settings"]["controllers"] == [icp.ok("identity", "principal", "--identity", "owner").strip()]
-    assert deployed.cost == 2_000_000_000_000 + BLOCK_FEE
+    assert deployed.cost == 4_000_000_000_000 + BLOCK_FEE
+    kept = {name: seen["settings"][name].replace("_", "") for name in ("freezing_threshold", "wasm_memory_limit")}
+    assert kept == {"freezing_threshold": str(FREEZING_THRESHOLD_S), "wasm_memory_limit": str(WASM_MEMORY_LIMIT)}
 
 
 def test_an_upgrade_deploy_keeps_what_the_backend_knows(icp: Icp, deployed: Deployed) -> None:
