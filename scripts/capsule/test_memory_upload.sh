@@ -99,7 +99,7 @@ put_chunk 3 "$WORK_DIR/chunk-2"
 expect_err InvalidArgument "a chunk beyond the end is refused"
 
 put_chunk 1 "$WORK_DIR/chunk-1" stranger
-expect_err NotFound "nobody else adds to the upload"
+expect_rejected "nobody else adds to the upload"
 
 put_chunk 1 "$WORK_DIR/chunk-1" anonymous
 expect_rejected "least of all the anonymous caller"
@@ -124,7 +124,7 @@ call "$BACKEND" commit_memory_upload "($UPLOAD)" owner
 expect_equal "$MEMORY" "$(ok_text)" "committing again gives the same memory"
 
 put_chunk 1 "$WORK_DIR/chunk-1"
-expect_err AlreadyExists "after that no chunk is taken"
+expect_rejected "after that no chunk is taken"
 
 section "The video comes back"
 

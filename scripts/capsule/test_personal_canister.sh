@@ -135,7 +135,7 @@ call "$PERSONAL" update_gallery "(\"$GALLERY\", record { title = opt \"My evenin
 expect_ok "the owner goes on writing there"
 
 call "$PERSONAL" register '()' stranger
-expect_err Unauthorized "where nobody else is let in"
+expect_rejected "where nobody else is let in"
 
 call "$PERSONAL" begin_import '()' owner
 expect_err Locked "and nothing is imported any more"
