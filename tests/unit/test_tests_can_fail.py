@@ -14,6 +14,8 @@ BROAD = {"Exception", "BaseException", "IcError", "FactoryError"}
 ASSERTING_HELPERS = {
     "check",
     "refused",  # of CapsuleWorld: expects a refusal of one kind, and that nothing changed
+    "refused_to_others",  # of CapsuleWorld: the same, or not let in at the door of a personal canister
+    "turned_away",  # of CapsuleWorld: not let in at the door, and nothing changed
     "refuses_cleanly",
     "suppress",  # property tests: whatever is given, nothing but this error is raised
 }
