@@ -57,6 +57,7 @@ module {
       Memories.checkNew(capsule, request.memory),
       Validate.most("bytes of an upload", Nat64.toNat(Limits.uploadBytes), Nat64.toNat(request.total_size)),
       Validate.most("bytes of a chunk", Limits.chunkBytes, Nat32.toNat(request.chunk_size)),
+      Contents.checkRoom(store.contents, request.total_size),
       if (request.chunk_size == 0) Validate.invalid("chunk_size", "must be at least 1 byte") else null,
     ]);
     switch problem { case null {}; case (?found) return #Err found };
