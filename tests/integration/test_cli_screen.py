@@ -48,6 +48,7 @@ controllers before operator {SHORT}, owner {SHORT}
 controllers after owner {SHORT} \(certified\)
 module hash {HASH} \(certified\)
 memories 2, 30\.0 MB, read back by the owner: every byte equal
+memory size \d\d\.\d MB
 source manifest {HASH}
 target manifest {HASH} \(certified\)
 cycles consumed {CYCLES}
