@@ -16,6 +16,7 @@ import Galleries "Galleries";
 import Guard "Guard";
 import Ids "Ids";
 import Memories "Memories";
+import MemoryViews "MemoryViews";
 import Quotas "Quotas";
 import Store "Store";
 import Types "Types";
@@ -111,10 +112,7 @@ module {
       };
     };
 
-    public func getCapsule(
-      caller : Principal,
-      id : Text,
-    ) : Result<Types.Capsule> = switch (guard.capsule(caller, id)) {
+    public func getCapsule(caller : Principal, id : Text) : Result<Types.Capsule> = switch (guard.capsule(caller, id)) {
       case (#Err problem) #Err problem;
       case (#Ok capsule) {
         if (Access.mayWrite(capsule, caller)) #Ok(Capsules.view(capsule)) else #Err(
@@ -166,7 +164,7 @@ module {
     };
 
     public func getMemory(caller : Principal, id : Text) : Result<Types.Memory> = switch (guard.memory(caller, id)) {
-      case (#Ok(_, memory, reader)) Memories.view(store, memory, reader);
+      case (#Ok(_, memory, reader)) MemoryViews.view(store, memory, reader);
       case (#Err problem) #Err problem;
     };
 
@@ -196,10 +194,13 @@ module {
       request : Types.PageRequest,
     ) : Result<Types.MemoryPage> {
       let capsule = switch capsuleId {
-        case (?id) switch (store.capsules.get(id)) { case (?named) named; case null return #Ok(Memories.emptyPage()) };
+        case (?id) switch (store.capsules.get(id)) {
+          case (?named) named;
+          case null return #Ok(MemoryViews.emptyPage());
+        };
         case null switch (guard.ownCapsule(caller)) { case (#Ok own) own; case (#Err problem) return #Err problem };
       };
-      #Ok(Memories.list(capsule, guard.reader(capsule, caller), request));
+      #Ok(MemoryViews.list(capsule, guard.reader(capsule, caller), request));
     };
 
     public func readMemoryChunk(
@@ -213,10 +214,7 @@ module {
 
     // ---- Uploads ----
 
-    public func beginMemoryUpload(
-      caller : Principal,
-      request : Types.UploadRequest,
-    ) : Result<Types.UploadSession> {
+    public func beginMemoryUpload(caller : Principal, request : Types.UploadRequest) : Result<Types.UploadSession> {
       switch (guard.writable(caller, guard.namedOrOwn(caller, request.memory.capsule_id))) {
         case (#Ok capsule) Uploads.begin(store, capsule, newId("mem"), caller, request, Clock.now());
         case (#Err problem) #Err problem;
@@ -389,16 +387,7 @@ module {
     /// Compares the books about stored bytes with what memories, uploads and the import hold; for controllers.
     public func auditContents(caller : Principal) : Result<Types.ContentsAudit> {
       if (not caller.isController()) return #Err(#Unauthorized "only controllers of this canister audit its contents");
-      let ofMemories = store.memory_homes.entries().flatMap(
-        func((id, home)) = switch (home.memories.get(id)) {
-          case (?{ content = ?{ chunks } }) chunks.values();
-          case _ Iter.empty();
-        }
-      );
-      let ofUploads = store.uploads.values().flatMap(
-        func upload = upload.chunks.values().filterMap<?Store.Chunk, Store.Chunk>(func slot = slot)
-      );
-      #Ok(Contents.audit(store.contents, ofMemories.concat(ofUploads).concat(host.staged())));
+      #Ok(Contents.audit(store.contents, Store.heldChunks(store).concat(host.staged())));
     };
 
     public func apiVersion() : Text = ApiVersion.current;

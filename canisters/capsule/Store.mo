@@ -1,5 +1,6 @@
 /// What a canister keeps about capsules, and how things are found in it: the bytes of contents are in stable memory
 /// (`Contents`), all else in the heap. Owns the stored types and their indexes; decides nothing about who may do what.
+import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
@@ -202,4 +203,18 @@ module {
 
   /// The capsule that is about this person and theirs.
   public func selfCapsule(store : Store, person : Principal) : ?Capsule = store.self_capsules.get(person);
+
+  /// The chunks that memories and uploads hold.
+  public func heldChunks(store : Store) : Iter.Iter<Chunk> {
+    let ofMemories = store.memory_homes.entries().flatMap(
+      func((id, home)) = switch (home.memories.get(id)) {
+        case (?{ content = ?{ chunks } }) chunks.values();
+        case _ Iter.empty();
+      }
+    );
+    let ofUploads = store.uploads.values().flatMap(
+      func upload = upload.chunks.values().filterMap<?Chunk, Chunk>(func slot = slot)
+    );
+    ofMemories.concat(ofUploads);
+  };
 };

@@ -13,14 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from canister_factory.replica.runtime.execution import (
-    CanisterError,
-    Entry,
-    Outcome,
-    OutgoingCall,
-    RejectCode,
-    Response,
-)
+from canister_factory.replica.runtime.execution import CanisterError, Entry, Outcome, OutgoingCall, RejectCode, Response
 from canister_factory.replica.subnet import stopping
 from canister_factory.replica.subnet.affordable import execution_unaffordable
 from canister_factory.replica.subnet.agenda import Agenda, next_task_ns, stop_deadline_ns

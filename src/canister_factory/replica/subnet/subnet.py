@@ -73,8 +73,7 @@ class Subnet:
         clock_ns: nanoseconds since 1970; time inside the subnet never goes back, whatever the clock says.
         subnet_id: the subnet's principal.
         node_id: the principal of its only node.
-        subnet_admins: who may list the canisters of the subnet, and start, stop, uninstall and delete them. They are
-            part of the state: a state that is restored keeps its own.
+        subnet_admins: may list canisters, and start, stop, uninstall and delete them; a restored state keeps its own.
         root_key: the network's public key, which canisters may ask for.
         canister_id_range: first and last id that may be given to a canister.
         prices: a table of `cycles`, or its name; a kept state has its own, which is the default, else the dearest is.
@@ -115,12 +114,10 @@ class Subnet:
             listeners = checkpoint.listening(listeners)
         listeners = self._listeners = self.state.transaction.delayed(replies.listening(listeners))
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
-        information = Information(self.state, self._prices, subnet_id, node_id)
         self._outcalls = HttpOutcalls(self.state, self._calls, self._prices)
         self._calls.finish_outcall = self._outcalls.finish
-        self._management = Management(
-            self.state, self._calls, engine, self._prices, self._listeners, information, self._outcalls
-        )
+        known = Information(self.state, self._prices, subnet_id, node_id)
+        self._management = Management(self.state, self._calls, engine, self._prices, listeners, known, self._outcalls)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
         self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners, replies)
         self._queries = Queries(self.state, self._calls, self._prices)
