@@ -159,13 +159,16 @@ class Instance:
             if keep and hold:
                 self._held = live
         finally:  # also when it is given up while it is suspended
-            self.busy = False
-            if self._live is not live:  # it was closed meanwhile
-                self._stable.rollback()
-            elif self._held is None:
-                live.abandon()
-                self._finish(live, keep)
+            self._end(live, keep)
         return self._outcome(error, instructions)
+
+    def _end(self, live: WasmInstance, keep: bool) -> None:
+        self.busy = False
+        if self._live is not live:  # it was closed meanwhile
+            self._stable.rollback()
+        elif self._held is None:
+            live.abandon()
+            self._finish(live, keep)
 
     def _outcome(self, error: CanisterError | None, instructions: int) -> Outcome:
         outcome = self._api.outcome if error is None else Outcome(error=error)
