@@ -102,19 +102,32 @@ def open_reader(owner: Instance) -> Reader:
     return reader
 
 
+def busy(owner: Instance) -> threading.Event:
+    """Both threads do something else until the event is set: an execution that begins meanwhile isn't over at once."""
+    workers, free = owner.engine.query_workers, threading.Event()
+    assert workers is not None
+    for _ in range(2):
+        workers.submit(lambda: free.wait(10))
+    return free
+
+
 def test_what_is_committed_while_it_executes_is_not_seen(owner: Instance) -> None:
     for value in range(100, 900, 100):
         fill(owner, value)
+        free = busy(owner)
         with closing(open_reader(owner)) as reader:
             query = asked(reader)
             executing = next(query)
             assert executing is not None
+            fill(owner, value + 1)
+            free.set()
             while not executing.done():
                 fill(owner, value + 1)
             assert seen(finish(query)) == [PAGES, value, PAGES]
 
 
 def test_two_execute_at_once_each_on_the_state_when_it_was_opened(owner: Instance) -> None:
+    free = busy(owner)
     with closing(open_reader(owner)) as first:
         looking = asked(first)
         next(looking)
@@ -123,6 +136,7 @@ def test_two_execute_at_once_each_on_the_state_when_it_was_opened(owner: Instanc
             looking_too = asked(second)
             next(looking_too)
             fill(owner, 3)
+            free.set()
             assert seen(finish(looking_too))[:2] == [PAGES, 2]
         assert seen(finish(looking))[:2] == [PAGES, 1]
 
@@ -158,17 +172,13 @@ def test_what_is_given_up_while_another_thread_executes_it_ends_first(owner: Ins
 
 
 def test_closing_does_not_wait_for_what_has_not_begun(owner: Instance) -> None:
-    workers = owner.engine.query_workers
-    assert workers is not None
-    gate = threading.Event()
-    for _ in range(2):
-        workers.submit(lambda: gate.wait(10))
+    free = busy(owner)
     reader = open_reader(owner)
     endless = asked(reader, "endless")
     next(endless)
     reader.close()
-    assert not gate.is_set()
-    gate.set()
+    assert not free.is_set()
+    free.set()
     with pytest.raises(ExecutionAbandonedError):
         next(endless)
 
