@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -223,13 +223,19 @@ class FakeSubnet:
 class Network:
     """The HTTP half over a fake subnet, with a clock that stands still until moved."""
 
-    def __init__(self, *, sync_call_timeout_s: float = 5.0, beside: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        sync_call_timeout_s: float = 5.0,
+        beside: bool = False,
+        arrivals: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self.now_ns = NOW
         changes = Changes()
         self.subnet = FakeSubnet(changes.listeners)
         self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
         self.signatures = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=beside)
-        self.rounds = Rounds(self.subnet, self.view, changes, self.clock, self.signatures.settled)
+        self.rounds = Rounds(self.subnet, self.view, changes, self.clock, arrivals or self.signatures.settled)
         self.api = HttpApi(
             self.subnet,
             self.rounds,

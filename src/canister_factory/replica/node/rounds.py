@@ -96,7 +96,7 @@ class Rounds:
         view: CertifiedView,
         changes: Changes,
         clock_ns: Callable[[], int],
-        arrivals: Callable[[], Awaitable[None]] | None = None,
+        arrivals: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._subnet = subnet
         self._arrivals = arrivals

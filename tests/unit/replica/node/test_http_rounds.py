@@ -51,6 +51,24 @@ async def test_a_call_that_arrives_while_the_round_is_about_to_begin_is_part_of_
         assert network.subnet.rounds == [2]
 
 
+async def test_calls_whose_signatures_are_being_checked_are_waited_for() -> None:
+    checked = asyncio.Event()
+    checked.set()
+    async with Network(arrivals=checked.wait) as network:
+        await settle()
+        network.subnet.rounds.clear()
+        checked.clear()
+        calls = []
+        for argument in (b"1", b"2"):
+            post = network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=argument)
+            calls.append(asyncio.create_task(post))
+            await settle()
+            assert network.subnet.rounds == []
+        checked.set()
+        await asyncio.gather(*calls)
+        assert network.subnet.rounds == [2]
+
+
 async def test_a_round_runs_when_a_timer_of_a_canister_is_due() -> None:
     async with Network() as network:
         network.subnet.rounds.clear()
