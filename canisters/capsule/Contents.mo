@@ -12,6 +12,7 @@ import Extents "Extents";
 import Limits "Limits";
 import Sha256 "sha256/Sha256";
 import Types "Types";
+import Validate "Validate";
 
 module {
   /// Where bytes are: in one extent at `offset`, or in those of `parts`, the first of which is there.
@@ -49,13 +50,10 @@ module {
   };
 
   /// `LimitExceeded`: there is no room for so many bytes more.
-  public func checkRoom(contents : Contents, size : Nat64) : ?Types.CapsuleError {
-    let actual = contents.space.taken + size;
-    if (actual <= Limits.contentBytes) null else ?#LimitExceeded {
-      what = "bytes of all contents";
-      limit = Nat64.toNat(Limits.contentBytes);
-      actual = Nat64.toNat(actual);
-    };
+  public func checkRoom(contents : Contents, size : Nat64) : Validate.Problem {
+    // Not as Nat64: somebody may ask for 2^64 - 1 bytes.
+    let actual = Nat64.toNat(contents.space.taken) + Nat64.toNat(size);
+    Validate.most("bytes of all contents", Nat64.toNat(Limits.contentBytes), actual);
   };
 
   func noMemory(limit : Nat64, wanted : Nat64) : Types.CapsuleError = #LimitExceeded {

@@ -356,6 +356,13 @@ def test_an_upload_beyond_the_limits_is_refused(
     assert world.err("begin_memory_upload", request).tag == tag
 
 
+def test_an_upload_of_as_many_bytes_as_can_be_asked_for_is_refused_beside_what_is_stored(world: PersonalWorld) -> None:
+    add(world)
+    request = {"memory": new_memory(), "total_size": 2**64 - 1, "chunk_size": 2_000_000}
+    limits = {"what": "bytes of an upload", "limit": 1_073_741_824, "actual": 2**64 - 1}
+    assert world.err("begin_memory_upload", request) == Case("LimitExceeded", limits)
+
+
 def test_a_caller_has_so_many_uploads_at_once(world: PersonalWorld) -> None:
     uploads = [begin(world) for _ in range(8)]
     request = {"memory": new_memory(), "total_size": 1, "chunk_size": 1}
