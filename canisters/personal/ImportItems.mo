@@ -4,6 +4,8 @@ import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat8 "mo:core/Nat8";
+import Order "mo:core/Order";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
@@ -198,25 +200,41 @@ module {
     switch problem { case (?found) #Err found; case null #Ok { growth; charge; apply } };
   };
 
-  /// Puts items in their places, new or over those with the same ids.
+  func refOf(item : Capsule.ExportItem) : Capsule.ItemRef = switch item {
+    case (#Capsule { id }) ({ kind = #Capsule; id });
+    case (#Memory { id }) ({ kind = #Memory; id });
+    case (#Gallery { id }) ({ kind = #Gallery; id });
+    case (#Connection { peer }) ({ kind = #Connection; id = Persons.key(peer) });
+    case (#ConnectionGroup { id }) ({ kind = #ConnectionGroup; id });
+  };
+
+  func compareRefs(a : Capsule.ItemRef, b : Capsule.ItemRef) : Order.Order {
+    switch (Nat8.compare(Seal.kindNumber(a.kind), Seal.kindNumber(b.kind))) {
+      case (#equal) Text.compare(a.id, b.id);
+      case different different;
+    };
+  };
+
+  /// Puts items in their places, new or over those with the same ids. Of an item that comes more than once the last stays,
+  /// and counts.
   public func put(
     store : Store.Store,
     state : State,
     items : [Capsule.ExportItem],
     owner : Principal,
   ) : Capsule.UnitResult {
-    let batch = List.empty<Prepared>();
-    var growth : Int = 0;
-    var charge = Quotas.noChange;
+    let batch = Map.empty<Capsule.ItemRef, Prepared>();
     for (item in items.values()) {
       switch (prepare(store, state, item, owner)) {
-        case (#Ok prepared) {
-          batch.add(prepared);
-          growth += prepared.growth;
-          charge := Quotas.plus(charge, prepared.charge);
-        };
+        case (#Ok prepared) batch.add(compareRefs, refOf(item), prepared);
         case (#Err problem) return #Err problem;
       };
+    };
+    var growth : Int = 0;
+    var charge = Quotas.noChange;
+    for (prepared in batch.values()) {
+      growth += prepared.growth;
+      charge := Quotas.plus(charge, prepared.charge);
     };
     switch (Validate.first([Roster.checkTotal(state.capsule, growth), Quotas.check(state.capsule.account, charge)])) {
       case null {};

@@ -57,6 +57,11 @@ module {
 
   func gallery(number : Nat) : Capsule.ExportItem = #Gallery({ Samples.gallery() with id = "gal-" # Nat.toText(number) });
 
+  func described(number : Nat, chars : Nat) : Capsule.ExportItem {
+    let description = ?Text.fromIter(Array.repeat('x', chars).values());
+    #Gallery({ Samples.gallery() with id = "gal-" # Nat.toText(number); description });
+  };
+
   func chunk(index : Nat, size : Nat) : Types.MemoryChunk {
     let bytes = Text.encodeUtf8(Text.fromIter(Array.repeat('x', size).values()));
     { memory_id = "mem-1"; index = Nat32.fromNat(index); bytes; sha256 = Sha256.hash(bytes) };
@@ -75,6 +80,17 @@ module {
       assert canister.put([memory(1, null), memory(2, null)]) == #Ok; // the same again
       assert refused(canister.put([gallery 1, memory(3, null)]), "memories of all", 2, 3);
       assert canister.state.capsule.galleries.isEmpty();
+    }),
+    test("an item that comes more than once in a batch counts once, as it is in the end", func() {
+      let canister = Canister({ roomy with galleries = 3; record_bytes = 8_000 });
+      assert canister.put([described(1, 5_000)]) == #Ok;
+      let before = canister.used();
+      let batch = [gallery 1, gallery 1, described(2, 5_000), described(3, 5_000)];
+      let #Err(#LimitExceeded { what; actual }) = canister.put batch else return assert false;
+      assert what == "bytes of records of all" and actual > 10_000 and canister.used() == before;
+      assert canister.put([described(1, 5_000), gallery 1, gallery 2, gallery 3]) == #Ok;
+      assert canister.used().record_bytes == canister.state.capsule.roster_bytes;
+      assert canister.put([described(1, 5_000), described(1, 5_000)]) == #Ok and canister.used().galleries == 3;
     }),
     test("a batch of galleries that are too many is refused whole", func() {
       let canister = Canister({ roomy with galleries = 1 });
