@@ -65,7 +65,6 @@ module {
   ) : Bool {
     if (caller.isAnonymous() or bytes > ArgumentLimits.most(message)) return false;
 
-    func isStaff() : Bool = Roles.isAdmin(roles, caller) or Roles.isOperator(roles, caller);
     func writesCapsule() : Bool = switch (store.capsules_of.get(caller)) {
       case (?capsules) not capsules.isEmpty();
       case null false;
@@ -103,7 +102,7 @@ module {
         #list_consumption _ or #list_errors _ or #list_notifications _ or #list_open_requests _ or
         #list_operators _ or #list_registry _ or #get_quotas _ or #get_user_quota _ or
         #get_personal_canister_settings _
-      ) isStaff();
+      ) Roles.isStaff(roles, caller);
       case (
         #get_api_version _ or #get_capsule _ or #get_capsule_info _ or #get_creation_status _ or
         #get_detailed_creation_status _ or #get_detailed_migration_status _ or #get_gallery_by_id _ or
@@ -112,7 +111,7 @@ module {
         #is_personal_canister_creation_enabled _ or #list_capsule_memories _ or #list_connection_groups _ or
         #list_connections _ or #list_my_capsules _ or #list_releases _ or #list_users _ or #read_memory_chunk _ or
         #verify_nonce _ or #whoami _ or #get_my_quota _ or #get_capsule_switches _
-      ) store.users.containsKey(caller) or writesCapsule() or isStaff();
+      ) store.users.containsKey(caller) or writesCapsule() or Roles.isStaff(roles, caller);
     };
   };
 };
