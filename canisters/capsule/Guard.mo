@@ -149,13 +149,13 @@ module {
       case _ found;
     };
 
-    /// Does a change that takes something away, if the caller may make it, and notes it in the capsule if it succeeded.
-    public func removing(
+    /// Does the change in a capsule that the caller may change, and notes it there if it succeeded.
+    func noting(
       caller : Principal,
-      found : Result<Capsule>,
+      allowed : Result<Capsule>,
       change : (Capsule, Nat64) -> Types.UnitResult,
     ) : Types.UnitResult {
-      switch (changeable(caller, found)) {
+      switch allowed {
         case (#Err problem) #Err problem;
         case (#Ok home) {
           let now = Clock.now();
@@ -166,21 +166,19 @@ module {
       };
     };
 
+    /// Does a change that takes something away, if the caller may make it, and notes it in the capsule if it succeeded.
+    public func removing(
+      caller : Principal,
+      found : Result<Capsule>,
+      change : (Capsule, Nat64) -> Types.UnitResult,
+    ) : Types.UnitResult = noting(caller, changeable(caller, found), change);
+
     /// Does the change, if the caller may make it, and notes it in the capsule if it succeeded.
     public func changing(
       caller : Principal,
       found : Result<Capsule>,
       change : (Capsule, Nat64) -> Types.UnitResult,
-    ) : Types.UnitResult {
-      switch (changingTo<()>(
-        caller,
-        found,
-        func(capsule, now) = switch (change(capsule, now)) { case (#Ok) #Ok(); case (#Err problem) #Err problem },
-      )) {
-        case (#Ok _) #Ok;
-        case (#Err problem) #Err problem;
-      };
-    };
+    ) : Types.UnitResult = noting(caller, writable(caller, found), change);
 
     /// The same for a change that has a result.
     public func changingTo<T>(
