@@ -52,10 +52,12 @@ module {
 
     /// Both, or neither.
     public func registerWithNonce(caller : Principal, nonce : Text) : Result<Types.User> {
+      switch (guard.refuseUser(caller)) { case null {}; case (?problem) return #Err problem };
       switch (Users.checkRoom(store, caller)) { case null {}; case (?problem) return #Err problem };
-      switch (proveNonce(caller, nonce)) {
+      let now = Clock.now();
+      switch (Users.proveNonce(store, caller, nonce, now)) {
         case (#Err problem) #Err problem;
-        case (#Ok) register(caller);
+        case (#Ok) Users.register(store, caller, now);
       };
     };
 

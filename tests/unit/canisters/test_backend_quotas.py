@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, OPERATOR, OWNER, STRANGER, RejectedError, World, person
+from support.backend_world import ADMIN, ANONYMOUS, OPERATOR, OWNER, STRANGER, RejectedError, World, person
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
 from support.quota_sums import NOBODY, capsule, used, used_by_all
 
@@ -110,6 +110,14 @@ def test_records_are_limited_whatever_they_are_of(world: World) -> None:
         assert actual > limit
     world.ok("update_memory_in_capsule", memory_id, {"info": {"name": "short"}}, sender=OWNER)
     assert world.err("verify_nonce", "n", sender=OWNER).tag == "NotFound"
+
+
+@pytest.mark.parametrize("method", ["register", "register_with_nonce", "mark_bound"])
+def test_who_can_be_no_user_is_not_told_what_all_use(world: World, method: str) -> None:
+    world.limit(total={"record_bytes": used_by_all(world)["record_bytes"]})
+    args = ["n"] if method == "register_with_nonce" else []
+    assert world.err(method, *args, sender=STRANGER).tag == "LimitExceeded"
+    assert world.err(method, *args, sender=ANONYMOUS).tag == "Unauthorized"
 
 
 def test_a_record_that_is_too_large_ends_an_upload_before_it_begins(world: World) -> None:
