@@ -2,8 +2,6 @@
 /// admins; operators may read. Balances are shown to nobody else.
 import Array "mo:core/Array";
 import Cycles "mo:core/Cycles";
-import Nat64 "mo:core/Nat64";
-import Principal "mo:core/Principal";
 import Alerts "Alerts";
 import BoundedLog "BoundedLog";
 import Creation "Creation";

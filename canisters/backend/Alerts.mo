@@ -2,7 +2,6 @@
 /// an error or when the reserve is low.
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-import Text "mo:core/Text";
 import BoundedLog "BoundedLog";
 import Errors "Errors";
 import Reserve "Reserve";

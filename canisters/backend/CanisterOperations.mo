@@ -1,6 +1,5 @@
 /// The calls to other canisters: the management canister (create, canister_info, raw_rand) and a personal canister's manifest.
 /// Owns their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
-import Blob "mo:core/Blob";
 import Cycles "mo:core/Cycles";
 import Error "mo:core/Error";
 import Principal "mo:core/Principal";

@@ -1,16 +1,13 @@
 /// One creation as the modules around it see it: what it touches, how it's shown, when it bars writes, and the small
 /// changes that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
-import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Option "mo:core/Option";
-import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
 import Store "../capsule/Store";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
-import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Deposits "Deposits";
 import Errors "Errors";

@@ -1,5 +1,4 @@
 /// What an owner calls: ask for a personal canister, see how far it is, find it; and the deprecated names of the same.
-import Principal "mo:core/Principal";
 import Creation "Creation";
 import CreationRequest "CreationRequest";
 import Creations "Creations";

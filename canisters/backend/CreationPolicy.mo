@@ -5,7 +5,6 @@ import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Principal "mo:core/Principal";
 import Runtime "mo:core/Runtime";
-import Text "mo:core/Text";
 import BoundedLog "BoundedLog";
 import Errors "Errors";
 import Types "Types";

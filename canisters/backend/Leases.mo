@@ -3,7 +3,6 @@
 /// lock.
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-import Text "mo:core/Text";
 import Errors "Errors";
 import Types "Types";
 

@@ -5,7 +5,6 @@ import Blob "mo:core/Blob";
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
-import Text "mo:core/Text";
 import ApiCompatibility "ApiCompatibility";
 import Errors "Errors";
 import Types "Types";

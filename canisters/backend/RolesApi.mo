@@ -1,5 +1,4 @@
 /// Endpoints for admins to name and remove admins and operators.
-import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import Roles "Roles";
 import Types "Types";

@@ -1,7 +1,6 @@
 /// Compares two manifests and the state of a canister with what a finished creation must look like. Has no state and
 /// calls nobody.
 import Array "mo:core/Array";
-import Blob "mo:core/Blob";
 import List "mo:core/List";
 import Nat64 "mo:core/Nat64";
 import Nat8 "mo:core/Nat8";

@@ -1,6 +1,5 @@
 /// The capsule itself: making one, its record and the views of it that callers get, and noting a change.
 /// Does not own what is in it (memories, galleries, connections).
-import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";

@@ -1,8 +1,6 @@
 /// Points in time as text, for metadata that callers left out. Owns no clock.
-import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
-import Text "mo:core/Text";
 
 module {
   /// ISO 8601 in UTC with seconds, such as "2026-01-31T09:05:00Z", from nanoseconds since 1970. Civil date by counting

@@ -5,7 +5,6 @@ import Blob "mo:core/Blob";
 import Nat64 "mo:core/Nat64";
 import Nat8 "mo:core/Nat8";
 import Runtime "mo:core/Runtime";
-import Text "mo:core/Text";
 import Sha256 "sha256/Sha256";
 import Store "Store";
 

@@ -2,7 +2,6 @@
 /// indexes; not uploads in progress (`Uploads`), not what readers see (`MemoryViews`), and not who may write (the service
 /// asks first).
 import Array "mo:core/Array";
-import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Set "mo:core/Set";

@@ -5,7 +5,6 @@ import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
-import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Access "Access";
 import Contents "Contents";

@@ -2,7 +2,6 @@
 /// problem or null. Owns no limits (see `Limits`) and looks at no stored state.
 import Array "mo:core/Array";
 import Principal "mo:core/Principal";
-import Text "mo:core/Text";
 import Limits "Limits";
 import Types "Types";
 

@@ -7,7 +7,6 @@ import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
-import Text "mo:core/Text";
 import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
 import Galleries "../capsule/Galleries";

@@ -1,6 +1,5 @@
 /// The bytes of imported memories: chunks, and the commit that makes a memory of them. Every byte is hashed once,
 /// when its chunk is stored. Of a batch all is stored or nothing.
-import Blob "mo:core/Blob";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";

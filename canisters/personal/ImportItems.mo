@@ -6,7 +6,6 @@ import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat8 "mo:core/Nat8";
 import Order "mo:core/Order";
-import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";

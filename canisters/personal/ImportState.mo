@@ -1,7 +1,6 @@
 /// What an import keeps: its session, the memories that aren't committed yet, and in the end the manifest it left.
 /// Owns the stored types and the sessions' life (active, expired, completed); committed items are in the capsule.
 import Map "mo:core/Map";
-import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";

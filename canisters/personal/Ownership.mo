@@ -2,7 +2,6 @@
 /// import is final it changes nothing, and shows nothing to others. Owns no state.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
-import Principal "mo:core/Principal";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";

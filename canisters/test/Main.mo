@@ -2,7 +2,6 @@
 /// compiles this actor, finds the names of the tests in the sources and calls `run` for each.
 import Array "mo:core/Array";
 import Runtime "mo:core/Runtime";
-import Text "mo:core/Text";
 import Access "capsule/Access.test";
 import ArgumentLimits "capsule/ArgumentLimits.test";
 import Dates "capsule/Dates.test";
