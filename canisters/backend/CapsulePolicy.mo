@@ -96,7 +96,7 @@ module {
       ("person.record_bytes", person.record_bytes, most.record_bytes),
       ("person.memories", person.memories, most.memories),
       ("person.galleries", person.galleries, most.galleries),
-      ("total.content_bytes", total.content_bytes, Nat.fromNat64(Limits.contentBytes)),
+      ("total.content_bytes", total.content_bytes, Limits.contentBytes),
     ].values()) {
       if (limit > largest) return ?Errors.invalid(
         name # " is " # Nat.toText(limit) # "; it may be at most " # Nat.toText(largest) # "."

@@ -53,7 +53,7 @@ module {
   public func checkRoom(contents : Contents, size : Nat64) : Validate.Problem {
     // Not as Nat64: somebody may ask for 2^64 - 1 bytes.
     let actual = Nat64.toNat(contents.space.taken) + Nat64.toNat(size);
-    Validate.most("bytes of all contents", Nat64.toNat(Limits.contentBytes), actual);
+    Validate.most("bytes of all contents", Limits.contentBytes, actual);
   };
 
   func noMemory(limit : Nat64, wanted : Nat64) : Types.CapsuleError = #LimitExceeded {

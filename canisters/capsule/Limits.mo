@@ -29,7 +29,7 @@ module {
   public let uploadBytes : Nat64 = 1_073_741_824;
   public let chunksPerMemory = 16_384;
   /// All contents of a canister.
-  public let contentBytes : Nat64 = 60_000_000_000;
+  public let contentBytes = 60_000_000_000;
   /// The region that they are in, which could grow to 64 GiB less one page (`build.js`); what is left over is for what an
   /// upgrade with classical persistence writes behind the regions.
   public let regionBytes : Nat64 = 66_000_000_000;

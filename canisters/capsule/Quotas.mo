@@ -12,6 +12,7 @@ import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import Extents "Extents";
+import Limits "Limits";
 import Types "Types";
 import Validate "Validate";
 
@@ -49,7 +50,7 @@ module {
   /// All that a personal canister holds. A memory with one chunk takes about 3 kB of Wasm memory and 102,000 instructions
   /// of an upgrade, so that 200,000 of them take 650 MB of 3 GiB and 20 G of 300 G instructions.
   public let personalTotal : Usage = {
-    content_bytes = 60_000_000_000;
+    content_bytes = Limits.contentBytes;
     record_bytes = 500_000_000;
     memories = 200_000;
     galleries = 20_000;
@@ -79,7 +80,7 @@ module {
       nonces = 10;
     };
     total = {
-      content_bytes = 60_000_000_000;
+      content_bytes = Limits.contentBytes;
       record_bytes = 1_000_000_000;
       memories = 500_000;
       galleries = 50_000;

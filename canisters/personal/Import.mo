@@ -83,7 +83,7 @@ module {
       if (state.final != null) return #Err isFinal;
       // What could never be finished isn't begun.
       let wanted = Nat64.toNat(state.limits.max_import_bytes);
-      switch (Validate.most("bytes of all contents", Nat64.toNat(CapsuleLimits.contentBytes), wanted)) {
+      switch (Validate.most("bytes of all contents", CapsuleLimits.contentBytes, wanted)) {
         case null {};
         case (?problem) return #Err problem;
       };

@@ -51,7 +51,7 @@ def _build(name: str) -> Files:
         shutil.copytree(CANISTERS, sources, ignore=shutil.ignore_patterns("node_modules", "dist"))
         (sources / "node_modules").symlink_to(CANISTERS / "node_modules")
         limits = sources / "capsule" / "Limits.mo"
-        limits.write_text(limits.read_text().replace("contentBytes : Nat64 = 60_", "contentBytes : Nat64 = 99_"))
+        limits.write_text(limits.read_text().replace("contentBytes = 60_", "contentBytes = 99_"))
         main = sources / name / "Main.mo"
         text = main.read_text().replace("import Store ", 'import Extents "../capsule/Extents";\nimport Store ', 1)
         before = text.index("  system func inspect")
