@@ -11,11 +11,10 @@ from typing import Any
 
 import click
 
-_NUMBER = re.compile(
-    # 1_000_000, or with commas between groups of three; then perhaps a fraction, which begins with a point
-    r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?:\.\d+)?)\s*(?:(?P<unit>[KMBT])C?)?",
-    re.IGNORECASE | re.ASCII,
-)
+# 1_000_000, or with commas between groups of three; then perhaps a fraction, which begins with a point
+_NUMBER = r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?:\.\d+)?)\s*"
+_CYCLES = re.compile(rf"{_NUMBER}(?:(?P<unit>[KMBT])C?)?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(rf"{_NUMBER}(?P<unit>(?:[KMGT]i?)?B)?", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 MAX_CYCLES = 2**128 - 1
 """Networks count cycles in 128 bits (interface specification, "System API")."""
@@ -25,6 +24,11 @@ _BYTES = {"": 1, "B": 1} | {
     for binary in ("", "i")
 }
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def _amount(match: re.Match[str], units: dict[str, int]) -> Fraction:
+    """The number of a match, in its unit."""
+    return Fraction(re.sub("[_,]", "", match["number"])) * units[(match["unit"] or "").upper()]
 
 
 class CyclesType(click.ParamType[int]):
@@ -38,11 +42,11 @@ class CyclesType(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = _NUMBER.fullmatch(str(value).strip())
+        match = _CYCLES.fullmatch(str(value).strip())
         if match is None:
             point = "; the decimal sign is a point" if "," in str(value) else ""
             self.fail(f"{value!r} is not a number of cycles; write it as 5T, 500B or 1_000_000{point}", param, ctx)
-        amount = Fraction(re.sub("[_,]", "", match["number"])) * _UNITS[(match["unit"] or "").upper()]
+        amount = _amount(match, _UNITS)
         if amount.denominator != 1:
             self.fail(f"{value!r} is not a whole number of cycles; write it as 5T, 500B or 1_000_000", param, ctx)
         if amount > MAX_CYCLES:
@@ -51,17 +55,20 @@ class CyclesType(click.ParamType[int]):
 
 
 class SizeType(click.ParamType[int]):
-    """A number of bytes: plain, or in kB, MB, GB, TB (powers of 1,000) or KiB, MiB, GiB, TiB (of 1,024)."""
+    """A number of bytes: plain, or in kB, MB, GB, TB (powers of 1,000) or KiB, MiB, GiB, TiB (of 1,024).
+
+    Commas are taken as in numbers of cycles.
+    """
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = re.fullmatch(r"(\d+(?:[_,]\d{3})*(?:\.\d+)?)\s*([a-z]*)", str(value).strip(), re.ASCII | re.IGNORECASE)
-        if match is None or match[2].upper() not in _BYTES:
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
             self.fail(f"{value!r} is not a number of bytes; write it as 2GB, 500MB, 3GiB or 1_000_000", param, ctx)
-        size = Fraction(re.sub("[_,]", "", match[1])) * _BYTES[match[2].upper()]
+        size = _amount(match, _BYTES)
         if size.denominator != 1:
             self.fail(f"{value!r} is not a whole number of bytes", param, ctx)
         return int(size)

@@ -102,13 +102,20 @@ def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
         ("3GiB", 3 * 2**30),
         ("0.5 MiB", 2**19),
         ("1TiB", 2**40),
+        ("1,500MB", 1_500 * 10**6),
     ],
 )
 def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
     assert SIZE.convert(text, None, None) == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1 XB", "1G", "1,5GB", "0.1B", "five"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "1 XB", "1G", "1iB", "1,5GB", "0.1B", "five"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="number of bytes"):
+        SIZE.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["12345,678MB", "1,000_000", "1_000,500", "1,000.5,5kB"])
+def test_a_comma_in_a_size_that_may_be_a_decimal_comma_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a number of bytes"):
         SIZE.convert(text, None, None)
