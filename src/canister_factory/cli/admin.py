@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canister_factory.cli import admin_logs, admin_quotas, admin_releases, admin_roles, output, quantities, settings
-from canister_factory.cli.backend import Ask, backend_command, follow
+from canister_factory.cli.backend import Ask, backend_command, changed, follow
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.parameter_types import PRINCIPAL
@@ -23,7 +23,7 @@ from canister_factory.ic.foreign_text import quoted
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.contract.clients import BackendClient
-    from canister_factory.contract.creation_models import CreationLimits, DetailedCreationStatus
+    from canister_factory.contract.creation_models import DetailedCreationStatus
 
 
 @click.group(cls=CommandGroup)
@@ -91,14 +91,7 @@ def limits(ask: Ask, **changes: int | None) -> None:
     progress continue. Use 'disable' to refuse all requests.
     """
     given = {name: limit for name, limit in changes.items() if limit is not None}
-
-    async def work(backend: BackendClient) -> CreationLimits:
-        if given:
-            before = await backend.get_creation_limits()
-            await backend.set_creation_limits(before.model_copy(update=given))
-        return await backend.get_creation_limits()
-
-    present = ask(work)
+    present = ask(lambda backend: changed(backend.get_creation_limits, backend.set_creation_limits, given))
     record(
         present,
         [("in progress", f"{present.max_in_progress:,}"), ("within an hour", f"{present.max_per_hour:,}")],

@@ -11,7 +11,7 @@ import click
 
 from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import DURATION, SIZE
-from canister_factory.cli.backend import Ask, backend_command
+from canister_factory.cli.backend import Ask, backend_command, changed
 from canister_factory.cli.options import F
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.quota import COUNTED, shown, status_rows
@@ -22,8 +22,7 @@ from canister_factory.ic.foreign_text import quoted
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.contract.clients import BackendClient
-    from canister_factory.contract.creation_models import PersonalCanisterSettings
-    from canister_factory.contract.quota_models import CapsuleSwitches, QuotaReport, Quotas
+    from canister_factory.contract.quota_models import QuotaReport, Quotas
 
 _COUNT = click.IntRange(0, 2**64 - 1)
 _NS_PER_SECOND = 10**9
@@ -114,17 +113,10 @@ def capsules(ask: Ask, **changes: bool | str | None) -> None:
     Example:
       canister-factory admin capsules --no-writes --message "We move on Sunday."
     """
-
-    async def work(backend: BackendClient) -> CapsuleSwitches:
-        given = {
-            name: value or None if name == "message" else value for name, value in changes.items() if value is not None
-        }
-        if given:
-            present = await backend.get_capsule_switches()
-            await backend.set_capsule_switches(present.model_copy(update=given))
-        return await backend.get_capsule_switches()
-
-    switches = ask(work)
+    given = {
+        name: value or None if name == "message" else value for name, value in changes.items() if value is not None
+    }
+    switches = ask(lambda backend: changed(backend.get_capsule_switches, backend.set_capsule_switches, given))
     record(
         switches,
         [
@@ -156,14 +148,9 @@ def canisters(ask: Ask, freezing_threshold_ns: int | None, wasm_memory_limit: in
         given["freezing_threshold"] = freezing_threshold_ns // _NS_PER_SECOND
     if wasm_memory_limit is not None:
         given["wasm_memory_limit"] = wasm_memory_limit
-
-    async def work(backend: BackendClient) -> PersonalCanisterSettings:
-        if given:
-            present = await backend.get_personal_canister_settings()
-            await backend.set_personal_canister_settings(present.model_copy(update=given))
-        return await backend.get_personal_canister_settings()
-
-    settings = ask(work)
+    settings = ask(
+        lambda backend: changed(backend.get_personal_canister_settings, backend.set_personal_canister_settings, given)
+    )
     record(
         settings,
         [

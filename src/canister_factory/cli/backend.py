@@ -17,6 +17,8 @@ from canister_factory.cli.results import listing, moment
 from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from canister_factory.candid.principal import Principal
     from canister_factory.cli.backend_check import CheckedBackend
     from canister_factory.contract.admin_models import NumberedPageRequest
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from canister_factory.ic.network import Network
 
 T = TypeVar("T")
+M = TypeVar("M", bound="BaseModel")
 Item = TypeVar("Item", covariant=True)
 Cursor = TypeVar("Cursor")
 
@@ -118,6 +121,16 @@ def worker_option(default: str | None) -> Callable[[F], F]:
         help="Name that leases are claimed under. Workers that run at the same time need different names.  "
         f"[default: {default or 'random'}]",
     )
+
+
+async def changed(
+    read: Callable[[], Awaitable[M]], write: Callable[[M], Awaitable[None]], given: Mapping[str, object]
+) -> M:
+    """What is set, once the fields that are given are changed; with none nothing is written."""
+    if given:
+        before = await read()
+        await write(before.model_copy(update=dict(given)))
+    return await read()
 
 
 def limit_option(command: F) -> F:
