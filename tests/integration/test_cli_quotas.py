@@ -74,6 +74,12 @@ def test_only_admins_change_quotas_and_none_that_no_canister_could_hold(deployed
     assert deployed.ok("stranger", "quota").json["used"]["memories"] == "0"
 
 
+@pytest.mark.parametrize("limit", [("--person-memories", 0), ("--heap", "1GB")])
+def test_a_limit_for_one_principal_alone_is_refused(deployed: Cli, limit: tuple[str, Any]) -> None:
+    ran = deployed.run("admin", "admin", "quotas", "--user", deployed.id("owner"), *limit)
+    assert (ran.code, "quotas are the same for all principals" in ran.error) == (2, True)
+
+
 def test_a_heap_limit_below_the_use_lets_people_read_and_delete_only(deployed: Cli) -> None:
     deployed.give_capsule()
     memory_id = add(deployed, 500)

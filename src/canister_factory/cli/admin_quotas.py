@@ -12,6 +12,7 @@ import click
 from canister_factory.cli import output, quantities
 from canister_factory.cli.amounts import DURATION, SIZE
 from canister_factory.cli.backend import Ask, backend_command, changed
+from canister_factory.cli.errors import InputError
 from canister_factory.cli.options import F
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.quota import COUNTED, shown, status_rows
@@ -55,6 +56,8 @@ def quotas(ask: Ask, user: Principal | None, heap_bytes: int | None, **limits: i
       canister-factory admin quotas --person-content 5GB --total-memories 500000
     """
     if user is not None:
+        if heap_bytes is not None or any(limit is not None for limit in limits.values()):
+            raise InputError("--user only shows; quotas are the same for all principals: change them without --user")
         status = ask(lambda backend: backend.get_user_quota(user))
         record(status, status_rows(status), f"Quota of {output.ident(user)}")
         return
