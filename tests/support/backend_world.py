@@ -17,7 +17,7 @@ from canister_factory.candid.decoding import decode
 from canister_factory.candid.did import Interface, parse_did
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import Opt, Record, Type, Variant, Vec, resolve
+from canister_factory.candid.types import Func, Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
@@ -68,6 +68,15 @@ def wasm(name: str) -> bytes:
 @cache
 def interface(name: str) -> Interface:
     return parse_did((CANISTERS / name / f"{name}.did").read_text())
+
+
+def method_of(kind: str, name: str) -> Func:
+    """A method of a canister's contract."""
+    service = interface(kind).service
+    assert service is not None
+    found = resolve(dict(service.methods)[name])
+    assert isinstance(found, Func)
+    return found
 
 
 def another_build(name: str) -> bytes:
@@ -138,7 +147,7 @@ class World:
         self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend"
     ) -> bool:
         """Whether the canister takes the message from an ingress queue at all."""
-        arg = encode_args(self._func(kind, method).args, args)
+        arg = encode_args(method_of(kind, method).args, args)
         try:
             self.subnet.check_ingress(self._message(on or self.backend, method, arg, sender, b"request"))
         except CanisterError:
@@ -178,7 +187,7 @@ class World:
         self, method: str, *args: Any, sender: Principal, on: Principal | None = None, kind: str = "backend"
     ) -> Any:
         """Calls a method as its kind says, update or query; the reply's one value."""
-        func = self._func(kind, method)
+        func = method_of(kind, method)
         arg = encode_args(func.args, args)
         callee = on or self.backend
         if "query" in func.modes:
@@ -194,10 +203,10 @@ class World:
 
     def start(self, method: str, *args: Any, sender: Principal) -> bytes:
         """Queues an update of the backend without running it; see `finish`."""
-        return self.submit(self.backend, method, encode_args(self._func("backend", method).args, args), sender)
+        return self.submit(self.backend, method, encode_args(method_of("backend", method).args, args), sender)
 
     def finish(self, method: str, request_id: bytes) -> Any:
-        return decode(self.reply(request_id), self._func("backend", method).results)[0]
+        return decode(self.reply(request_id), method_of("backend", method).results)[0]
 
     def ok(self, method: str, *args: Any, **how: Any) -> Any:
         answer = self.call(method, *args, **how)
@@ -214,11 +223,6 @@ class World:
         self, callee: Principal, method: str, arg: bytes, sender: Principal, request_id: bytes
     ) -> IngressMessage:
         return ingress_message(self.now_ns, callee.bytes, method, arg, sender.bytes, request_id)
-
-    def _func(self, kind: str, method: str) -> Any:
-        service = interface(kind).service
-        assert service is not None
-        return resolve(dict(service.methods)[method])
 
     # --- what tests do often -----------------------------------------------------------------------------------------
 
@@ -270,7 +274,7 @@ class World:
 
     def top_up(self, cycles: int, sender: Principal) -> Any:
         """`top_up_reserve` with cycles attached, as a wallet canister calls it."""
-        func = self._func("backend", "top_up_reserve")
+        func = method_of("backend", "top_up_reserve")
         origin = FromIngress(
             b"top-up", self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes, self.backend.bytes
         )

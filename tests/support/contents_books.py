@@ -9,20 +9,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 from functools import cache
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from canister_factory.candid.decoding import decode
-from canister_factory.candid.did import parse_did
-from canister_factory.candid.encoding import encode
-from canister_factory.candid.types import Func, resolve
+from canister_factory.contract.artifacts import backend_wasm, personal_wasm
+from canister_factory.contract.clients import CapsuleClient
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.subnet.canister import CanisterState, Status
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.testing import EmbeddedReplica
 
-_DIST = Path(__file__).resolve().parents[2] / "canisters" / "dist"
 _CANNOT_PAY = "IC0207"
 
 subnets: WeakSet[Subnet] = WeakSet()
@@ -45,13 +42,13 @@ def audit(subnet: Subnet, canister: CanisterState, now_ns: int) -> dict[str, Any
     if not canister.settings.controllers:
         return None
     controller = next(iter(canister.settings.controllers))
-    method = _audit_contents()
-    query = QueryRequest(controller, now_ns, canister.id, "audit_contents", encode(method.args, []))
+    method = CapsuleClient.method("audit_contents")
+    query = QueryRequest(controller, now_ns, canister.id, method.name, method.encode(()))
     response = subnet.query(query)
     if response.error_code == _CANNOT_PAY:
         return None
     assert response.code is None, f"audit_contents was rejected: {response.message}"
-    answer = decode(response.data, method.results)[0]
+    answer = decode(response.data, method.result_types)[0]
     assert answer.tag == "Ok", answer
     found: dict[str, Any] = answer.value
     return found
@@ -80,15 +77,7 @@ def check_replica(replica: EmbeddedReplica) -> None:
 
 @cache
 def _ours() -> frozenset[bytes]:
-    modules = [gzip.decompress((_DIST / f"{name}.wasm.gz").read_bytes()) for name in ("backend", "personal")]
-    zipped = [(_DIST / f"{name}.wasm.gz").read_bytes() for name in ("backend", "personal")]
-    return frozenset(hashlib.sha256(module).digest() for module in (*modules, *zipped))
-
-
-@cache
-def _audit_contents() -> Func:
-    service = parse_did((_DIST / "personal.did").read_text()).service
-    assert service is not None
-    found = resolve(dict(service.methods)["audit_contents"])
-    assert isinstance(found, Func)
-    return found
+    """The hashes of our modules as they are built, and unpacked."""
+    modules = [backend_wasm(), personal_wasm()]
+    unpacked = [hashlib.sha256(gzip.decompress(module.wasm)).digest() for module in modules]
+    return frozenset([*unpacked, *(module.module_hash for module in modules)])

@@ -16,7 +16,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.runtime.execution import Entry, Env
 from canister_factory.replica.subnet.queries import MAX_REPLY_BYTES, QUERY_INSTRUCTIONS
-from support.backend_world import OWNER, World, encode_args
+from support.backend_world import OWNER, World, encode_args, method_of
 
 REPEATS = 5
 
@@ -54,7 +54,7 @@ class Gauge:
         senders: Principal | Sequence[Principal] = OWNER,
     ) -> list[Any]:
         """Calls the method with each of the argument lists; the answers, which must not be errors."""
-        func = self._world._func(self._kind, method)
+        func = method_of(self._kind, method)
         call = self._query if "query" in func.modes else self._update
         callers = [senders] * len(arguments) if isinstance(senders, Principal) else senders
         counts, times, answers = [], [], []
@@ -104,7 +104,7 @@ def send(
     world: World, canister: Principal, kind: str, method: str, calls: Iterable[tuple[bytes, Principal]]
 ) -> list[Any]:
     """Many updates in few rounds: (encoded argument, sender) each; their answers."""
-    results = world._func(kind, method).results
+    results = method_of(kind, method).results
     requests = [world.submit(canister, method, argument, sender) for argument, sender in calls]
     world.run()
     return [unwrap(method, decode(world.reply(request), results)[0]) for request in requests]

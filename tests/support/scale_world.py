@@ -11,7 +11,7 @@ from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, failure, person
+from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, failure, method_of, person
 from support.personal_world import (
     PersonalWorld,
     by_principal,
@@ -59,7 +59,7 @@ class GrowingCapsule(World):
         self.connections = max(connections, self.connections)
 
     def _send(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        types = self._func("backend", method).args
+        types = method_of("backend", method).args
         if len(calls) > 1 and calls[0] is calls[-1]:  # the same call again and again is encoded once
             arguments = [encode_args(types, calls[0])] * len(calls)
         else:
@@ -168,7 +168,7 @@ class GrowingBackend(World):
 
     def grow(self, memories: int) -> int:
         """Adds notes until there are so many, a message each; the instructions of the longest."""
-        argument = encode_args(self._func("backend", "add_memory_to_capsule").args, (inline(NOTE), new_memory()))
+        argument = encode_args(method_of("backend", "add_memory_to_capsule").args, (inline(NOTE), new_memory()))
         longest = 0
         for number in range(self.count, memories):
             owner = person(f"owner-{number // self.OF_EACH}")
@@ -219,11 +219,11 @@ class GrowingRegistry(World):
             self._since_advance = attempts
 
     def _own(self, method: str, values: tuple[Any, ...], owners: Sequence[Principal]) -> list[Any]:
-        argument = encode_args(self._func("backend", method).args, values)
+        argument = encode_args(method_of("backend", method).args, values)
         return send(self, self.backend, "backend", method, [(argument, owner) for owner in owners])
 
     def _operate(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        types = self._func("backend", method).args
+        types = method_of("backend", method).args
         arguments = [(encode_args(types, values), OPERATOR) for values in calls]
         return send(self, self.backend, "backend", method, arguments)
 

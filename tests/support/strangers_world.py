@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from canister_factory.candid.principal import Principal
-from canister_factory.candid.types import NAT8, NAT64, PRINCIPAL, TEXT, Func, Opt, Record, Type, Variant, Vec, resolve
+from canister_factory.candid.types import NAT8, NAT64, PRINCIPAL, TEXT, Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, ANONYMOUS, OPERATOR, OWNER, STRANGER, World, interface, person
+from support.backend_world import ADMIN, ANONYMOUS, OPERATOR, OWNER, STRANGER, World, interface, method_of, person
 from support.personal_world import (
     CAPSULE_ID,
     FRIEND,
@@ -283,12 +283,3 @@ def _methods(kind: str) -> list[str]:
     service = interface(kind).service
     assert service is not None
     return [name for name, _ in service.methods]
-
-
-def method_of(kind: str, name: str) -> Func:
-    """A method of a canister's contract."""
-    service = interface(kind).service
-    assert service is not None
-    found = resolve(dict(service.methods)[name])
-    assert isinstance(found, Func)
-    return found

@@ -10,7 +10,7 @@ import pytest
 
 from canister_factory.candid.decoding import decode
 from canister_factory.candid.principal import Principal
-from support.backend_world import OWNER, RejectedError, World, encode_args
+from support.backend_world import OWNER, RejectedError, World, encode_args, method_of
 from support.personal_world import FRIEND, PersonalWorld, inline, new_memory
 from support.strangers_world import (
     OPEN,
@@ -21,7 +21,6 @@ from support.strangers_world import (
     absent,
     bare_backend,
     bare_personal,
-    method_of,
     methods_that_may_name_something,
     on_backend,
     on_personal,
