@@ -17,14 +17,13 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from support.backend_world import OWNER, World  # noqa: E402 - found by the line above
+from support.contents_gauge import CHUNK_BYTES, different_chunks  # noqa: E402
 from support.personal_world import inline, sha256  # noqa: E402
 from support.scale_gauge import Cost, Gauge  # noqa: E402
 from support.scale_world import (  # noqa: E402
-    CHUNK_BYTES,
     GrowingCapsule,
     GrowingImport,
     GrowingRegistry,
-    different_chunks,
     upload,
 )
 

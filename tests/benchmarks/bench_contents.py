@@ -15,9 +15,9 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 from support.backend_world import OWNER, World  # noqa: E402 - found by the line above
-from support.contents_gauge import FilledImport  # noqa: E402
+from support.contents_gauge import FilledImport, different_chunks  # noqa: E402
 from support.scale_gauge import Gauge  # noqa: E402
-from support.scale_world import NOTE, GrowingBackend, different_chunks, upload  # noqa: E402
+from support.scale_world import NOTE, GrowingBackend, upload  # noqa: E402
 
 MB = 1_000_000
 SIZES = ((0, 0), (1, 10), (10, 100), (100, 1_000), (1_000, 1_000))

@@ -7,6 +7,7 @@ orchestrator sends them (100 items or 1.9 MB a message); asserts nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from canister_factory.candid.values import Case
@@ -22,13 +23,17 @@ from support.personal_world import (
 
 CHUNK_BYTES = 1_900_000
 ITEMS = 100
-_BODY = b"".join(sha256(number.to_bytes(4, "big")) for number in range(CHUNK_BYTES // 32 + 1))
 
 
-def chunks_of(number: int, size: int) -> list[bytes]:
-    """`size` bytes in chunks of CHUNK_BYTES; each number has others."""
-    parts = range(0, size, CHUNK_BYTES)
-    return [(f"{number:08x}{part:08x}".encode() + _BODY)[: min(CHUNK_BYTES, size - part)] for part in parts]
+@cache
+def _body() -> bytes:
+    return b"".join(sha256(number.to_bytes(4, "big")) for number in range(CHUNK_BYTES // 32 + 1))
+
+
+def different_chunks(size: int, number: int = 0) -> Iterator[bytes]:
+    """`size` bytes in chunks of CHUNK_BYTES, each different; each number has others."""
+    for part in range(0, size, CHUNK_BYTES):
+        yield (f"{number:08x}{part:08x}".encode() + _body())[: min(CHUNK_BYTES, size - part)]
 
 
 class FilledImport(PersonalWorld):
@@ -59,7 +64,9 @@ class FilledImport(PersonalWorld):
         fresh = range(self._made, self._made + memories)
         self._made += memories
         for start in range(0, memories, ITEMS):
-            batch = {f"mem-{number:08}": chunks_of(number, size) for number in fresh[start : start + ITEMS]}
+            batch = {
+                f"mem-{number:08}": list(different_chunks(size, number)) for number in fresh[start : start + ITEMS]
+            }
             self._bring("put_items", [Case("Memory", memory_record(each, batch[each])) for each in batch])
             for message in _messages(batch):
                 self._bring("put_memory_chunks", message)

@@ -6,12 +6,13 @@ arguments encoded once) and which calls are measured; asserts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, failure, method_of, person
+from support.contents_gauge import CHUNK_BYTES, different_chunks
 from support.personal_world import (
     PersonalWorld,
     by_principal,
@@ -28,7 +29,6 @@ from support.personal_world import (
 )
 from support.scale_gauge import REPEATS, Cost, Gauge, send
 
-CHUNK_BYTES = 1_900_000
 NOTE = b"a note of some words, as people write them " * 3
 BATCH = 500  # items in a message of an import
 OPEN_AT_ONCE = 90  # of the 100 creations that may be open
@@ -140,13 +140,6 @@ def upload(world: World, size: int) -> tuple[str, list[int]]:
         world.ok("put_memory_upload_chunk", upload_id, index, chunk, sha256(chunk), sender=OWNER)
         counts.append(world.subnet.state.instructions - before)
     return world.ok("commit_memory_upload", upload_id, sender=OWNER), counts
-
-
-def different_chunks(size: int) -> Iterator[bytes]:
-    """Chunks of CHUNK_BYTES, each different, `size` bytes in all."""
-    body = b"".join(sha256(number.to_bytes(4, "big")) for number in range(CHUNK_BYTES // 32 + 1))
-    for start in range(0, size, CHUNK_BYTES):
-        yield start.to_bytes(8, "big") + body[: min(CHUNK_BYTES, size - start) - 8]
 
 
 def gallery_data(memory_ids: Sequence[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS
 from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
 from support.backend_world import OWNER, STRANGER, World, person
+from support.contents_gauge import different_chunks
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
 from support.scale_gauge import Cost, Gauge
 from support.scale_world import (
@@ -18,7 +19,6 @@ from support.scale_world import (
     GrowingCapsule,
     GrowingImport,
     GrowingRegistry,
-    different_chunks,
     gallery_data,
     upload,
 )

@@ -11,10 +11,10 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS
 from support.backend_world import OPERATOR, OWNER, World, encode_args, interface, wasm
-from support.contents_gauge import FilledImport
+from support.contents_gauge import FilledImport, different_chunks
 from support.contents_sides import GIB, backend_side, variant
 from support.motoko_compiler import require_compiler
-from support.scale_world import different_chunks, upload
+from support.scale_world import upload
 
 MB = 1_000_000
 BASE = 24 * MB
