@@ -28,6 +28,62 @@ def allowed_modes(name: str) -> frozenset[str]:
     return frozenset(KNOWN[name][2].replace("*", EVERYWHERE).split())
 
 
+_ENTRY_POINTS = """
+      (export "canister_init" (func $if_argument)) (export "canister_post_upgrade" (func $if_argument))
+      (export "canister_pre_upgrade" (func $if_armed)) (export "canister_heartbeat" (func $if_armed))
+      (export "canister_global_timer" (func $if_armed)) (export "canister_on_low_wasm_memory" (func $if_armed))
+      (export "canister_update update" (func $f_and_answer)) (export "canister_query query" (func $f_and_answer))
+      (export "canister_composite_query composite" (func $f_and_answer))
+      (export "canister_update ask_reply" (func $ask_reply)) (export "canister_update ask_reject" (func $ask_reject))
+      (export "canister_update ask_cleanup" (func $ask_cleanup))
+      (export "canister_composite_query composite_reply" (func $ask_reply))
+      (export "canister_composite_query composite_reject" (func $ask_reject))
+      (export "canister_composite_query composite_cleanup" (func $ask_more))
+"""
+
+
+def _callbacks(pointer: str, at: Callable[[int], str]) -> str:
+    """What calls end with, and calls of the canister itself that end with each of it."""
+    return f"""
+      (func $nothing (param {pointer}))
+      (func $f_back (param {pointer}) (call $f_and_answer))
+      (func $f_clean (param {pointer}) (call $f))
+      (func $boom (param {pointer}) (unreachable))
+      (func $answer_back (param {pointer}) (call $msg_reply))
+      (func $reject_back (param {pointer})
+        (call $msg_reject_msg_copy {at(6000)} {at(0)} (call $msg_reject_msg_size))
+        (call $msg_reject {at(6000)} (call $msg_reject_msg_size)))
+      (table funcref (elem $nothing $f_back $f_clean $boom $answer_back $reject_back))
+      (func $ask (param $method {pointer}) (param $reply {pointer}) (param $reject {pointer})
+        (call $canister_self_copy {at(3000)} {at(0)} {at(10)})
+        (call $call_new {at(3000)} {at(10)} (local.get $method) {at(4)}
+          (local.get $reply) {at(0)} (local.get $reject) {at(0)}))
+      (func $perform (if (call $call_perform) (then (unreachable))))
+      (func $ask_reply (call $ask {at(4000)} {at(1)} {at(3)}) (call $perform))
+      (func $ask_reject (call $ask {at(4004)} {at(3)} {at(1)}) (call $perform))
+      (func $ask_cleanup (call $ask {at(4000)} {at(3)} {at(3)}) (call $call_on_cleanup {at(2)} {at(0)}) (call $perform))
+      (func $ask_more (call $ask_cleanup) (call $ask {at(4000)} {at(4)} {at(3)}) (call $perform))
+    """
+
+
+def _methods(at: Callable[[int], str]) -> str:
+    """What the canister is called for, by itself and by the test, beside the function."""
+    return f"""
+      (data {at(4000)} "pongpang") (data {at(4100)} "http_request")
+      (func (export "canister_update outcall")
+        (call $call_new {at(0)} {at(0)} {at(4100)} {at(12)} {at(4)} {at(0)} {at(5)} {at(0)})
+        (call $msg_arg_data_copy {at(5000)} {at(0)} (call $msg_arg_data_size))
+        (call $call_data_append {at(5000)} (call $msg_arg_data_size))
+        (call $call_cycles_add128 (i64.const 0) (i64.const 1000000000000)) (call $perform))
+      (func (export "canister_query pong") (call $msg_reply))
+      (func (export "canister_query pang") (call $msg_reject {at(0)} {at(0)}))
+      (func (export "canister_update arm") (i32.store8 {at(2000)} (i32.const 1)) (call $msg_reply))
+      (func (export "canister_update set_timer") (drop (call $global_timer_set (i64.const 1)))
+        (i32.store8 {at(2000)} (i32.const 1)) (call $msg_reply))
+      (func (export "canister_query came_back") (call $msg_reply_data_append {at(1000)} {at(1)}) (call $msg_reply))
+    """
+
+
 def calling(name: str, *, at_start: bool = False, memory64: bool = False) -> bytes:
     """A canister that calls a function with zeroes wherever it is asked to; `at_start`: in its start function only.
 
@@ -53,47 +109,10 @@ def calling(name: str, *, at_start: bool = False, memory64: bool = False) -> byt
       (func $f_and_answer (call $f) {answer})
       (func $if_armed (if (i32.load8_u {at(2000)}) (then (call $f))))
       (func $if_argument (if (i32.eqz ({pointer}.eqz (call $msg_arg_data_size))) (then (call $f))))
-      (func $nothing (param {pointer}))
-      (func $f_back (param {pointer}) (call $f_and_answer))
-      (func $f_clean (param {pointer}) (call $f))
-      (func $boom (param {pointer}) (unreachable))
-      (func $answer_back (param {pointer}) (call $msg_reply))
-      (func $reject_back (param {pointer})
-        (call $msg_reject_msg_copy {at(6000)} {at(0)} (call $msg_reject_msg_size))
-        (call $msg_reject {at(6000)} (call $msg_reject_msg_size)))
-      (table funcref (elem $nothing $f_back $f_clean $boom $answer_back $reject_back))
-      (func $ask (param $method {pointer}) (param $reply {pointer}) (param $reject {pointer})
-        (call $canister_self_copy {at(3000)} {at(0)} {at(10)})
-        (call $call_new {at(3000)} {at(10)} (local.get $method) {at(4)}
-          (local.get $reply) {at(0)} (local.get $reject) {at(0)}))
-      (func $perform (if (call $call_perform) (then (unreachable))))
-      (func $ask_reply (call $ask {at(4000)} {at(1)} {at(3)}) (call $perform))
-      (func $ask_reject (call $ask {at(4004)} {at(3)} {at(1)}) (call $perform))
-      (func $ask_cleanup (call $ask {at(4000)} {at(3)} {at(3)}) (call $call_on_cleanup {at(2)} {at(0)}) (call $perform))
-      (func $ask_more (call $ask_cleanup) (call $ask {at(4000)} {at(4)} {at(3)}) (call $perform))
-      (data {at(4000)} "pongpang") (data {at(4100)} "http_request")
-      (func (export "canister_update outcall")
-        (call $call_new {at(0)} {at(0)} {at(4100)} {at(12)} {at(4)} {at(0)} {at(5)} {at(0)})
-        (call $msg_arg_data_copy {at(5000)} {at(0)} (call $msg_arg_data_size))
-        (call $call_data_append {at(5000)} (call $msg_arg_data_size))
-        (call $call_cycles_add128 (i64.const 0) (i64.const 1000000000000)) (call $perform))
-      (func (export "canister_query pong") (call $msg_reply))
-      (func (export "canister_query pang") (call $msg_reject {at(0)} {at(0)}))
-      (func (export "canister_update arm") (i32.store8 {at(2000)} (i32.const 1)) (call $msg_reply))
-      (func (export "canister_update set_timer") (drop (call $global_timer_set (i64.const 1)))
-        (i32.store8 {at(2000)} (i32.const 1)) (call $msg_reply))
-      (func (export "canister_query came_back") (call $msg_reply_data_append {at(1000)} {at(1)}) (call $msg_reply))
+      {_callbacks(pointer, at)}
+      {_methods(at)}
       (func (export "canister_inspect_message") (call $if_armed) {accept})
-      (export "canister_init" (func $if_argument)) (export "canister_post_upgrade" (func $if_argument))
-      (export "canister_pre_upgrade" (func $if_armed)) (export "canister_heartbeat" (func $if_armed))
-      (export "canister_global_timer" (func $if_armed)) (export "canister_on_low_wasm_memory" (func $if_armed))
-      (export "canister_update update" (func $f_and_answer)) (export "canister_query query" (func $f_and_answer))
-      (export "canister_composite_query composite" (func $f_and_answer))
-      (export "canister_update ask_reply" (func $ask_reply)) (export "canister_update ask_reject" (func $ask_reject))
-      (export "canister_update ask_cleanup" (func $ask_cleanup))
-      (export "canister_composite_query composite_reply" (func $ask_reply))
-      (export "canister_composite_query composite_reject" (func $ask_reject))
-      (export "canister_composite_query composite_cleanup" (func $ask_more))
+      {_ENTRY_POINTS}
     """
     return assembled(module(functions, memory=memory))
 
