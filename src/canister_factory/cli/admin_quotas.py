@@ -16,7 +16,7 @@ from canister_factory.cli.errors import InputError
 from canister_factory.cli.options import F
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.quota import COUNTED, shown, status_rows
-from canister_factory.cli.results import duration, record
+from canister_factory.cli.results import record
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from canister_factory.contract.quota_models import QuotaReport, Quotas
 
 _COUNT = click.IntRange(0, 2**64 - 1)
-_NS_PER_SECOND = 10**9
 
 
 def _quota_options(command: F) -> F:
@@ -148,7 +147,7 @@ def canisters(ask: Ask, freezing_threshold_ns: int | None, wasm_memory_limit: in
     """
     given: dict[str, int] = {}
     if freezing_threshold_ns is not None:
-        given["freezing_threshold"] = freezing_threshold_ns // _NS_PER_SECOND
+        given["freezing_threshold"] = freezing_threshold_ns // 10**9
     if wasm_memory_limit is not None:
         given["wasm_memory_limit"] = wasm_memory_limit
     settings = ask(
@@ -157,7 +156,7 @@ def canisters(ask: Ask, freezing_threshold_ns: int | None, wasm_memory_limit: in
     record(
         settings,
         [
-            ("freezing threshold", duration(settings.freezing_threshold * _NS_PER_SECOND)),
+            ("freezing threshold", quantities.duration(settings.freezing_threshold)),
             ("Wasm memory limit", quantities.size(settings.wasm_memory_limit)),
         ],
         "New personal canisters",
