@@ -47,8 +47,8 @@ module {
 
   // ---- Limits ----
 
-  /// All that a personal canister holds. A memory with one chunk takes about 3 kB of Wasm memory and 102,000 instructions
-  /// of an upgrade, so that 200,000 of them take 650 MB of 3 GiB and 20 G of 300 G instructions.
+  /// All that a personal canister holds. A memory with one chunk takes about 1.6 kB of Wasm memory, twice as much
+  /// after an upgrade, and 71,000 of its instructions: 200,000 of them 312 MB, 647 MB of 3 GiB, 14.2 G of 300 G.
   public let personalTotal : Usage = {
     content_bytes = Limits.contentBytes;
     record_bytes = 500_000_000;

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canister_factory.cli import output, quantities
-from canister_factory.cli.amounts import DURATION, SIZE
+from canister_factory.cli.amounts import SECONDS, SIZE
 from canister_factory.cli.backend import Ask, backend_command, changed
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.options import F
@@ -133,21 +133,20 @@ def capsules(ask: Ask, **changes: bool | str | None) -> None:
 @click.command()
 @click.option(
     "--freezing-threshold",
-    "freezing_threshold_ns",
-    type=DURATION,
+    type=SECONDS,
     help="How long a canister can idle before it is frozen, such as 90d.",
 )
 @click.option("--wasm-memory-limit", type=SIZE, help="Limit of a canister's Wasm memory: 100MiB to 4GiB.")
 @backend_command(Role.ADMIN)
-def canisters(ask: Ask, freezing_threshold_ns: int | None, wasm_memory_limit: int | None) -> None:
+def canisters(ask: Ask, freezing_threshold: int | None, wasm_memory_limit: int | None) -> None:
     """Show or change what new personal canisters are set to.
 
     Canisters that are there keep their settings: they are their owners'. The backend reckons with the same freezing
     threshold for itself; 'deploy --canister BACKEND --freezing-threshold T' sets both.
     """
     given: dict[str, int] = {}
-    if freezing_threshold_ns is not None:
-        given["freezing_threshold"] = freezing_threshold_ns // 10**9
+    if freezing_threshold is not None:
+        given["freezing_threshold"] = freezing_threshold
     if wasm_memory_limit is not None:
         given["wasm_memory_limit"] = wasm_memory_limit
     settings = ask(

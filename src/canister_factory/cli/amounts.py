@@ -88,6 +88,19 @@ class DurationType(click.ParamType[int]):
         return int(Fraction(match[1]) * _SECONDS[match[2]] * 10**9)
 
 
+class SecondsType(DurationType):
+    """A duration of whole seconds, in seconds as the settings of canisters have them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        seconds, rest = divmod(super().convert(value, param, ctx), 10**9)
+        if rest:
+            self.fail(f"{value!r} is not a number of whole seconds", param, ctx)
+        return seconds
+
+
 CYCLES = CyclesType()
 SIZE = SizeType()
 DURATION = DurationType()
+SECONDS = SecondsType()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.cli import output, settings
-from canister_factory.cli.amounts import CYCLES, DURATION, SIZE
+from canister_factory.cli.amounts import CYCLES, SECONDS, SIZE
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import BACKEND_VARIABLE, network_options, output_options, run_with_agent
@@ -46,8 +46,7 @@ it is empty."""
 @click.option("--disabled", is_flag=True, help="Refuse requests until 'admin enable'.")
 @click.option(
     "--freezing-threshold",
-    "freezing_threshold_ns",
-    type=DURATION,
+    type=SECONDS,
     help="How long the backend, and each new personal canister, can idle before it is frozen.  [default: 90d]",
 )
 @click.option("--wasm-memory-limit", type=SIZE, help="Limit of the backend's Wasm memory.  [default: 4GiB]")
@@ -61,7 +60,7 @@ def deploy(
     reserve: int | None,
     canister: Principal | None,
     disabled: bool,
-    freezing_threshold_ns: int | None,
+    freezing_threshold: int | None,
     wasm_memory_limit: int | None,
 ) -> None:
     """Install a backend on a network, ready for creations.
@@ -87,7 +86,7 @@ def deploy(
         cycles,
         _DEFAULT_RESERVE if reserve is None else reserve,
         canister,
-        None if freezing_threshold_ns is None else freezing_threshold_ns // 10**9,
+        freezing_threshold,
         wasm_memory_limit,
     )
     deployed = run_with_agent(identity, network, lambda agent: deploy_steps.deploy(agent, wanted))

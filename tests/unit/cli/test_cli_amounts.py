@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canister_factory.cli.amounts import CYCLES, DURATION, SIZE
+from canister_factory.cli.amounts import CYCLES, DURATION, SECONDS, SIZE
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,17 @@ def test_durations_are_nanoseconds(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="90s, 30m, 24h or 7d"):
         DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("90d", 7_776_000), ("0.5h", 1_800), ("0s", 0)])
+def test_durations_of_settings_are_seconds(text: str, seconds: int) -> None:
+    assert SECONDS.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["0.5s", "1.0001h"])
+def test_a_part_of_a_second_is_refused_where_settings_have_none(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="whole seconds"):
+        SECONDS.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
