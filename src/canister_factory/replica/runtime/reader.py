@@ -6,7 +6,10 @@ views of memories (`memory`, `stable_memory`), or who reads (`subnet.queries`).
 
 from __future__ import annotations
 
+import atexit
 from concurrent.futures import Future, wait
+from typing import Final
+from weakref import WeakSet
 
 from canister_factory.replica.runtime.execution import Steps
 from canister_factory.replica.runtime.instance import Instance
@@ -35,6 +38,7 @@ class Reader(Instance):
         self._once = once
         self._groups: Groups | None = None  # what a thread executes
         self._executing: Future[bool] | None = None
+        _READERS.add(self)
 
     def renew(self, owner: Instance, stable: StableMemory, *, once: bool) -> None:
         """Reads another state of the same canister; to be called after `park`."""
@@ -90,6 +94,16 @@ class Reader(Instance):
         if executing is not None and self._groups is not None and not executing.cancel():
             self._groups.stopping = True
             wait([executing])
+
+
+_READERS: Final[WeakSet[Reader]] = WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Ends what threads execute while they still can end: in a process without Python nobody can wait for them."""
+    for reader in list(_READERS):
+        reader._stop_executing()
 
 
 def reader_of(owner: Instance, stable: StableMemory, *, once: bool = False) -> Instance:

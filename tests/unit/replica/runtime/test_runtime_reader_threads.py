@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -65,6 +67,30 @@ WAT = f"""(module
       (br_if $next (i32.lt_u (local.get $turns) (i32.const 500000))))
     unreachable)
   (func (export "canister_query endless") (loop $again (br $again))))"""
+
+# Its argument is a module. It ends while a thread executes an endless query and another one waits for that thread. Time
+# passes by looking at the clock: the thread executes thousands of slices before it lets others have their turn.
+PROGRAM = """
+import itertools
+import sys
+
+from canister_factory.replica.runtime.engine import Engine
+from canister_factory.replica.runtime.execution import Entry, Env
+from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.reader import reader_of
+from canister_factory.replica.runtime.slices import Slices
+from canister_factory.replica.runtime.stable_memory import StableMemory
+from canister_factory.replica.runtime.workers import Workers
+
+engine = Engine(slices=Slices(itertools.count(step=5_000).__next__), query_workers=Workers("test", 1))
+owner = Instance(engine, engine.compile(bytes.fromhex(sys.argv[1])), StableMemory())
+env = Env(canister_id=b"", time_ns=0, method="endless", in_replicated_execution=False)
+readers = [reader_of(owner, owner._stable.reader(), once=True) for _ in range(2)]
+queries = [it.execution(Entry.QUERY, env, instruction_limit=10**12, commit=False) for it in readers]
+executing, _ = [next(query) for query in queries]
+while not executing.running():
+    pass
+"""
 
 
 @pytest.fixture(params=STRATEGIES)
@@ -226,3 +252,9 @@ def test_a_reader_that_never_executed_or_still_does_is_not_parked_but_closed(own
     assert not reader.park()
     with pytest.raises(ExecutionAbandonedError):
         next(endless)
+
+
+def test_a_process_can_end_while_a_thread_executes() -> None:
+    program = [sys.executable, "-c", PROGRAM, assembled(WAT).hex()]
+    ended = subprocess.run(program, timeout=30, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
