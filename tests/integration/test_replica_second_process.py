@@ -17,12 +17,13 @@ from canister_factory.candid.principal import Principal
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
 from canister_factory.replica.node.process import ReplicaProcess
-from canister_factory.replica.node.signature_checks import MANY, has_several_cores
+from canister_factory.replica.node.signature_checks import MANY
+from canister_factory.replica.runtime.workers import spare_processors
 from support.http_load import Load, counter, envelopes, send
 from support.replica_builds import family
 
 pytestmark = pytest.mark.skipif(
-    not (has_several_cores() and Path("/proc/self/task").is_dir()), reason="needs two cores, and /proc"
+    not (spare_processors() and Path("/proc/self/task").is_dir()), reason="needs two cores, and /proc"
 )
 
 

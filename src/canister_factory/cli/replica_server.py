@@ -143,12 +143,12 @@ def _new_server(state_dir: Path, prices: str | None, power: bool) -> ReplicaServ
     with runtime_required():
         from canister_factory.replica.node.keys import KeyFileError
         from canister_factory.replica.node.server import ReplicaServer, ServerError
-        from canister_factory.replica.node.signature_checks import has_several_cores
+        from canister_factory.replica.runtime.workers import spare_processors
         from canister_factory.replica.subnet.cycles import PricesError
         from canister_factory.replica.subnet.durability import CheckpointError
     try:
         with without_searches():
-            return ReplicaServer(state_dir, prices=prices, power=power, beside=has_several_cores())
+            return ReplicaServer(state_dir, prices=prices, power=power, beside=spare_processors() > 0)
     except (ServerError, KeyFileError, CheckpointError, PricesError, StateDirectoryError) as error:
         raise CommandError(str(error)) from None
 

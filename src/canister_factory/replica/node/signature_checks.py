@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
@@ -31,7 +29,7 @@ from canister_factory.replica.node import signature_process
 from canister_factory.replica.node.node_key import verify_quickly
 from canister_factory.replica.node.signature_process import MAX_MESSAGE_BYTES, RECORD, is_valid
 
-__all__ = ["SignatureChecks", "has_several_cores"]
+__all__ = ["SignatureChecks"]
 
 T = TypeVar("T")
 
@@ -270,10 +268,3 @@ def _raise(error: Exception) -> NoReturn:
 
 def _nothing(verify: Verify) -> None:
     """The check of what only waits for others."""
-
-
-def has_several_cores() -> bool:
-    """Whether a second process has a core of its own."""
-    with suppress(AttributeError, OSError):  # not on macOS
-        return len(os.sched_getaffinity(0)) > 1
-    return (os.cpu_count() or 1) > 1

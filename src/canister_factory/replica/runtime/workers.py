@@ -71,6 +71,6 @@ class Workers:
 
 def spare_processors() -> int:
     """How many processors this process may use besides one."""
-    if hasattr(os, "sched_getaffinity"):
+    with suppress(AttributeError, OSError):  # not on macOS
         return len(os.sched_getaffinity(0)) - 1
     return (os.cpu_count() or 1) - 1
