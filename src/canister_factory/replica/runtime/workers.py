@@ -44,6 +44,25 @@ class Workers:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
         return future
 
+    def beside(self, work: Callable[[], None], meanwhile: Callable[[], None]) -> None:
+        """Does `work` in a thread and `meanwhile` here; returns when both are done.
+
+        Raises:
+            BaseException: what `work` raises, else what `meanwhile` does.
+        """
+        begun = threading.Event()
+
+        def begin() -> None:
+            begun.set()
+            work()
+
+        future = self.submit(begin)
+        begun.wait()  # otherwise `meanwhile` would keep the interpreter, and a disk would have nothing to do
+        try:
+            meanwhile()
+        finally:
+            future.result()
+
     def wait(self, work: Future[Any]) -> None:
         """Returns when what was submitted is done."""
         wait([work])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from canister_factory.base_error import CanisterFactoryError
-from canister_factory.replica.store.side_thread import SideThread
+from canister_factory.replica.runtime.workers import Workers
 
 ZEROES: Final = bytes(1 << 16)
 _COPY_BYTES: Final = 1 << 20
@@ -59,7 +59,7 @@ class Files:
         power: what was written survives a power failure once it was synced; otherwise the end of the process only.
     """
 
-    _side: SideThread | None = None
+    _disk: Workers | None = None  # waits for it
 
     def __init__(self, *, power: bool = True) -> None:
         self.power = power
@@ -172,15 +172,15 @@ class Files:
     def sync_beside(self, file: int, meanwhile: Callable[[], None]) -> None:
         """The same in a thread, while `meanwhile` is done here; that must not use files, or raise."""
         if self.power:
-            self._side = self._side or SideThread()
-            self._side.run(lambda: self.sync(file), meanwhile)
+            self._disk = self._disk or Workers("disk")
+            self._disk.beside(lambda: self.sync(file), meanwhile)
         else:
             meanwhile()
 
     def end(self) -> None:
         """Nothing is synced any more: lets go of the thread."""
-        if self._side is not None:
-            self._side.end()
+        if self._disk is not None:
+            self._disk.end()
 
     # --- made of these -----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Threads that do work one after the other."""
+"""Threads that do work one after the other, or while their owner does something else."""
 
 from __future__ import annotations
 
@@ -46,3 +46,38 @@ def test_threads_end_when_their_work_is_done_and_begin_anew() -> None:
     thread.join(10)
     assert (thread.is_alive(), done) == (False, [1])
     assert workers.submit(lambda: 5).result(10) == 5
+
+
+def test_what_is_done_here_and_in_the_thread_is_under_way_at_the_same_time_and_done_afterwards() -> None:
+    workers, met = Workers("test"), threading.Barrier(2, timeout=10)
+    done: list[str] = []
+
+    def work() -> None:
+        met.wait()
+        done.append("there")
+
+    def meanwhile() -> None:
+        met.wait()
+        done.append("here")
+
+    for _ in range(20):
+        workers.beside(work, meanwhile)
+        assert sorted(done) == ["here", "there"]
+        done.clear()
+    workers.end()
+
+
+def test_a_failure_is_told_once_the_other_half_is_done() -> None:
+    workers, done = Workers("test"), list[str]()
+
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        workers.beside(fail, lambda: done.append("here"))
+    with pytest.raises(OSError, match="No space left"):
+        workers.beside(lambda: done.append("there"), fail)
+    assert done == ["here", "there"]
+    workers.beside(lambda: done.append("there"), lambda: done.append("here"))
+    assert sorted(done[2:]) == ["here", "there"]
+    workers.end()

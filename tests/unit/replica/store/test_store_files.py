@@ -117,9 +117,10 @@ def test_the_disk_is_at_work_while_something_else_is_done(tmp_path: Path, monkey
 
 
 def test_where_nothing_is_forced_to_disk_there_is_no_thread(files: Files, tmp_path: Path) -> None:
+    others = threading.enumerate()
     file, done = files.create(tmp_path / "file"), list[str]()
     files.sync_beside(file, lambda: done.append(threading.current_thread().name))
     files.end()
     files.close(file)
     assert done == ["MainThread"]
-    assert "disk" not in [thread.name for thread in threading.enumerate()]
+    assert [thread for thread in threading.enumerate() if thread not in others] == []
