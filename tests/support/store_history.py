@@ -9,6 +9,7 @@ from pathlib import Path
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.replica.node.server import ReplicaServer
 from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.store.checkpoint import Checkpoint, ReplayLimits
 from canister_factory.replica.store.files import Files
@@ -51,6 +52,16 @@ def opener(
         return Subnet(engine(), clock_ns=clock, listeners=listeners, checkpoint=checkpoint, pace=pace)
 
     return opened
+
+
+def make_state(directory: Path) -> None:
+    """A state directory as a replica leaves it, with a canister that counted to 1."""
+    server = ReplicaServer(directory, power=False)
+    server.subnet.close()
+    server.release()
+    bench = Bench(opener(directory, files=Files(power=False)))
+    bench.call(bench.puppet(), "count")
+    bench.subnet.close()
 
 
 class History:

@@ -9,11 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from canister_factory.cli import main
-from canister_factory.replica.node.server import ReplicaServer
-from canister_factory.replica.store.files import Files
 from support.cli_settings import run_alone
-from support.replica_bench import Bench
-from support.store_history import opener
+from support.store_history import make_state
 
 
 @pytest.fixture
@@ -23,12 +20,7 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     directory = tmp_path / "home" / "replica"
-    server = ReplicaServer(directory, power=False)
-    server.subnet.close()
-    server.release()
-    bench = Bench(opener(directory, files=Files(power=False)))
-    bench.call(bench.puppet(), "count")
-    bench.subnet.close()
+    make_state(directory)
     return directory
 
 

@@ -13,14 +13,12 @@ import pytest
 from canister_factory.replica.node import maintenance
 from canister_factory.replica.node.maintenance import MaintenanceError
 from canister_factory.replica.node.server import ReplicaServer
-from canister_factory.replica.store.files import Files
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.store.snapshot import Snapshot
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.crafted_exports import entry, extended_header, pack, rewrite, seal, sign
-from support.replica_bench import Bench
-from support.store_history import opener
+from support.store_history import make_state
 
 PRECIOUS = b"precious" * 100
 
@@ -30,12 +28,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     """A state directory with one canister, beside a file that must stay as it is."""
     (tmp_path / "notes").write_bytes(PRECIOUS)
     directory = tmp_path / "state"
-    server = ReplicaServer(directory, power=False)
-    server.subnet.close()
-    server.release()
-    bench = Bench(opener(directory, files=Files(power=False)))
-    bench.call(bench.puppet(), "count")
-    bench.subnet.close()
+    make_state(directory)
     yield directory
     assert (tmp_path / "notes").read_bytes() == PRECIOUS
 

@@ -14,14 +14,24 @@ from support.replica_bench import SECOND_NS, Bench
 from support.store_history import contents, opener
 
 
+@pytest.fixture
+def files() -> FaultyFiles:
+    return FaultyFiles()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, files: FaultyFiles) -> Bench:
+    return Bench(opener(tmp_path, files=files))
+
+
 def full(files: FaultyFiles, count: int = 1 << 30) -> None:
     """From now on the disk is full, for so many operations."""
     files.at, files.count, files.fault = files.done, count, failing(errno.ENOSPC)
 
 
-def test_a_message_for_which_there_is_no_room_changes_nothing_and_is_taken_later(tmp_path: Path) -> None:
-    files = FaultyFiles()
-    bench = Bench(opener(tmp_path, files=files))
+def test_a_message_for_which_there_is_no_room_changes_nothing_and_is_taken_later(
+    tmp_path: Path, files: FaultyFiles, bench: Bench
+) -> None:
     canister = bench.puppet()
     bench.subnet.persist()
     before = contents(bench.subnet)
@@ -38,9 +48,7 @@ def test_a_message_for_which_there_is_no_room_changes_nothing_and_is_taken_later
     assert bench.count(canister) == 1
 
 
-def test_a_round_is_not_executed_while_there_is_no_room(tmp_path: Path) -> None:
-    files = FaultyFiles()
-    bench = Bench(opener(tmp_path, files=files))
+def test_a_round_is_not_executed_while_there_is_no_room(files: FaultyFiles, bench: Bench) -> None:
     canister = bench.puppet()
     bench.call(canister, "set_timer", (bench.clock.now_ns + SECOND_NS).to_bytes(8, "little"))
     full(files)
@@ -56,9 +64,7 @@ def test_a_round_is_not_executed_while_there_is_no_room(tmp_path: Path) -> None:
     assert bench.count(canister) == 1
 
 
-def test_what_room_was_made_for_is_written_on_a_full_disk(tmp_path: Path) -> None:
-    files = FaultyFiles()
-    bench = Bench(opener(tmp_path, files=files))
+def test_what_room_was_made_for_is_written_on_a_full_disk(files: FaultyFiles, bench: Bench) -> None:
     canister = bench.puppet()
     files.kinds.clear()
     bench.call(canister, "count")
@@ -67,9 +73,9 @@ def test_what_room_was_made_for_is_written_on_a_full_disk(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.7])
-def test_a_write_that_the_disk_cut_short_is_wiped_and_tried_again(tmp_path: Path, share: float) -> None:
-    files = FaultyFiles()
-    bench = Bench(opener(tmp_path, files=files))
+def test_a_write_that_the_disk_cut_short_is_wiped_and_tried_again(
+    tmp_path: Path, files: FaultyFiles, bench: Bench, share: float
+) -> None:
     canister = bench.puppet()
     bench.call(canister, "count")
     bench.subnet.persist()
@@ -88,9 +94,7 @@ def test_a_write_that_the_disk_cut_short_is_wiped_and_tried_again(tmp_path: Path
     assert bench.call(canister, "count") == b"\x04\0\0\0"
 
 
-def test_what_could_not_be_forced_to_disk_ends_all_work(tmp_path: Path) -> None:
-    files = FaultyFiles()
-    bench = Bench(opener(tmp_path, files=files))
+def test_what_could_not_be_forced_to_disk_ends_all_work(files: FaultyFiles, bench: Bench) -> None:
     canister = bench.puppet()
     bench.subnet.persist()
     bench.call(canister, "count")
@@ -103,9 +107,8 @@ def test_what_could_not_be_forced_to_disk_ends_all_work(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_that_finds_no_space_is_put_off_with_all_that_changed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, files: FaultyFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = FaultyFiles()
     bench = Bench(opener(tmp_path, files=files, messages=2))
     canister = bench.puppet()
     bench.subnet.persist()
