@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import threading
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,11 +156,23 @@ class Gate(Files):
         super().write(file, data, offset)
 
 
+class Awaited(Workers):
+    """Workers whose disk goes on once somebody waits for them."""
+
+    def __init__(self, files: Gate) -> None:
+        super().__init__("test")
+        self._files = files
+
+    def wait(self, work: Future[Any]) -> None:
+        self._files.open_gate.set()
+        super().wait(work)
+
+
 def test_a_slow_disk_keeps_nobody_waiting_and_an_orderly_end_gives_up_what_is_not_written(tmp_path: Path) -> None:
     files = Gate()
     files.open_gate.set()
     (tmp_path / "state").mkdir()
-    bench = Bench(opener(tmp_path / "state", files=files, workers=Workers("test"), messages=MESSAGES))
+    bench = Bench(opener(tmp_path / "state", files=files, workers=Awaited(files), messages=MESSAGES))
     canister = bench.puppet()
     files.open_gate.clear()
     while not bench.subnet.awaited:
@@ -168,8 +182,6 @@ def test_a_slow_disk_keeps_nobody_waiting_and_an_orderly_end_gives_up_what_is_no
     bench.call(canister, "count")
     bench.subnet.persist()
     before = contents(bench.subnet)
-    opening = threading.Timer(0.05, files.open_gate.set)
-    opening.start()
+    assert not files.open_gate.is_set(), "nobody waited"
     bench.subnet.close()
-    opening.join()
     assert contents(Bench(opener(tmp_path / "state", files=FILES)).subnet) == before
