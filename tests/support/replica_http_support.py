@@ -234,7 +234,7 @@ class Network:
         changes = Changes()
         self.subnet = FakeSubnet(changes.listeners)
         self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
-        self.signatures = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=beside)
+        self.signatures = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=beside, clock_s=lambda: 0.0)
         self.rounds = Rounds(self.subnet, self.view, changes, self.clock, arrivals or self.signatures.settled)
         self.api = HttpApi(
             self.subnet,

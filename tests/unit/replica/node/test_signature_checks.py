@@ -59,8 +59,8 @@ class Requests:
 
 @pytest.fixture
 async def requests() -> AsyncIterator[Requests]:
-    """Checks with a process that isn't started yet."""
-    checks = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=True)
+    """Checks with a process that isn't started yet; all of them come at the same time."""
+    checks = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=True, clock_s=lambda: 0.0)
     yield Requests(checks)
     checks.stop()
 
