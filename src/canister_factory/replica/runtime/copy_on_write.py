@@ -241,7 +241,10 @@ class CopyOnWriteMemory(MemoryTransaction):
         write(self._file, data, offset)
 
     def read(self, offset: int, size: int) -> bytes:
-        return read(self._file, offset, size)
+        content = read(self._file, offset, size)
+        if len(content) < size:
+            raise OSError(errno.EIO, "the file with a canister's memory was cut off")
+        return content
 
     def view(self) -> MemoryTransaction:
         view = _CommittedView(self._file, self.committed)

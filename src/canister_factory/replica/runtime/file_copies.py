@@ -41,16 +41,19 @@ def copy(source: int, target: int, start: int, end: int) -> None:
 
 
 def read(file: int, offset: int, size: int) -> bytes:
-    """`size` bytes from an offset of a file that has them."""
+    """`size` bytes from an offset, or less where the file ends before."""
     parts = []
     while size > 0:
-        parts.append(os.pread(file, size, offset))
-        offset, size = offset + len(parts[-1]), size - len(parts[-1])
+        part = os.pread(file, size, offset)
+        if not part:
+            break
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def write(file: int, data: bytes, offset: int) -> None:
-    """All of the data."""
+def write(file: int, data: bytes | memoryview, offset: int) -> None:
+    """All of the data. Where that fails, a part of it may be there."""
     unwritten = memoryview(data)
     while unwritten:
         written = os.pwrite(file, unwritten, offset)

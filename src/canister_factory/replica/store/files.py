@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from canister_factory.base_error import CanisterFactoryError
+from canister_factory.replica.runtime import file_copies
 from canister_factory.replica.runtime.workers import Workers
 
 ZEROES: Final = bytes(1 << 16)
@@ -118,21 +119,11 @@ class Files:
 
     def read(self, file: int, size: int, offset: int) -> bytes:
         """`size` bytes, or less where the file ends before."""
-        parts = []
-        while size > 0:
-            part = os.pread(file, size, offset)
-            if not part:
-                break
-            parts.append(part)
-            size, offset = size - len(part), offset + len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return file_copies.read(file, offset, size)
 
     def write(self, file: int, data: bytes | memoryview, offset: int) -> None:
         """All of the data. Where that fails, a part of it may be there."""
-        unwritten = memoryview(data)
-        while unwritten:
-            written = os.pwrite(file, unwritten, offset)
-            unwritten, offset = unwritten[written:], offset + written
+        file_copies.write(file, data, offset)
 
     def truncate(self, file: int, size: int) -> None:
         """Makes a file this long."""

@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from unittest import TestCase
 
@@ -355,3 +356,13 @@ def test_a_memory_that_grows_beyond_its_file_is_copied(
     assert memory.read(0, 8) == b"saved at"
     assert memory.read(2 * PAGE, 1) == b"\x09"
     assert (tmp_path / "image").stat().st_size == 2 * PAGE
+
+
+@pytest.mark.skipif(not copy_on_write_works(), reason="others have read the whole file")
+def test_a_file_that_somebody_cut_off_is_an_error(tmp_path: Path) -> None:
+    with closing(CopyOnWriteMemory()) as memory:
+        memory.use_file(saved_file(tmp_path, 2 * PAGE), 2 * PAGE)
+        os.truncate(tmp_path / "image", PAGE)
+        assert memory.read(PAGE - 1, 1) == b"\0"
+        with pytest.raises(OSError, match="was cut off"):
+            memory.read(PAGE - 1, 2)
