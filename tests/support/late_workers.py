@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from canister_factory.replica.runtime.workers import Workers
+from canister_factory.replica.runtime.workers import Workers, fulfil
 
 T = TypeVar("T")
 
@@ -35,9 +35,4 @@ class LateWorkers(Workers):
     @staticmethod
     def _do(due: list[tuple[Future[Any], Callable[[], Any]]]) -> None:
         for future, work in due:
-            try:
-                result = work()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            fulfil(future, work)

@@ -79,13 +79,19 @@ class Workers:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         while (item := self._work.get()) is not None:
             future, work = item
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                fulfil(future, work)
             del item, future, work
+
+
+def fulfil(future: Future[T], work: Callable[[], T]) -> None:
+    """Does the work; its result, or what it raises, is the future's."""
+    try:
+        result = work()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def spare_processors() -> int:

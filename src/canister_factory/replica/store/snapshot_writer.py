@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from canister_factory.replica.runtime.workers import Workers
+from canister_factory.replica.runtime.workers import Workers, fulfil
 from canister_factory.replica.store.directory import StateDirectory
 from canister_factory.replica.store.files import SyncFailedError
 from canister_factory.replica.store.journal import Journal
@@ -144,9 +144,4 @@ class SnapshotWriter:
             self._work = self._workers.submit(lambda: work(saving))
             return
         self._work = Future()
-        try:
-            work(saving)
-        except BaseException as error:
-            self._work.set_exception(error)
-        else:
-            self._work.set_result(None)
+        fulfil(self._work, lambda: work(saving))
