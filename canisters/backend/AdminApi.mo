@@ -2,6 +2,7 @@
 /// admins; operators may read. Balances are shown to nobody else.
 import Array "mo:core/Array";
 import Cycles "mo:core/Cycles";
+import Principal "mo:core/Principal";
 import Alerts "Alerts";
 import BoundedLog "BoundedLog";
 import Creation "Creation";
@@ -65,6 +66,17 @@ mixin (context : Creation.Context, roles : Roles.State) {
         { page with items = details(page.items) };
       },
     );
+  };
+
+  public shared ({ caller }) func abort_creation(
+    owner : Principal,
+    reason : Text,
+  ) : async Types.Result<Types.DetailedCreationStatus> {
+    switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    let ?creation = Creations.get(context.creations, owner) else {
+      return #Err(Errors.invalid(owner.toText() # " has no creation to abort."));
+    };
+    CreationEnd.cancel(context, creation, "An admin aborted the creation: " # reason);
   };
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {

@@ -12,7 +12,9 @@ module {
     #Created : { canisterId : Principal; refunded : Nat };
     #Rejected : { reason : Text; refunded : Nat };
   };
-  public type Info = { #Info : { controllers : [Principal]; moduleHash : ?Blob }; #Rejected : Text };
+  public type Facts = { controllers : [Principal]; moduleHash : ?Blob };
+  /// `Gone`: there is no such canister any more.
+  public type Info = { #Info : Facts; #Gone; #Rejected : Text };
   /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
   /// until the next upgrade, which makes estimates that go by the number more careful.
   public type Calls = { var underWay : Nat };
@@ -97,7 +99,9 @@ module {
     let answer = try {
       let reply = await management().canister_info({ canister_id = canisterId; num_requested_changes = null });
       #Info { controllers = reply.controllers; moduleHash = reply.module_hash };
-    } catch error #Rejected(Error.message(error));
+    } catch error {
+      switch (Error.code(error)) { case (#destination_invalid) #Gone; case _ #Rejected(Error.message(error)) };
+    };
     calls.underWay -= 1;
     answer;
   };

@@ -2,6 +2,8 @@
 /// changes that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
 import Nat64 "mo:core/Nat64";
 import Option "mo:core/Option";
+import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
@@ -44,6 +46,8 @@ module {
     switches : Switch;
     limits : Limits;
     calls : CanisterOperations.Calls;
+    /// Owners whose `create_canister` is under way.
+    provisioning : Set.Set<Principal>;
     now : () -> Nat64;
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;
@@ -147,18 +151,33 @@ module {
     };
   };
 
-  /// A write lock lives as long as its lease; after a verification at least until the seal ends.
+  /// Whether the handoff may be under way; then nothing but its outcome decides on the creation.
+  public func isSealed(creation : Creation) : Bool = creation.sealedUntil != 0;
+
+  /// A write lock lives as long as its lease; after a verification as long as the seal, which ends no earlier than it
+  /// says.
   public func lockedUntil(creation : Creation, now : Nat64) : ?Nat64 {
-    if (not Creations.isOpen(creation)) return null;
+    if (creation.status == #Completed) return null;
     let leased = switch (Leases.live(creation.lease, now)) {
       case (?lease) if (lease.locksWrites) lease.expiresAt else 0 : Nat64;
       case null 0 : Nat64;
     };
-    let until = Nat64.max(leased, creation.sealedUntil);
-    if (until > now) ?until else null;
+    if (isSealed(creation)) return ?Nat64.max(now + 1, Nat64.max(leased, creation.sealedUntil));
+    if (leased > now) ?leased else null;
   };
 
   // ---- Parts of every transition ----
+  /// Why nobody can end the creation at this moment, or null.
+  public func busy(context : Context, creation : Creation) : ?Types.CreationError {
+    if (context.provisioning.contains(creation.owner)) {
+      return ?located(
+        creation,
+        Errors.busy("The canister is being created at this moment; try again when that has ended."),
+      );
+    };
+    null;
+  };
+
   /// An illegal step for the creation's present stage.
   public func refused(creation : Creation, message : Text) : Types.CreationError {
     located(creation, Errors.invalid(message # " The creation is at " # Errors.statusText(creation.status) # "."));
@@ -198,12 +217,6 @@ module {
   public func hold(context : Context, creation : Creation, cycles : Nat) {
     Reserve.hold(context.reserve, creation.cyclesHeld, cycles);
     creation.cyclesHeld := cycles;
-  };
-
-  /// A verification doesn't count any more; it has to be done again.
-  public func unverify(creation : Creation) {
-    creation.verifiedRevision := null;
-    creation.sealedUntil := 0;
   };
 
   /// At most 1,000 characters of a text that came from outside.

@@ -1,5 +1,7 @@
 /// What an owner calls: ask for a personal canister, see how far it is, find it; and the deprecated names of the same.
+import Principal "mo:core/Principal";
 import Creation "Creation";
+import CreationEnd "CreationEnd";
 import CreationRequest "CreationRequest";
 import Creations "Creations";
 import Errors "Errors";
@@ -24,6 +26,16 @@ mixin (context : Creation.Context, roles : Roles.State) {
     config : ?Types.CreatePersonalCanisterConfig
   ) : async Types.Result<Types.PersonalCanisterCreationResponse> {
     request(caller, config);
+  };
+
+  public shared ({ caller }) func cancel_personal_canister() : async Types.Result<Types.DetailedCreationStatus> {
+    let ?creation = Creations.get(context.creations, caller) else {
+      return #Err(Errors.invalid(caller.toText() # " has not asked for a personal canister."));
+    };
+    switch (CreationEnd.cancel(context, creation, "The owner cancelled the creation.")) {
+      case (#Ok _) #Ok(Creation.detailedForOwner(context, creation));
+      case refusal refusal;
+    };
   };
 
   public shared query ({ caller }) func get_creation_status() : async ?Types.CreationStatusResponse {

@@ -2,53 +2,61 @@
 /// decide on it are asked in `OperatorApi`.
 import Principal "mo:core/Principal";
 import Alerts "Alerts";
+import CanisterOperations "CanisterOperations";
 import Creation "Creation";
-import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Errors "Errors";
+import Releases "Releases";
 import Types "Types";
+import Verification "Verification";
 
 module {
-  /// The canister to verify; the target's answer counts only under a write lock.
+  /// The canister to verify. Takes the write lock, since the target's answer counts only under it.
   public func beginVerification(context : Creation.Context, creation : Creation.Creation) : Types.Result<Principal> {
-    let canisterId = switch (creation.canisterId, creation.status) {
-      case (?some, #Importing or #Verifying) some;
-      case _ return #Err(Creation.refused(creation, "Nothing to verify yet: the import comes first."));
+    let ?canisterId = creation.canisterId else {
+      return #Err(Creation.refused(creation, "Nothing to verify yet: the import comes first."));
     };
     let ?lease = creation.lease else return #Err(Errors.busy("The lease is lost."));
-    if (not lease.locksWrites) {
-      return #Err(
-        Creation.refused(creation, "Verification needs the write lock; call begin_export with lock = true first.")
-      );
-    };
+    lease.locksWrites := true;
     if (creation.status != #Verifying) Creation.move(context, creation, #Verifying);
     #Ok canisterId;
   };
 
-  /// Keeps the outcome; after a match the capsule is sealed for the time of the handoff.
+  /// Keeps the outcome. The write lock stays if `wasLocked`, so that the difference can be copied under it; it stays in any
+  /// case where both sides are equal.
   public func recordVerification(
     context : Creation.Context,
     creation : Creation.Creation,
     report : Types.VerificationReport,
+    wasLocked : Bool,
   ) {
-    let now = context.now();
-    creation.updatedAt := now;
+    creation.updatedAt := context.now();
+    creation.sourceManifest := ?report.source;
     if (report.matches) {
       creation.verifiedRevision := ?report.source.revision;
-      creation.sourceManifest := ?report.source;
-      creation.sealedUntil := now + CreationPolicy.handoffNs;
       creation.progressMessage := "Verified; handing the canister over.";
     } else {
-      Creation.unverify(creation);
+      creation.verifiedRevision := null;
       creation.progressMessage := "The personal canister differs from the capsule.";
+      unlock(creation, wasLocked);
     };
+  };
+
+  /// Whether the lease carries the write lock.
+  public func isLocked(creation : Creation.Creation) : Bool = switch (creation.lease) {
+    case (?lease) lease.locksWrites;
+    case null false;
+  };
+
+  /// Gives the write lock back, unless it was there before.
+  public func unlock(creation : Creation.Creation, wasLocked : Bool) {
+    switch (creation.lease) { case (?lease) lease.locksWrites := wasLocked; case null {} };
   };
 
   /// The canister to complete, when it's verified as the capsule is now.
   public func beginCompletion(context : Creation.Context, creation : Creation.Creation) : Types.Result<Principal> {
-    let canisterId = switch (creation.canisterId, creation.status) {
-      case (?some, #Verifying) some;
-      case _ return #Err(Creation.refused(creation, "Only a creation at stage Verifying can be completed."));
+    let ?canisterId = creation.canisterId else {
+      return #Err(Creation.refused(creation, "There is nothing to complete yet: the canister comes first."));
     };
     if (Creation.isVerified(context, creation)) return #Ok canisterId;
     #Err(Creation.located(
@@ -67,14 +75,39 @@ module {
     ));
   };
 
-  /// The canister is its owner's: the capsule takes no writes here any more.
+  /// Why what the management canister says of the canister doesn't make the creation complete, or null.
+  public func refusedCompletion(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    { controllers; moduleHash } : CanisterOperations.Facts,
+  ) : ?Types.CreationError {
+    func refused(kind : Types.CreationErrorKind, message : Text) : ?Types.CreationError {
+      ?Creation.located(creation, Errors.make(kind, message, true));
+    };
+    switch (Verification.notOwnedBy(controllers, creation.owner)) {
+      case (?problem) return refused(#HandoffFailed, problem);
+      case null {};
+    };
+    switch (notReleased(context, moduleHash)) { case (?problem) refused(#VerifyFailed, problem); case null null };
+  };
+
+  /// Why a canister with this module is none of ours, or null.
+  public func notReleased(context : Creation.Context, moduleHash : ?Blob) : ?Text {
+    let ?hash = moduleHash else return ?"The canister has no module installed.";
+    if (Releases.isApproved(context.releases, hash)) return null;
+    ?("The module " # Verification.hex(hash) # " is not an approved release.");
+  };
+
+  /// The canister is its owner's: the capsule takes no writes here any more. Also of a creation that was failed while
+  /// the handoff was under way.
   public func complete(context : Creation.Context, creation : Creation.Creation) {
     let now = context.now();
+    if (creation.status == #Failed) context.switches.failures -= 1;
     Creation.move(context, creation, #Completed);
     creation.completedAt := ?now;
     creation.error := null;
     creation.lease := null;
-    creation.sealedUntil := 0;
+    Creations.unseal(context.creations, creation);
     creation.progress := {
       creation.progress with
       stage = #Completed;
@@ -88,18 +121,39 @@ module {
     Creation.watchReserve(context);
   };
 
-  /// The capsule stays as it is, and so does the canister, for a retry or for clean-up.
+  /// The capsule stays as it is, and so does the canister, for a retry or for clean-up. A seal stays, too: a handoff that
+  /// is under way isn't undone by a failure on record.
   public func fail(context : Creation.Context, creation : Creation.Creation, error : Types.CreationError) {
     let told = Creation.located(creation, { error with message = Creation.shortened(error.message) });
     Creation.move(context, creation, #Failed);
     creation.error := ?told;
     creation.progressMessage := told.message;
     creation.lease := null;
-    Creation.unverify(creation);
+    if (not Creation.isSealed(creation)) creation.verifiedRevision := null;
     Creation.hold(context, creation, 0);
     context.switches.failures += 1;
     Alerts.creationFailed(context.alerts, creation.owner, told, context.now());
     Creation.watchReserve(context);
+  };
+
+  /// Ends the creation because its owner or an admin wants so. Refused while the handoff may be under way.
+  public func cancel(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    message : Text,
+  ) : Types.Result<Types.DetailedCreationStatus> {
+    if (not Creations.isOpen(creation)) {
+      return #Err(Creation.refused(creation, "Only a creation in progress can be cancelled."));
+    };
+    switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
+    if (Creation.isSealed(creation)) {
+      return #Err(Creation.located(
+        creation,
+        Errors.busy("The canister is being handed over at this moment, or was; in some minutes it is settled which."),
+      ));
+    };
+    fail(context, creation, Errors.make(#Cancelled, message, true));
+    #Ok(Creation.detailed(context, creation));
   };
 
   /// Forgets a creation that has ended, so that its owner may begin anew; the registry keeps its canister. Clearing a
@@ -112,6 +166,9 @@ module {
       return #Err(
         Creation.refused(creation, "A creation in progress must be failed by an operator before it can be cleared.")
       );
+    };
+    if (Creation.isSealed(creation)) {
+      return #Err(Creation.located(creation, Errors.busy("It isn't settled yet whether the canister was handed over.")));
     };
     Creations.remove(context.creations, creation);
     #Ok;

@@ -13,9 +13,6 @@ module {
   /// How many creations there may be over all owners, until an admin says otherwise.
   public let defaultLimits : Types.CreationLimits = { max_in_progress = 100; max_per_hour = 1_000 };
   public let hourNs : Nat64 = 3_600_000_000_000;
-  /// After a successful verification the owner's writes stay refused this long even without a lease, so that another
-  /// worker can finish a handoff that was begun: once the owner controls the canister, nobody could copy a late write.
-  public let handoffNs : Nat64 = 600_000_000_000;
   let nameChars = 100;
 
   /// Null when the config is fine. `subnet_id` is recorded with the creation for whoever runs the backend:

@@ -29,7 +29,12 @@ module {
       case (#Ok lease) {
         creation.lease := ?lease;
         Creation.watchReserve(context);
-        #Ok { lease = lease.number; expires_at = lease.expiresAt; creation = Creation.detailed(context, creation) };
+        #Ok {
+          lease = lease.number;
+          expires_at = lease.expiresAt;
+          creation = Creation.detailed(context, creation);
+          manifest = null;
+        };
       };
     };
   };

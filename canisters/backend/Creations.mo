@@ -35,7 +35,8 @@ module {
     var sourceManifest : ?Capsule.CapsuleManifest;
     /// The capsule's revision that the target was equal to.
     var verifiedRevision : ?Nat64;
-    /// Writes stay refused until then, whoever holds the lease.
+    /// Not 0: the handoff may be under way. Writes stay refused, whoever holds the lease, until the backend has looked
+    /// at the canister, which it does then.
     var sealedUntil : Nat64;
     var lease : ?Leases.Lease;
   };
@@ -46,6 +47,8 @@ module {
     /// By rank.
     byStatus : [Set.Set<Principal>];
     open : Set.Set<Place>;
+    /// Owners whose creation is sealed.
+    sealed : Set.Set<Principal>;
   };
 
   /// Open creations wait in the order of their requests.
@@ -67,6 +70,7 @@ module {
         Set.empty<Principal>(),
       ];
       open = Set.empty<Place>();
+      sealed = Set.empty<Principal>();
     };
   };
 
@@ -132,8 +136,24 @@ module {
     { stage = #NotStarted; bytes_done = 0; bytes_total = 0; items_done = 0; items_total = 0 };
   };
 
+  /// Seals the creation's capsule, at least until then.
+  public func seal(state : State, creation : Creation, until : Nat64) {
+    creation.sealedUntil := until;
+    state.sealed.add(creation.owner);
+  };
+
+  /// Lifts the seal.
+  public func unseal(state : State, creation : Creation) {
+    creation.sealedUntil := 0;
+    state.sealed.remove(creation.owner);
+  };
+
+  /// Those with a seal.
+  public func sealed(state : State) : Iter.Iter<Creation> = state.sealed.values().filterMap(func owner = get(state, owner));
+
   /// Forgets the creation.
   public func remove(state : State, creation : Creation) {
+    unseal(state, creation);
     unindex(state, creation);
     state.byCapsule.remove(creation.capsuleId);
     state.byOwner.remove(creation.owner);

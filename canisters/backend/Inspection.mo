@@ -18,7 +18,7 @@ module {
     #set_personal_canister_creation_enabled : Any; #register_release : Any; #revoke_release : Any;
     #set_reserve_settings : Any; #set_reserve_threshold : Any; #top_up_reserve : Any; #acknowledge_notification : Any;
     #set_migration_enabled : Any; #set_creation_limits : Any; #set_quotas : Any; #set_capsule_switches : Any;
-    #set_personal_canister_settings : Any;
+    #set_personal_canister_settings : Any; #abort_creation : Any;
     // controllers: a query that looks at everything
     #audit_contents : Any;
     // operators
@@ -29,7 +29,7 @@ module {
     #register_capsule : Any; #record_capsule_event : Any; #delete_memory_from_capsule : Any;
     #commit_memory_upload : Any; #abort_memory_upload : Any; #add_connection : Any; #update_connection_status : Any;
     #remove_connection : Any; #delete_connection_group : Any; #delete_gallery : Any; #create_personal_canister : Any;
-    #migrate_capsule : Any;
+    #cancel_personal_canister : Any; #migrate_capsule : Any;
     // the same, in small; larger ones by those who may write a capsule
     #add_memory_to_capsule : Any; #update_memory_in_capsule : Any; #begin_memory_upload : Any;
     #create_connection_group : Any; #update_connection_group : Any; #store_gallery_forever : Any;
@@ -75,7 +75,7 @@ module {
         #set_personal_canister_creation_enabled _ or #register_release _ or #revoke_release _ or
         #set_reserve_settings _ or #set_reserve_threshold _ or #top_up_reserve _ or #acknowledge_notification _ or
         #set_migration_enabled _ or #set_creation_limits _ or #set_quotas _ or #set_capsule_switches _ or
-        #set_personal_canister_settings _
+        #set_personal_canister_settings _ or #abort_creation _
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #report_progress _ or #begin_export _ or
@@ -86,7 +86,8 @@ module {
         #register _ or #register_with_nonce _ or #prove_nonce _ or #mark_bound _ or #create_capsule _ or
         #register_capsule _ or #record_capsule_event _ or #delete_memory_from_capsule _ or #commit_memory_upload _ or
         #abort_memory_upload _ or #add_connection _ or #update_connection_status _ or #remove_connection _ or
-        #delete_connection_group _ or #delete_gallery _ or #create_personal_canister _ or #migrate_capsule _
+        #delete_connection_group _ or #delete_gallery _ or #create_personal_canister _ or
+        #cancel_personal_canister _ or #migrate_capsule _
       ) true;
       case (
         #add_memory_to_capsule _ or #update_memory_in_capsule _ or #begin_memory_upload _ or

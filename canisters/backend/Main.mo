@@ -8,6 +8,7 @@ import Cycles "mo:core/Cycles";
 import Iter "mo:core/Iter";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
@@ -23,6 +24,7 @@ import CapsulePolicyApi "CapsulePolicyApi";
 import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
+import Handoff "Handoff";
 import Hosting "Hosting";
 import Inspection "Inspection";
 import Leases "Leases";
@@ -93,6 +95,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     switches;
     limits;
     calls;
+    provisioning = Set.empty<Principal>();
     now = Clock.now;
     funds;
     hosting;
@@ -123,6 +126,8 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include AdminApi(context, roles);
   include OperatorApi(context, roles, func() = Principal.fromActor(this));
   // end of personal_canister_creation
+
+  system func postupgrade() { Handoff.resume<system>(context) };
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(roles, store, caller, arg.size(), msg);

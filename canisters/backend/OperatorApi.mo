@@ -13,17 +13,13 @@ import CreationEnd "CreationEnd";
 import CreationSteps "CreationSteps";
 import Creations "Creations";
 import Errors "Errors";
+import Handoff "Handoff";
 import Leases "Leases";
-import Releases "Releases";
 import Roles "Roles";
 import Types "Types";
 import Verification "Verification";
 
 mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) {
-  /// Owners whose `create_canister` is under way. Not kept over an upgrade: the canister can't be upgraded while a call
-  /// is outstanding, so that the set is empty then.
-  transient let provisioning = Set.empty<Principal>();
-
   /// The open creation that the caller holds a live lease of.
   func leasedBy(caller : Principal, lease : Types.LeaseRef) : Types.Result<Creation.Creation> {
     switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
@@ -72,14 +68,6 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
   };
 
-  func stillBusy(creation : Creation.Creation) : ?Types.CreationError {
-    if (not provisioning.contains(creation.owner)) return null;
-    ?Creation.located(
-      creation,
-      Errors.busy("The canister is being created at this moment; try again when that has ended."),
-    );
-  };
-
   // ---- Queue and leases ----
   public shared query ({ caller }) func list_open_requests(
     request : Types.OwnerPageRequest
@@ -95,7 +83,19 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     request : Types.ClaimRequest
   ) : async Types.Result<Types.CreationLease> {
     switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
-    CreationSteps.claim(context, caller, request);
+    let lease = switch (CreationSteps.claim(context, caller, request)) {
+      case (#Ok granted) granted;
+      case (#Err problem) return #Err problem;
+    };
+    // The export begins with the claim: one message less to wait for.
+    switch (leasedCapsule(caller, { owner = request.owner; lease = lease.lease })) {
+      case (#Ok(creation, capsule)) {
+        let manifest = Manifest.take(capsule, self(), context.now());
+        CreationSteps.beginExport(context, creation, manifest, false);
+        #Ok { lease with manifest = ?manifest; creation = Creation.detailed(context, creation) };
+      };
+      case (#Err _) #Ok { lease with manifest = null };
+    };
   };
 
   public shared ({ caller }) func renew_lease(lease : Types.LeaseRef) : async Types.Result<Nat64> {
@@ -180,7 +180,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    switch (stillBusy(creation)) { case null {}; case (?problem) return #Err problem };
+    switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
     let debit = switch (CreationSteps.beginProvisioning(context, creation)) {
       case (#Err problem) return #Err problem;
       case (#Ok(#Existing canister_id)) {
@@ -188,29 +188,33 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       };
       case (#Ok(#Debited debit)) debit;
     };
-    provisioning.add(creation.owner);
+    context.provisioning.add(creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
     switch (await* CanisterOperations.create(context.calls, controllers, context.hosting.settings, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
-        provisioning.remove(creation.owner);
+        context.provisioning.remove(creation.owner);
         #Ok { canister_id = canisterId; cycles = creation.cyclesConsumed; is_new = true };
       };
       case (#Rejected { reason; refunded }) {
         let error = CreationSteps.provisioningRejected(context, creation, debit, refunded, reason);
-        provisioning.remove(creation.owner);
+        context.provisioning.remove(creation.owner);
         #Err error;
       };
     };
   };
 
   // ---- Verification and end ----
-  /// Compares the target with the source. An unapproved module is refused here already, while it can still be
-  /// exchanged: after the handoff nobody but the owner could.
+  /// Compares the target with the source, under the write lock. An unapproved module is refused here already, while it
+  /// can still be exchanged: after the handoff nobody but the owner could.
   public shared ({ caller }) func verify_creation(
     lease : Types.LeaseRef
   ) : async Types.Result<Types.VerificationReport> {
+    let wasLocked = switch (leasedBy(caller, lease)) {
+      case (#Ok creation) CreationEnd.isLocked(creation);
+      case (#Err problem) return #Err problem;
+    };
     let canisterId = switch (verifiable(caller, lease)) {
       case (#Ok(_, _, some)) some;
       case (#Err problem) return #Err problem;
@@ -225,11 +229,13 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Err problem) return #Err problem;
     };
     func refuse(message : Text) : Types.Result<Types.VerificationReport> {
+      CreationEnd.unlock(creation, wasLocked);
       #Err(Creation.located(creation, Errors.make(#VerifyFailed, message, true)));
     };
     switch info {
       case (#Rejected reason) return refuse(noInformation # reason);
-      case (#Info { moduleHash }) switch (notReleased(moduleHash)) {
+      case (#Gone) return refuse(gone);
+      case (#Info { moduleHash }) switch (CreationEnd.notReleased(context, moduleHash)) {
         case null {};
         case (?problem) return refuse problem;
       };
@@ -239,8 +245,8 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Manifest target) {
         let source = Manifest.take(capsule, self(), context.now());
         let report = Verification.compare(source, target, canisterId);
-        CreationEnd.recordVerification(context, creation, report);
-        #Ok report;
+        CreationEnd.recordVerification(context, creation, report, wasLocked);
+        #Ok { report with handoff_until = if (report.matches) ?Handoff.permit<system>(context, creation) else null };
       };
     };
   };
@@ -260,12 +266,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   transient let noInformation = "The management canister gave no information on the canister: ";
-
-  func notReleased(moduleHash : ?Blob) : ?Text {
-    let ?hash = moduleHash else return ?"The canister has no module installed.";
-    if (Releases.isApproved(context.releases, hash)) return null;
-    ?("The module " # Verification.hex(hash) # " is not an approved release.");
-  };
+  transient let gone = "The canister was deleted.";
 
   public shared ({ caller }) func complete_creation(
     lease : Types.LeaseRef
@@ -283,19 +284,18 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok(some, _)) some;
       case (#Err problem) return #Err problem;
     };
-    func refuse(kind : Types.CreationErrorKind, message : Text) : Types.Result<Types.DetailedCreationStatus> {
-      #Err(Creation.located(creation, Errors.make(kind, message, true)));
+    func refuse(message : Text) : Types.Result<Types.DetailedCreationStatus> {
+      #Err(Creation.located(creation, Errors.make(#HandoffFailed, message, true)));
     };
     switch answer {
-      case (#Rejected reason) refuse(#HandoffFailed, noInformation # reason);
-      case (#Info { controllers; moduleHash }) {
-        switch (Verification.notOwnedBy(controllers, creation.owner)) {
-          case (?problem) return refuse(#HandoffFailed, problem);
-          case null {};
+      case (#Rejected reason) refuse(noInformation # reason);
+      case (#Gone) refuse gone;
+      case (#Info info) switch (CreationEnd.refusedCompletion(context, creation, info)) {
+        case (?error) #Err error;
+        case null {
+          CreationEnd.complete(context, creation);
+          #Ok(Creation.detailed(context, creation));
         };
-        switch (notReleased(moduleHash)) { case (?problem) return refuse(#VerifyFailed, problem); case null {} };
-        CreationEnd.complete(context, creation);
-        #Ok(Creation.detailed(context, creation));
       };
     };
   };
@@ -327,7 +327,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    switch (stillBusy(creation)) { case null {}; case (?problem) return #Err problem };
+    switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
     CreationEnd.fail(context, creation, error);
     #Ok(Creation.detailed(context, creation));
   };

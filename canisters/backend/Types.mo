@@ -27,6 +27,7 @@ module {
     #HandoffFailed;
     #InvalidRequest;
     #Busy;
+    #Cancelled;
   };
   public type CreationError = {
     kind : CreationErrorKind;
@@ -84,7 +85,13 @@ module {
 
   // ---- Operators ----
   public type ClaimRequest = { owner : Principal; worker : Text; duration_ns : ?Nat64 };
-  public type CreationLease = { lease : Nat64; expires_at : Nat64; creation : DetailedCreationStatus };
+  /// `manifest`: what is to be moved, as it is now; null when there is no capsule any more.
+  public type CreationLease = {
+    lease : Nat64;
+    expires_at : Nat64;
+    creation : DetailedCreationStatus;
+    manifest : ?Capsule.CapsuleManifest;
+  };
   public type OpenRequest = {
     owner : Principal;
     status : CreationStatus;
@@ -101,6 +108,8 @@ module {
     source : Capsule.CapsuleManifest;
     target : Capsule.CapsuleManifest;
     differences : [Text];
+    /// Where both are equal: when the handoff must be executed at the latest.
+    handoff_until : ?Nat64;
   };
   public type Release = { module_hash : Blob; api_version : Text; registered_at : Nat64; note : Text };
   /// Of new personal canisters: seconds, and bytes of the Wasm memory.

@@ -36,7 +36,7 @@ module {
     counts("connection_groups", source.connection_groups, target.connection_groups);
     counts("content_size", source.content_size, target.content_size);
     texts("manifest_hash", hex(source.manifest_hash), hex(target.manifest_hash));
-    { matches = differences.isEmpty(); source; target; differences = differences.toArray() };
+    { matches = differences.isEmpty(); source; target; differences = differences.toArray(); handoff_until = null };
   };
 
   /// Null when `controllers` is the owner and nobody else, else what it is instead.

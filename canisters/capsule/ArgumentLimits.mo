@@ -56,10 +56,11 @@ module {
     #get_detailed_migration_status : Any; #set_migration_enabled : Any; #get_migration_stats : Any;
     #set_quotas : Any; #get_quotas : Any; #get_user_quota : Any; #set_capsule_switches : Any;
     #get_capsule_switches : Any; #set_personal_canister_settings : Any; #get_personal_canister_settings : Any;
+    #cancel_personal_canister : Any; #abort_creation : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
-    #finalize_import : Any; #get_manifest : Any; #get_personal_info : Any;
+    #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any;
   };
 
   /// Bytes of the encoded arguments.
@@ -81,7 +82,7 @@ module {
       #acknowledge_notification _ or #list_errors _ or #get_error_rate _ or #list_open_requests _ or
       #renew_lease _ or #release_lease _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
       #complete_creation _ or #migrate_capsule _ or #get_migration_status _ or #get_detailed_migration_status _ or
-      #set_migration_enabled _ or #get_migration_stats _ or
+      #set_migration_enabled _ or #get_migration_stats _ or #cancel_personal_canister _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _
     ) fixed;
     case (
@@ -93,7 +94,7 @@ module {
       #get_import_status _ or #list_import_entries _ or #set_quotas _
     ) name();
     case (#record_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _) twoNames();
-    case (#register_release _ or #report_progress _ or #fail_creation _) remark();
+    case (#register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _) remark();
     case (#get_export_items _ or #get_export_memory_manifests _) batchOfIds();
     case (
       #begin_memory_upload _ or #create_connection_group _ or #update_connection_group _ or
@@ -103,7 +104,8 @@ module {
     case (#add_memory_to_capsule _ or #update_memory_in_capsule _) inlineMemory();
     case (#commit_memory _) manifest();
     case (
-      #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memories _ or #remove_items _
+      #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memories _ or #remove_items _ or
+      #import_batch _
     ) whole;
   };
 };

@@ -1,5 +1,5 @@
-/// The import: who may, in which session, and what is left to do. Controllers import, until the import is final; the
-/// owner and the backend may look. The work itself is done by `ImportItems` and `ImportContents`.
+/// The import: who may, in which session, and what is left to do. Operators import, until the canister is open to its
+/// owner; the owner and the backend may look. The work itself is done by `ImportItems` and `ImportContents`.
 import CertifiedData "mo:core/CertifiedData";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
@@ -7,6 +7,7 @@ import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
 import Galleries "../capsule/Galleries";
@@ -26,7 +27,14 @@ module {
   type Result<T> = Capsule.Result<T>;
 
   /// Who has to do with this canister, and what it is called.
-  public type Parties = { owner : Principal; backend : Principal; name : ?Text; self : () -> Principal };
+  public type Parties = {
+    owner : Principal;
+    backend : Principal;
+    name : ?Text;
+    self : () -> Principal;
+    /// Whether the canister is its owner's already.
+    isOpen : () -> Bool;
+  };
 
   /// Chunks that one page of `get_import_status` lists at most, apart from those of its last memory.
   let listedChunks = 20_000;
@@ -34,12 +42,17 @@ module {
   public class Import(store : Store.Store, state : ImportState.State, parties : Parties) {
 
     let isFinal : Capsule.CapsuleError = #Locked { reason = "the import is final"; until = null };
+    let isOpen : Capsule.CapsuleError = #Locked { reason = "the canister is its owner's"; until = null };
 
     // ---- Who may ----
 
+    /// Controllers; the owner only when nobody else who imported is one: what two bring would not be what either counts on.
     func refuseImport(caller : Principal) : ?Capsule.CapsuleError {
-      if (not caller.isAnonymous() and caller.isController()) return null;
-      ?#Unauthorized "only controllers of this canister import";
+      if (caller.isAnonymous() or not caller.isController()) {
+        return ?#Unauthorized "only controllers of this canister import";
+      };
+      if (caller != parties.owner or not ImportState.isOperated(state)) return null;
+      ?#Unauthorized "an operator imports; the owner can't change the import";
     };
 
     func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
@@ -77,16 +90,19 @@ module {
 
     // ---- Steps ----
 
-    /// Begins a session, or goes on with the one in progress.
+    /// Begins a session, or goes on with the one in progress. An import that was final isn't any more: nobody has used the
+    /// canister yet, and the source may have changed since.
     public func begin(caller : Principal, now : Nat64) : Result<Types.ImportSession> {
       switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
-      if (state.final != null) return #Err isFinal;
+      if (parties.isOpen()) return #Err isOpen;
       // What could never be finished isn't begun.
       let wanted = Nat64.toNat(state.limits.max_import_bytes);
       switch (Validate.most("bytes of all contents", CapsuleLimits.contentBytes, wanted)) {
         case null {};
         case (?problem) return #Err problem;
       };
+      reopen();
+      if (caller != parties.owner) state.operators.add(caller);
       ignore ImportState.begin(state, now);
       let ?session = ImportState.view(state, now) else return #Err(#NotFound { kind = "import session"; id = "" });
       #Ok session;
@@ -132,7 +148,33 @@ module {
       importing(caller, session, now, func() = ImportItems.remove(store, state, refs));
     };
 
-    /// Ends the import for good. Asking again in the same session answers the same.
+    /// What one message brings of an import, step by step: what goes, what comes, what is committed, and the end. Begins a
+    /// session if none is in progress. The first step that is refused is the last; those before it stay.
+    public func batch(caller : Principal, batch : Types.ImportBatch, now : Nat64) : Result<Types.ImportOutcome> {
+      let session = switch (ImportState.view(state, now)) {
+        case (?{ id; state = #Active }) id;
+        case _ if (state.final != null) return #Err isFinal else switch (begin(caller, now)) {
+          case (#Ok { id }) id;
+          case (#Err problem) return #Err problem;
+        };
+      };
+      let steps : [() -> Capsule.UnitResult] = [
+        func() = if (batch.removed.size() == 0) #Ok else removeItems(caller, session, batch.removed, now),
+        func() = if (batch.items.size() == 0) #Ok else putItems(caller, session, batch.items, now),
+        func() = if (batch.chunks.size() == 0) #Ok else putChunks(caller, session, batch.chunks, now),
+        func() = if (batch.commits.size() == 0) #Ok else commit(caller, session, batch.commits, now),
+      ];
+      for (step in steps.values()) {
+        switch (step()) { case (#Ok) {}; case (#Err problem) return #Err problem };
+      };
+      if (not batch.finalize) return #Ok { session; final = null };
+      switch (finalize(caller, session, now)) {
+        case (#Ok result) #Ok { session; final = ?result };
+        case (#Err problem) #Err problem;
+      };
+    };
+
+    /// Ends the import. Asking again in the same session answers the same.
     public func finalize(caller : Principal, session : Nat64, now : Nat64) : Result<Types.FinalizedImport> {
       switch (state.final) {
         case (?final) if (final.session == session and refuseImport(caller) == null) return #Ok(final.result);
@@ -166,6 +208,12 @@ module {
         };
       };
       #Ok;
+    };
+
+    func reopen() {
+      if (state.final == null) return;
+      state.final := null;
+      CertifiedData.set("");
     };
 
     /// Certifies the manifest of a final import; to be done again after an upgrade.
@@ -227,6 +275,7 @@ module {
       api_version = ApiVersion.current;
       capsule_id = if (ImportState.hasCapsule(state)) ?state.capsule.id else null;
       import_state = ImportState.currentState(state, now);
+      is_open = parties.isOpen();
     };
   };
 };

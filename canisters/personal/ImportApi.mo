@@ -9,7 +9,18 @@ import Types "Types";
 mixin (imports : Import.Import) {
   // ---- Import ----
   public shared ({ caller }) func begin_import() : async Capsule.Result<Types.ImportSession> {
-    imports.begin(caller, Clock.now());
+    let result = imports.begin(caller, Clock.now());
+    switch result { case (#Ok _) CandidLimits.setValuesOfBatches<system>(); case (#Err _) {} };
+    result;
+  };
+
+  public shared ({ caller }) func import_batch(batch : Types.ImportBatch) : async Capsule.Result<Types.ImportOutcome> {
+    let result = imports.batch(caller, batch, Clock.now());
+    switch result {
+      case (#Ok { final = ?_ }) CandidLimits.setValues<system>();
+      case _ {};
+    };
+    result;
   };
 
   public shared ({ caller }) func put_memory_chunk(

@@ -1,7 +1,10 @@
-/// What an import keeps: its session, the memories that aren't committed yet, and in the end the manifest it left.
-/// Owns the stored types and the sessions' life (active, expired, completed); committed items are in the capsule.
+/// What an import keeps: its session, who imported, the memories that aren't committed yet, in the end the manifest it
+/// left, and whether the canister has been opened to its owner. Owns the stored types and the sessions' life (active,
+/// expired, completed); committed items are in the capsule.
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import Contents "../capsule/Contents";
@@ -29,8 +32,12 @@ module {
     pending : Map.Map<Text, Pending>;
     /// Bytes of the pending chunks.
     var staged_bytes : Nat64;
+    /// Who installed this canister or began a session here, other than its owner.
+    operators : Set.Set<Principal>;
     var session : ?Session;
     var final : ?Final;
+    /// Since when the canister is its owner's. Never taken back.
+    var openedAt : ?Nat64;
   };
 
   public let defaultLimits : Types.ImportLimits = {
@@ -39,14 +46,21 @@ module {
     session_timeout_ns = 3_600_000_000_000;
   };
 
-  /// No session, and a capsule without a record.
-  public func empty(store : Store.Store, owner : Principal, limits : ?Types.ImportLimits) : State = {
+  /// No session, and a capsule without a record. `installer` is who installed the canister.
+  public func empty(
+    store : Store.Store,
+    owner : Principal,
+    installer : Principal,
+    limits : ?Types.ImportLimits,
+  ) : State = {
     limits = switch limits { case (?given) given; case null defaultLimits };
     capsule = Store.newCapsule("", Store.account(store, owner), #Principal owner, 0);
     pending = Map.empty();
     var staged_bytes = 0;
+    operators = Set.fromIter((if (installer == owner) [] else [installer]).values());
     var session = null;
     var final = null;
+    var openedAt = null;
   };
 
   /// Whether the capsule's own record has come.
@@ -60,6 +74,9 @@ module {
   func stateOf(state : State, session : Session, now : Nat64) : Types.ImportState {
     if (state.final != null) #Completed else if (now >= expiresAt(state, session)) #Expired else #Active;
   };
+
+  /// Whether somebody who imported still controls the canister: then nothing but the import may write here.
+  public func isOperated(state : State) : Bool = state.operators.any(func operator = operator.isController());
 
   /// Null before the first session.
   public func currentState(state : State, now : Nat64) : ?Types.ImportState = switch (state.session) {

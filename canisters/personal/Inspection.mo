@@ -19,6 +19,8 @@ module {
     // controllers, while an import is under way
     #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any; #commit_memories : Any;
     #remove_items : Any;
+    // controllers, until the canister is open; in small after that, for the reason why not
+    #import_batch : Any;
     // the owner, and who may write the capsule
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
     #register_capsule : Any; #record_capsule_event : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
@@ -54,6 +56,8 @@ module {
         #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
         #remove_items _
       ) caller.isController() and ImportState.isUnderWay(state);
+      case (#import_batch _) caller.isController() and
+      (state.openedAt == null or bytes <= ArgumentLimits.small);
       case (
         #register _ or #register_with_nonce _ or #prove_nonce _ or #mark_bound _ or #create_capsule _ or
         #register_capsule _ or #record_capsule_event _ or #add_memory_to_capsule _ or #update_memory_in_capsule _ or

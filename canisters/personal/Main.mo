@@ -13,20 +13,24 @@ import Inspection "Inspection";
 import Ownership "Ownership";
 import Types "Types";
 
-shared persistent actor class Personal(init : Types.PersonalInit) = this {
+shared ({ caller = installer }) persistent actor class Personal(init : Types.PersonalInit) = this {
   // What the first installation was given stays; the argument of an upgrade changes nothing.
   let owner = init.owner;
   let backend = init.backend;
   let name = init.name;
   let store = Store.empty(Quotas.personalLimits);
-  let state = ImportState.empty(store, init.owner, init.limits);
+  let state = ImportState.empty(store, init.owner, installer, init.limits);
 
   CandidLimits.setTypeTables<system>(1);
   if (state.final == null) CandidLimits.setValuesOfBatches<system>() else CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
   transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state));
-  transient let imports = Import.Import(store, state, { owner; backend; name; self });
+  transient let imports = Import.Import(
+    store,
+    state,
+    { owner; backend; name; self; isOpen = func() = Ownership.isOpen(owner, state) },
+  );
 
   include CapsuleApi(Ownership.withOneCapsule(service, owner, state));
   include ImportApi(imports);

@@ -1,10 +1,14 @@
-/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule. Before the
-/// import is final it changes nothing, and shows nothing to others. Owns no state.
+/// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule. It changes
+/// nothing, and shows nothing to others, until the canister is open: its import is final and its owner controls it
+/// without those who imported. So nothing that was accepted here can be in the way of the import, or be lost to a new
+/// installation by an operator. Owns no state.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
+import Principal "mo:core/Principal";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";
+import Clock "../capsule/Clock";
 import CapsuleService "../capsule/CapsuleService";
 import Guard "../capsule/Guard";
 import Randomness "../capsule/Randomness";
@@ -16,10 +20,21 @@ import ImportState "ImportState";
 module {
   type Refusal = ?Capsule.CapsuleError;
 
-  /// Refuses users who aren't the owner's people, further capsules, and writes before the import is final.
+  /// Whether the canister is its owner's. Needs nobody else, least of all the backend; once it is so, it stays so,
+  /// whomever the owner makes a controller later.
+  public func isOpen(owner : Principal, state : ImportState.State) : Bool {
+    if (state.openedAt != null) return true;
+    if (state.final == null or not owner.isController() or ImportState.isOperated(state)) return false;
+    state.openedAt := ?Clock.now();
+    true;
+  };
+
+  /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open.
   public func host(owner : Principal, store : Store.Store, state : ImportState.State) : Guard.Host {
     func unfinished() : Refusal {
-      if (state.final == null) ?#Locked { reason = "import in progress"; until = null } else null;
+      if (isOpen(owner, state)) return null;
+      let reason = if (state.final == null) "import in progress" else "not handed over to its owner yet";
+      ?#Locked { reason; until = null };
     };
 
     func refuseAccount(caller : Principal) : Refusal {
@@ -39,7 +54,7 @@ module {
         case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };
         case refusal refusal;
       };
-      isComplete = func() = state.final != null;
+      isComplete = func() = isOpen(owner, state);
       refuseWrite = func _ = unfinished();
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
       isAdmin = func _ = false;

@@ -37,6 +37,15 @@ module {
   public type ImportStatus = { session : ?ImportSession; pending : [PendingMemory]; next : ?Text };
   public type MemoryChunk = { memory_id : Text; index : Nat32; bytes : Blob; sha256 : Blob };
   public type FinalizedImport = { total_memories_imported : Nat64; total_size_imported : Nat64 };
+  /// In the order in which it's done.
+  public type ImportBatch = {
+    removed : [Capsule.ItemRef];
+    items : [Capsule.ExportItem];
+    chunks : [MemoryChunk];
+    commits : [Capsule.MemoryManifest];
+    finalize : Bool;
+  };
+  public type ImportOutcome = { session : Nat64; final : ?FinalizedImport };
   public type CertifiedManifest = { manifest : CapsuleManifest; certificate : ?Blob };
   public type PersonalInfo = {
     owner : Principal;
@@ -45,5 +54,7 @@ module {
     api_version : Text;
     capsule_id : ?Text;
     import_state : ?ImportState;
+    /// Whether its owner can use it.
+    is_open : Bool;
   };
 };

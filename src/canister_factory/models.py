@@ -103,7 +103,9 @@ if TYPE_CHECKING:
     from canister_factory.contract.import_models import (
         CertifiedManifest as CertifiedManifest,
         FinalizedImport as FinalizedImport,
+        ImportBatch as ImportBatch,
         ImportLimits as ImportLimits,
+        ImportOutcome as ImportOutcome,
         ImportSession as ImportSession,
         ImportState as ImportState,
         ImportStatus as ImportStatus,
@@ -215,8 +217,8 @@ _HOMES = {
     "OpenRequestPage OwnerPageRequest PersonalCanisterCreationResponse "
     "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "
     "Release VerificationReport",
-    "contract.import_models": "CertifiedManifest FinalizedImport ImportLimits ImportSession ImportState "
-    "ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
+    "contract.import_models": "CertifiedManifest FinalizedImport ImportBatch ImportLimits ImportOutcome ImportSession "
+    "ImportState ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
     "contract.manifest_models": "CapsuleManifest CapsuleRecord ExportItem ItemKind ItemRef ManifestEntry ManifestPage "
     "MemoryManifest RecordedEvent",
     "contract.memory_models": "AccessEvent AudioMetadata BlobKind BlobRef ContentsAudit CustomAccess DocumentMetadata "

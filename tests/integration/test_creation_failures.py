@@ -39,12 +39,11 @@ class RejectedAgent(Agent):
 
 
 FAILURES = {
-    "begin_export": (CreationStatus.Exporting, CreationErrorKind.ImportFailed),
     "provision_canister": (CreationStatus.Creating, CreationErrorKind.CreateFailed),
     "install_code": (CreationStatus.Installing, CreationErrorKind.InstallFailed),
     "begin_import": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
     "put_memory_chunks": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
-    "finalize_import": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
+    "import_batch": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
     "verify_creation": (CreationStatus.Verifying, CreationErrorKind.VerifyFailed),
     "update_settings": (CreationStatus.Verifying, CreationErrorKind.HandoffFailed),
     "complete_creation": (CreationStatus.Completed, CreationErrorKind.HandoffFailed),
@@ -67,7 +66,7 @@ async def test_a_failure_at_any_stage_is_recorded_harms_nothing_and_is_retried(w
     failed = await world.creation()
     assert failed.error is not None
     assert (failed.status, failed.error.kind, failed.error.stage) == (CreationStatus.Failed, kind, stage)
-    assert (failed.canister_id is None) == (stage in (CreationStatus.Exporting, CreationStatus.Creating))
+    assert (failed.canister_id is None) == (stage == CreationStatus.Creating)
     assert failed.error.canister_id == failed.canister_id
     assert (caught.value.method, caught.value.canister_id) == (method, failed.canister_id)
     told = await world.as_owner.get_creation_status()
@@ -101,8 +100,8 @@ async def test_after_a_failure_the_owner_goes_on_writing_and_all_of_it_arrives(w
     contents = await fill(world.as_owner)
     await world.as_owner.create_personal_canister(None)
     agent = await world.stack.enter_async_context(RejectedAgent(world.operator.identity, world.network))
-    agent.rejected = "finalize_import"
-    with pytest.raises(CreationFailedError, match="finalize_import trapped"):
+    agent.rejected = "import_batch"
+    with pytest.raises(CreationFailedError, match="import_batch trapped"):
         await world.orchestrator(agent=agent).run(world.owner_id)
     contents[await world.as_owner.add_memory_to_capsule(inline(b"meanwhile"), note("meanwhile"))] = b"meanwhile"
     outcome = await world.create()

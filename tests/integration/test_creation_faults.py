@@ -114,9 +114,6 @@ async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> N
     with pytest.raises(Killed):
         await world.orchestrator(emit=killing_at(done(CreationStatus.Importing))).run(world.owner_id)
     interrupted = await world.creation()
-    # The lock ends with the lease, here because its holder gives it back.
-    lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
-    await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
     contents[await world.as_owner.add_memory_to_capsule(inline(b"in between"), note("n"))] = b"in between"
 
     outcome = await world.orchestrator().run(world.owner_id)
@@ -126,7 +123,7 @@ async def test_a_write_after_the_import_was_final_is_not_lost(world: World) -> N
 
 async def test_under_the_write_lock_the_owner_is_told_to_wait(world: World) -> None:
     await fill(world.as_owner)
-    await killed_at(world, "under the write lock")
+    await killed_at(world, "after the verification")
     with pytest.raises(CapsuleRefused) as refused:
         await world.as_owner.add_memory_to_capsule(inline(b"no"), note("no"))
     assert refused.value.kind == "Locked"
@@ -215,7 +212,7 @@ async def test_who_does_not_hold_the_lease_does_nothing(world: World) -> None:
         await world.orchestrator().run(world.owner_id)
     assert refused.value.error.kind == CreationErrorKind.Busy
     creation = await world.creation()
-    assert creation.status == CreationStatus.NotStarted
+    assert (creation.status, creation.canister_id) == (CreationStatus.Exporting, None)
 
 
 async def test_a_stranger_is_no_operator(world: World) -> None:
@@ -339,7 +336,7 @@ class OvertakenAgent(Agent):
         return await super().update(canister_id, method, arg, **rest)
 
 
-@pytest.mark.parametrize("method", ["claim_creation", "begin_export", "verify_creation"])
+@pytest.mark.parametrize("method", ["claim_creation", "provision_canister", "verify_creation"])
 async def test_a_creation_that_another_worker_finished_is_no_failure_of_this_one(world: World, method: str) -> None:
     contents = await fill(world.as_owner)
     await world.as_owner.create_personal_canister(None)

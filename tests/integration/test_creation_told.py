@@ -14,11 +14,9 @@ from canister_factory.candid.values import Case
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
-    ClaimRequest,
     CreationError,
     CreationErrorKind,
     CreationStatus,
-    LeaseRef,
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import CreationRefused
@@ -46,13 +44,14 @@ LEASE_SECONDS = 600.0
 
 
 class Listening(Agent):
-    """Keeps the updates of backend methods. At the network: `refuse` has errors in the place of a method's answers,
-    `alter` changes its answer, `disturb` is awaited before a query, once.
+    """Keeps the updates of backend methods, and when handoffs expire. At the network: `refuse` has errors in the place
+    of a method's answers, `alter` changes its answer, `disturb` is awaited before an update, and before a query, once.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.deadlines: list[int | None] = []
         self.manifests: list[Any] = []
         self.refuse: dict[str, list[Exception]] = {}
         self.alter: dict[str, Callable[[bytes], bytes]] = {}
@@ -63,13 +62,17 @@ class Listening(Agent):
         assert service is not None
         if method in dict(service.methods):
             self.calls.append((method, tuple(decode(arg, service.method(method).args))))
+        if method == "update_settings":
+            self.deadlines.append(rest.get("latest_ns"))
         if self.refuse.get(method):
             raise self.refuse[method].pop(0)
+        if method in self.disturb:
+            await self.disturb[method]()
         reply: bytes = await super().update(canister_id, method, arg, **rest)
         if method in self.alter:
             reply = self.alter[method](reply)
-        if method == "begin_export":
-            self.manifests.append(BackendClient.method(method).decode(reply))
+        if method == "claim_creation":
+            self.manifests.append(BackendClient.method(method).decode(reply).manifest)
         return reply
 
     async def query(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
@@ -152,7 +155,7 @@ async def test_a_creation_tells_every_step_with_its_figures(world: World) -> Non
         StageDone(S.Installing, "module and API version are right", False),
         StageStarted(S.Importing),
         PassDone(1, 5_000, 3, 0, False, first.seconds),
-        PassDone(2, 0, 0, 0, True, second.seconds),
+        PassDone(2, 0, 0, 0, False, second.seconds),
         StageDone(S.Importing, "2 memories, 5,000 bytes", False),
         StageStarted(S.Verifying),
         Verified(hash, hash, 2, 5_000),
@@ -172,11 +175,10 @@ async def test_a_creation_tells_every_step_with_its_figures(world: World) -> Non
         ("Installing", "Installing the canister's module."),
         ("Importing", "Copying the capsule."),
         *[("Importing", f"Copied {done:,} of 5,000 bytes.") for done in moved(agent)],
-        ("Verifying", "Comparing both sides."),
     ]
     assert agent.reports()[0][2] == (0, 0, 0, 0)
     assert (5_000, 5_000, 3, 3) in [figures for _, _, figures in agent.reports()]
-    assert agent.locks() == [False, False, False, True]
+    assert agent.locks() == []
 
 
 def moved(agent: Listening) -> list[int]:
@@ -218,14 +220,11 @@ async def test_resumed_after_the_import_a_creation_tells_what_was_there_already(
         StageDone(S.Completed, "", False),
     ]
     assert (outcome.bytes_moved, outcome.transfer_seconds) == (0, 0.0)
-    assert [(stage, message) for stage, message, _ in agent.reports()] == [
-        ("Importing", "Copying the capsule."),
-        ("Verifying", "Comparing both sides."),
-    ]
-    assert agent.locks() == [False, True]
+    assert [(stage, message) for stage, message, _ in agent.reports()] == [("Importing", "Copying the capsule.")]
+    assert agent.locks() == []
 
 
-async def test_resumed_after_the_handoff_a_creation_is_verified_by_the_backend_alone(world: World) -> None:
+async def test_resumed_after_the_handoff_a_creation_is_only_completed(world: World) -> None:
     await interrupted(world, "after the handoff")
     agent = await listening(world)
     outcome, events = await run(world, agent)
@@ -244,19 +243,15 @@ async def test_resumed_after_the_handoff_a_creation_is_verified_by_the_backend_a
     ]
     hash = agent.manifests[0].manifest_hash
     assert (outcome.source_manifest, outcome.target_manifest) == (hash, hash)
-    assert [message for _, message, _ in agent.reports()] == ["Comparing both sides."]
-    assert agent.locks() == [False, True]
+    assert agent.asked() == ["claim_creation", "provision_canister", "complete_creation"]
 
 
-async def test_a_write_after_the_import_was_final_is_told_as_the_reason_to_start_over(world: World) -> None:
+async def test_of_a_write_after_the_import_was_final_only_the_write_is_copied(world: World) -> None:
     await interrupted(world, "after the import was final")
-    lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
-    await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
     await world.as_owner.add_memory_to_capsule(inline(b"in between"), note("n"))
     outcome, events = await run(world, await listening(world))
-    reason = "starting over: the owner wrote after an earlier import was final"
-    assert StageStarted(S.Installing, reason) in events
-    assert outcome.bytes_moved == 5_010
+    assert [event.stage for event in events if isinstance(event, StageStarted)].count(S.Installing) == 1
+    assert outcome.bytes_moved == 10
 
 
 async def test_a_canister_is_installed_with_the_limits_that_it_has_by_default(world: World) -> None:
@@ -270,36 +265,61 @@ async def test_a_canister_is_installed_with_the_limits_that_it_has_by_default(wo
     )
 
 
-async def test_just_before_the_handoff_the_lease_is_renewed(world: World) -> None:
+async def test_the_handoff_cannot_be_executed_after_its_permit(world: World) -> None:
     await world.as_owner.create_personal_canister(None)
-    agent = await listening(world)
+    agent, permits = await listening(world), list[int]()
+
+    def noting(reply: bytes) -> bytes:
+        permits.append(BackendClient.method("verify_creation").decode(reply).handoff_until)
+        return reply
+
+    agent.alter["verify_creation"] = noting
     await run(world, agent)
-    steps = ("claim_creation", "verify_creation", "renew_lease", "complete_creation")
-    assert agent.asked(*steps) == list(steps)
+    assert agent.deadlines == permits
+    assert len(permits) == 1
 
 
 # --- Passes ----------------------------------------------------------------------------------------------------------
 
 
+def passes(events: list[Any]) -> list[tuple[int, int, bool]]:
+    return [(event.number, event.bytes_moved, event.locked) for event in events if isinstance(event, PassDone)]
+
+
 @pytest.mark.parametrize(
-    ("free_passes", "lock_below", "expected"),
-    [
-        (3, 5_000, [(1, 5_000, False), (2, 0, True)]),
-        (3, 4_999, [(1, 5_000, False), (2, 0, False), (3, 0, True)]),
-        (2, 4_999, [(1, 5_000, False), (2, 0, False), (3, 0, True)]),
-        (1, 4_999, [(1, 5_000, False), (2, 0, True)]),
-    ],
+    ("message", "expected"), [(5_000, [(1, 5_000, False)]), (4_999, [(1, 5_000, False), (2, 0, False)])]
 )
-async def test_the_capsule_is_locked_when_little_is_left_or_enough_was_tried(
-    world: World, free_passes: int, lock_below: int, expected: list[tuple[int, int, bool]]
+async def test_what_fits_a_message_is_one_pass(
+    world: World, message: int, expected: list[tuple[int, int, bool]]
 ) -> None:
     await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
     await world.as_owner.create_personal_canister(None)
     agent = await listening(world)
-    outcome, events = await run(world, agent, free_passes=free_passes, lock_below_bytes=lock_below)
-    passes = [event for event in events if isinstance(event, PassDone)]
-    assert [(event.number, event.bytes_moved, event.locked) for event in passes] == expected
+    outcome, events = await run(world, agent, max_message_bytes=message)
+    assert passes(events) == expected
     assert outcome.bytes_moved == 5_000
+    assert agent.locks() == []
+
+
+@pytest.mark.parametrize(("writes", "locked"), [(0, []), (1, []), (2, [True])])
+async def test_an_owner_who_writes_between_copy_and_comparison_is_locked_out_only_if_they_do_it_again(
+    world: World, writes: int, locked: list[bool]
+) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
+    await world.as_owner.create_personal_canister(None)
+    agent, wrote = await listening(world), 0
+
+    async def write() -> None:
+        nonlocal wrote
+        if wrote < writes:
+            wrote += 1
+            await world.as_owner.add_memory_to_capsule(inline(bytes(10)), note("meanwhile"))
+
+    agent.disturb["verify_creation"] = write
+    outcome, events = await run(world, agent)
+    assert passes(events) == [(1, 5_000, False), (2, 10, False), (3, 10, True)][: writes + 1]
+    assert agent.locks() == locked
+    assert outcome.creation.status == S.Completed
 
 
 @pytest.mark.parametrize("written", [True, False])
@@ -318,13 +338,26 @@ async def test_a_pass_that_a_write_disturbed_is_tried_again_and_any_other_failur
     agent.disturb["read_export_chunk"] = disturb
     if not written:
         with pytest.raises(CreationFailedError, match="disturbed"):
-            await run(world, agent)
-        assert agent.locks() == [False] * 4, "the owner isn't locked out by a failure"
+            await run(world, agent, max_message_bytes=4_999)
+        assert agent.locks() == [], "the owner isn't locked out by a failure"
         return
+    outcome, events = await run(world, agent, max_message_bytes=4_999)
+    assert passes(events) == [(1, 5_010, False), (2, 0, False)]
+    assert agent.locks() == []
+    assert outcome.creation.status == S.Completed
+
+
+async def test_what_disturbs_the_reading_ahead_only_costs_time(world: World) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+
+    async def disturb() -> None:
+        raise ExportError("disturbed")
+
+    agent.disturb["read_export_chunk"] = disturb
     outcome, events = await run(world, agent)
-    passes = [(event.number, event.locked) for event in events if isinstance(event, PassDone)]
-    assert passes == [(2, False), (3, True)]
-    assert agent.locks() == [False] * 6 + [True]
+    assert passes(events) == [(1, 5_000, False)]
     assert outcome.creation.status == S.Completed
 
 
@@ -346,7 +379,7 @@ async def test_while_an_earlier_call_creates_the_canister_it_is_waited_for(world
     assert outcome.creation.status == S.Completed
     assert clock.slept == [1.0, 2.0]
     steps = agent.asked("provision_canister", "renew_lease")
-    assert steps == ["provision_canister", "renew_lease"] * 2 + ["provision_canister", "renew_lease"]
+    assert steps == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
 
 
 async def test_it_is_not_waited_for_without_end(world: World) -> None:

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from canister_factory.contract.import_models import FinalizedImport, MemoryChunk
+from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import CapsuleManifest, MemoryManifest
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum
+from canister_factory.factory.source import Listing
 from canister_factory.factory.target import Pending
 from support.personal_script import manifest_of
 
@@ -21,7 +22,7 @@ def memory(number: int) -> Entry:
 
 class CapsuleToCopy:
     """A source and its target, as `factory.source` and `factory.target` have them. The owner adds a memory of 4 bytes
-    before each of the first `writes` freezes. `sent`: the chunks of each message that arrived."""
+    before each of the first `writes` listings. `sent`: the chunks of each message that arrived."""
 
     def __init__(self, writes: int) -> None:
         self.begun_memories: dict[str, Pending] = {}
@@ -33,7 +34,7 @@ class CapsuleToCopy:
         self.arrived: dict[ItemKey, Entry] = {}
         self.locked = self.begun = False
         self.failures: list[Exception] = []
-        self.finalized: FinalizedImport | None = FinalizedImport(total_memories_imported=5, total_size_imported=20)
+        self.final = False
 
     def write(self) -> None:
         """The owner adds a memory."""
@@ -44,18 +45,18 @@ class CapsuleToCopy:
 
     async def freeze(self, *, lock: bool) -> CapsuleManifest:
         self.locked = lock
-        if self.writes > 0 and not lock:
-            self.writes -= 1
-            self.write()
         return manifest_of(*self.held.values(), revision=len(self.held))
 
-    async def entries(self, revision: int | None = None) -> dict[ItemKey, Entry]:
-        if revision is None:
-            return dict(self.arrived)
+    async def revision(self) -> int:
+        return len(self.held)
+
+    async def listing(self) -> Listing:
+        if self.writes > 0 and not self.locked:
+            self.writes -= 1
+            self.write()
         if self.failures:
             raise self.failures.pop(0)
-        assert revision == len(self.held)
-        return dict(self.held)
+        return Listing(len(self.held), dict(self.held))
 
     async def items(self, keys: Sequence[ItemKey]) -> AsyncIterator[list[Any]]:
         for _ in keys:
@@ -77,6 +78,17 @@ class CapsuleToCopy:
 
     # The target
 
+    async def entries(self) -> dict[ItemKey, Entry]:
+        return dict(self.arrived)
+
+    async def batch(self, batch: ImportBatch) -> None:
+        assert batch.finalize
+        self.sent.append([(chunk.memory_id, chunk.index) for chunk in batch.chunks])
+        for manifest in batch.commits:
+            key = ItemKey(Kind.MEMORY, manifest.memory_id)
+            self.arrived[key] = self.held[key]
+        self.final = True
+
     async def begin(self) -> None:
         self.begun = True
 
@@ -97,7 +109,3 @@ class CapsuleToCopy:
         for manifest in manifests:
             key = ItemKey(Kind.MEMORY, manifest.memory_id)
             self.arrived[key] = self.held[key]
-
-    async def finalize(self) -> FinalizedImport | None:
-        assert self.locked
-        return self.finalized

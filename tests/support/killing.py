@@ -49,7 +49,6 @@ PLACES: dict[str, Callable[[Any], bool]] = {
     "after the installation": done(CreationStatus.Installing),
     "in the middle of the copy": lambda event: isinstance(event, Transferred) and event.bytes_done > 1_000_000,
     "after the first pass": lambda event: isinstance(event, PassDone) and not event.locked,
-    "under the write lock": lambda event: isinstance(event, PassDone) and event.locked,
     "after the import was final": done(CreationStatus.Importing),
     "after the verification": lambda event: isinstance(event, Verified),
     "after the handoff": lambda event: isinstance(event, HandedOver),

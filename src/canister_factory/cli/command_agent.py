@@ -31,11 +31,19 @@ class CommandAgent(Agent):
         self.traffic.log()
 
     async def update(
-        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
+        self,
+        canister_id: PrincipalLike,
+        method: str,
+        arg: bytes,
+        *,
+        effective_canister_id: PrincipalLike | None = None,
+        latest_ns: int | None = None,
     ) -> bytes:
         """As `Agent.update`."""
         interrupts.call_begins(escaped(method))
-        return await super().update(canister_id, method, arg, effective_canister_id=effective_canister_id)
+        return await super().update(
+            canister_id, method, arg, effective_canister_id=effective_canister_id, latest_ns=latest_ns
+        )
 
 
 def _note_call(event: Event) -> None:

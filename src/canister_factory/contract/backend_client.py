@@ -124,6 +124,10 @@ class BackendClient(CapsuleClient):
         """Asks for a personal canister, as the owner; idempotent, and a retry after a failure."""
 
     @endpoint
+    async def cancel_personal_canister(self) -> DetailedCreationStatus:
+        """Ends the caller's creation before its handoff; nothing is lost."""
+
+    @endpoint
     async def get_creation_status(self) -> CreationStatusResponse | None:
         """The caller's creation in short."""
 
@@ -152,6 +156,10 @@ class BackendClient(CapsuleClient):
     @endpoint
     async def get_creation_states_by_status(self, status: CreationStatus, page: OwnerPageRequest) -> CreationPage:
         """A page of the creations with this status. For admins."""
+
+    @endpoint
+    async def abort_creation(self, user: PrincipalLike, reason: str) -> DetailedCreationStatus:
+        """Ends a creation before its handoff. For admins."""
 
     @endpoint
     async def clear_creation_state(self, user: PrincipalLike) -> None:
@@ -256,7 +264,7 @@ class BackendClient(CapsuleClient):
     @repeatable
     @endpoint
     async def claim_creation(self, request: ClaimRequest) -> CreationLease:
-        """Takes the exclusive right to work on an owner's creation for a while."""
+        """Takes the exclusive right to work on an owner's creation for a while, and begins its export."""
 
     @repeatable
     @endpoint
@@ -304,7 +312,7 @@ class BackendClient(CapsuleClient):
     @repeatable
     @endpoint
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
-        """Lets the backend compare the target's manifest with the source's."""
+        """Lets the backend compare the target's manifest with the source's, under the write lock."""
 
     @repeatable
     @endpoint

@@ -51,6 +51,7 @@ class CreationErrorKind(CandidEnum):
     HandoffFailed = "HandoffFailed"
     InvalidRequest = "InvalidRequest"
     Busy = "Busy"
+    Cancelled = "Cancelled"
 
 
 class CreationError(CandidModel):
@@ -161,11 +162,15 @@ class ClaimRequest(CandidModel):
 
 
 class CreationLease(CandidModel):
-    """The exclusive right to work on a creation, until `expires_at`."""
+    """The exclusive right to work on a creation, until `expires_at`.
+
+    `manifest`: of the capsule as it is now; `None` when there is none any more.
+    """
 
     lease: Nat64
     expires_at: TimeNs
     creation: DetailedCreationStatus
+    manifest: CapsuleManifest | None = None
 
 
 class OpenRequest(CandidModel):
@@ -202,12 +207,15 @@ class ProvisionResult(CandidModel):
 
 
 class VerificationReport(CandidModel):
-    """Both manifests as the backend compared them."""
+    """Both manifests as the backend compared them. Where they match, the handoff must be executed until
+    `handoff_until`.
+    """
 
     matches: bool
     source: CapsuleManifest
     target: CapsuleManifest
     differences: list[str]
+    handoff_until: TimeNs | None = None
 
 
 class Release(CandidModel):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, MemoryManifest
 
 
 class ImportLimits(CandidModel):
@@ -89,6 +89,23 @@ class FinalizedImport(CandidModel):
     total_size_imported: Nat64
 
 
+class ImportBatch(CandidModel):
+    """What one message brings of an import, done in this order."""
+
+    removed: list[ItemRef]
+    items: list[ExportItem]
+    chunks: list[MemoryChunk]
+    commits: list[MemoryManifest]
+    finalize: bool
+
+
+class ImportOutcome(CandidModel):
+    """The session that a batch was stored in, and how the import ended, if it did."""
+
+    session: Nat64
+    final: FinalizedImport | None = None
+
+
 class CertifiedManifest(CandidModel):
     """A manifest, and a certificate for its hash (in query replies)."""
 
@@ -97,7 +114,7 @@ class CertifiedManifest(CandidModel):
 
 
 class PersonalInfo(CandidModel):
-    """Whose canister this is, and how far its import got."""
+    """Whose canister this is, how far its import got, and whether its owner can use it."""
 
     owner: Principal
     backend: Principal
@@ -105,3 +122,4 @@ class PersonalInfo(CandidModel):
     api_version: str
     capsule_id: str | None = None
     import_state: ImportState | None = None
+    is_open: bool

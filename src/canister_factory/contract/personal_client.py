@@ -14,6 +14,8 @@ from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.import_models import (
     CertifiedManifest,
     FinalizedImport,
+    ImportBatch,
+    ImportOutcome,
     ImportSession,
     ImportStatus,
     MemoryChunk,
@@ -26,12 +28,12 @@ from canister_factory.contract.memory_models import PageRequest
 class PersonalClient(CapsuleClient):
     """A personal canister. Methods raise `CapsuleRefused`, and the agent's errors."""
 
-    # Import: controllers only, and only until the import is final
+    # Import: controllers only (not the owner while an operator is one), and only until the canister is open
 
     @repeatable
     @endpoint
     async def begin_import(self) -> ImportSession:
-        """The import session in progress, or a new one that keeps what is stored."""
+        """The session in progress, or a new one that keeps what is stored; a final import isn't final any more."""
 
     @repeatable
     @endpoint
@@ -63,6 +65,11 @@ class PersonalClient(CapsuleClient):
     async def remove_items(self, session: Nat64, items: list[ItemRef]) -> None:
         """Removes items and pending memories that the source no longer has."""
 
+    @repeatable
+    @endpoint
+    async def import_batch(self, batch: ImportBatch) -> ImportOutcome:
+        """All of a small import, or a message's worth of one; the first step that is refused is the last."""
+
     @endpoint
     async def get_import_status(self, page: PageRequest) -> ImportStatus:
         """The session, and a page of the memories that aren't committed yet, in the order of their ids."""
@@ -74,7 +81,7 @@ class PersonalClient(CapsuleClient):
     @repeatable
     @endpoint
     async def finalize_import(self, session: Nat64) -> FinalizedImport:
-        """Ends the import: from now on nobody can write into it."""
+        """Ends the import, until another session begins; once the canister is open, none does."""
 
     # What the import left here
 

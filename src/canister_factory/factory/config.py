@@ -51,11 +51,13 @@ class FactoryConfig(BaseModel):
     commit_chunks_per_message: int = Field(default=20_000, ge=1, le=60_000)
     """Chunk checksums (32 bytes each) committed in one message, unless one memory alone has more."""
 
-    free_passes: int = Field(default=3, ge=1, le=20)
-    """Copying passes at most while the owner may still write; then the capsule is locked for the last one."""
+    free_passes: int = Field(default=8, ge=1, le=20)
+    """Copying passes at most while the owner may still write; if what is left doesn't fit a message then, since the
+    owner writes as fast as the copy is made, the capsule is locked for the rest."""
 
-    lock_below_bytes: int = Field(default=16_000_000, ge=0)
-    """A pass that moved no more than this is followed by the locked one: what is left then is small."""
+    free_verifications: int = Field(default=2, ge=1, le=20)
+    """How often a copy made while the owner may write is compared; if the owner wrote in between each time, the
+    capsule is locked for the last changes."""
 
     attempts: int = Field(default=5, ge=1, le=20)
     """How often an idempotent call is made when its outcome stays unknown or the network fails."""

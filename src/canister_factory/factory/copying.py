@@ -1,41 +1,63 @@
-"""The copy of a capsule: passes while the owner may write, then one under the write lock, then the import's end.
+"""The copy of a capsule: passes until what is left fits one message, which also ends the import.
+
+The owner may write all the while. What they write during a pass is the next pass's work, and passes get shorter; only
+when they don't, or when the owner wrote between the copy and its verification, the last one is under the write lock.
 
 Owns how many passes there are, which one is the last, and how often progress is reported. Does not own: one pass
-(`copy_pass`), and whether an import can go on or has to start over (`stages`).
+(`copy_pass`), the last message (`bundle`), and whether there is anything to copy (`stages`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.contract.import_models import ImportBatch
+from canister_factory.factory.bundle import bundle, fits
 from canister_factory.factory.copy_pass import CopyPass, Moved
+from canister_factory.factory.difference import Difference, difference
 from canister_factory.factory.events import PassDone, Transferred
-from canister_factory.factory.manifest import Entry, ItemKey
 from canister_factory.factory.run import Run
-from canister_factory.factory.source import Source
+from canister_factory.factory.source import Listing, Source
 from canister_factory.factory.target import Target
+from canister_factory.ic.errors import IngressTooLargeError
 
-Report = Callable[[Transferred], Awaitable[None]]
+Report = Callable[[Transferred], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAhead:
+    """A capsule that fits one message, read while the target was being made."""
+
+    listing: Listing
+    batch: ImportBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What the target holds: the source's manifest and entries, frozen under the write lock.
-
-    `memories` as the target counts them; `bytes_moved` and `seconds` over all passes.
+    """What the target holds: the source's entries at one revision. `bytes_moved` and `seconds` over all passes;
+    `skipped`: it was there already.
     """
 
-    manifest: CapsuleManifest
-    entries: dict[ItemKey, Entry]
-    memories: int
+    listing: Listing
     bytes_moved: int = 0
     seconds: float = 0.0
+    skipped: bool = False
+
+
+async def read_ahead(source: Source, run: Run) -> ReadAhead | None:
+    """Reads a capsule for a target that has nothing yet; `None` for one that takes more than a message.
+
+    Raises:
+        ExportError: the source's data can't be read, aren't what its manifest says, or changed meanwhile.
+    """
+    listing = await source.listing()
+    todo = difference(listing.entries, {}, {})
+    return ReadAhead(listing, await bundle(source, todo, {})) if fits(todo, run.config) else None
 
 
 class Copying:
-    """One copy from a source into a target, whose import is not final."""
+    """Copies from a source into a target, again and again if need be; the counts go on from one to the next."""
 
     def __init__(self, run: Run, source: Source, target: Target, report: Report) -> None:
         self._run = run
@@ -43,14 +65,26 @@ class Copying:
         self._target = target
         self._report = report
         self._reported_at = run.clock()
+        self._number = 0
         self._bytes_moved = 0
         self._seconds = 0.0
 
     def __repr__(self) -> str:
         return f"Copying({self._source} to {self._target}, {self._bytes_moved} bytes moved)"
 
-    async def copy(self) -> Copied:
-        """Copies until both sides are equal, and makes the import final.
+    async def send(self, ahead: ReadAhead) -> Copied:
+        """Sends to an empty target what was read ahead, and makes the import final.
+
+        Raises:
+            CapsuleRefused: the target refused what was sent.
+            IcError: a call failed for good, or more often than it may be repeated.
+        """
+        todo = difference(ahead.listing.entries, {}, {})
+        await self._send(todo, ahead.listing, ahead.batch, self._run.clock(), locked=False)
+        return self._copied(ahead.listing)
+
+    async def copy(self, *, lock: bool) -> Copied:
+        """Copies until both sides are equal, and makes the import final; with `lock`, under the write lock.
 
         Raises:
             ExportError: the source's data can't be read, or aren't what its manifest says.
@@ -59,43 +93,64 @@ class Copying:
             IcError: a call failed for good, or more often than it may be repeated.
         """
         await self._target.begin()
-        number = await self._free_passes()
-        manifest, entries, _ = await self._pass(number, lock=True)
-        finalized = await self._target.finalize()
-        memories = finalized.total_memories_imported if finalized else manifest.memories
-        return Copied(manifest, entries, memories, self._bytes_moved, self._seconds)
+        if not lock:
+            for _ in range(self._run.config.free_passes):
+                before = await self._source.revision()
+                try:
+                    copied = await self._pass(locked=False)
+                except Exception:
+                    # Whatever went wrong may be due to a write in between; if there was none, it isn't.
+                    if await self._source.revision() == before:
+                        raise
+                    continue
+                if copied is not None:
+                    return copied
+        await self._source.freeze(lock=True)
+        while True:
+            copied = await self._pass(locked=True)
+            if copied is not None:
+                return copied
 
-    async def _free_passes(self) -> int:
-        """Copies while the owner may write, until little is left; returns the number of the pass to come."""
-        config = self._run.config
-        for number in range(1, config.free_passes + 1):
-            before = await self._source.freeze(lock=False)
-            try:
-                _, _, moved = await self._pass(number, lock=False)
-            except Exception:
-                # Whatever went wrong may be due to a write in between; if there was none, it isn't.
-                if (await self._source.freeze(lock=False)).revision == before.revision:
-                    raise
-                continue
-            if moved.bytes <= config.lock_below_bytes:
-                return number + 1
-        return config.free_passes + 1
-
-    async def _pass(self, number: int, *, lock: bool) -> tuple[CapsuleManifest, dict[ItemKey, Entry], Moved]:
+    async def _pass(self, *, locked: bool) -> Copied | None:
+        """One pass. What fits a message is sent as one, and ends the import; `None` when more had to be sent."""
         started = self._run.clock()
-        copy_pass = CopyPass(self._run, self._source, self._target, self._on_progress)
-        manifest = await self._source.freeze(lock=lock)
-        entries = await self._source.entries(manifest.revision)
-        moved = await copy_pass.copy(entries)
+        listing = await self._source.listing()
+        pending = await self._target.pending()
+        todo = difference(listing.entries, await self._target.entries(), pending)
+        if fits(todo, self._run.config):
+            try:
+                batch = await bundle(self._source, todo, pending)
+                await self._send(todo, listing, batch, started, locked=locked)
+            except IngressTooLargeError:
+                pass  # its records are large; they go one after the other
+            else:
+                return self._copied(listing)
+        moved = await CopyPass(self._run, self._source, self._target, self._on_progress).copy(listing.entries)
+        self._passed(moved, started, locked=locked)
+        return None
+
+    async def _send(
+        self, todo: Difference, listing: Listing, batch: ImportBatch, started: float, *, locked: bool
+    ) -> None:
+        await self._target.batch(batch)
+        moved = Moved(sum(entry.size for entry in todo.contents), len(todo.records), len(todo.removed))
+        total, items = sum(entry.size for entry in listing.entries.values()), len(listing.entries)
+        await self._on_progress(Transferred(total, total, items, items, self._run.window.size), last=True)
+        self._passed(moved, started, locked=locked)
+
+    def _passed(self, moved: Moved, started: float, *, locked: bool) -> None:
         seconds = self._run.clock() - started
+        self._number += 1
         self._bytes_moved += moved.bytes
         self._seconds += seconds
-        self._run.emit(PassDone(number, moved.bytes, moved.items, moved.removed, lock, seconds))
-        return manifest, entries, moved
+        self._run.emit(PassDone(self._number, moved.bytes, moved.items, moved.removed, locked, seconds))
+
+    def _copied(self, listing: Listing) -> Copied:
+        return Copied(listing, self._bytes_moved, self._seconds)
 
     async def _on_progress(self, transferred: Transferred, *, last: bool) -> None:
-        """Every progress is an event; a report is an update call, made now and then and at a pass's end."""
+        """Every progress is an event; a report is made now and then and at a pass's end, and isn't waited for."""
         self._run.emit(transferred)
         if last or self._run.clock() - self._reported_at >= self._run.config.progress_seconds:
             self._reported_at = self._run.clock()
-            await self._report(transferred)
+            self._report(transferred)

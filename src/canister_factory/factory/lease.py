@@ -15,7 +15,7 @@ from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
     CreationErrorKind,
-    DetailedCreationStatus,
+    CreationLease,
     LeaseRef,
 )
 from canister_factory.contract.errors import CreationRefused
@@ -46,8 +46,8 @@ class Lease:
         """How long the lease surely lasts from now on; negative when it may have ended."""
         return self._ends_at - self._run.clock()
 
-    async def claim(self) -> DetailedCreationStatus:
-        """Takes the lease; returns the creation.
+    async def claim(self) -> CreationLease:
+        """Takes the lease; returns what the backend granted: creation and manifest.
 
         Raises:
             CreationRefused: there is no open request, or another worker has the lease (kind Busy).
@@ -60,7 +60,7 @@ class Lease:
         granted = await self._run.backend.claim_creation(request)
         self._ends_at = asked_at + self._run.config.lease_seconds
         self.ref = LeaseRef(owner=self._run.owner, lease=granted.lease)
-        return granted.creation
+        return granted
 
     async def renew(self) -> None:
         """Prolongs the lease.

@@ -89,9 +89,9 @@ class Orchestrator:
 
     async def _run(self, run: Run) -> Outcome:
         lease = Lease(run)
-        creation = await lease.claim()
-        self._emit(Claimed(run.owner, lease.ref.lease, creation.status))
-        stages = Stages(run, creation, lease)
+        granted = await lease.claim()
+        self._emit(Claimed(run.owner, lease.ref.lease, granted.creation.status))
+        stages = Stages(run, granted.creation, granted.manifest, lease)
         try:
             return await lease.guard(stages.run)
         except LeaseLostError as lost:

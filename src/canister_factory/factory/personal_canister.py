@@ -124,8 +124,9 @@ class PersonalCanister:
         self.check_controllers(await self.info())
         await self._retry("uninstall_code", self._management.uninstall_code, self.canister_id)
 
-    async def hand_over(self, module_hash: bytes) -> CanisterInfo:
-        """Makes the owner the only controller, and reads that back.
+    async def hand_over(self, module_hash: bytes, permitted_until: int | None) -> CanisterInfo:
+        """Makes the owner the only controller, and reads that back. It's done until `permitted_until` or not at all,
+        since after that the source may take writes again; nanoseconds since 1970.
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
@@ -136,7 +137,13 @@ class PersonalCanister:
             self.check_controllers(info)
             try:
                 settings = CanisterSettings(controllers=[self.owner])
-                await self._retry("update_settings", self._management.update_settings, self.canister_id, settings)
+                await self._retry(
+                    "update_settings",
+                    self._management.update_settings,
+                    self.canister_id,
+                    settings,
+                    latest_ns=permitted_until,
+                )
             except RejectedError as error:
                 # An earlier attempt that went through leaves us without the right to repeat it.
                 if not self.is_handed_over(await self.info()):

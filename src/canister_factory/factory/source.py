@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import LeaseRef
@@ -25,6 +25,13 @@ from canister_factory.factory.manifest import Entry, ItemKey, content_checksum
 
 K = TypeVar("K")
 R = TypeVar("R")
+
+
+class Listing(NamedTuple):
+    """A capsule's entries at one revision."""
+
+    revision: int
+    entries: dict[ItemKey, Entry]
 
 
 class Source:
@@ -46,24 +53,31 @@ class Source:
         """
         return await self._backend.begin_export(self._lease, lock)
 
-    async def entries(self, revision: int) -> dict[ItemKey, Entry]:
-        """All entries at this revision.
+    async def revision(self) -> int:
+        """The capsule's revision, which each change raises."""
+        return (await self._backend.list_export_entries(self._lease, None, 1)).revision
+
+    async def listing(self) -> Listing:
+        """All entries at one revision.
 
         Raises:
-            SourceMovedError: the capsule is at another revision by now.
+            SourceMovedError: the capsule moved on to another revision meanwhile.
         """
 
         async def fetch(after: ItemRef | None) -> ManifestPage:
             return await self._backend.list_export_entries(self._lease, after, self._config.entries_per_page)
 
         entries: dict[ItemKey, Entry] = {}
+        revision: int | None = None
         async for page in pages(fetch):
+            revision = page.revision if revision is None else revision
             if page.revision != revision:
                 raise SourceMovedError(
                     f"the capsule moved from revision {revision} to {page.revision} while its entries were listed"
                 )
             entries.update((entry.key, entry) for entry in map(Entry.of, page.entries))
-        return entries
+        assert revision is not None, "pages has one page at least"
+        return Listing(revision, entries)
 
     async def items(self, keys: Sequence[ItemKey]) -> AsyncIterator[list[ExportItem]]:
         """The records of these items in their order, in parts that fit a message.

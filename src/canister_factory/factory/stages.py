@@ -6,22 +6,27 @@ failure leads to (`orchestrator`), and the copy itself (`copying`).
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreationErrorKind,
     CreationProgress,
     CreationStatus,
     DetailedCreationStatus,
     ProvisionResult,
+    VerificationReport,
 )
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
 from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.factory.aside import Aside
 from canister_factory.factory.config import NS_PER_SECOND
-from canister_factory.factory.copying import Copied, Copying
-from canister_factory.factory.errors import InstallError, VerifyError
+from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
+from canister_factory.factory.errors import ExportError, InstallError, VerifyError
 from canister_factory.factory.events import (
     HandedOver,
     Provisioned,
@@ -31,17 +36,20 @@ from canister_factory.factory.events import (
     Verified,
 )
 from canister_factory.factory.lease import Lease
+from canister_factory.factory.manifest import totals
 from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import verify
+from canister_factory.ic.errors import IngressTooLargeError
 from canister_factory.ic.traffic import Traffic
 
 DEFAULT_LIMITS = ImportLimits(
     max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * NS_PER_SECOND
 )
 _ORDER = list(CreationStatus)
+_PERMIT_LEFT_NS = 30 * NS_PER_SECOND  # what the handoff needs; with less it isn't begun
 
 
 @dataclass(slots=True)
@@ -66,7 +74,9 @@ class Outcome:
 class Stages:
     """One attempt at one creation. `stage` and `canister_id` say where it is, for whoever reports a failure."""
 
-    def __init__(self, run: Run, creation: DetailedCreationStatus, lease: Lease) -> None:
+    def __init__(
+        self, run: Run, creation: DetailedCreationStatus, manifest: CapsuleManifest | None, lease: Lease
+    ) -> None:
         self.stage = creation.status
         self.canister_id = creation.canister_id
         self._run = run
@@ -76,6 +86,10 @@ class Stages:
         self._source = Source(run.backend, lease.ref, run.config)
         self._transferred = Transferred(0, 0, 0, 0, run.config.start_window)
         self._outcome = Outcome(creation, traffic=run.traffic)
+        self._manifest = manifest
+        self._permitted_until: int | None = None
+        self._aside = Aside()
+        self._backend_once = BackendClient(run.agent, run.backend.canister_id)
 
     def __repr__(self) -> str:
         return f"Stages({self._run.owner}, {self.stage}, canister {self.canister_id})"
@@ -91,29 +105,34 @@ class Stages:
             IcError: a call failed for good, or more often than it may be repeated.
         """
         started = self._run.clock()
-        manifest = await self._export()
-        personal = await self._create()
-        info = await personal.info()
-        if personal.is_handed_over(info):
-            self._run.emit(
-                StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
-            )
-            await self._verify_by_backend()
-        else:
-            await self._install(personal, manifest)
-            target = Target(personal.client, self._run.config)
-            copied = await self._import(personal, manifest, target)
-            await self._verify(copied, target)
-        await self._hand_over(personal)
-        await self._complete()
+        async with self._aside:
+            manifest = await self._export()
+            ahead = self._aside.start(read_ahead(self._source, self._run)) if self.canister_id is None else None
+            personal = await self._create()
+            info = await personal.info()
+            if personal.is_handed_over(info):
+                self._run.emit(
+                    StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
+                )
+                self.stage = CreationStatus.Verifying
+                self._outcome.target_manifest = manifest.manifest_hash
+                if not self._outcome.creation.verified:
+                    await self._verify_by_backend()
+            else:
+                is_new = await self._install(personal, manifest)
+                target = Target(personal.client, self._run.config)
+                await self._import(personal, manifest, target, ahead if is_new else None)
+            await self._hand_over(personal)
+            await self._complete()
         self._outcome.seconds = self._run.clock() - started
         return self._outcome
 
     # --- Exporting ---
 
     async def _export(self) -> CapsuleManifest:
+        """What the claim has begun; where there was no capsule, the backend says so."""
         self._enter(CreationStatus.Exporting)
-        manifest = await self._source.freeze(lock=False)
+        manifest = self._manifest or await self._source.freeze(lock=False)
         self._outcome.source_manifest = manifest.manifest_hash
         self._leave(f"{manifest.memories} memories, {manifest.content_size:,} bytes, revision {manifest.revision}")
         return manifest
@@ -160,12 +179,14 @@ class Stages:
 
     # --- Installing ---
 
-    async def _install(self, personal: PersonalCanister, manifest: CapsuleManifest) -> None:
+    async def _install(self, personal: PersonalCanister, manifest: CapsuleManifest) -> bool:
+        """Whether the module was installed just now."""
         self._enter(CreationStatus.Installing)
-        await self._report("Installing the canister's module.")
+        self._report("Installing the canister's module.")
         releases = await self._run.backend.list_releases()
         was_installed = await personal.install(self._run.module, self._init(manifest), releases)
         self._leave("module and API version are right", skipped=was_installed)
+        return not was_installed
 
     def _init(self, manifest: CapsuleManifest) -> PersonalInit:
         wanted = manifest.content_size + self._run.config.import_margin_bytes
@@ -173,61 +194,92 @@ class Stages:
         backend_id = self._run.backend.canister_id
         return PersonalInit(owner=self._run.owner, backend=backend_id, name=self._name, limits=limits)
 
-    # --- Importing ---
+    # --- Importing and verifying ---
 
-    async def _import(self, personal: PersonalCanister, manifest: CapsuleManifest, target: Target) -> Copied:
+    async def _import(
+        self,
+        personal: PersonalCanister,
+        manifest: CapsuleManifest,
+        target: Target,
+        ahead: asyncio.Task[ReadAhead | None] | None,
+    ) -> None:
+        """Copies and compares, until both sides are equal. The owner may write meanwhile; if they did each time, the
+        last changes are copied under the write lock.
+        """
         self._enter(CreationStatus.Importing)
-        await self._report("Copying the capsule.")
-        if await target.state() == ImportState.Completed:
-            manifest = await self._source.freeze(lock=True)
+        self._report("Copying the capsule.")
+        copying = Copying(self._run, self._source, target, self._report_transfer)
+        copied = await self._first_copy(copying, personal, manifest, target, ahead)
+        tries = 1
+        while True:
+            self._outcome.bytes_moved, self._outcome.transfer_seconds = copied.bytes_moved, copied.seconds
+            counted = totals(copied.listing.entries.values())
+            held = f"{counted.memories} memories, {counted.content_size:,} bytes"
+            self._leave("the import is final and up to date" if copied.skipped else held, skipped=copied.skipped)
+            self._enter(CreationStatus.Verifying)
+            report = await self._ask_backend()
+            if report.matches:
+                break
+            if report.source.revision == copied.listing.revision:
+                raise VerifyError(f"the backend finds that both sides differ: {'; '.join(report.differences)}")
+            self._enter(CreationStatus.Importing, "the owner wrote meanwhile")
+            copied = await copying.copy(lock=tries >= self._run.config.free_verifications)
+            tries += 1
+        agent = self._run.agent
+        equal = await verify(report.source, copied.listing.entries, target, agent.network.root_key, agent.clock)
+        self._run.emit(
+            Verified(equal.source_manifest, equal.target_manifest, equal.totals.memories, equal.totals.content_size)
+        )
+
+    async def _first_copy(
+        self,
+        copying: Copying,
+        personal: PersonalCanister,
+        manifest: CapsuleManifest,
+        target: Target,
+        ahead: asyncio.Task[ReadAhead | None] | None,
+    ) -> Copied:
+        if ahead is not None:
+            with suppress(ExportError, IngressTooLargeError):  # the copy meets the same again, or it was a write
+                small = await ahead
+                if small is not None:
+                    return await copying.send(small)
+        elif await target.state() == ImportState.Completed:
             final = await personal.client.get_manifest()
             if final.manifest.manifest_hash == manifest.manifest_hash:
-                entries = await self._source.entries(manifest.revision)
-                self._leave("the import is final and up to date", skipped=True)
-                return Copied(manifest, entries, final.manifest.memories)
-            await self._start_over(personal, manifest, "the owner wrote after an earlier import was final")
+                return Copied(await self._source.listing(), skipped=True)
         elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
-        copied = await Copying(self._run, self._source, target, self._report_transfer).copy()
-        self._outcome.bytes_moved, self._outcome.transfer_seconds = copied.bytes_moved, copied.seconds
-        self._outcome.source_manifest = copied.manifest.manifest_hash
-        self._leave(f"{copied.memories} memories, {copied.manifest.content_size:,} bytes")
-        return copied
+        return await copying.copy(lock=False)
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
         self._run.emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
         await personal.start_over()
         await personal.install(self._run.module, self._init(manifest), await self._run.backend.list_releases())
 
-    # --- Verifying ---
-
-    async def _verify(self, copied: Copied, target: Target) -> None:
-        self._enter(CreationStatus.Verifying)
-        agent = self._run.agent
-        equal = await verify(copied.manifest, copied.entries, target, agent.network.root_key, agent.clock)
-        await self._verify_by_backend(lock=False)
-        self._outcome.source_manifest, self._outcome.target_manifest = equal.source_manifest, equal.target_manifest
-        self._run.emit(
-            Verified(equal.source_manifest, equal.target_manifest, equal.totals.memories, equal.totals.content_size)
-        )
-
-    async def _verify_by_backend(self, *, lock: bool = True) -> None:
-        """The backend asks the target itself; this is what it will complete on. It needs the write lock."""
-        self.stage = CreationStatus.Verifying
-        if lock:
-            await self._source.freeze(lock=True)
-        await self._report("Comparing both sides.")
-        report = await self._run.backend.verify_creation(self._lease.ref)
+    async def _verify_by_backend(self) -> None:
+        """Of a canister that was handed over already."""
+        report = await self._ask_backend()
         if not report.matches:
             raise VerifyError(f"the backend finds that both sides differ: {'; '.join(report.differences)}")
+
+    async def _ask_backend(self) -> VerificationReport:
+        """The backend asks the target itself, under the write lock; this is what it will complete on."""
+        report = await self._run.backend.verify_creation(self._lease.ref)
+        self._permitted_until = report.handoff_until
         self._outcome.source_manifest = report.source.manifest_hash
         self._outcome.target_manifest = report.target.manifest_hash
+        return report
+
+    # --- Handing over ---
 
     async def _hand_over(self, personal: PersonalCanister) -> None:
+        until = self._permitted_until
+        if until is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
+            await self._verify_by_backend()
         info = await personal.info()
         assert info.module_hash is not None
-        await self._lease.renew()  # the fence: nobody else works on this creation from here to the handoff
-        info = await personal.hand_over(info.module_hash)
+        info = await personal.hand_over(info.module_hash, self._permitted_until)
         assert info.module_hash is not None
         self._outcome.controllers_after = frozenset(info.controllers)
         self._outcome.module_hash = info.module_hash
@@ -243,16 +295,16 @@ class Stages:
 
     # --- Telling ---
 
-    def _enter(self, stage: CreationStatus) -> None:
+    def _enter(self, stage: CreationStatus, detail: str = "") -> None:
         self.stage = stage
-        self._run.emit(StageStarted(stage))
+        self._run.emit(StageStarted(stage, detail))
 
     def _leave(self, detail: str = "", *, skipped: bool = False) -> None:
         self._run.emit(StageDone(self.stage, detail, skipped))
 
-    async def _report(self, message: str) -> None:
+    def _report(self, message: str) -> None:
         """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up
-        with where the creation stood.
+        with where the creation stood. Nothing waits for a report: it goes beside the work, and may be lost.
         """
         if _ORDER.index(self.stage) < _ORDER.index(self._reached):
             return
@@ -264,8 +316,8 @@ class Stages:
             items_done=done.items_done,
             items_total=done.items_total,
         )
-        await self._run.backend.report_progress(self._lease.ref, progress, message)
+        self._aside.start(self._backend_once.report_progress(self._lease.ref, progress, message))
 
-    async def _report_transfer(self, transferred: Transferred) -> None:
+    def _report_transfer(self, transferred: Transferred) -> None:
         self._transferred = transferred
-        await self._report(f"Copied {transferred.bytes_done:,} of {transferred.bytes_total:,} bytes.")
+        self._report(f"Copied {transferred.bytes_done:,} of {transferred.bytes_total:,} bytes.")

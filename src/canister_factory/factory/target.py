@@ -14,6 +14,7 @@ from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.import_models import (
     FinalizedImport,
+    ImportBatch,
     ImportSession,
     ImportState,
     ImportStatus,
@@ -24,6 +25,7 @@ from canister_factory.contract.memory_models import PageRequest
 from canister_factory.contract.pages import pages
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.manifest import Entry, ItemKey
+from canister_factory.ic.errors import RejectedError
 
 _PENDING_PER_PAGE = 100
 
@@ -40,7 +42,7 @@ NOTHING = Pending(False, MappingProxyType({}))
 
 
 class Target:
-    """The import side of a personal canister. `begin` comes first; the session expires without activity."""
+    """The import side of a personal canister. `begin` or `batch` comes first; the session expires without activity."""
 
     def __init__(self, client: PersonalClient, config: FactoryConfig) -> None:
         self.client = client
@@ -100,15 +102,19 @@ class Target:
         """Makes memories final whose record and chunks are there."""
         await self.client.commit_memories(self._session, manifests)
 
-    async def finalize(self) -> FinalizedImport | None:
-        """Ends the import. `None` when an earlier call, whose outcome was unknown then, has done it.
+    async def batch(self, batch: ImportBatch) -> FinalizedImport | None:
+        """Stores a batch, in the session in progress or a new one; with its end if it has one. `None` when an earlier
+        call, whose outcome was unknown then, has ended the import.
 
         Raises:
-            CapsuleRefused: the import can't be ended.
+            CapsuleRefused: a step of it was refused.
+            IngressTooLargeError: it doesn't fit a message.
         """
         try:
-            return await self.client.finalize_import(self._session)
-        except CapsuleRefused:
-            if await self.state() == ImportState.Completed:
+            outcome = await self.client.import_batch(batch)
+        except (CapsuleRefused, RejectedError):
+            if batch.finalize and await self.state() == ImportState.Completed:
                 return None
             raise
+        self._session = outcome.session
+        return outcome.final

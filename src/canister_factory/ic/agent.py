@@ -110,11 +110,18 @@ class Agent(IcPyAgent):
     # --- Calls ------------------------------------------------------------------------------------------------------
 
     async def update(
-        self, canister_id: PrincipalLike, method: str, arg: bytes, *, effective_canister_id: PrincipalLike | None = None
+        self,
+        canister_id: PrincipalLike,
+        method: str,
+        arg: bytes,
+        *,
+        effective_canister_id: PrincipalLike | None = None,
+        latest_ns: int | None = None,
     ) -> bytes:
         """Calls an update method and returns the certified reply (Candid bytes).
 
         `effective_canister_id`: only for the management canister, whose calls go to where the affected canister is.
+        `latest_ns`: nanoseconds since 1970 after which it must not be executed, where that is sooner than usual.
 
         Once it may have been delivered, it is waited for until it can't be executed any more, whatever the answers are
         like (`outcome.judge`).
@@ -130,7 +137,7 @@ class Agent(IcPyAgent):
         fields = _call_fields(canister_id, method, arg)
 
         def sign() -> Signed:
-            return self._requester.sign("call", fields, f"the call of {method}")
+            return self._requester.sign("call", fields, f"the call of {method}", latest_ns=latest_ns)
 
         with Span(self._trace, "call", as_principal(canister_id), method) as span:
             return await outcome_of(self._requester, sign, effective, span)

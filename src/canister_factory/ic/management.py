@@ -116,10 +116,13 @@ class ManagementCanister(SnapshotMethods):
         query = self.agent.query(_MANAGEMENT, "list_canisters", encode([], []), effective_canister_id=effective)
         return (await answer(query, CanisterIdRanges)).canisters
 
-    async def update_settings(self, canister_id: PrincipalLike, settings: CanisterSettings) -> None:
-        """Changes the settings that aren't `None`."""
+    async def update_settings(
+        self, canister_id: PrincipalLike, settings: CanisterSettings, *, latest_ns: int | None = None
+    ) -> None:
+        """Changes the settings that aren't `None`; not after `latest_ns` (nanoseconds since 1970), if given."""
         canister = as_principal(canister_id)
-        await self._call("update_settings", canister, UpdateSettings(canister_id=canister, settings=settings))
+        argument = UpdateSettings(canister_id=canister, settings=settings)
+        await self._call("update_settings", canister, argument, latest_ns=latest_ns)
 
     async def start_canister(self, canister_id: PrincipalLike) -> None:
         """Lets a canister process calls again."""

@@ -26,9 +26,11 @@ class ManagementCalls:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
 
-    async def _call(self, method: str, effective: Principal, argument: Any) -> bytes:
+    async def _call(self, method: str, effective: Principal, argument: Any, *, latest_ns: int | None = None) -> bytes:
         with noting_call(_MANAGEMENT, method):
-            return await self.agent.update(_MANAGEMENT, method, _encoded(argument), effective_canister_id=effective)
+            return await self.agent.update(
+                _MANAGEMENT, method, _encoded(argument), effective_canister_id=effective, latest_ns=latest_ns
+            )
 
     async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
         canister = as_principal(canister_id)

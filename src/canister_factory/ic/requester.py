@@ -98,8 +98,8 @@ class Requester:
 
     # --- Signing and sending ---
 
-    def sign(self, kind: str, fields: dict[str, Any], what: str) -> Signed:
-        """A request with a new nonce, as our identity.
+    def sign(self, kind: str, fields: dict[str, Any], what: str, *, latest_ns: int | None = None) -> Signed:
+        """A request with a new nonce, as our identity; it expires at `latest_ns` (the network's time) at the latest.
 
         Raises:
             IngressTooLargeError: it is above the limit; `what` names it in the message.
@@ -108,6 +108,8 @@ class Requester:
         if kind == "call" and getattr(self.identity, "queries_only", False):
             raise IdentityError(f"the delegations of {self.identity!r} are for queries only: {what} was not sent")
         expiry_ns = self.clock() + round(self.expiry_s * 1e9)
+        if latest_ns is not None:
+            expiry_ns = min(expiry_ns, latest_ns)
         signed = _signed(kind, fields, self.identity.sender().bytes, self.identity, expiry_ns)
         assert signed.body is not None
         if len(signed.body) > MAX_INGRESS_BYTES:

@@ -1,4 +1,4 @@
-"""How many passes a copy takes, and which one is under the write lock."""
+"""How many passes a copy takes, which one ends the import, and which ones are under the write lock."""
 
 from __future__ import annotations
 
@@ -7,64 +7,120 @@ from typing import Any
 
 import pytest
 
-from canister_factory.factory.copying import Copied, Copying
+from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
 from canister_factory.factory.errors import SourceMovedError
 from canister_factory.factory.events import PassDone, Transferred
+from canister_factory.ic.errors import IngressTooLargeError
 from support.backend_script import Clock, run_on
 from support.copy_script import CapsuleToCopy
 
 
-async def copy(capsule: Any, **config: Any) -> tuple[Copied, list[tuple[int, int, bool]]]:
-    """The copy's result; number, bytes moved, and whether locked of each pass."""
-    events: list[Any] = []
+def run_with(events: list[Any], **config: Any) -> Any:
     agent = SimpleNamespace(transport=SimpleNamespace(throttled=0))
+    return run_on(agent, Clock(), emit=events.append, **config)
 
-    async def report(transferred: Transferred) -> None:
+
+def passes(events: list[Any]) -> list[tuple[int, int, bool]]:
+    """Number, bytes moved, and whether locked of each pass."""
+    return [(e.number, e.bytes_moved, e.locked) for e in events if isinstance(e, PassDone)]
+
+
+async def copy(capsule: Any, *, lock: bool = False, **config: Any) -> tuple[Copied, list[tuple[int, int, bool]]]:
+    events: list[Any] = []
+
+    def report(transferred: Transferred) -> None:
         assert transferred.bytes_done <= transferred.bytes_total
 
-    copied = await Copying(run_on(agent, Clock(), emit=events.append, **config), capsule, capsule, report).copy()
-    return copied, [(e.number, e.bytes_moved, e.locked) for e in events if isinstance(e, PassDone)]
+    copied = await Copying(run_with(events, **config), capsule, capsule, report).copy(lock=lock)
+    assert copied.listing.entries == capsule.arrived == capsule.held
+    assert capsule.final
+    return copied, passes(events)
 
 
-async def test_when_little_is_left_the_next_pass_is_the_locked_one() -> None:
-    capsule = CapsuleToCopy(writes=2)
-    copied, passes = await copy(capsule)
-    assert passes == [(1, 8, False), (2, 0, True)]
-    assert copied.entries == capsule.arrived == capsule.held
-    assert (copied.memories, copied.bytes_moved, copied.manifest.revision) == (5, 8, 2)
+async def test_what_fits_a_message_is_one_pass_without_a_lock() -> None:
+    capsule = CapsuleToCopy(writes=1)
+    copied, made = await copy(capsule)
+    assert made == [(1, 4, False)]
+    assert (copied.listing.revision, copied.bytes_moved, capsule.locked) == (1, 4, False)
 
 
-async def test_while_much_is_left_the_free_passes_are_used_up() -> None:
-    copied, passes = await copy(CapsuleToCopy(writes=100), free_passes=3, lock_below_bytes=0)
-    assert passes == [(1, 8, False), (2, 8, False), (3, 8, False), (4, 0, True)]
-    assert copied.bytes_moved == 24
+async def test_what_is_larger_takes_passes_until_the_difference_fits_a_message() -> None:
+    capsule = CapsuleToCopy(writes=4)
+    capsule.write()
+    copied, made = await copy(capsule, max_message_chunks=1)
+    assert made == [(1, 8, False), (2, 4, False)]
+    assert (copied.bytes_moved, capsule.locked, capsule.writes) == (12, False, 2)
 
 
-async def test_a_pass_that_moved_just_the_limit_is_followed_by_the_locked_one() -> None:
-    _, passes = await copy(CapsuleToCopy(writes=100), lock_below_bytes=8)
-    assert passes == [(1, 8, False), (2, 0, True)]
+async def test_an_owner_who_writes_as_fast_as_the_copy_is_made_is_locked_out_for_the_last_passes() -> None:
+    capsule = CapsuleToCopy(writes=100)
+    for _ in range(3):
+        capsule.write()
+    listing = capsule.listing
+
+    async def two_more() -> Any:
+        if not capsule.locked:
+            capsule.write()
+        return await listing()
+
+    capsule.listing = two_more  # type: ignore[method-assign]
+    copied, made = await copy(capsule, max_message_chunks=1, free_passes=2)
+    assert made == [(1, 20, False), (2, 8, False), (3, 0, True)]
+    assert copied.bytes_moved == 28
+
+
+async def test_under_the_lock_nothing_is_copied_freely() -> None:
+    capsule = CapsuleToCopy(writes=100)
+    capsule.write()
+    capsule.write()
+    _, made = await copy(capsule, lock=True, max_message_chunks=1)
+    assert made == [(1, 8, True), (2, 0, True)]
 
 
 async def test_a_pass_that_failed_for_a_write_in_between_is_made_up_by_the_next() -> None:
     capsule = CapsuleToCopy(writes=3)
     capsule.failures = [SourceMovedError("moved")]
-    copied, passes = await copy(capsule)
-    assert passes == [(2, 12, False), (3, 0, True)]
-    assert copied.entries == capsule.held
+    _, made = await copy(capsule)
+    assert made == [(1, 8, False)]
 
 
 async def test_a_pass_that_failed_without_a_write_ends_the_copy() -> None:
-    capsule = CapsuleToCopy(writes=1)
+    capsule = CapsuleToCopy(writes=0)
     capsule.failures = [SourceMovedError("the capsule moved")]
     with pytest.raises(SourceMovedError, match="the capsule moved"):
         await copy(capsule)
 
 
-async def test_when_an_earlier_call_ended_the_import_the_manifest_counts_the_memories() -> None:
-    capsule = CapsuleToCopy(writes=2)
-    capsule.finalized = None
-    copied, _ = await copy(capsule)
-    assert copied.memories == 2
+async def test_records_that_are_too_large_for_a_message_go_one_after_the_other() -> None:
+    capsule = CapsuleToCopy(writes=1)
+    batch, refused = capsule.batch, [IngressTooLargeError("the call", 3, 2)]
+
+    async def refuse_once(sent: Any) -> None:
+        if refused:
+            raise refused.pop()
+        await batch(sent)
+
+    capsule.batch = refuse_once  # type: ignore[assignment, method-assign]
+    _, made = await copy(capsule)
+    assert made == [(1, 4, False), (2, 0, False)]
+    assert capsule.commits == [["m0"]]
+
+
+async def test_a_small_capsule_is_read_ahead_and_sent_as_it_was_read() -> None:
+    capsule, events = CapsuleToCopy(writes=1), list[Any]()
+    both: Any = capsule
+    run = run_with(events)
+    ahead = await read_ahead(both, run)
+    assert isinstance(ahead, ReadAhead)
+    copied = await Copying(run, both, both, lambda transferred: None).send(ahead)
+    assert (copied.listing.revision, passes(events)) == (1, [(1, 4, False)])
+    assert capsule.arrived == capsule.held
+
+
+async def test_a_larger_capsule_is_not_read_ahead() -> None:
+    capsule: Any = CapsuleToCopy(writes=1)
+    capsule.write()
+    assert await read_ahead(capsule, run_with([], max_message_chunks=1)) is None
 
 
 async def test_reports_are_made_at_the_end_of_a_pass_and_when_their_time_has_come() -> None:
@@ -76,12 +132,8 @@ async def test_reports_are_made_at_the_end_of_a_pass_and_when_their_time_has_com
     run = run_on(
         agent, clock, emit=events.append, progress_seconds=4, max_message_chunks=1, start_window=1, max_window=1
     )
-
-    async def report(transferred: Transferred) -> None:
-        reports.append(transferred.bytes_done)
-
     both: Any = capsule
-    copied = await Copying(run, both, both, report).copy()
+    copied = await Copying(run, both, both, lambda transferred: reports.append(transferred.bytes_done)).copy(lock=False)
     assert [event.bytes_done for event in events if isinstance(event, Transferred)] == [4, 8, 12, 12, 12]
     assert reports == [8, 12, 12], "after four seconds, and at the end of both passes"
     assert copied.seconds == 6

@@ -81,7 +81,8 @@ async def forever(seconds: float = 0) -> None:
 async def test_it_is_claimed_for_the_owner_and_this_worker_and_gives_the_creation() -> None:
     backend = Backend(Clock())
     lease = lease_on(backend)
-    assert await lease.claim() == creation()
+    granted = await lease.claim()
+    assert (granted.creation, granted.manifest) == (creation(), None)
     assert backend.claims == [ClaimRequest(owner=OWNER, worker="worker one", duration_ns=30 * 10**9)]
     assert lease.ref == LeaseRef(owner=OWNER, lease=9)
 

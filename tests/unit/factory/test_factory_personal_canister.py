@@ -46,7 +46,7 @@ async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others:
         with pytest.raises(CreateError, match="must be exactly operator and owner"):
             await act()
     with pytest.raises(CreateError, match="must be exactly operator and owner"):
-        await canister.hand_over(b"m" * 32)
+        await canister.hand_over(b"m" * 32, None)
     assert network.calls == []
 
 
@@ -60,11 +60,11 @@ async def test_a_module_that_is_not_approved_is_not_installed() -> None:
 async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
     network = own_canister(OWNER, module=b"m" * 32)
     with pytest.raises(HandoffError, match="after the handoff"):
-        await personal(network).hand_over(b"m" * 32)
+        await personal(network).hand_over(b"m" * 32, None)
     assert network.calls == ["update_settings"]
     network.refusal = RejectedError(5, "no", certified=True)
     network.refusal.note_call("update_settings", Principal.management_canister(), b"id")
     with pytest.raises(HandoffError, match="could not be set") as caught:
-        await personal(network).hand_over(b"m" * 32)
+        await personal(network).hand_over(b"m" * 32, None)
     assert caught.value.retry_helps
     assert (caught.value.method, caught.value.canister_id, caught.value.request_id) == ("update_settings", ID, b"id")

@@ -99,12 +99,13 @@ def gallery(id: str) -> ExportItem:
 
 
 async def test_entries_are_listed_over_all_pages_of_one_revision() -> None:
-    entries = await source(Backend()).entries(7)
-    assert [key.id for key in entries] == ["a", "b"]
+    listing = await source(Backend()).listing()
+    assert (listing.revision, [key.id for key in listing.entries]) == (7, ["a", "b"])
+    assert await source(Backend()).revision() == 7
     moving = Backend()
     moving.revisions = [7, 8]
     with pytest.raises(SourceMovedError, match="from revision 7 to 8"):
-        await source(moving).entries(7)
+        await source(moving).listing()
 
 
 async def test_a_chunk_with_other_bytes_is_read_twice_and_then_refused() -> None:

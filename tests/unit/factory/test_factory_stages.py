@@ -11,7 +11,6 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.creation_models import (
     CreationErrorKind,
-    CreationProgress,
     CreationStatus,
     DetailedCreationStatus,
     LeaseRef,
@@ -21,7 +20,7 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits
-from canister_factory.contract.manifest_models import CapsuleManifest
+from canister_factory.contract.manifest_models import CapsuleManifest, ItemRef, ManifestPage
 from canister_factory.factory.errors import InstallError, VerifyError
 from canister_factory.factory.events import Event, Provisioned, StageDone, StageStarted
 from canister_factory.factory.lease import Lease
@@ -46,10 +45,9 @@ class Backend(BackendScript):
         self.releases = [Release(module_hash=personal_wasm().module_hash, api_version="1", registered_at=0, note="")]
         self.busy = 0
         self.refusal = refusal(CreationErrorKind.Busy, "an earlier call is under way")
-        self.progress: list[CreationProgress] = []
         self.differences: list[str] = []
         self.exists = True
-        self.on_report: Callable[[], None] = lambda: None
+        self.on_verify: Callable[[], None] = lambda: None
 
     async def canister_info(self, canister_id: Principal) -> CanisterInfo:
         if not self.exists:
@@ -75,13 +73,12 @@ class Backend(BackendScript):
         self.asked.append("renew_lease")
         return 0
 
-    async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:
-        self.asked.append((str(progress.stage), message))
-        self.progress.append(progress)
-        self.on_report()
+    async def list_export_entries(self, lease: LeaseRef, after: ItemRef | None, limit: int | None) -> ManifestPage:
+        return ManifestPage(entries=[], next=None, revision=MANIFEST.revision)
 
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
         self.asked.append("verify_creation")
+        self.on_verify()
         equal = not self.differences
         return VerificationReport(matches=equal, source=MANIFEST, target=MANIFEST, differences=self.differences)
 
@@ -92,7 +89,7 @@ class Backend(BackendScript):
 
 def stages_on(backend: Backend, clock: Clock, **options: Any) -> Stages:
     run = run_on(backend, clock, **options)
-    return Stages(run, creation(), Lease(run))
+    return Stages(run, creation(), MANIFEST, Lease(run))
 
 
 def test_the_limits_of_a_personal_canister_are_the_contract_s_defaults() -> None:
@@ -110,7 +107,7 @@ async def test_a_module_that_is_no_release_ends_the_stages_before_cycles_are_spe
     with pytest.raises(InstallError, match="No cycles were spent"):
         await stages.run()
     assert stages.stage == CreationStatus.Creating
-    assert backend.asked == [("begin_export", False), "list_releases"]
+    assert backend.asked == ["list_releases"]
     started = [event.stage for event in events if isinstance(event, StageStarted)]
     assert started == [CreationStatus.Exporting, CreationStatus.Creating]
     assert clock.slept == []
@@ -123,7 +120,7 @@ async def test_a_busy_backend_is_waited_for_while_the_lease_is_renewed() -> None
     with pytest.raises(CanisterNotFoundError):
         await stages.run()
     assert stages.canister_id == CANISTER
-    assert backend.asked[2:] == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
+    assert backend.asked[1:] == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
     assert clock.slept == [2, 4]
 
 
@@ -147,15 +144,9 @@ async def test_a_backend_that_stays_busy_ends_the_run_after_all_attempts() -> No
 
 async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() -> None:
     backend, clock, events = Backend(), Clock(), list[Event]()
-    backend.on_report = lambda: setattr(clock, "now", 5.0)
+    backend.on_verify = lambda: setattr(clock, "now", 5.0)
     outcome = await stages_on(backend, clock, emit=events.append).run()
-    assert backend.asked[3:] == [
-        ("begin_export", True),
-        ("Verifying", "Comparing both sides."),
-        "verify_creation",
-        "renew_lease",
-        "complete_creation",
-    ]
+    assert backend.asked[2:] == ["verify_creation", "complete_creation"]
     assert outcome.creation == creation(CreationStatus.Completed)
     assert outcome.controllers_before == outcome.controllers_after == {OWNER}
     assert (outcome.seconds, outcome.bytes_moved, outcome.transfer_seconds) == (5.0, 0, 0.0)
@@ -171,8 +162,24 @@ async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() 
         Provisioned(CANISTER, frozenset({OWNER}), 1, False)
     ]
     assert outcome.source_manifest == outcome.target_manifest == MANIFEST.manifest_hash
-    (verifying,) = backend.progress
-    assert (verifying.bytes_done, verifying.bytes_total, verifying.items_done, verifying.items_total) == (0, 0, 0, 0)
+
+
+async def test_a_canister_that_was_verified_and_handed_over_is_only_completed() -> None:
+    backend, clock = Backend(), Clock()
+    run = run_on(backend, clock)
+    verified = creation().model_copy(update={"verified": True})
+    outcome = await Stages(run, verified, MANIFEST, Lease(run)).run()
+    assert backend.asked == ["list_releases", "provision_canister", "complete_creation"]
+    assert outcome.creation == creation(CreationStatus.Completed)
+
+
+async def test_a_claim_without_a_manifest_lets_the_backend_say_why() -> None:
+    backend, clock = Backend(), Clock()
+    backend.releases = []
+    run = run_on(backend, clock)
+    with pytest.raises(InstallError):
+        await Stages(run, creation(), None, Lease(run)).run()
+    assert backend.asked == [("begin_export", False), "list_releases"]
 
 
 async def test_what_differs_is_named_and_completes_nothing() -> None:

@@ -9,7 +9,9 @@ from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.import_models import (
     FinalizedImport,
+    ImportBatch,
     ImportLimits,
+    ImportOutcome,
     ImportSession,
     ImportState,
     ImportStatus,
@@ -45,6 +47,10 @@ def pending(id: str, *chunks: int, has_record: bool = False) -> PendingMemory:
     return PendingMemory(memory_id=id, has_record=has_record, chunks=held)
 
 
+def batch(*, finalize: bool) -> ImportBatch:
+    return ImportBatch(removed=[], items=[], chunks=[chunk(0)], commits=[], finalize=finalize)
+
+
 def chunk(index: int) -> MemoryChunk:
     return MemoryChunk(memory_id="m", index=index, bytes=b"bytes", sha256=b"s" * 32)
 
@@ -60,9 +66,6 @@ def personal() -> PersonalScript:
 async def test_everything_is_done_within_the_session_that_was_begun(personal: PersonalScript) -> None:
     for method in ("put_items", "put_memory_chunks", "commit_memories", "remove_items"):
         personal.answers[method] = lambda *arguments: None
-    personal.answers["finalize_import"] = lambda number: FinalizedImport(
-        total_memories_imported=2, total_size_imported=10
-    )
     manifest = MemoryManifest(
         memory_id="m", total_chunks=1, total_size=5, chunk_size=5, chunk_checksums=[b"s" * 32], final_checksum=b"f" * 32
     )
@@ -72,16 +75,13 @@ async def test_everything_is_done_within_the_session_that_was_begun(personal: Pe
     await target.put_chunks([chunk(3)])
     await target.commit([manifest])
     await target.remove([CAPSULE.key])
-    result = await target.finalize()
 
-    assert result == FinalizedImport(total_memories_imported=2, total_size_imported=10)
     assert personal.asked("put_items") == [(7, [])]
     ((number, (sent,)),) = personal.asked("put_memory_chunks")
     assert (number, sent["memory_id"], sent["index"], sent["bytes"]) == (7, "m", 3, b"bytes")
     ((number, (committed,)),) = personal.asked("commit_memories")
     assert (number, committed["memory_id"]) == (7, "m")
     assert personal.asked("remove_items") == [(7, [{"kind": Case("Capsule"), "id": CAPSULE.key.id}])]
-    assert personal.asked("finalize_import") == [(7,)]
 
 
 @pytest.mark.parametrize(("page", "messages"), [(1, 6), (4, 2), (6, 1), (1_000, 1)])
@@ -136,21 +136,30 @@ async def test_items_are_removed_a_message_s_worth_at_a_time(
     assert [item["id"] for items in sent for item in items] == [key.id for key in keys]
 
 
-async def test_a_refused_end_of_an_import_that_is_final_already_is_no_failure(personal: PersonalScript) -> None:
-    personal.answers["finalize_import"] = lambda number: REFUSED
-    final = session(state=ImportState.Completed)
-    personal.answers["get_import_status"] = lambda page: ImportStatus(session=final, pending=[], next=None)
-    assert await personal.target().finalize() is None
-
-
-async def test_a_refused_end_of_any_other_import_goes_through(personal: PersonalScript) -> None:
-    personal.answers["finalize_import"] = lambda number: REFUSED
-    with pytest.raises(CapsuleRefused, match="another one is active"):
-        await personal.target().finalize()
-
-
 async def test_its_repr_names_canister_and_session(personal: PersonalScript) -> None:
     target = personal.target()
     assert repr(target) == f"Target({target.client.canister_id}, session None)"
     await target.begin()
     assert repr(target).endswith("session 7)")
+
+
+async def test_a_batch_names_the_session_for_what_comes_after_it(personal: PersonalScript) -> None:
+    final = FinalizedImport(total_memories_imported=2, total_size_imported=10)
+    personal.answers["import_batch"] = lambda batch: ImportOutcome(session=9, final=final)
+    target = personal.target()
+    assert await target.batch(batch(finalize=True)) == final
+    personal.answers["remove_items"] = lambda session, refs: None
+    await target.remove([ItemKey(Kind.MEMORY, "m")])
+    assert [number for number, _ in personal.asked("remove_items")] == [9]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_batch_that_an_earlier_call_has_ended_is_a_success(personal: PersonalScript, ended: bool) -> None:
+    state = ImportState.Completed if ended else ImportState.Active
+    personal.answers["import_batch"] = lambda batch: REFUSED
+    personal.answers["get_import_status"] = lambda page: ImportStatus(session=session(7, state), pending=[], next=None)
+    if ended:
+        assert await personal.target().batch(batch(finalize=True)) is None
+        return
+    with pytest.raises(CapsuleRefused, match="another one is active"):
+        await personal.target().batch(batch(finalize=True))
