@@ -6,6 +6,7 @@
 /// here.
 import Cycles "mo:core/Cycles";
 import Iter "mo:core/Iter";
+import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
@@ -115,6 +116,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       isAdmin = func caller = Roles.isAdmin(roles, caller);
       staged = func() = Iter.empty();
+      capsules = func() = store.capsules.values();
     },
   );
 

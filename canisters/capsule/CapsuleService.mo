@@ -15,6 +15,7 @@ import Export "Export";
 import Galleries "Galleries";
 import Guard "Guard";
 import Ids "Ids";
+import Manifest "Manifest";
 import Memories "Memories";
 import MemoryViews "MemoryViews";
 import Quotas "Quotas";
@@ -386,10 +387,12 @@ module {
 
     // ---- The canister ----
 
-    /// Compares the books about stored bytes with what memories, uploads and the import hold; for controllers.
+    /// Compares the books about stored bytes with what memories, uploads and the import hold, and the trees with the items;
+    /// for controllers.
     public func auditContents(caller : Principal) : Result<Types.ContentsAudit> {
       if (not caller.isController()) return #Err(#Unauthorized "only controllers of this canister audit its contents");
-      #Ok(Contents.audit(store.contents, Store.heldChunks(store).concat(host.staged())));
+      let books = Contents.audit(store.contents, Store.heldChunks(store).concat(host.staged()));
+      #Ok { books with manifests_consistent = Manifest.areTrue(store.nodes, host.capsules()) };
     };
 
     public func apiVersion() : Text = ApiVersion.current;

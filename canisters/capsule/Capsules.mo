@@ -9,6 +9,7 @@ import Text "mo:core/Text";
 import Access "Access";
 import Ids "Ids";
 import Limits "Limits";
+import MerkleTree "MerkleTree";
 import Persons "Persons";
 import Seal "Seal";
 import Quotas "Quotas";
@@ -37,7 +38,7 @@ module {
     };
     let account = Store.account(store, owner);
     switch (Quotas.check(account, Quotas.capsule)) { case null {}; case (?problem) return #Err problem };
-    let capsule = Store.newCapsule(Ids.next(store, "cap", now), account, subject, now);
+    let capsule = Store.newCapsule(store, Ids.next(store, "cap", now), owner, subject, now);
     capsule.owners.add(Persons.key(#Principal owner), (#Principal owner, { since = now; last_activity_at = now }));
     Store.insert(store, capsule);
     Quotas.charge(account, Quotas.capsule);
@@ -48,6 +49,7 @@ module {
   public func touch(capsule : Store.Capsule, caller : Principal, now : Nat64) {
     capsule.revision += 1;
     capsule.updated_at := now;
+    MerkleTree.settle(capsule.tree);
     let key = Persons.key(#Principal caller);
     switch (capsule.owners.get(key)) {
       case (?(person, state)) capsule.owners.add(key, (person, { state with last_activity_at = now }));

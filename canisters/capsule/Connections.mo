@@ -26,7 +26,7 @@ module {
   };
 
   func putConnection(capsule : Store.Capsule, connection : Types.Connection) : Types.UnitResult {
-    Roster.put(capsule, capsule.connections, Persons.key(connection.peer), Seal.connection(connection));
+    Roster.put(capsule, #Connection, capsule.connections, Persons.key(connection.peer), Seal.connection(connection));
   };
 
   /// Refuses a peer without a connection.
@@ -45,12 +45,12 @@ module {
   public func remove(capsule : Store.Capsule, peer : Types.PersonRef, now : Nat64) : Types.UnitResult {
     let key = Persons.key(peer);
     if (not capsule.connections.containsKey(key)) return #Err(#NotFound { kind = "connection"; id = key });
-    Roster.drop(capsule, capsule.connections, key);
+    Roster.drop(capsule, #Connection, capsule.connections, key);
     func isOther(member : Types.PersonRef) : Bool = member != peer;
     let affected = capsule.groups.values().filter(func({ record }) = not record.members.all(isOther)).toArray();
     for ({ record } in affected.values()) {
       let kept = { record with members = record.members.filter(isOther); updated_at = now };
-      Roster.insert(capsule, capsule.groups, record.id, Seal.group(kept));
+      Roster.insert(capsule, #ConnectionGroup, capsule.groups, record.id, Seal.group(kept));
     };
     #Ok;
   };
@@ -75,7 +75,7 @@ module {
   };
 
   func putGroup(capsule : Store.Capsule, group : Types.ConnectionGroup) : Types.UnitResult {
-    Roster.put(capsule, capsule.groups, group.id, Seal.group(group));
+    Roster.put(capsule, #ConnectionGroup, capsule.groups, group.id, Seal.group(group));
   };
 
   /// Changes what the change names; the whole is checked again.
@@ -100,7 +100,7 @@ module {
   /// Access rules that name the group grant nothing by it any more.
   public func removeGroup(capsule : Store.Capsule, id : Text) : Types.UnitResult {
     if (not capsule.groups.containsKey(id)) return #Err(#NotFound { kind = "connection group"; id });
-    Roster.drop(capsule, capsule.groups, id);
+    Roster.drop(capsule, #ConnectionGroup, capsule.groups, id);
     #Ok;
   };
 

@@ -4,6 +4,7 @@
 ///
 /// A chunk is hashed once, from the bytes that were read back after they were stored.
 import Iter "mo:core/Iter";
+import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Region "mo:core/Region";
@@ -24,6 +25,23 @@ module {
   public type Contents = {
     region : Region.Region;
     space : Extents.Space;
+    /// Where slabs begin: parts of the region that are no contents (`Slabs`).
+    slabs : List.List<Nat64>;
+  };
+
+  /// The length of a slab: what the allocator never splits.
+  public let slabBytes : Nat64 = Extents.smallestPiece;
+
+  /// What `audit` finds, in bytes but for the counts.
+  public type Books = {
+    chunks : Nat64;
+    extents : Nat64;
+    held_bytes : Nat64;
+    taken_bytes : Nat64;
+    slab_bytes : Nat64;
+    free_bytes : Nat64;
+    region_bytes : Nat64;
+    consistent : Bool;
   };
 
   let pageBytes : Nat64 = 65_536;
@@ -32,10 +50,13 @@ module {
   let benchBytes : Nat64 = 2_097_152;
 
   /// An empty region.
-  public func empty() : Contents = { region = Region.new(); space = Extents.empty() };
+  public func empty() : Contents = { region = Region.new(); space = Extents.empty(); slabs = List.empty() };
 
   /// Bytes of chunks that are stored, rounded up as they are stored.
-  public func bytes(contents : Contents) : Nat64 = contents.space.taken;
+  public func bytes(contents : Contents) : Nat64 = contents.space.taken - bytesOfSlabs(contents);
+
+  /// Bytes of all slabs.
+  func bytesOfSlabs({ slabs } : Contents) : Nat64 = Nat64.fromNat(slabs.size()) * slabBytes;
 
   /// The region's length in bytes. It never becomes shorter.
   public func regionBytes(contents : Contents) : Nat64 = Region.size(contents.region) * pageBytes;
@@ -52,7 +73,7 @@ module {
   /// `LimitExceeded`: there is no room for so many bytes more.
   public func checkRoom(contents : Contents, size : Nat64) : Validate.Problem {
     // Not as Nat64: somebody may ask for 2^64 - 1 bytes.
-    let actual = Nat64.toNat(contents.space.taken) + Nat64.toNat(size);
+    let actual = Nat64.toNat(bytes(contents)) + Nat64.toNat(size);
     Validate.most("bytes of all contents", Limits.contentBytes, actual);
   };
 
@@ -62,17 +83,33 @@ module {
     actual = Nat64.toNat(wanted);
   };
 
+  func allocate(contents : Contents, size : Nat64) : Types.Result<[Extents.Extent]> {
+    let ?extents = Extents.allocate(contents.space, size, Limits.regionBytes) else {
+      return #Err(noMemory(Limits.regionBytes, contents.space.end + size));
+    };
+    if (reserve(contents)) return #Ok extents;
+    let problem = noMemory(regionBytes(contents), contents.space.end);
+    Extents.release(contents.space, extents);
+    #Err problem;
+  };
+
+  /// Makes a slab, for good, and says where it begins. `LimitExceeded`: there is no room.
+  public func addSlab(contents : Contents) : Types.Result<Nat64> = switch (allocate(contents, slabBytes)) {
+    case (#Err problem) #Err problem;
+    case (#Ok extents) {
+      // One extent: a hole that is smaller than a slab is never a piece.
+      contents.slabs.add(extents[0].offset);
+      #Ok(extents[0].offset);
+    };
+  };
+
   /// Stores a chunk, reads it back and hashes what was read. `LimitExceeded`: there is no room.
   public func store(contents : Contents, bytes : Blob) : Types.Result<Chunk> {
     let size = bytes.size();
     switch (checkRoom(contents, Nat64.fromNat(size))) { case null {}; case (?problem) return #Err problem };
-    let ?extents = Extents.allocate(contents.space, Nat64.fromNat(size), Limits.regionBytes) else {
-      return #Err(noMemory(Limits.regionBytes, contents.space.end + Nat64.fromNat(size)));
-    };
-    if (not reserve(contents)) {
-      let problem = noMemory(regionBytes(contents), contents.space.end);
-      Extents.release(contents.space, extents);
-      return #Err problem;
+    let extents = switch (allocate(contents, Nat64.fromNat(size))) {
+      case (#Ok found) found;
+      case (#Err problem) return #Err problem;
     };
     let place = { offset = extents[0].offset; size; parts = if (extents.size() == 1) null else ?extents };
     Region.storeBlob(contents.region, if (place.parts == null) place.offset else contents.space.end, bytes);
@@ -148,7 +185,7 @@ module {
 
   /// Compares the books with what is held: `chunks` are all of those that somebody holds. Every byte before the end must be
   /// in one extent or in one hole.
-  public func audit(contents : Contents, chunks : Iter.Iter<Chunk>) : Types.ContentsAudit {
+  public func audit(contents : Contents, chunks : Iter.Iter<Chunk>) : Books {
     let { holes; by_size } = contents.space;
     let (end, taken) = (contents.space.end, contents.space.taken);
     let parts = holes.clone();
@@ -165,6 +202,8 @@ module {
         parts.add(offset, size);
       };
     };
+    for (offset in contents.slabs.values()) parts.add(offset, slabBytes);
+    let slabs = bytesOfSlabs(contents);
     var at : Nat64 = 0;
     var whole = holes.size() == by_size.size();
     for ((offset, size) in parts.entries()) {
@@ -176,9 +215,10 @@ module {
       extents;
       held_bytes = held;
       taken_bytes = taken;
+      slab_bytes = slabs;
       free_bytes = free;
       region_bytes = regionBytes(contents);
-      consistent = whole and at == end and held == taken and held + free == end;
+      consistent = whole and at == end and held + slabs == taken and taken + free == end;
     };
   };
 };

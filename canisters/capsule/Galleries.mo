@@ -61,7 +61,7 @@ module {
       };
     };
     Quotas.charge(capsule.account, addition(capsule, id));
-    Roster.insert(capsule, capsule.galleries, id, gallery);
+    Roster.insert(capsule, #Gallery, capsule.galleries, id, gallery);
     store.gallery_homes.add(id, capsule);
   };
 
@@ -71,7 +71,7 @@ module {
       capsule.appearances.remove(compareAppearances, (memory_id, id));
     };
     if (capsule.galleries.containsKey(id)) Quotas.charge(capsule.account, Quotas.negated(Quotas.gallery));
-    Roster.drop(capsule, capsule.galleries, id);
+    Roster.drop(capsule, #Gallery, capsule.galleries, id);
     store.gallery_homes.remove(id);
   };
 
@@ -141,7 +141,7 @@ module {
         case (?{ record }) {
           let memory_entries = record.memory_entries.filter(func entry = entry.memory_id != memoryId);
           let kept = Seal.gallery({ record with memory_entries; updated_at = now });
-          Roster.insert(capsule, capsule.galleries, record.id, kept);
+          Roster.insert(capsule, #Gallery, capsule.galleries, record.id, kept);
         };
       };
     };

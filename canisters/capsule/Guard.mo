@@ -11,6 +11,7 @@ import Access "Access";
 import Capsules "Capsules";
 import Clock "Clock";
 import Galleries "Galleries";
+import MerkleTree "MerkleTree";
 import Store "Store";
 import Types "Types";
 import Uploads "Uploads";
@@ -41,6 +42,8 @@ module {
     isAdmin : Principal -> Bool;
     /// Chunks that are stored, and belong neither to a memory nor to an upload.
     staged : () -> Iter.Iter<Store.Chunk>;
+    /// All capsules, also one that can't be found yet.
+    capsules : () -> Iter.Iter<Capsule>;
   };
 
   let anonymousRefused : Types.CapsuleError = #Unauthorized "the anonymous caller can't do this; sign in first";
@@ -144,9 +147,11 @@ module {
       case null #Ok home;
     };
 
-    func growing(found : Result<Capsule>) : Result<Capsule> = switch (found, host.refuseGrowth()) {
-      case (#Ok _, ?problem) #Err problem;
-      case _ found;
+    /// There is room for one item more then.
+    func growing(found : Result<Capsule>) : Result<Capsule> {
+      let #Ok home = found else return found;
+      switch (host.refuseGrowth()) { case null {}; case (?problem) return #Err problem };
+      switch (MerkleTree.reserve(home.tree.nodes, 1)) { case (#Ok) found; case (#Err problem) #Err problem };
     };
 
     /// Does the change in a capsule that the caller may change, and notes it there if it succeeded.

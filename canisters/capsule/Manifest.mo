@@ -1,5 +1,8 @@
 /// The manifest of a capsule, and its entries page by page: what verification compares. The definition is in the
-/// contracts; hashes of the items come from their seals, so that a manifest of n items costs n small steps.
+/// contracts. The items' part of the hash is kept up to date (`MerkleTree`); that of the capsule's own record is computed
+/// when it is asked for.
+import Blob "mo:core/Blob";
+import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat32 "mo:core/Nat32";
@@ -8,6 +11,7 @@ import Option "mo:core/Option";
 import Text "mo:core/Text";
 import ApiVersion "ApiVersion";
 import Capsules "Capsules";
+import MerkleTree "MerkleTree";
 import Pages "Pages";
 import Seal "Seal";
 import Sha256 "sha256/Sha256";
@@ -15,36 +19,63 @@ import Store "Store";
 import Types "Types";
 
 module {
-  public let scheme : Text = "canister-factory-manifest-1";
+  public let scheme : Text = "canister-factory-manifest-2";
 
-  /// The capsule's own record, unless it has yet to be imported.
-  func ownEntry(capsule : Store.Capsule) : ?Store.Sealed<Types.CapsuleRecord> {
-    if (capsule.id == "") null else ?Seal.capsule(Capsules.record(capsule));
+  /// The seal of the capsule's own record, unless that has yet to be imported.
+  func ownSeal(capsule : Store.Capsule) : ?Store.Seal {
+    if (capsule.id == "") null else ?Seal.capsule(Capsules.record(capsule)).seal;
+  };
+
+  /// The manifest hash. It takes as long as the capsule's own record is, and what changed since it was computed last.
+  public func hash(capsule : Store.Capsule) : Blob {
+    let whole = Sha256.new();
+    Sha256.update(whole, scheme.encodeUtf8());
+    Sha256.update(
+      whole,
+      switch (ownSeal(capsule)) {
+        case (?seal) Seal.entryHash(#Capsule, capsule.id, seal, null);
+        case null Seal.noChecksum();
+      },
+    );
+    Sha256.update(whole, MerkleTree.root(capsule.tree));
+    Sha256.digest(whole);
   };
 
   /// Takes the manifest; `origin` is the canister that computes it.
-  public func take(capsule : Store.Capsule, origin : Principal, now : Nat64) : Types.CapsuleManifest {
-    let hash = Sha256.new();
-    Sha256.update(hash, scheme.encodeUtf8());
-    switch (ownEntry(capsule)) { case (?{ seal }) Sha256.update(hash, seal.entry_hash); case null {} };
-    for ({ entry_hash } in capsule.memories.values()) Sha256.update(hash, entry_hash);
-    for ({ seal } in capsule.galleries.values()) Sha256.update(hash, seal.entry_hash);
-    for ({ seal } in capsule.connections.values()) Sha256.update(hash, seal.entry_hash);
-    for ({ seal } in capsule.groups.values()) Sha256.update(hash, seal.entry_hash);
-    {
-      scheme;
-      capsule_id = capsule.id;
-      origin;
-      api_version = ApiVersion.current;
-      revision = capsule.revision;
-      taken_at = now;
-      memories = Nat64.fromNat(capsule.memories.size());
-      galleries = Nat64.fromNat(capsule.galleries.size());
-      connections = Nat64.fromNat(capsule.connections.size());
-      connection_groups = Nat64.fromNat(capsule.groups.size());
-      content_size = capsule.content_bytes;
-      manifest_hash = Sha256.digest(hash);
+  public func take(capsule : Store.Capsule, origin : Principal, now : Nat64) : Types.CapsuleManifest = {
+    scheme;
+    capsule_id = capsule.id;
+    origin;
+    api_version = ApiVersion.current;
+    revision = capsule.revision;
+    taken_at = now;
+    memories = Nat64.fromNat(capsule.memories.size());
+    galleries = Nat64.fromNat(capsule.galleries.size());
+    connections = Nat64.fromNat(capsule.connections.size());
+    connection_groups = Nat64.fromNat(capsule.groups.size());
+    content_size = capsule.content_bytes;
+    manifest_hash = hash(capsule);
+  };
+
+  /// Whether the trees of the capsules, which are all that there are, have what the capsules have.
+  public func areTrue(nodes : MerkleTree.Nodes, capsules : Iter.Iter<Store.Capsule>) : Bool {
+    var items = 0;
+    var trees = 0;
+    for (capsule in capsules) {
+      let hashes = Map.empty<Blob, Blob>();
+      func add(kind : Types.ItemKind, id : Text, seal : Store.Seal, content : ?Store.Content) {
+        hashes.add(Seal.key(kind, id), Seal.entryHash(kind, id, seal, content));
+      };
+      for ((id, memory) in capsule.memories.entries()) add(#Memory, id, memory, memory.content);
+      for ((id, { seal }) in capsule.galleries.entries()) add(#Gallery, id, seal, null);
+      for ((id, { seal }) in capsule.connections.entries()) add(#Connection, id, seal, null);
+      for ((id, { seal }) in capsule.groups.entries()) add(#ConnectionGroup, id, seal, null);
+      if (capsule.tree.size != hashes.size()) return false;
+      if (MerkleTree.root(capsule.tree) != MerkleTree.rootOf(hashes)) return false;
+      items += hashes.size();
+      if (not hashes.isEmpty()) trees += 1;
     };
+    MerkleTree.areAll(nodes, items, trees);
   };
 
   func entry(kind : Types.ItemKind, id : Text, seal : Store.Seal, content : ?Store.Content) : Types.ManifestEntry {
@@ -77,7 +108,7 @@ module {
     };
 
     if (after == null) {
-      switch (ownEntry(capsule)) { case (?{ seal }) page.add(entry(#Capsule, capsule.id, seal, null)); case null {} };
+      switch (ownSeal(capsule)) { case (?seal) page.add(entry(#Capsule, capsule.id, seal, null)); case null {} };
     };
     let more = fill<Store.StoredMemory>(#Memory, capsule.memories, func(id, m) = entry(#Memory, id, m, m.content))
       or fill<Store.Sealed<Types.Gallery>>(#Gallery, capsule.galleries, func(id, g) = entry(#Gallery, id, g.seal, null))

@@ -134,6 +134,7 @@ module {
     capsule.content_bytes += contentSize(memory.content);
     if (not isSame(old, memory.content)) release(store, old);
     capsule.memories.add(id, memory);
+    Seal.enter(capsule, #Memory, id, memory, memory.content);
     let isShared = switch (memory.rule) { case (?rule) Access.mayOpen(rule); case null false };
     if isShared capsule.shared_memories.add(id) else capsule.shared_memories.remove(id);
     store.memory_homes.add(id, capsule);
@@ -160,6 +161,7 @@ module {
   /// Takes a memory and its bytes away, without looking at galleries.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
     let memory = capsule.memories.take(id);
+    if (memory != null) Seal.leave(capsule, #Memory, id);
     Quotas.charge(capsule.account, Quotas.negated(chargeOf memory));
     let content = contentOf memory;
     capsule.content_bytes -= contentSize(content);

@@ -5,6 +5,7 @@ import Map "mo:core/Map";
 import Text "mo:core/Text";
 import Limits "Limits";
 import Quotas "Quotas";
+import Seal "Seal";
 import Store "Store";
 import Types "Types";
 import Validate "Validate";
@@ -59,23 +60,37 @@ module {
   };
 
   /// Adds or replaces an item; refused when it, or all of them together, are too large, or when there is no room.
-  public func put<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) : Types.UnitResult {
+  public func put<T>(
+    capsule : Store.Capsule,
+    kind : Types.ItemKind,
+    items : Items<T>,
+    id : Text,
+    item : Store.Sealed<T>,
+  ) : Types.UnitResult {
     switch (check(capsule, items, id, item)) {
       case (?problem) #Err problem;
-      case null { insert(capsule, items, id, item); #Ok };
+      case null { insert(capsule, kind, items, id, item); #Ok };
     };
   };
 
   /// Adds or replaces an item that is known to fit.
-  public func insert<T>(capsule : Store.Capsule, items : Items<T>, id : Text, item : Store.Sealed<T>) {
+  public func insert<T>(
+    capsule : Store.Capsule,
+    kind : Types.ItemKind,
+    items : Items<T>,
+    id : Text,
+    item : Store.Sealed<T>,
+  ) {
     Quotas.charge(capsule.account, charge(items, id, item));
     capsule.roster_bytes := Int.abs(capsule.roster_bytes + growth(items, id, item));
     items.add(id, item);
+    Seal.enter(capsule, kind, id, item.seal, null);
   };
 
   /// Takes an item away; one that isn't there changes nothing.
-  public func drop<T>(capsule : Store.Capsule, items : Items<T>, id : Text) {
-    let bytes = bytesOf(items.take(id));
+  public func drop<T>(capsule : Store.Capsule, kind : Types.ItemKind, items : Items<T>, id : Text) {
+    let bytes = switch (items.take(id)) { case null return; case item bytesOf(item) };
+    Seal.leave(capsule, kind, id);
     Quotas.charge(capsule.account, { Quotas.noChange with record_bytes = -bytes });
     capsule.roster_bytes -= bytes;
   };

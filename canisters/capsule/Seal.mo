@@ -1,12 +1,14 @@
 /// Seals: the checksums of an item as the manifest's definition in the contracts has them. Owns the byte layout of an
-/// entry hash; each item is sealed once, when it is written.
+/// entry hash, and of a key in the tree; each item is sealed once, when it is written.
 import Array "mo:core/Array";
 import Blob "mo:core/Blob";
+import Char "mo:core/Char";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
+import Nat8 "mo:core/Nat8";
 import Text "mo:core/Text";
+import MerkleTree "MerkleTree";
 import Packed "Packed";
-import Persons "Persons";
 import Sha256 "sha256/Sha256";
 import Store "Store";
 import Types "Types";
@@ -27,12 +29,13 @@ module {
   /// Of a record encoded as one argument and, twice, as two. A type table may list the same types in any order, the
   /// value behind it has one form only, which anyone can compute. Both encodings have the same table, so that what the
   /// second is longer by is the value, and one byte for its type (tables here have fewer than 64 types).
-  func sealed(once : Blob, twice : Blob) : Store.RecordSeal {
+  func sealed(once : Blob, twice : Blob) : Store.Seal {
     let valueBytes : Nat = twice.size() - once.size() - 1;
     { record_checksum = Sha256.hashFrom(once, once.size() - valueBytes); record_bytes = once.size() };
   };
 
-  func seal(kind : Types.ItemKind, id : Text, record : Store.RecordSeal, content : ?Store.Content) : Store.Seal {
+  /// The entry hash of an item.
+  public func entryHash(kind : Types.ItemKind, id : Text, record : Store.Seal, content : ?Store.Content) : Blob {
     let hash = Sha256.new();
     let idBytes = id.encodeUtf8();
     let (l0, l1, l2, l3) = Nat32.explode(Nat32.fromNat(idBytes.size()));
@@ -48,22 +51,42 @@ module {
     let (c0, c1, c2, c3) = Nat32.explode(chunkSize);
     let (n0, n1, n2, n3) = Nat32.explode(Nat32.fromNat(chunks));
     Sha256.update(hash, Blob.fromArray([s0, s1, s2, s3, s4, s5, s6, s7, c0, c1, c2, c3, n0, n1, n2, n3]));
-    let { record_checksum; record_bytes } = record;
-    { record_checksum; record_bytes; entry_hash = Sha256.digest(hash) };
+    Sha256.digest(hash);
+  };
+
+  /// Where an item is in the tree.
+  public func key(kind : Types.ItemKind, id : Text) : Blob {
+    Sha256.hash((Char.fromNat32(Nat32.fromNat(Nat8.toNat(kindNumber(kind)))).toText() # id).encodeUtf8());
+  };
+
+  /// Puts an item, as it is stored now, in its place in the capsule's tree.
+  public func enter(
+    capsule : Store.Capsule,
+    kind : Types.ItemKind,
+    id : Text,
+    record : Store.Seal,
+    content : ?Store.Content,
+  ) {
+    MerkleTree.put(capsule.tree, key(kind, id), entryHash(kind, id, record, content));
+  };
+
+  /// Takes an item that isn't stored any more out of the capsule's tree.
+  public func leave(capsule : Store.Capsule, kind : Types.ItemKind, id : Text) {
+    MerkleTree.remove(capsule.tree, key(kind, id));
   };
 
   /// The record of the capsule itself, sealed.
   public func capsule(record : Types.CapsuleRecord) : Store.Sealed<Types.CapsuleRecord> = {
     record;
-    seal = seal(#Capsule, record.id, sealed(to_candid (record), to_candid (record, record)), null);
+    seal = sealed(to_candid (record), to_candid (record, record));
   };
 
   /// A memory's record with its content, sealed.
   public func memory(record : Types.MemoryRecord, content : ?Store.Content) : Store.StoredMemory {
-    memoryOf(memoryRecord(record), content);
+    { memoryRecord(record) with content };
   };
 
-  /// A memory's record, sealed as far as that is possible before its content is there.
+  /// A memory's record, sealed; its content may come later.
   public func memoryRecord(record : Types.MemoryRecord) : Store.SealedRecord {
     {
       sealed(to_candid (record), to_candid (record, record)) with
@@ -71,12 +94,6 @@ module {
       rule = switch (record.access) { case (#Private) null; case access ?access };
       packed = Packed.pack(record);
     };
-  };
-
-  /// A memory whose record is sealed already, with its content.
-  public func memoryOf(record : Store.SealedRecord, content : ?Store.Content) : Store.StoredMemory {
-    let { id; rule; packed } = record;
-    { seal(#Memory, id, record, content) with id; rule; packed; content };
   };
 
   /// The record of a memory, whether its content is there or not.
@@ -87,19 +104,19 @@ module {
   /// A gallery, sealed.
   public func gallery(record : Types.Gallery) : Store.Sealed<Types.Gallery> = {
     record;
-    seal = seal(#Gallery, record.id, sealed(to_candid (record), to_candid (record, record)), null);
+    seal = sealed(to_candid (record), to_candid (record, record));
   };
 
-  /// A connection, sealed; its id in a manifest is the peer's key.
+  /// A connection, sealed.
   public func connection(record : Types.Connection) : Store.Sealed<Types.Connection> = {
     record;
-    seal = seal(#Connection, Persons.key(record.peer), sealed(to_candid (record), to_candid (record, record)), null);
+    seal = sealed(to_candid (record), to_candid (record, record));
   };
 
   /// A connection group, sealed.
   public func group(record : Types.ConnectionGroup) : Store.Sealed<Types.ConnectionGroup> = {
     record;
-    seal = seal(#ConnectionGroup, record.id, sealed(to_candid (record), to_candid (record, record)), null);
+    seal = sealed(to_candid (record), to_candid (record, record));
   };
 
   /// The checksum of a content, from those of its chunks.

@@ -8,6 +8,7 @@ import Queue "mo:core/Queue";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Contents "Contents";
+import MerkleTree "MerkleTree";
 import Quotas "Quotas";
 import Types "Types";
 
@@ -19,16 +20,14 @@ module {
   /// The bytes of a memory. `checksum` is the SHA-256 of the concatenated checksums of the chunks.
   public type Content = { size : Nat64; chunk_size : Nat32; chunks : [Chunk]; checksum : Blob };
 
-  /// The checksum of an item's record, and the bytes of its encoding.
-  public type RecordSeal = { record_checksum : Blob; record_bytes : Nat };
-  /// What the manifest says about an item, computed once, when the item is written.
-  public type Seal = RecordSeal and { entry_hash : Blob };
+  /// The checksum of an item's record, computed once, when the item is written; and the bytes of its encoding.
+  public type Seal = { record_checksum : Blob; record_bytes : Nat };
   public type Sealed<T> = { record : T; seal : Seal };
   /// Who may read a memory beside those who write its capsule; null is Private, as most are.
   public type Ruled = { rule : ?Types.MemoryAccess };
   /// A memory's record as it is kept: what isn't looked at alone is packed (`Packed`). `Seal.recordOf` gives the whole.
   public type KeptRecord = Ruled and { id : Text; packed : Blob };
-  public type SealedRecord = RecordSeal and KeptRecord;
+  public type SealedRecord = Seal and KeptRecord;
   public type StoredMemory = Seal and KeptRecord and { content : ?Content };
 
   /// Maps are keyed by ids; those of people by `Persons.key`, which is also a connection's id in a manifest.
@@ -48,6 +47,8 @@ module {
     appearances : Set.Set<(Text, Text)>;
     connections : Map<Text, Sealed<Types.Connection>>;
     groups : Map<Text, Sealed<Types.ConnectionGroup>>;
+    /// Of all memories, galleries, connections and groups: whoever puts one in its place or takes it away does so here too.
+    tree : MerkleTree.Tree;
     var created_at : Nat64;
     var updated_at : Nat64;
     var bound_to_web2 : Bool;
@@ -82,6 +83,8 @@ module {
   public type Store = {
     /// Bytes of the chunks that memories, uploads and imports hold.
     contents : Contents.Contents;
+    /// Those of all capsules' trees.
+    nodes : MerkleTree.Nodes;
     /// What is used, and how much may be.
     books : Quotas.Books;
     capsules : Map<Text, Capsule>;
@@ -110,34 +113,38 @@ module {
   };
 
   /// No capsules, no people.
-  public func empty(limits : Quotas.Limits) : Store = {
-    contents = Contents.empty();
-    books = Quotas.empty(limits);
-    capsules = Map.empty();
-    self_capsules = Map.empty();
-    capsules_of = Map.empty();
-    memory_homes = Map.empty();
-    gallery_homes = Map.empty();
-    users = Map.empty();
-    nonces = Map.empty();
-    nonce_expiries = Set.empty();
-    nonces_of = Map.empty();
-    uploads = Map.empty();
-    uploads_of = Map.empty();
-    committed_of = Map.empty();
-    var upload_sweep = 0;
-    var id_secret = null;
-    var last_stamp = 0;
+  public func empty(limits : Quotas.Limits) : Store {
+    let contents = Contents.empty();
+    {
+      contents;
+      nodes = MerkleTree.nodes(contents);
+      books = Quotas.empty(limits);
+      capsules = Map.empty();
+      self_capsules = Map.empty();
+      capsules_of = Map.empty();
+      memory_homes = Map.empty();
+      gallery_homes = Map.empty();
+      users = Map.empty();
+      nonces = Map.empty();
+      nonce_expiries = Set.empty();
+      nonces_of = Map.empty();
+      uploads = Map.empty();
+      uploads_of = Map.empty();
+      committed_of = Map.empty();
+      var upload_sweep = 0;
+      var id_secret = null;
+      var last_stamp = 0;
+    };
   };
 
   /// A principal's account in the store's books.
   public func account(store : Store, payer : Principal) : Quotas.Account = { payer; books = store.books };
 
-  /// A capsule that isn't in the store yet: see `insert`.
-  public func newCapsule(id : Text, account : Quotas.Account, subject : Types.PersonRef, now : Nat64) : Capsule = {
+  /// A capsule of `payer`'s account that can't be found in the store yet: see `insert`.
+  public func newCapsule(store : Store, id : Text, payer : Principal, subject : Types.PersonRef, now : Nat64) : Capsule = {
     var id = id;
     var subject = subject;
-    account;
+    account = account(store, payer);
     owners = Map.empty();
     controllers = Map.empty();
     events = List.empty();
@@ -147,6 +154,7 @@ module {
     appearances = Set.empty();
     connections = Map.empty();
     groups = Map.empty();
+    tree = MerkleTree.empty(store.nodes);
     var created_at = now;
     var updated_at = now;
     var bound_to_web2 = false;

@@ -242,25 +242,23 @@ module {
   };
 
   // ---- Manifests: what verification compares ----
-  /// record_checksum  = SHA-256 of the item's value in Candid: what follows the type table when the record
-  /// (MemoryRecord, CapsuleRecord, Gallery, Connection, ConnectionGroup) is encoded; unlike the table it has one form
-  /// content_checksum = SHA-256 of the concatenated SHA-256 checksums of the chunks (memories with bytes here; else
-  /// null) entry hash       = SHA-256 of: kind (1 byte: 0 Capsule, 1 Memory, 2 Gallery, 3 Connection, 4
-  /// ConnectionGroup), length of id (4 bytes, big-endian), id (UTF-8), record_checksum, content_checksum (or 32 zero
-  /// bytes), size (8 bytes BE), chunk_size (4 bytes BE), total_chunks (4 bytes BE) manifest_hash    = SHA-256 of: the
-  /// scheme (UTF-8), then every entry hash, entries ordered by kind, then id (by code points)
+  /// What the hashes are made of is defined in the contracts (`personal.did`, "Manifests").
   public type ItemKind = { #Capsule; #Memory; #Gallery; #Connection; #ConnectionGroup };
   /// Bytes of contents, as those who hold chunks count them and as the allocator's books have them: rounded up, as they are
-  /// stored. `free_bytes` are in holes, which are used again; `region_bytes` is the region's length.
+  /// stored. `slab_bytes` are the trees' and among those taken; `free_bytes` are in holes, which are used again;
+  /// `region_bytes` is the region's length.
   public type ContentsAudit = {
     chunks : Nat64;
     extents : Nat64;
     held_bytes : Nat64;
     taken_bytes : Nat64;
+    slab_bytes : Nat64;
     free_bytes : Nat64;
     region_bytes : Nat64;
-    /// Whether every byte is in one extent that somebody holds, or in one hole.
+    /// Whether every byte is in one extent that somebody holds, in one slab, or in one hole.
     consistent : Bool;
+    /// Whether each capsule's tree is that of its items, and every node is in a tree or free.
+    manifests_consistent : Bool;
   };
 
   public type ItemRef = { kind : ItemKind; id : Text };
@@ -275,7 +273,7 @@ module {
     total_chunks : Nat32;
   };
   public type CapsuleManifest = {
-    /// "canister-factory-manifest-1".
+    /// "canister-factory-manifest-2".
     scheme : Text;
     capsule_id : Text;
     /// The canister that computed it.

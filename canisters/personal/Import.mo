@@ -14,6 +14,7 @@ import Galleries "../capsule/Galleries";
 import CapsuleLimits "../capsule/Limits";
 import Heap "../capsule/Heap";
 import Manifest "../capsule/Manifest";
+import MerkleTree "../capsule/MerkleTree";
 import Pages "../capsule/Pages";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
@@ -82,7 +83,10 @@ module {
         case (#Ok session) {
           session.last_activity_at := now;
           let result = step();
-          if (result == #Ok) state.capsule.revision += 1;
+          if (result == #Ok) {
+            state.capsule.revision += 1;
+            MerkleTree.settle(state.capsule.tree);
+          };
           result;
         };
       };

@@ -13,6 +13,7 @@ import CapsuleLimits "../capsule/Limits";
 import Contents "../capsule/Contents";
 import Export "../capsule/Export";
 import Memories "../capsule/Memories";
+import MerkleTree "../capsule/MerkleTree";
 import Quotas "../capsule/Quotas";
 import Seal "../capsule/Seal";
 import Store "../capsule/Store";
@@ -240,9 +241,11 @@ module {
         };
       };
     };
+    let reserved = MerkleTree.reserve(store.nodes, ready.size());
+    if (reserved != #Ok) return reserved;
     for ((id, { record; content }) in ready.entries()) {
       ImportState.movePending(state, id);
-      Memories.insert(store, state.capsule, Seal.memoryOf(record, ?content));
+      Memories.insert(store, state.capsule, { record with content = ?content });
     };
     #Ok;
   };

@@ -11,6 +11,7 @@ import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
 import Galleries "../capsule/Galleries";
 import Memories "../capsule/Memories";
+import MerkleTree "../capsule/MerkleTree";
 import Persons "../capsule/Persons";
 import Quotas "../capsule/Quotas";
 import Roster "../capsule/Roster";
@@ -115,7 +116,7 @@ module {
       };
       case _ {
         ImportState.dropPending(store, state, record.id);
-        Memories.insert(store, state.capsule, Seal.memoryOf(sealed, content));
+        Memories.insert(store, state.capsule, { sealed with content });
       };
     };
   };
@@ -183,7 +184,7 @@ module {
           Validate.first([Validate.person("peer", connection.peer), Roster.checkItem(sealed)]),
           Roster.growth(capsule.connections, key, sealed),
           Roster.charge(capsule.connections, key, sealed),
-          func() = Roster.insert(capsule, capsule.connections, key, sealed),
+          func() = Roster.insert(capsule, #Connection, capsule.connections, key, sealed),
         );
       };
       case (#ConnectionGroup group) {
@@ -192,7 +193,7 @@ module {
           Validate.first([Validate.name("id", group.id), Validate.group(group), Roster.checkItem(sealed)]),
           Roster.growth(capsule.groups, group.id, sealed),
           Roster.charge(capsule.groups, group.id, sealed),
-          func() = Roster.insert(capsule, capsule.groups, group.id, sealed),
+          func() = Roster.insert(capsule, #ConnectionGroup, capsule.groups, group.id, sealed),
         );
       };
     };
@@ -239,6 +240,8 @@ module {
       case null {};
       case (?problem) return #Err problem;
     };
+    let reserved = MerkleTree.reserve(store.nodes, batch.size());
+    if (reserved != #Ok) return reserved;
     for ({ apply } in batch.values()) apply();
     #Ok;
   };
@@ -256,8 +259,8 @@ module {
           Memories.drop(store, capsule, id);
         };
         case (#Gallery) Galleries.drop(store, capsule, id);
-        case (#Connection) Roster.drop(capsule, capsule.connections, id);
-        case (#ConnectionGroup) Roster.drop(capsule, capsule.groups, id);
+        case (#Connection) Roster.drop(capsule, #Connection, capsule.connections, id);
+        case (#ConnectionGroup) Roster.drop(capsule, #ConnectionGroup, capsule.groups, id);
         case (#Capsule) {};
       };
     };

@@ -54,7 +54,7 @@ module {
     limits : ?Types.ImportLimits,
   ) : State = {
     limits = switch limits { case (?given) given; case null defaultLimits };
-    capsule = Store.newCapsule("", Store.account(store, owner), #Principal owner, 0);
+    capsule = Store.newCapsule(store, "", owner, #Principal owner, 0);
     pending = Map.empty();
     var staged_bytes = 0;
     operators = Set.fromIter((if (installer == owner) [] else [installer]).values());

@@ -59,6 +59,7 @@ module {
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
       isAdmin = func _ = false;
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());
+      capsules = func() = Iter.singleton(state.capsule);
     };
   };
 

@@ -9,6 +9,7 @@ import Extents "capsule/Extents.test";
 import Ids "capsule/Ids.test";
 import Limits "capsule/Limits.test";
 import Manifest "capsule/Manifest.test";
+import MerkleTree "capsule/MerkleTree.test";
 import Packed "capsule/Packed.test";
 import Pages "capsule/Pages.test";
 import Quotas "capsule/Quotas.test";
@@ -35,6 +36,7 @@ persistent actor {
     ("capsule/Ids", Ids.tests()),
     ("capsule/Limits", Limits.tests()),
     ("capsule/Manifest", Manifest.tests()),
+    ("capsule/MerkleTree", MerkleTree.tests()),
     ("capsule/Packed", Packed.tests()),
     ("capsule/Pages", Pages.tests()),
     ("capsule/Quotas", Quotas.tests()),

@@ -3,8 +3,10 @@ import Array "mo:core/Array";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
+import MerkleTree "../capsule/MerkleTree";
 import Persons "../capsule/Persons";
 import Quotas "../capsule/Quotas";
+import Roster "../capsule/Roster";
 import Seal "../capsule/Seal";
 import Sha256 "../capsule/sha256/Sha256";
 import Store "../capsule/Store";
@@ -15,8 +17,12 @@ module {
 
   public func owner() : Principal = Principal.fromBlob("owner\02");
 
-  /// The owner's account in books of its own.
-  public func account() : Quotas.Account = { payer = owner(); books = Quotas.empty(Quotas.backendLimits) };
+  /// Nothing in it, and room for some items.
+  public func store() : Store.Store {
+    let made = Store.empty(Quotas.backendLimits);
+    assert MerkleTree.reserve(made.nodes, 10) == #Ok;
+    made;
+  };
 
   public let friend : Types.PersonRef = #Opaque "Bob";
 
@@ -97,7 +103,7 @@ module {
 
   /// The owner's capsule, with nothing in it.
   public func emptyCapsule() : Store.Capsule {
-    let made = Store.newCapsule("cap-1", account(), #Principal(owner()), now - 5);
+    let made = Store.newCapsule(store(), "cap-1", owner(), #Principal(owner()), now - 5);
     made.updated_at := now - 3;
     made.bound_to_web2 := true;
     let state = { since = now - 5; last_activity_at = now - 3 };
@@ -109,11 +115,14 @@ module {
   public func capsule() : Store.Capsule {
     let made = emptyCapsule();
     let bytes = content();
-    made.memories.add("mem-1", Seal.memory(memory(#Private, ?bytes), ?bytes));
+    let letter = Seal.memory(memory(#Private, ?bytes), ?bytes);
+    made.memories.add("mem-1", letter);
+    Seal.enter(made, #Memory, "mem-1", letter, ?bytes);
     made.content_bytes := bytes.size;
-    made.galleries.add("gal-1", Seal.gallery(gallery()));
-    made.connections.add(Persons.key(friend), Seal.connection(connection(friend, #Accepted)));
-    made.groups.add("group-1", Seal.group(group("group-1", [friend])));
+    Roster.insert(made, #Gallery, made.galleries, "gal-1", Seal.gallery(gallery()));
+    let known = Seal.connection(connection(friend, #Accepted));
+    Roster.insert(made, #Connection, made.connections, Persons.key(friend), known);
+    Roster.insert(made, #ConnectionGroup, made.groups, "group-1", Seal.group(group("group-1", [friend])));
     made;
   };
 };

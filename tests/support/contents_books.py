@@ -1,4 +1,5 @@
-"""The books about stored bytes of every canister of ours that a test used: at its end they are what is held.
+"""The books about stored bytes of every canister of ours that a test used: at its end they are what is held; and the
+trees of its manifests, which are then those of its items.
 
 Owns the question (`audit_contents`, which only controllers may ask) and which canisters are asked. Whoever takes space
 on purpose that nobody holds leaves its world out (`left_out`).
@@ -58,7 +59,8 @@ def check(subnet: Subnet, now_ns: int) -> None:
     """Fails unless every canister's books are what is held."""
     for canister in audited_canisters(subnet):
         found = audit(subnet, canister, now_ns)
-        assert found is None or found["consistent"], f"the books of {canister!r} are wrong: {found}"
+        whole = found is None or (found["consistent"] and found["manifests_consistent"])
+        assert whole, f"the books of {canister!r} are wrong: {found}"
 
 
 def check_worlds() -> None:

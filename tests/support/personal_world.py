@@ -30,7 +30,7 @@ from support.backend_world import (
 BACKEND = person("backend")
 FRIEND = person("friend")
 CAPSULE_ID = "cap-11111111-0000000001"
-SCHEME = b"canister-factory-manifest-1"
+SCHEME = b"canister-factory-manifest-2"
 KINDS = ("Capsule", "Memory", "Gallery", "Connection", "ConnectionGroup")
 RECORD_TYPES = {kind: kind for kind in KINDS} | {"Capsule": "CapsuleRecord", "Memory": "MemoryRecord"}
 
@@ -266,5 +266,24 @@ def entry_hash(entry: dict[str, Any]) -> bytes:
 
 
 def manifest_hash(entries: Sequence[dict[str, Any]]) -> bytes:
-    ordered = sorted(entries, key=lambda entry: (KINDS.index(entry["kind"].tag), entry["id"]))
-    return sha256(SCHEME + b"".join(map(entry_hash, ordered)))
+    own = [entry_hash(entry) for entry in entries if entry["kind"].tag == "Capsule"]
+    items = [(entry_key(entry), entry_hash(entry)) for entry in entries if entry["kind"].tag != "Capsule"]
+    return sha256(SCHEME + (own[0] if own else bytes(32)) + tree_root(items))
+
+
+def entry_key(entry: dict[str, Any]) -> bytes:
+    return sha256(bytes([KINDS.index(entry["kind"].tag)]) + entry["id"].encode())
+
+
+def tree_root(items: Sequence[tuple[bytes, bytes]], bit: int = 0) -> bytes:
+    """Of pairs of a key and a hash, word for word as the contracts define it."""
+    if not items:
+        return bytes(32)
+    if len(items) == 1:
+        return items[0][1]
+    sides: tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]] = ([], [])
+    for key, hash in items:
+        sides[key[bit // 8] >> (7 - bit % 8) & 1].append((key, hash))
+    if not (sides[0] and sides[1]):
+        return tree_root(items, bit + 1)
+    return sha256(b"\xff" + tree_root(sides[0], bit + 1) + tree_root(sides[1], bit + 1))

@@ -25,22 +25,22 @@ module {
     test("the roster grows by an item's bytes and shrinks again without it", func() {
       let c = Samples.emptyCapsule();
       let item = group(10);
-      assert Roster.put(c, c.groups, "group-1", item) == #Ok;
+      assert Roster.put(c, #ConnectionGroup, c.groups, "group-1", item) == #Ok;
       assert c.roster_bytes == item.seal.record_bytes;
-      Roster.drop(c, c.groups, "group-1");
+      Roster.drop(c, #ConnectionGroup, c.groups, "group-1");
       assert c.roster_bytes == 0;
     }),
     test("an item that replaces another counts for the difference", func() {
       let c = Samples.emptyCapsule();
-      Roster.insert(c, c.groups, "group-1", group(50));
+      Roster.insert(c, #ConnectionGroup, c.groups, "group-1", group(50));
       assert Roster.growth(c.groups, "group-1", group(20)) == -30;
-      Roster.insert(c, c.groups, "group-1", group(20));
+      Roster.insert(c, #ConnectionGroup, c.groups, "group-1", group(20));
       assert c.roster_bytes == group(20).seal.record_bytes;
     }),
     test("to drop what isn't there changes nothing", func() {
       let c = Samples.emptyCapsule();
-      Roster.insert(c, c.groups, "group-1", group(1));
-      Roster.drop(c, c.groups, "group-2");
+      Roster.insert(c, #ConnectionGroup, c.groups, "group-1", group(1));
+      Roster.drop(c, #ConnectionGroup, c.groups, "group-2");
       assert c.roster_bytes == group(1).seal.record_bytes;
     }),
     test("one item may have 500,000 bytes", func() {
@@ -62,7 +62,7 @@ module {
     test("what is refused isn't stored", func() {
       let c = Samples.emptyCapsule();
       c.roster_bytes := Limits.rosterBytes;
-      assert Roster.put(c, c.groups, "group-1", group(1)) != #Ok;
+      assert Roster.put(c, #ConnectionGroup, c.groups, "group-1", group(1)) != #Ok;
       assert c.groups.isEmpty();
       assert c.roster_bytes == Limits.rosterBytes;
     }),

@@ -239,7 +239,7 @@ class CapsuleClient(Client):
 
     @endpoint
     async def audit_contents(self) -> ContentsAudit:
-        """Compares the books about stored bytes with what is held; controllers only."""
+        """Compares the books about stored bytes with what is held, and trees with items; controllers only."""
 
     @endpoint
     async def get_api_version(self) -> str:

@@ -240,17 +240,20 @@ class UploadSession(CandidModel):
 class ContentsAudit(CandidModel):
     """Bytes of contents as they are stored, rounded up: held by memories, uploads and an import; taken by the books.
 
-    `consistent`: every byte is in one extent that somebody holds, or in one hole. `free_bytes` are in holes, which are
-    used again; `region_bytes` is the length of the region that all are in.
+    `consistent`: every byte is in one extent that somebody holds, in one slab, or in one hole. `slab_bytes` are the
+    trees' and among those taken; `free_bytes` are in holes, which are used again; `region_bytes` is the length of the
+    region that all are in. `manifests_consistent`: each capsule's tree is that of its items.
     """
 
     chunks: Nat64
     extents: Nat64
     held_bytes: Nat64
     taken_bytes: Nat64
+    slab_bytes: Nat64
     free_bytes: Nat64
     region_bytes: Nat64
     consistent: bool
+    manifests_consistent: bool
 
 
 class PageRequest(CandidModel):

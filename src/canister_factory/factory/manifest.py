@@ -6,14 +6,16 @@ Owns the formula in Python (`canisters/*/*.did`, "Manifests"). Does not own: rea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestEntry
 
-SCHEME = "canister-factory-manifest-1"
+SCHEME = "canister-factory-manifest-2"
 CHECKSUM_BYTES = 32
+NOTHING = bytes(CHECKSUM_BYTES)
+"""In the place of a hash where there is nothing to be hashed."""
 
 
 class Kind(IntEnum):
@@ -45,6 +47,10 @@ class ItemKey(NamedTuple):
     def ref(self) -> ItemRef:
         """The contract's form of it."""
         return ItemRef(kind=_ITEM_KINDS[self.kind], id=self.id)
+
+    def digest(self) -> bytes:
+        """Where the item is in the tree: the key of the formula."""
+        return hashlib.sha256(bytes((self.kind,)) + self.id.encode()).digest()
 
 
 class Entry(NamedTuple):
@@ -84,7 +90,7 @@ class Entry(NamedTuple):
                     len(name).to_bytes(4, "big"),
                     name,
                     self.record_checksum,
-                    self.content_checksum or bytes(CHECKSUM_BYTES),
+                    self.content_checksum or NOTHING,
                     self.size.to_bytes(8, "big"),
                     self.chunk_size.to_bytes(4, "big"),
                     self.total_chunks.to_bytes(4, "big"),
@@ -101,6 +107,32 @@ def key_of(item: ExportItem) -> ItemKey:
     return ItemKey(kind, f"{record.peer.tag.lower()}:{record.peer.value}")
 
 
+def tree_root(items: Mapping[bytes, bytes]) -> bytes:
+    """The root of items' hashes by their keys (32 bytes each): of all of them `NOTHING` when there are none.
+
+    Keys are taken in their order. The keys of a subtree have more bits in common than any other key has with them, so a
+    subtree is whole as soon as the next key has fewer.
+    """
+    # Subtrees that wait for what is on their right: their hash, and how many bits the next key has in common with them.
+    waiting: list[tuple[bytes, int]] = []
+    root, last = NOTHING, None
+    for key in sorted(items):
+        number = int.from_bytes(key, "big")
+        if last is not None:
+            common = 8 * CHECKSUM_BYTES - (last ^ number).bit_length()
+            while waiting and waiting[-1][1] > common:
+                root = _joined(waiting.pop()[0], root)
+            waiting.append((root, common))
+        root, last = items[key], number
+    while waiting:
+        root = _joined(waiting.pop()[0], root)
+    return root
+
+
+def _joined(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\xff" + left + right).digest()
+
+
 class Totals(NamedTuple):
     """What a manifest counts; `content_size` in bytes."""
 
@@ -112,11 +144,20 @@ class Totals(NamedTuple):
 
 
 def manifest_hash(entries: Iterable[Entry]) -> bytes:
-    """The manifest hash of these entries, in whatever order they come."""
-    digest = hashlib.sha256(SCHEME.encode())
-    for entry in sorted(entries, key=lambda entry: entry.key):
-        digest.update(entry.digest())
-    return digest.digest()
+    """The manifest hash of these entries, in whatever order they come: those of one capsule, of which all keys differ.
+
+    Raises:
+        ValueError: there is more than one capsule.
+    """
+    own, items = [], {}
+    for entry in entries:
+        if entry.key.kind is Kind.CAPSULE:
+            own.append(entry.digest())
+        else:
+            items[entry.key.digest()] = entry.digest()
+    if len(own) > 1:
+        raise ValueError(f"a manifest is of one capsule, these entries are of {len(own)}")
+    return hashlib.sha256(SCHEME.encode() + (own[0] if own else NOTHING) + tree_root(items)).digest()
 
 
 def totals(entries: Iterable[Entry]) -> Totals:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.errors import VerifyError
-from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Totals, manifest_hash, totals
+from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, Totals, manifest_hash, totals
 from canister_factory.factory.target import Target
 from canister_factory.ic.certificate import CertificateVerifier
 
@@ -77,6 +77,8 @@ def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, 
         manifest.connection_groups,
         manifest.content_size,
     )
+    if (capsules := sum(key.kind is Kind.CAPSULE for key in entries)) > 1:
+        raise VerifyError(f"the {side} lists {capsules} capsules, a manifest is of one")
     counted = totals(entries.values())
     if claimed != counted:
         raise VerifyError(f"the {side}'s manifest claims {claimed}, but its entries amount to {counted}")

@@ -75,3 +75,11 @@ def test_the_hashes_in_the_motoko_tests_are_what_the_definition_gives(
 ) -> None:
     source = (motoko_tests.FOLDER / "capsule" / "Manifest.test.mo").read_text()
     assert f'let {name} = "{personal_world.manifest_hash(entries).hex()}"' in source
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100])
+def test_the_roots_in_the_motoko_tests_are_what_the_definition_gives(count: int) -> None:
+    source = (motoko_tests.FOLDER / "capsule" / "MerkleTree.test.mo").read_text()
+    keys = [personal_world.sha256(str(number).encode()) for number in range(count)]
+    root = personal_world.tree_root([(key, personal_world.sha256(key)) for key in keys])
+    assert f'({count}, "{root.hex()}")' in source

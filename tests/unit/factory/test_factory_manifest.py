@@ -6,13 +6,24 @@ import hashlib
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ManifestEntry
 from canister_factory.contract.person_models import Connection, ConnectionGroup, ConnectionStatus, PersonRef
-from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum, key_of, manifest_hash, totals
+from canister_factory.factory.manifest import (
+    Entry,
+    ItemKey,
+    Kind,
+    content_checksum,
+    key_of,
+    manifest_hash,
+    totals,
+    tree_root,
+)
+from support import personal_world
 
 CHECKSUM = st.binary(min_size=32, max_size=32)
 KEYS = st.builds(ItemKey, st.sampled_from(Kind), st.text(max_size=20))
@@ -25,7 +36,9 @@ ENTRIES = st.builds(
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**32 - 1),
 )
-CAPSULES = st.lists(ENTRIES, max_size=12, unique_by=lambda entry: entry.key)
+CAPSULES = st.lists(
+    ENTRIES, max_size=12, unique_by=lambda entry: "the capsule" if entry.key.kind is Kind.CAPSULE else entry.key
+)
 
 
 def memory(id: str, content: bytes | None = b"c" * 32, size: int = 10) -> Entry:
@@ -46,8 +59,32 @@ def test_the_hash_of_two_entries_is_the_one_written_out_by_hand() -> None:
         + b"\x00\x00\x01\x00"
         + b"\x00\x00\x00\x02"
     ).digest()
-    expected = hashlib.sha256(b"canister-factory-manifest-1" + first + second).digest()
+    expected = hashlib.sha256(b"canister-factory-manifest-2" + first + second).digest()
     assert manifest_hash([image, capsule]) == expected
+
+
+def test_the_tree_of_three_items_is_the_one_written_out_by_hand() -> None:
+    # The first bits of their keys are 0000 0101, 0000 0110 and 1000 0000: they part at bit 0, then at bit 6.
+    keys = [bytes([first]) + bytes(31) for first in (0b0000_0101, 0b0000_0110, 0b1000_0000)]
+    first, second, third = hashes = [bytes([number]) * 32 for number in (1, 2, 3)]
+    pair = hashlib.sha256(b"\xff" + first + second).digest()
+    assert tree_root(dict(zip(keys, hashes, strict=True))) == hashlib.sha256(b"\xff" + pair + third).digest()
+
+
+@given(st.dictionaries(CHECKSUM, CHECKSUM, max_size=40))
+def test_the_root_of_any_items_is_what_the_definition_gives(items: dict[bytes, bytes]) -> None:
+    assert tree_root(items) == personal_world.tree_root(list(items.items()))
+
+
+def test_a_tree_may_be_as_deep_as_a_key_has_bits() -> None:
+    items = {(1 << bit).to_bytes(32, "big"): bytes([bit]) * 32 for bit in range(256)}
+    assert tree_root(items) == personal_world.tree_root(list(items.items()))
+
+
+def test_entries_of_two_capsules_have_no_manifest() -> None:
+    capsules = [Entry(ItemKey(Kind.CAPSULE, id), b"\x01" * 32, None, 0, 0, 0) for id in ("a", "b")]
+    with pytest.raises(ValueError, match="these entries are of 2"):
+        manifest_hash(capsules)
 
 
 def test_each_kind_has_its_number_in_the_formula() -> None:

@@ -212,9 +212,9 @@ async def test_a_source_that_lists_other_entries_than_its_manifest_is_of_is_refu
         await judged(PersonalScript(*ENTRIES), listed=changed)
 
 
-@pytest.mark.parametrize("scheme", ["", "canister-factory-manifest-2"])
+@pytest.mark.parametrize("scheme", ["", "canister-factory-manifest-1"])
 async def test_a_manifest_by_another_formula_is_refused_on_either_side(scheme: str) -> None:
-    known = "this orchestrator knows canister-factory-manifest-1"
+    known = "this orchestrator knows canister-factory-manifest-2"
     with pytest.raises(VerifyError, match=f"the source's manifest has scheme {scheme}, {known}"):
         await judged(PersonalScript(*ENTRIES), scheme=scheme)
     with pytest.raises(VerifyError, match=f"the target's manifest has scheme {scheme}, {known}"):
