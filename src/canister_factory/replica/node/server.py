@@ -16,7 +16,7 @@ from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.node.http_api import HttpApi
-from canister_factory.replica.node.http_server import MAX_CONNECTIONS, HttpServer
+from canister_factory.replica.node.http_server import MAX_CONNECTIONS, Answer, HttpServer
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.listening import ServerError, listen
 from canister_factory.replica.node.open_files import raise_limit
@@ -46,6 +46,8 @@ class ReplicaServer:
         prices: "configured" or "documented" (`subnet.cycles`); a state directory keeps the ones it began with.
         power: what was answered survives a power failure, for one `fdatasync` a round; else the end of the process.
         beside: signatures may be checked in a second process, once there are many (`signature_checks`).
+        threads: modules are compiled and long queries executed by other threads than the event loop's. Without them
+            the replica never waits for anything but time, which the event loop may then make up.
 
     Use `start`; a directory belongs to one process at a time.
 
@@ -64,8 +66,10 @@ class ReplicaServer:
         prices: str | None = None,
         power: bool = True,
         beside: bool = False,
+        threads: bool = True,
     ) -> None:
         self._beside = beside
+        self._threads = threads
         self._clock_ns = clock_ns
         self._files = Files(power=power)
         self._subnet_admins = subnet_admins
@@ -84,9 +88,9 @@ class ReplicaServer:
         self._max_connections = min(MAX_CONNECTIONS, raise_limit() // 4)  # others are for canisters
         engine = self._engine = Engine(
             compiled_modules_directory(),
-            background=True,
+            background=self._threads,
             slices=Slices(time.perf_counter_ns),
-            query_workers=Workers("queries", spare) if (spare := spare_processors()) else None,
+            query_workers=Workers("queries", spare) if (spare := spare_processors() if self._threads else 0) else None,
         )
         checkpoint = (
             None
@@ -163,6 +167,10 @@ class ReplicaServer:
         self._engine.end()
         if self._lock is not None:
             self._lock.close()
+
+    async def answer(self, method: str, path: str, body: bytes) -> Answer:
+        """Answers one request as if it had come by HTTP."""
+        return await self._api.handle(method, path, body)
 
     @property
     def outcalls(self) -> Outcalls:
