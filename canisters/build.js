@@ -13,6 +13,7 @@ const path = require('path');
 const zlib = require('zlib');
 const { report } = require('./diagnostics.js');
 const { limitArguments, limits, methods } = require('./limit-arguments.js');
+const { replaceSha256Block } = require('./sha256-block.js');
 const { loadCompiler, read, record } = require('./sources.js');
 const { changeSections, readName, sized } = require('./wasm.js');
 
@@ -76,7 +77,7 @@ function build(name, feature) {
   const { diagnostics, code } = compiler.compiler.compileWasm('ic', `${name}/Main.mo`);
   if (report(diagnostics) || !code) return null;
   const contract = Buffer.from(without(feature, read(`${name}/${name}.did`)));
-  const compiled = raiseRegionLimit(Buffer.from(code.wasm));
+  const compiled = replaceSha256Block(raiseRegionLimit(Buffer.from(code.wasm)));
   const limitOf = limits(compiler, methods(compiled));
   const module = replaceCustomSection(limitArguments(compiled, limitOf), 'icp:public candid:service', contract);
   return {
@@ -98,7 +99,12 @@ function main([name, folder, feature, ...rest]) {
     console.error(`${name} has no feature "${feature}"`);
     return 2;
   }
-  const artifacts = build(name, feature);
+  let artifacts;
+  try {
+    artifacts = build(name, feature);
+  } catch (problem) { // uncaught, the compiler would print itself
+    console.error(`error: ${name} can't be built: ${problem.message}`);
+  }
   if (!artifacts) return 1;
   for (const [file, content] of Object.entries(artifacts)) fs.writeFileSync(path.join(folder, file), content);
   const zipped = artifacts[`${name}.wasm.gz`];

@@ -3,54 +3,14 @@
 // a canister's call passes no inspection, so that this can't be said in Motoko. Owns the check; the numbers are those of
 // capsule/ArgumentLimits.mo, which the compiler's own interpreter computes.
 'use strict';
-const { changeSections, leb128, readLeb128, readName, sections, sized, sleb128 } = require('./wasm.js');
+const {
+  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sized, sleb128,
+} = require('./wasm.js');
 
-const TYPE = 1, IMPORT = 2, FUNCTION = 3, EXPORT = 7, CODE = 10;
+const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;
 const I64 = 0x7e;
 const METHOD = /^canister_(?:update|query) ([a-z]\w*)$/; // the compiler has methods of its own, with other first letters
 const REFUSAL = Buffer.from('the argument is larger than this method takes');
-
-function only(wasm, id) {
-  const found = sections(wasm).filter((section) => section.id === id);
-  if (found.length !== 1) throw new Error(`the compiled module has ${found.length} sections ${id} instead of one`);
-  return found[0].content;
-}
-
-/** Entries of a section; `read` is given where one begins, and returns it with its end. */
-function entries(content, read) {
-  const count = readLeb128(content, 0);
-  const found = [];
-  for (let offset = count.end; found.length < count.value;) {
-    const entry = read(offset);
-    found.push(entry);
-    offset = entry.end;
-  }
-  return found;
-}
-
-function readTypes(content) {
-  return entries(content, (start) => {
-    if (content[start] !== 0x60) throw new Error('the compiled module has a type that is no function');
-    const parameters = readLeb128(content, start + 1);
-    const results = readLeb128(content, parameters.end + parameters.value);
-    return {
-      parameters: [...content.subarray(parameters.end, parameters.end + parameters.value)],
-      results: [...content.subarray(results.end, results.end + results.value)],
-      end: results.end + results.value,
-    };
-  });
-}
-
-/** Imported functions; the compiler's modules import nothing else. */
-function readImports(content) {
-  return entries(content, (start) => {
-    const module = readName(content, start);
-    const name = readName(content, module.end);
-    if (content[name.end] !== 0) throw new Error(`the compiled module imports ${name.value}, which is no function`);
-    const type = readLeb128(content, name.end + 1);
-    return { name: `${module.value}.${name.value}`, type: type.value, end: type.end };
-  });
-}
 
 function readExports(content) {
   return entries(content, (start) => {

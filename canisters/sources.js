@@ -6,7 +6,9 @@ const path = require('path');
 
 const SHARED_FOLDERS = ['capsule', 'capsule/sha256'];
 // What makes an artifact of the Motoko and the contract: the version of the compiler, and how it is driven.
-const TOOLS = ['build.js', 'limit-arguments.js', 'package-lock.json', 'sources.js', 'wasm.js'];
+const TOOLS = [
+  'build.js', 'limit-arguments.js', 'package-lock.json', 'sha256-block.js', 'sources.js', 'wasm-code.js', 'wasm.js',
+];
 
 function read(file) {
   return fs.readFileSync(path.join(__dirname, file), 'utf8');

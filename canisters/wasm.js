@@ -2,6 +2,8 @@
 // format; not what is changed.
 'use strict';
 
+const SECTIONS = { CUSTOM: 0, TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10 };
+
 /** The number at `start`, and where it ends. */
 function readLeb128(bytes, start) {
   let value = 0;
@@ -17,11 +19,11 @@ function leb128(value) {
   return Buffer.from([...bytes, value]);
 }
 
-/** A number with a sign, as constants have it; of numbers that have none. */
+/** A number with a sign, as constants have it. */
 function sleb128(value) {
   const bytes = [];
-  for (; value > 0x3f; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
-  return Buffer.from([...bytes, value]);
+  for (; value < -0x40 || value > 0x3f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80);
+  return Buffer.from([...bytes, value & 0x7f]);
 }
 
 /** Bytes with their length before them. */
@@ -53,4 +55,50 @@ function readName(bytes, start) {
   return { value: bytes.subarray(length.end, end).toString(), end };
 }
 
-module.exports = { changeSections, leb128, readLeb128, readName, sections, sized, sleb128 };
+/** The content of the one section of that number. */
+function only(wasm, id) {
+  const found = sections(wasm).filter((section) => section.id === id);
+  if (found.length !== 1) throw new Error(`the compiled module has ${found.length} sections ${id} instead of one`);
+  return found[0].content;
+}
+
+/** Entries of a section; `read` is given where one begins, and returns it with its end. */
+function entries(content, read) {
+  const count = readLeb128(content, 0);
+  const found = [];
+  for (let offset = count.end; found.length < count.value;) {
+    const entry = read(offset);
+    found.push(entry);
+    offset = entry.end;
+  }
+  return found;
+}
+
+/** The types of functions. */
+function readTypes(content) {
+  return entries(content, (start) => {
+    if (content[start] !== 0x60) throw new Error('the compiled module has a type that is no function');
+    const parameters = readLeb128(content, start + 1);
+    const results = readLeb128(content, parameters.end + parameters.value);
+    return {
+      parameters: [...content.subarray(parameters.end, parameters.end + parameters.value)],
+      results: [...content.subarray(results.end, results.end + results.value)],
+      end: results.end + results.value,
+    };
+  });
+}
+
+/** Imported functions; the compiler's modules import nothing else. */
+function readImports(content) {
+  return entries(content, (start) => {
+    const module = readName(content, start);
+    const name = readName(content, module.end);
+    if (content[name.end] !== 0) throw new Error(`the compiled module imports ${name.value}, which is no function`);
+    const type = readLeb128(content, name.end + 1);
+    return { name: `${module.value}.${name.value}`, type: type.value, end: type.end };
+  });
+}
+
+module.exports = {
+  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sections, sized, sleb128,
+};

@@ -6,6 +6,7 @@ the template's header. Usage: generate.py writes Sha256.mo, generate.py --check 
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -56,19 +57,24 @@ def small_sigma(word: str, first: int, second: int, shift: int) -> str:
     return f"((({word} <>> {first}) ^ ({word} <>> {second})) ^ ({word} >> {shift + 32}))"
 
 
-def byte_as_nat16(position: int) -> str:
+def byte_of_data(position: int) -> str:
     offset = f"o +% {position}" if position else "o"
-    return f"Prim.nat8ToNat16(data[Prim.nat64ToNat({offset})])"
+    return f"data[Prim.nat64ToNat({offset})]"
 
 
-def big_endian_word(position: int) -> str:
-    high = f"(({byte_as_nat16(position)} *% 256) | {byte_as_nat16(position + 1)})"
-    low = f"(({byte_as_nat16(position + 2)} *% 256) | {byte_as_nat16(position + 3)})"
+def byte_of_state(position: int) -> str:
+    return f"state[{position}]"
+
+
+def big_endian_word(byte: Callable[[int], str], position: int) -> str:
+    """The Nat32 of four bytes; `byte` gives the expression of each."""
+    first, second, third, fourth = (f"Prim.nat8ToNat16({byte(position + index)})" for index in range(4))
+    high, low = f"(({first} *% 256) | {second})", f"(({third} *% 256) | {fourth})"
     return f"(Prim.nat16ToNat32({high}) *% 65536) | Prim.nat16ToNat32({low})"
 
 
 def load_function() -> list[str]:
-    words = [f"      {big_endian_word(4 * index)}" for index in range(WORDS_PER_LOAD)]
+    words = [f"      {big_endian_word(byte_of_data, 4 * index)}" for index in range(WORDS_PER_LOAD)]
     return [
         f"  /// {WORDS_PER_LOAD} big-endian words of `data` from offset `p`.",
         f"  func load{WORDS_PER_LOAD}(data : Blob, p : Nat32) : ({', '.join(['Nat32'] * WORDS_PER_LOAD)}) {{",
@@ -120,29 +126,39 @@ def rounds() -> list[str]:
     return lines
 
 
-def compress_function() -> list[str]:
+def state_word(index: int) -> str:
+    return f"Prim.nat32ToNat64({big_endian_word(byte_of_state, 4 * index)}) *% 0x100000001"
+
+
+def stored_word(index: int, letter: str) -> list[str]:
+    names = [f"{letter}{byte}_" for byte in range(4)]
     return [
-        "  /// Absorbs the 64-byte blocks of `data` from `start` up to `end` into the state (8 words).",
-        "  func compress(s : [var Nat32], data : Blob, start : Nat32, end : Nat32) {",
-        "    var o = start;",
-        *(
-            f"    var {letter}_ : Nat64 = Prim.nat32ToNat64(s[{index}]) *% 0x100000001;"
-            for index, letter in enumerate(WORKING)
-        ),
+        f"let ({', '.join(names)}) = Prim.explodeNat32(Prim.nat64ToNat32({letter}_ & 0xffffffff));",
+        *(f"state[{4 * index + byte}] := {name};" for byte, name in enumerate(names)),
+    ]
+
+
+def absorb_function() -> list[str]:
+    return [
+        "  /// Absorbs `blocks` blocks of 64 bytes of `data`, from `start` on, into the 32 bytes of the state.",
+        "  func absorb(state : [var Nat8], data : Blob, start : Nat, blocks : Nat) {",
+        "    var o = Prim.natToNat32(start);",
+        "    let end = o +% Prim.natToNat32(blocks) *% 64;",
+        *(f"    var {letter}_ : Nat64 = {state_word(index)};" for index, letter in enumerate(WORKING)),
         "    while (o < end) {",
         *(f"      {line}" for line in message_words() + rounds()),
         "      o +%= 64;",
         "    };",
-        *(f"    s[{index}] := Prim.nat64ToNat32({letter}_ & 0xffffffff);" for index, letter in enumerate(WORKING)),
+        *(f"    {line}" for index, letter in enumerate(WORKING) for line in stored_word(index, letter)),
         "  };",
         "",
     ]
 
 
 def generate() -> str:
-    compression = "\n".join(load_function() + compress_function())
-    state = ", ".join(f"0x{word:08x}" for word in INITIAL_STATE)
-    return TEMPLATE.read_text().replace("//@COMPRESS@", compression).replace("@INITIAL_STATE@", state)
+    compression = "\n".join(load_function() + absorb_function())
+    state = ", ".join(f"0x{byte:02x}" for word in INITIAL_STATE for byte in word.to_bytes(4, "big"))
+    return TEMPLATE.read_text().replace("//@ABSORB@", compression).replace("@INITIAL_STATE@", state)
 
 
 def main() -> int:
