@@ -84,7 +84,7 @@ function build(name, feature) {
     [`${name}.wasm.gz`]: deterministicGzip(module),
     [`${name}.did`]: contract,
     [`${name}.compiled.did`]: code.candid,
-    [`${name}.limits`]: [...limitOf].map(([method, limit]) => `${method} ${limit}\n`).join(''),
+    [`${name}.limits`]: [...limitOf].map(([method, { most, anyones, values }]) => `${method} ${most} ${anyones} ${values}\n`).join(''),
     [`${name}.most`]: code.stable,
     [`${name}.sources`]: record(name),
   };

@@ -1,16 +1,21 @@
-// Puts a check before each method of a compiled canister: arguments that are larger than the method takes are refused
-// before a byte of them is copied or decoded, whoever calls. Motoko decodes arguments before the first line of a method, and
-// a canister's call passes no inspection, so that this can't be said in Motoko. Owns the check; the numbers are those of
-// capsule/ArgumentLimits.mo, which the compiler's own interpreter computes.
+// Puts a check before each method of a compiled canister: arguments that are larger than the method takes, from a person or
+// from a canister, are refused before a byte of them is copied or decoded, and of those that are taken only so many values
+// are decoded. Motoko decodes arguments before the first line of a method, and a canister's call passes no inspection, so
+// that this can't be said in Motoko. Owns the check; the numbers are those of capsule/ArgumentLimits.mo, which the
+// compiler's own interpreter computes.
+//
+// Who calls by a message of their own has a self-authenticating id, the hash of a public key, which has 29 bytes and ends
+// in 2; canisters have opaque ids, which the network makes (interface specification, "Special forms of Principals"). The
+// network says who called, and takes a message only with that key's signature, so that no canister can seem to be a person.
 'use strict';
 const {
   SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sized, sleb128,
 } = require('./wasm.js');
 
 const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;
-const I64 = 0x7e;
+const I32 = 0x7f, I64 = 0x7e;
+const SELF_AUTHENTICATING = { size: 29, last: 2 };
 const METHOD = /^canister_(?:update|query) ([a-z]\w*)$/; // the compiler has methods of its own, with other first letters
-const REFUSAL = Buffer.from('the argument is larger than this method takes');
 
 function readExports(content) {
   return entries(content, (start) => {
@@ -26,44 +31,125 @@ function methods(wasm) {
   return names.map((match) => match[1]).sort();
 }
 
-/** What each of these methods takes at most, in bytes, by its name: `most` of capsule/ArgumentLimits.mo. */
-function limits(compiler, names) {
-  const shown = names.map((name) => `Debug.print(Nat.toText(ArgumentLimits.most(#${name})));`);
-  compiler.write('limits.mo', [
-    'import Debug "mo:core/Debug";', 'import Nat "mo:core/Nat";', 'import ArgumentLimits "capsule/ArgumentLimits";',
-    ...shown,
-  ].join('\n'));
-  const { result, stdout, stderr } = compiler.run('limits.mo');
-  const numbers = stdout.split('\n').filter((line) => /^\d+$/.test(line)).map(Number);
-  if (result.error || numbers.length !== names.length) throw new Error(`the limits can't be computed: ${stderr}`);
-  return new Map(names.map((name, at) => [name, numbers[at]]));
+/** A function's code, without its size; the compiler gives each function a name. */
+function codeOf(wasm, wanted) {
+  const section = sections(wasm).find(({ id, content }) => id === 0 && readName(content, 0).value === 'name').content;
+  const functions = section.subarray(readLeb128(section, readName(section, 0).end + 1).end); // they come first
+  const names = entries(functions, (start) => {
+    const index = readLeb128(functions, start);
+    const name = readName(functions, index.end);
+    return { index: index.value, name: name.value, end: name.end };
+  }).filter(({ name }) => name === wanted);
+  if (names.length !== 1) throw new Error(`the compiled module has ${names.length} functions ${wanted} instead of one`);
+  const content = only(wasm, CODE);
+  const bodies = entries(content, (start) => {
+    const size = readLeb128(content, start);
+    return { code: content.subarray(size.end, size.end + size.value), end: size.end + size.value };
+  });
+  return bodies[names[0].index - readImports(only(wasm, IMPORT)).length].code;
 }
 
-function body(code) {
-  return sized(Buffer.from([0, ...code, 0x0b])); // no locals
+/**
+ * The globals of the compiler's limits for what is decoded. It takes numerator * bytes / denominator + bias values, and a table
+ * of types that is times as long as its own, and some bytes longer. They are those that its functions set, in this order:
+ *   global.set numerator, local.get, (i64.const 32, i64.shr_u,) global.set denominator, global.get denominator, ... (is it 0?)
+ *   local.get, (i64.const 32, i64.shr_u,) global.set bias, end
+ */
+function decodingLimits(wasm) {
+  const found = (name, pattern) => {
+    const match = pattern.exec(codeOf(wasm, name).toString('latin1'));
+    if (!match) throw new Error(`the globals that ${name} sets were not found`);
+    return match.slice(1).map((each) => each.charCodeAt(0));
+  };
+  const next = '\\x20.(?:\\x42\\x20\\x88)?\\x24(.)';
+  const [numerator, denominator, bias] = found('setCandidLimits', new RegExp(`\\x24(.)${next}\\x23\\2[^]*${next}\\x0b$`));
+  const [times] = found('setCandidTypeLimits', new RegExp(`\\x24(.)${next}\\x0b$`));
+  return { numerator, denominator, bias, times };
+}
+
+/**
+ * By method, what it takes (capsule/ArgumentLimits.mo): `most` bytes, of them `anyones` from whoever calls, and of those so
+ * many `values`; whether larger arguments are a `batch`, of many values.
+ */
+function limits(compiler, names) {
+  const asked = ['Nat.toText(most(#NAME))', 'Nat.toText(anyones(#NAME))', 'Nat.toText(values(#NAME))', '(if (isBatch(#NAME)) "1" else "0")'];
+  const shown = names.map((name) => `Debug.print(${asked.join(' # " " # ').replaceAll('NAME', name)});`);
+  compiler.write('limits.mo', [
+    'import Debug "mo:core/Debug";', 'import Nat "mo:core/Nat";',
+    'import { most; anyones; values; isBatch } "capsule/ArgumentLimits";', ...shown,
+  ].join('\n'));
+  const { result, stdout, stderr } = compiler.run('limits.mo');
+  const lines = stdout.split('\n').filter((line) => /^\d+ \d+ \d+ [01]$/.test(line));
+  if (result.error || lines.length !== names.length) throw new Error(`the limits can't be computed: ${stderr}`);
+  return new Map(names.map((name, at) => {
+    const [most, anyones, values, batch] = lines[at].split(' ').map(Number);
+    return [name, { most, anyones, values, batch: batch === 1 }];
+  }));
+}
+
+/** A function without parameters and results; `locals` are so many of one type, or none. */
+function body(code, locals = 0, type = I32) {
+  return sized(Buffer.from([...(locals ? [1, locals, type] : [0]), ...code, 0x0b]));
+}
+
+/** What a method answers to arguments that are too large. */
+function refusals({ most, anyones }) {
+  const bytes = (limit) => `the argument has more than the ${limit.toLocaleString('en-US')} bytes that this method takes`;
+  return { larger: bytes(most), ofCanister: anyones ? `${bytes(anyones)} from a canister` : 'this method takes nothing from a canister' };
 }
 
 /** Traps with the text, which is written over the memory's first bytes: a trap takes back whatever was written. */
-function refusal(is64, trap) {
+function refusal(is64, trap, text) {
   const address = is64 ? 0x42 : 0x41; // i64.const, i32.const
-  const padded = Buffer.concat([REFUSAL, Buffer.alloc(8)]);
+  const padded = Buffer.concat([Buffer.from(text), Buffer.alloc(8)]);
   const code = [];
-  for (let at = 0; at < REFUSAL.length; at += 8) {
+  for (let at = 0; at < text.length; at += 8) {
     // (i64.store (i32.const at) (i64.or (i64.shl (i64.const high) (i64.const 32)) (i64.const low)))
     const [low, high] = [padded.readUInt32LE(at), padded.readUInt32LE(at + 4)];
     code.push(address, ...sleb128(at), 0x42, ...sleb128(high), 0x42, 32, 0x86, 0x42, ...sleb128(low), 0x84, 0x37, 0, 0);
   }
-  return body([...code, address, 0, address, ...sleb128(REFUSAL.length), 0x10, ...leb128(trap)]);
+  return body([...code, address, 0, address, ...sleb128(text.length), 0x10, ...leb128(trap)]);
 }
 
-/** Refuses arguments above the limit, and calls the method. */
-function check(is64, size, limit, refuse, method) {
-  const [constant, above] = is64 ? [0x42, 0x56] : [0x41, 0x4b]; // iNN.const, iNN.gt_u
+/**
+ * Returns (i32) whether a person calls. The last byte of their id passes through the memory's first byte, which is put back.
+ */
+function personCalls(is64, { callerSize, callerCopy }) {
+  const number = is64 ? 0x42 : 0x41;
+  const equal = is64 ? 0x51 : 0x46;
+  const { size, last } = SELF_AUTHENTICATING;
+  const load = [number, 0, 0x2d, 0, 0]; // (i32.load8_u (0))
   return body([
-    0x10, ...leb128(size), constant, ...sleb128(limit), above,
-    0x04, 0x40, 0x10, ...leb128(refuse), 0x0b, // if ... end
-    0x10, ...leb128(method),
-  ]);
+    0x10, ...leb128(callerSize), number, size, equal, 0x04, I32, // size == 29, if (result i32)
+    ...load, 0x21, 0, // what is there
+    number, 0, number, size - 1, number, 1, 0x10, ...leb128(callerCopy), ...load, 0x41, last, 0x46,
+    number, 0, 0x20, 0, 0x3a, 0, 0, // put back
+    0x05, 0x41, 0, 0x0b, // else 0, end
+  ], 1);
+}
+
+/** Calls the method with limits for what is decoded changed meanwhile; a trap takes everything back. */
+function callLimited(number, method, changes) {
+  const saved = changes.flatMap(([global], local) => [0x23, global, 0x21, local]);
+  const set = changes.flatMap(([global, value]) => [number, ...sleb128(value), 0x24, global]);
+  const restored = changes.flatMap(([global], local) => [0x20, local, 0x24, global]);
+  return [...saved, ...set, 0x10, ...leb128(method), ...restored];
+}
+
+/** Compares the arguments' size with what the caller may send, and calls the method. */
+function check(is64, functions, globals, limit, refuse, method) {
+  const [number, above] = is64 ? [0x42, 0x56] : [0x41, 0x4b]; // iNN.const, iNN.gt_u
+  const call = (index) => [0x10, ...leb128(index)];
+  const ifLarger = (bytes, code) => [...call(functions.size), number, ...sleb128(bytes), above, 0x04, 0x40, ...code, 0x0b];
+  const times = [globals.times, 1];
+  const small = callLimited(number, method, [times, [globals.numerator, 0], [globals.bias, limit.values]]);
+  const oneEachByte = [[globals.numerator, 1], [globals.denominator, 1]];
+  const large = limit.most === limit.anyones ? call(refuse.larger) : [
+    ...ifLarger(limit.most, call(refuse.larger)),
+    ...call(functions.personCalls), 0x45, 0x04, 0x40, ...call(refuse.ofCanister), 0x0b, // i32.eqz, if
+    ...callLimited(number, method, [times, ...(limit.batch ? oneEachByte : [])]), 0x0f, // return
+  ];
+  return body([...ifLarger(limit.anyones, large), ...small], 3, is64 ? I64 : I32);
 }
 
 /** The content of a section with entries added to it. */
@@ -76,24 +162,40 @@ function extended(content, added) {
 function limitArguments(wasm, limitOf) {
   const [types, imports, exports] = [readTypes(only(wasm, TYPE)), readImports(only(wasm, IMPORT)), readExports(only(wasm, EXPORT))];
   const imported = (name) => {
-    const index = imports.findIndex((each) => each.name === name);
+    const index = imports.findIndex((each) => each.name === `ic0.${name}`);
     if (index < 0) throw new Error(`the compiled module doesn't import ${name}`);
     return index;
   };
-  const [size, trap] = [imported('ic0.msg_arg_data_size'), imported('ic0.trap')];
+  const typeOf = (...results) => {
+    const index = types.findIndex((type) => type.parameters.length === 0 && String(type.results) === String(results));
+    if (index < 0) throw new Error(`the compiled module has no type of functions with the results ${results}`);
+    return index;
+  };
+  const first = imports.length + readLeb128(only(wasm, FUNCTION), 0).value;
+  const added = []; // { type, code } each
+  const add = (type, code) => first + added.push({ type, code }) - 1;
+
+  const size = imported('msg_arg_data_size');
   const is64 = types[imports[size].type].results[0] === I64;
-  const plain = types.findIndex(({ parameters, results }) => parameters.length === 0 && results.length === 0);
-  const refuse = imports.length + readLeb128(only(wasm, FUNCTION), 0).value;
-  const code = [refusal(is64, trap)];
+  const caller = { callerSize: imported('msg_caller_size'), callerCopy: imported('msg_caller_copy') };
+  const functions = { size, personCalls: add(typeOf(I32), personCalls(is64, caller)) };
+  const globals = decodingLimits(wasm);
+  const texts = new Map();
+  const refuse = (text) => {
+    if (!texts.has(text)) texts.set(text, add(typeOf(), refusal(is64, imported('trap'), text)));
+    return texts.get(text);
+  };
   const redirected = exports.map(({ name, kind, index }) => {
     const method = METHOD.exec(name);
-    if (method) code.push(check(is64, size, limitOf.get(method[1]), refuse, index));
-    return Buffer.concat([sized(Buffer.from(name)), Buffer.from([kind]), leb128(method ? refuse + code.length - 1 : index)]);
+    const limit = method && limitOf.get(method[1]);
+    const refusing = method && Object.fromEntries(Object.entries(refusals(limit)).map(([why, text]) => [why, refuse(text)]));
+    const target = method ? add(typeOf(), check(is64, functions, globals, limit, refusing, index)) : index;
+    return Buffer.concat([sized(Buffer.from(name)), Buffer.from([kind]), leb128(target)]);
   });
   return changeSections(wasm, ({ id, content }) => {
-    if (id === FUNCTION) return extended(content, code.map(() => leb128(plain)));
+    if (id === FUNCTION) return extended(content, added.map(({ type }) => leb128(type)));
     if (id === EXPORT) return Buffer.concat([leb128(redirected.length), ...redirected]);
-    return id === CODE ? extended(content, code) : content;
+    return id === CODE ? extended(content, added.map(({ code }) => code)) : content;
   });
 }
 

@@ -1,7 +1,8 @@
-/// How many bytes of arguments each method takes at most, of both canisters. What is larger is refused before it is
-/// decoded: at the door (`Inspection`), and where there is none, since a canister calls, by a check that the build puts
-/// before the method (`limit-arguments.js`, which takes the numbers from here). Owns these numbers, which follow from
-/// `Limits`; not who may call.
+/// How many bytes of arguments each method takes at most, of both canisters, and how many values of them are decoded. What
+/// is larger is refused before it is decoded: at the door (`Inspection`), and where there is none, since a canister calls,
+/// by a check that the build puts before the method (`limit-arguments.js`, which takes the numbers from here). Owns these
+/// numbers, most of which follow from `Limits`; not who may call.
+import Nat "mo:core/Nat";
 import Limits "Limits";
 
 module {
@@ -107,5 +108,28 @@ module {
       #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memories _ or #remove_items _ or
       #import_batch _
     ) whole;
+  };
+
+  /// Is the method one of an import, whose arguments are batches of small things?
+  public func isBatch(message : Message) : Bool = switch message {
+    case (
+      #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
+      #remove_items _
+    ) true;
+    case _ false;
+  };
+
+  /// Bytes that are taken from whoever calls, with as few values as `values` has; larger arguments only from people, whom
+  /// the door knows. Canisters have no part in an import.
+  public func anyones(message : Message) : Nat = switch message {
+    case (#put_memory_upload_chunk _) 4 * small;
+    case _ if (isBatch message) 0 else Nat.min(most message, small);
+  };
+
+  /// Values that are decoded of such arguments at most, also of those that are skipped. To skip one takes the longer, the
+  /// more types the method's arguments have: a table of types may be as long as theirs, and all of it one variant's.
+  public func values(message : Message) : Nat = switch message {
+    case (#add_memory_to_capsule _ or #update_memory_in_capsule _ or #begin_memory_upload _) 800;
+    case _ 2_000;
   };
 };

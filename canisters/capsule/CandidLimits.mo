@@ -17,9 +17,4 @@ module {
   public func setValues<system>() {
     Prim.setCandidLimits<system>({ numerator = 1; denominator = 8; bias = 32_000 });
   };
-
-  /// Values of a batch of items: some hundred memories may have a thousand short names each.
-  public func setValuesOfBatches<system>() {
-    Prim.setCandidLimits<system>({ numerator = 1; denominator = 1; bias = 32_000 });
-  };
 };

@@ -1,6 +1,5 @@
 /// The endpoints of the import and of what it left, as in `personal.did`, each passing its caller on. Owns no rule
 /// and no state.
-import CandidLimits "../capsule/CandidLimits";
 import Capsule "../capsule/Types";
 import Clock "../capsule/Clock";
 import Import "Import";
@@ -76,9 +75,7 @@ mixin (imports : Import.Import) {
   };
 
   public shared ({ caller }) func finalize_import(session : Nat64) : async Capsule.Result<Types.FinalizedImport> {
-    let result = imports.finalize(caller, session, Clock.now());
-    switch result { case (#Ok _) CandidLimits.setValues<system>(); case (#Err _) {} };
-    result;
+    imports.finalize(caller, session, Clock.now());
   };
 
   // ---- What the import left here ----

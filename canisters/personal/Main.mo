@@ -22,7 +22,7 @@ shared ({ caller = installer }) persistent actor class Personal(init : Types.Per
   let state = ImportState.empty(store, init.owner, installer, init.limits);
 
   CandidLimits.setTypeTables<system>(1);
-  if (state.final == null) CandidLimits.setValuesOfBatches<system>() else CandidLimits.setValues<system>();
+  CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
   transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state));

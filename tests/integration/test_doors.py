@@ -10,7 +10,7 @@ import pytest
 
 from canister_factory.contract.artifacts import backend_interface, backend_limits, personal_interface, personal_limits
 from canister_factory.testing import EmbeddedReplica
-from support.doors import PEOPLE, SMALL, Door, DoorsWorld, doors_world, knocks
+from support.doors import PEOPLE, SMALL, Door, DoorsWorld, built_limits, doors_world, knocks
 
 MOST_OVER_HTTP = 2_000_000
 """Bytes of arguments that surely fit an ingress message, whose limit is 2 MiB with its envelope."""
@@ -35,7 +35,10 @@ def test_the_page_has_a_row_for_each_method_with_the_limit_that_was_built() -> N
     ):
         assert interface.service is not None
         assert {name for name, _ in interface.service.methods} == set(limits)
-        assert {door.method: door.limit for where, door in knocks() if where == canister} == limits
+        rows = [door for where, door in knocks() if where == canister]
+        assert {door.method: door.limit for door in rows} == limits
+        built = built_limits(canister)
+        assert {door.method: door.from_canisters for door in rows} == {name: built[name].anyones for name in built}
 
 
 @pytest.mark.sample(50)

@@ -46,8 +46,8 @@ ANONYMOUS = Principal(b"\x04")
 
 
 def person(name: str) -> Principal:
-    """A principal that nobody has a key for, and a test can tell from others."""
-    return Principal(name.encode() + b"\x02")
+    """A principal like those of people, that nobody has a key for and a test can tell from others."""
+    return Principal(name.encode().ljust(28, b"\x00") + b"\x02")
 
 
 ADMIN, OPERATOR, OTHER_OPERATOR, OWNER, STRANGER, CONTROLLER = map(

@@ -41,7 +41,9 @@ from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.testing import EmbeddedReplica
 from support.creation_world import note
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "security.md"
+DIST = ROOT / "canisters" / "dist"
 SMALL = 8_000
 """Bytes that callers without a standing may send at most."""
 
@@ -97,10 +99,11 @@ _ABOVE_SMALL = {
 
 @dataclass(frozen=True)
 class Door:
-    """A row of the page: a method, the bytes of arguments that it takes at most, and its door on either canister."""
+    """A row of the page: a method, the bytes that it takes, also of canisters, and its door on either of ours."""
 
     method: str
     limit: int
+    from_canisters: int
     backend: str
     personal: str
 
@@ -117,10 +120,27 @@ class Door:
 @cache
 def doors() -> tuple[Door, ...]:
     """The rows of the page's table."""
-    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([^|]*?) ?\| ([^|]*?) ?\|$", PAGE.read_text(), re.MULTILINE)
+    pattern = r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \| ([^|]*?) ?\| ([^|]*?) ?\|$"
     return tuple(
-        Door(method, int(limit.replace(",", "")), backend, personal) for method, limit, backend, personal in rows
+        Door(method, int(most.replace(",", "")), int(from_canisters.replace(",", "")), backend, personal)
+        for method, most, from_canisters, backend, personal in re.findall(pattern, PAGE.read_text(), re.MULTILINE)
     )
+
+
+@dataclass(frozen=True)
+class ArgumentLimit:
+    """What a build takes of a method's arguments: bytes, bytes from whoever calls, and values of these."""
+
+    most: int
+    anyones: int
+    values: int
+
+
+@cache
+def built_limits(canister: str) -> Mapping[str, ArgumentLimit]:
+    """By method; the build writes them down beside the module."""
+    lines = (DIST / f"{'backend' if canister == 'backend' else 'personal'}.limits").read_text().splitlines()
+    return {method: ArgumentLimit(*map(int, limits)) for method, *limits in map(str.split, lines)}
 
 
 def knocks() -> list[tuple[str, Door]]:
@@ -135,9 +155,10 @@ def knocks() -> list[tuple[str, Door]]:
 
 @dataclass
 class Cost:
-    """Cycles; known when the block has ended."""
+    """Cycles, and those of them that execution took; known when the block has ended."""
 
     cycles: int = -1
+    execution: int = -1
 
 
 @dataclass
@@ -160,7 +181,7 @@ class DoorsWorld:
         spent = {kind: after[kind] - before[kind] for kind in after}
         assert sum(spent.values()) == balance_before - balance_after, "the balance tells the same"
         del spent["memory"]
-        cost.cycles = sum(spent.values())
+        cost.cycles, cost.execution = sum(spent.values()), spent["instructions"]
 
     async def _consumed(self, canister: str) -> tuple[dict[str, int], int]:
         """What the canister has paid for since it was made, by kind, and its balance."""

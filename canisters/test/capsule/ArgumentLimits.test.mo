@@ -37,5 +37,16 @@ module {
       assert ArgumentLimits.most(#fail_creation) <= ArgumentLimits.small;
       assert ArgumentLimits.most(#fail_creation) >= 4 * Limits.messageChars;
     }),
+    test("canisters may send no more than people, and nothing of an import", func() {
+      assert ArgumentLimits.anyones(#put_memory_upload_chunk) < ArgumentLimits.most(#put_memory_upload_chunk);
+      assert ArgumentLimits.anyones(#get_capsule) == ArgumentLimits.most(#get_capsule);
+      assert ArgumentLimits.anyones(#update_gallery) == ArgumentLimits.small;
+      assert ArgumentLimits.anyones(#put_items) == 0;
+    }),
+    test("a memory with as many names and tags as it may have is decoded, also of its packed form", func() {
+      let names = Limits.peopleInMemory + Limits.tags;
+      assert names + 100 < ArgumentLimits.values(#add_memory_to_capsule);
+      assert names + 100 < ArgumentLimits.values(#get_memory_from_capsule);
+    }),
   ];
 };

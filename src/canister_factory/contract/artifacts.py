@@ -146,7 +146,7 @@ def backend_limits() -> Mapping[str, int]:
 
 def _limits(name: str) -> Mapping[str, int]:
     lines = (line.split() for line in _read(f"{name}.limits").decode().splitlines())
-    return {method: int(limit) for method, limit in lines}
+    return {method: int(most) for method, most, *_ in lines}
 
 
 def compatible(version: str, wanted: str = API_VERSION) -> bool:
