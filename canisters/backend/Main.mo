@@ -114,7 +114,6 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
         case barrier barrier;
       };
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
-      isAdmin = func caller = Roles.isAdmin(roles, caller);
       staged = func() = Iter.empty();
       capsules = func() = store.capsules.values();
     },

@@ -1,10 +1,10 @@
 /// Who may do what: owners and controllers read and write, others read what an access rule grants them.
 /// Owns the rules; callers turn a refusal into an error.
 import Array "mo:core/Array";
-import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
+import Events "Events";
 import Persons "Persons";
 import Store "Store";
 import Types "Types";
@@ -62,7 +62,7 @@ module {
         mayBeNamed and (individuals.any(isCaller) or groups.any(isIn));
       };
       case (#Scheduled { accessible_after; access }) now >= accessible_after and grants(access);
-      case (#EventTriggered { trigger_event; access }) hasHappened(capsule, trigger_event) and grants(access);
+      case (#EventTriggered { trigger_event; access }) Events.isOpen(capsule, trigger_event, now) and grants(access);
     };
 
     /// Whether the caller may read the memory.
@@ -95,9 +95,9 @@ module {
     case (#Scheduled { access } or #EventTriggered { access }) mayOpen(access);
   };
 
-  /// Whether this very event is on record.
-  public func hasHappened(capsule : Store.Capsule, event : Types.AccessEvent) : Bool {
-    capsule.events.any(func recorded = recorded.event == event);
+  /// Whom an owner has named to record events. Whoever is blocked or revoked since can't, as long as that is so.
+  public func isExecutor(capsule : Store.Capsule, caller : Principal) : Bool {
+    capsule.executors.containsKey(caller) and not isShutOut(capsule, caller);
   };
 
   /// Whether the capsule's owner has to do with this person: owners, controllers, and connections that aren't shut out.
@@ -110,7 +110,7 @@ module {
   };
 
   /// Whoever the owner has blocked or revoked is let in neither by name nor by group.
-  func isShutOut(
+  public func isShutOut(
     capsule : Store.Capsule,
     caller : Principal,
   ) : Bool = switch (capsule.connections.get(Persons.key(#Principal caller))) {

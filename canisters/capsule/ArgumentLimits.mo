@@ -31,6 +31,8 @@ module {
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #verify_nonce : Any; #mark_bound : Any;
     #whoami : Any; #get_user : Any; #list_users : Any; #create_capsule : Any; #register_capsule : Any;
     #get_capsule : Any; #get_capsule_info : Any; #list_my_capsules : Any; #record_capsule_event : Any;
+    #revoke_capsule_event : Any; #list_capsule_events : Any; #add_executor : Any; #remove_executor : Any;
+    #set_event_wait : Any; #get_event_rules : Any;
     #add_memory_to_capsule : Any; #get_memory_from_capsule : Any; #update_memory_in_capsule : Any;
     #delete_memory_from_capsule : Any; #list_capsule_memories : Any; #read_memory_chunk : Any;
     #begin_memory_upload : Any; #put_memory_upload_chunk : Any; #get_memory_upload : Any; #commit_memory_upload : Any;
@@ -92,9 +94,12 @@ module {
       #add_connection _ or #update_connection_status _ or #remove_connection _ or #delete_connection_group _ or
       #get_gallery_by_id _ or #delete_gallery _ or
       #create_personal_canister _ or #claim_creation _ or #read_export_chunk _ or #list_export_entries _ or
-      #get_import_status _ or #list_import_entries _ or #set_quotas _
+      #get_import_status _ or #list_import_entries _ or #set_quotas _ or #list_capsule_events _ or
+      #add_executor _ or #remove_executor _ or #set_event_wait _ or #get_event_rules _
     ) name();
-    case (#record_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _) twoNames();
+    case (
+      #record_capsule_event _ or #revoke_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _
+    ) twoNames();
     case (#register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _) remark();
     case (#get_export_items _ or #get_export_memory_manifests _) batchOfIds();
     case (

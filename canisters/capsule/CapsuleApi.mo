@@ -48,8 +48,40 @@ mixin (service : CapsuleService.CapsuleService) {
     service.listMyCapsules(caller);
   };
 
-  public shared ({ caller }) func record_capsule_event(id : Text, event : Types.AccessEvent) : async Types.UnitResult {
+  // ---- Events that access rules wait for ----
+  public shared ({ caller }) func record_capsule_event(
+    id : Text,
+    event : Types.AccessEvent,
+  ) : async Types.Result<Types.EventOpening> {
     service.recordCapsuleEvent(caller, id, event);
+  };
+
+  public shared ({ caller }) func revoke_capsule_event(id : Text, event : Types.AccessEvent) : async Types.UnitResult {
+    service.revokeCapsuleEvent(caller, id, event);
+  };
+
+  public shared query ({ caller }) func list_capsule_events(id : Text) : async Types.Result<[Types.RecordedEvent]> {
+    service.listCapsuleEvents(caller, id);
+  };
+
+  public shared ({ caller }) func add_executor(id : Text, person : Principal) : async Types.UnitResult {
+    service.addExecutor(caller, id, person);
+  };
+
+  public shared ({ caller }) func remove_executor(id : Text, person : Principal) : async Types.UnitResult {
+    service.removeExecutor(caller, id, person);
+  };
+
+  public shared ({ caller }) func set_event_wait(
+    id : Text,
+    kind : Types.EventKind,
+    wait_ns : ?Nat64,
+  ) : async Types.UnitResult {
+    service.setEventWait(caller, id, kind, wait_ns);
+  };
+
+  public shared query ({ caller }) func get_event_rules(id : Text) : async Types.Result<Types.EventRules> {
+    service.getEventRules(caller, id);
   };
 
   // ---- Memories ----

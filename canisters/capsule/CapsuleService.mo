@@ -11,6 +11,8 @@ import Capsules "Capsules";
 import Clock "Clock";
 import Connections "Connections";
 import Contents "Contents";
+import Events "Events";
+import Executors "Executors";
 import Export "Export";
 import Galleries "Galleries";
 import Guard "Guard";
@@ -115,13 +117,8 @@ module {
       };
     };
 
-    public func getCapsule(caller : Principal, id : Text) : Result<Types.Capsule> = switch (guard.capsule(caller, id)) {
-      case (#Err problem) #Err problem;
-      case (#Ok capsule) {
-        if (Access.mayWrite(capsule, caller)) #Ok(Capsules.view(capsule)) else #Err(
-          #Unauthorized("capsule " # id # " is shown to its owners and controllers only")
-        );
-      };
+    public func getCapsule(caller : Principal, id : Text) : Result<Types.Capsule> {
+      guard.readable(caller, id, Capsules.view);
     };
 
     public func getCapsuleInfo(
@@ -138,14 +135,62 @@ module {
       case null [];
     };
 
+    // ---- Events that access rules wait for ----
+
     public func recordCapsuleEvent(
       caller : Principal,
       id : Text,
       event : Types.AccessEvent,
-    ) : Types.UnitResult = switch (guard.recordable(caller, id)) {
+    ) : Result<Types.EventOpening> = switch (guard.recordable(caller, id)) {
       case (#Err problem) #Err problem;
-      case (#Ok capsule) Capsules.recordEvent(capsule, caller, event, Clock.now());
+      case (#Ok capsule) Events.record(capsule, caller, event, not Access.mayWrite(capsule, caller), Clock.now());
     };
+
+    /// A veto as long as the event waits.
+    public func revokeCapsuleEvent(caller : Principal, id : Text, event : Types.AccessEvent) : Types.UnitResult {
+      guard.removing(caller, guard.capsule(caller, id), func(capsule, _) = Events.revoke(capsule, event));
+    };
+
+    /// Executors see what they recorded themselves.
+    public func listCapsuleEvents(caller : Principal, id : Text) : Result<[Types.RecordedEvent]> {
+      switch (guard.executed(caller, id)) {
+        case (?capsule) #Ok(Events.recordedBy(capsule, caller));
+        case null guard.readable(caller, id, Events.all);
+      };
+    };
+
+    /// Who opens a capsule's memories one day is its owners' decision alone: whom a controller named would still be there
+    /// when the controller isn't any more.
+    func ifOwner(
+      caller : Principal,
+      change : (Capsule, Nat64) -> Types.UnitResult,
+    ) : (Capsule, Nat64) -> Types.UnitResult {
+      func(capsule, now) {
+        if (Access.isOwner(capsule, caller)) change(capsule, now) else #Err(
+          #Unauthorized "only the owners of the capsule decide who records events, and how long these wait"
+        );
+      };
+    };
+
+    public func addExecutor(caller : Principal, id : Text, person : Principal) : Types.UnitResult {
+      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Executors.add(capsule, caller, person, now);
+      guard.changing(caller, guard.capsule(caller, id), ifOwner(caller, change));
+    };
+
+    public func removeExecutor(caller : Principal, id : Text, person : Principal) : Types.UnitResult {
+      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Executors.remove(capsule, person, now);
+      guard.removing(caller, guard.capsule(caller, id), ifOwner(caller, change));
+    };
+
+    public func setEventWait(caller : Principal, id : Text, kind : Types.EventKind, wait : ?Nat64) : Types.UnitResult {
+      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Events.setWait(capsule, kind, wait, now);
+      guard.removing(caller, guard.capsule(caller, id), ifOwner(caller, change));
+    };
+
+    public func getEventRules(caller : Principal, id : Text) : Result<Types.EventRules> {
+      guard.readable(caller, id, Executors.rules);
+    };
+
 
     // ---- Memories ----
 
@@ -287,7 +332,11 @@ module {
       guard.changing(
         caller,
         guard.ownCapsule(caller),
-        func(capsule, now) = Connections.updateStatus(capsule, peer, status, now),
+        func(capsule, now) {
+          let result = Connections.updateStatus(capsule, peer, status, now);
+          Executors.noteConnection(capsule, peer, now);
+          result;
+        },
       );
     };
 

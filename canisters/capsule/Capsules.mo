@@ -6,7 +6,6 @@ import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-import Access "Access";
 import Ids "Ids";
 import Limits "Limits";
 import MerkleTree "MerkleTree";
@@ -57,41 +56,19 @@ module {
     };
   };
 
-  /// An event that access rules may wait for. One that is on record already changes nothing.
-  public func recordEvent(
-    capsule : Store.Capsule,
-    caller : Principal,
-    event : Types.AccessEvent,
-    now : Nat64,
-  ) : Types.UnitResult {
-    switch (Validate.event("event", event)) { case null {}; case (?problem) return #Err problem };
-    if (Access.hasHappened(capsule, event)) return #Ok;
-    if (capsule.events.size() >= Limits.eventsPerCapsule) {
-      return #Err(#LimitExceeded {
-        what = "events of a capsule";
-        limit = Limits.eventsPerCapsule;
-        actual = capsule.events.size() + 1;
-      });
-    };
-    let charged = Quotas.event(event);
-    switch (Quotas.check(capsule.account, charged)) { case null {}; case (?problem) return #Err problem };
-    Quotas.charge(capsule.account, charged);
-    capsule.events.add({ event; recorded_at = now; recorded_by = caller });
-    touch(capsule, caller, now);
-    #Ok;
-  };
-
   func pairs<V>(map : Map.Map<Text, (Types.PersonRef, V)>) : [{ key : Types.PersonRef; value : V }] = map.values().map(
     func((key, value)) = { key; value }
   ).toArray();
 
-  /// What an export carries of the capsule itself; owners and controllers are in the order of their keys.
+  /// What an export carries of the capsule itself; people, events and waits are in the order of their keys.
   public func record(capsule : Store.Capsule) : Types.CapsuleRecord = {
     id = capsule.id;
     subject = capsule.subject;
     owners = pairs(capsule.owners);
     controllers = pairs(capsule.controllers);
-    events = capsule.events.toArray();
+    events = capsule.events.values().toArray();
+    executors = capsule.executors.values().toArray();
+    event_waits = capsule.event_waits.values().toArray();
     created_at = capsule.created_at;
     updated_at = capsule.updated_at;
     bound_to_web2 = capsule.bound_to_web2;

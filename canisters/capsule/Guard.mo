@@ -38,8 +38,6 @@ module {
     /// May anything be added here now: is there heap for it, and are there cycles to keep it? What only takes away isn't
     /// asked about.
     refuseGrowth : () -> ?Types.CapsuleError;
-    /// Does this principal administer the canister? Admins record events that owners can't, such as a death.
-    isAdmin : Principal -> Bool;
     /// Chunks that are stored, and belong neither to a memory nor to an upload.
     staged : () -> Iter.Iter<Store.Chunk>;
     /// All capsules, also one that can't be found yet.
@@ -80,6 +78,18 @@ module {
     public func capsule(caller : Principal, id : Text) : Result<Capsule> = switch (store.capsules.get(id)) {
       case (?found) if (Access.maySeeInfo(found, caller)) #Ok found else notFound("capsule", id);
       case null notFound("capsule", id);
+    };
+
+    /// What `view` shows of the capsule, to those who may write it.
+    public func readable<T>(
+      caller : Principal,
+      id : Text,
+      view : Capsule -> T,
+    ) : Result<T> = switch (capsule(caller, id)) {
+      case (#Err problem) #Err problem;
+      case (#Ok home) if (Access.mayWrite(home, caller)) #Ok(view(home)) else #Err(
+        #Unauthorized("capsule " # id # " is shown to its owners and controllers only")
+      );
     };
 
     /// The memory of that id and its capsule, if the caller may read it.
@@ -136,10 +146,17 @@ module {
       unlocked(home);
     };
 
-    /// The capsule, if the caller may record an event in it now: as one of its people, or as an admin.
-    public func recordable(caller : Principal, id : Text) : Result<Capsule> {
-      if (not host.isAdmin(caller)) return writable(caller, capsule(caller, id));
-      switch (store.capsules.get(id)) { case (?found) growing(unlocked(found)); case null notFound("capsule", id) };
+    /// The capsule, if the caller may record an event in it now: as one of its people, or as an executor, for whose
+    /// events there is room since they were named.
+    public func recordable(caller : Principal, id : Text) : Result<Capsule> = switch (executed(caller, id)) {
+      case (?home) unlocked(home);
+      case null writable(caller, capsule(caller, id));
+    };
+
+    /// The capsule of that id, if the caller is an executor of it, and no more than that.
+    public func executed(caller : Principal, id : Text) : ?Capsule = do ? {
+      let home = store.capsules.get(id)!;
+      if (Access.mayWrite(home, caller) or not Access.isExecutor(home, caller)) null! else home;
     };
 
     func unlocked(home : Capsule) : Result<Capsule> = switch (host.refuseWrite(home)) {

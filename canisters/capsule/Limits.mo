@@ -19,7 +19,12 @@ module {
   public let groupMembers = 1_000;
   public let accessPeople = 1_000;
   public let accessDepth = 8;
+  /// That owners and controllers record.
   public let eventsPerCapsule = 1_000;
+  public let executorsPerCapsule = 20;
+  public let eventsPerExecutor = 8;
+  /// All of a capsule: however many its owners recorded, there is room for its executors'.
+  public func eventsOfAll() : Nat = eventsPerCapsule + executorsPerCapsule * eventsPerExecutor;
 
   // ---- Bytes ----
   /// One chunk, and so the most that can travel inline: an ingress message may have 2 MiB.
@@ -57,4 +62,10 @@ module {
   public let uploadTimeout : Nat64 = 3_600_000_000_000;
   /// Of a caller, which are remembered until they expire.
   public let committedUploads = 100;
+  /// How long an executor's event waits: at least so long that its owner can notice it, and not for ever.
+  public let shortestEventWait : Nat64 = 86_400_000_000_000; // a day
+  public let longestEventWait : Nat64 = 315_360_000_000_000_000; // 3,650 days
+  /// Unless the owner chooses: of a death, and of what only its name tells; and of everything else.
+  public let graveEventWait : Nat64 = 2_592_000_000_000_000; // 30 days
+  public let usualEventWait : Nat64 = 604_800_000_000_000; // 7 days
 };

@@ -43,6 +43,8 @@ module {
   let chunkRecordBytes = 100;
   let eventRecordBytes = 100;
   let capsuleRecordBytes = 1_000;
+  /// Room for the events that they may record: theirs are charged, too, but never refused for a quota that is full.
+  let executorRecordBytes = 10_000;
   let userRecordBytes = 200;
 
   // ---- Limits ----
@@ -219,6 +221,7 @@ module {
     { noChange with record_bytes = eventRecordBytes + text };
   };
 
+  public let executor : Change = { noChange with record_bytes = executorRecordBytes };
   public let capsule : Change = { noChange with record_bytes = capsuleRecordBytes; capsules = 1 };
   /// A gallery, beside its record.
   public let gallery : Change = { noChange with galleries = 1 };

@@ -1,7 +1,6 @@
 /// What a canister keeps about capsules, and how things are found in it: the bytes of contents are in stable memory
 /// (`Contents`), all else in the heap. Owns the stored types and their indexes; decides nothing about who may do what.
 import Iter "mo:core/Iter";
-import List "mo:core/List";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Queue "mo:core/Queue";
@@ -38,7 +37,11 @@ module {
     account : Quotas.Account;
     owners : Map<Text, (Types.PersonRef, Types.OwnerState)>;
     controllers : Map<Text, (Types.PersonRef, Types.ControllerState)>;
-    events : List.List<Types.RecordedEvent>;
+    /// By `Events.key`.
+    events : Map<Text, Types.RecordedEvent>;
+    executors : Map<Principal, Types.Executor>;
+    /// What owners have chosen, by `Events.kindName`.
+    event_waits : Map<Text, Types.EventWait>;
     memories : Map<Text, StoredMemory>;
     /// Memories whose rule may let people in who don't write the capsule: their lists pass by all the others.
     shared_memories : Set.Set<Text>;
@@ -147,7 +150,9 @@ module {
     account = account(store, payer);
     owners = Map.empty();
     controllers = Map.empty();
-    events = List.empty();
+    events = Map.empty();
+    executors = Map.empty();
+    event_waits = Map.empty();
     memories = Map.empty();
     shared_memories = Set.empty();
     galleries = Map.empty();

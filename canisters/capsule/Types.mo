@@ -80,6 +80,24 @@ module {
     #ConnectionCount : Nat32;
     #Custom : Text;
   };
+  public type EventKind = {
+    #AfterDeath;
+    #Graduation;
+    #Wedding;
+    #Anniversary;
+    #Birthday;
+    #CapsuleMaturity;
+    #ConnectionCount;
+    #Custom;
+  };
+  /// How long an event of this kind waits when an executor has recorded it.
+  public type EventWait = { kind : EventKind; wait_ns : Nat64 };
+  /// Somebody whom an owner trusts to record events when the owner can't any more.
+  public type Executor = { person : Principal; named_at : Nat64; named_by : Principal };
+  /// `waits`: one for each kind, the owner's choice or the default.
+  public type EventRules = { executors : [Executor]; waits : [EventWait] };
+  /// When the event opens, or opened, what waits for it.
+  public type EventOpening = { opens_at : Nat64 };
   public type MemoryAccess = {
     #Public;
     #Private;
@@ -215,7 +233,8 @@ module {
 
   /// What is counted: of one principal, or of all. `content_bytes`: what chunks take, each rounded up to 16 bytes; of an
   /// upload in progress all that it will take. `record_bytes`: encoded records of memories, galleries, connections and
-  /// groups, 100 for each chunk and event beside its text, 1,000 for a capsule, 200 for a registration.
+  /// groups, 100 for each chunk and event beside its text, 1,000 for a capsule, 200 for a registration, 10,000 for an
+  /// executor, whose events have room then.
   public type Usage = {
     content_bytes : Nat;
     record_bytes : Nat;
@@ -297,13 +316,17 @@ module {
     chunk_checksums : [Blob];
     final_checksum : Blob;
   };
-  public type RecordedEvent = { event : AccessEvent; recorded_at : Nat64; recorded_by : Principal };
+  /// An event that an executor records opens what waits for it at `opens_at`, unless it is revoked before.
+  public type RecordedEvent = { event : AccessEvent; recorded_at : Nat64; recorded_by : Principal; opens_at : Nat64 };
   public type CapsuleRecord = {
     id : Text;
     subject : PersonRef;
     owners : [{ key : PersonRef; value : OwnerState }];
     controllers : [{ key : PersonRef; value : ControllerState }];
     events : [RecordedEvent];
+    executors : [Executor];
+    /// Those that an owner has chosen.
+    event_waits : [EventWait];
     created_at : Nat64;
     updated_at : Nat64;
     bound_to_web2 : Bool;

@@ -6,8 +6,12 @@ import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat8 "mo:core/Nat8";
 import Order "mo:core/Order";
+import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
+import Capsules "../capsule/Capsules";
+import Events "../capsule/Events";
 import CapsuleLimits "../capsule/Limits";
 import Galleries "../capsule/Galleries";
 import Memories "../capsule/Memories";
@@ -52,8 +56,25 @@ module {
     ) else null,
     checkPeople("owners", record.owners),
     checkPeople("controllers", record.controllers),
-    Validate.most("events of a capsule", CapsuleLimits.eventsPerCapsule, record.events.size()),
+    checkEvents(record),
   ]);
+
+  /// What both canisters would have on record in the same form: whatever comes twice there would be there once.
+  func checkEvents(record : Capsule.CapsuleRecord) : Problem {
+    let keys = Set.fromIter(record.events.values().map(func({ event }) = Events.key(event)));
+    let people = Set.fromIter(record.executors.values().map(func({ person }) = person));
+    let kinds = Set.fromIter(record.event_waits.values().map(func({ kind }) = Events.kindName(kind)));
+    Validate.first([
+      Validate.most("events of a capsule", CapsuleLimits.eventsOfAll(), record.events.size()),
+      Validate.most("executors of a capsule", CapsuleLimits.executorsPerCapsule, record.executors.size()),
+      if (keys.size() < record.events.size()) Validate.invalid("events", "has one twice") else null,
+      if (people.size() < record.executors.size()) Validate.invalid("executors", "has one twice") else null,
+      if (kinds.size() < record.event_waits.size()) Validate.invalid("event_waits", "has one kind twice") else null,
+      Validate.first(record.events.map(func({ event }) = Validate.event("events", event))),
+      Validate.first(record.executors.map(func({ person }) = Validate.person("executors", #Principal person))),
+      Validate.first(record.event_waits.map(func({ wait_ns }) = Events.checkWait(wait_ns))),
+    ]);
+  };
 
   func checkMemory(record : Capsule.MemoryRecord) : Problem = Validate.first([
     Validate.name("id", record.id),
@@ -66,13 +87,14 @@ module {
 
   /// What the capsule's record adds to what is charged.
   func capsuleGrowth(state : State, record : Capsule.CapsuleRecord) : Quotas.Change {
-    func all(events : Iter.Iter<Capsule.RecordedEvent>) : Quotas.Change {
+    func all({ events; executors } : Capsule.CapsuleRecord) : Quotas.Change {
       var sum = Quotas.noChange;
-      for ({ event } in events) sum := Quotas.plus(sum, Quotas.event(event));
+      for ({ event } in events.values()) sum := Quotas.plus(sum, Quotas.event(event));
+      for (_ in executors.values()) sum := Quotas.plus(sum, Quotas.executor);
       sum;
     };
-    let events = Quotas.between(all(state.capsule.events.values()), all(record.events.values()));
-    if (ImportState.hasCapsule(state)) events else Quotas.plus(events, Quotas.capsule);
+    let growth = Quotas.between(all(Capsules.record(state.capsule)), all(record));
+    if (ImportState.hasCapsule(state)) growth else Quotas.plus(growth, Quotas.capsule);
   };
 
   /// What a memory's record adds to what is charged, whether its bytes are here or come later.
@@ -98,7 +120,11 @@ module {
     capsule.controllers.clear();
     for ({ key; value } in record.controllers.values()) capsule.controllers.add(Persons.key(key), (key, value));
     capsule.events.clear();
-    capsule.events.addAll(record.events.values());
+    for (recorded in record.events.values()) capsule.events.add(Events.key(recorded.event), recorded);
+    capsule.executors.clear();
+    for (executor in record.executors.values()) capsule.executors.add(executor.person, executor);
+    capsule.event_waits.clear();
+    for (chosen in record.event_waits.values()) capsule.event_waits.add(Events.kindName(chosen.kind), chosen);
     capsule.created_at := record.created_at;
     capsule.updated_at := record.updated_at;
     capsule.bound_to_web2 := record.bound_to_web2;

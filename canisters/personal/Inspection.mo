@@ -3,7 +3,7 @@
 /// canisters don't pass here. Looks at no argument but its size, and at the state by key only, so that it stays cheap.
 ///
 /// Queries are for everyone as queries, which cost nothing. As updates, for a certified answer, they are taken from
-/// the capsule's people and connections, and from controllers.
+/// the capsule's people and connections, and from controllers; executors have the events alone.
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Access "../capsule/Access";
@@ -23,11 +23,14 @@ module {
     #import_batch : Any;
     // the owner, and who may write the capsule
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
-    #register_capsule : Any; #record_capsule_event : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
+    #register_capsule : Any; #revoke_capsule_event : Any; #add_executor : Any; #remove_executor : Any;
+    #set_event_wait : Any; #add_memory_to_capsule : Any; #update_memory_in_capsule : Any;
     #delete_memory_from_capsule : Any; #begin_memory_upload : Any; #commit_memory_upload : Any;
     #abort_memory_upload : Any; #add_connection : Any; #update_connection_status : Any; #remove_connection : Any;
     #create_connection_group : Any; #update_connection_group : Any; #delete_connection_group : Any;
     #store_gallery_forever : Any; #update_gallery : Any; #delete_gallery : Any;
+    // they, and the executors whom the owner named
+    #record_capsule_event : Any;
     // of them those with an upload in progress; in small all of them, for the reason why not
     #put_memory_upload_chunk : Any;
     // queries
@@ -36,6 +39,9 @@ module {
     #list_my_capsules : Any; #get_memory_from_capsule : Any; #list_capsule_memories : Any; #read_memory_chunk : Any;
     #get_memory_upload : Any; #list_connections : Any; #list_connection_groups : Any; #get_my_galleries : Any;
     #get_user_galleries : Any; #get_gallery_by_id : Any; #get_api_version : Any; #get_my_quota : Any;
+    #get_event_rules : Any;
+    // a query of executors, too
+    #list_capsule_events : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
@@ -50,6 +56,7 @@ module {
     if (caller.isAnonymous() or bytes > ArgumentLimits.most(message)) return false;
 
     func isTheirs() : Bool = caller == owner or Access.mayWrite(state.capsule, caller);
+    func isCircle() : Bool = caller == owner or Access.knows(state.capsule, caller) or caller.isController();
     switch message {
       case (#begin_import _ or #finalize_import _ or #audit_contents _) caller.isController();
       case (
@@ -60,12 +67,14 @@ module {
       (state.openedAt == null or bytes <= ArgumentLimits.small);
       case (
         #register _ or #register_with_nonce _ or #prove_nonce _ or #mark_bound _ or #create_capsule _ or
-        #register_capsule _ or #record_capsule_event _ or #add_memory_to_capsule _ or #update_memory_in_capsule _ or
+        #register_capsule _ or #revoke_capsule_event _ or #add_executor _ or #remove_executor _ or
+        #set_event_wait _ or #add_memory_to_capsule _ or #update_memory_in_capsule _ or
         #delete_memory_from_capsule _ or #begin_memory_upload _ or #commit_memory_upload _ or
         #abort_memory_upload _ or #add_connection _ or #update_connection_status _ or #remove_connection _ or
         #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _
       ) isTheirs();
+      case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
       (bytes <= ArgumentLimits.small and isTheirs());
       case (
@@ -73,8 +82,10 @@ module {
         #verify_nonce _ or #whoami _ or #get_user _ or #list_users _ or #get_capsule _ or #get_capsule_info _ or
         #list_my_capsules _ or #get_memory_from_capsule _ or #list_capsule_memories _ or #read_memory_chunk _ or
         #get_memory_upload _ or #list_connections _ or #list_connection_groups _ or #get_my_galleries _ or
-        #get_user_galleries _ or #get_gallery_by_id _ or #get_api_version _ or #get_my_quota _
-      ) caller == owner or Access.knows(state.capsule, caller) or caller.isController();
+        #get_user_galleries _ or #get_gallery_by_id _ or #get_api_version _ or #get_my_quota _ or
+        #get_event_rules _
+      ) isCircle();
+      case (#list_capsule_events _) isCircle() or Access.isExecutor(state.capsule, caller);
     };
   };
 };

@@ -57,7 +57,6 @@ module {
       isComplete = func() = isOpen(owner, state);
       refuseWrite = func _ = unfinished();
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
-      isAdmin = func _ = false;
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());
       capsules = func() = Iter.singleton(state.capsule);
     };

@@ -5,6 +5,7 @@ import Runtime "mo:core/Runtime";
 import Access "capsule/Access.test";
 import ArgumentLimits "capsule/ArgumentLimits.test";
 import Dates "capsule/Dates.test";
+import Events "capsule/Events.test";
 import Extents "capsule/Extents.test";
 import Ids "capsule/Ids.test";
 import Limits "capsule/Limits.test";
@@ -32,6 +33,7 @@ persistent actor {
     ("capsule/Access", Access.tests()),
     ("capsule/ArgumentLimits", ArgumentLimits.tests()),
     ("capsule/Dates", Dates.tests()),
+    ("capsule/Events", Events.tests()),
     ("capsule/Extents", Extents.tests()),
     ("capsule/Ids", Ids.tests()),
     ("capsule/Limits", Limits.tests()),

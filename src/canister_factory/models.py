@@ -100,6 +100,14 @@ if TYPE_CHECKING:
         Release as Release,
         VerificationReport as VerificationReport,
     )
+    from canister_factory.contract.event_models import (
+        EventKind as EventKind,
+        EventOpening as EventOpening,
+        EventRules as EventRules,
+        EventWait as EventWait,
+        Executor as Executor,
+        RecordedEvent as RecordedEvent,
+    )
     from canister_factory.contract.import_models import (
         CertifiedManifest as CertifiedManifest,
         FinalizedImport as FinalizedImport,
@@ -124,7 +132,6 @@ if TYPE_CHECKING:
         ManifestEntry as ManifestEntry,
         ManifestPage as ManifestPage,
         MemoryManifest as MemoryManifest,
-        RecordedEvent as RecordedEvent,
     )
     from canister_factory.contract.memory_models import (
         AccessEvent as AccessEvent,
@@ -217,10 +224,11 @@ _HOMES = {
     "OpenRequestPage OwnerPageRequest PersonalCanisterCreationResponse "
     "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "
     "Release VerificationReport",
+    "contract.event_models": "EventKind EventOpening EventRules EventWait Executor RecordedEvent",
     "contract.import_models": "CertifiedManifest FinalizedImport ImportBatch ImportLimits ImportOutcome ImportSession "
     "ImportState ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
     "contract.manifest_models": "CapsuleManifest CapsuleRecord ExportItem ItemKind ItemRef ManifestEntry ManifestPage "
-    "MemoryManifest RecordedEvent",
+    "MemoryManifest",
     "contract.memory_models": "AccessEvent AudioMetadata BlobKind BlobRef ContentsAudit CustomAccess DocumentMetadata "
     "EventTriggeredAccess ImageMetadata Memory MemoryAccess MemoryData MemoryInfo "
     "MemoryInfoUpdate MemoryMetadata MemoryMetadataBase MemoryPage MemoryRecord "

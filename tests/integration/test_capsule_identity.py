@@ -9,6 +9,7 @@ import pytest
 from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.capsule_models import GalleryData, GalleryUpdate
 from canister_factory.contract.clients import CapsuleClient
+from canister_factory.contract.event_models import EventKind
 from canister_factory.contract.memory_models import AccessEvent, MemoryUpdate, PageRequest, UploadRequest
 from canister_factory.contract.person_models import (
     ConnectionGroupUpdate,
@@ -194,6 +195,10 @@ async def test_the_anonymous_caller_can_make_no_update_at_all(capsule: CapsuleWo
         "create_capsule": (peer,),
         "register_capsule": (),
         "record_capsule_event": (capsule.capsule_id, AccessEvent.of("Wedding")),
+        "revoke_capsule_event": (capsule.capsule_id, AccessEvent.of("Wedding")),
+        "add_executor": (capsule.capsule_id, principal(capsule.friend)),
+        "remove_executor": (capsule.capsule_id, principal(capsule.friend)),
+        "set_event_wait": (capsule.capsule_id, EventKind.Wedding, None),
         "add_memory_to_capsule": (inline(b"x"), into),
         "update_memory_in_capsule": (memory_id, MemoryUpdate(access=PUBLIC)),
         "delete_memory_from_capsule": (memory_id,),

@@ -5,9 +5,9 @@ Owns a world on any network; not the network itself (`conftest`, `mortal_world`)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from canister_factory.candid.principal import Principal
@@ -47,10 +47,22 @@ class World:
     backend_id: Principal
     stack: AsyncExitStack
     events: list[object] = field(default_factory=list)
+    clock_ns: Callable[[], int] | None = None
+    """That of new agents, where it isn't this computer's."""
+
+    def by_clock(self, clock_ns: Callable[[], int]) -> World:
+        """The same world, whose people have this clock."""
+        other = replace(self, clock_ns=clock_ns)
+        return replace(
+            other,
+            admin=other.agent(self.admin.identity),
+            operator=other.agent(self.operator.identity),
+            owner=other.agent(self.owner.identity),
+        )
 
     def agent(self, identity: CallerIdentity | None = None, **options: Any) -> Agent:
         """An agent of a new identity (or this one); closed with the world."""
-        agent = Agent(identity or Identity.generate(), self.network, **options)
+        agent = Agent(identity or Identity.generate(), self.network, **{"clock_ns": self.clock_ns, **options})
         self.stack.push_async_callback(agent.close)
         return agent
 

@@ -20,6 +20,7 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_interface, personal_wasm
 from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.event_models import Executor
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.contract.manifest_models import CapsuleRecord, ExportItem
 from canister_factory.contract.memory_models import UploadRequest
@@ -47,9 +48,10 @@ DIST = ROOT / "canisters" / "dist"
 SMALL = 8_000
 """Bytes that callers without a standing may send at most."""
 
-PEOPLE = ("anonymous", "stranger", "friend", "owner", "helper", "operator", "admin")
+PEOPLE = ("anonymous", "stranger", "friend", "executor", "owner", "helper", "operator", "admin")
 """The helper may write a capsule: on the backend one of their own, on a personal canister as the capsule's controller.
-The friend is registered with the backend, and a connection of the owner's capsule on the personal canisters."""
+The friend is registered with the backend, and a connection of the owner's capsule on the personal canisters. The owner
+has named the executor, there and on the backend."""
 
 CANISTERS = ("backend", "importing", "moved")
 """Two personal canisters: one in the middle of an import, one that belongs to its owner."""
@@ -61,6 +63,7 @@ BACKEND_DOORS = {
     "operator": {"operator"},
     "staff": {"admin", "operator"},
     "signed in": _SIGNED_IN,
+    "writer": {"owner", "helper"},
     f"signed in, above {SMALL:,} bytes writer": _SIGNED_IN,
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "known": {"friend", "owner", "helper", "operator", "admin"},
@@ -72,14 +75,18 @@ IMPORTING_DOORS = {
     "importer": {"operator", "owner"},
     "writer": {"owner", "helper"},
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
+    "writer or executor": {"owner", "helper", "executor"},
     "circle": {"owner", "helper", "friend", "operator"},
+    "circle or executor": {"owner", "helper", "friend", "operator", "executor"},
 }
 MOVED_DOORS = {
     "controller": {"owner"},
     "importer": set[str](),
     "writer": {"owner", "helper"},
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
+    "writer or executor": {"owner", "helper", "executor"},
     "circle": {"owner", "helper", "friend"},
+    "circle or executor": {"owner", "helper", "friend", "executor"},
 }
 
 
@@ -210,7 +217,8 @@ async def doors_world(replica: EmbeddedReplica) -> DoorsWorld:
     await BackendClient(agents["friend"], backend).register()
     await BackendClient(agents["helper"], backend).create_capsule(PersonRef(Opaque="their grandmother"))
     owner = BackendClient(agents["owner"], backend)
-    await owner.register_capsule()
+    capsule = await owner.register_capsule()
+    await owner.add_executor(capsule.capsule_id, ids["executor"])
     await owner.begin_memory_upload(UPLOAD)
     world = DoorsWorld({"backend": backend}, agents)
     for name in ("importing", "moved"):
@@ -240,6 +248,8 @@ async def _personal_canister(agents: dict[str, Agent], ids: dict[str, Principal]
             ControllerEntry(key=person["helper"], value=ControllerState(granted_at=0, granted_by=person["owner"]))
         ],
         events=[],
+        executors=[Executor(person=ids["executor"], named_at=0, named_by=ids["owner"])],
+        event_waits=[],
         created_at=0,
         updated_at=0,
         bound_to_web2=False,

@@ -129,6 +129,8 @@ def capsule_record(**changes: Any) -> dict[str, Any]:
         "owners": [{"key": by_principal(OWNER), "value": state}],
         "controllers": [],
         "events": [],
+        "executors": [],
+        "event_waits": [],
         "created_at": START_NS - 5,
         "updated_at": START_NS - 3,
         "bound_to_web2": True,

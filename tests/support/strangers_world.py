@@ -29,9 +29,12 @@ from support.personal_world import (
     sha256,
 )
 
+DAY_NS = 86_400_000_000_000
 SOME_CANISTER = person("canister")
-VISITORS = (STRANGER, FRIEND, ANONYMOUS)
-"""None of them may see what is private: someone with a capsule of their own, one who reads another memory, nobody."""
+EXECUTOR = person("executor")
+VISITORS = (STRANGER, FRIEND, ANONYMOUS, EXECUTOR)
+"""None of them may see what is private: someone with a capsule of their own, one who reads another memory, nobody, and
+one whom the owner named to record events, and who has recorded one."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def _furnish(world: World, capsule_id: str) -> Things:
     gallery = ok("store_gallery_forever", entries, sender=OWNER)["id"]
     group = ok("create_connection_group", {"name": "Family", "members": [by_principal(FRIEND)]}, sender=OWNER)
     ok("add_connection", by_principal(FRIEND), sender=OWNER)
+    ok("add_executor", capsule_id, EXECUTOR, sender=OWNER)
+    ok("record_capsule_event", capsule_id, Case("AfterDeath"), sender=EXECUTOR)
     session = {"memory": new_memory(), "total_size": 4, "chunk_size": 2}
     upload = ok("begin_memory_upload", session, sender=OWNER)["upload_id"]
     return Things(capsule_id, private, gallery, group, upload, OWNER)
@@ -152,6 +157,12 @@ CAPSULE_API: dict[str, list[Probe]] = {
     "get_capsule": [lambda a: (a.capsule,)],
     "get_capsule_info": [lambda a: (a.capsule,)],
     "record_capsule_event": [lambda a: (a.capsule, Case("Wedding"))],
+    "revoke_capsule_event": [lambda a: (a.capsule, Case("AfterDeath"))],
+    "list_capsule_events": [lambda a: (a.capsule,)],
+    "add_executor": [lambda a: (a.capsule, STRANGER)],
+    "remove_executor": [lambda a: (a.capsule, EXECUTOR)],
+    "set_event_wait": [lambda a: (a.capsule, Case("AfterDeath"), DAY_NS)],
+    "get_event_rules": [lambda a: (a.capsule,)],
     "add_memory_to_capsule": [
         lambda a: (inline(b"x"), new_memory(capsule_id=a.capsule)),
         lambda a: (inline(b"x"), new_memory(access=Case("Custom", {"individuals": [], "groups": [a.group]}))),

@@ -4,6 +4,7 @@ import Principal "mo:core/Principal";
 import Text "mo:core/Text";
 import { type Test; test } "../Test";
 import Access "../../capsule/Access";
+import Events "../../capsule/Events";
 import Samples "../Samples";
 import Persons "../../capsule/Persons";
 import Seal "../../capsule/Seal";
@@ -36,7 +37,7 @@ module {
   };
 
   func record(c : Store.Capsule, event : Types.AccessEvent) {
-    c.events.add({ event; recorded_at = 0 : Nat64; recorded_by = owner() });
+    ignore Events.record(c, owner(), event, false, 0);
   };
 
   func toFriend() : Types.MemoryAccess = #Custom { individuals = [#Principal(friend())]; groups = [] };

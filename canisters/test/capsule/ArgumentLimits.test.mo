@@ -26,6 +26,11 @@ module {
       assert alone.size() <= ArgumentLimits.most(#get_capsule);
       assert connection.size() <= ArgumentLimits.most(#update_connection_status);
       assert happened.size() <= ArgumentLimits.most(#record_capsule_event);
+      assert happened.size() <= ArgumentLimits.most(#revoke_capsule_event);
+      let kind : Types.EventKind = #AfterDeath;
+      let chosen : ?Nat64 = ?1;
+      let period = to_candid (id, kind, chosen);
+      assert period.size() <= ArgumentLimits.most(#set_event_wait);
     }),
     test("the largest chunk fits", func() {
       let bytes = Blob.fromArray(Array.repeat<Nat8>(0, Limits.chunkBytes));

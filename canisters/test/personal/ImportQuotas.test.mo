@@ -5,7 +5,7 @@ import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
-import { type Test; test } "../Test";
+import { type Test; same; test } "../Test";
 import Capsule "../../capsule/Types";
 import Capsules "../../capsule/Capsules";
 import Contents "../../capsule/Contents";
@@ -162,16 +162,43 @@ module {
       canister.store.books.limits := Quotas.personalLimits;
       assert host.refuseGrowth() == null;
     }),
-    test("the capsule counts once, with its events", func() {
+    test("the capsule counts once, with its events and executors", func() {
       let canister = Canister roomy;
-      let event = { event = #Custom "moved"; recorded_at = 1 : Nat64; recorded_by = Samples.owner() };
-      for (events in ([[event], [event, event], []] : [[Capsule.RecordedEvent]]).values()) {
-        let record = { Capsules.record(Samples.emptyCapsule()) with events };
+      for (count in ([1, 2, 0] : [Nat32]).values()) {
+        let n = Nat32.toNat(count);
+        let record = {
+          Capsules.record(Samples.emptyCapsule()) with
+          events = Array.tabulate<Capsule.RecordedEvent>(n, func i = eventOf(Nat32.fromNat(i)));
+          executors = Array.tabulate<Capsule.Executor>(n, func i = executorOf("executor" # Nat.toText(i)));
+        };
         assert canister.put([#Capsule record]) == #Ok;
-        assert canister.used().capsules == 1 and canister.used().record_bytes == 1_000 + 105 * events.size();
+        assert canister.used().capsules == 1 and canister.used().record_bytes == 1_000 + 10_100 * n;
       };
     }),
+    test("a capsule that has something twice isn't taken", func() {
+      let canister = Canister roomy;
+      let record = Capsules.record(Samples.emptyCapsule());
+      let wait : Capsule.EventWait = { kind = #AfterDeath; wait_ns = 86_400_000_000_000 };
+      let twice : [(Text, Capsule.CapsuleRecord)] = [
+        ("events", { record with events = [eventOf 1, { eventOf 1 with opens_at = 2 : Nat64 }] }),
+        ("executors", { record with executors = [executorOf "them", { executorOf "them" with named_at = 2 : Nat64 }] }),
+        ("event_waits", { record with event_waits = [wait, { wait with wait_ns = 2 * wait.wait_ns }] }),
+      ];
+      for ((wanted, capsule) in twice.values()) {
+        let #Err(#InvalidArgument { field }) = canister.put([#Capsule capsule]) else return assert false;
+        same(field, wanted);
+      };
+      assert canister.isEmpty();
+    }),
   ];
+
+  func eventOf(years : Nat32) : Capsule.RecordedEvent {
+    { event = #Birthday years; recorded_at = 1; recorded_by = Samples.owner(); opens_at = 1 };
+  };
+
+  func executorOf(name : Text) : Capsule.Executor {
+    { person = Principal.fromBlob(name.encodeUtf8()); named_at = 1; named_by = Samples.owner() };
+  };
 
   func piece(bytes : Blob) : Store.Chunk = {
     offset = 0;

@@ -24,6 +24,7 @@ from canister_factory.contract.capsule_models import (
     RegisteredCapsule,
 )
 from canister_factory.contract.endpoint import Client, endpoint, repeatable
+from canister_factory.contract.event_models import EventKind, EventOpening, EventRules, RecordedEvent
 from canister_factory.contract.memory_models import (
     AccessEvent,
     ContentsAudit,
@@ -119,9 +120,47 @@ class CapsuleClient(Client):
     async def list_my_capsules(self) -> list[CapsuleHeader]:
         """Headers of the capsules that the caller owns or controls."""
 
+    # Events that access rules wait for
+
     @endpoint
-    async def record_capsule_event(self, capsule_id: str, event: AccessEvent) -> None:
-        """Records that an event happened; it opens memories whose access waits for it."""
+    async def record_capsule_event(self, capsule_id: str, event: AccessEvent) -> EventOpening:
+        """Records that an event happened; it opens memories whose access waits for it.
+
+        At once, when an owner or a controller of the capsule records it; an executor's event waits.
+        """
+
+    @endpoint
+    async def revoke_capsule_event(self, capsule_id: str, event: AccessEvent) -> None:
+        """Takes an event off the record: a veto as long as it waits; what it opened shuts again.
+
+        Refused with NotFound when it isn't on record.
+        """
+
+    @endpoint
+    async def list_capsule_events(self, capsule_id: str) -> list[RecordedEvent]:
+        """The events on record; for an executor those that the caller recorded."""
+
+    @endpoint
+    async def add_executor(self, capsule_id: str, person: PrincipalLike) -> None:
+        """Names an executor, one of whom is enough to record an event; owners only, idempotent."""
+
+    @endpoint
+    async def remove_executor(self, capsule_id: str, person: PrincipalLike) -> None:
+        """Removes an executor, and the events that they recorded and that still wait; owners only.
+
+        Refused with NotFound when the person is none.
+        """
+
+    @endpoint
+    async def set_event_wait(self, capsule_id: str, kind: EventKind, wait_ns: Nat64 | None) -> None:
+        """How long events of this kind wait that executors record: one day to 3,650 days, or the default; owners only.
+
+        Events that wait already wait longer if the period became longer, and never shorter.
+        """
+
+    @endpoint
+    async def get_event_rules(self, capsule_id: str) -> EventRules:
+        """The executors of a capsule, and how long what they record waits."""
 
     # Memories
 

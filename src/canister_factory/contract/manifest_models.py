@@ -8,7 +8,8 @@ from __future__ import annotations
 from canister_factory.candid.binding import CandidEnum, CandidModel, CandidVariant, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract import capsule_models, person_models
-from canister_factory.contract.memory_models import AccessEvent, MemoryRecord
+from canister_factory.contract.event_models import EventWait, Executor, RecordedEvent
+from canister_factory.contract.memory_models import MemoryRecord
 from canister_factory.contract.person_models import ControllerEntry, OwnerEntry, PersonRef
 
 
@@ -69,14 +70,6 @@ class MemoryManifest(CandidModel):
     final_checksum: bytes
 
 
-class RecordedEvent(CandidModel):
-    """An event that happened."""
-
-    event: AccessEvent
-    recorded_at: TimeNs
-    recorded_by: Principal
-
-
 class CapsuleRecord(CandidModel):
     """A capsule without what it holds."""
 
@@ -85,6 +78,9 @@ class CapsuleRecord(CandidModel):
     owners: list[OwnerEntry]
     controllers: list[ControllerEntry]
     events: list[RecordedEvent]
+    executors: list[Executor]
+    event_waits: list[EventWait]
+    """Those that an owner has chosen."""
     created_at: TimeNs
     updated_at: TimeNs
     bound_to_web2: bool

@@ -13,6 +13,7 @@ from canister_factory.candid.principal import Principal
 from support.backend_world import OWNER, RejectedError, World, encode_args, method_of
 from support.personal_world import FRIEND, PersonalWorld, inline, new_memory
 from support.strangers_world import (
+    EXECUTOR,
     OPEN,
     PROBES,
     VISITORS,
@@ -121,5 +122,11 @@ def test_asking_costs_about_the_same_whether_or_not_it_is_there(kind: str) -> No
 
 
 def may_see_some(there: Things, method: str, probe: Probe, visitor: Principal) -> bool:
-    """The friend may read one memory of the capsule, and finds it in the list."""
-    return (visitor, method) == (FRIEND, "list_capsule_memories") and probe(there)[0] == there.capsule
+    """The friend may read one memory of the capsule, and finds it in the list; the executor records events and sees
+    their own."""
+    shown = {
+        (FRIEND, "list_capsule_memories"),
+        (EXECUTOR, "record_capsule_event"),
+        (EXECUTOR, "list_capsule_events"),
+    }
+    return (visitor, method) in shown and probe(there)[0] == there.capsule

@@ -18,7 +18,9 @@ from canister_factory.candid.types import Func, Type, Variant, resolve
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.clients import BackendClient, CapsuleClient, PersonalClient
 from canister_factory.contract.endpoint import Client
+from canister_factory.contract.event_models import EventKind
 from canister_factory.contract.import_models import PersonalInit
+from canister_factory.contract.memory_models import AccessEvent
 
 MODULES: list[ModuleType] = [
     import_module(f"canister_factory.contract.{name}")
@@ -73,6 +75,11 @@ def personal(repository: Path) -> Interface:
 def is_result(candid: Type) -> bool:
     shape = resolve(candid)
     return isinstance(shape, Variant) and {field.label for field in shape.fields} == {"Ok", "Err"}
+
+
+def test_each_event_has_a_kind_of_its_name() -> None:
+    assert [str(EventKind(name)) for name in AccessEvent.model_fields] == list(AccessEvent.model_fields)
+    assert len(EventKind) == len(AccessEvent.model_fields)
 
 
 def test_every_model_is_the_type_of_that_name_in_the_did(backend: Interface, personal: Interface) -> None:
