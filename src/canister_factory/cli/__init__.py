@@ -48,6 +48,16 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo:demo", "Create a personal canister from the files in DIR."),
     "deploy": Entry("deploy:deploy", "Install a backend on a network, ready for creations."),
     "doctor": Entry("doctor:doctor", "Check what commands need, and say what to do."),
+    "events": Entry(
+        "events:events",
+        "Record and revoke the events that memories wait for.",
+        ("list", "record", "revoke", "wait"),
+    ),
+    "executors": Entry(
+        "executors:executors",
+        "List, name and remove executors, who record events for you.",
+        ("add", "list", "remove"),
+    ),
     "identity": Entry(
         "identity:identity",
         "Create and show the keys that sign calls.",

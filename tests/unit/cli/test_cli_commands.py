@@ -17,7 +17,7 @@ from canister_factory.ic.identity import Identity
 from support.cli_settings import run_alone
 
 BACKEND = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
-GROUPS = ("admin", "identity", "reserve")
+GROUPS = ("admin", "events", "executors", "identity", "reserve")
 
 
 @pytest.fixture(autouse=True)
@@ -124,12 +124,29 @@ def test_a_top_up_on_mainnet_says_how_to_send_cycles_instead(key: str) -> None:
         (["reserve", "top-up", "lots"], "5T, 500B or 1_000_000"),
         (["reserve", "report", "--window", "1y"], "90s, 30m, 24h or 7d"),
         (["worker", "--parallel", "0"], "--parallel"),
+        (["events", "record", "Weding"], "Did you mean 'Wedding'?"),
+        (["events", "record", "Birthday"], "write it as Birthday:NUMBER"),
+        (["events", "record", "Birthday:x"], "write it as Birthday:NUMBER"),
+        (["events", "record", "Birthday:4294967296"], "write it as Birthday:NUMBER"),
+        (["events", "revoke", "AfterDeath:1"], "write it as AfterDeath"),
+        (["events", "revoke", "custom:"], "write it as Custom:NAME"),
+        (["events", "wait", "AfterDeath"], "give KIND with PERIOD"),
+        (["events", "wait", "AfterDeath", "90d", "--default"], "give KIND with PERIOD"),
+        (["events", "wait", "AfterDeath", "soon"], "90s, 30m, 24h or 7d"),
+        (["executors", "add", "2vxsx-fae"], "the anonymous principal"),
     ],
 )
 def test_usage_errors_name_what_is_wrong(args: list[str], complaint: str, key: str) -> None:
     result = run(*args, "--backend", BACKEND, "--network", "ic", "--identity", key)
     assert result.exit_code == 2
     assert complaint in result.stderr
+
+
+@pytest.mark.parametrize("command", [("events", "list"), ("executors",)], ids=" ".join)
+def test_a_capsule_is_found_by_a_canister_or_a_backend(command: tuple[str, ...], key: str) -> None:
+    result = run(*command, "--network", "ic", "--identity", key)
+    assert result.exit_code == 2
+    assert "give --canister, or --backend (or set CANISTER_FACTORY_BACKEND)" in result.stderr
 
 
 def test_a_missing_backend_is_a_usage_error(key: str) -> None:

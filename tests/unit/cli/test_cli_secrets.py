@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from mnemonic import Mnemonic
 
 from canister_factory.cli import COMMANDS, main
+from canister_factory.cli.events import EventType
 from canister_factory.cli.options import load_identity
 from canister_factory.cli.parameter_types import IdentityFileType, PrincipalType
 from canister_factory.ic.identity import Identity
@@ -76,6 +77,8 @@ def _argument_for(parameter: click.Parameter) -> str:
         return BACKEND
     if isinstance(parameter.type, click.Choice):
         return str(parameter.type.choices[0])
+    if isinstance(parameter.type, EventType):
+        return "AfterDeath"
     return "0x" + "00" * 32 if parameter.name == "module_hash" else "1"
 
 
