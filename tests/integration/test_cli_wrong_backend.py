@@ -29,8 +29,15 @@ from canister_factory.ic.network import Network
 from support.cli_settings import run_alone
 from support.command_arguments import ARGUMENTS, HASH
 
-MORE_ARGUMENTS = {"cleanup": ["{other}", "--yes"], "admin registry": ["{other}"]}
-"""What `ARGUMENTS` of the roles leaves out, since these commands have a test of their own there."""
+MORE_ARGUMENTS = {
+    "cleanup": ["{other}", "--yes"],
+    "admin registry": ["{other}"],
+    "events record": ["AfterDeath"],
+    "events revoke": ["AfterDeath"],
+    "executors add": ["{other}"],
+    "executors remove": ["{other}"],
+}
+"""What `ARGUMENTS` of the roles leaves out, since these commands have a test of their own, or need no role."""
 
 SAID = {
     "never made": "there is no canister {id} on {url}: it was deleted, or it is on another network",
