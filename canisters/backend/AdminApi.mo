@@ -4,6 +4,7 @@ import Array "mo:core/Array";
 import Cycles "mo:core/Cycles";
 import Principal "mo:core/Principal";
 import Alerts "Alerts";
+import AuditLog "AuditLog";
 import BoundedLog "BoundedLog";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
@@ -22,8 +23,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
     switch (Roles.requireStaff(roles, caller)) { case (?error) #Err error; case null #Ok(answer()) };
   };
 
-  func forAdmin(caller : Principal, change : () -> Types.CreationResult) : Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null change() };
+  func byAdmin(caller : Principal, method : Text, what : Text, change : () -> Types.CreationResult) : Types.CreationResult {
+    Roles.change(roles, caller, { method; what }, context.now(), change);
   };
 
   func details(creations : [Creation.Creation]) : [Types.DetailedCreationStatus] {
@@ -80,7 +81,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {
-    forAdmin(caller, func() = CreationEnd.clear(context, owner));
+    byAdmin(caller, "clear_creation_state", owner.toText(), func() = CreationEnd.clear(context, owner));
   };
 
   public shared query ({ caller }) func list_registry(
@@ -96,8 +97,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   // ---- Switch and totals ----
-  func setEnabled(caller : Principal, enabled : Bool) : Types.CreationResult {
-    forAdmin(caller, func() { context.switches.enabled := enabled; #Ok });
+  func setEnabled(caller : Principal, method : Text, enabled : Bool) : Types.CreationResult {
+    byAdmin(caller, method, debug_show enabled, func() { context.switches.enabled := enabled; #Ok });
   };
 
   func statsFor(caller : Principal) : Types.Result<Types.PersonalCanisterCreationStats> {
@@ -106,7 +107,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   /// Switched off, new requests are refused; what is in progress goes on.
   public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async Types.CreationResult {
-    setEnabled(caller, enabled);
+    setEnabled(caller, "set_personal_canister_creation_enabled", enabled);
   };
 
   public shared query ({ caller }) func get_personal_canister_creation_stats(
@@ -128,7 +129,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   /// What is in progress goes on, also when it's more than a new limit.
   public shared ({ caller }) func set_creation_limits(limits : Types.CreationLimits) : async Types.CreationResult {
-    forAdmin(caller, func() = setLimits(limits));
+    byAdmin(caller, "set_creation_limits", debug_show limits, func() = setLimits(limits));
   };
 
   // ---- What new personal canisters are set to ----
@@ -149,7 +150,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared ({ caller }) func set_personal_canister_settings(
     settings : Types.PersonalCanisterSettings
   ) : async Types.CreationResult {
-    forAdmin(caller, func() = setPersonalCanisterSettings(settings));
+    let change = func() : Types.CreationResult = setPersonalCanisterSettings(settings);
+    byAdmin(caller, "set_personal_canister_settings", debug_show settings, change);
   };
 
   // ---- Releases ----
@@ -157,11 +159,13 @@ mixin (context : Creation.Context, roles : Roles.State) {
     // A deployment registers its release before it funds the reserve: a look at the balance now, when the installation
     // is over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
     Reserve.countDeposits(context.reserve, context.deposits, context.funds().balance, context.calls.underWay);
-    forAdmin(caller, func() = Releases.register(context.releases, release, context.now()));
+    let change = func() : Types.CreationResult = Releases.register(context.releases, release, context.now());
+    byAdmin(caller, "register_release", debug_show release, change);
   };
 
   public shared ({ caller }) func revoke_release(module_hash : Blob) : async Types.CreationResult {
-    forAdmin(caller, func() = Releases.revoke(context.releases, module_hash));
+    let change = func() : Types.CreationResult = Releases.revoke(context.releases, module_hash);
+    byAdmin(caller, "revoke_release", debug_show module_hash, change);
   };
 
   public shared query func list_releases() : async [Types.Release] { Releases.list(context.releases) };
@@ -181,11 +185,12 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func set_reserve_settings(settings : Types.ReserveSettings) : async Types.CreationResult {
-    forAdmin(caller, func() = reconfigure(settings));
+    byAdmin(caller, "set_reserve_settings", debug_show settings, func() = reconfigure(settings));
   };
 
   public shared ({ caller }) func set_reserve_threshold(threshold : Nat) : async Types.CreationResult {
-    forAdmin(caller, func() = reconfigure({ context.reserve.settings with threshold }));
+    let change = func() : Types.CreationResult = reconfigure({ context.reserve.settings with threshold });
+    byAdmin(caller, "set_reserve_threshold", debug_show threshold, change);
   };
 
   /// Cycles arrive with a call of a canister (a wallet that is an admin); cycles deposited by any other way count as
@@ -196,6 +201,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
     Reserve.accepted(context.reserve, context.deposits, accepted);
     Creation.watchReserve(context);
+    AuditLog.note(roles.acts, caller, { method = "top_up_reserve"; what = debug_show accepted }, context.now());
     #Ok accepted;
   };
 
@@ -225,7 +231,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func acknowledge_notification(id : Nat64) : async Types.CreationResult {
-    forAdmin(caller, func() = Alerts.acknowledge(context.alerts, id, caller));
+    let change = func() : Types.CreationResult = Alerts.acknowledge(context.alerts, id, caller);
+    byAdmin(caller, "acknowledge_notification", debug_show id, change);
   };
 
   public shared query ({ caller }) func list_errors(
@@ -240,7 +247,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   // ---- Deprecated names: old clients keep working ----
   public shared ({ caller }) func set_migration_enabled(enabled : Bool) : async Types.CreationResult {
-    setEnabled(caller, enabled);
+    setEnabled(caller, "set_migration_enabled", enabled);
   };
 
   public shared query ({ caller }) func get_migration_stats(

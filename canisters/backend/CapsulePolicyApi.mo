@@ -1,5 +1,6 @@
 /// Endpoints for admins to limit what people keep here: quotas and switches. Operators may read them.
 import Capsule "../capsule/Types";
+import Clock "../capsule/Clock";
 import Quotas "../capsule/Quotas";
 import CapsulePolicy "CapsulePolicy";
 import Roles "Roles";
@@ -8,10 +9,8 @@ import Types "Types";
 mixin (policy : CapsulePolicy.Context, roles : Roles.State) {
   // ---- Quotas ----
   public shared ({ caller }) func set_quotas(quotas : Types.Quotas) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) {
-      case (?error) #Err error;
-      case null CapsulePolicy.setQuotas(policy, quotas);
-    };
+    let act = { method = "set_quotas"; what = debug_show quotas };
+    Roles.change(roles, caller, act, Clock.now(), func() = CapsulePolicy.setQuotas(policy, quotas));
   };
 
   public shared query ({ caller }) func get_quotas() : async Types.Result<Types.QuotaReport> {
@@ -27,10 +26,8 @@ mixin (policy : CapsulePolicy.Context, roles : Roles.State) {
 
   // ---- Switches ----
   public shared ({ caller }) func set_capsule_switches(switches : Types.CapsuleSwitches) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) {
-      case (?error) #Err error;
-      case null CapsulePolicy.setSwitches(policy, switches);
-    };
+    let act = { method = "set_capsule_switches"; what = debug_show switches };
+    Roles.change(roles, caller, act, Clock.now(), func() = CapsulePolicy.setSwitches(policy, switches));
   };
 
   public shared query func get_capsule_switches() : async Types.CapsuleSwitches { policy.switches.present };

@@ -44,7 +44,7 @@ module {
     #get_registry_entry : Any; #get_reserve_status : Any; #get_user_creation_status : Any; #list_admins : Any;
     #list_all_creation_states : Any; #list_consumption : Any; #list_errors : Any; #list_notifications : Any;
     #list_open_requests : Any; #list_operators : Any; #list_registry : Any; #get_quotas : Any; #get_user_quota : Any;
-    #get_personal_canister_settings : Any;
+    #get_personal_canister_settings : Any; #list_audit_log : Any;
     // queries of operators
     #get_export_items : Any; #get_export_memory_manifests : Any; #list_export_entries : Any; #read_export_chunk : Any;
     // queries of everyone
@@ -106,7 +106,7 @@ module {
         #get_reserve_status _ or #get_user_creation_status _ or #list_admins _ or #list_all_creation_states _ or
         #list_consumption _ or #list_errors _ or #list_notifications _ or #list_open_requests _ or
         #list_operators _ or #list_registry _ or #get_quotas _ or #get_user_quota _ or
-        #get_personal_canister_settings _
+        #get_personal_canister_settings _ or #list_audit_log _
       ) Roles.isStaff(roles, caller);
       case (
         #get_api_version _ or #get_capsule _ or #get_capsule_info _ or #get_creation_status _ or

@@ -2,15 +2,21 @@
 /// count as admins, so that a lost admin key can be replaced by those who could replace the code anyway.
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
+import AuditLog "AuditLog";
 import Errors "Errors";
 import Types "Types";
 
 module {
-  public type State = { admins : Set.Set<Principal>; operators : Set.Set<Principal> };
+  public type State = {
+    admins : Set.Set<Principal>;
+    operators : Set.Set<Principal>;
+    /// What admins did.
+    acts : AuditLog.Log;
+  };
 
   /// The installer is the first admin. Principals that can hold no role are left out.
   public func start(installer : Principal, admins : ?[Principal], operators : ?[Principal]) : State {
-    let state = { admins = Set.empty<Principal>(); operators = Set.empty<Principal>() };
+    let state = { admins = Set.empty<Principal>(); operators = Set.empty<Principal>(); acts = AuditLog.start() };
     ignore addAdmin(state, installer);
     for (admin in (switch admins { case (?some) some; case null [] }).values()) { ignore addAdmin(state, admin) };
     for (operator in (switch operators { case (?some) some; case null [] }).values()) {
@@ -36,6 +42,20 @@ module {
   /// Null when the caller may go on, else the error to answer with.
   public func requireAdmin(state : State, caller : Principal) : ?Types.CreationError {
     if (isAdmin(state, caller)) null else ?Errors.unauthorized(caller, "an admin");
+  };
+
+  /// The change, if the caller is an admin; once it is made it is in the audit log.
+  public func change(
+    state : State,
+    caller : Principal,
+    act : AuditLog.Act,
+    now : Nat64,
+    apply : () -> Types.CreationResult,
+  ) : Types.CreationResult {
+    switch (requireAdmin(state, caller)) { case null {}; case (?problem) return #Err problem };
+    let result = apply();
+    switch result { case (#Ok) AuditLog.note(state.acts, caller, act, now); case (#Err _) {} };
+    result;
   };
 
   /// Null when the caller is an operator.

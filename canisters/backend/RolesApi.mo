@@ -1,18 +1,22 @@
-/// Endpoints for admins to name and remove admins and operators.
+/// Endpoints for admins to name and remove admins and operators, and what admins did.
+import Principal "mo:core/Principal";
 import Set "mo:core/Set";
+import AuditLog "AuditLog";
+import Clock "../capsule/Clock";
 import Roles "Roles";
 import Types "Types";
 
 mixin (roles : Roles.State) {
+  func change(caller : Principal, method : Text, who : Principal, apply : () -> Types.CreationResult) : Types.CreationResult {
+    Roles.change(roles, caller, { method; what = who.toText() }, Clock.now(), apply);
+  };
+
   public shared ({ caller }) func add_admin(admin : Principal) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null Roles.addAdmin(roles, admin) };
+    change(caller, "add_admin", admin, func() = Roles.addAdmin(roles, admin));
   };
 
   public shared ({ caller }) func remove_admin(admin : Principal) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) {
-      case (?error) #Err error;
-      case null Roles.removeAdmin(roles, caller, admin);
-    };
+    change(caller, "remove_admin", admin, func() = Roles.removeAdmin(roles, caller, admin));
   };
 
   public shared query ({ caller }) func list_admins() : async Types.Result<[Principal]> {
@@ -20,20 +24,23 @@ mixin (roles : Roles.State) {
   };
 
   public shared ({ caller }) func add_operator(operator : Principal) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) {
-      case (?error) #Err error;
-      case null Roles.addOperator(roles, operator);
-    };
+    change(caller, "add_operator", operator, func() = Roles.addOperator(roles, operator));
   };
 
   public shared ({ caller }) func remove_operator(operator : Principal) : async Types.CreationResult {
-    switch (Roles.requireAdmin(roles, caller)) {
-      case (?error) #Err error;
-      case null Roles.removeOperator(roles, operator);
-    };
+    change(caller, "remove_operator", operator, func() = Roles.removeOperator(roles, operator));
   };
 
   public shared query ({ caller }) func list_operators() : async Types.Result<[Principal]> {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null #Ok(roles.operators.toArray()) };
+  };
+
+  public shared query ({ caller }) func list_audit_log(
+    request : Types.NumberedPageRequest
+  ) : async Types.Result<Types.AuditPage> {
+    switch (Roles.requireStaff(roles, caller)) {
+      case (?error) #Err error;
+      case null #Ok(AuditLog.page(roles.acts, request));
+    };
   };
 };

@@ -153,6 +153,11 @@ module {
   public type ConsumptionPage = { items : [ConsumptionEntry]; next : ?Nat64 };
   public type NumberedPageRequest = { after : ?Nat64; limit : ?Nat32 };
 
+  // ---- What admins did ----
+  /// `what`: the arguments, as Motoko shows them; at most 1,000 characters.
+  public type AuditEntry = { id : Nat64; at : Nat64; by : Principal; method : Text; what : Text };
+  public type AuditPage = { items : [AuditEntry]; next : ?Nat64 };
+
   // ---- What people keep here ----
   /// `heap_bytes`: where the backend's heap takes no more.
   public type Quotas = { person : Capsule.Usage; total : Capsule.Usage; heap_bytes : Nat };

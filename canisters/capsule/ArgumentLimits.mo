@@ -43,7 +43,7 @@ module {
     #delete_gallery : Any; #get_api_version : Any; #get_my_quota : Any; #audit_contents : Any;
     // ---- Backend ----
     #add_admin : Any; #remove_admin : Any; #list_admins : Any; #add_operator : Any; #remove_operator : Any;
-    #list_operators : Any; #create_personal_canister : Any; #get_creation_status : Any;
+    #list_operators : Any; #list_audit_log : Any; #create_personal_canister : Any; #get_creation_status : Any;
     #get_detailed_creation_status : Any; #get_personal_canister_id : Any; #get_my_personal_canister_id : Any;
     #get_user_creation_status : Any; #list_all_creation_states : Any; #get_creation_states_by_status : Any;
     #clear_creation_state : Any; #set_personal_canister_creation_enabled : Any;
@@ -75,7 +75,7 @@ module {
       #get_api_version _ or #get_my_quota _ or #audit_contents _ or #get_quotas _ or #get_user_quota _ or
       #get_capsule_switches _ or #set_personal_canister_settings _ or #get_personal_canister_settings _ or
       #add_admin _ or #remove_admin _ or #list_admins _ or #add_operator _ or #remove_operator _ or
-      #list_operators _ or #get_creation_status _ or #get_detailed_creation_status _ or #get_personal_canister_id _ or
+      #list_operators _ or #list_audit_log _ or #get_creation_status _ or #get_detailed_creation_status _ or #get_personal_canister_id _ or
       #get_my_personal_canister_id _ or #get_user_creation_status _ or #list_all_creation_states _ or
       #get_creation_states_by_status _ or #clear_creation_state _ or #set_personal_canister_creation_enabled _ or
       #is_personal_canister_creation_enabled _ or #set_creation_limits _ or #get_creation_limits _ or

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     )
     from canister_factory.contract.admin_models import (
         AlertLevel as AlertLevel,
+        AuditEntry as AuditEntry,
+        AuditPage as AuditPage,
         BackendInit as BackendInit,
         ConsumptionEntry as ConsumptionEntry,
         ConsumptionPage as ConsumptionPage,
@@ -211,8 +213,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "candid.binding": "Blob CandidEnum CandidModel CandidVariant Float32 Float64 Int Int16 Int32 Int64 Int8 "
     "Nat Nat16 Nat32 Nat64 Nat8 PrincipalT Reserved TimeNs Unit",
-    "contract.admin_models": "AlertLevel BackendInit ConsumptionEntry ConsumptionPage ConsumptionReport "
-    "ErrorLogEntry ErrorLogPage ErrorRate Notification NotificationKind NotificationPage "
+    "contract.admin_models": "AlertLevel AuditEntry AuditPage BackendInit ConsumptionEntry ConsumptionPage "
+    "ConsumptionReport ErrorLogEntry ErrorLogPage ErrorRate Notification NotificationKind NotificationPage "
     "NumberedPageRequest ReserveSettings ReserveStatus",
     "contract.capsule_models": "Capsule CapsuleError CapsuleHeader CapsuleInfo ConflictingChunk ExceededLimit "
     "ExpiredSession Gallery GalleryData GalleryEntry GalleryMemoryEntry GalleryUpdate "

@@ -193,3 +193,12 @@ def test_strangers_see_nothing_of_the_reserve(deployed: Cli) -> None:
     refused = deployed.run("stranger", "reserve", "status")
     assert refused.code == 1
     assert "Unauthorized" in refused.error
+
+
+def test_the_audit_log_says_who_changed_what(deployed: Cli) -> None:
+    deployed.ok("admin", "admin", "disable")
+    newest = deployed.ok("operator", "admin", "audit", "--limit", "1").lines
+    assert [(act["by"], act["method"], act["what"]) for act in newest] == [
+        (str(deployed.id("admin")), "set_personal_canister_creation_enabled", "false")
+    ]
+    assert "needs the role" in deployed.run("stranger", "admin", "audit").error

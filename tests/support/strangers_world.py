@@ -229,6 +229,7 @@ CREATION: dict[str, list[Probe]] = {
     "list_consumption": [lambda a: ({"after": a.notification},)],
     "list_notifications": [lambda a: ({"after": a.notification},)],
     "acknowledge_notification": [lambda a: (a.notification,)],
+    "list_audit_log": [lambda a: ({"after": a.notification},)],
     "list_errors": [lambda a: ({"after": a.notification},)],
     "get_consumption_report": [lambda a: (1_000,)],
     "get_error_rate": [lambda a: (1_000,)],

@@ -25,6 +25,7 @@ COMMANDS: dict[str, Entry] = {
         (
             "ack",
             "admins",
+            "audit",
             "canisters",
             "capsules",
             "clear",

@@ -45,6 +45,7 @@ for command in (
     admin_roles.admins,
     admin_roles.operators,
     admin_releases.releases,
+    admin_logs.audit,
     admin_logs.errors,
     admin_logs.error_rate,
     admin_logs.notifications,

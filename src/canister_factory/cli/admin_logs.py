@@ -1,4 +1,4 @@
-"""`admin errors|error-rate|notifications|ack|registry`: what a backend has on record.
+"""`admin audit|errors|error-rate|notifications|ack|registry`: what a backend has on record.
 
 Owns these commands. Does not own: what is recorded and for how long (the backend).
 """
@@ -21,6 +21,18 @@ from canister_factory.ic.foreign_text import quoted
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
 
+
+audit = history_command(
+    "audit",
+    "List what admins changed, newest first.",
+    lambda backend, request: backend.list_audit_log(request),
+    {
+        "admin": lambda act: output.ident(act.by),
+        "method": lambda act: quoted(act.method, 60),
+        "what": lambda act: quoted(act.what),
+    },
+    "no admin has changed anything",
+)
 
 errors = history_command(
     "errors",

@@ -79,6 +79,23 @@ class NumberedPageRequest(CandidModel):
     limit: Nat32 | None = None
 
 
+class AuditEntry(CandidModel):
+    """What an admin did: the method, and its arguments as text."""
+
+    id: Nat64
+    at: TimeNs
+    by: Principal
+    method: str
+    what: str
+
+
+class AuditPage(CandidModel):
+    """A page of what admins did, newest first."""
+
+    items: list[AuditEntry]
+    next: Nat64 | None = None
+
+
 class NotificationKind(CandidEnum):
     """What admins are notified of."""
 

@@ -14,6 +14,7 @@ from canister_factory.candid.binding import Nat, Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal, PrincipalLike
 from canister_factory.contract.admin_models import (
+    AuditPage,
     ConsumptionPage,
     ConsumptionReport,
     ErrorLogPage,
@@ -94,6 +95,10 @@ class BackendClient(CapsuleClient):
         """All operators. For admins."""
 
     # Admin: what people keep here
+
+    @endpoint
+    async def list_audit_log(self, page: NumberedPageRequest) -> AuditPage:
+        """What admins changed, newest first."""
 
     @endpoint
     async def set_quotas(self, quotas: Quotas) -> None:
