@@ -150,7 +150,7 @@ def test_a_chain_is_the_longest_that_there_is(pairs: list[tuple[int, int]]) -> N
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 900)), min_size=1, max_size=60))
 def test_a_gateway_never_lets_more_through_than_its_cap(arrivals: list[tuple[float, int]]) -> None:
-    gateway, now_s, passed = Gateway(None, 1_000.0), 0.0, []
+    gateway, now_s, passed = Gateway(None, 1_000.0, 1.0), 0.0, []
     for pause_s, size in arrivals:
         now_s += pause_s
         if gateway.retry_after_s(size, now_s) is None:

@@ -48,7 +48,8 @@ class Conditions:
     query_s: of a query, and of whatever else is no call.
     block_s, block_bytes: how often there is a block, and how much ingress it has room for.
     blocks_per_inner_call: further blocks for each call that a canister makes and waits for.
-    requests_per_s, bytes_per_s: the boundary gateway's caps; above them it answers 429 with Retry-After.
+    requests_per_s, bytes_per_s: the boundary gateway's caps; above them it answers 429 with Retry-After. What
+        `burst_s` seconds let through, it lets through at once.
     """
 
     update_s: float = 1.8
@@ -58,6 +59,7 @@ class Conditions:
     blocks_per_inner_call: float = 0.0
     requests_per_s: float | None = None
     bytes_per_s: float | None = None
+    burst_s: float = 4.0
     faults: Faults = field(default_factory=Faults)
 
     @property
@@ -82,7 +84,7 @@ class Mainnet(httpx.AsyncBaseTransport):
         self._loop = loop
         self._inner_calls = inner_calls
         self._room = Room(conditions.ingress_bytes_per_s)
-        self._gateway = Gateway(conditions.requests_per_s, conditions.bytes_per_s)
+        self._gateway = Gateway(conditions.requests_per_s, conditions.bytes_per_s, conditions.burst_s)
         self._random = random.Random(conditions.faults.seed)
         self._executing: set[asyncio.Task[httpx.Response]] = set()
 

@@ -28,17 +28,19 @@ class Room:
 
 @dataclass(slots=True)
 class Cap:
-    """What a gateway lets through of something: `rate` a second, at most a second's worth at once."""
+    """What a gateway lets through of something: `rate` a second, and what `burst_s` seconds let through at once."""
 
     rate: float
+    burst_s: float
     _level: float = 0.0
     _at_s: float = 0.0
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until so much more is let through; 0: now. What is more than a second's worth needs a full second."""
+        """Seconds until so much more is let through; 0: now. What is more than a burst needs the whole of it."""
         self._level = max(0.0, self._level - (now_s - self._at_s) * self.rate)
         self._at_s = now_s
-        return max(0.0, (self._level + min(amount, self.rate) - self.rate) / self.rate)
+        burst = self.rate * self.burst_s
+        return max(0.0, (self._level + min(amount, burst) - burst) / self.rate)
 
     def take(self, amount: float) -> None:
         """Counts what was let through."""
@@ -48,9 +50,9 @@ class Cap:
 class Gateway:
     """Refuses what is above its caps. `None`: there is no such cap."""
 
-    def __init__(self, requests_per_second: float | None, bytes_per_second: float | None) -> None:
-        self._requests = None if requests_per_second is None else Cap(requests_per_second)
-        self._bytes = None if bytes_per_second is None else Cap(bytes_per_second)
+    def __init__(self, requests_per_s: float | None, bytes_per_s: float | None, burst_s: float) -> None:
+        self._requests = None if requests_per_s is None else Cap(requests_per_s, burst_s)
+        self._bytes = None if bytes_per_s is None else Cap(bytes_per_s, burst_s)
 
     def __repr__(self) -> str:
         return f"Gateway({self._requests}, {self._bytes})"

@@ -19,6 +19,8 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import NOTHING, Pending, Target
 
+_WAITING = 2  # messages that wait for their turn, so that there is always one to send
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkJob:
@@ -154,12 +156,18 @@ class CopyPass:
             self._missing[job.memory_id] -= 1
             if self._missing[job.memory_id] == 0:
                 self._content_complete(job.memory_id)
-        throttled = self._run.agent.transport.throttled
-        if throttled != self._throttled_seen:
-            self._throttled_seen = throttled
-            self._run.window.pressure()
+        self._steer()
         await self._commit()
         await self._tell()
+
+    def _steer(self) -> None:
+        """Fits the window to what the network takes."""
+        transport = self._run.agent.transport
+        if transport.throttled != self._throttled_seen:
+            self._throttled_seen = transport.throttled
+            self._run.window.pressure()
+        elif transport.pacer.waiting > _WAITING:
+            self._run.window.ease()
 
     async def _commit(self, *, everything: bool = False) -> None:
         """Commits memories whose chunks are all there, a message's worth at a time."""

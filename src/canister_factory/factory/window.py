@@ -17,8 +17,9 @@ T = TypeVar("T")
 class Window:
     """Additive increase, multiplicative decrease, as in TCP's congestion avoidance (RFC 5681, section 3.1).
 
-    Pressure (an answer 429 or 503, a broken connection) halves `size`; once per window, since the messages that were in
-    flight together feel the same pressure. A window's worth of successes adds one, up to `maximum`.
+    Pressure (an answer 503, a broken connection) halves `size`; once per window, since the messages that were in flight
+    together feel the same pressure. A window's worth of successes adds one, up to `maximum`. Where the network says how
+    much it takes (429), the transport's pacer keeps to that, and `ease` takes away what would only wait for it.
     """
 
     def __init__(self, start: int, maximum: int) -> None:
@@ -37,6 +38,11 @@ class Window:
         if self._deaf_for == 0:
             self._deaf_for = self.in_flight
             self.size = max(1, self.size // 2)
+        self._successes = 0
+
+    def ease(self) -> None:
+        """One message less in flight: more than enough wait for their turn."""
+        self.size = max(1, self.size - 1)
         self._successes = 0
 
     async def enter(self) -> None:

@@ -23,6 +23,7 @@ import httpx
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.foreign_text import quoted
+from canister_factory.ic.pacer import BULK_BYTES, Pacer
 from canister_factory.ic.trace import Hook, Span, log
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
 class Transport:
     """A pooled HTTP/1.1 client for one base URL. Its clock, sleep and chance can be given, so that tests need no time.
 
-    `throttled` counts answers that asked for less load (429, 503): who sends much at once can watch it and slow down.
+    `pacer` keeps to the pace that the network allows, which its refusals (429) tell. `throttled` counts answers that
+    ask for less load and don't say how much less (503): who sends much at once can watch it and slow down.
     `trace` is told of requests that come without a `span`; those of an agent are told to the agent's.
     """
 
@@ -135,6 +137,8 @@ class Transport:
     ) -> None:
         self.url = url.rstrip("/")
         self.throttled = 0
+        # A clock of the wall that somebody sets back would prolong a pause.
+        self.pacer = Pacer(time.monotonic_ns if clock_ns is time.time_ns else clock_ns, sleep)
         self.retry = retry or RetryPolicy()
         self._http = http
         self._max_connections = max_connections
@@ -204,25 +208,34 @@ class Transport:
                 return await self._request(method, path, body, deadline_ns, alone)
         attempt = unreachable = 0
         maybe_delivered = False
+        size = len(body or b"")
         while True:
             attempt += 1
             retry_after_s: float | None = None
+            turn, refused = await self.pacer.turn(size), False
             try:
-                with span.attempt(path, len(body or b"")) as event:
+                if size >= BULK_BYTES and deadline_ns is not None and self.clock_ns() >= deadline_ns:
+                    raise TransportError(f"{self.url} lets too little through in time", maybe_delivered=False)
+                with span.attempt(path, size) as event:
                     response, retry_after_s = await self._attempt(method, path, body)
                     event.bytes_received, event.outcome = len(response.body), f"HTTP {response.status}"
+                refused = response.status == 429
+                if not refused:
+                    self.pacer.let_through(size)
                 if response.status not in _RETRIED_STATUSES:
                     return Response(response.status, response.body, resent=maybe_delivered)
                 failure = TransportError(
                     f"{self.url}{path} answered HTTP {response.status}: {response.text}",
                     maybe_delivered=response.status in _MAYBE_DELIVERED_STATUSES,
                 )
-                self.throttled += response.status in (429, 503)
+                self.throttled += response.status == 503
             except TransportError as error:
                 failure = error
                 unreachable += isinstance(error, NetworkUnreachableError)
             maybe_delivered = maybe_delivered or failure.maybe_delivered
             delay_s = self.retry.delay_s(attempt, self._chance(), retry_after_s)
+            if refused:
+                self.pacer.refused(turn, size, delay_s)
             out_of_time = deadline_ns is not None and self.clock_ns() + delay_s * 1e9 >= deadline_ns
             if out_of_time or attempt >= self.retry.max_attempts or unreachable >= self.retry.max_connect_attempts:
                 if maybe_delivered and not failure.maybe_delivered:

@@ -20,7 +20,7 @@ class Watched:
         self.capsule.begun = True
         for _ in range(memories):
             self.capsule.write()
-        self.transport = SimpleNamespace(throttled=7)
+        self.transport = SimpleNamespace(throttled=7, pacer=SimpleNamespace(waiting=0))
         self.run = run_on(SimpleNamespace(transport=self.transport), Clock(), **config)
         self.progress: list[tuple[Transferred, bool]] = []
 
@@ -65,5 +65,27 @@ async def test_a_message_that_the_network_throttled_halves_the_window_once() -> 
 
 async def test_without_throttling_the_window_stays() -> None:
     watched = Watched(2, max_message_chunks=1)
+    await watched.copy()
+    assert {transferred.window for transferred, _ in watched.progress} == {10}
+
+
+async def test_messages_that_only_wait_for_their_turn_are_taken_out_of_the_window_one_by_one() -> None:
+    watched = Watched(5, max_message_chunks=1, start_window=1, max_window=8)
+    watched.run.window.size = 6
+    watched.transport.pacer.waiting = 3
+    await watched.copy()
+    assert [transferred.window for transferred, _ in watched.progress] == [
+        5,
+        4,
+        3,
+        2,
+        1,
+        2,
+    ]  # the last is told when all have arrived
+
+
+async def test_a_message_that_is_the_next_to_be_sent_stays_in_the_window() -> None:
+    watched = Watched(5, max_message_chunks=1)
+    watched.transport.pacer.waiting = 2
     await watched.copy()
     assert {transferred.window for transferred, _ in watched.progress} == {10}

@@ -16,7 +16,7 @@ from support.copy_script import CapsuleToCopy
 
 
 def run_with(events: list[Any], **config: Any) -> Any:
-    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0))
+    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
     return run_on(agent, Clock(), emit=events.append, **config)
 
 
@@ -128,7 +128,7 @@ async def test_reports_are_made_at_the_end_of_a_pass_and_when_their_time_has_com
     for _ in range(3):
         capsule.write()
     capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
-    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0))
+    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
     run = run_on(
         agent, clock, emit=events.append, progress_seconds=4, max_message_chunks=1, start_window=1, max_window=1
     )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canister_factory.factory.window import Window
 
@@ -64,6 +66,35 @@ async def test_it_never_shrinks_below_one() -> None:
     for _ in range(5):
         window.pressure()
     assert window.size == 1
+
+
+async def test_what_would_only_wait_is_taken_away_one_at_a_time_and_comes_back_by_successes() -> None:
+    window = Window(3, 8)
+    window.ease()
+    assert window.size == 2
+    for _ in range(2):
+        await window.enter()
+        window.leave()
+    assert window.size == 3
+    for _ in range(9):
+        window.ease()
+    assert window.size == 1
+
+
+@given(st.lists(st.sampled_from(["enter", "leave", "pressure", "ease"]), max_size=200), st.integers(1, 50))
+async def test_the_window_stays_within_its_bounds_whatever_happens(events: list[str], start: int) -> None:
+    window = Window(start, 50)
+    for event in events:
+        if event == "enter" and window.in_flight < window.size:
+            await window.enter()
+        elif event == "leave" and window.in_flight:
+            window.leave()
+        elif event == "pressure":
+            window.pressure()
+        elif event == "ease":
+            window.ease()
+        assert 1 <= window.size <= 50
+        assert 0 <= window.in_flight <= 50
 
 
 async def test_the_first_failure_stops_the_rest_and_is_raised_as_it_is() -> None:

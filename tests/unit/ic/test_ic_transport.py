@@ -11,6 +11,7 @@ import pytest
 
 from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableError, TransportError
 from canister_factory.ic.network import Network
+from canister_factory.ic.pacer import BULK_BYTES
 from canister_factory.ic.transport import MAX_RESPONSE_BYTES, RetryPolicy, Transport
 from support.hostile import hostile_server
 from support.ic_test_support import NOW_NS, FakeClock, transport_to
@@ -97,6 +98,25 @@ async def test_no_attempt_is_made_after_the_deadline() -> None:
             await transport.post("/call", b"", deadline_ns=NOW_NS + 10**9)
     assert server.clock.slept == [0.25, 0.5]
     assert len(server.bodies) == 3
+
+
+async def test_a_large_message_whose_turn_comes_after_its_deadline_is_not_sent() -> None:
+    server = Server(httpx.Response(429, headers={"retry-after": "30"}), ok())
+    async with server.transport() as transport:
+        with pytest.raises(TransportError):
+            await transport.post("/call", b"", deadline_ns=NOW_NS + 10**9)
+        with pytest.raises(TransportError, match="lets too little through in time") as caught:
+            await transport.post("/call", bytes(BULK_BYTES), deadline_ns=NOW_NS + 10 * 10**9)
+    assert not caught.value.maybe_delivered
+    assert len(server.bodies) == 1
+
+
+async def test_a_refusal_is_a_pause_for_other_requests_too() -> None:
+    server = Server(httpx.Response(429, headers={"retry-after": "7"}), ok(), ok())
+    async with server.transport() as transport:
+        await transport.post("/call", b"")
+        await transport.post("/query", b"")
+    assert (server.clock.slept, transport.pacer.refusals) == ([7.0], 1)
 
 
 @pytest.mark.parametrize(
