@@ -80,6 +80,8 @@ class Mainnet(httpx.AsyncBaseTransport):
     ) -> None:
         self.conditions = conditions
         self.record = Record()
+        self.is_dead = False
+        """As if the client's computer had lost its power: nothing that it sends from here on arrives."""
         self._replica = replica
         self._loop = loop
         self._inner_calls = inner_calls
@@ -98,6 +100,8 @@ class Mainnet(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.is_dead:
+            raise httpx.ConnectError("dead")
         body = await request.aread()
         kind = request.url.path.rsplit("/", 1)[-1]
         exchange = Exchange(kind, _method_in(kind, body), len(body), self._loop.time())
@@ -153,9 +157,12 @@ class Mainnet(httpx.AsyncBaseTransport):
         conditions = self.conditions
         exchange.admitted_s = self._room.take(len(body), self._loop.time())
         await self._until(exchange.admitted_s + conditions.update_s / 2)
-        with self._inner_calls.counted(request.url.path, body) as count:
+        if conditions.blocks_per_inner_call:
+            with self._inner_calls.counted(request.url.path, body) as count:
+                response = await self._answer(request, body)
+                exchange.inner = count()
+        else:
             response = await self._answer(request, body)
-            exchange.inner = count()
         delay_s = exchange.inner * conditions.blocks_per_inner_call * conditions.block_s
         await self._until(exchange.admitted_s + conditions.update_s + delay_s)
         return response

@@ -19,22 +19,22 @@ from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
+from canister_factory.factory.events import EventHook, Transferred, ignore
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
+from canister_factory.ic.pacer import BULK_BYTES
 from canister_factory.replica.node.server import ReplicaServer
 from support.creation_world import FUNDS, note
 from support.mainnet import AT_ONCE, Conditions, Mainnet
 from support.mainnet_inner_calls import InnerCalls
-from support.mainnet_record import Record, admitted_rate, longest_chain
+from support.mainnet_record import Exchange, Record, admitted_rate, longest_chain
 from support.virtual_time import VirtualTimeLoop
 
 LOOK_S = 0.1
 """How often the owner looks whether the capsule is locked."""
-SENDS_CONTENT = ("put_memory_chunks",)
-"""The updates of the personal canister that carry chunks."""
 
 
 @dataclass(slots=True)
@@ -56,14 +56,37 @@ class Creation:
         return [each.method for each in longest_chain(self.record.updates)]
 
     @property
+    def content(self) -> list[Exchange]:
+        """The updates that brought content."""
+        return _with_content(self.record)
+
+    @property
     def copying_bytes_per_s(self) -> float:
         """Bytes of messages with content that blocks took in a second, from the first to the last."""
-        return admitted_rate(self.record.of(*SENDS_CONTENT))
+        return admitted_rate(self.content)
 
     @property
     def bytes_per_s(self) -> float:
         """The capsule's content over the whole time."""
         return self.content_bytes / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A creation whose orchestrator was killed in the middle of copying, and another one went on."""
+
+    before: Record
+    after: Creation
+
+    @property
+    def sent_again(self) -> float:
+        """Content that was stored twice, as a share of all content."""
+        sent = sum(each.size_bytes for each in (*_with_content(self.before), *self.after.content))
+        return max(0.0, sent / self.after.content_bytes - 1)
+
+
+def _with_content(record: Record) -> list[Exchange]:
+    return [each for each in record.updates if each.size_bytes > BULK_BYTES and each.method != "install_code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +141,10 @@ class MainnetWorld:
             await client.create_personal_canister()
             yield Owner(client, agent.principal, sum(sizes))
 
-    def orchestrator(self, way: Mainnet, **config: Any) -> Orchestrator:
+    def orchestrator(self, way: Mainnet, *, emit: EventHook = ignore, **config: Any) -> Orchestrator:
         """An orchestrator on a way, by the loop's time."""
         agent = self.agent(self.operator, way)
-        return Orchestrator(agent, self.backend_id, FactoryConfig(**config), clock=self.loop.time)
+        return Orchestrator(agent, self.backend_id, FactoryConfig(**config), emit=emit, clock=self.loop.time)
 
     async def create(self, owner: Owner, conditions: Conditions, **config: Any) -> Creation:
         """Runs the creation that an owner has asked for, on a way of its own."""
@@ -139,6 +162,25 @@ class MainnetWorld:
             with suppress(asyncio.CancelledError):
                 await watcher
         return Creation(outcome, way.record, owner.content_bytes, seconds, locked_s)
+
+    async def resume(self, owner: Owner, conditions: Conditions, *, at: float, **config: Any) -> Resumed:
+        """Kills an orchestrator when so much of the content is copied, as a power cut would, and runs another one."""
+        way = self.way(conditions)
+        reached = asyncio.Event()
+
+        def look(event: object) -> None:
+            if isinstance(event, Transferred) and event.bytes_done >= at * owner.content_bytes:
+                reached.set()
+
+        orchestrator = self.orchestrator(way, emit=look, **config)
+        run = asyncio.create_task(orchestrator.run(owner.principal))
+        await asyncio.wait([run, asyncio.ensure_future(reached.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert not run.done(), "the creation ended before it could be killed"
+        way.is_dead = True
+        run.cancel()
+        with suppress(asyncio.CancelledError):
+            await run
+        return Resumed(way.record, await self.create(owner, conditions, **config))
 
     async def _locked_s(self, owner: BackendClient) -> float:
         """How long the owner's capsule takes no writes, until the creation has ended."""
