@@ -36,7 +36,7 @@ def test_copying_uses_what_a_gateway_lets_through_and_is_rarely_refused(sweep: b
     cap, files = 2_000_000.0, 333 if sweep else 16
     made = create(Conditions(bytes_per_s=cap), files)
     assert made.copying_bytes_per_s >= 0.95 * cap
-    assert made.record.refused_bytes <= 0.1 * made.content_bytes + 4 * FILE_BYTES
+    assert made.record.refused_bytes <= 0.05 * made.content_bytes + 8 * FILE_BYTES  # while the cap is looked for
 
 
 def test_what_a_gateway_counts_may_be_requests() -> None:

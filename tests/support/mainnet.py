@@ -22,6 +22,7 @@ from support.mainnet_record import Exchange, Record
 from support.virtual_time import VirtualTimeLoop
 
 _URL = "http://127.0.0.1:1"
+_REFUSAL_S = 0.05  # until a gateway's answer is there that asks nobody else
 _SYNC_CALL_S = 10.0  # how long a boundary node holds a call before it answers 202
 
 
@@ -117,6 +118,7 @@ class Mainnet(httpx.AsyncBaseTransport):
     async def _pass_on(self, request: httpx.Request, body: bytes, exchange: Exchange) -> httpx.Response:
         wait_s = self._gateway.retry_after_s(len(body), self._loop.time()) if request.method == "POST" else None
         if wait_s is not None:
+            await asyncio.sleep(_REFUSAL_S)
             return _text(429, "too many requests", {"retry-after": str(wait_s)})
         fault = self._draw() if request.method == "POST" else ""
         if fault == "unavailable":

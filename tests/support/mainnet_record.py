@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 class Exchange:
     """One request as its sender sees it. Times in seconds of the loop; `admitted_s`: when a block had room for it.
 
-    `kind` is `call`, `query`, `read_state` or `status`. `inner`: calls that a canister made for it and waited for, where
-    they take time. `outcome`: an HTTP status, or what was done to it. Without `answered_s` its sender waits no more.
+    `kind` is `call`, `query`, `read_state` or `status`. `inner`: calls that a canister made for it and waited for,
+    where they take time. `outcome`: an HTTP status, or what was done to it. Without `answered_s` its sender waits no
+    more.
     """
 
     kind: str

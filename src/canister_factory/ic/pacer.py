@@ -13,11 +13,11 @@ from dataclasses import dataclass
 BULK_BYTES = 64 * 1024
 """What is smaller never waits for its turn, only for the end of a pause that the network asked for."""
 
-_FIRST_RATE = 64_000_000.0  # bytes a second, until the first answer: so that a refusal is heard before all are sent
+_FIRST_RATE = 24_000_000.0  # bytes a second, until the first answer: so that a refusal is heard before all are sent
 _LEAST_RATE = 256_000.0  # after the first refusal, which may be due to many small requests
 _AT_ONCE_S = 1e-6
 _DOUBLES_S = 3.0  # while nothing is known but that the rate was let through
-_TIGHT = 0.85  # of the rate that was refused: where as much was let through, both are about the cap
+_TIGHT = 0.85  # of the rate that was refused: where as much was let through, the rate was about the same for a while
 _KNOWN_FROM_S = 10.0  # an interval between refusals that is as long tells the cap by itself
 
 
@@ -127,11 +127,14 @@ class Pacer:
 
     def _slower(self, refused: float, sent_rate: float, active_rate: float) -> _Course:
         """The course after a refusal at the rate `refused`; the others were let through, pauses in and left out."""
-        if active_rate >= _TIGHT * refused:
-            cap = max(sent_rate, 0.97 * refused)
-            return _Course(0.96 * cap, self._paused_until_s, cap, 40.0)
-        cap = max(sent_rate, 0.7 * refused)
-        return _Course(max(0.9 * sent_rate, 0.5 * refused), self._paused_until_s, cap, 8.0)
+        assert self._course is not None
+        # The cap lies between both: it lets through what was sent, and in the pauses more could have been sent or not.
+        middle = (sent_rate + active_rate) / 2
+        if active_rate < _TIGHT * refused and self._course.refused is None:  # it has just grown: the mean says little
+            cap = max(sent_rate, 0.7 * refused)
+            return _Course(max(0.9 * sent_rate, 0.5 * refused), self._paused_until_s, cap, 8.0)
+        cap = max(sent_rate, min(0.97 * refused, middle))
+        return _Course(0.96 * cap, self._paused_until_s, cap, 40.0)
 
     def _rate(self) -> float:
         return _FIRST_RATE if self._course is None else self._course.at(self._now_s())

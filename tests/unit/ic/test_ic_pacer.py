@@ -20,7 +20,7 @@ def test_without_a_refusal_only_the_first_messages_leave_one_after_another() -> 
     sent = send(MESSAGE, 200, cap=1e12)
     assert sent.refused == 0
     assert len(set(sent.times[:24])) == 24
-    assert sent.times[23] - sent.times[0] < 0.75
+    assert sent.times[23] - sent.times[0] < 2.0
     assert sent.rate(MESSAGE) > 0.9 * 24 * MESSAGE / 1.8  # afterwards whoever has a place sends
 
 
