@@ -9,7 +9,7 @@
 // network says who called, and takes a message only with that key's signature, so that no canister can seem to be a person.
 'use strict';
 const {
-  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sized, sleb128,
+  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sections, sized, sleb128,
 } = require('./wasm.js');
 
 const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;

@@ -1,8 +1,16 @@
 /// The calls to other canisters: the management canister (create, canister_info, raw_rand) and a personal canister's manifest.
-/// Owns their interfaces and how a rejected call reads; what is recorded before and after a call is the caller's.
+/// Owns their interfaces, how long each is waited for, and how a rejected call reads; what is recorded before and after a
+/// call is the caller's.
+///
+/// While a call has no answer, the backend can be neither stopped nor upgraded. So a canister that somebody else controls
+/// is waited for a limited time, and is called only when its module was found good. The management canister is the
+/// network's own and always answers; still, what only asks is waited for no longer. `create_canister` is waited for without
+/// limit: an unknown outcome would cost its cycles and the new canister's id. So is `raw_rand`, which is answered in the
+/// next round by the backend's own subnet.
 import Cycles "mo:core/Cycles";
 import Error "mo:core/Error";
 import Principal "mo:core/Principal";
+import CanisterHistory "../capsule/CanisterHistory";
 import Capsule "../capsule/Types";
 import Randomness "../capsule/Randomness";
 import Types "Types";
@@ -12,51 +20,20 @@ module {
     #Created : { canisterId : Principal; refunded : Nat };
     #Rejected : { reason : Text; refunded : Nat };
   };
-  public type Facts = { controllers : [Principal]; moduleHash : ?Blob };
   /// `Gone`: there is no such canister any more.
-  public type Info = { #Info : Facts; #Gone; #Rejected : Text };
+  public type Info = { #Info : CanisterHistory.History; #Gone; #Rejected : Text };
   /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
   /// until the next upgrade, which makes estimates that go by the number more careful.
   public type Calls = { var underWay : Nat };
   public type TargetManifest = { #Manifest : Capsule.CapsuleManifest; #Rejected : Text };
 
-  // IC interface specification, "IC management canister". What isn't used here is left out, but for the changes of a
-  // canister: a reply may have types of twice the length of those that are expected (`CandidLimits`), and theirs are long.
-  type Change = {
-    timestamp_nanos : Nat64;
-    canister_version : Nat64;
-    origin : {
-      #from_user : { user_id : Principal };
-      #from_canister : { canister_id : Principal; canister_version : ?Nat64 };
-    };
-    details : {
-      #creation : { controllers : [Principal]; environment_variables_hash : ?Blob };
-      #code_deployment : { mode : { #install; #reinstall; #upgrade }; module_hash : Blob };
-      #code_uninstall;
-      #controllers_change : { controllers : [Principal] };
-      #load_snapshot : {
-        snapshot_id : Blob;
-        from_canister_id : ?Principal;
-        canister_version : Nat64;
-        taken_at_timestamp : Nat64;
-        source : { #taken_from_canister; #metadata_upload };
-      };
-      #rename_canister : {
-        canister_id : Principal;
-        total_num_changes : Nat64;
-        rename_to : { canister_id : Principal; version : Nat64; total_num_changes : Nat64 };
-        requested_by : Principal;
-      };
-    };
-  };
+  /// Seconds to wait for a canister of somebody else; it answers in two, when all is well.
+  let patience : Nat32 = 60;
+
+  // IC interface specification, "IC management canister". What isn't used here is left out.
   type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
   type Management = actor {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
-    canister_info : shared { canister_id : Principal; num_requested_changes : ?Nat64 } -> async {
-      controllers : [Principal];
-      module_hash : ?Blob;
-      recent_changes : ?[Change];
-    };
   };
   type Target = actor {
     get_manifest : shared query () -> async Capsule.Result<{ manifest : Capsule.CapsuleManifest }>;
@@ -93,12 +70,13 @@ module {
     answer;
   };
 
-  /// Asks who controls the canister and which module it runs.
+  /// Asks who controls the canister, which module it runs, and all its changes that are told.
   public func info(calls : Calls, canisterId : Principal) : async* Info {
+    let management : CanisterHistory.Management = actor "aaaaa-aa";
     calls.underWay += 1;
     let answer = try {
-      let reply = await management().canister_info({ canister_id = canisterId; num_requested_changes = null });
-      #Info { controllers = reply.controllers; moduleHash = reply.module_hash };
+      let question = { canister_id = canisterId; num_requested_changes = ?CanisterHistory.mostChanges };
+      #Info(await (with timeout = CanisterHistory.patience) management.canister_info(question));
     } catch error {
       switch (Error.code(error)) { case (#destination_invalid) #Gone; case _ #Rejected(Error.message(error)) };
     };
@@ -114,12 +92,12 @@ module {
     answer;
   };
 
-  /// Asks a personal canister for its manifest; its refusal is a rejection as well.
+  /// Asks a personal canister for its manifest; its refusal is a rejection as well. Only after its module was judged.
   public func manifest(calls : Calls, canisterId : Principal) : async* TargetManifest {
     let target : Target = actor (canisterId.toText());
     calls.underWay += 1;
     let answer = try {
-      switch (await target.get_manifest()) {
+      switch (await (with timeout = patience) target.get_manifest()) {
         case (#Ok { manifest }) #Manifest manifest;
         case (#Err error) #Rejected(debug_show error);
       };

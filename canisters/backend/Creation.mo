@@ -87,6 +87,7 @@ module {
       source_manifest = creation.sourceManifest;
       verified = isVerified(context, creation);
       locked_until = lockedUntil(creation, context.now());
+      lost_canisters = creation.lost;
     };
   };
 

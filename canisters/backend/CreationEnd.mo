@@ -1,14 +1,14 @@
 /// How a creation ends: verified and completed, failed, or cleared after its end. The questions to other canisters that
 /// decide on it are asked in `OperatorApi`.
+import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Alerts "Alerts";
-import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import Creations "Creations";
 import Errors "Errors";
-import Releases "Releases";
+import History "History";
+import Registry "Registry";
 import Types "Types";
-import Verification "Verification";
 
 module {
   /// The canister to verify. Takes the write lock, since the target's answer counts only under it.
@@ -29,16 +29,18 @@ module {
     creation : Creation.Creation,
     report : Types.VerificationReport,
     wasLocked : Bool,
+    attested : History.Attested,
   ) {
     creation.updatedAt := context.now();
     creation.sourceManifest := ?report.source;
     if (report.matches) {
       creation.verifiedRevision := ?report.source.revision;
+      creation.attested := ?attested;
       creation.progressMessage := "Verified; handing the canister over.";
     } else {
       creation.verifiedRevision := null;
       creation.progressMessage := "The personal canister differs from the capsule.";
-      unlock(creation, wasLocked);
+      setLock(creation, wasLocked);
     };
   };
 
@@ -48,9 +50,14 @@ module {
     case null false;
   };
 
-  /// Gives the write lock back, unless it was there before.
-  public func unlock(creation : Creation.Creation, wasLocked : Bool) {
-    switch (creation.lease) { case (?lease) lease.locksWrites := wasLocked; case null {} };
+  /// Gives the write lock back, unless it was there before; the lease may be another's by now.
+  public func unlock(context : Creation.Context, lease : Types.LeaseRef, wasLocked : Bool) {
+    let ?creation = Creations.get(context.creations, lease.owner) else return;
+    switch (creation.lease) { case (?held) if (held.number == lease.lease) setLock(creation, wasLocked); case null {} };
+  };
+
+  func setLock(creation : Creation.Creation, locked : Bool) {
+    switch (creation.lease) { case (?lease) lease.locksWrites := locked; case null {} };
   };
 
   /// The canister to complete, when it's verified as the capsule is now.
@@ -73,29 +80,6 @@ module {
         true,
       ),
     ));
-  };
-
-  /// Why what the management canister says of the canister doesn't make the creation complete, or null.
-  public func refusedCompletion(
-    context : Creation.Context,
-    creation : Creation.Creation,
-    { controllers; moduleHash } : CanisterOperations.Facts,
-  ) : ?Types.CreationError {
-    func refused(kind : Types.CreationErrorKind, message : Text) : ?Types.CreationError {
-      ?Creation.located(creation, Errors.make(kind, message, true));
-    };
-    switch (Verification.notOwnedBy(controllers, creation.owner)) {
-      case (?problem) return refused(#HandoffFailed, problem);
-      case null {};
-    };
-    switch (notReleased(context, moduleHash)) { case (?problem) refused(#VerifyFailed, problem); case null null };
-  };
-
-  /// Why a canister with this module is none of ours, or null.
-  public func notReleased(context : Creation.Context, moduleHash : ?Blob) : ?Text {
-    let ?hash = moduleHash else return ?"The canister has no module installed.";
-    if (Releases.isApproved(context.releases, hash)) return null;
-    ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
   /// The canister is its owner's: the capsule takes no writes here any more. Also of a creation that was failed while
@@ -129,7 +113,10 @@ module {
     creation.error := ?told;
     creation.progressMessage := told.message;
     creation.lease := null;
-    if (not Creation.isSealed(creation)) creation.verifiedRevision := null;
+    if (not Creation.isSealed(creation)) {
+      creation.verifiedRevision := null;
+      creation.attested := null;
+    };
     Creation.hold(context, creation, 0);
     context.switches.failures += 1;
     Alerts.creationFailed(context.alerts, creation.owner, told, context.now());
@@ -154,6 +141,28 @@ module {
     };
     fail(context, creation, Errors.make(#Cancelled, message, true));
     #Ok(Creation.detailed(context, creation));
+  };
+
+  /// Fails because of what was done to the canister, for good: another attempt takes another canister. This one stays in
+  /// the registry, as failed, and with its cycles on the books, for clean-up.
+  public func lose(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    canisterId : Principal,
+    error : Types.CreationError,
+  ) {
+    if (Creations.isOpen(creation)) fail(context, creation, error) else creation.error := ?error;
+    giveUp(context, creation, canisterId);
+  };
+
+  /// Goes on without the canister, whose history has become too long to be told whole.
+  public func giveUp(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {
+    Registry.setStatus(context.registry, canisterId, #Failed);
+    creation.lost := creation.lost.concat([canisterId]);
+    creation.canisterId := null;
+    creation.verifiedRevision := null;
+    creation.attested := null;
+    Creations.unseal(context.creations, creation);
   };
 
   /// Forgets a creation that has ended, so that its owner may begin anew; the registry keeps its canister. Clearing a

@@ -13,6 +13,12 @@ module {
   /// How many creations there may be over all owners, until an admin says otherwise.
   public let defaultLimits : Types.CreationLimits = { max_in_progress = 100; max_per_hour = 1_000 };
   public let hourNs : Nat64 = 3_600_000_000_000;
+  /// How many canisters one owner's creation may lose before an admin has to look at it: each takes its cycles along, and
+  /// the owner controls it as well.
+  public let mostLosses = 3;
+  /// Changes of a canister from which on it isn't started over: the network tells the last 20, and a handoff, and what
+  /// else honest people may do, must still be among them.
+  public let mostChanges : Nat64 = 15;
   let nameChars = 100;
 
   /// Null when the config is fine. `subnet_id` is recorded with the creation for whoever runs the backend:

@@ -29,6 +29,10 @@ module {
       case (?creation) if (creation.status != #Failed) return #Ok(response(creation));
       case null {};
     };
+    switch existing {
+      case (?creation) switch (overLosses(creation)) { case (?problem) return #Err problem; case null {} };
+      case null {};
+    };
     let ?capsule = Store.selfCapsule(context.store, owner) else {
       return #Err(Errors.invalid(owner.toText() # " has no capsule here; call register_capsule first."));
     };
@@ -79,6 +83,20 @@ module {
     Alerts.logAttempt(context.alerts, now);
     Creation.watchReserve(context);
     creation;
+  };
+
+  /// Why no more canisters are made for a creation that loses them, or null.
+  func overLosses(creation : Creation.Creation) : ?Types.CreationError {
+    if (creation.lost.size() < CreationPolicy.mostLosses) return null;
+    ?Creation.located(
+      creation,
+      Errors.make(
+        #HistoryFailed,
+        Nat.toText(creation.lost.size()) # " canisters of this creation were lost by what was done to them; "
+        # "an admin has to clear the creation before there is another one (clear_creation_state).",
+        false,
+      ),
+    );
   };
 
   func overCapacity(context : Creation.Context) : ?Types.CreationError {

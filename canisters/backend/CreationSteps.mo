@@ -165,6 +165,11 @@ module {
     #Ok(#Debited { cycles; entry });
   };
 
+  /// What the creation's canister has cost, in cycles: not those that it lost before.
+  public func costOf(context : Creation.Context, canisterId : Principal) : Nat {
+    switch (Registry.get(context.registry, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };
+  };
+
   /// First thing after `create_canister` has answered: from here on the canister can't be lost.
   public func provisioned(
     context : Creation.Context,
@@ -175,7 +180,7 @@ module {
   ) {
     creation.canisterId := ?canisterId;
     creation.error := null;
-    settle(context, creation, debit, ?canisterId, refunded);
+    let consumed = settle(context, creation, debit, ?canisterId, refunded);
     Registry.add(
       context.registry,
       {
@@ -183,7 +188,7 @@ module {
         created_by = creation.owner;
         created_at = context.now();
         status = creation.status;
-        cycles_consumed = creation.cyclesConsumed;
+        cycles_consumed = consumed;
       },
     );
     creation.updatedAt := context.now();
@@ -199,7 +204,7 @@ module {
     refunded : Nat,
     reason : Text,
   ) : Types.CreationError {
-    settle(context, creation, debit, null, refunded);
+    ignore settle(context, creation, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles);
     let message = Creation.shortened("The canister could not be created: " # reason);
     let error = Creation.located(creation, Errors.make(#CreateFailed, message, true));
@@ -210,15 +215,17 @@ module {
     error;
   };
 
+  /// Books what the canister has cost, and returns it, in cycles.
   func settle(
     context : Creation.Context,
     creation : Creation.Creation,
     debit : { cycles : Nat; entry : Nat64 },
     canisterId : ?Principal,
     refunded : Nat,
-  ) {
+  ) : Nat {
     let back = Nat.min(refunded, debit.cycles);
     creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, back) - back;
     Reserve.settle(context.reserve, debit.entry, canisterId, back);
+    debit.cycles - back;
   };
 };

@@ -10,6 +10,7 @@ import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import Pages "../capsule/Pages";
+import History "History";
 import Leases "Leases";
 import Types "Types";
 
@@ -35,6 +36,10 @@ module {
     var sourceManifest : ?Capsule.CapsuleManifest;
     /// The capsule's revision that the target was equal to.
     var verifiedRevision : ?Nat64;
+    /// Of the canister's history, when its content was found equal to the capsule.
+    var attested : ?History.Attested;
+    /// Earlier canisters of this creation, which can't become the owner's.
+    var lost : [Principal];
     /// Not 0: the handoff may be under way. Writes stay refused, whoever holds the lease, until the backend has looked
     /// at the canister, which it does then.
     var sealedUntil : Nat64;
@@ -122,6 +127,8 @@ module {
       var progressMessage = "";
       var sourceManifest = null;
       var verifiedRevision = null;
+      var attested = null;
+      var lost = [];
       var sealedUntil = 0;
       var lease = null;
     };

@@ -23,7 +23,7 @@ module {
     #audit_contents : Any;
     // operators
     #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #report_progress : Any; #begin_export : Any;
-    #provision_canister : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
+    #provision_canister : Any; #start_over : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
     // who may write a capsule
     #revoke_capsule_event : Any; #add_executor : Any; #remove_executor : Any; #set_event_wait : Any;
     // everyone who has signed in
@@ -82,7 +82,7 @@ module {
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #report_progress _ or #begin_export _ or
-        #provision_canister _ or #verify_creation _ or #complete_creation _ or #fail_creation _ or
+        #provision_canister _ or #start_over _ or #verify_creation _ or #complete_creation _ or #fail_creation _ or
         #get_export_items _ or #get_export_memory_manifests _ or #list_export_entries _ or #read_export_chunk _
       ) Roles.isOperator(roles, caller);
       case (

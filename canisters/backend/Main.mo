@@ -128,7 +128,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OperatorApi(context, roles, func() = Principal.fromActor(this));
   // end of personal_canister_creation
 
-  system func postupgrade() { Handoff.resume<system>(context) };
+  system func postupgrade() { Handoff.resume<system>(context, { roles; backend = func() = Principal.fromActor(this) }) };
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(roles, store, caller, arg.size(), msg);

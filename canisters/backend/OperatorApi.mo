@@ -7,19 +7,24 @@ import Capsule "../capsule/Types";
 import Export "../capsule/Export";
 import Manifest "../capsule/Manifest";
 import Store "../capsule/Store";
+import Attestation "Attestation";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
+import CreationPolicy "CreationPolicy";
 import CreationSteps "CreationSteps";
 import Creations "Creations";
 import Errors "Errors";
 import Handoff "Handoff";
+import History "History";
 import Leases "Leases";
 import Roles "Roles";
 import Types "Types";
 import Verification "Verification";
 
 mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) {
+  transient let authorities : Attestation.Authorities = { roles; backend = self };
+
   /// The open creation that the caller holds a live lease of.
   func leasedBy(caller : Principal, lease : Types.LeaseRef) : Types.Result<Creation.Creation> {
     switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
@@ -184,7 +189,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     let debit = switch (CreationSteps.beginProvisioning(context, creation)) {
       case (#Err problem) return #Err problem;
       case (#Ok(#Existing canister_id)) {
-        return #Ok { canister_id; cycles = creation.cyclesConsumed; is_new = false };
+        return #Ok { canister_id; cycles = CreationSteps.costOf(context, canister_id); is_new = false };
       };
       case (#Ok(#Debited debit)) debit;
     };
@@ -195,7 +200,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
         context.provisioning.remove(creation.owner);
-        #Ok { canister_id = canisterId; cycles = creation.cyclesConsumed; is_new = true };
+        #Ok { canister_id = canisterId; cycles = CreationSteps.costOf(context, canisterId); is_new = true };
       };
       case (#Rejected { reason; refunded }) {
         let error = CreationSteps.provisioningRejected(context, creation, debit, refunded, reason);
@@ -205,9 +210,51 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     };
   };
 
+  /// Before a canister's data are given up for another copy: whether its module may be installed anew. A canister
+  /// with a long history is given up whole, since one that isn't told from its beginning can't be attested; what is
+  /// provisioned then is another.
+  public shared ({ caller }) func start_over(lease : Types.LeaseRef) : async Types.Result<Bool> {
+    let canisterId = switch (restartable(caller, lease)) {
+      case (#Ok(_, some)) some;
+      case (#Err problem) return #Err problem;
+    };
+    let answer = await* CanisterOperations.info(context.calls, canisterId);
+    let creation = switch (restartable(caller, lease)) {
+      case (#Ok(some, _)) some;
+      case (#Err problem) return #Err problem;
+    };
+    let history = switch answer {
+      case (#Rejected reason) return #Err(unverified(creation, noInformation # reason));
+      case (#Gone) return #Err(unverified(creation, gone));
+      case (#Info some) some;
+    };
+    switch (Attestation.attest(context, authorities, creation, canisterId, history, #Before)) {
+      case (#Err problem) return #Err problem;
+      case (#Ok { handedOver = true }) {
+        return #Err(Creation.refused(creation, "The canister is its owner's already; nobody else may start it over."));
+      };
+      case (#Ok _) {};
+    };
+    let isShort = history.total_num_changes < CreationPolicy.mostChanges;
+    if (not isShort) CreationEnd.giveUp(context, creation, canisterId);
+    #Ok isShort;
+  };
+
+  func restartable(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Principal)> {
+    let creation = switch (leasedBy(caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
+    switch (creation.canisterId, creation.status) {
+      case (?canisterId, #Creating or #Installing or #Importing or #Verifying) #Ok(creation, canisterId);
+      case _ #Err(Creation.refused(creation, "There is no canister to start over with."));
+    };
+  };
+
   // ---- Verification and end ----
-  /// Compares the target with the source, under the write lock. An unapproved module is refused here already, while it
-  /// can still be exchanged: after the handoff nobody but the owner could.
+  /// Judges the target's history, and compares the target with the source, under the write lock. In this order, so that
+  /// nothing is asked of a module that isn't approved, and so that whatever is deployed after the judgement comes after
+  /// the verification.
   public shared ({ caller }) func verify_creation(
     lease : Types.LeaseRef
   ) : async Types.Result<Types.VerificationReport> {
@@ -220,7 +267,13 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Err problem) return #Err problem;
     };
     let info = await* CanisterOperations.info(context.calls, canisterId);
-    switch (verifiable(caller, lease)) { case (#Err problem) return #Err problem; case (#Ok _) {} };
+    let attested = switch (attestedBy(caller, lease, canisterId, info)) {
+      case (#Ok some) some;
+      case (#Err problem) {
+        CreationEnd.unlock(context, lease, wasLocked);
+        return #Err problem;
+      };
+    };
     let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.
@@ -228,25 +281,18 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok(c, s, _)) (c, s);
       case (#Err problem) return #Err problem;
     };
-    func refuse(message : Text) : Types.Result<Types.VerificationReport> {
-      CreationEnd.unlock(creation, wasLocked);
-      #Err(Creation.located(creation, Errors.make(#VerifyFailed, message, true)));
-    };
-    switch info {
-      case (#Rejected reason) return refuse(noInformation # reason);
-      case (#Gone) return refuse(gone);
-      case (#Info { moduleHash }) switch (CreationEnd.notReleased(context, moduleHash)) {
-        case null {};
-        case (?problem) return refuse problem;
-      };
-    };
     switch answer {
-      case (#Rejected reason) refuse("The personal canister gave no manifest: " # reason);
+      case (#Rejected reason) {
+        CreationEnd.unlock(context, lease, wasLocked);
+        #Err(unverified(creation, "The personal canister gave no manifest: " # reason));
+      };
       case (#Manifest target) {
         let source = Manifest.take(capsule, self(), context.now());
         let report = Verification.compare(source, target, canisterId);
-        CreationEnd.recordVerification(context, creation, report, wasLocked);
-        #Ok { report with handoff_until = if (report.matches) ?Handoff.permit<system>(context, creation) else null };
+        CreationEnd.recordVerification(context, creation, report, wasLocked, attested);
+        #Ok {
+          report with handoff_until = if (report.matches) ?Handoff.permit<system>(context, authorities, creation) else null
+        };
       };
     };
   };
@@ -263,6 +309,34 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok canisterId) #Ok(creation, capsule, canisterId);
       case (#Err error) #Err error;
     };
+  };
+
+  /// What of the canister's history is good before its content is compared.
+  func attestedBy(
+    caller : Principal,
+    lease : Types.LeaseRef,
+    canisterId : Principal,
+    info : CanisterOperations.Info,
+  ) : Types.Result<History.Attested> {
+    let creation = switch (verifiable(caller, lease)) {
+      case (#Ok(some, _, _)) some;
+      case (#Err problem) return #Err problem;
+    };
+    switch info {
+      case (#Rejected reason) #Err(unverified(creation, noInformation # reason));
+      case (#Gone) #Err(unverified(creation, gone));
+      case (#Info history) switch (Attestation.attest(context, authorities, creation, canisterId, history, #Before)) {
+        case (#Err problem) #Err problem;
+        case (#Ok attested) switch (Attestation.notReleased(context, history.module_hash)) {
+          case (?problem) #Err(unverified(creation, problem));
+          case null #Ok attested;
+        };
+      };
+    };
+  };
+
+  func unverified(creation : Creation.Creation, message : Text) : Types.CreationError {
+    Creation.located(creation, Errors.make(#VerifyFailed, message, true));
   };
 
   transient let noInformation = "The management canister gave no information on the canister: ";
@@ -290,9 +364,11 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     switch answer {
       case (#Rejected reason) refuse(noInformation # reason);
       case (#Gone) refuse gone;
-      case (#Info info) switch (CreationEnd.refusedCompletion(context, creation, info)) {
-        case (?error) #Err error;
-        case null {
+      case (#Info history) switch (Attestation.attest(context, authorities, creation, canisterId, history, #After)) {
+        case (#Err problem) #Err problem;
+        case (#Ok { handedOver = false }) refuse(Verification.notHandedOver(history.controllers, creation.owner));
+        // What the owner has done since is theirs to do, whatever the canister is now.
+        case (#Ok _) {
           CreationEnd.complete(context, creation);
           #Ok(Creation.detailed(context, creation));
         };

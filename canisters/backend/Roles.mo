@@ -1,5 +1,6 @@
 /// Who may do what: admins and operators. Owners are known by their capsules, not here. The canister's controllers
 /// count as admins, so that a lost admin key can be replaced by those who could replace the code anyway.
+import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import AuditLog "AuditLog";
@@ -7,16 +8,23 @@ import Errors "Errors";
 import Types "Types";
 
 module {
+  /// `former`: operators that were removed, and when (nanoseconds since 1970).
   public type State = {
     admins : Set.Set<Principal>;
     operators : Set.Set<Principal>;
+    former : Map.Map<Principal, Nat64>;
     /// What admins did.
     acts : AuditLog.Log;
   };
 
   /// The installer is the first admin. Principals that can hold no role are left out.
   public func start(installer : Principal, admins : ?[Principal], operators : ?[Principal]) : State {
-    let state = { admins = Set.empty<Principal>(); operators = Set.empty<Principal>(); acts = AuditLog.start() };
+    let state = {
+      admins = Set.empty<Principal>();
+      operators = Set.empty<Principal>();
+      former = Map.empty<Principal, Nat64>();
+      acts = AuditLog.start();
+    };
     ignore addAdmin(state, installer);
     for (admin in (switch admins { case (?some) some; case null [] }).values()) { ignore addAdmin(state, admin) };
     for (operator in (switch operators { case (?some) some; case null [] }).values()) {
@@ -34,6 +42,12 @@ module {
   /// Listed; controllers don't count.
   public func isOperator(state : State, caller : Principal) : Bool {
     not caller.isAnonymous() and state.operators.contains(caller);
+  };
+
+  /// Whether the principal is an operator, or was removed after the time `at`.
+  public func wasOperator(state : State, principal : Principal, at : Nat64) : Bool {
+    if (isOperator(state, principal)) return true;
+    switch (state.former.get(principal)) { case (?removedAt) removedAt > at; case null false };
   };
 
   /// An admin or an operator.
@@ -95,7 +109,8 @@ module {
   };
 
   /// Its leases end with its role: every operator method checks the role first.
-  public func removeOperator(state : State, operator : Principal) : Types.CreationResult {
+  public func removeOperator(state : State, operator : Principal, now : Nat64) : Types.CreationResult {
+    if (state.operators.contains(operator)) state.former.add(operator, now);
     state.operators.remove(operator);
     #Ok;
   };

@@ -28,7 +28,7 @@ mixin (roles : Roles.State) {
   };
 
   public shared ({ caller }) func remove_operator(operator : Principal) : async Types.CreationResult {
-    change(caller, "remove_operator", operator, func() = Roles.removeOperator(roles, operator));
+    change(caller, "remove_operator", operator, func() = Roles.removeOperator(roles, operator, Clock.now()));
   };
 
   public shared query ({ caller }) func list_operators() : async Types.Result<[Principal]> {

@@ -25,6 +25,7 @@ module {
     #ImportFailed;
     #VerifyFailed;
     #HandoffFailed;
+    #HistoryFailed;
     #InvalidRequest;
     #Busy;
     #Cancelled;
@@ -64,6 +65,8 @@ module {
     source_manifest : ?Capsule.CapsuleManifest;
     verified : Bool;
     locked_until : ?Nat64;
+    /// Canisters that can't become the owner's any more, by what was done to them; to be cleaned up.
+    lost_canisters : [Principal];
   };
   public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
   public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };

@@ -39,14 +39,11 @@ module {
     { matches = differences.isEmpty(); source; target; differences = differences.toArray(); handoff_until = null };
   };
 
-  /// Null when `controllers` is the owner and nobody else, else what it is instead.
-  public func notOwnedBy(controllers : [Principal], owner : Principal) : ?Text {
-    if (controllers == [owner]) return null;
+  /// What it takes to complete a creation whose canister has these controllers.
+  public func notHandedOver(controllers : [Principal], owner : Principal) : Text {
     let names = controllers.map(Principal.toText);
-    ?(
-      "The controllers must be exactly the owner " # owner.toText() # "; they are: "
-      # Text.join(names.values(), ", ") # "."
-    );
+    "The controllers must be set to exactly the owner " # owner.toText() # "; they are: "
+    # Text.join(names.values(), ", ") # ".";
   };
 
   /// Two lower-case digits for each byte.

@@ -54,7 +54,7 @@ module {
     #list_notifications : Any; #acknowledge_notification : Any; #list_errors : Any; #get_error_rate : Any;
     #list_open_requests : Any; #claim_creation : Any; #renew_lease : Any; #release_lease : Any;
     #report_progress : Any; #begin_export : Any; #list_export_entries : Any; #get_export_items : Any;
-    #get_export_memory_manifests : Any; #read_export_chunk : Any; #provision_canister : Any; #verify_creation : Any;
+    #get_export_memory_manifests : Any; #read_export_chunk : Any; #provision_canister : Any; #start_over : Any; #verify_creation : Any;
     #complete_creation : Any; #fail_creation : Any; #migrate_capsule : Any; #get_migration_status : Any;
     #get_detailed_migration_status : Any; #set_migration_enabled : Any; #get_migration_stats : Any;
     #set_quotas : Any; #get_quotas : Any; #get_user_quota : Any; #set_capsule_switches : Any;
@@ -63,7 +63,7 @@ module {
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
-    #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any;
+    #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any; #get_history : Any;
   };
 
   /// Bytes of the encoded arguments.
@@ -86,7 +86,7 @@ module {
       #renew_lease _ or #release_lease _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
       #complete_creation _ or #migrate_capsule _ or #get_migration_status _ or #get_detailed_migration_status _ or
       #set_migration_enabled _ or #get_migration_stats _ or #cancel_personal_canister _ or
-      #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _
+      #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _
     ) fixed;
     case (
       #register_with_nonce _ or #prove_nonce _ or #verify_nonce _ or #create_capsule _ or #get_capsule _ or
@@ -119,7 +119,7 @@ module {
   public func isBatch(message : Message) : Bool = switch message {
     case (
       #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
-      #remove_items _
+      #remove_items _ or #import_batch _
     ) true;
     case _ false;
   };

@@ -8,18 +8,11 @@ import Types "Types";
 mixin (imports : Import.Import) {
   // ---- Import ----
   public shared ({ caller }) func begin_import() : async Capsule.Result<Types.ImportSession> {
-    let result = imports.begin(caller, Clock.now());
-    switch result { case (#Ok _) CandidLimits.setValuesOfBatches<system>(); case (#Err _) {} };
-    result;
+    imports.begin(caller, Clock.now());
   };
 
   public shared ({ caller }) func import_batch(batch : Types.ImportBatch) : async Capsule.Result<Types.ImportOutcome> {
-    let result = imports.batch(caller, batch, Clock.now());
-    switch result {
-      case (#Ok { final = ?_ }) CandidLimits.setValues<system>();
-      case _ {};
-    };
-    result;
+    imports.batch(caller, batch, Clock.now());
   };
 
   public shared ({ caller }) func put_memory_chunk(

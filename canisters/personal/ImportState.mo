@@ -84,12 +84,6 @@ module {
     case null null;
   };
 
-  /// Whether an import has begun and isn't final; a session that has expired can be taken up again.
-  public func isUnderWay(state : State) : Bool = switch (state.session, state.final) {
-    case (?_, null) true;
-    case _ false;
-  };
-
   /// What callers see of the session.
   public func view(state : State, now : Nat64) : ?Types.ImportSession = switch (state.session) {
     case null null;

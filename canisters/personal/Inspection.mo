@@ -16,11 +16,9 @@ module {
   public type Message = {
     // controllers
     #begin_import : Any; #finalize_import : Any; #audit_contents : Any;
-    // controllers, while an import is under way
+    // controllers (not the owner while an operator is one), until the canister is open
     #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any; #commit_memories : Any;
-    #remove_items : Any;
-    // controllers, until the canister is open; in small after that, for the reason why not
-    #import_batch : Any;
+    #remove_items : Any; #import_batch : Any;
     // the owner, and who may write the capsule
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
     #register_capsule : Any; #revoke_capsule_event : Any; #add_executor : Any; #remove_executor : Any;
@@ -42,12 +40,15 @@ module {
     #get_event_rules : Any;
     // a query of executors, too
     #list_capsule_events : Any;
+    // the owner, and who may write the capsule: an update that asks the network
+    #get_history : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
   public func accepts(
     owner : Principal,
     state : ImportState.State,
+    isOpen : Bool,
     store : Store.Store,
     caller : Principal,
     bytes : Nat,
@@ -61,10 +62,8 @@ module {
       case (#begin_import _ or #finalize_import _ or #audit_contents _) caller.isController();
       case (
         #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
-        #remove_items _
-      ) caller.isController() and ImportState.isUnderWay(state);
-      case (#import_batch _) caller.isController() and
-      (state.openedAt == null or bytes <= ArgumentLimits.small);
+        #remove_items _ or #import_batch _
+      ) caller.isController() and not isOpen and (caller != owner or not ImportState.isOperated(state));
       case (
         #register _ or #register_with_nonce _ or #prove_nonce _ or #mark_bound _ or #create_capsule _ or
         #register_capsule _ or #revoke_capsule_event _ or #add_executor _ or #remove_executor _ or
@@ -72,7 +71,7 @@ module {
         #delete_memory_from_capsule _ or #begin_memory_upload _ or #commit_memory_upload _ or
         #abort_memory_upload _ or #add_connection _ or #update_connection_status _ or #remove_connection _ or
         #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
-        #store_gallery_forever _ or #update_gallery _ or #delete_gallery _
+        #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or #get_history _
       ) isTheirs();
       case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or

@@ -1,11 +1,13 @@
 /// The personal canister: one capsule, of one owner, that came by an import. The actor wires state, rules and
 /// endpoints; the capsule API is the backend's own (`capsule/CapsuleService`), the import is in `Import`.
 import Principal "mo:core/Principal";
+import Access "../capsule/Access";
 import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
+import HistoryApi "HistoryApi";
 import Import "Import";
 import ImportApi "ImportApi";
 import ImportState "ImportState";
@@ -21,7 +23,7 @@ shared ({ caller = installer }) persistent actor class Personal(init : Types.Per
   let store = Store.empty(Quotas.personalLimits);
   let state = ImportState.empty(store, init.owner, installer, init.limits);
 
-  CandidLimits.setTypeTables<system>(1);
+  CandidLimits.setTypeTables<system>(2); // the network may know more kinds of changes one day
   CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
@@ -34,9 +36,10 @@ shared ({ caller = installer }) persistent actor class Personal(init : Types.Per
 
   include CapsuleApi(Ownership.withOneCapsule(service, owner, state));
   include ImportApi(imports);
+  include HistoryApi(func caller = caller == owner or Access.mayWrite(state.capsule, caller), self);
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
-    Inspection.accepts(owner, state, store, caller, arg.size(), msg);
+    Inspection.accepts(owner, state, Ownership.isOpen(owner, state), store, caller, arg.size(), msg);
   };
 
   system func postupgrade() { imports.certify() };

@@ -26,9 +26,23 @@ import Reserve "backend/Reserve.test";
 import Roles "backend/Roles.test";
 import Verification "backend/Verification.test";
 import ImportQuotas "personal/ImportQuotas.test";
+import CanisterHistory "../capsule/CanisterHistory";
+import History "../backend/History";
+import RolesOf "../backend/Roles";
 import Test "Test";
 
 persistent actor {
+  /// A history, and against what it is judged. Operators with the time of their removal, where they were removed.
+  public type HistoryQuestion = {
+    backend : Principal;
+    owner : Principal;
+    operators : [{ principal : Principal; removed_at : ?Nat64 }];
+    approved : [Blob];
+    history : CanisterHistory.History;
+    attested : ?History.Attested;
+    after_verification : Bool;
+  };
+
   transient let suites : [(Text, [Test.Test])] = [
     ("capsule/Access", Access.tests()),
     ("capsule/ArgumentLimits", ArgumentLimits.tests()),
@@ -55,6 +69,22 @@ persistent actor {
     ("backend/Verification", Verification.tests()),
     ("personal/ImportQuotas", ImportQuotas.tests()),
   ];
+
+  /// The backend's judgement, for tests that judge the same histories in Python.
+  public shared query func judge(question : HistoryQuestion) : async History.Judgement {
+    let roles = RolesOf.start(question.backend, null, null);
+    for ({ principal; removed_at } in question.operators.values()) {
+      ignore RolesOf.addOperator(roles, principal);
+      switch removed_at { case (?at) ignore RolesOf.removeOperator(roles, principal, at); case null {} };
+    };
+    let known : History.Known = {
+      question with
+      wasOperator = func(other : Principal, at : Nat64) : Bool = RolesOf.wasOperator(roles, other, at);
+      isApproved = func(hash : Blob) : Bool = question.approved.find(func each = each == hash) != null;
+    };
+    let moment = if (question.after_verification) #After else #Before;
+    History.judge(known, question.history, question.attested, moment);
+  };
 
   /// Traps when the test fails, and when there is no test of that name.
   public shared query func run(suite : Text, name : Text) : async () {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from canister_factory.testing import EmbeddedReplica
+from support.creation_world import Foundation, World
 from support.doors import DoorsWorld, doors_world
 
 
@@ -22,3 +23,17 @@ def world(replica: EmbeddedReplica, built: DoorsWorld) -> Iterator[DoorsWorld]:
     """A backend and personal canisters with their people."""
     with replica.anchored():
         yield built
+
+
+@pytest.fixture(scope="module")
+def foundation(replica: EmbeddedReplica) -> Iterator[Foundation]:
+    with replica.anchored():
+        yield asyncio.run(Foundation.lay(replica.network))
+
+
+@pytest.fixture
+async def creation_world(replica: EmbeddedReplica, foundation: Foundation) -> AsyncIterator[World]:
+    """A backend that is ready for creations, and an owner with a capsule."""
+    with replica.anchored():
+        async with foundation.world(replica.network) as world:
+            yield world

@@ -64,6 +64,7 @@ def creation(status: CreationStatus = CreationStatus.NotStarted) -> DetailedCrea
         progress=nothing,
         progress_message="",
         verified=False,
+        lost_canisters=[],
     )
 
 

@@ -72,7 +72,7 @@ BACKEND_DOORS = {
 
 IMPORTING_DOORS = {
     "controller": {"operator", "owner"},
-    "importer": {"operator", "owner"},
+    "importer": {"operator"},
     "writer": {"owner", "helper"},
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "writer or executor": {"owner", "helper", "executor"},

@@ -60,6 +60,8 @@ async def personal_canister_of(owner: Principal, operator: Agent) -> Principal:
         owners=[OwnerEntry(key=person, value=OwnerState(since=0, last_activity_at=0))],
         controllers=[],
         events=[],
+        executors=[],
+        event_waits=[],
         created_at=0,
         updated_at=0,
         bound_to_web2=False,

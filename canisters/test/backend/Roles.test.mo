@@ -46,13 +46,22 @@ module {
     }),
     test("to remove whoever has no role is a success", func() {
       assert Roles.removeAdmin(roles(), installer(), stranger()) == #Ok;
-      assert Roles.removeOperator(roles(), stranger()) == #Ok;
+      assert Roles.removeOperator(roles(), stranger(), 5) == #Ok;
     }),
     test("an operator that was removed is none", func() {
       let state = roles();
       assert Roles.addOperator(state, helper()) == #Ok and Roles.isOperator(state, helper());
-      assert Roles.removeOperator(state, helper()) == #Ok;
+      assert Roles.removeOperator(state, helper(), 5) == #Ok;
       assert not Roles.isOperator(state, helper());
+    }),
+    test("an operator that was removed was one until then", func() {
+      let state = roles();
+      ignore Roles.addOperator(state, helper());
+      assert Roles.wasOperator(state, helper(), 9);
+      ignore Roles.removeOperator(state, helper(), 5);
+      ignore Roles.removeOperator(state, helper(), 9);
+      assert Roles.wasOperator(state, helper(), 4) and not Roles.wasOperator(state, helper(), 5);
+      assert not Roles.wasOperator(state, stranger(), 4);
     }),
     test("the canister's controllers count as admins and not as operators", func() {
       assert Roles.isAdmin(roles(), controller()) and not Roles.isOperator(roles(), controller());

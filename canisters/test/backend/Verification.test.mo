@@ -8,7 +8,6 @@ import Verification "../../backend/Verification";
 module {
   func source() : Principal = Principal.fromBlob("\01");
   func target() : Principal = Principal.fromBlob("\02");
-  func owner() : Principal = Principal.fromBlob("owner");
 
   func manifest() : Types.CapsuleManifest = {
     scheme = "canister-factory-manifest-1";
@@ -58,12 +57,6 @@ module {
     }),
     test("all differences are told at once", func() {
       same(differences({ manifest() with memories = 0; galleries = 0 }), "origin memories galleries");
-    }),
-    test("a canister is its owner's when nobody else controls it", func() {
-      assert Verification.notOwnedBy([owner()], owner()) == null;
-      assert Verification.notOwnedBy([], owner()) != null;
-      assert Verification.notOwnedBy([source()], owner()) != null;
-      assert Verification.notOwnedBy([owner(), source()], owner()) != null;
     }),
     test("hexadecimal text has two digits for each byte", func() {
       same(Verification.hex(""), "");

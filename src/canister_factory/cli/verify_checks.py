@@ -5,15 +5,16 @@ Owns the list of checks. Does not own: how certificates are verified (`ic`), wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.results import Check, Verdict, moment
+from canister_factory.cli.verify_past import check_history, check_settings
 from canister_factory.contract.artifacts import compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
-from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus
+from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, Release
 from canister_factory.contract.errors import CapsuleRefused, ContractMismatchError, CreationRefused
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.verify import check_certificate
@@ -47,15 +48,18 @@ async def check_canister(
         yield Check("canister", Verdict.FAILED, str(error))
         return
     yield _controllers(info, creation.owner)
-    yield await _module(backend, info)
+    releases = await backend.list_releases()
+    yield _module(releases, info)
     if info.module_hash is not None:
         personal = PersonalClient(agent, canister_id)
         try:
             yield await _interface(personal, creation.owner, backend.canister_id)
             yield await _manifest(agent, personal, creation)
+            yield await check_history(agent, canister_id, backend.canister_id, creation.owner, releases)
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
             yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")
+    yield await check_settings(agent, canister_id, creation.owner)
 
 
 async def _registry(backend: BackendClient, creation: DetailedCreationStatus, canister_id: Principal) -> Check:
@@ -85,10 +89,10 @@ def _controllers(info: CanisterInfo, owner: Principal) -> Check:
     )
 
 
-async def _module(backend: BackendClient, info: CanisterInfo) -> Check:
+def _module(releases: Sequence[Release], info: CanisterInfo) -> Check:
     if info.module_hash is None:
         return Check("module", Verdict.FAILED, "none is installed (certified)")
-    approved = {release.module_hash: release for release in await backend.list_releases()}
+    approved = {release.module_hash: release for release in releases}
     module = f"{output.ident(info.module_hash)} (certified)"
     if info.installed_ns is not None:
         module += f", installed {moment(info.installed_ns)}"

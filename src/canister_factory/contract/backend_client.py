@@ -314,15 +314,19 @@ class BackendClient(CapsuleClient):
     async def provision_canister(self, lease: LeaseRef) -> ProvisionResult:
         """Creates the personal canister with cycles from the reserve; the same one when called again."""
 
+    @endpoint
+    async def start_over(self, lease: LeaseRef) -> bool:
+        """Whether the module may be installed anew; else the canister is given up, and another one is needed."""
+
     @repeatable
     @endpoint
     async def verify_creation(self, lease: LeaseRef) -> VerificationReport:
-        """Lets the backend compare the target's manifest with the source's, under the write lock."""
+        """Lets the backend judge the target's history, and compare both manifests, under the write lock."""
 
     @repeatable
     @endpoint
     async def complete_creation(self, lease: LeaseRef) -> DetailedCreationStatus:
-        """Makes the creation final, after the backend checked controllers and module itself."""
+        """Makes the creation final, after the backend judged the target's history up to the handoff."""
 
     @repeatable
     @endpoint

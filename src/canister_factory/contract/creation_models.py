@@ -49,6 +49,7 @@ class CreationErrorKind(CandidEnum):
     ImportFailed = "ImportFailed"
     VerifyFailed = "VerifyFailed"
     HandoffFailed = "HandoffFailed"
+    HistoryFailed = "HistoryFailed"
     InvalidRequest = "InvalidRequest"
     Busy = "Busy"
     Cancelled = "Cancelled"
@@ -85,7 +86,7 @@ class CreationStatusResponse(CandidModel):
 
 
 class DetailedCreationStatus(CandidModel):
-    """All about a creation; times in nanoseconds since 1970."""
+    """All about a creation; times in nanoseconds since 1970. `lost_canisters`: whose history was refused."""
 
     owner: Principal
     status: CreationStatus
@@ -102,6 +103,7 @@ class DetailedCreationStatus(CandidModel):
     source_manifest: CapsuleManifest | None = None
     verified: bool
     locked_until: TimeNs | None = None
+    lost_canisters: list[Principal]
 
 
 class CreationPage(CandidModel):

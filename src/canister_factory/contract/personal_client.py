@@ -11,6 +11,7 @@ from __future__ import annotations
 from canister_factory.candid.binding import Nat32, Nat64
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.endpoint import endpoint, repeatable
+from canister_factory.contract.history_models import CanisterHistory
 from canister_factory.contract.import_models import (
     CertifiedManifest,
     FinalizedImport,
@@ -92,3 +93,8 @@ class PersonalClient(CapsuleClient):
     @endpoint
     async def get_personal_info(self) -> PersonalInfo:
         """Whose canister this is, and how far its import got."""
+
+    @repeatable
+    @endpoint
+    async def get_history(self) -> CanisterHistory:
+        """What the network tells of the canister's past; certified, as the reply to an update."""

@@ -12,16 +12,17 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
 from canister_factory.contract.clients import PersonalClient
-from canister_factory.contract.creation_models import Release
+from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
+from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_types import CanisterSettings
+from canister_factory.ic.task_group import task_group
 
 
 class PersonalCanister:
@@ -46,6 +47,11 @@ class PersonalCanister:
     def is_handed_over(self, info: CanisterInfo) -> bool:
         """Whether the owner alone controls it already. Never true for an owner who is the operator as well."""
         return set(info.controllers) == {self.owner} and self.owner != self._operator
+
+    def is_as_left(self, info: CanisterInfo, releases: Sequence[Release]) -> bool:
+        """Whether operator and owner control it, and nobody else, and it has no module but an approved one."""
+        approved = {None, *(release.module_hash for release in releases)}
+        return set(info.controllers) == {self._operator, self.owner} and info.module_hash in approved
 
     def check_controllers(self, info: CanisterInfo) -> None:
         """Sees to it that exactly operator and owner control it.
@@ -76,12 +82,7 @@ class PersonalCanister:
         info = await self.info()
         self.check_controllers(info)
         if info.module_hash is None:
-            if module.module_hash not in approved:
-                raise InstallError(
-                    f"the personal canister's module {module.module_hash.hex()} is not an approved release of the "
-                    "backend; an admin has to register it (register_release)",
-                    canister_id=self.canister_id,
-                )
+            self._check_approved(module, releases)
             argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
             try:
                 await self._retry("install", self._management.install, self.canister_id, module.wasm, argument)
@@ -99,6 +100,14 @@ class PersonalCanister:
         await self._check_interface(init)
         return info.module_hash is not None
 
+    def _check_approved(self, module: WasmModule, releases: Sequence[Release]) -> None:
+        if module.module_hash not in {release.module_hash for release in releases}:
+            raise InstallError(
+                f"the personal canister's module {module.module_hash.hex()} is not an approved release of the "
+                "backend; an admin has to register it (register_release)",
+                canister_id=self.canister_id,
+            )
+
     async def _check_interface(self, init: PersonalInit) -> None:
         """The API version fits, and the canister belongs to the right owner and backend. Before any data is sent."""
         version = await self.client.get_api_version()
@@ -115,45 +124,75 @@ class PersonalCanister:
                 canister_id=self.canister_id,
             )
 
-    async def start_over(self) -> None:
-        """Removes module and data of a canister whose import is final but out of date; nobody uses it yet.
+    async def start_over(self, module: WasmModule, init: PersonalInit, releases: Sequence[Release]) -> None:
+        """Installs the module anew, without the data, where an import is final but out of date; nobody uses it yet.
+
+        By one change of the canister's history, which the backend accepts: it takes no uninstalling for harmless.
 
         Raises:
             CreateError: the canister isn't controlled by exactly operator and owner.
+            InstallError: the module isn't approved.
+            RejectedError: the network refused to install it.
         """
         self.check_controllers(await self.info())
-        await self._retry("uninstall_code", self._management.uninstall_code, self.canister_id)
+        self._check_approved(module, releases)
+        argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
+        install = self._management.install
+        await self._retry("reinstall", install, self.canister_id, module.wasm, argument, mode="reinstall")
 
-    async def hand_over(self, module_hash: bytes, permitted_until: int | None) -> CanisterInfo:
-        """Makes the owner the only controller, and reads that back. It's done until `permitted_until` or not at all,
-        since after that the source may take writes again; nanoseconds since 1970.
+    async def tidy(self) -> None:
+        """Leaves no stored chunks and no snapshots to the owner, who would pay for them."""
+        async with task_group() as group:
+            group.create_task(self._retry("clear_chunk_store", self._management.clear_chunk_store, self.canister_id))
+            group.create_task(self._delete_snapshots())
+
+    async def _delete_snapshots(self) -> None:
+        management = self._management
+        snapshots = await self._retry("list_canister_snapshots", management.list_canister_snapshots, self.canister_id)
+        for snapshot in snapshots:
+            await self._retry(
+                "delete_canister_snapshot", management.delete_canister_snapshot, self.canister_id, snapshot.id
+            )
+
+    async def hand_over(
+        self, module_hash: bytes, hosting: PersonalCanisterSettings, permitted_until: int | None
+    ) -> CanisterInfo:
+        """Makes the owner the only controller of a canister with known settings, in one change, and reads that back.
+        It's done until `permitted_until` or not at all, since after that the source may take writes again; nanoseconds
+        since 1970.
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
             HandoffError: the controllers could not be set, or controllers or module aren't as expected afterwards.
         """
+        self.check_controllers(await self.info())
+        try:
+            settings = handoff_settings(self.owner, hosting)
+            await self._retry(
+                "update_settings",
+                self._management.update_settings,
+                self.canister_id,
+                settings,
+                latest_ns=permitted_until,
+            )
+        except RejectedError as error:
+            # An earlier attempt that went through leaves us without the right to repeat it.
+            if not self.is_handed_over(await self.info()):
+                raise HandoffError(
+                    f"the controllers of {self.canister_id} could not be set: {error}",
+                    canister_id=self.canister_id,
+                    retry_helps=True,
+                    cause=error,
+                ) from error
+        return await self.handed_over(module_hash)
+
+    async def handed_over(self, module_hash: bytes) -> CanisterInfo:
+        """Reads back that the owner alone controls the canister, which has that module.
+
+        Raises:
+            HandoffError: controllers or module are others.
+        """
         info = await self.info()
-        if not self.is_handed_over(info):
-            self.check_controllers(info)
-            try:
-                settings = CanisterSettings(controllers=[self.owner])
-                await self._retry(
-                    "update_settings",
-                    self._management.update_settings,
-                    self.canister_id,
-                    settings,
-                    latest_ns=permitted_until,
-                )
-            except RejectedError as error:
-                # An earlier attempt that went through leaves us without the right to repeat it.
-                if not self.is_handed_over(await self.info()):
-                    raise HandoffError(
-                        f"the controllers of {self.canister_id} could not be set: {error}",
-                        canister_id=self.canister_id,
-                        retry_helps=True,
-                        cause=error,
-                    ) from error
-            info = await self.info()
         if set(info.controllers) != {self.owner} or info.module_hash != module_hash:
             runs = info.module_hash.hex() if info.module_hash else "none"
             raise HandoffError(

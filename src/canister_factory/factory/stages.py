@@ -42,7 +42,9 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import verify
+from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import IngressTooLargeError
+from canister_factory.ic.task_group import task_group
 from canister_factory.ic.traffic import Traffic
 
 DEFAULT_LIMITS = ImportLimits(
@@ -69,6 +71,10 @@ class Outcome:
     transfer_seconds: float = 0.0
     seconds: float = 0.0
     traffic: Traffic = field(default_factory=Traffic)
+
+
+class _CanisterGivenUp(Exception):  # noqa: N818 - no error: the creation goes on with another canister
+    """The backend gave up a canister whose history has become too long to be told whole."""
 
 
 class Stages:
@@ -108,24 +114,38 @@ class Stages:
         async with self._aside:
             manifest = await self._export()
             ahead = self._aside.start(read_ahead(self._source, self._run)) if self.canister_id is None else None
-            personal = await self._create()
-            info = await personal.info()
-            if personal.is_handed_over(info):
-                self._run.emit(
-                    StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
-                )
-                self.stage = CreationStatus.Verifying
-                self._outcome.target_manifest = manifest.manifest_hash
-                if not self._outcome.creation.verified:
-                    await self._verify_by_backend()
-            else:
-                is_new = await self._install(personal, manifest)
-                target = Target(personal.client, self._run.config)
-                await self._import(personal, manifest, target, ahead if is_new else None)
+            while True:
+                try:
+                    personal = await self._move(manifest, ahead)
+                    break
+                except _CanisterGivenUp:
+                    self.canister_id = None
             await self._hand_over(personal)
             await self._complete()
         self._outcome.seconds = self._run.clock() - started
         return self._outcome
+
+    async def _move(self, manifest: CapsuleManifest, ahead: asyncio.Task[ReadAhead | None] | None) -> PersonalCanister:
+        """The canister that has the capsule, verified.
+
+        Raises:
+            _CanisterGivenUp: another canister is to have it.
+        """
+        personal = await self._create()
+        info = await personal.info()
+        if personal.is_handed_over(info):
+            self._run.emit(
+                StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
+            )
+            self.stage = CreationStatus.Verifying
+            self._outcome.target_manifest = manifest.manifest_hash
+            if not self._outcome.creation.verified:
+                await self._verify_by_backend()
+        else:
+            is_new = await self._install(personal, info, manifest)
+            target = Target(personal.client, self._run.config)
+            await self._import(personal, manifest, target, ahead if is_new else None)
+        return personal
 
     # --- Exporting ---
 
@@ -179,11 +199,13 @@ class Stages:
 
     # --- Installing ---
 
-    async def _install(self, personal: PersonalCanister, manifest: CapsuleManifest) -> bool:
+    async def _install(self, personal: PersonalCanister, info: CanisterInfo, manifest: CapsuleManifest) -> bool:
         """Whether the module was installed just now."""
         self._enter(CreationStatus.Installing)
         self._report("Installing the canister's module.")
         releases = await self._run.backend.list_releases()
+        if not personal.is_as_left(info, releases):
+            await self._ask_to_start_over()  # where somebody else was at it, the backend ends this canister
         was_installed = await personal.install(self._run.module, self._init(manifest), releases)
         self._leave("module and API version are right", skipped=was_installed)
         return not was_installed
@@ -217,7 +239,7 @@ class Stages:
             held = f"{counted.memories} memories, {counted.content_size:,} bytes"
             self._leave("the import is final and up to date" if copied.skipped else held, skipped=copied.skipped)
             self._enter(CreationStatus.Verifying)
-            report = await self._ask_backend()
+            report = await self._compare(personal)
             if report.matches:
                 break
             if report.source.revision == copied.listing.revision:
@@ -254,8 +276,28 @@ class Stages:
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
         self._run.emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
-        await personal.start_over()
-        await personal.install(self._run.module, self._init(manifest), await self._run.backend.list_releases())
+        await self._ask_to_start_over()
+        init, releases = self._init(manifest), await self._run.backend.list_releases()
+        await personal.start_over(self._run.module, init, releases)
+        await personal.install(self._run.module, init, releases)
+
+    async def _ask_to_start_over(self) -> None:
+        """Lets the backend judge what was done to the canister so far.
+
+        Raises:
+            CreationRefused: something was done that no creation does; the creation has failed (kind HistoryFailed).
+            _CanisterGivenUp: its history is too long to start over.
+        """
+        if not await self._run.backend.start_over(self._lease.ref):
+            self._reached = max(self._reached, self.stage, key=_ORDER.index)  # what is on record doesn't go back
+            raise _CanisterGivenUp
+
+    async def _compare(self, personal: PersonalCanister) -> VerificationReport:
+        """What the backend finds; beside it the canister is made as its owner is to have it."""
+        async with task_group() as group:
+            asked = group.create_task(self._ask_backend())
+            group.create_task(personal.tidy())
+        return asked.result()
 
     async def _verify_by_backend(self) -> None:
         """Of a canister that was handed over already."""
@@ -278,12 +320,16 @@ class Stages:
         if until is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
             await self._verify_by_backend()
         info = await personal.info()
-        assert info.module_hash is not None
-        info = await personal.hand_over(info.module_hash, self._permitted_until)
-        assert info.module_hash is not None
+        module_hash = info.module_hash
+        assert module_hash is not None
+        if personal.is_handed_over(info):
+            info = await personal.handed_over(module_hash)
+        else:
+            hosting = await self._run.backend.get_personal_canister_settings()
+            info = await personal.hand_over(module_hash, hosting, self._permitted_until)
         self._outcome.controllers_after = frozenset(info.controllers)
-        self._outcome.module_hash = info.module_hash
-        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
+        self._outcome.module_hash = module_hash
+        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), module_hash))
         self._leave("both sides are equal, the owner alone controls the canister")
 
     # --- Completed ---

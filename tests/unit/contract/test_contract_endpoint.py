@@ -122,7 +122,7 @@ REPEATABLE: dict[type[Client], set[str]] = {
     PersonalClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("begin_import", "put_memory_chunk", "put_memory_chunks", "put_items", "commit_memory", "commit_memories"),
-        *("remove_items", "import_batch", "finalize_import"),
+        *("remove_items", "import_batch", "finalize_import", "get_history"),
     },
 }
 """Updates that may be sent again when their outcome is unknown. What adds or deletes something by itself isn't here."""

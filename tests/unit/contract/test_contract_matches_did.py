@@ -29,6 +29,16 @@ MODULES: list[ModuleType] = [
 ]
 # Parts of a larger type in the `.did`, which have a name in Python only.
 UNNAMED = {
+    "CodeDeployed",
+    "ControllersChanged",
+    "Created",
+    "DeploymentMode",
+    "FromCanister",
+    "FromUser",
+    "Renamed",
+    "RenamedTo",
+    "SettingsChanged",
+    "SnapshotLoaded",
     "ConflictingChunk",
     "ConnectionEntry",
     "ConnectionGroupEntry",

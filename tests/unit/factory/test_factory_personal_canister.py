@@ -8,6 +8,7 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.creation_models import PersonalCanisterSettings
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
@@ -17,6 +18,7 @@ from canister_factory.ic.errors import RejectedError
 from support.one_canister import ID, OWNER, STRANGER, own_canister
 
 BACKEND = Principal(bytes(7) + b"\x01\x01\x01")
+HOSTING = PersonalCanisterSettings(freezing_threshold=7_776_000, wasm_memory_limit=3 << 30)
 
 
 def personal(agent: Any) -> PersonalCanister:
@@ -38,33 +40,37 @@ async def test_handed_over_is_what_the_owner_alone_controls_and_never_ones_own()
 async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others: tuple[Principal, ...]) -> None:
     network = own_canister(*others)
     canister = personal(network)
+    init = PersonalInit(owner=OWNER, backend=BACKEND)
     for act in (
-        lambda: canister.install(personal_wasm(), PersonalInit(owner=OWNER, backend=BACKEND), []),
-        canister.start_over,
+        lambda: canister.install(personal_wasm(), init, []),
+        lambda: canister.start_over(personal_wasm(), init, []),
         canister.clean_up,
     ):
         with pytest.raises(CreateError, match="must be exactly operator and owner"):
             await act()
     with pytest.raises(CreateError, match="must be exactly operator and owner"):
-        await canister.hand_over(b"m" * 32, None)
+        await canister.hand_over(b"m" * 32, HOSTING, None)
     assert network.calls == []
 
 
 async def test_a_module_that_is_not_approved_is_not_installed() -> None:
     network = own_canister(OWNER)
+    init = PersonalInit(owner=OWNER, backend=BACKEND)
     with pytest.raises(InstallError, match="not an approved release"):
-        await personal(network).install(personal_wasm(), PersonalInit(owner=OWNER, backend=BACKEND), [])
+        await personal(network).install(personal_wasm(), init, [])
+    with pytest.raises(InstallError, match="not an approved release"):
+        await personal(network).start_over(personal_wasm(), init, [])
     assert network.calls == []
 
 
 async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
     network = own_canister(OWNER, module=b"m" * 32)
     with pytest.raises(HandoffError, match="after the handoff"):
-        await personal(network).hand_over(b"m" * 32, None)
+        await personal(network).hand_over(b"m" * 32, HOSTING, None)
     assert network.calls == ["update_settings"]
     network.refusal = RejectedError(5, "no", certified=True)
     network.refusal.note_call("update_settings", Principal.management_canister(), b"id")
     with pytest.raises(HandoffError, match="could not be set") as caught:
-        await personal(network).hand_over(b"m" * 32, None)
+        await personal(network).hand_over(b"m" * 32, HOSTING, None)
     assert caught.value.retry_helps
     assert (caught.value.method, caught.value.canister_id, caught.value.request_id) == ("update_settings", ID, b"id")

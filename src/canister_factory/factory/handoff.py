@@ -1,0 +1,70 @@
+"""What a personal canister is set to when it becomes its owner's, and how that reads later.
+
+Owns the values. Does not own: sending them (`personal_canister`).
+
+An operator could have set any of these before, and none is in the canister's history. So all are set, in the very
+change that leaves the owner as the only controller: nothing can come in between. Environment variables are left as they
+are, since no release reads them. Source: interface specification, "IC method create_canister", settings.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.creation_models import PersonalCanisterSettings
+from canister_factory.ic.management_types import Audience, CanisterSettings, EffectiveSettings
+
+_CONTROLLERS = Audience(controllers=None)
+RESERVED_CYCLES_LIMIT = 5_000_000_000_000
+"""Cycles that may be reserved for memory on a subnet that fills up: what the network sets unless told otherwise."""
+LOG_MEMORY_LIMIT = 4_096
+"""Bytes of log that are kept: what the network sets unless told otherwise."""
+
+
+def handoff_settings(owner: Principal, hosting: PersonalCanisterSettings) -> CanisterSettings:
+    """All settings, but for the environment variables, which stay.
+
+    `hosting` has the freezing threshold (seconds) and the limit of the Wasm memory (bytes) of new canisters, as the
+    backend's admins set them.
+    """
+    return CanisterSettings(
+        controllers=[owner],
+        compute_allocation=0,
+        memory_allocation=0,
+        freezing_threshold=hosting.freezing_threshold,
+        reserved_cycles_limit=RESERVED_CYCLES_LIMIT,
+        minimum_incoming_canister_call_cycles=0,
+        wasm_memory_limit=hosting.wasm_memory_limit,
+        wasm_memory_threshold=0,
+        log_memory_limit=LOG_MEMORY_LIMIT,
+        log_visibility=_CONTROLLERS,
+        status_visibility=_CONTROLLERS,
+        snapshot_visibility=_CONTROLLERS,
+    )
+
+
+def changed_settings(owner: Principal, found: EffectiveSettings) -> list[str]:
+    """The settings in force that aren't those of a handoff, each as `name value`.
+
+    Freezing threshold and memory limit are the admins' choice at the time, so they aren't compared. Nor is a setting
+    that the network doesn't tell.
+    """
+    hosting = PersonalCanisterSettings(
+        freezing_threshold=found.freezing_threshold, wasm_memory_limit=found.wasm_memory_limit or 0
+    )
+    expected = handoff_settings(owner, hosting)
+    names = [
+        name for name in CanisterSettings.model_fields if name not in ("environment_variables", "wasm_memory_limit")
+    ]
+    return [
+        f"{name} {_shown(getattr(found, name))}"
+        for name in sorted(names)
+        if getattr(found, name) is not None and getattr(found, name) != getattr(expected, name)
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Audience):
+        return value.tag if value.value is None else f"{value.tag} {', '.join(map(str, value.value))}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nobody"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,88 @@
+"""What an operator sets while it controls a canister doesn't outlast the handoff; and the owner can see all of it."""
+
+from __future__ import annotations
+
+from canister_factory.candid.principal import Principal
+from canister_factory.cli.results import Verdict
+from canister_factory.cli.verify_past import check_history, check_settings
+from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.factory.handoff import changed_settings
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import Audience, CanisterSettings, EnvironmentVariable
+from support.creation_world import World
+from support.hostile_operator import Hostile
+from support.killing import killed_at
+
+
+async def test_an_operator_leaves_itself_no_window_into_the_canister(creation_world: World) -> None:
+    creation = await killed_at(creation_world, "after the import was final")
+    assert creation.canister_id is not None
+    hostile = Hostile(creation_world, creation_world.operator, creation.canister_id)
+    friend = Principal(creation_world.agent().identity.sender().bytes)
+    own = [EnvironmentVariable(name="of", value="the owner")]
+    await hostile.management.update_settings(
+        hostile.canister,
+        CanisterSettings(
+            compute_allocation=1,
+            memory_allocation=200_000_000,
+            freezing_threshold=1,
+            wasm_memory_threshold=1_000,
+            log_memory_limit=100_000,
+            log_visibility=Audience(public=None),
+            status_visibility=Audience(allowed_viewers=[friend]),
+            snapshot_visibility=Audience(allowed_viewers=[friend]),
+            environment_variables=own,
+        ),
+    )
+    await hostile.management.upload_chunk(hostile.canister, bytes(1_000))
+    await hostile.management.take_canister_snapshot(hostile.canister)
+    outcome = await creation_world.orchestrator().run(creation_world.owner_id)
+    assert outcome.creation.status == CreationStatus.Completed
+
+    as_owner = ManagementCanister(creation_world.owner)
+    settings = (await as_owner.canister_status(hostile.canister)).settings
+    assert changed_settings(creation_world.owner_id, settings) == []
+    hosting = await creation_world.as_operator.get_personal_canister_settings()
+    assert settings.freezing_threshold == hosting.freezing_threshold
+    assert settings.wasm_memory_limit == hosting.wasm_memory_limit
+    assert settings.environment_variables == own
+    assert await as_owner.stored_chunks(hostile.canister) == []
+    assert await as_owner.list_canister_snapshots(hostile.canister) == []
+
+
+async def test_an_owner_sees_what_was_changed_after_the_handoff_and_before(creation_world: World) -> None:
+    canister = (await creation_world.create()).creation.canister_id
+    assert canister is not None
+    owner, owner_id = creation_world.owner, creation_world.owner_id
+    releases = await creation_world.as_owner.list_releases()
+    past = await check_history(owner, canister, creation_world.backend_id, owner_id, releases)
+    assert past.verdict == Verdict.OK
+    assert past.found.startswith("3 changes until ")
+    assert past.found.endswith(", none since (certified)")
+    assert (await check_settings(owner, canister, owner_id)).verdict == Verdict.OK
+
+    elsewhere = await check_history(owner, canister, owner_id, owner_id, releases)
+    assert elsewhere.verdict == Verdict.FAILED
+    assert "isn't by this backend" in elsewhere.found
+    as_owner = ManagementCanister(owner)
+    await as_owner.update_settings(canister, CanisterSettings(log_visibility=Audience(public=None)))
+    await as_owner.take_canister_snapshot(canister)
+    changed = await check_settings(owner, canister, owner_id)
+    assert changed.verdict == Verdict.FAILED
+    assert changed.found.startswith("log_visibility public; 1 snapshots; ")
+    await Hostile(creation_world, owner, canister).deploy(personal_wasm().wasm, "reinstall")
+    since = await check_history(owner, canister, creation_world.backend_id, owner_id, releases)
+    assert since.verdict == Verdict.OK
+    assert since.found.endswith(", 1 since (certified)")
+
+
+async def test_nobody_but_the_owner_is_told_the_past_by_verify(creation_world: World) -> None:
+    canister = (await creation_world.create()).creation.canister_id
+    assert canister is not None
+    admin, owner_id = creation_world.admin, creation_world.owner_id
+    for check in (
+        await check_history(admin, canister, creation_world.backend_id, owner_id, []),
+        await check_settings(admin, canister, owner_id),
+    ):
+        assert (check.verdict, check.found) == (Verdict.SKIPPED, "told to the owner only")
