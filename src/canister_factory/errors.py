@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         ExportError as ExportError,
         FactoryError as FactoryError,
         HandoffError as HandoffError,
+        HistoryError as HistoryError,
         InstallError as InstallError,
         LeaseLostError as LeaseLostError,
         SourceMovedError as SourceMovedError,
@@ -101,8 +102,8 @@ _HOMES = {
     "contract.errors": "ArgumentTooLargeError ArtifactError CapsuleRefused ContractError ContractMismatchError "
     "CreationRefused",
     "face.canister": "NoInterfaceError UnknownMethodError",
-    "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError InstallError "
-    "LeaseLostError SourceMovedError VerifyError",
+    "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError HistoryError "
+    "InstallError LeaseLostError SourceMovedError VerifyError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "

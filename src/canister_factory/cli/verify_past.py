@@ -15,8 +15,9 @@ from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import Release
 from canister_factory.contract.history_models import CanisterHistory
+from canister_factory.factory.errors import HistoryError
 from canister_factory.factory.handoff import changed_settings
-from canister_factory.factory.history import HistoryError, Known, author, judge
+from canister_factory.factory.history import Known, author, judge
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
 

@@ -108,6 +108,12 @@ class HandoffError(FactoryError):
     kind = CreationErrorKind.HandoffFailed
 
 
+class HistoryError(FactoryError):
+    """Something was done to a canister after which it can't become its owner's."""
+
+    kind = CreationErrorKind.HistoryFailed
+
+
 class CreationFailedError(FactoryError):
     """A creation ended in Failed: what was recorded in the backend. The cause is chained."""
 

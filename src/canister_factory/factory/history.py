@@ -13,16 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.creation_models import CreationErrorKind
 from canister_factory.contract.history_models import CanisterChange, CanisterHistory
 from canister_factory.factory.config import NS_PER_SECOND
-from canister_factory.factory.errors import FactoryError
-
-
-class HistoryError(FactoryError):
-    """Something was done to a canister after which it can't become its owner's."""
-
-    kind = CreationErrorKind.HistoryFailed
+from canister_factory.factory.errors import HistoryError
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case as Variant
 from canister_factory.contract.history_models import CanisterHistory
-from canister_factory.factory.history import Attested, HistoryError, judge
+from canister_factory.factory.errors import HistoryError
+from canister_factory.factory.history import Attested, judge
 from canister_factory.ic.requests import QueryRequest
 from support.backend_world import ADMIN, CANISTERS, OPERATOR, OTHER_OPERATOR, OWNER
 from support.histories import APPROVED, BACKEND, CASES, FORMER, REMOVED_AT, Case, known, questions

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.contract.creation_models import CreationErrorKind
-from canister_factory.factory.history import HistoryError, describe, judge
+from canister_factory.factory.errors import HistoryError
+from canister_factory.factory.history import describe, judge
 from support.histories import CASES, Case, controlled, deployed, history, known, unknown
 
 
