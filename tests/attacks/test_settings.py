@@ -42,7 +42,7 @@ async def test_an_operator_leaves_itself_no_window_into_the_canister(creation_wo
 
     as_owner = ManagementCanister(creation_world.owner)
     settings = (await as_owner.canister_status(hostile.canister)).settings
-    assert changed_settings(creation_world.owner_id, settings) == []
+    assert changed_settings(settings) == []
     hosting = await creation_world.as_operator.get_personal_canister_settings()
     assert settings.freezing_threshold == hosting.freezing_threshold
     assert settings.wasm_memory_limit == hosting.wasm_memory_limit

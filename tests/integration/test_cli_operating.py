@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -176,7 +177,8 @@ def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: C
     assert "Unauthorized" in not_admin.error
     assert f"needs the role admin on the backend {requested.backend_id}" in not_admin.error
     done = requested.ok("operator", "cleanup", owner, *with_admin, "--yes").json
-    assert done == {"owner": str(owner), "canister_id": str(canister), "deleted": True, "cleared": True}
+    cleaned = {"canister_id": str(canister), "deleted": True, "lost_canisters": [], "cleared": True}
+    assert done == {"owner": str(owner), **cleaned}
 
     async def look(agent: Agent, backend: BackendClient) -> None:
         await agent.canister_info(canister)
@@ -199,6 +201,39 @@ def test_cleanup_goes_on_when_the_canister_is_gone_already(requested: Cli) -> No
     with_admin = ("--admin-identity", requested.pem("admin"))
     done = requested.ok("operator", "cleanup", requested.id("owner"), *with_admin, "--yes").json
     assert (done["deleted"], done["cleared"]) == (False, True)
+
+
+def test_cleanup_deletes_lost_canisters_and_leaves_the_one_that_is_in_use_alone(requested: Cli) -> None:
+    lost = []
+    for taken in (False, True):
+        canister = requested.leave_failed()
+        requested.ok("owner", "retry")
+        keepers = [requested.id("owner"), requested.id("stranger"), *([] if taken else [requested.id("operator")])]
+
+        async def share(agent: Agent, backend: BackendClient, canister: Any = canister, keepers: Any = keepers) -> None:
+            await ManagementCanister(agent).update_settings(canister, CanisterSettings(controllers=keepers))
+
+        requested.directly("owner", share)
+        failed = requested.run("operator", "worker", "--once")
+        assert "is no operator" in failed.out + failed.err
+        lost.append(str(canister))
+        assert requested.ok("owner", "status").json["canister_id"] is None
+        requested.ok("owner", "retry")
+    done = requested.ok("operator", "worker", "--once").lines[-1]
+    admin = ("--admin-identity", requested.pem("admin"), "--yes")
+    cleaned = requested.ok("operator", "cleanup", requested.id("owner"), *admin)
+    assert cleaned.json == {
+        "owner": str(requested.id("owner")),
+        "canister_id": None,
+        "deleted": False,
+        "lost_canisters": lost[:1],
+        "cleared": False,
+    }
+    assert f"{lost[1]} is controlled by" in cleaned.err
+    again = requested.ok("operator", "cleanup", requested.id("owner"), *admin)
+    assert f"canister {lost[0]} was deleted before" in again.err
+    assert requested.ok("owner", "status").json["canister_id"] == done["canister_id"]
+    assert requested.ok("owner", "verify", requested.id("owner")).json["ok"]
 
 
 def test_clearing_forgets_a_creation_that_has_ended(requested: Cli) -> None:

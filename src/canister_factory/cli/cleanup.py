@@ -5,6 +5,7 @@ Owns the order: the canister first, the record of it last. Does not own: deletin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from canister_factory.cli.roles import Role
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.contract.clients import BackendClient
+    from canister_factory.contract.creation_models import DetailedCreationStatus
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
@@ -51,6 +53,9 @@ def cleanup(
     The command deletes the canister of the creation and forgets the creation, so that OWNER can ask again. The cycles
     of the canister are lost. The capsule on the backend is not touched.
 
+    It deletes canisters that the creation has lost, too: those to which something was done that no creation does. These
+    it deletes also while the creation goes on with another canister, which it leaves alone then.
+
     Two identities are needed: that of the operator who ran the creation and still controls the canister (--identity),
     and that of an admin (--admin-identity). They may be the same.
 
@@ -63,7 +68,7 @@ def cleanup(
     """
     admin = identity if admin_file is None else load_identity(admin_file)
 
-    async def work(agent: Agent) -> tuple[Principal | None, bool]:
+    async def work(agent: Agent) -> _Cleaned:
         from canister_factory.cli.backend_check import CheckedBackend
         from canister_factory.ic.agent import Agent
 
@@ -72,43 +77,66 @@ def cleanup(
             await as_admin.make_sure()
             return await _clean_up(agent, as_admin, admin.sender(), owner, yes)
 
-    canister_id, deleted = run_with_agent(identity, network, work)
+    cleaned = run_with_agent(identity, network, work)
+    told = [f"Canister {canister} is deleted." for canister in (cleaned.canister_id, *cleaned.lost) if canister]
+    if cleaned.cleared:
+        told.insert(0, f"The creation of {output.ident(owner)} is forgotten.")
     done(
-        f"The creation of {output.ident(owner)} is forgotten. "
-        + (f"Canister {canister_id} is deleted." if canister_id else "It had no canister."),
+        " ".join(told if cleaned.canister_id or cleaned.lost else [*told, "It had no canister."]),
         owner=owner,
-        canister_id=canister_id,
-        deleted=deleted,
-        cleared=True,
+        canister_id=cleaned.canister_id,
+        deleted=cleaned.deleted,
+        lost_canisters=cleaned.lost,
+        cleared=cleaned.cleared,
     )
 
 
-async def _clean_up(
-    agent: Agent, as_admin: BackendClient, admin: Principal, owner: Principal, yes: bool
-) -> tuple[Principal | None, bool]:
-    """The canister that the creation had, and whether it was deleted now."""
-    canister_id = await _failed_canister(as_admin, admin, owner)
-    effect = f"Delete the canister {canister_id} and forget" if canister_id else "Forget"
-    confirm(f"{effect} the failed creation of {output.ident(owner)}?", yes)
+@dataclass(frozen=True)
+class _Cleaned:
+    """The canister that the creation had, whether it was deleted now, the lost ones that are gone, and whether the
+    creation is forgotten."""
+
+    canister_id: Principal | None
+    deleted: bool
+    lost: list[Principal]
+    cleared: bool
+
+
+async def _clean_up(agent: Agent, as_admin: BackendClient, admin: Principal, owner: Principal, yes: bool) -> _Cleaned:
+    creation = await _creation_to_clean(as_admin, admin, owner)
+    canister_id = creation.canister_id if _has_failed(creation) else None
+    doomed = [str(canister) for canister in (canister_id, *creation.lost_canisters) if canister]
+    what = f"Delete the canister{'s' if len(doomed) > 1 else ''} {', '.join(doomed)}" if doomed else ""
+    forget = f"{' and forget' if what else 'Forget'} the failed creation" if _has_failed(creation) else ""
+    confirm(f"{what}{forget} of {output.ident(owner)}?", yes)
     # The owner may have retried while the question was open: then the canister is in use.
-    if await _failed_canister(as_admin, admin, owner) != canister_id:
+    now = await _creation_to_clean(as_admin, admin, owner)
+    if (now.status, now.canister_id) != (creation.status, creation.canister_id):
         raise CommandError(f"the creation of {output.ident(owner)} has changed meanwhile; nothing was deleted")
     interrupts.if_interrupted("the same command continues the clean-up")
+    lost = [canister for canister in creation.lost_canisters if await _discard(agent, canister, owner)]
+    if not _has_failed(creation):
+        return _Cleaned(None, False, lost, False)
     deleted = canister_id is not None and await _delete(agent, canister_id, owner)
     with done_already(f"The canister {canister_id} is deleted already" if deleted else ""):
         await as_admin.clear_creation_state(owner)
-    return canister_id, deleted
+    return _Cleaned(canister_id, deleted, lost, True)
 
 
-async def _failed_canister(as_admin: BackendClient, admin: Principal, owner: Principal) -> Principal | None:
-    """The canister of a failed creation; `None` when it has none.
+def _has_failed(creation: DetailedCreationStatus) -> bool:
+    from canister_factory.contract.creation_models import CreationStatus
+
+    return creation.status == CreationStatus.Failed
+
+
+async def _creation_to_clean(as_admin: BackendClient, admin: Principal, owner: Principal) -> DetailedCreationStatus:
+    """A creation that has failed, or has lost canisters.
 
     Raises:
-        CommandError: there is no creation, or it has not failed.
+        CommandError: there is no creation, or it has left nothing to clean up.
         CreationRefused: the caller is no admin; so does `RejectedError`.
     """
     from canister_factory.cli.refusals import note_missing_role
-    from canister_factory.contract.creation_models import CreationStatus
     from canister_factory.contract.errors import CreationRefused
     from canister_factory.ic.errors import RejectedError
 
@@ -120,12 +148,12 @@ async def _failed_canister(as_admin: BackendClient, admin: Principal, owner: Pri
     creation = await as_admin.get_user_creation_status(owner)
     if creation is None:
         raise CommandError(f"{owner} has no creation on {as_admin.canister_id}: there is nothing to clean up")
-    if creation.status != CreationStatus.Failed:
+    if not _has_failed(creation) and not creation.lost_canisters:
         raise CommandError(
             f"the creation of {owner} is {creation.status}. Only a failed creation can be cleaned up; "
             "'canister-factory status' shows its progress"
         )
-    return creation.canister_id
+    return creation
 
 
 async def _delete(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
@@ -141,6 +169,30 @@ async def _delete(agent: Agent, canister_id: Principal, owner: Principal) -> boo
         await canister.clean_up()
     except CanisterNotFoundError:
         output.note(f"canister {canister_id} was deleted before")
+        return False
+    step(f"deleted canister {canister_id}")
+    return True
+
+
+async def _discard(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
+    """Deletes a canister that can't become its owner's; whether it is gone.
+
+    Somebody else may have taken it: then there is nothing that an operator could do.
+    """
+    from canister_factory.cli.progress import step
+    from canister_factory.factory.config import FactoryConfig
+    from canister_factory.factory.errors import CreateError
+    from canister_factory.factory.personal_canister import PersonalCanister
+    from canister_factory.factory.retry import Retry
+    from canister_factory.ic.errors import CanisterNotFoundError
+
+    try:
+        await PersonalCanister(agent, canister_id, owner, Retry(FactoryConfig())).discard()
+    except CanisterNotFoundError:
+        output.note(f"canister {canister_id} was deleted before")
+        return True
+    except CreateError as error:
+        output.note(f"{error.message}; it stays")
         return False
     step(f"deleted canister {canister_id}")
     return True

@@ -83,7 +83,7 @@ async def check_settings(agent: Agent, canister_id: Principal, owner: Principal)
         snapshots = len(await management.list_canister_snapshots(canister_id))
     except RejectedError as refusal:
         return Check(name, Verdict.FAILED, f"told to controllers only: {refusal}")
-    changed = changed_settings(owner, status.settings)
+    changed = changed_settings(status.settings)
     changed += [f"{count} {what}" for count, what in ((chunks, "stored chunks"), (snapshots, "snapshots")) if count]
     days = status.settings.freezing_threshold / 86_400
     kept = f"frozen below {days:,.0f} days of idling, {status.settings.wasm_memory_limit or 0:,} bytes of Wasm memory"

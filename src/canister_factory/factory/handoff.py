@@ -42,29 +42,26 @@ def handoff_settings(owner: Principal, hosting: PersonalCanisterSettings) -> Can
     )
 
 
-def changed_settings(owner: Principal, found: EffectiveSettings) -> list[str]:
-    """The settings in force that aren't those of a handoff, each as `name value`.
+_NOT_COMPARED = {"controllers", "environment_variables", "freezing_threshold", "wasm_memory_limit"}
+
+
+def changed_settings(found: EffectiveSettings) -> list[str]:
+    """The settings in force that aren't those of a handoff, each as `name value`; not the controllers.
 
     Freezing threshold and memory limit are the admins' choice at the time, so they aren't compared. Nor is a setting
     that the network doesn't tell.
     """
-    hosting = PersonalCanisterSettings(
-        freezing_threshold=found.freezing_threshold, wasm_memory_limit=found.wasm_memory_limit or 0
-    )
-    expected = handoff_settings(owner, hosting)
-    names = [
-        name for name in CanisterSettings.model_fields if name not in ("environment_variables", "wasm_memory_limit")
-    ]
+    hosting = PersonalCanisterSettings(freezing_threshold=0, wasm_memory_limit=0)
+    expected = handoff_settings(Principal.management_canister(), hosting)
+    compared = [name for name in CanisterSettings.model_fields if name not in _NOT_COMPARED]
     return [
         f"{name} {_shown(getattr(found, name))}"
-        for name in sorted(names)
-        if getattr(found, name) is not None and getattr(found, name) != getattr(expected, name)
+        for name in compared
+        if getattr(found, name) not in (None, getattr(expected, name))
     ]
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, Audience):
-        return value.tag if value.value is None else f"{value.tag} {', '.join(map(str, value.value))}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "nobody"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _shown(value: int | Audience) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value.tag if value.value is None else f"{value.tag} {', '.join(map(str, value.value))}"

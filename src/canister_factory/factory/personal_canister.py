@@ -212,6 +212,24 @@ class PersonalCanister:
         await self._retry("stop_canister", self._management.stop_canister, self.canister_id)
         await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
 
+    async def discard(self) -> None:
+        """Deletes a canister that can't become its owner's, whoever else controls it. Its cycles are lost.
+
+        Its code goes first, since it may be waiting for something, and couldn't be stopped then.
+
+        Raises:
+            CreateError: the operator doesn't control it any more.
+        """
+        info = await self.info()
+        if self._operator not in info.controllers:
+            raise CreateError(
+                f"{self.canister_id} is controlled by {_names(info.controllers)}, not by this operator",
+                canister_id=self.canister_id,
+            )
+        for method in (self._management.uninstall_code, self._management.stop_canister):
+            await self._retry(method.__name__, method, self.canister_id)
+        await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
+
 
 def _names(principals: Sequence[Principal] | set[Principal]) -> str:
     return ", ".join(sorted(map(str, principals))) or "nobody"

@@ -28,16 +28,15 @@ def test_every_setting_but_the_environment_is_set_at_the_handoff() -> None:
 
 
 def test_settings_as_they_were_left_have_not_changed() -> None:
-    assert changed_settings(OWNER, in_force()) == []
-    assert changed_settings(OWNER, in_force(log_visibility=None)) == [], "an older network doesn't tell it"
+    assert changed_settings(in_force()) == []
+    assert changed_settings(in_force(log_visibility=None)) == [], "an older network doesn't tell it"
     own = EnvironmentVariable(name="a", value="b")
-    assert changed_settings(OWNER, in_force(environment_variables=[own])) == []
+    assert changed_settings(in_force(environment_variables=[own])) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"controllers": [OWNER, STRANGER]}, f"controllers {OWNER}, {STRANGER}"),
         ({"compute_allocation": 5}, "compute_allocation 5"),
         ({"memory_allocation": 1_000_000}, "memory_allocation 1,000,000"),
         ({"reserved_cycles_limit": 0}, "reserved_cycles_limit 0"),
@@ -51,4 +50,4 @@ def test_settings_as_they_were_left_have_not_changed() -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_changed_setting_is_named(changes: dict[str, Any], told: str) -> None:
-    assert changed_settings(OWNER, in_force(**changes)) == [told]
+    assert changed_settings(in_force(**changes)) == [told]
