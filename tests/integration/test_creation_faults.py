@@ -351,3 +351,22 @@ async def test_a_creation_that_another_worker_finished_is_no_failure_of_this_one
     creation = await world.creation()
     assert (creation.status, creation.error) == (CreationStatus.Completed, None)
     assert await read_back(world.personal(creation.canister_id)) == contents
+
+
+async def test_a_canister_that_was_started_over_too_often_is_replaced_in_the_same_run(world: World) -> None:
+    contents = await fill(world.as_owner)
+    created = await killed_at(world, "after the import was final")
+    assert created.canister_id is not None
+    init = PersonalInit(owner=world.owner_id, backend=world.backend_id)
+    argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
+    management = ManagementCanister(world.operator)
+    for _ in range(13):
+        await management.install(created.canister_id, personal_wasm().wasm, argument, mode="upgrade")
+    lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
+    await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
+    contents[await world.as_owner.add_memory_to_capsule(inline(b"later"), note("later"))] = b"later"
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert outcome.creation.status == CreationStatus.Completed
+    assert outcome.creation.lost_canisters == [created.canister_id]
+    assert outcome.creation.attempts == 1
+    assert await read_back(world.personal(outcome.creation.canister_id)) == contents
