@@ -49,6 +49,8 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         "module": "ok",
         "what it says": "ok",
         "manifest": "ok",
+        "history": "ok",
+        "settings": "ok",
     }
     assert re.search(
         r"\(certified\), installed \d{4}-\d\d-\d\d .* UTC, approved release", json.dumps(as_owner["checks"])
@@ -58,6 +60,8 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         **verdicts,
         "registry entry": "ok",
         "manifest": "skip",
+        "history": "skip",
+        "settings": "skip",
     }
     (spent,) = requested.ok("admin", "reserve", "consumption").lines
     assert spent["canister_id"] == as_owner["canister_id"]
@@ -217,7 +221,10 @@ def test_cleanup_deletes_lost_canisters_and_leaves_the_one_that_is_in_use_alone(
         failed = requested.run("operator", "worker", "--once")
         assert "is no operator" in failed.out + failed.err
         lost.append(str(canister))
-        assert requested.ok("owner", "status").json["canister_id"] is None
+        status = requested.ok("owner", "status").json
+        assert (status["canister_id"], status["lost_canisters"]) == (None, lost)
+        unasked = requested.run("admin", "admin", "clear", requested.id("owner"))
+        assert f"which is Failed? Canister {', '.join(lost)} remains" in unasked.error
         requested.ok("owner", "retry")
     done = requested.ok("operator", "worker", "--once").lines[-1]
     admin = ("--admin-identity", requested.pem("admin"), "--yes")

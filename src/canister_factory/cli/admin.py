@@ -180,7 +180,8 @@ def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     creation = ask(look)
     if creation is None:
         raise CommandError(f"{output.ident(owner)} has no creation: there is nothing to clear")
-    remains = f" Canister {creation.canister_id} remains, unless it was deleted." if creation.canister_id else ""
+    canisters = [str(canister) for canister in (creation.canister_id, *creation.lost_canisters) if canister]
+    remains = f" Canister {', '.join(canisters)} remains, unless it was deleted." if canisters else ""
     confirm(f"Forget the creation of {output.ident(owner)}, which is {creation.status}?{remains}", yes)
     ask(lambda backend: backend.clear_creation_state(owner))
     done(f"The creation of {output.ident(owner)} is forgotten.{remains}", owner=owner, cleared=True)

@@ -83,6 +83,7 @@ def _show(present: PresentCanister) -> None:
             ("owner", output.ident(creation.owner)),
             ("status", creation.status),
             ("canister", canister),
+            *[("lost canister", lost) for lost in creation.lost_canisters],
             ("message", quoted(present.message, SHOWN_CHARACTERS)),
             ("progress", f"{quantities.size(progress.bytes_done)} of {quantities.size(progress.bytes_total)}"),
             ("items", f"{progress.items_done} of {progress.items_total}"),
