@@ -14,6 +14,7 @@ import CanisterHistory "../capsule/CanisterHistory";
 import Capsule "../capsule/Types";
 import Randomness "../capsule/Randomness";
 import Types "Types";
+import Verification "Verification";
 
 module {
   public type Created = {
@@ -25,7 +26,7 @@ module {
   /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
   /// until the next upgrade, which makes estimates that go by the number more careful.
   public type Calls = { var underWay : Nat };
-  public type TargetManifest = { #Manifest : Capsule.CapsuleManifest; #Rejected : Text };
+  public type TargetManifest = { #Manifest : Verification.Held; #Rejected : Text };
 
   /// Seconds to wait for a canister of somebody else; it answers in two, when all is well.
   let patience : Nat32 = 60;
@@ -36,7 +37,7 @@ module {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
   };
   type Target = actor {
-    get_manifest : shared query () -> async Capsule.Result<{ manifest : Capsule.CapsuleManifest }>;
+    get_manifest : shared query () -> async Capsule.Result<Verification.Held>;
   };
 
   func management() : Management = actor "aaaaa-aa";
@@ -98,7 +99,7 @@ module {
     calls.underWay += 1;
     let answer = try {
       switch (await (with timeout = patience) target.get_manifest()) {
-        case (#Ok { manifest }) #Manifest manifest;
+        case (#Ok held) #Manifest held;
         case (#Err error) #Rejected(debug_show error);
       };
     } catch error #Rejected(Error.message(error));

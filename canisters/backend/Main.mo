@@ -114,6 +114,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
         case barrier barrier;
       };
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
+      changed = func _ {};
       staged = func() = Iter.empty();
       capsules = func() = store.capsules.values();
     },

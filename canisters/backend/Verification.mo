@@ -11,12 +11,21 @@ import ApiCompatibility "ApiCompatibility";
 import Types "Types";
 
 module {
-  /// Every count, size and hash, in words where they differ. `revision` and `taken_at` belong to each side alone.
+  /// What a personal canister says that it holds: the manifest of that and of its finished import, and what is there beside.
+  public type Held = {
+    manifest : Capsule.CapsuleManifest;
+    imported : ?Capsule.CapsuleManifest;
+    beside : Capsule.Beside;
+  };
+
+  /// Every count, size and hash, in words where they differ, and what the target has that it shouldn't. `revision` and
+  /// `taken_at` belong to each side alone.
   public func compare(
     source : Capsule.CapsuleManifest,
-    target : Capsule.CapsuleManifest,
+    held : Held,
     targetId : Principal,
   ) : Types.VerificationReport {
+    let target = held.manifest;
     let differences = List.empty<Text>();
     func texts(what : Text, a : Text, b : Text) {
       if (a != b) differences.add(what # ": source " # a # ", target " # b);
@@ -36,6 +45,23 @@ module {
     counts("connection_groups", source.connection_groups, target.connection_groups);
     counts("content_size", source.content_size, target.content_size);
     texts("manifest_hash", hex(source.manifest_hash), hex(target.manifest_hash));
+    switch (held.imported) {
+      case (?imported) if (imported.manifest_hash != target.manifest_hash) differences.add(
+        "imported: the target has changed since its import, whose manifest is " # hex(imported.manifest_hash)
+      );
+      case null differences.add("imported: the target's import is not final");
+    };
+    let { capsules; items; people; uploads; nonces; pending_memories; pending_bytes } = held.beside;
+    func beside(what : Text, count : Nat64) {
+      if (count != 0) differences.add("beside: the target has more than the capsule: " # Nat64.toText(count) # " " # what);
+    };
+    beside("further capsules", capsules);
+    beside("memories or galleries of none", items);
+    beside("people whom the capsule doesn't name", people);
+    beside("uploads", uploads);
+    beside("nonces", nonces);
+    beside("memories that aren't committed", pending_memories);
+    beside("bytes of uncommitted chunks", pending_bytes);
     { matches = differences.isEmpty(); source; target; differences = differences.toArray(); handoff_until = null };
   };
 

@@ -143,7 +143,11 @@ module {
       event : Types.AccessEvent,
     ) : Result<Types.EventOpening> = switch (guard.recordable(caller, id)) {
       case (#Err problem) #Err problem;
-      case (#Ok capsule) Events.record(capsule, caller, event, not Access.mayWrite(capsule, caller), Clock.now());
+      case (#Ok capsule) {
+        let result = Events.record(capsule, caller, event, not Access.mayWrite(capsule, caller), Clock.now());
+        host.changed(capsule);
+        result;
+      };
     };
 
     /// A veto as long as the event waits.

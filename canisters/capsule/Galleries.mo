@@ -21,7 +21,7 @@ import Validate "Validate";
 
 module {
   /// The first entry whose memory isn't in the capsule.
-  public func unknownMemory(capsule : Store.Capsule, entries : [Types.GalleryMemoryEntry]) : ?Text {
+  func unknownMemory(capsule : Store.Capsule, entries : [Types.GalleryMemoryEntry]) : ?Text {
     entries.find(func entry = not capsule.memories.containsKey(entry.memory_id)).map(func entry = entry.memory_id);
   };
 
@@ -55,10 +55,8 @@ module {
     let id = gallery.record.id;
     let before = entriesOf(capsule, id);
     if (before != gallery.record.memory_entries) {
-      for ({ memory_id } in before.values()) capsule.appearances.remove(compareAppearances, (memory_id, id));
-      for ({ memory_id } in gallery.record.memory_entries.values()) {
-        capsule.appearances.add(compareAppearances, (memory_id, id));
-      };
+      for ({ memory_id } in before.values()) unlink(capsule, (memory_id, id));
+      for ({ memory_id } in gallery.record.memory_entries.values()) link(capsule, (memory_id, id));
     };
     Quotas.charge(capsule.account, addition(capsule, id));
     Roster.insert(capsule, #Gallery, capsule.galleries, id, gallery);
@@ -67,9 +65,7 @@ module {
 
   /// Takes the gallery away; one that isn't there changes nothing.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
-    for ({ memory_id } in entriesOf(capsule, id).values()) {
-      capsule.appearances.remove(compareAppearances, (memory_id, id));
-    };
+    for ({ memory_id } in entriesOf(capsule, id).values()) unlink(capsule, (memory_id, id));
     if (capsule.galleries.containsKey(id)) Quotas.charge(capsule.account, Quotas.negated(Quotas.gallery));
     Roster.drop(capsule, #Gallery, capsule.galleries, id);
     store.gallery_homes.remove(id);
@@ -86,6 +82,37 @@ module {
   /// By memory, then by gallery.
   func compareAppearances(a : (Text, Text), b : (Text, Text)) : Order.Order {
     switch (Text.compare(a.0, b.0)) { case (#equal) Text.compare(a.1, b.1); case order order };
+  };
+
+  // ---- Which galleries name a memory ----
+
+  func link(capsule : Store.Capsule, place : (Text, Text)) {
+    let isNew = capsule.appearances.insert(compareAppearances, place);
+    if (isNew and not capsule.memories.containsKey(place.0)) capsule.dangling += 1;
+  };
+
+  func unlink(capsule : Store.Capsule, place : (Text, Text)) {
+    let wasThere = capsule.appearances.delete(compareAppearances, place);
+    if (wasThere and not capsule.memories.containsKey(place.0)) capsule.dangling -= 1;
+  };
+
+  func places(capsule : Store.Capsule, memoryId : Text) : [(Text, Text)] {
+    capsule.appearances.valuesFrom(compareAppearances, (memoryId, "")).takeWhile(
+      func((memory, _)) = memory == memoryId
+    ).toArray();
+  };
+
+  /// To be told that a memory is in the capsule now, which wasn't before.
+  public func memoryCame(capsule : Store.Capsule, memoryId : Text) { capsule.dangling -= places(capsule, memoryId).size() };
+
+  /// To be told that a memory isn't in the capsule any more.
+  public func memoryWent(capsule : Store.Capsule, memoryId : Text) { capsule.dangling += places(capsule, memoryId).size() };
+
+  /// A gallery's entry that names a memory which isn't in the capsule. Takes no time when there is none.
+  public func dangling(capsule : Store.Capsule) : ?(Text, Text) {
+    if (capsule.dangling == 0) return null;
+    let found = capsule.appearances.values().find(func((memory, _)) = not capsule.memories.containsKey(memory));
+    found.map(func((memory, gallery)) = (gallery, memory));
   };
 
   /// Refuses a gallery that names a memory which isn't in the capsule.
@@ -131,11 +158,8 @@ module {
 
   /// Takes a deleted memory's entries out of the capsule's galleries.
   public func forgetMemory(capsule : Store.Capsule, memoryId : Text, now : Nat64) {
-    let places = capsule.appearances.valuesFrom(compareAppearances, (memoryId, "")).takeWhile(
-      func((memory, _)) = memory == memoryId
-    ).toArray();
-    for (place in places.values()) {
-      capsule.appearances.remove(compareAppearances, place);
+    for (place in places(capsule, memoryId).values()) {
+      unlink(capsule, place);
       switch (capsule.galleries.get(place.1)) {
         case null {};
         case (?{ record }) {

@@ -38,6 +38,8 @@ module {
     /// May anything be added here now: is there heap for it, and are there cycles to keep it? What only takes away isn't
     /// asked about.
     refuseGrowth : () -> ?Types.CapsuleError;
+    /// Told of a change in the capsule, after it is noted there.
+    changed : Capsule -> ();
     /// Chunks that are stored, and belong neither to a memory nor to an upload.
     staged : () -> Iter.Iter<Store.Chunk>;
     /// All capsules, also one that can't be found yet.
@@ -171,6 +173,11 @@ module {
       switch (MerkleTree.reserve(home.tree.nodes, 1)) { case (#Ok) found; case (#Err problem) #Err problem };
     };
 
+    func note(home : Capsule, caller : Principal, now : Nat64) {
+      Capsules.touch(home, caller, now);
+      host.changed(home);
+    };
+
     /// Does the change in a capsule that the caller may change, and notes it there if it succeeded.
     func noting(
       caller : Principal,
@@ -182,7 +189,7 @@ module {
         case (#Ok home) {
           let now = Clock.now();
           let result = change(home, now);
-          if (result == #Ok) Capsules.touch(home, caller, now);
+          if (result == #Ok) note(home, caller, now);
           result;
         };
       };
@@ -213,7 +220,7 @@ module {
         case (#Ok home) {
           let now = Clock.now();
           let result = change(home, now);
-          switch result { case (#Ok _) Capsules.touch(home, caller, now); case (#Err _) {} };
+          switch result { case (#Ok _) note(home, caller, now); case (#Err _) {} };
           result;
         };
       };

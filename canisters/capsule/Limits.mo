@@ -56,6 +56,8 @@ module {
   public let rulesLookedAt = 100_000;
   /// Ids that one call asks for, at their longest.
   public let idsPerBatch = 500;
+  /// Items that one message of an import puts, commits or removes: each changes the tree.
+  public let itemsPerBatch = 500;
 
   // ---- Time (nanoseconds) and sessions ----
   public let nonceLifetime : Nat64 = 600_000_000_000;

@@ -20,6 +20,7 @@ import Types "Types";
 
 module {
   public let scheme : Text = "canister-factory-manifest-2";
+  let certifiedScheme : Text = "canister-factory-certified-1";
 
   /// The seal of the capsule's own record, unless that has yet to be imported.
   func ownSeal(capsule : Store.Capsule) : ?Store.Seal {
@@ -38,6 +39,15 @@ module {
       },
     );
     Sha256.update(whole, MerkleTree.root(capsule.tree));
+    Sha256.digest(whole);
+  };
+
+  /// What a personal canister certifies: the manifest hash of what it holds, and that of its finished import.
+  public func certified(live : Blob, imported : Blob) : Blob {
+    let whole = Sha256.new();
+    Sha256.update(whole, certifiedScheme.encodeUtf8());
+    Sha256.update(whole, live);
+    Sha256.update(whole, imported);
     Sha256.digest(whole);
   };
 

@@ -129,11 +129,13 @@ module {
   public func insert(store : Store.Store, capsule : Store.Capsule, memory : Store.StoredMemory) {
     let id = memory.id;
     Quotas.charge(capsule.account, growth(capsule, memory));
-    let old = contentOf(capsule.memories.get(id));
+    let before = capsule.memories.get(id);
+    let old = contentOf before;
     capsule.content_bytes -= contentSize(old);
     capsule.content_bytes += contentSize(memory.content);
     if (not isSame(old, memory.content)) release(store, old);
     capsule.memories.add(id, memory);
+    if (before == null) Galleries.memoryCame(capsule, id);
     Seal.enter(capsule, #Memory, id, memory, memory.content);
     let isShared = switch (memory.rule) { case (?rule) Access.mayOpen(rule); case null false };
     if isShared capsule.shared_memories.add(id) else capsule.shared_memories.remove(id);
@@ -161,7 +163,9 @@ module {
   /// Takes a memory and its bytes away, without looking at galleries.
   public func drop(store : Store.Store, capsule : Store.Capsule, id : Text) {
     let memory = capsule.memories.take(id);
-    if (memory != null) Seal.leave(capsule, #Memory, id);
+    if (memory == null) return;
+    Galleries.memoryWent(capsule, id);
+    Seal.leave(capsule, #Memory, id);
     Quotas.charge(capsule.account, Quotas.negated(chargeOf memory));
     let content = contentOf memory;
     capsule.content_bytes -= contentSize(content);

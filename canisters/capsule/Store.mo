@@ -48,6 +48,8 @@ module {
     galleries : Map<Text, Sealed<Types.Gallery>>;
     /// Which galleries name a memory: pairs of memory and gallery, so that a deleted memory's galleries are found.
     appearances : Set.Set<(Text, Text)>;
+    /// How many of these pairs name a memory that isn't there, as they may while an import is under way.
+    var dangling : Nat;
     connections : Map<Text, Sealed<Types.Connection>>;
     groups : Map<Text, Sealed<Types.ConnectionGroup>>;
     /// Of all memories, galleries, connections and groups: whoever puts one in its place or takes it away does so here too.
@@ -157,6 +159,7 @@ module {
     shared_memories = Set.empty();
     galleries = Map.empty();
     appearances = Set.empty();
+    var dangling = 0;
     connections = Map.empty();
     groups = Map.empty();
     tree = MerkleTree.empty(store.nodes);
@@ -205,7 +208,10 @@ module {
   func unindexPerson(store : Store, capsule : Capsule, person : Types.PersonRef) {
     let #Principal principal = person else return;
     switch (store.capsules_of.get(principal)) {
-      case (?capsules) capsules.remove(capsule.id);
+      case (?capsules) {
+        capsules.remove(capsule.id);
+        if (capsules.isEmpty()) store.capsules_of.remove(principal);
+      };
       case null {};
     };
     switch (store.self_capsules.get(principal)) {

@@ -308,6 +308,22 @@ module {
     content_size : Nat64;
     manifest_hash : Blob;
   };
+  /// What a personal canister holds beside the one capsule: nothing, when it is handed over.
+  public type Beside = {
+    /// Further capsules.
+    capsules : Nat64;
+    /// Memories and galleries that can be found and aren't the capsule's.
+    items : Nat64;
+    /// Principals that are known here, and that the capsule doesn't name as an owner or a controller.
+    people : Nat64;
+    /// Sessions, also committed ones that are remembered.
+    uploads : Nat64;
+    nonces : Nat64;
+    /// Memories that an import has begun and not committed.
+    pending_memories : Nat64;
+    /// Bytes of their chunks.
+    pending_bytes : Nat64;
+  };
   public type MemoryManifest = {
     memory_id : Text;
     total_chunks : Nat32;

@@ -19,6 +19,7 @@ import Pages "../capsule/Pages";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import Validate "../capsule/Validate";
+import Beside "Beside";
 import ImportContents "ImportContents";
 import ImportItems "ImportItems";
 import ImportState "ImportState";
@@ -92,6 +93,10 @@ module {
       };
     };
 
+    func checkBatch(items : Nat) : Validate.Problem {
+      Validate.most("items of a batch", CapsuleLimits.itemsPerBatch, items);
+    };
+
     // ---- Steps ----
 
     /// Begins a session, or goes on with the one in progress. An import that was final isn't any more: nobody has used the
@@ -105,7 +110,7 @@ module {
         case null {};
         case (?problem) return #Err problem;
       };
-      reopen();
+      ImportState.reopen(state);
       if (caller != parties.owner) state.operators.add(caller);
       ignore ImportState.begin(state, now);
       let ?session = ImportState.view(state, now) else return #Err(#NotFound { kind = "import session"; id = "" });
@@ -129,7 +134,15 @@ module {
       items : [Capsule.ExportItem],
       now : Nat64,
     ) : Capsule.UnitResult {
-      adding(caller, session, now, func() = ImportItems.put(store, state, items, parties.owner));
+      adding(
+        caller,
+        session,
+        now,
+        func() = switch (checkBatch(items.size())) {
+          case (?problem) #Err problem;
+          case null ImportItems.put(store, state, items, parties.owner);
+        },
+      );
     };
 
     /// All of the memories, or none.
@@ -139,7 +152,15 @@ module {
       manifests : [Capsule.MemoryManifest],
       now : Nat64,
     ) : Capsule.UnitResult {
-      adding(caller, session, now, func() = ImportContents.commit(store, state, manifests));
+      adding(
+        caller,
+        session,
+        now,
+        func() = switch (checkBatch(manifests.size())) {
+          case (?problem) #Err problem;
+          case null ImportContents.commit(store, state, manifests);
+        },
+      );
     };
 
     /// Refuses the capsule's own record.
@@ -149,7 +170,15 @@ module {
       refs : [Capsule.ItemRef],
       now : Nat64,
     ) : Capsule.UnitResult {
-      importing(caller, session, now, func() = ImportItems.remove(store, state, refs));
+      importing(
+        caller,
+        session,
+        now,
+        func() = switch (checkBatch(refs.size())) {
+          case (?problem) #Err problem;
+          case null ImportItems.remove(store, state, refs);
+        },
+      );
     };
 
     /// What one message brings of an import, step by step: what goes, what comes, what is committed, and the end. Begins a
@@ -191,7 +220,7 @@ module {
       let manifest = Manifest.take(state.capsule, parties.self(), now);
       let result = { total_memories_imported = manifest.memories; total_size_imported = manifest.content_size };
       state.final := ?{ session; at = now; manifest; result };
-      certify();
+      ImportState.certify(state);
       #Ok result;
     };
 
@@ -205,26 +234,9 @@ module {
         });
         case null {};
       };
-      for ({ record } in state.capsule.galleries.values()) {
-        switch (Galleries.unknownMemory(state.capsule, record.memory_entries)) {
-          case (?id) return #Err(#NotFound { kind = "memory of gallery " # record.id; id });
-          case null {};
-        };
-      };
-      #Ok;
-    };
-
-    func reopen() {
-      if (state.final == null) return;
-      state.final := null;
-      CertifiedData.set("");
-    };
-
-    /// Certifies the manifest of a final import; to be done again after an upgrade.
-    public func certify() {
-      switch (state.final) {
-        case (?final) CertifiedData.set(final.manifest.manifest_hash);
-        case null {};
+      switch (Galleries.dangling(state.capsule)) {
+        case (?(gallery, id)) #Err(#NotFound { kind = "memory of gallery " # gallery; id });
+        case null #Ok;
       };
     };
 
@@ -262,12 +274,14 @@ module {
       case null #Ok(Manifest.entries(state.capsule, after, limit));
     };
 
-    /// The final import's manifest, with the certificate when asked in a query; before that, of what is there so far.
+    /// The manifest of what is there, and that of the finished import; the certificate when asked in a query.
     public func manifest(caller : Principal, now : Nat64) : Result<Types.CertifiedManifest> {
       switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
-      switch (state.final) {
-        case (?final) #Ok { manifest = final.manifest; certificate = CertifiedData.getCertificate() };
-        case null #Ok { manifest = Manifest.take(state.capsule, parties.self(), now); certificate = null };
+      #Ok {
+        manifest = Manifest.take(state.capsule, parties.self(), now);
+        imported = do ? { state.final!.manifest };
+        beside = Beside.count(store, state, parties.owner);
+        certificate = if (state.final == null) null else CertifiedData.getCertificate();
       };
     };
 

@@ -1,6 +1,7 @@
 /// What an import keeps: its session, who imported, the memories that aren't committed yet, in the end the manifest it
-/// left, and whether the canister has been opened to its owner. Owns the stored types and the sessions' life (active,
-/// expired, completed); committed items are in the capsule.
+/// left, for good, and whether the canister has been opened to its owner. Owns the stored types and the sessions' life
+/// (active, expired, completed); committed items are in the capsule.
+import CertifiedData "mo:core/CertifiedData";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
@@ -8,6 +9,7 @@ import Set "mo:core/Set";
 import Text "mo:core/Text";
 import Capsule "../capsule/Types";
 import Contents "../capsule/Contents";
+import Manifest "../capsule/Manifest";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import Types "Types";
@@ -82,6 +84,20 @@ module {
   public func currentState(state : State, now : Nat64) : ?Types.ImportState = switch (state.session) {
     case (?session) ?stateOf(state, session, now);
     case null null;
+  };
+
+  /// Certifies what the canister holds and what was imported, once the import is final: after each change, and after an
+  /// upgrade.
+  public func certify(state : State) = switch (state.final) {
+    case (?{ manifest }) CertifiedData.set(Manifest.certified(Manifest.hash(state.capsule), manifest.manifest_hash));
+    case null {};
+  };
+
+  /// The import isn't final any more, and nothing is certified.
+  public func reopen(state : State) {
+    if (state.final == null) return;
+    state.final := null;
+    CertifiedData.set("");
   };
 
   /// What callers see of the session.

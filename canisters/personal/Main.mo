@@ -42,5 +42,5 @@ shared ({ caller = installer }) persistent actor class Personal(init : Types.Per
     Inspection.accepts(owner, state, Ownership.isOpen(owner, state), store, caller, arg.size(), msg);
   };
 
-  system func postupgrade() { imports.certify() };
+  system func postupgrade() { ImportState.certify(state) };
 };

@@ -46,7 +46,14 @@ module {
     finalize : Bool;
   };
   public type ImportOutcome = { session : Nat64; final : ?FinalizedImport };
-  public type CertifiedManifest = { manifest : CapsuleManifest; certificate : ?Blob };
+  public type CertifiedManifest = {
+    /// Of what is there now.
+    manifest : CapsuleManifest;
+    /// Of the finished import.
+    imported : ?CapsuleManifest;
+    beside : Capsule.Beside;
+    certificate : ?Blob;
+  };
   public type PersonalInfo = {
     owner : Principal;
     backend : Principal;

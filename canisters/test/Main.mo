@@ -7,6 +7,7 @@ import ArgumentLimits "capsule/ArgumentLimits.test";
 import Dates "capsule/Dates.test";
 import Events "capsule/Events.test";
 import Extents "capsule/Extents.test";
+import Galleries "capsule/Galleries.test";
 import Ids "capsule/Ids.test";
 import Limits "capsule/Limits.test";
 import Manifest "capsule/Manifest.test";
@@ -49,6 +50,7 @@ persistent actor {
     ("capsule/Dates", Dates.tests()),
     ("capsule/Events", Events.tests()),
     ("capsule/Extents", Extents.tests()),
+    ("capsule/Galleries", Galleries.tests()),
     ("capsule/Ids", Ids.tests()),
     ("capsule/Limits", Limits.tests()),
     ("capsule/Manifest", Manifest.tests()),

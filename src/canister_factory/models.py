@@ -111,6 +111,9 @@ if TYPE_CHECKING:
         RecordedEvent as RecordedEvent,
     )
     from canister_factory.contract.import_models import (
+        Beside as Beside,
+    )
+    from canister_factory.contract.import_models import (
         CertifiedManifest as CertifiedManifest,
         FinalizedImport as FinalizedImport,
         ImportBatch as ImportBatch,
@@ -227,8 +230,8 @@ _HOMES = {
     "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "
     "Release VerificationReport",
     "contract.event_models": "EventKind EventOpening EventRules EventWait Executor RecordedEvent",
-    "contract.import_models": "CertifiedManifest FinalizedImport ImportBatch ImportLimits ImportOutcome ImportSession "
-    "ImportState ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
+    "contract.import_models": "Beside CertifiedManifest FinalizedImport ImportBatch ImportLimits ImportOutcome "
+    "ImportSession ImportState ImportStatus MemoryChunk PendingChunk PendingMemory PersonalInfo PersonalInit",
     "contract.manifest_models": "CapsuleManifest CapsuleRecord ExportItem ItemKind ItemRef ManifestEntry ManifestPage "
     "MemoryManifest",
     "contract.memory_models": "AccessEvent AudioMetadata BlobKind BlobRef ContentsAudit CustomAccess DocumentMetadata "

@@ -16,11 +16,12 @@ import canister_factory.cli.progress as progress
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.progress import EventLines
 from canister_factory.contract.artifacts import personal_wasm
-from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import (
     ClaimRequest,
     CreationStatus,
 )
+from canister_factory.contract.person_models import PersonRef
 from canister_factory.factory.events import Event, StageDone
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
@@ -49,6 +50,7 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         "module": "ok",
         "what it says": "ok",
         "manifest": "ok",
+        "since then": "ok",
         "history": "ok",
         "settings": "ok",
     }
@@ -56,6 +58,7 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         r"\(certified\), installed \d{4}-\d\d-\d\d .* UTC, approved release", json.dumps(as_owner["checks"])
     )
     as_admin = requested.ok("admin", "verify", owner).json
+    del verdicts["since then"]
     assert {check["name"]: check["verdict"] for check in as_admin["checks"]} == {
         **verdicts,
         "registry entry": "ok",
@@ -65,6 +68,25 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
     }
     (spent,) = requested.ok("admin", "reserve", "consumption").lines
     assert spent["canister_id"] == as_owner["canister_id"]
+
+
+def test_verify_shows_what_the_owner_has_made_of_the_import_since(requested: Cli) -> None:
+    canister = requested.ok("operator", "worker", "--once").lines[-1]["canister_id"]
+    before = checks(requested.ok("owner", "verify", requested.id("owner")))
+
+    async def connect(agent: Agent, backend: BackendClient) -> None:
+        await PersonalClient(agent, Principal.from_str(canister)).add_connection(PersonRef(Opaque="Jan"))
+
+    requested.directly("owner", connect)
+    after = checks(requested.ok("owner", "verify", requested.id("owner")))
+    assert before["since then"] == "nothing has changed"
+    assert after["manifest"] == before["manifest"]
+    assert re.search(r"^changed by those who may write it, now \w+.* \(certified\): 0 memories", after["since then"])
+
+
+def checks(verified: Ran) -> dict[str, str]:
+    """What each check of a `verify` found."""
+    return {check["name"]: check["found"] for check in verified.json["checks"]}
 
 
 def test_verify_finds_another_controller_and_a_revoked_module(requested: Cli) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from canister_factory.candid.decoding import decode
-from canister_factory.contract.artifacts import backend_wasm, personal_wasm
-from canister_factory.contract.clients import CapsuleClient
+from canister_factory.contract.artifacts import WasmModule, backend_wasm, personal_wasm
+from canister_factory.contract.clients import CapsuleClient, PersonalClient
+from canister_factory.factory.manifest import certified_data
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.subnet.canister import CanisterState, Status
 from canister_factory.replica.subnet.subnet import Subnet
@@ -34,7 +35,9 @@ def audited_canisters(subnet: Subnet) -> list[CanisterState]:
     return [
         canister
         for canister in subnet.canisters.values()
-        if canister.module is not None and canister.module.hash in _ours() and canister.status is Status.RUNNING
+        if canister.module is not None
+        and any(canister.module.hash in hashes for hashes in _ours())
+        and canister.status is Status.RUNNING
     ]
 
 
@@ -55,10 +58,28 @@ def audit(subnet: Subnet, canister: CanisterState, now_ns: int) -> dict[str, Any
     return found
 
 
+def assert_certified(subnet: Subnet, canister: CanisterState, now_ns: int) -> None:
+    """Fails unless a personal canister with a finished import certifies it, and what is there now."""
+    controllers = canister.settings.controllers
+    assert canister.module is not None
+    if canister.module.hash not in _ours()[1] or not controllers:
+        return
+    method = PersonalClient.method("get_manifest")
+    query = QueryRequest(next(iter(controllers)), now_ns, canister.id, method.name, method.encode(()))
+    response = subnet.query(query)
+    if response.error_code == _CANNOT_PAY:
+        return
+    answer = decode(response.data, method.result_types)[0].value
+    if answer["imported"] is not None:
+        hashes = answer["manifest"]["manifest_hash"], answer["imported"]["manifest_hash"]
+        assert canister.certified_data == certified_data(*hashes), f"{canister!r} certifies something else"
+
+
 def check(subnet: Subnet, now_ns: int) -> None:
     """Fails unless every canister's books are what is held."""
     for canister in audited_canisters(subnet):
         found = audit(subnet, canister, now_ns)
+        assert_certified(subnet, canister, now_ns)
         whole = found is None or (found["consistent"] and found["manifests_consistent"])
         assert whole, f"the books of {canister!r} are wrong: {found}"
 
@@ -78,8 +99,11 @@ def check_replica(replica: EmbeddedReplica) -> None:
 
 
 @cache
-def _ours() -> frozenset[bytes]:
-    """The hashes of our modules as they are built, and unpacked."""
-    modules = [backend_wasm(), personal_wasm()]
-    unpacked = [hashlib.sha256(gzip.decompress(module.wasm)).digest() for module in modules]
-    return frozenset([*unpacked, *(module.module_hash for module in modules)])
+def _ours() -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """The hashes of the backend's module and of the personal canister's, as they are built, and unpacked."""
+    backend, personal = backend_wasm(), personal_wasm()
+    return _hashes(backend), _hashes(personal)
+
+
+def _hashes(module: WasmModule) -> frozenset[bytes]:
+    return frozenset([hashlib.sha256(gzip.decompress(module.wasm)).digest(), module.module_hash])

@@ -16,10 +16,10 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.clients import PersonalClient
-from canister_factory.contract.import_models import CertifiedManifest
+from canister_factory.contract.import_models import Beside, CertifiedManifest
 from canister_factory.contract.manifest_models import CapsuleManifest, ItemKind, ManifestEntry, ManifestPage
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, manifest_hash, totals
+from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, certified_data, manifest_hash, totals
 from canister_factory.factory.retry import Retry
 from canister_factory.factory.target import Target
 from canister_factory.ic.agent import Agent
@@ -73,7 +73,9 @@ class PersonalScript:
         }
         self.entries = entries
         self.manifest = manifest_of(*entries, **claims)
-        self.certified_data: bytes | None = self.manifest.manifest_hash
+        self.imported: CapsuleManifest | None = self.manifest
+        self.beside = dict.fromkeys(Beside.model_fields, 0)
+        self.certified_data: bytes | None = certified_data(self.manifest.manifest_hash, self.manifest.manifest_hash)
         self.certified_canister = CANISTER
         self.alter_certificate: Callable[[bytes], bytes | None] = lambda certificate: certificate
         self.agent = Agent(Identity.generate(), self.net.network(), transport=self.net.transport())
@@ -117,7 +119,12 @@ class PersonalScript:
     def _get_manifest(self) -> CertifiedManifest:
         data = {} if self.certified_data is None else {b"certified_data": self.certified_data}
         self.net.state = {b"canister": {self.certified_canister.bytes: data}}
-        return CertifiedManifest(manifest=self.manifest, certificate=self.alter_certificate(self.net.certificate()))
+        return CertifiedManifest(
+            manifest=self.manifest,
+            imported=self.imported,
+            beside=Beside(**self.beside),
+            certificate=self.alter_certificate(self.net.certificate()),
+        )
 
 
 def as_wire(entry: Entry) -> ManifestEntry:

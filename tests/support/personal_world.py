@@ -273,6 +273,10 @@ def manifest_hash(entries: Sequence[dict[str, Any]]) -> bytes:
     return sha256(SCHEME + (own[0] if own else bytes(32)) + tree_root(items))
 
 
+def certified_data(live: bytes, imported: bytes) -> bytes:
+    return sha256(b"canister-factory-certified-1" + live + imported)
+
+
 def entry_key(entry: dict[str, Any]) -> bytes:
     return sha256(bytes([KINDS.index(entry["kind"].tag)]) + entry["id"].encode())
 

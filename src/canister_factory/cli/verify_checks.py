@@ -22,6 +22,7 @@ from canister_factory.ic.errors import CanisterNotFoundError, CertificateError, 
 from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
+    from canister_factory.contract.manifest_models import CapsuleManifest
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.canister_info import CanisterInfo
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 async def check_canister(
     agent: Agent, backend: BackendClient, creation: DetailedCreationStatus, canister_id: Principal
 ) -> AsyncIterator[Check]:
-    """Creation, registry, controllers, module, interface and manifest.
+    """Creation, registry, controllers, module, interface, manifest, and what changed since.
 
     Raises:
         IcError: the network fails.
@@ -54,7 +55,8 @@ async def check_canister(
         personal = PersonalClient(agent, canister_id)
         try:
             yield await _interface(personal, creation.owner, backend.canister_id)
-            yield await _manifest(agent, personal, creation)
+            async for check in _manifests(agent, personal, creation):
+                yield check
             yield await check_history(agent, canister_id, backend.canister_id, creation.owner, releases)
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
@@ -112,12 +114,15 @@ async def _interface(personal: PersonalClient, owner: Principal, backend_id: Pri
     return Check("what it says", Verdict.OK if right else Verdict.FAILED, claims)
 
 
-async def _manifest(agent: Agent, personal: PersonalClient, creation: DetailedCreationStatus) -> Check:
-    """The manifest of the finished import, which the canister certifies, against what the backend recorded."""
+async def _manifests(agent: Agent, personal: PersonalClient, creation: DetailedCreationStatus) -> AsyncIterator[Check]:
+    """The finished import's manifest, which the canister certifies for good, against what the backend recorded; and
+    what the owner has made of it since.
+    """
     name = "manifest"
     source = creation.source_manifest
     if source is None:
-        return Check(name, Verdict.FAILED, "the backend has no manifest on record")
+        yield Check(name, Verdict.FAILED, "the backend has no manifest on record")
+        return
     try:
         held = await personal.get_manifest()
     except CapsuleRefused as refusal:
@@ -125,21 +130,24 @@ async def _manifest(agent: Agent, personal: PersonalClient, creation: DetailedCr
             raise
         state = "verified" if creation.verified else "not verified"
         recorded = f"shown to the owner only; the backend recorded {output.ident(source.manifest_hash)}, {state}"
-        return Check(name, Verdict.SKIPPED, recorded)
+        yield Check(name, Verdict.SKIPPED, recorded)
+        return
     try:
-        check_certificate(
-            held.certificate,
-            held.manifest,
-            personal.canister_id,
-            agent.network.root_key,
-            agent.clock(),
-        )
+        imported = check_certificate(held, personal.canister_id, agent.network.root_key, agent.clock())
     except (VerifyError, CertificateError) as error:
-        return Check(name, Verdict.FAILED, str(error))
-    manifest = output.ident(held.manifest.manifest_hash)
-    if held.manifest.manifest_hash != source.manifest_hash:
-        return Check(
-            name, Verdict.FAILED, f"{manifest} (certified), but the source's is {output.ident(source.manifest_hash)}"
-        )
-    counts = f"{held.manifest.memories} memories, {held.manifest.content_size:,} bytes"
-    return Check(name, Verdict.OK, f"{manifest} (certified), equal to the source's: {counts}")
+        yield Check(name, Verdict.FAILED, str(error))
+        return
+    shown = f"{output.ident(imported.manifest_hash)} (certified)"
+    if imported.manifest_hash == source.manifest_hash:
+        yield Check(name, Verdict.OK, f"{shown}, equal to the source's: {_counts(imported)}")
+    else:
+        yield Check(name, Verdict.FAILED, f"{shown}, but the source's is {output.ident(source.manifest_hash)}")
+    if held.manifest.manifest_hash == imported.manifest_hash:
+        yield Check("since then", Verdict.OK, "nothing has changed")
+    else:
+        now = f"now {output.ident(held.manifest.manifest_hash)} (certified): {_counts(held.manifest)}"
+        yield Check("since then", Verdict.OK, f"changed by those who may write it, {now}")
+
+
+def _counts(manifest: CapsuleManifest) -> str:
+    return f"{manifest.memories} memories, {manifest.content_size:,} bytes"

@@ -106,10 +106,28 @@ class ImportOutcome(CandidModel):
     final: FinalizedImport | None = None
 
 
+class Beside(CandidModel):
+    """What a personal canister holds beside the one capsule, which the manifest doesn't cover.
+
+    `people`: principals that it knows, and that the capsule doesn't name as owners or controllers; `items`: memories
+    and galleries of no capsule; `pending_memories`: what an import has begun, with `pending_bytes` of chunks.
+    """
+
+    capsules: Nat64
+    items: Nat64
+    people: Nat64
+    uploads: Nat64
+    nonces: Nat64
+    pending_memories: Nat64
+    pending_bytes: Nat64
+
+
 class CertifiedManifest(CandidModel):
-    """A manifest, and a certificate for its hash (in query replies)."""
+    """Manifests of what is there now and of the finished import, and a certificate for both (in query replies)."""
 
     manifest: CapsuleManifest
+    imported: CapsuleManifest | None = None
+    beside: Beside
     certificate: bytes | None = None
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestEntry
 
 SCHEME = "canister-factory-manifest-2"
+CERTIFIED_SCHEME = "canister-factory-certified-1"
 CHECKSUM_BYTES = 32
 NOTHING = bytes(CHECKSUM_BYTES)
 """In the place of a hash where there is nothing to be hashed."""
@@ -158,6 +159,11 @@ def manifest_hash(entries: Iterable[Entry]) -> bytes:
     if len(own) > 1:
         raise ValueError(f"a manifest is of one capsule, these entries are of {len(own)}")
     return hashlib.sha256(SCHEME.encode() + (own[0] if own else NOTHING) + tree_root(items)).digest()
+
+
+def certified_data(live: bytes, imported: bytes) -> bytes:
+    """What a personal canister certifies: of the manifest hashes of what it holds and of its finished import."""
+    return hashlib.sha256(CERTIFIED_SCHEME.encode() + live + imported).digest()
 
 
 def totals(entries: Iterable[Entry]) -> Totals:

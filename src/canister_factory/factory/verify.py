@@ -10,9 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.import_models import Beside, CertifiedManifest
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.errors import VerifyError
-from canister_factory.factory.manifest import SCHEME, Entry, ItemKey, Kind, Totals, manifest_hash, totals
+from canister_factory.factory.manifest import (
+    SCHEME,
+    Entry,
+    ItemKey,
+    Kind,
+    Totals,
+    certified_data,
+    manifest_hash,
+    totals,
+)
 from canister_factory.factory.target import Target
 from canister_factory.ic.certificate import CertificateVerifier
 
@@ -38,7 +48,7 @@ async def verify(
     """Compares source and target.
 
     Checked are: each side's manifest against its own entries, the target's manifest hash against the certified data of
-    the target's certificate, and both sides' entries with each other.
+    the target's certificate, both sides' entries with each other, and that the target holds nothing beside them.
 
     Raises:
         VerifyError: a side contradicts itself, or both differ; says in what.
@@ -48,7 +58,10 @@ async def verify(
     target_entries = await target.entries()
     certified = await target.client.get_manifest()
     _check_side("target", certified.manifest, target_entries)
-    check_certificate(certified.certificate, certified.manifest, target.client.canister_id, root_key, clock_ns())
+    imported = check_certificate(certified, target.client.canister_id, root_key, clock_ns())
+    if imported.manifest_hash != certified.manifest.manifest_hash:
+        raise VerifyError(f"the target has changed since its import, whose manifest is {imported.manifest_hash.hex()}")
+    _check_beside(certified.beside)
     differing = [
         f"{key.kind.name.lower()} {key.id}"
         for key in sorted({*source_entries, *target_entries})
@@ -88,19 +101,32 @@ def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, 
         raise VerifyError(f"the {side}'s manifest claims the hash {claim}, but its entries amount to {computed.hex()}")
 
 
-def check_certificate(
-    certificate: bytes | None, manifest: CapsuleManifest, canister_id: Principal, root_key: bytes, now_ns: int
-) -> None:
-    """Sees to it that the network certifies the manifest's hash for the target.
+def _check_beside(beside: Beside) -> None:
+    found = [f"{count} {name.replace('_', ' ')}" for name, count in beside.model_dump().items() if count]
+    if found:
+        raise VerifyError(
+            f"the target holds more than the capsule: {', '.join(found)}; only a new canister is free of it"
+        )
+
+
+def check_certificate(held: CertifiedManifest, canister_id: Principal, root_key: bytes, now_ns: int) -> CapsuleManifest:
+    """Sees to it that the network certifies both manifests for the canister; returns that of the finished import.
 
     Raises:
-        VerifyError: there is no certificate, or it is for another hash.
+        VerifyError: the import isn't final, there is no certificate, or it is for something else.
         CertificateError: the certificate can't be trusted.
     """
-    if certificate is None:
+    if held.imported is None:
+        raise VerifyError(f"the import of {canister_id} is not final")
+    if held.certificate is None:
         raise VerifyError(f"{canister_id} returned its manifest without a certificate")
-    verified = CertificateVerifier(root_key).verify(certificate, now_ns=now_ns, canister_id=canister_id.bytes)
+    verified = CertificateVerifier(root_key).verify(held.certificate, now_ns=now_ns, canister_id=canister_id.bytes)
     certified = verified.value((b"canister", canister_id.bytes, b"certified_data"))
-    if certified != manifest.manifest_hash:
+    expected = certified_data(held.manifest.manifest_hash, held.imported.manifest_hash)
+    if certified != expected:
         shown = certified.hex() if certified else "nothing"
-        raise VerifyError(f"the network certifies {shown} for {canister_id}, not {manifest.manifest_hash.hex()}")
+        raise VerifyError(
+            f"the network certifies {shown} for {canister_id}, not {expected.hex()} for the manifests "
+            f"{held.manifest.manifest_hash.hex()} and {held.imported.manifest_hash.hex()}"
+        )
+    return held.imported

@@ -133,6 +133,29 @@ def test_a_memory_that_is_missing_on_the_target_is_a_difference() -> None:
     assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("VerifyFailed")
 
 
+def test_what_the_target_holds_beside_the_capsule_and_an_import_that_is_not_final_are_differences() -> None:
+    world = World()
+    world.approve()
+    lease, canister = world.copied()
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    session = world.ok("begin_import", sender=OPERATOR, on=canister, kind="personal")["id"]
+    chunk = (session, "mem-planted", 0, b"bytes", sha256(b"bytes"))
+    world.ok("put_memory_chunk", *chunk, sender=OPERATOR, on=canister, kind="personal")
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert (report["matches"], report["differences"]) == (
+        False,
+        [
+            "imported: the target's import is not final",
+            "beside: the target has more than the capsule: 1 memories that aren't committed",
+            "beside: the target has more than the capsule: 5 bytes of uncommitted chunks",
+        ],
+    )
+    refs = [{"kind": Case("Memory"), "id": "mem-planted"}]
+    world.ok("remove_items", session, refs, sender=OPERATOR, on=canister, kind="personal")
+    world.finalize(canister)
+    assert world.ok("verify_creation", lease, sender=OPERATOR)["differences"] == []
+
+
 def test_a_delta_makes_the_copy_faithful_again() -> None:
     world = World()
     world.approve()

@@ -98,19 +98,6 @@ def test_the_manifest_is_what_its_definition_makes_of_the_records(world: Persona
     assert manifest["origin"] == world.personal
 
 
-def test_the_final_manifest_is_certified_and_stays_so_after_an_upgrade(world: PersonalWorld) -> None:
-    world.imported(Case("Memory", memory_record("mem-a")))
-    final = world.ok("get_manifest")["manifest"]
-    assert world.state(world.personal).certified_data == final["manifest_hash"]
-
-    world.ok("delete_memory_from_capsule", "mem-a")
-    world.upgrade()
-
-    assert world.ok("get_manifest")["manifest"] == final, "the manifest is of the import, not of later changes"
-    assert world.state(world.personal).certified_data == final["manifest_hash"]
-    assert world.err("get_memory_from_capsule", "mem-a").tag == "NotFound"
-
-
 def test_nothing_is_certified_before_the_import_is_final(world: PersonalWorld) -> None:
     session = world.begin()
     world.put(session, Case("Capsule", capsule_record()))

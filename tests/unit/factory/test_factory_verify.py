@@ -11,9 +11,10 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import CreationErrorKind
+from canister_factory.contract.import_models import Beside
 from canister_factory.factory.errors import VerifyError
-from canister_factory.factory.manifest import Entry, Totals
-from canister_factory.factory.verify import Verification, check_certificate, verify
+from canister_factory.factory.manifest import Entry, ItemKey, Kind, Totals, certified_data
+from canister_factory.factory.verify import Verification, verify
 from canister_factory.ic.certificate import MAX_AGE_NS, MAX_FUTURE_NS
 from canister_factory.ic.errors import (
     CertificateError,
@@ -23,7 +24,7 @@ from canister_factory.ic.errors import (
     StaleCertificateError,
     TransportError,
 )
-from support.ic_test_support import CANISTER, NOW_NS, OTHER_CANISTER, RANGE, STRANGER, SUBNET, delegation
+from support.ic_test_support import CANISTER, OTHER_CANISTER, RANGE, STRANGER, SUBNET, delegation
 from support.personal_script import (
     CAPSULE,
     CONNECTION,
@@ -221,6 +222,40 @@ async def test_a_manifest_by_another_formula_is_refused_on_either_side(scheme: s
         await judged(PersonalScript(*ENTRIES, scheme=scheme))
 
 
+# --- More than the capsule -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", Beside.model_fields)
+async def test_a_target_that_holds_anything_beside_the_capsule_is_refused(what: str) -> None:
+    personal = PersonalScript(*ENTRIES)
+    personal.beside[what] = 2
+    with pytest.raises(VerifyError, match=f"the target holds more than the capsule: 2 {what.replace('_', ' ')};"):
+        await judged(personal)
+
+
+async def test_a_target_whose_import_is_not_final_is_refused() -> None:
+    personal = PersonalScript(*ENTRIES)
+    personal.imported = None
+    with pytest.raises(VerifyError, match=f"the import of {CANISTER} is not final"):
+        await judged(personal)
+
+
+async def test_a_target_that_changed_after_its_import_is_refused() -> None:
+    personal = PersonalScript(*ENTRIES)
+    personal.imported = manifest_of(CAPSULE)
+    personal.certified_data = certified_data(personal.manifest.manifest_hash, personal.imported.manifest_hash)
+    with pytest.raises(VerifyError, match=f"has changed since its import, .* {personal.imported.manifest_hash.hex()}"):
+        await judged(personal)
+
+
+async def test_a_target_that_lists_two_capsules_is_refused() -> None:
+    other = CAPSULE._replace(key=ItemKey(Kind.CAPSULE, "capsule-2"))
+    personal = PersonalScript(*ENTRIES)
+    personal.entries = (*ENTRIES, other)
+    with pytest.raises(VerifyError, match="the target lists 2 capsules, a manifest is of one"):
+        await judged(personal)
+
+
 # --- False certificates ----------------------------------------------------------------------------------------------
 
 
@@ -241,7 +276,7 @@ async def test_a_certificate_by_another_root_key_is_not_believed() -> None:
 async def test_a_certificate_that_a_stranger_signed_is_not_believed() -> None:
     personal = PersonalScript(*ENTRIES)
     personal.alter_certificate = lambda certificate: STRANGER.certify(
-        {b"canister": {CANISTER.bytes: {b"certified_data": personal.manifest.manifest_hash}}}
+        {b"canister": {CANISTER.bytes: {b"certified_data": personal.certified_data}}}
     )
     with pytest.raises(CertificateSignatureError):
         await judged(personal)
@@ -272,10 +307,11 @@ async def test_the_certificate_of_another_canister_of_the_subnet_is_not_believed
 
 async def test_a_certificate_of_a_subnet_without_this_canister_is_not_believed() -> None:
     elsewhere = [(OTHER_CANISTER.bytes, OTHER_CANISTER.bytes)]
-    state = {b"canister": {CANISTER.bytes: {b"certified_data": manifest_of(*ENTRIES).manifest_hash}}}
-    certificate = SUBNET.certify(state, delegation(ranges=elsewhere))
+    personal = PersonalScript(*ENTRIES)
+    state = {b"canister": {CANISTER.bytes: {b"certified_data": personal.certified_data}}}
+    personal.alter_certificate = lambda certificate: SUBNET.certify(state, delegation(ranges=elsewhere))
     with pytest.raises(CertificateScopeError, match="canister ranges do not include"):
-        check_certificate(certificate, manifest_of(*ENTRIES), CANISTER, PersonalScript().root_key, NOW_NS)
+        await judged(personal)
 
 
 @pytest.mark.parametrize(
@@ -303,9 +339,10 @@ def _flipped(data: bytes, position: int) -> bytes:
     return data[:position] + bytes((data[position] ^ 1,)) + data[position + 1 :]
 
 
+CERTIFIED = certified_data(*[manifest_of(*ENTRIES).manifest_hash] * 2)
 SIGNED, MALFORMED = CertificateSignatureError, MalformedCertificateError
 TAMPERED: dict[str, tuple[Callable[[bytes], bytes], type[CertificateError]]] = {
-    "the hash exchanged": (lambda data: data.replace(manifest_of(*ENTRIES).manifest_hash, OTHER), SIGNED),
+    "the hash exchanged": (lambda data: data.replace(CERTIFIED, OTHER), SIGNED),
     "a bit of the signature": (lambda data: _flipped(data, data.index(b"isignature") + 40), SIGNED),
     "a bit of the delegation": (lambda data: _flipped(data, data.rindex(b"isignature") + 40), SIGNED),
     "cut off": (lambda data: data[:-1], MALFORMED),
