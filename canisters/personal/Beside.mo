@@ -11,6 +11,17 @@ import Store "../capsule/Store";
 import ImportState "ImportState";
 
 module {
+  /// What a canister that was found good holds beside its capsule.
+  public let nothing : Capsule.Beside = {
+    capsules = 0;
+    items = 0;
+    people = 0;
+    uploads = 0;
+    nonces = 0;
+    pending_memories = 0;
+    pending_bytes = 0;
+  };
+
   func difference(a : Nat, b : Nat) : Nat64 = Nat64.fromNat(Int.abs(a - b));
 
   /// Looks at as many entries as the capsule has owners and controllers.

@@ -1,5 +1,6 @@
 /// The import: who may, in which session, and what is left to do. Operators import, until the canister is open to its
-/// owner; the owner and the backend may look. The work itself is done by `ImportItems` and `ImportContents`.
+/// owner; the owner may look, and the backend at the manifest. The work itself is done by `ImportItems` and
+/// `ImportContents`.
 import CertifiedData "mo:core/CertifiedData";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
@@ -58,8 +59,8 @@ module {
     };
 
     func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
-      if (caller == parties.owner or caller == parties.backend or caller.isController()) return null;
-      ?#Unauthorized "only the owner, the controllers and the backend may look at the import";
+      if (caller == parties.owner or caller.isController()) return null;
+      ?#Unauthorized "only the owner and the controllers may look at the import";
     };
 
     /// Does a step of the import that adds something, unless the heap takes no more.
@@ -274,9 +275,20 @@ module {
       case null #Ok(Manifest.entries(state.capsule, after, limit));
     };
 
-    /// The manifest of what is there, and that of the finished import; the certificate when asked in a query.
+    /// The manifest of what is there, and that of the finished import; the certificate when asked in a query. The backend
+    /// compares it until the canister is open; of what the owner does then it is told nothing.
     public func manifest(caller : Principal, now : Nat64) : Result<Types.CertifiedManifest> {
-      switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
+      let isBackend = caller == parties.backend;
+      if (not isBackend) switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
+      switch (state.final) {
+        case (?{ manifest }) if (isBackend and parties.isOpen()) return #Ok {
+          manifest;
+          imported = ?manifest;
+          beside = Beside.nothing;
+          certificate = null;
+        };
+        case null {};
+      };
       #Ok {
         manifest = Manifest.take(state.capsule, parties.self(), now);
         imported = do ? { state.final!.manifest };

@@ -88,7 +88,7 @@ def absent(there: Things) -> Things:
 # --- worlds ----------------------------------------------------------------------------------------------------------
 
 
-def _furnish(world: World, capsule_id: str) -> Things:
+def furnish(world: World, capsule_id: str) -> Things:
     """The owner's private things, and a memory that the friend may read."""
     ok = world.ok
     private = ok("add_memory_to_capsule", inline(b"private"), new_memory(), sender=OWNER)
@@ -117,7 +117,7 @@ def bare_backend() -> World:
 def on_backend() -> tuple[World, Things]:
     """A backend where the owner's creation is under way."""
     world = bare_backend()
-    things = _furnish(world, world.capsule(OWNER))
+    things = furnish(world, world.capsule(OWNER))
     lease, canister = world.provisioned(OWNER)
     world.approve()
     release = world.call("list_releases", sender=ADMIN)[0]["module_hash"]
@@ -135,7 +135,7 @@ def bare_personal() -> PersonalWorld:
 def on_personal() -> tuple[PersonalWorld, Things]:
     """The same with something in it."""
     world = bare_personal()
-    return world, Things(**(vars(_furnish(world, CAPSULE_ID)) | {"session": 1}))
+    return world, Things(**(vars(furnish(world, CAPSULE_ID)) | {"session": 1}))
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------

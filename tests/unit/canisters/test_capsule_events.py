@@ -228,6 +228,17 @@ def test_who_runs_the_backend_counts_only_if_the_owner_named_them(who: Principal
     assert there.is_open
 
 
+def test_it_costs_an_admin_about_the_same_whether_or_not_the_capsule_is_there() -> None:
+    there = EventWorld("backend")
+    spent = []
+    for capsule_id in (there.capsule_id, there.capsule_id[:-1] + "_"):
+        before = there.world.subnet.state.instructions
+        refused = there.world.err("record_capsule_event", capsule_id, DEATH, sender=ADMIN)
+        assert refused == Case("NotFound", {"kind": "capsule", "id": capsule_id})
+        spent.append(there.world.subnet.state.instructions - before)
+    assert abs(spent[0] - spent[1]) <= 100_000
+
+
 def test_executors_periods_and_events_survive_an_upgrade(there: EventWorld) -> None:
     there.ok("set_event_wait", WEDDING, 3 * DAY_NS)
     there.record(DEATH)
