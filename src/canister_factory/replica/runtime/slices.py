@@ -15,6 +15,7 @@ SLICE_INSTRUCTIONS: Final = 500_000
 _FIRST: Final = 100_000
 _SHORTEST: Final = 10_000
 _LONGEST: Final = 1_000_000
+_LONGEST_BESIDE: Final = 4_000_000
 _FAST_NS: Final = 500_000
 _SLOW_NS: Final = 2_000_000
 _TOGETHER_NS: Final = 500_000
@@ -27,6 +28,8 @@ class Slices:
 
     Code that touches a new page with each of its instructions takes a hundred times as long as other code. So a slice
     never has more instructions than such code executes in some 0.1 s, and several of fast code are executed together.
+    In another thread it may have four times as many: what waits for its end is only who closes the instance, and after
+    each of them the thread needs Python, for which it waits while the first thread computes.
     """
 
     clock_ns: Callable[[], int] | None = None
@@ -39,14 +42,14 @@ class Slices:
     def now_ns(self) -> int:
         return 0 if self.clock_ns is None else self.clock_ns()
 
-    def after(self, instructions: int, started_ns: int) -> int:
-        """Instructions of the slice after one that had so many and has just ended."""
+    def after(self, instructions: int, started_ns: int, longest: int = _LONGEST) -> int:
+        """Instructions of the slice after one that had so many and has just ended; with a clock at most `longest`."""
         if self.clock_ns is None:
             return instructions
         took_ns = self.clock_ns() - started_ns
         if took_ns > _SLOW_NS:
             return max(_SHORTEST, instructions * _SLOW_NS // (2 * took_ns))
-        return min(_LONGEST, 2 * instructions) if took_ns < _FAST_NS else instructions
+        return min(longest, 2 * instructions) if took_ns < _FAST_NS else instructions
 
 
 class Sliced(Protocol):
@@ -76,7 +79,7 @@ class Groups:
         self._begun = False
         self.stopping = False
 
-    def execute(self, time_ns: int = _TOGETHER_NS) -> bool:
+    def execute(self, time_ns: int = _TOGETHER_NS, longest: int = _LONGEST) -> bool:
         """Executes slices for at least so long; whether the call has ended. It raises what `resume` raises."""
         slices, now_ns = self._slices, self._slices.now_ns
         began_ns = now_ns()
@@ -87,10 +90,10 @@ class Groups:
             started_ns = now_ns()
             if self._call.resume():
                 return True
-            self._length = slices.after(self._length, started_ns)
+            self._length = slices.after(self._length, started_ns, longest)
             if self.stopping or slices.clock_ns is None or now_ns() - began_ns >= time_ns:
                 return False
 
     def execute_beside(self) -> bool:
         """`execute` in another thread, which holds up nobody, so for longer."""
-        return self.execute(_BESIDE_NS)
+        return self.execute(_BESIDE_NS, _LONGEST_BESIDE)

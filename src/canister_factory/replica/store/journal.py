@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ _START: Final = struct.Struct(f"<12s{SALT_BYTES}sQI")  # magic, salt, length at 
 _RECORD_MAGIC: Final = b"\xa9rec"
 _RECORD: Final = struct.Struct("<4sIQQQII")  # magic, length, sequence, durable, reserved, CRC of content, of the rest
 _BLOCK_BYTES: Final = 1 << 20
+_WORTH_A_WRITE: Final = 1 << 16  # copying so much takes longer than a system call
 
 
 @dataclass(slots=True)
@@ -249,11 +251,10 @@ class Journal(JournalReader):
         if not self._unwritten:
             return
         self._wipe()
-        unwritten = b"".join(self._unwritten)
         try:
-            self._files.write(self._file, unwritten, self._end)
+            self._write_out()
         except OSError:
-            self._torn_bytes = len(unwritten)
+            self._torn_bytes = self._unwritten_bytes
             with suppress(OSError):  # else before anything is written again
                 self._wipe()
             raise
@@ -264,11 +265,22 @@ class Journal(JournalReader):
                 self._files.sync_beside(self._file, meanwhile)
         except OSError as error:
             raise SyncFailedError(error.errno, error.strerror) from error
-        self._end += len(unwritten)
+        self._written()
         self._durable = self._sequence
+        self._mark()
+
+    def _write_out(self) -> None:
+        """Writes what was appended: much that is small together, records of megabytes without copying them."""
+        offset = self._end
+        for large, parts in groupby(self._unwritten, lambda part: len(part) >= _WORTH_A_WRITE):
+            for piece in parts if large else (b"".join(parts),):
+                self._files.write(self._file, piece, offset)
+                offset += len(piece)
+
+    def _written(self) -> None:
+        self._end += self._unwritten_bytes
         self._unwritten.clear()
         self._unwritten_bytes = 0
-        self._mark()
 
     # --- while it isn't valid yet ---
 
@@ -278,12 +290,9 @@ class Journal(JournalReader):
         Raises:
             OSError: the journal can't be used any more.
         """
-        unwritten = b"".join(self._unwritten)
-        self._files.write(self._file, unwritten, self._end)
-        self._end += len(unwritten)
+        self._write_out()
+        self._written()
         self._reserved = max(self._reserved, self._end)
-        self._unwritten.clear()
-        self._unwritten_bytes = 0
 
     def sync(self) -> None:
         """Forces to disk what was written so far, so that less is left for `begin`. Any thread may do so."""

@@ -98,3 +98,9 @@ def test_each_slice_but_the_first_is_announced() -> None:
     together, call = groups(6, MILLISECOND // 8)
     assert (together.execute(), together.execute()) == (False, True)
     assert call.lengths == [200_000, 400_000, 800_000, 1_000_000, 1_000_000]
+
+
+def test_slices_in_another_thread_become_longer() -> None:
+    together, call = groups(8, MILLISECOND // 8)
+    assert together.execute_beside()
+    assert call.lengths == [200_000, 400_000, 800_000, 1_600_000, 3_200_000, 4_000_000, 4_000_000]

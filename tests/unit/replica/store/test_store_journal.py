@@ -205,3 +205,55 @@ def test_what_could_not_be_written_leaves_nothing_to_do_meanwhile(path: Path) ->
     assert done
     files.end()
     journal.close()
+
+
+# --- large records ---------------------------------------------------------------------------------------------------
+
+MIXED = [b"a" * 10, b"b" * 100_000, b"c" * 20, b"d", b"e" * 200_000, b"f" * 70_000]
+
+
+class WatchedFiles(Files):
+    """Keeps what was written, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(power=False)
+        self.written: list[bytes | memoryview] = []
+
+    def write(self, file: int, data: bytes | memoryview, offset: int) -> None:
+        self.written.append(data)
+        super().write(file, data, offset)
+
+
+def test_large_records_are_written_uncopied_and_what_is_between_them_together(path: Path) -> None:
+    files = WatchedFiles()
+    journal = Journal.create(files, path, SALT)
+    for record in MIXED:
+        journal.make_room(len(record))
+        journal.append(record)
+    files.written.clear()
+    journal.flush()
+    journal.close()
+    large = [data for data in files.written if len(data) >= 1 << 16]
+    assert [id(data) for data in large] == [id(record) for record in MIXED if len(record) >= 1 << 16]
+    sizes = [HEADER_BYTES + 10 + HEADER_BYTES, 100_000, HEADER_BYTES + 20 + HEADER_BYTES + 1 + HEADER_BYTES, 200_000]
+    assert [len(data) for data in files.written[:4]] == sizes
+    assert read(path) == MIXED
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_whichever_of_its_writes_fails_a_flush_can_be_tried_again(path: Path, number: int) -> None:
+    files = FaultyFiles(power=False)
+    journal = Journal.create(files, path, SALT)
+    journal.append(b"before")
+    journal.flush()
+    for record in MIXED:
+        journal.make_room(len(record))
+        journal.append(record)
+    files.at, files.share, files.fault = files.done + number, 0.5, failing(errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        journal.flush()
+    files.fault = None
+    assert read(path) == [b"before"]
+    journal.flush()
+    journal.close()
+    assert read(path) == [b"before", *MIXED]
