@@ -5,7 +5,7 @@ from __future__ import annotations
 from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.request_status import RequestStatus
 from canister_factory.replica.subnet.subnet import Subnet
 
 
@@ -19,7 +19,7 @@ def everything(subnet: Subnet) -> object:
         )
         for canister in subnet.canisters.values()
     }
-    return encode_state(subnet.state), memories
+    return encode_state(subnet.state), list(subnet.state.statuses.contents.values()), memories
 
 
 def _appearance(canister: CanisterState) -> object:

@@ -18,7 +18,7 @@ from canister_factory.replica.subnet.subnet import Subnet
 
 _ROOMS = tuple(str(Path(room.__path__[0])) for room in (subnet, system_canisters))
 # What takes a message back must work, as must what decides that: a defect there breaks the subnet, as it should.
-_SPARED_FILES = ("transaction.py", "subnet.py", "failures.py", "work.py", "mailboxes.py", "replies.py")
+_SPARED_FILES = ("transaction.py", "subnet.py", "failures.py", "work.py", "mailboxes.py", "statuses.py")
 _SPARED_FUNCTIONS = ("process", "_end_failed")
 
 

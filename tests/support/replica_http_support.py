@@ -28,15 +28,9 @@ from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import (
-    FromIngress,
-    IngressMessage,
-    OutcallAnswer,
-    RequestState,
-    RequestStatus,
-    caller_info,
-)
+from canister_factory.replica.subnet.messages import FromIngress, IngressMessage, OutcallAnswer, caller_info
 from canister_factory.replica.subnet.outcalls import Outcall
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from canister_factory.replica.subnet.schedule import Pace
 
 FIRST = bytes.fromhex("ffffffffffe000000101")
@@ -123,6 +117,10 @@ class FakeSubnet:
         self.checks_end = self.slow_queries_end = True
         self.outcalls: dict[int, Outcall] = {}
         self.outcall_answers: list[OutcallAnswer] = []
+
+    @property
+    def request_contents(self) -> dict[bytes, bytes]:
+        return {request_id_: status.content for request_id_, status in self.request_statuses.items()}
 
     def checking(self, message: IngressMessage) -> Steps[None]:
         if message.call.method_name == "refuse":

@@ -28,6 +28,7 @@ USUAL = Pace()
 def contents(subnet: Subnet) -> bytes:
     """A digest of all that a state directory has to keep. Rounds in which nothing happens aren't kept."""
     digest = hashlib.sha256(encode_state(replace(subnet.state, time_ns=0)))
+    digest.update(b"".join(subnet.state.statuses.contents.values()))
     for canister in subnet.canisters.values():
         digest.update(repr(canister.stable.export_state()).encode())
         if canister.instance is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import Any, Generic, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from canister_factory.ic import cbor
 from canister_factory.ic.errors import HashTreeError
@@ -16,7 +16,12 @@ from canister_factory.ic.errors import HashTreeError
 MAX_DEPTH = 512
 """Nesting limit of a tree that is read. Balanced forks over any real subnet's labels stay far below it."""
 
-_EMPTY_DIGEST = sha256(b"\x11ic-hashtree-empty").digest()
+LEAF: Final = b"\x10ic-hashtree-leaf"
+LABELED: Final = b"\x13ic-hashtree-labeled"
+FORK: Final = b"\x10ic-hashtree-fork"
+"""What is hashed before the content of a node, for each kind."""
+
+_EMPTY_DIGEST: Final = sha256(b"\x11ic-hashtree-empty").digest()
 
 
 @final
@@ -40,7 +45,7 @@ class Fork:
     def __init__(self, left: Node, right: Node) -> None:
         self.left = left
         self.right = right
-        self.digest = sha256(b"\x10ic-hashtree-fork" + left.digest + right.digest).digest()
+        self.digest = sha256(FORK + left.digest + right.digest).digest()
 
     def __repr__(self) -> str:
         return f"Fork(digest={self.digest.hex()[:8]})"
@@ -56,7 +61,7 @@ class Labeled:
     def __init__(self, label: bytes, subtree: Node) -> None:
         self.label = label
         self.subtree = subtree
-        self.digest = sha256(b"\x13ic-hashtree-labeled" + label + subtree.digest).digest()
+        self.digest = sha256(LABELED + label + subtree.digest).digest()
 
     def __repr__(self) -> str:
         return f"Labeled({self.label!r}, digest={self.digest.hex()[:8]})"
@@ -70,7 +75,7 @@ class Leaf:
 
     def __init__(self, value: bytes) -> None:
         self.value = value
-        hasher = sha256(b"\x10ic-hashtree-leaf")
+        hasher = sha256(LEAF)
         hasher.update(value)
         self.digest = hasher.digest()
 

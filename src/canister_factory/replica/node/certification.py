@@ -14,6 +14,7 @@ from typing import Final
 
 from canister_factory.ic.cbor import SELF_DESCRIBE, dumps, head
 from canister_factory.replica.node.keys import BlsKey, ReplicaKeys
+from canister_factory.replica.node.requests_tree import RequestsTree
 from canister_factory.replica.node.routes import CANISTER_RANGES
 from canister_factory.replica.node.state_tree import Node, StateTree, build, find, witness
 
@@ -136,9 +137,9 @@ class CertifiedState:
     def certificate_of_request(self, request_id: bytes, layout: RangesLayout) -> bytes:
         """A certificate of a request's status: what is around the requests is made once for all of them."""
         requests = find(self.root, b"request_status")
-        if requests is None or self.superseded:
+        if not isinstance(requests, RequestsTree) or self.superseded or request_id not in requests:
             return self.certificate([(b"request_status", request_id)], layout)
-        shown = witness(requests, [(request_id,)])
+        shown = requests.witness_of(request_id)
         around = self._around.get(layout)
         if around is None:
             before, _, after = self.certificate([(b"request_status", request_id)], layout).partition(shown)

@@ -24,9 +24,9 @@ from canister_factory.replica.node.certification import (
 )
 from canister_factory.replica.node.changes import Changes
 from canister_factory.replica.node.keys import ReplicaKeys
-from canister_factory.replica.node.request_trees import RequestTree, tree_of_requests
+from canister_factory.replica.node.requests_tree import RequestsTree
 from canister_factory.replica.node.state_tree import Node, StateTree, build
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.request_status import RequestStatus
 
 if TYPE_CHECKING:
     from canister_factory.replica.subnet.canister import CanisterState
@@ -46,6 +46,9 @@ class ObservableSubnet(Protocol):
 
     @property
     def request_statuses(self) -> Mapping[bytes, RequestStatus]: ...
+
+    @property
+    def request_contents(self) -> Mapping[bytes, bytes]: ...
 
     @property
     def consumed_cycles(self) -> int: ...
@@ -71,7 +74,8 @@ class CertifiedView:
         self._clock_ns = clock_ns
         self._subnet_id = keys.subnet.principal
         self._certifier = Certifier(keys, clock_ns)
-        self._tree = StateTree({self._subnet_id: range_shards()})
+        self._requests = RequestsTree(subnet.request_contents)
+        self._tree = StateTree({self._subnet_id: range_shards()}, self._requests)
         self._unchanging = {
             b"public_key": build(keys.subnet.public_key),
             b"type": build(SUBNET_TYPE),
@@ -83,11 +87,9 @@ class CertifiedView:
         self._changes = changes
         changes.canisters.update(subnet.canisters)
         changes.requests.clear()  # those of messages that were executed again: all are here
-        self._tree.requests = tree_of_requests(subnet.request_statuses)
         self.held = False
         self._metrics_due_ns = 0
         self._newest_ns = 0
-        self._shown: list[RequestTree] = []  # of the newest state: whoever waits for a request is about to ask for it
         self._state: CertifiedState | None = None
         self._prepared: CertifiedState | None = None
         self.certify()
@@ -123,16 +125,11 @@ class CertifiedView:
         changes = self._changes
         if self._state is not None:
             self._state.superseded = True
-        for shown in self._shown:
-            shown.drop()
-        self._shown.clear()
         for request_id, status in changes.requests.items():
             if status is None:
-                self._tree.forget_request(request_id)
+                self._requests.forget(request_id)
             else:
-                tree = RequestTree(status)
-                self._shown.append(tree)
-                self._tree.set_request_status(request_id, tree)
+                self._requests.put(status)
         changes.requests.clear()
         for canister_id in changes.canisters:
             self._put_canister(canister_id)
@@ -151,9 +148,19 @@ class CertifiedView:
 
         What is certified from here on has the clock's time, even if that lies before the last state's.
         """
+        requests = self._changes.requests
+        if self._requests.has_forgotten:  # of these, some may be here that aren't in the subnet now, and weren't before
+            self._requests = self._tree.requests = RequestsTree(self._subnet.request_contents)
+            requests.clear()
+        for request_id in [request_id for request_id, status in requests.items() if status is None]:
+            self._requests.remove(request_id)
         self._newest_ns = self._metrics_due_ns = 0
         self._certifier.delegation.renew()
         self.certify()
+
+    def status_shown(self, request_id: bytes) -> RequestStatus | None:
+        """A request's status in the newest state; the subnet may have forgotten it."""
+        return self._requests.get(request_id)
 
     def data_certificate(self, canister_id: bytes) -> bytes:
         """The certificate that `ic0.data_certificate` gives a canister in a query; made once a state."""

@@ -6,7 +6,7 @@ Owns collecting. Made before the subnet that reports to it, and before the certi
 from __future__ import annotations
 
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.request_status import RequestStatus
 
 __all__ = ["Changes"]
 

@@ -283,7 +283,7 @@ class HttpApi:
         return 200, CBOR, dumps({"certificate": self._rounds.current().certificate(paths, _layout(route))})
 
     def _request_owner(self, request_id: bytes) -> RequestOwner | None:
-        status = self._subnet.request_statuses.get(request_id)
+        status = self._subnet.request_statuses.get(request_id) or self._rounds.status_shown(request_id)
         if status is None:
             return None
         origin = status.origin

@@ -24,6 +24,7 @@ from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.messages import IngressMessage, OutcallAnswer
 from canister_factory.replica.subnet.outcalls import Outcall
+from canister_factory.replica.subnet.request_status import RequestStatus
 from canister_factory.replica.subnet.schedule import Pace
 
 __all__ = ["ExecutableSubnet", "Outcome", "RoundFailedError", "Rounds"]
@@ -173,6 +174,11 @@ class Rounds:
                 self._wait_for_room(str(error))
                 return
             self._wake.set()
+
+    def status_shown(self, request_id: bytes) -> RequestStatus | None:
+        """As `CertifiedView.status_shown`, of the state that `current` gives."""
+        self.current()
+        return self._view.status_shown(request_id)
 
     def current(self) -> CertifiedState:
         """The newest certified state.

@@ -18,15 +18,13 @@ from typing import Final, TypeAlias
 
 from canister_factory.candid import leb128
 from canister_factory.ic.cbor import head
+from canister_factory.ic.hash_tree import FORK, LABELED, LEAF
 
 __all__ = [
-    *("EMPTY", "FORK", "LABELED", "LEAF", "Deferred", "Fork", "Labeled", "Leaf", "Node", "StateTree"),
+    *("EMPTY", "Compact", "Fork", "Labeled", "Labels", "Leaf", "Node", "Pruned", "StateTree"),
     *("Subtree", "build", "critical_bit", "find", "insert", "remove", "witness"),
 ]
 
-LEAF: Final = b"\x10ic-hashtree-leaf"
-LABELED: Final = b"\x13ic-hashtree-labeled"
-FORK: Final = b"\x10ic-hashtree-fork"
 _EMPTY: Final = b"\x11ic-hashtree-empty"
 _SAME_LABEL: Final = 1 << 62
 
@@ -70,13 +68,13 @@ class Leaf(Node):
         return digest.digest()
 
 
-class _Labels(Node):
-    """A non-empty set of labels: one `Labeled`, or a `Fork`."""
+class Labels(Node):
+    """A non-empty set of labels: one `Labeled`, a `Fork`, or `Pruned`."""
 
     __slots__ = ()
 
 
-class Labeled(_Labels):
+class Labeled(Labels):
     """One label and the tree below it."""
 
     __slots__ = ("label", "subtree")
@@ -90,7 +88,7 @@ class Labeled(_Labels):
         return sha256(LABELED + self.label + self.subtree.digest()).digest()
 
 
-class Fork(_Labels):
+class Fork(Labels):
     """Two sets of labels, all of the left below all of the right, which part at the critical bit `bit`.
 
     `at` and `mask` say the same: which byte, and the bit in it; 0 for the bit that says whether the byte is there.
@@ -98,7 +96,7 @@ class Fork(_Labels):
 
     __slots__ = ("at", "bit", "left", "mask", "right")
 
-    def __init__(self, bit: int, left: _Labels, right: _Labels) -> None:
+    def __init__(self, bit: int, left: Labels, right: Labels) -> None:
         self._digest = None
         self.bit = bit
         self.at, position = divmod(bit, 9)
@@ -121,30 +119,34 @@ class Fork(_Labels):
         return sha256(FORK + of_left + of_right).digest()
 
 
-class Deferred(Node):
-    """A tree made when somebody looks into it. It keeps what it is made of, its digest, and until `drop` the tree."""
+class Pruned(Labels):
+    """A set of labels of which only the digest is there."""
 
-    __slots__ = ("_made",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self._digest = None
-        self._made: Node | None = None
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
 
-    def make(self) -> Node:
-        """Makes the tree: for a class that knows what it is made of."""
+
+class Compact(Node):
+    """A set of labels that is kept in another form, from which as much is made as somebody wants to look at."""
+
+    __slots__ = ()
+
+    def __contains__(self, label: bytes) -> bool:
         raise NotImplementedError
 
-    def made(self) -> Node:
-        """The tree."""
-        made = self._made = self._made or self.make()
-        return made
+    def neighbours(self, label: bytes) -> Iterable[bytes]:
+        """The labels next to where one would be that isn't there."""
+        raise NotImplementedError
 
-    def drop(self) -> None:
-        """Lets go of the tree, until it is looked into again."""
-        self._made = None
+    def witness_of(self, label: bytes) -> bytes:
+        """`witness` for one label that is there, with all that is below it."""
+        raise NotImplementedError
 
-    def _compute(self) -> bytes:
-        return self.made().digest()
+    def opened(self, labels: Iterable[bytes] | None) -> Node:
+        """The tree with these labels, which are there, and what is below them; None: with all."""
+        raise NotImplementedError
 
 
 EMPTY: Final = Node()
@@ -163,7 +165,7 @@ def critical_bit(one: bytes, other: bytes) -> int:
     return _SAME_LABEL if len(one) == len(other) else 9 * shared
 
 
-def _leaf_towards(tree: _Labels, label: bytes) -> Labeled:
+def _leaf_towards(tree: Labels, label: bytes) -> Labeled:
     """The label itself if it is there, else one of those that it shares the longest beginning with."""
     length = len(label)
     while type(tree) is Fork:  # written out: it is where most of the time for a request goes
@@ -173,7 +175,7 @@ def _leaf_towards(tree: _Labels, label: bytes) -> Labeled:
     return tree
 
 
-def _outermost(tree: _Labels, *, last: bool) -> bytes:
+def _outermost(tree: Labels, *, last: bool) -> bytes:
     """The first or the last label."""
     while isinstance(tree, Fork):
         tree = tree.right if last else tree.left
@@ -183,10 +185,10 @@ def _outermost(tree: _Labels, *, last: bool) -> bytes:
 
 def insert(tree: Node, label: bytes, subtree: Node) -> Node:
     """Puts `subtree` at `label`, added or replaced; the tree, which is changed, or another one in its place."""
-    if not isinstance(tree, _Labels):
+    if not isinstance(tree, Labels):
         return Labeled(label, subtree)
     path: list[Fork] = []
-    node: _Labels = tree
+    node: Labels = tree
     length = len(label)
     while type(node) is Fork:  # as `_leaf_towards`, in one walk with what is to be changed
         path.append(node)
@@ -208,7 +210,7 @@ def insert(tree: Node, label: bytes, subtree: Node) -> Node:
     return _replaced(tree, path[-1] if path else None, label, fork)
 
 
-def _replaced(tree: Node, above: Fork | None, label: bytes, node: _Labels) -> Node:
+def _replaced(tree: Node, above: Fork | None, label: bytes, node: Labels) -> Node:
     """Puts a node below another one, on the label's side; or in the place of the whole tree."""
     if above is None:
         return node
@@ -221,11 +223,11 @@ def _replaced(tree: Node, above: Fork | None, label: bytes, node: _Labels) -> No
 
 def remove(tree: Node, label: bytes) -> Node:
     """Takes `label` away, if it is there; the tree, which is changed, or another one in its place."""
-    if not isinstance(tree, _Labels) or _leaf_towards(tree, label).label != label:
+    if not isinstance(tree, Labels) or _leaf_towards(tree, label).label != label:
         return tree
     above: Fork | None = None
     parent: Fork | None = None
-    node: _Labels = tree
+    node: Labels = tree
     while isinstance(node, Fork):
         node._digest = None
         above, parent = parent, node
@@ -237,7 +239,7 @@ def remove(tree: Node, label: bytes) -> Node:
 
 def find(tree: Node, label: bytes) -> Node | None:
     """The subtree at `label`, or None."""
-    if not isinstance(tree, _Labels):
+    if not isinstance(tree, Labels):
         return None
     nearest = _leaf_towards(tree, label)
     return nearest.subtree if nearest.label == label else None
@@ -263,12 +265,13 @@ def _cbor_bytes(value: bytes) -> bytes:
 
 
 def _pruned(tree: Node) -> bytes:
-    return b"\x81\x00" if tree is EMPTY else b"\x82\x04\x58\x20" + tree.digest()
+    digest = tree.digest()
+    return b"\x81\x00" if digest == EMPTY.digest() else b"\x82\x04\x58\x20" + digest
 
 
 def _whole(tree: Node) -> bytes:
-    if isinstance(tree, Deferred):
-        return _whole(tree.made())
+    if isinstance(tree, Compact):
+        return _whole(tree.opened(None))
     if isinstance(tree, Fork):
         return b"\x83\x01" + _whole(tree.left) + _whole(tree.right)
     if isinstance(tree, Labeled):
@@ -280,6 +283,8 @@ def _whole(tree: Node) -> bytes:
 
 def _neighbours(tree: Node, label: bytes) -> Iterable[bytes]:
     """The labels next to where `label` would be: showing both proves that it is absent."""
+    if isinstance(tree, Compact):
+        return tree.neighbours(label)
     before: bytes | None = None
     after: bytes | None = None
     while isinstance(tree, Fork):
@@ -304,25 +309,27 @@ def witness(tree: Node, paths: Iterable[Sequence[bytes]]) -> bytes:
     A path reveals all below it. A path that doesn't exist reveals the labels around the gap, from which a client can
     tell "absent" from "not shown". No path at all gives the pruned root.
     """
-    if isinstance(tree, Deferred):
-        tree = tree.made()
     wanted: dict[bytes, list[Sequence[bytes]]] = {}
     asked = False
     for path in paths:
         if not path:
             return _whole(tree)
         asked = True
-        if find(tree, path[0]) is not None:
+        if path[0] in tree if isinstance(tree, Compact) else find(tree, path[0]) is not None:
             wanted.setdefault(path[0], []).append(path[1:])
         else:
             for neighbour in _neighbours(tree, path[0]):
                 wanted.setdefault(neighbour, [])
-    if isinstance(tree, _Labels):
+    if isinstance(tree, Compact) and asked:
+        if len(wanted) == 1 and [()] in wanted.values():
+            return tree.witness_of(*wanted)
+        tree = tree.opened(wanted)
+    if isinstance(tree, Labels):
         return _reveal(tree, sorted(wanted), wanted)
     return _whole(tree) if asked else _pruned(tree)
 
 
-def _reveal(tree: _Labels, labels: Sequence[bytes], wanted: Mapping[bytes, list[Sequence[bytes]]]) -> bytes:
+def _reveal(tree: Labels, labels: Sequence[bytes], wanted: Mapping[bytes, list[Sequence[bytes]]]) -> bytes:
     """Shows what is wanted below some of the tree's labels, which are sorted."""
     if not labels:
         return _pruned(tree)
@@ -335,7 +342,7 @@ def _reveal(tree: _Labels, labels: Sequence[bytes], wanted: Mapping[bytes, list[
     return b"\x83\x01" + _reveal(tree.left, labels[:split], wanted) + _reveal(tree.right, labels[split:], wanted)
 
 
-def _reveal_one(tree: _Labels, label: bytes, wanted: list[Sequence[bytes]]) -> bytes:
+def _reveal_one(tree: Labels, label: bytes, wanted: list[Sequence[bytes]]) -> bytes:
     """The same for one label: the path to it, and digests beside that."""
     before: list[bytes] = []
     after: list[bytes] = []
@@ -358,22 +365,14 @@ def _reveal_one(tree: _Labels, label: bytes, wanted: list[Sequence[bytes]]) -> b
 class StateTree:
     """The replica's state tree: `/canister`, `/canister_ranges`, `/request_status` (`requests`), `/subnet`, `/time`."""
 
-    def __init__(self, canister_ranges: Subtree) -> None:
+    def __init__(self, canister_ranges: Subtree, requests: Node = EMPTY) -> None:
         self._canisters: Node = EMPTY
-        self.requests: Node = EMPTY
+        self.requests = requests
         self._ranges = build(canister_ranges)
         self._subnet: Node = EMPTY
 
     def __repr__(self) -> str:
         return f"<StateTree canisters={self._canisters!r} requests={self.requests!r}>"
-
-    def set_request_status(self, request_id: bytes, status: Subtree) -> None:
-        """Put a request's status: `status`, and `reply` or `reject_code`, `reject_message`, `error_code`."""
-        self.requests = insert(self.requests, request_id, build(status))
-
-    def forget_request(self, request_id: bytes) -> None:
-        """Drop a request's status; nothing happens where there is none."""
-        self.requests = remove(self.requests, request_id)
 
     def set_canister(self, canister_id: bytes, content: Subtree) -> None:
         """Put a canister's subtree: `controllers`, `module_hash`, `metadata`, `certified_data`, timestamps."""

@@ -38,6 +38,7 @@ from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import OutcallAnswer, Request
 from canister_factory.replica.subnet.schedule import Round
 from canister_factory.replica.subnet.state import SubnetState
+from canister_factory.replica.subnet.statuses import Statuses
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ class Checkpoint:
         with self._directory.explained("read"):
             snapshot = self._directory.load()
             state = snapshot.subnet_state()
-            state.statuses = self._directory.statuses.load(snapshot.statuses)
+            state.statuses = Statuses(self._directory.statuses.load(snapshot.statuses))
             stored = self._directory.stored
             files = self._directory.images.open_all(stored[canister_id].main for canister_id in state.canisters)
             modules: dict[bytes, Module] = {}

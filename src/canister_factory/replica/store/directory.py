@@ -37,7 +37,7 @@ from canister_factory.replica.store.names import (
 )
 from canister_factory.replica.store.saving import SavedCanister, Saving, saved_canister
 from canister_factory.replica.store.snapshot import Snapshot, StoredCanister
-from canister_factory.replica.store.state_codec import FORM, StateFormatError, encode_without_statuses
+from canister_factory.replica.store.state_codec import FORM, StateFormatError, encode_state
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.state import SubnetState
@@ -170,7 +170,7 @@ class StateDirectory:
         number = self.manifest.generation + 1 if self.manifest else 1
         salt = secrets.token_bytes(SALT_BYTES)
         self.images.given_up = False
-        statuses, encoded = self.statuses.begin_saving(state.statuses), encode_without_statuses(state)
+        statuses, encoded = self.statuses.begin_saving(state.statuses), encode_state(state)
         journal = Journal.create(self.files, self.path / journal_name(number), salt)
         saving = Saving(number, salt, encoded, statuses, journal)
         try:

@@ -31,6 +31,7 @@ from canister_factory.replica.store.snapshot import Snapshot
 from canister_factory.replica.store.state_codec import FORM, StateFormatError
 from canister_factory.replica.subnet.canister import text_of
 from canister_factory.replica.subnet.state import SubnetState
+from canister_factory.replica.subnet.statuses import Statuses
 
 NOTHING: Final = "nothing"
 _SINCE: Final = "all that was answered since the last snapshot"
@@ -184,10 +185,12 @@ class Inspector:
             self._statuses(snapshot, self._found.state)
 
     def _statuses(self, snapshot: Snapshot, state: SubnetState) -> None:
+        contents: dict[bytes, bytes] = {}
         for file in snapshot.statuses:
             with self._noting(f"what became of some earlier requests; and {_SINCE}"):
-                put(file.read(self._files, self._path), state.statuses)
+                put(file.read(self._files, self._path), contents)
                 self._count(file.seal.size)
+        state.statuses = Statuses(contents)
 
     def _memories(self, manifest: Manifest, snapshot: Snapshot) -> None:
         images = Images(self._files, self._path)

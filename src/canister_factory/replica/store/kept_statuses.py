@@ -10,25 +10,25 @@ The first one goes when all of its requests are forgotten; what later ones say o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import cbor2
 
-from canister_factory.replica.runtime.execution import RejectCode, Response
+from canister_factory.ic.cbor import head
 from canister_factory.replica.store.files import DamagedError, Files, required
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.store.names import statuses_name
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import FromIngress, RequestState, RequestStatus
+from canister_factory.replica.subnet.request_status import RequestStatus
 
 FULL: Final = 10_000
 """Requests after which a file is followed by another one."""
 
-Changes = dict[bytes, RequestStatus | None]
-"""What became of requests, by their ids; None: forgotten."""
+Changes = dict[bytes, bytes | None]
+"""What became of requests, by their ids: the contents of their statuses; None: forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +52,29 @@ class StatusFile:
             content = files.read_whole(directory / self.name)
         self.seal.check(self.name, content)
         try:
-            return {request_id: _status(request_id, plain) for request_id, plain in cbor2.loads(content)}
+            return _changes(cbor2.loads(content))
         except (cbor2.CBORError, LookupError, ValueError, TypeError, RecursionError) as error:
             raise DamagedError(self.name, f"can't be read ({type(error).__name__})") from error
 
 
 def write_statuses(files: Files, directory: Path, generation: int, changes: Changes) -> StatusFile:
     """Makes a file, durable except for its name."""
-    plain = [(request_id, None if status is None else _plain(status)) for request_id, status in changes.items()]
-    content = cbor2.dumps(plain)
-    files.write_whole(directory / statuses_name(generation), content)
-    return StatusFile(generation, Seal.of(content))
+    parts = [head(4, 2 * len(changes))]
+    for request_id, content in changes.items():
+        parts += (head(2, len(request_id)), request_id)
+        parts += (_FORGOTTEN,) if content is None else (head(2, len(content)), content)
+    whole = b"".join(parts)
+    files.write_whole(directory / statuses_name(generation), whole)
+    return StatusFile(generation, Seal.of(whole))
 
 
-def put(changes: Changes, statuses: dict[bytes, RequestStatus]) -> None:
-    """Makes statuses what they were after these changes."""
-    for request_id, status in changes.items():
-        if status is None:
-            statuses.pop(request_id, None)
+def put(changes: Changes, contents: dict[bytes, bytes]) -> None:
+    """Makes the contents of statuses what they were after these changes."""
+    for request_id, content in changes.items():
+        if content is None:
+            contents.pop(request_id, None)
         else:
-            statuses[request_id] = status
+            contents[request_id] = content
 
 
 @dataclass(slots=True)
@@ -113,7 +116,7 @@ class KeptStatuses:
         """Listeners that are told what these are told, before this."""
 
         def request_status(request_id: bytes, status: RequestStatus | None) -> None:
-            self._changes[request_id] = status
+            self._changes[request_id] = None if status is None else status.content
             self._noted += 1
             listeners.request_status(request_id, status)
 
@@ -124,23 +127,23 @@ class KeptStatuses:
         """The files of the valid state."""
         return [known.file for known in self._closed] + ([] if self._last is None else [self._last])
 
-    def load(self, valid: list[StatusFile]) -> dict[bytes, RequestStatus]:
-        """All statuses of a state with these files.
+    def load(self, valid: list[StatusFile]) -> dict[bytes, bytes]:
+        """The contents of all statuses of a state with these files.
 
         Raises:
             DamagedError, OSError: a file can't be read, or isn't what was written.
         """
-        statuses: dict[bytes, RequestStatus] = {}
+        contents: dict[bytes, bytes] = {}
         for position, file in enumerate(valid):
             changes = file.read(self.files, self.directory)
-            put(changes, statuses)
+            put(changes, contents)
             if position == len(valid) - 1 and len(changes) < FULL:
                 self._last, self._changes = file, changes
             else:
                 self._closed.append(_Known(file, tuple(changes)))
-        return statuses
+        return contents
 
-    def begin_saving(self, statuses: Mapping[bytes, RequestStatus]) -> SavedStatuses:
+    def begin_saving(self, statuses: Container[bytes]) -> SavedStatuses:
         """What the snapshot that begins now has to say. `statuses`: all that there are."""
         closed = list(self._closed)
         while closed and not any(request_id in statuses for request_id in closed[0].requests):
@@ -165,37 +168,17 @@ class KeptStatuses:
         if self._last is not None and changes is not None and len(changes) >= FULL:
             self._closed.append(_Known(self._last, tuple(changes)))
             missing = object()
-            since = {it: status for it, status in self._changes.items() if changes.get(it, missing) is not status}
+            since = {it: content for it, content in self._changes.items() if changes.get(it, missing) is not content}
             self._last, self._changes = None, since
 
 
-_STATES: Final = {state.value: state for state in RequestState}
+_FORGOTTEN: Final = b"\xf6"
 
 
-def _plain(status: RequestStatus) -> tuple[Any, ...]:
-    """A status as CBOR has it; a tenth of the work that `state_codec` would have."""
-    origin, response = status.origin, status.response
-    its = (origin.expiry_ns, origin.sender, origin.effective_canister_id, origin.canister_id)
-    if response is None:
-        return (status.state.value, *its)
-    if response.code is None:
-        return (status.state.value, *its, response.data)
-    return (status.state.value, *its, response.data, int(response.code), response.message, response.error_code)
-
-
-def _status(request_id: bytes, plain: list[Any] | None) -> RequestStatus | None:
-    if plain is None:
-        return None
-    state, expiry_ns, sender, effective_id, canister_id, *answer = plain
-    response = None
-    if answer:
-        data, *rejected = answer
-        response = Response(data)
-        if rejected:
-            code, message, error_code = rejected
-            response = Response(data, RejectCode(code), message, error_code)
-    return RequestStatus(
-        _STATES[state],
-        FromIngress(request_id, expiry_ns, sender, effective_id, canister_id),
-        response,
-    )
+def _changes(plain: list[Any]) -> Changes:
+    """What a list of request ids and contents says, which follow one another."""
+    each = iter(plain)
+    changes = dict(zip(each, each, strict=True))
+    if not {*map(type, changes)} <= {bytes} or not {*map(type, changes.values())} <= {bytes, type(None)}:
+        raise TypeError
+    return changes

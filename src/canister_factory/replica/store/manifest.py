@@ -27,7 +27,7 @@ from canister_factory.replica.store.names import (
 )
 from canister_factory.replica.subnet.durability import CheckpointError
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Of everything in a state directory; raised when that changes in a way that the state's own form doesn't tell."""
 
 

@@ -28,7 +28,7 @@ from canister_factory.replica.store.names import (
     state_name,
 )
 from canister_factory.replica.store.snapshot import Snapshot, StoredCanister
-from canister_factory.replica.store.state_codec import encode_without_statuses
+from canister_factory.replica.store.state_codec import encode_state
 from canister_factory.replica.subnet.calls import Calls
 from canister_factory.replica.subnet.cycles import prices_named
 from canister_factory.replica.subnet.install import uninstall
@@ -170,8 +170,8 @@ def _write(
         changes = path / changes_name(former.generation)
         Images(files, path).settle(changes, former.changes, snapshot.change_runs, without=lost)
     manifest = Manifest(number, former.form, salt.hex(), keys, Seal(0, 0))
-    statuses = [write_statuses(files, path, number, dict(state.statuses))]
-    content = Snapshot(manifest, stored, [], encode_without_statuses(state), statuses).encoded()
+    statuses = [write_statuses(files, path, number, dict(state.statuses.contents))]
+    content = Snapshot(manifest, stored, [], encode_state(state), statuses).encoded()
     files.write_whole(path / state_name(number), content)
     Journal.create(files, path / journal_name(number), salt).close()
     files.sync_directory(path)

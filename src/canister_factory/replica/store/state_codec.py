@@ -1,7 +1,8 @@
 """The replicated state as bytes and back: CBOR with tags for our data classes.
 
-Owns the form of state blobs in a checkpoint. Does not own where they are kept (`checkpoint`), nor memories and modules,
-which are stored apart: fields marked `runtime` are left out and come back as their defaults.
+Owns the form of state blobs in a checkpoint. Does not own where they are kept (`checkpoint`), nor memories, modules and
+statuses of requests (`kept_statuses`), which are stored apart: fields marked `runtime` are left out and come back as
+their defaults.
 
 A class belongs to the form when a field of another one names it, beginning with `SubnetState`: a new field or class
 needs nothing here. `FORM` tells one form from another. Reading constructs these classes only, never anything that the
@@ -13,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final, get_args, get_type_hints
@@ -100,13 +100,6 @@ def encode_state(value: Any) -> bytes:
     parts: list[bytes] = []
     _write(value, parts)
     return b"".join(parts)
-
-
-def encode_without_statuses(state: SubnetState) -> bytes:
-    """A state with the statuses of requests left out; they are kept apart (`kept_statuses`)."""
-    rest = copy(state)
-    rest.statuses = {}
-    return encode_state(rest)
 
 
 def _write(value: Any, parts: list[bytes]) -> None:

@@ -22,6 +22,7 @@ from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.mailboxes import Mailboxes
 from canister_factory.replica.subnet.messages import CallContext
 from canister_factory.replica.subnet.state import SubnetState
+from canister_factory.replica.subnet.statuses import Statuses
 
 _CANISTER_FIELDS: Final = tuple(field.name for field in fields(CanisterState))
 _STATE_FIELDS: Final = tuple(field.name for field in fields(SubnetState))
@@ -134,7 +135,7 @@ class Anchors:
         for request_id in statuses.keys() - state.statuses.keys():
             self._listeners.request_status(request_id, None)
         for request_id, status in state.statuses.items():
-            if statuses.get(request_id) is not status:
+            if statuses.get(request_id) != status:
                 self._listeners.request_status(request_id, status)
         now = {canister_id: _appearance(canister) for canister_id, canister in state.canisters.items()}
         for canister_id in seen.keys() | now.keys():
@@ -180,7 +181,7 @@ def _put(owner: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
 def _copied(value: Any) -> Any:
     """The value, or a copy of a container that its owner changes."""
     kind = type(value)
-    if kind is Mailboxes:
+    if kind is Mailboxes or kind is Statuses:
         return value.copied()
     if kind is dict:
         if value and type(next(iter(value.values()))) in _CHANGING:

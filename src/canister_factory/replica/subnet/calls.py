@@ -42,12 +42,11 @@ from canister_factory.replica.subnet.messages import (
     OutcallAnswer,
     PendingCall,
     Request,
-    RequestState,
-    RequestStatus,
     SystemTask,
     reject,
     rejection,
 )
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from canister_factory.replica.subnet.snapshot import LowMemoryHook
 from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.work import Turn, Work

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from canister_factory.replica.subnet.messages import RequestStatus
+from canister_factory.replica.subnet.request_status import RequestStatus
 
 
 def _ignore(*_: object) -> None:

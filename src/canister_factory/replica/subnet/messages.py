@@ -1,13 +1,13 @@
 """The messages of a subnet and what is kept while they are being answered.
 
-Owns the data types only: requests and responses in the queue, call contexts, calls awaiting their response, request
-statuses. What happens with them is in `calls`. All of it is plain data, so that a checkpoint can store it.
+Owns the data types only: requests and responses in the queue, call contexts, calls awaiting their response. What
+happens with them is in `calls`, statuses of requests are in `request_status`. All of it is plain data, so that a
+checkpoint can store it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from canister_factory.ic.requests import CallRequest, QueryRequest
 from canister_factory.replica.runtime.execution import Callback, CanisterError, Entry, RejectCode, Response
@@ -200,34 +200,6 @@ class StopWaiter:
     origin: Origin
     cycles: int
     deadline_ns: int
-
-
-class RequestState(Enum):
-    """Interface specification, "Request: Read state", `/request_status/<id>/status`."""
-
-    RECEIVED = "received"
-    PROCESSING = "processing"
-    REPLIED = "replied"
-    REJECTED = "rejected"
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class RequestStatus:
-    """Where an ingress message stands. `response` is present when replied or rejected; once done, it is forgotten."""
-
-    state: RequestState
-    origin: FromIngress
-    response: Response | None = None
-
-    @property
-    def expiry_ns(self) -> int:
-        return self.origin.expiry_ns
-
-    @property
-    def is_final(self) -> bool:
-        """Whether it was replied or rejected."""
-        return self.response is not None or self.state is RequestState.DONE
 
 
 def reject(code: RejectCode, message: str, error_code: str = "") -> Response:

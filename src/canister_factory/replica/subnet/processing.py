@@ -15,10 +15,10 @@ from canister_factory.replica.subnet.messages import (
     Message,
     OutcallAnswer,
     Request,
-    RequestState,
     SystemTask,
     rejection,
 )
+from canister_factory.replica.subnet.request_status import RequestState
 from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.work import Suspended, Turn, Work
 

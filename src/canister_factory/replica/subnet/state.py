@@ -14,9 +14,10 @@ from canister_factory.replica.runtime.execution import MAX_CYCLES, CanisterError
 from canister_factory.replica.subnet.canister import CanisterState, text_of
 from canister_factory.replica.subnet.cycles import DEFAULT_PRICES
 from canister_factory.replica.subnet.mailboxes import Mailboxes
-from canister_factory.replica.subnet.messages import Begun, RequestStatus
+from canister_factory.replica.subnet.messages import Begun
 from canister_factory.replica.subnet.node_metrics import NodeSample
 from canister_factory.replica.subnet.outcalls import Outcall
+from canister_factory.replica.subnet.statuses import Statuses
 from canister_factory.replica.subnet.transaction import Transaction
 
 CANISTER_ID_SUFFIX = b"\x01\x01"
@@ -49,7 +50,7 @@ class SubnetState:
     canisters_created: int = 0
     queue: Mailboxes = field(default_factory=Mailboxes)
     begun: dict[bytes, Begun] = field(default_factory=dict)  # by canister id: the messages that haven't ended
-    statuses: dict[bytes, RequestStatus] = field(default_factory=dict)
+    statuses: Statuses = field(default_factory=Statuses, repr=False, metadata={"runtime": True})  # kept apart
     last_id: int = 0
     random_draws: int = 0
     cycles_minted: int = 0

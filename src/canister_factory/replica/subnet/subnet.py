@@ -35,15 +35,13 @@ from canister_factory.replica.subnet.messages import (
     IngressMessage,
     OutcallAnswer,
     Request,
-    RequestState,
-    RequestStatus,
     caller_info,
 )
 from canister_factory.replica.subnet.node_metrics import count_block
 from canister_factory.replica.subnet.outcalls import Outcall
 from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.queries import DataCertificate, Queries
-from canister_factory.replica.subnet.replies import Replies
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from canister_factory.replica.subnet.schedule import Pace, Round, Schedule
 from canister_factory.replica.subnet.state import FIRST_CANISTER_ID, LAST_CANISTER_ID, SubnetState
 from canister_factory.replica.subnet.upkeep import Upkeep
@@ -109,17 +107,15 @@ class Subnet:
         self._prices = chosen_prices(prices, restored.prices if restored else None).for_nodes(node_count)
         seed, prices = secrets.token_bytes(32), self._prices.name
         self.state = restored or SubnetState(seed, *canister_id_range, subnet_admins=subnet_admins, prices=prices)
-        replies = Replies(self.state)
-        if checkpoint is not None:
-            listeners = checkpoint.listening(listeners)
-        listeners = self._listeners = self.state.transaction.delayed(replies.listening(listeners))
+        told = listeners if checkpoint is None else checkpoint.listening(listeners)
+        listeners = self._listeners = self.state.transaction.delayed(told)
         self._calls = Calls(self.state, self._prices, self._listeners, subnet_id, root_key)
         self._outcalls = HttpOutcalls(self.state, self._calls, self._prices)
         self._calls.finish_outcall = self._outcalls.finish
         known = Information(self.state, self._prices, subnet_id, node_id)
         self._management = Management(self.state, self._calls, engine, self._prices, listeners, known, self._outcalls)
         self._calls.builtins[MANAGEMENT_CANISTER] = self._management.handle
-        self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners, replies)
+        self._upkeep = Upkeep(self.state, self._calls, self._prices, listeners)
         self._queries = Queries(self.state, self._calls, self._prices)
         self._queries.builtins[MANAGEMENT_CANISTER] = self._management.query
         for canister_id, builtin in (builtins or {}).items():
@@ -150,12 +146,16 @@ class Subnet:
         """Statuses of known ingress messages; they are forgotten five minutes after their expiry."""
         return self.state.statuses
 
+    @property
+    def request_contents(self) -> Mapping[bytes, bytes]:
+        return self.state.statuses.contents
+
     def request_status(self, request_id: bytes) -> RequestStatus | None:
         return self.state.statuses.get(request_id)
 
     @property
     def outcalls(self) -> Mapping[int, Outcall]:
-        """HTTP outcalls of canisters that wait for their answer."""
+        """HTTP outcalls that wait for their answer."""
         return self.state.outcalls
 
     @property

@@ -22,7 +22,9 @@ from canister_factory.replica.runtime.instance import Instance
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.mailboxes import Mailboxes
-from canister_factory.replica.subnet.messages import CallContext, RequestStatus, SystemTask
+from canister_factory.replica.subnet.messages import CallContext, SystemTask
+from canister_factory.replica.subnet.request_status import RequestStatus
+from canister_factory.replica.subnet.statuses import Statuses
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -64,7 +66,7 @@ class Transaction:
         self._open = False
         self._numbers: tuple[Any, ...] = ()
         self._touched: list[tuple[CanisterState, tuple[str, ...], tuple[Any, ...]]] = []
-        self._statuses: list[tuple[dict[bytes, RequestStatus], bytes, RequestStatus | None]] = []  # and the former one
+        self._statuses: list[tuple[Statuses, bytes, RequestStatus, RequestStatus | None]] = []  # and the former one
         self._changed: list[bytes] = []  # canisters to tell of
         self._tell_status: Callable[[bytes, RequestStatus | None], None] = NOBODY.request_status
         self._tell_canister: Callable[[bytes], None] = NOBODY.canister_changed
@@ -95,8 +97,8 @@ class Transaction:
         executing, self._executing = self._executing, None
         if executing is not None:
             executing.conclude(keep=True)
-        for statuses, request_id, _ in self._statuses:
-            self._tell_status(request_id, statuses[request_id])
+        for _, request_id, status, _ in self._statuses:
+            self._tell_status(request_id, status)
         if self._undo or self._changed or self._afterwards:
             for canister_id in self._changed:
                 self._tell_canister(canister_id)
@@ -117,7 +119,7 @@ class Transaction:
             undo(*arguments)
         for canister, names, values in reversed(self._touched):
             _assign(canister, names, values)
-        for statuses, request_id, former in reversed(self._statuses):
+        for statuses, request_id, _, former in reversed(self._statuses):
             _put_back(statuses, request_id, _NOTHING if former is None else former)
         state.queue.take_back()
         _assign(state, STATE_NUMBERS, self._numbers)
@@ -163,12 +165,12 @@ class Transaction:
             self._undo.append((queue.take_back_first, (task.canister_id,)))
         queue.put_first(task)
 
-    def set_status(self, statuses: dict[bytes, RequestStatus], request_id: bytes, status: RequestStatus) -> None:
+    def set_status(self, statuses: Statuses, request_id: bytes, status: RequestStatus) -> None:
         """Sets the status of a request, of which the listeners are told."""
         former = statuses.get(request_id)
         statuses[request_id] = status
         if self._open:
-            self._statuses.append((statuses, request_id, former))
+            self._statuses.append((statuses, request_id, status, former))
         else:
             self._tell_status(request_id, status)
 

@@ -14,21 +14,16 @@ from canister_factory.replica.subnet.cycles import SECOND_NS, Prices, share_betw
 from canister_factory.replica.subnet.install import run_out
 from canister_factory.replica.subnet.listeners import Listeners
 from canister_factory.replica.subnet.messages import SystemTask
-from canister_factory.replica.subnet.replies import Replies
 from canister_factory.replica.subnet.state import SubnetState
 
 STORAGE_INTERVAL_NS = 10 * SECOND_NS
-STATUS_RETENTION_NS = 300 * SECOND_NS
 
 
 class Upkeep:
     """The periodic work of one subnet, at its state's time."""
 
-    def __init__(
-        self, state: SubnetState, calls: Calls, prices: Prices, listeners: Listeners, replies: Replies
-    ) -> None:
+    def __init__(self, state: SubnetState, calls: Calls, prices: Prices, listeners: Listeners) -> None:
         self._state = state
-        self._replies = replies
         self._calls = calls
         self._prices = prices
         self._listeners = listeners
@@ -37,7 +32,7 @@ class Upkeep:
     def run(self, *, with_tasks: bool = True) -> bool:
         """Does what is due, timers and heartbeats only `with_tasks`; whether that changed anything."""
         gave_up = self._give_up_stops()
-        forgotten = self._forget_statuses() | self._replies.prune(self._listeners)
+        forgotten = self._forget_statuses()
         charged = self._charge_storage()
         scheduled = with_tasks and self._schedule_tasks()
         return gave_up or forgotten or charged or scheduled
@@ -123,15 +118,12 @@ class Upkeep:
         return True
 
     def _forget_statuses(self) -> bool:
-        """Statuses are in order of arrival; expiries are minutes apart at most: a recent one ends the search."""
-        state = self._state
-        forgotten = []
-        for request_id, status in state.statuses.items():
-            if status.expiry_ns + STATUS_RETENTION_NS > state.time_ns:
-                break
-            if status.is_final:
-                forgotten.append(request_id)
+        """Statuses whose time is over, and answers where there are too many bytes of them."""
+        statuses = self._state.statuses
+        forgotten = statuses.forget(self._state.time_ns)
         for request_id in forgotten:
-            del state.statuses[request_id]
             self._listeners.request_status(request_id, None)
-        return bool(forgotten)
+        pruned = statuses.prune()
+        for request_id in pruned:
+            self._listeners.request_status(request_id, statuses[request_id])
+        return bool(forgotten or pruned)

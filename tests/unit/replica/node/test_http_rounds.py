@@ -11,11 +11,10 @@ import pytest
 from canister_factory.ic import hash_tree
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.http_api import Answer
-from canister_factory.replica.node.request_trees import RequestTree
+from canister_factory.replica.node.requests_tree import RequestsTree
 from canister_factory.replica.node.rounds import TASKS_INTERVAL_NS
-from canister_factory.replica.node.state_tree import Node, witness
+from canister_factory.replica.node.state_tree import witness
 from canister_factory.replica.subnet.durability import CheckpointError
-from canister_factory.replica.subnet.messages import RequestState
 from support.replica_http_support import MINUTE, NOW, Caller, FakeModule, Network, decoded, id_of, url
 
 
@@ -159,13 +158,13 @@ async def test_what_could_not_be_made_durable_is_never_answered_as_done(
         caller, content = Caller(), {"request_type": "call", "method_name": "append", "arg": b"x"}
         assert "No space left" in refusal(await network.post(url(4, "call"), caller, **content))
         path = (b"request_status", id_of(caller, **content), b"status")
-        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        assert is_not_shown(network, path)
         network.subnet.disk_failure = None
         for version in (4, 2):  # not even when there is space again: memory is ahead of the disk
             answer = await network.post(url(version, "call"), Caller(), request_type="call", method_name="append")
             assert b"No space left" in answer[2]
         assert "No space left" in refusal(await network.post(url(4, "call"), caller, **content))
-        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        assert is_not_shown(network, path)
         assert len(caplog.records) == 1, "said once, not with every call"
 
 
@@ -241,7 +240,7 @@ async def test_a_round_that_could_not_be_written_is_answered_when_it_is(caplog: 
         query = await network.post(url(3, "query"), Caller(), request_type="query", method_name="read")
         assert query[0] == 500, "memory is ahead of the disk"
         path = (b"request_status", id_of(caller, **content), b"status")
-        assert hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT
+        assert is_not_shown(network, path)
         network.subnet.disk_failure = None
         network.rounds.tick()
         assert decoded(await waiting)["status"] == "replied"
@@ -261,6 +260,11 @@ async def test_a_shortage_is_looked_at_again_without_a_call(monkeypatch: pytest.
                 await asyncio.sleep(0)
         answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append")
         assert decoded(answer)["status"] == "replied"
+
+
+def is_not_shown(network: Network, path: Sequence[bytes]) -> bool:
+    """Whether it is absent from the newest state, or no state is shown any more."""
+    return network.view.current().superseded or (hash_tree.lookup_path(shown(network, path), path) is hash_tree.ABSENT)
 
 
 def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:
@@ -375,21 +379,16 @@ async def test_timers_that_are_always_due_are_executed_at_a_pace_whatever_messag
         assert network.subnet.tasks[executed:] == [True], "a round that is asked for executes them at once"
 
 
-async def test_what_is_below_a_request_id_is_made_once_for_the_digest_and_the_certificate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made: list[object] = []
-    make = RequestTree.make
-
-    def noted(tree: RequestTree) -> Node:
-        made.append(tree._status.state)
-        return make(tree)
-
-    monkeypatch.setattr(RequestTree, "make", noted)
+async def test_a_calls_certificate_needs_no_nodes_of_other_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(RequestsTree, "opened", lambda tree, labels: opened.append(labels))
     async with Network() as network:
-        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name="append", arg=b"x")
-        assert decoded(answer)["status"] == "replied"
-        assert made == [RequestState.REPLIED]
+        for number in range(20):
+            answer = await network.post(
+                url(4, "call"), Caller(), request_type="call", method_name="append", arg=b"%d" % number
+            )
+            assert decoded(answer)["status"] == "replied"
+    assert opened == []
 
 
 async def test_a_state_gives_no_certificate_once_the_tree_has_changed() -> None:

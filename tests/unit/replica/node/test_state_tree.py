@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from canister_factory.ic import hash_tree
 from canister_factory.replica.node.state_tree import (
     EMPTY,
-    Deferred,
     Leaf,
     Node,
     StateTree,
@@ -132,65 +131,9 @@ def test_absence_is_proven_by_the_labels_on_both_sides_of_the_gap() -> None:
     assert hash_tree.lookup_path(shown, [b"\x19"]) is hash_tree.UNKNOWN
 
 
-def test_a_forgotten_request_is_absent_and_the_others_stay() -> None:
-    tree = StateTree({})
-    for first in (1, 2, 3):
-        tree.set_request_status(bytes([first]) * 32, {b"status": b"replied", b"reply": b""})
-    tree.forget_request(b"\x02" * 32)
-    tree.forget_request(b"\x09" * 32)  # was never there
-    shown = decoded(witness(tree.root(7), [[b"request_status"]]))
-    assert hash_tree.labels(shown, [b"request_status"]) == [b"\x01" * 32, b"\x03" * 32]
-    assert hash_tree.lookup_subtree(shown, [b"request_status", b"\x02" * 32]) is hash_tree.ABSENT
-
-
-def test_a_deferred_tree_is_like_the_one_that_it_makes() -> None:
-    made: list[int] = []
-    content: Content = {b"status": b"replied", b"reply": b"42"}
-
-    class Noted(Deferred):
-        def make(self) -> Node:
-            made.append(1)
-            return build(content)
-
-    tree = build({b"request": Noted()})
-    assert tree.digest() == naive_digest({b"request": content})
-    assert len(made) == 1
-    assert tree.digest()
-    assert witness(tree, []) == b"\x82\x04\x58\x20" + tree.digest()
-    tree_below = find(tree, b"request")
-    assert isinstance(tree_below, Deferred)
-    tree_below.drop()
-    assert tree.digest()
-    assert len(made) == 1, "its digest is kept"
-    shown = decoded(witness(tree, [[b"request", b"reply"]]))
-    assert hash_tree.lookup_path(shown, [b"request", b"reply"]) == hash_tree.Found(b"42")
-    assert witness(tree, [[]]) == witness(build({b"request": content}), [[]])
-
-
 def test_time_is_in_every_root() -> None:
     shown = decoded(witness(StateTree({}).root(624485), [[b"time"]]))
     assert hash_tree.lookup_path(shown, [b"time"]) == hash_tree.Found(b"\xe5\x8e\x26")
-
-
-def test_the_work_of_one_more_request_grows_with_the_logarithm_of_their_number(
-    count_calls: Callable[[Callable[[], object]], int],
-) -> None:
-    def steps_of_one_more(known: int) -> int:
-        tree = StateTree({})
-        for number in range(known):
-            tree.set_request_status(sha256(b"%d" % number).digest(), {b"status": b"replied", b"reply": b"ok"})
-        tree.root(0).digest()
-
-        def one_more() -> None:
-            request_id = sha256(b"one more").digest()
-            tree.set_request_status(request_id, {b"status": b"replied", b"reply": b"ok"})
-            root = tree.root(1)
-            assert len(witness(root, [(b"time",), (b"request_status", request_id)])) < 1500
-            root.digest()
-
-        return count_calls(one_more)
-
-    assert steps_of_one_more(10_000) < 3 * steps_of_one_more(100)
 
 
 def test_deep_labels_do_not_lose_their_order() -> None:

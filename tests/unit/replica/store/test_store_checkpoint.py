@@ -188,7 +188,7 @@ def test_a_state_of_another_format_is_refused(tmp_path: Path, bench: Bench, writ
         manifest = Manifest.decoded((tmp_path / "manifest").read_bytes())
         (tmp_path / "manifest").write_bytes(replace(manifest, format=99).encoded())
     left = sorted(tmp_path.iterdir())
-    with pytest.raises(CheckpointError, match=rf"format {written}.*, .* format 6 \({tmp_path}\).*--state-dir"):
+    with pytest.raises(CheckpointError, match=rf"format {written}.*, .* format 7 \({tmp_path}\).*--state-dir"):
         bench.restart()
     assert sorted(tmp_path.iterdir()) == left
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable
-from dataclasses import fields
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from canister_factory.replica.store.files import DamagedError, Files
 from canister_factory.replica.store.kept_statuses import KeptStatuses, StatusFile
 from canister_factory.replica.store.manifest import Seal
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import FromIngress, RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import FromIngress
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from support.faulty_files import FaultyFiles, failing
 from support.replica_bench import Bench
 from support.store_history import contents, opener
@@ -32,8 +32,12 @@ def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_statuses, "FULL", FULL)
 
 
+def request_id(number: int) -> bytes:
+    return b"%032d" % number
+
+
 def status(number: int, state: RequestState = RequestState.REPLIED, response: Response | None = None) -> RequestStatus:
-    origin = FromIngress(b"request %d" % number, 10**18 + number, b"sender", b"effective", b"canister")
+    origin = FromIngress(request_id(number), 10**18 + number, b"sender", b"effective", b"canister")
     return RequestStatus(state, origin, response)
 
 
@@ -60,7 +64,7 @@ class Life:
 
     def start(self) -> None:
         self.kept = KeptStatuses(self.files, self.directory)
-        self.statuses = self.kept.load(self.valid)
+        self.statuses = {key: RequestStatus.restored(its) for key, its in self.kept.load(self.valid).items()}
         self._tell: Callable[[bytes, RequestStatus | None], None] = self.kept.listening(Listeners()).request_status
 
     def put(self, *changed: RequestStatus) -> None:
@@ -103,16 +107,6 @@ def test_every_kind_of_status_is_read_as_it_was(tmp_path: Path) -> None:
     assert list(life.statuses.items()) == list(before.items())
 
 
-def test_all_fields_are_written() -> None:
-    """A new field of these classes has to be written, too."""
-    names = [field.name for record in (RequestStatus, FromIngress, Response) for field in fields(record)]
-    assert names == [
-        *("state", "origin", "response"),
-        *("request_id", "expiry_ns", "sender", "effective_canister_id", "canister_id"),
-        *("data", "code", "message", "error_code"),
-    ]
-
-
 operations = st.lists(
     st.sampled_from(["arrive", "answer", "forget", "forget any", "save", "begin", "end", "fail", "start"]), max_size=60
 )
@@ -132,7 +126,7 @@ def test_a_start_finds_what_was_saved_in_its_order(
             case "arrive":
                 life.put(status(next(numbers), RequestState.RECEIVED))
             case "answer" if known:
-                number = int(chance.choice(known).split()[1])
+                number = int(chance.choice(known))
                 life.put(status(number, RequestState.REPLIED, Response(b"%d" % chance.randrange(100))))
             case "forget":
                 life.forget(*known[:2])
@@ -211,7 +205,7 @@ def test_what_could_not_be_written_is_written_by_the_next_snapshot(tmp_path: Pat
     assert list(life.statuses.values()) == STATUSES
 
 
-@pytest.mark.parametrize("content", [b"\x81\x01", b"\x81\x82\x41x\x81\x65other", b"\x01", b"\x81" * 5000])
+@pytest.mark.parametrize("content", [b"\x81\x41x", b"\x82\x41x\x81\x65other", b"\x01", b"\x81" * 5000])
 def test_what_is_no_list_of_statuses_is_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "statuses-1").write_bytes(content)
     file = StatusFile(1, Seal.of(content))

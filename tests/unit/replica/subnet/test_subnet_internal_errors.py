@@ -20,7 +20,8 @@ from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import HttpResponse, Message, OutcallAnswer, RequestStatus
+from canister_factory.replica.subnet.messages import HttpResponse, Message, OutcallAnswer
+from canister_factory.replica.subnet.request_status import RequestStatus
 from canister_factory.replica.subnet.state import SubnetState
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.subnet.transaction import STATE_NUMBERS

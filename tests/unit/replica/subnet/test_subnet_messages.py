@@ -7,7 +7,8 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.replica.runtime.execution import RejectCode, Response
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import FromSystem, Request, RequestState, RequestStatus
+from canister_factory.replica.subnet.messages import FromSystem, Request
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from canister_factory.replica.subnet.subnet import Builtin, Subnet
 from support.replica_bench import (
     MANAGEMENT,

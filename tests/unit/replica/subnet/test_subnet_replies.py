@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.subnet import replies
+from canister_factory.replica.subnet import statuses
 from canister_factory.replica.subnet.listeners import Listeners
-from canister_factory.replica.subnet.messages import RequestState, RequestStatus
+from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import Bench, engine
 
@@ -18,8 +18,8 @@ SIZE = 1000
 
 @pytest.fixture(autouse=True)
 def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replies, "MAX_REPLY_BYTES", 10 * SIZE)
-    monkeypatch.setattr(replies, "_LEFT_BY_PRUNING", 8 * SIZE)
+    monkeypatch.setattr(statuses, "MAX_REPLY_BYTES", 10 * SIZE)
+    monkeypatch.setattr(statuses, "_LEFT_BY_PRUNING", 8 * SIZE)
 
 
 def answered(bench: Bench, canister: bytes, count: int) -> list[bytes]:
@@ -31,8 +31,8 @@ def states(bench: Bench, requests: list[bytes]) -> list[RequestState]:
 
 
 def kept_bytes(bench: Bench) -> int:
-    statuses = bench.subnet.request_statuses.values()
-    return sum(len(status.response.data) for status in statuses if status.response is not None)
+    kept = bench.subnet.request_statuses.values()
+    return sum(len(status.response.data) for status in kept if status.response is not None)
 
 
 def test_the_first_answers_go_when_there_are_too_many_bytes() -> None:
@@ -94,4 +94,4 @@ def test_going_back_brings_forgotten_answers_back() -> None:
     assert RequestState.DONE in states(bench, requests)
     bench.subnet.revert(anchor)
     assert states(bench, requests) == [RequestState.REPLIED] * 9
-    assert bench.subnet._upkeep._replies.size_bytes >= 9 * SIZE
+    assert bench.subnet.state.statuses.answer_bytes >= 9 * SIZE

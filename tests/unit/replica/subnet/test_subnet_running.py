@@ -13,7 +13,7 @@ from canister_factory.replica.runtime import copy_on_write
 from canister_factory.replica.runtime.copy_on_write import copy_on_write_works
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.management_interface import method_type
-from canister_factory.replica.subnet.messages import RequestState
+from canister_factory.replica.subnet.request_status import RequestState
 from support.management_calls import manage_through
 from support.replica_bench import MANAGEMENT, STRANGER, Bench, CallRejectedError, management_argument
 from support.replica_puppet import call_argument, puppet

@@ -14,7 +14,7 @@ from canister_factory.replica.runtime.compiled import AT_ONCE_BYTES
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import MAX_CYCLES, RejectCode
 from canister_factory.replica.store.checkpoint import Checkpoint
-from canister_factory.replica.subnet.messages import RequestState
+from canister_factory.replica.subnet.request_status import RequestState
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
 from support.anchored_subnet import everything
