@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
@@ -40,10 +41,15 @@ def builds(baseline: Path | None) -> list[Build]:
 
 
 class RunningBuild:
-    """A replica of one build, as a process of its own with a state directory that goes afterwards."""
+    """A replica of one build, as a process of its own with a state directory that goes afterwards.
 
-    def __init__(self, build: Build) -> None:
+    Args:
+        prepare: makes the state directory; None: the replica does.
+    """
+
+    def __init__(self, build: Build, prepare: Callable[[Path], None] | None = None) -> None:
         self.build = build
+        self._prepare = prepare
         self._child: subprocess.Popen[bytes]
         self.network: Network
         self.ready_seconds = 0.0
@@ -55,6 +61,8 @@ class RunningBuild:
     def __enter__(self) -> Self:
         self._temporary = tempfile.TemporaryDirectory(prefix="canister-factory-bench-")
         self.state_dir = Path(self._temporary.name) / "state"
+        if self._prepare is not None:
+            self._prepare(self.state_dir)
         started = time.perf_counter()
         self._log: IO[bytes] = (Path(self._temporary.name) / "log").open("wb")
         command = (self.build.python, "-m", "canister_factory", "replica", "start")
@@ -73,10 +81,16 @@ class RunningBuild:
         self.network = Network.resolve(record["url"], root_key=bytes.fromhex(record["root_key"]))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def terminate(self) -> float:
+        """Ends the replica with SIGTERM; the seconds that it took."""
+        started = time.perf_counter()
         self._child.terminate()
+        self._child.wait(60)
+        return time.perf_counter() - started
+
+    def __exit__(self, *_: object) -> None:
         try:
-            self._child.wait(15)
+            self.terminate()
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()

@@ -8,9 +8,11 @@ import cbor2
 import pytest
 
 from canister_factory.candid import leb128
+from canister_factory.ic import hash_tree
 from canister_factory.ic.certificate import Certificate, CertificateVerifier
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.round_failed import RoundFailedError
+from canister_factory.replica.node.state_tree import witness
 from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, url
 
 DAY = 24 * 60 * MINUTE
@@ -70,3 +72,28 @@ def test_certificates_follow_the_clock_back_and_stay_valid() -> None:
     delegation = cbor2.loads(network.view.current().certificate([], RangesLayout.NONE))["delegation"]
     assert leb128.unsigned(NOW + MINUTE) in delegation["certificate"], "made at the time to which the clock went back"
     assert messages() == 77
+
+
+async def test_what_was_forgotten_is_not_shown_any_more_where_it_had_not_come_yet() -> None:
+    async with Network() as network:
+        caller, later = Caller(), b"the future's"
+        contents = [{"request_type": "call", "method_name": "append", "arg": b"%d" % number} for number in range(6)]
+        for content in [{**contents[0], "arg": later}, *contents]:
+            await network.post(url(4, "call"), caller, **content)
+        forgotten = id_of(caller, **{**contents[0], "arg": later})
+        network.subnet.set_status(forgotten, None)
+        network.view.certify()
+        assert network.view.status_shown(forgotten) is not None
+        undone, *kept = [id_of(caller, **content) for content in contents]
+        network.subnet.set_status(undone, None)
+        network.view.rewind()
+        assert network.view.status_shown(forgotten) is None
+        assert network.view.status_shown(undone) is None
+        assert all(network.view.status_shown(request_id) for request_id in kept)
+        path = (b"request_status", forgotten)
+        shown = hash_tree.decode_tree(witness(network.view.current().root, [path]))
+        assert hash_tree.lookup_subtree(shown, path) is hash_tree.ABSENT
+        before = len(network.view._requests)
+        network.subnet.set_status(kept[0], None)
+        network.view.rewind()
+        assert len(network.view._requests) == before - 1, "undone, not only forgotten"

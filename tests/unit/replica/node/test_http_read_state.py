@@ -275,6 +275,25 @@ async def test_a_pruned_request_is_absent_again() -> None:
         assert hash_tree.lookup_subtree(shown.tree, [b"request_status", request_id]) is hash_tree.ABSENT
 
 
+async def test_what_the_subnet_forgot_a_moment_ago_is_still_for_its_sender_only() -> None:
+    sender = Caller()
+    async with Network() as network:
+        contents = [{"request_type": "call", "method_name": "append", "arg": b"%d" % number} for number in range(8)]
+        for content in contents:
+            await call(network, sender, arg=content["arg"])
+        ids = [id_of(sender, **content) for content in contents]
+        for request_id in ids[:6]:
+            network.subnet.set_status(request_id, None)
+        paths = [[b"request_status", request_id, b"reply"] for request_id in ids]
+        network.view.certify()
+        left = [path for path in paths if network.view.status_shown(path[1]) is not None]
+        assert 2 < len(left) < 8, "some go when they are forgotten"
+        for path in left:
+            shown = (await read(network, sender, [path])).value(*path)
+            assert shown == b"01234567"[: 1 + paths.index(path)]
+            assert (await refused(network, Caller(), [path]))[0] == 403
+
+
 async def test_a_deleted_canister_is_absent_again() -> None:
     async with Network() as network:
         path = [b"canister", FIRST, b"controllers"]
