@@ -6,19 +6,22 @@ believing the result (`verify`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from canister_factory.contract.import_models import MemoryChunk
-from canister_factory.contract.manifest_models import MemoryManifest
+from canister_factory.contract.manifest_models import ExportItem, MemoryManifest
 from canister_factory.factory.difference import difference
 from canister_factory.factory.events import Transferred
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, key_of
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import NOTHING, Pending, Target
+from canister_factory.factory.window import Window
+from canister_factory.ic.task_group import task_group
 
+_RECORDS_AT_ONCE = 4  # messages with records, beside those with chunks
 _WAITING = 2  # messages that wait for their turn, so that there is always one to send
 
 
@@ -65,6 +68,7 @@ class CopyPass:
         self._manifests: dict[str, MemoryManifest] = {}
         self._missing: dict[str, int] = {}
         self._to_commit: list[MemoryManifest] = []
+        self._records_stored = False
 
     def __repr__(self) -> str:
         return f"CopyPass({self._source} to {self._target}, {self._run.window})"
@@ -78,8 +82,13 @@ class CopyPass:
             CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        self._pending = await self._target.pending()
-        todo = difference(entries, await self._target.entries(), self._pending)
+        async with task_group() as group:
+            listing_pending, listing = (
+                group.create_task(self._target.pending()),
+                group.create_task(self._target.entries()),
+            )
+        self._pending = listing_pending.result()
+        todo = difference(entries, listing.result(), self._pending)
         self._moved.removed = len(todo.removed)
         self._with_content = {entry.key for entry in todo.contents}
         self._bytes_total = sum(entry.size for entry in entries.values())
@@ -90,18 +99,35 @@ class CopyPass:
             await self._target.remove(todo.removed)
             for key in todo.removed:
                 self._pending.pop(key.id, None)
-        # The capsule itself comes first, everything belongs to it; then memories, since galleries refer to them.
-        await self._put_records(todo.records)
-        await self._run.window.run(self._batches(todo.contents), self._move)
-        await self._commit(everything=True)
+        async with task_group() as group:
+            group.create_task(self._put_records(todo.records))
+            group.create_task(self._run.window.run(self._batches(todo.contents), self._move))
+        async with task_group() as group:
+            for part in self._ready(everything=True):
+                group.create_task(self._commit(part))
         await self._tell(last=True)
         return self._moved
 
     async def _put_records(self, keys: Sequence[ItemKey]) -> None:
-        async for items in self._source.items(keys):
-            await self._target.put(items)
-            self._moved.items += len(items)
-            self._items_done += sum(item not in self._with_content for item in map(key_of, items))
+        """Stores records, beside the chunks. The capsule comes first, everything belongs to it; then memories, several
+        messages at once, since galleries refer to them.
+        """
+        first = [key for key in keys if key.kind is Kind.CAPSULE]
+        rest = [key for key in keys if key.kind is not Kind.CAPSULE]
+        if len(keys) <= self._run.config.items_per_message:
+            steps = [keys]  # in this order in a message, mostly in one
+        else:
+            memories = [key for key in rest if key.kind is Kind.MEMORY]
+            steps = [first, memories, [key for key in rest if key.kind is not Kind.MEMORY]]
+        for step in steps:
+            at_once = 1 if step is keys else _RECORDS_AT_ONCE
+            await Window(at_once, at_once).run(self._source.items(step), self._put)
+        self._records_stored = True
+
+    async def _put(self, items: list[ExportItem]) -> None:
+        await self._target.put(items)
+        self._moved.items += len(items)
+        self._items_done += sum(item not in self._with_content for item in map(key_of, items))
 
     async def _batches(self, contents: Sequence[Entry]) -> AsyncIterator[list[ChunkJob]]:
         """The chunks that are missing, in batches that fit a message; manifests are read as the work gets there."""
@@ -157,7 +183,8 @@ class CopyPass:
             if self._missing[job.memory_id] == 0:
                 self._content_complete(job.memory_id)
         self._steer()
-        await self._commit()
+        for part in self._ready():
+            await self._commit(part)
         await self._tell()
 
     def _steer(self) -> None:
@@ -169,22 +196,26 @@ class CopyPass:
         elif transport.pacer.waiting > _WAITING:
             self._run.window.ease()
 
-    async def _commit(self, *, everything: bool = False) -> None:
-        """Commits memories whose chunks are all there, a message's worth at a time."""
-        while self._to_commit:
+    def _ready(self, *, everything: bool = False) -> Iterator[list[MemoryManifest]]:
+        """Memories to commit now, a message's worth at a time: those whose chunks and records are all there."""
+        config = self._run.config
+        while self._to_commit and self._records_stored:
             part: list[MemoryManifest] = []
             chunks = 0
-            for manifest in self._to_commit[: self._run.config.items_per_message]:
-                if part and chunks + manifest.total_chunks > self._run.config.commit_chunks_per_message:
+            for manifest in self._to_commit[: config.items_per_message]:
+                if part and chunks + manifest.total_chunks > config.commit_chunks_per_message:
                     break
                 part.append(manifest)
                 chunks += manifest.total_chunks
-            full = len(part) < len(self._to_commit) or len(part) == self._run.config.items_per_message
+            full = len(part) < len(self._to_commit) or len(part) == config.items_per_message
             if not (full or everything):
                 return
             del self._to_commit[: len(part)]
-            await self._target.commit(part)
-            self._items_done += len(part)
+            yield part
+
+    async def _commit(self, part: list[MemoryManifest]) -> None:
+        await self._target.commit(part)
+        self._items_done += len(part)
 
     def _content_complete(self, memory_id: str) -> None:
         """All chunks of a memory are in the target: it may be committed."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from canister_factory.factory.copy_pass import CopyPass, Moved
 from canister_factory.factory.events import Transferred
+from canister_factory.factory.manifest import Entry, ItemKey, Kind
 from canister_factory.factory.target import Pending
 from support.backend_script import Clock, run_on
 from support.copy_script import SHA256, CapsuleToCopy
@@ -89,3 +92,53 @@ async def test_a_message_that_is_the_next_to_be_sent_stays_in_the_window() -> No
     watched.transport.pacer.waiting = 2
     await watched.copy()
     assert {transferred.window for transferred, _ in watched.progress} == {10}
+
+
+async def test_chunks_travel_beside_records_and_memories_are_committed_when_both_are_there() -> None:
+    watched = Watched(3, max_message_chunks=1, items_per_message=1)
+    all_sent = asyncio.Event()
+    commits_before: list[int] = []
+
+    def on_chunks() -> None:
+        if len(watched.capsule.sent) == 3:
+            all_sent.set()
+
+    async def put(items: list[Any]) -> None:
+        await all_sent.wait()
+        commits_before.append(len(watched.capsule.commits))
+
+    watched.capsule.on_chunks = on_chunks
+    watched.capsule.put = put  # type: ignore[method-assign]
+    await watched.copy()
+    assert commits_before == [0] * 3
+    assert sorted(map(tuple, watched.capsule.commits)) == [("m0",), ("m1",), ("m2",)]
+
+
+async def test_many_records_travel_in_several_messages_at_once_after_the_capsule_and_before_galleries() -> None:
+    watched = Watched(0, items_per_message=2)
+    kinds = {Kind.CAPSULE: 1, Kind.MEMORY: 9, Kind.GALLERY: 2}
+    for kind, count in kinds.items():
+        for number in range(count):
+            key = ItemKey(kind, f"{kind.name} {number}")
+            watched.capsule.held[key] = Entry(key, b"r" * 32, None, 0, 0, 0)
+    order: list[Kind] = []
+    at_once: list[int] = []
+
+    async def items(keys: Sequence[ItemKey]) -> AsyncIterator[list[Any]]:
+        for key in keys:
+            order.append(key.kind)
+            yield []
+
+    async def put(items: list[Any]) -> None:
+        at_once.append(1)
+        await asyncio.sleep(0)
+        at_once.pop()
+        most.append(len(at_once) + 1)
+
+    most: list[int] = []
+    watched.capsule.items = items  # type: ignore[method-assign]
+    watched.capsule.put = put  # type: ignore[method-assign]
+    await watched.copy()
+    assert order == [kind for kind, count in kinds.items() for _ in range(count)]
+    assert max(most) == 4
+    assert most[0] == 1
