@@ -1,9 +1,9 @@
 """Python's search for cycles in a process that is a replica: it looks at what is new, never again at what stayed.
 
 Owns the process's settings of `gc`, so it is for processes of our own (`cli.replica_server`), not for programs that
-embed a replica. Without them each search looks through the statuses of all requests of the last minutes, a pause that
-grows with their number. What nobody refers to is freed at once all the same, since it is counted; a cycle that outlives
-the second search for it stays, so our long-lived objects have none.
+embed a replica. Without them each search looks through all that stays, a pause that grows with it. What nobody refers
+to is freed at once all the same, since it is counted; a cycle that outlives the second search for it stays, so our
+long-lived objects have none.
 """
 
 from __future__ import annotations
