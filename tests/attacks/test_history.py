@@ -11,15 +11,21 @@ from canister_factory.contract.creation_models import ClaimRequest, CreationErro
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory.errors import CreationFailedError
 from canister_factory.ic.management import ManagementCanister
-from support.creation_contents import fill, pattern, read_back
+from support.creation_contents import pattern, read_back
 from support.creation_world import World, inline, note
 from support.hostile_operator import Hostile, check_retry, check_victim, doctored
 from support.killing import killed_at
 
 
+async def something(world: World) -> dict[str, bytes]:
+    """What the owner has; how much it is doesn't matter here."""
+    data = pattern(5_000, "something")
+    return {await world.as_owner.add_memory_to_capsule(inline(data), note("mine")): data}
+
+
 async def hostile_operator(world: World, place: str) -> tuple[Hostile, dict[str, bytes]]:
     """The operator, whose honest orchestrator came to `place`; and what the owner has."""
-    contents = await fill(world.as_owner)
+    contents = await something(world)
     creation = await killed_at(world, place)
     assert creation.canister_id is not None
     return Hostile(world, world.operator, creation.canister_id), contents
@@ -52,7 +58,7 @@ async def test_what_was_verified_is_what_is_handed_over(creation_world: World) -
 
 
 async def test_a_third_controller_is_found_after_it_is_gone(creation_world: World) -> None:
-    hostile, contents = await hostile_operator(creation_world, "in the middle of the copy")
+    hostile, contents = await hostile_operator(creation_world, "after the installation")
     accomplice = creation_world.agent()
     stranger = Principal(accomplice.identity.sender().bytes)
     await hostile.set_controllers(creation_world.operator_id, creation_world.owner_id, stranger)
@@ -66,8 +72,8 @@ async def test_a_third_controller_is_found_after_it_is_gone(creation_world: Worl
 
 
 async def test_a_doctored_snapshot_is_found_though_code_and_manifest_are_right(creation_world: World) -> None:
-    data = pattern(5_000, "what is changed")
-    contents = {await creation_world.as_owner.add_memory_to_capsule(inline(data), note("mine")): data}
+    contents = await something(creation_world)
+    (data,) = contents.values()
     creation = await killed_at(creation_world, "after the import was final")
     assert creation.canister_id is not None
     hostile = Hostile(creation_world, creation_world.operator, creation.canister_id)
@@ -106,7 +112,7 @@ async def test_a_change_is_not_forgotten_by_pushing_it_out_of_what_is_told(creat
 
 async def test_an_owner_who_keeps_canisters_back_gets_no_more_of_them_than_three(creation_world: World) -> None:
     """The owner controls each canister, with its cycles, from the beginning: they take it, and ask for another."""
-    contents = await fill(creation_world.as_owner)
+    contents = await something(creation_world)
     paid = (await creation_world.as_admin.get_reserve_status()).settings.creation_base_cycles
     friend = Principal(creation_world.agent().identity.sender().bytes)
     for taken in range(1, 4):
