@@ -8,6 +8,7 @@ import Creations "Creations";
 import Errors "Errors";
 import History "History";
 import Registry "Registry";
+import Reserve "Reserve";
 import Types "Types";
 
 module {
@@ -152,11 +153,17 @@ module {
     error : Types.CreationError,
   ) {
     if (Creations.isOpen(creation)) fail(context, creation, error) else creation.error := ?error;
-    giveUp(context, creation, canisterId);
+    abandon(context, creation, canisterId);
   };
 
-  /// Goes on without the canister, whose history has become too long to be told whole.
+  /// Goes on without the canister, whose history has become too long to be told whole, and holds what another one costs.
   public func giveUp(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {
+    abandon(context, creation, canisterId);
+    let bytes = switch (creation.sourceManifest) { case (?manifest) manifest.content_size; case null 0 : Nat64 };
+    Creation.hold(context, creation, Reserve.needed(context.reserve, bytes));
+  };
+
+  func abandon(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {
     Registry.setStatus(context.registry, canisterId, #Failed);
     creation.lost := creation.lost.concat([canisterId]);
     creation.canisterId := null;

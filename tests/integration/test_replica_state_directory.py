@@ -30,7 +30,7 @@ def test_the_state_of_a_newer_version_is_refused(shell: Shell) -> None:
     (directory / "manifest").write_bytes(replace(manifest, format=99).encoded())
     for how in ((), ("--background",)):
         said = error_of(shell("replica", "start", "--port", "0", *how))
-        assert "has format 99, this version reads format 6" in said
+        assert "has format 99, this version reads format 7" in said
         assert str(directory) in said
         assert "--state-dir" in said
 

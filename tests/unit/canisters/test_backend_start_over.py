@@ -11,6 +11,7 @@ from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
     CREATION_BASE,
+    CREATION_PER_BYTE,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
@@ -58,10 +59,11 @@ def test_a_canister_with_a_long_history_is_given_up_for_another_within_the_same_
     status = world.status()
     assert (status["status"], status["canister_id"], status["lost_canisters"]) == (Case("Importing"), None, [canister])
     assert world.err("start_over", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
+    needed = CREATION_BASE + 100 * CREATION_PER_BYTE
+    assert world.reserve()["in_flight"] == needed
     made = world.ok("provision_canister", lease, sender=OPERATOR)
     assert made["is_new"]
     assert made["canister_id"] != canister
-    needed = CREATION_BASE + 100 * 6_000
     assert made["cycles"] == needed
     assert world.status()["cycles_consumed"] == 2 * needed == world.reserve()["total_consumed"]
     assert world.reserve()["in_flight"] == 0

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, CREATION_BASE, OPERATOR, World, failure, person
+from support.backend_world import ADMIN, CREATION_BASE, OPERATOR, STRANGER, World, failure, person
 
 OWNERS = [person(name) for name in ("ana", "ben", "cleo")]
 STATUSES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed"]
@@ -37,6 +37,10 @@ class Creations(RuleBasedStateMachine):
     @rule(owner=owners)
     def request(self, owner: Principal) -> None:
         before = self._states().get(owner)
+        if before is not None and before["status"] == Case("Failed") and len(before["lost_canisters"]) == 3:
+            refusal = self.world.err("create_personal_canister", None, sender=owner)
+            assert refusal["kind"] == Case("HistoryFailed")
+            return
         answer = self.world.ok("create_personal_canister", None, sender=owner)
         after = self._states()[owner]
         assert answer["canister_id"] == after["canister_id"]
@@ -76,6 +80,24 @@ class Creations(RuleBasedStateMachine):
         self.world.call("fail_creation", self.leases[owner], failure(), sender=OPERATOR)
 
     @rule(owner=owners)
+    def spoil(self, owner: Principal) -> None:
+        """Lets a stranger control the canister, which ends the creation as soon as the backend looks."""
+        if (canister := self.canisters.get(owner)) is None:
+            return
+        controllers = self.world.controllers(canister)
+        self.world.manage(
+            "update_settings",
+            {"canister_id": canister, "settings": {"controllers": [*controllers, STRANGER][:3]}},
+            sender=OPERATOR,
+        )
+        answer = self.world.call("start_over", self.leases[owner], sender=OPERATOR)
+        if answer.tag == "Err" and answer.value["kind"] == Case("HistoryFailed"):
+            del self.canisters[owner]
+            state = self._states()[owner]
+            assert (state["status"], state["canister_id"]) == (Case("Failed"), None)
+            assert state["lost_canisters"][-1] == canister
+
+    @rule(owner=owners)
     def clear(self, owner: Principal) -> None:
         if self.world.call("clear_creation_state", owner, sender=ADMIN).tag == "Ok":
             self.canisters.pop(owner, None)
@@ -107,6 +129,12 @@ class Creations(RuleBasedStateMachine):
         entries = self.world.ok("list_consumption", {}, sender=ADMIN)["items"]
         assert reserve["total_consumed"] == sum(entry["attached"] - entry["refunded"] for entry in entries)
         assert len(entries) == len(self.world.subnet.canisters) - 1
+        registry = self.world.ok("list_registry", {}, sender=ADMIN)["items"]
+        assert reserve["total_consumed"] == sum(entry["cycles_consumed"] for entry in registry)
+        spent = {entry["canister_id"]: entry["cycles_consumed"] for entry in registry}
+        for state in self._states().values():
+            own = [canister for canister in (*state["lost_canisters"], state["canister_id"]) if canister is not None]
+            assert state["cycles_consumed"] == sum(spent[canister] for canister in own)
 
     @invariant()
     def the_registry_knows_every_canister(self) -> None:
@@ -117,6 +145,7 @@ class Creations(RuleBasedStateMachine):
         for state in self._states().values():
             if state["canister_id"] is not None:
                 assert registry[state["canister_id"]]["status"] == state["status"]
+            assert all(registry[lost]["status"] == Case("Failed") for lost in state["lost_canisters"])
 
 
 TestCreations = Creations.TestCase
