@@ -17,6 +17,7 @@ import Releases "Releases";
 import Reserve "Reserve";
 import Roles "Roles";
 import Types "Types";
+import Verification "Verification";
 
 mixin (context : Creation.Context, roles : Roles.State) {
   func forStaff<A>(caller : Principal, answer : () -> A) : Types.Result<A> {
@@ -160,12 +161,14 @@ mixin (context : Creation.Context, roles : Roles.State) {
     // is over, lets the first deposit count whole. Nobody is warned of a reserve that is about to be funded.
     Reserve.countDeposits(context.reserve, context.deposits, context.funds().balance, context.calls.underWay);
     let change = func() : Types.CreationResult = Releases.register(context.releases, release, context.now());
-    byAdmin(caller, "register_release", debug_show release, change);
+    let { api_version; note } = release;
+    let what = Verification.hex(release.module_hash) # " " # debug_show ({ api_version; note });
+    byAdmin(caller, "register_release", what, change);
   };
 
   public shared ({ caller }) func revoke_release(module_hash : Blob) : async Types.CreationResult {
     let change = func() : Types.CreationResult = Releases.revoke(context.releases, module_hash);
-    byAdmin(caller, "revoke_release", debug_show module_hash, change);
+    byAdmin(caller, "revoke_release", Verification.hex(module_hash), change);
   };
 
   public shared query func list_releases() : async [Types.Release] { Releases.list(context.releases) };

@@ -113,6 +113,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
         case null CapsulePolicy.refuseWrites(policy);
         case barrier barrier;
       };
+      refuseVeto = func capsule = Creation.writeBarrier(context, capsule.id);
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       changed = func _ {};
       staged = func() = Iter.empty();

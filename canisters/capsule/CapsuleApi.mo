@@ -53,23 +53,23 @@ mixin (service : CapsuleService.CapsuleService) {
     id : Text,
     event : Types.AccessEvent,
   ) : async Types.Result<Types.EventOpening> {
-    service.recordCapsuleEvent(caller, id, event);
+    service.events.record(caller, id, event);
   };
 
   public shared ({ caller }) func revoke_capsule_event(id : Text, event : Types.AccessEvent) : async Types.UnitResult {
-    service.revokeCapsuleEvent(caller, id, event);
+    service.events.revoke(caller, id, event);
   };
 
   public shared query ({ caller }) func list_capsule_events(id : Text) : async Types.Result<[Types.RecordedEvent]> {
-    service.listCapsuleEvents(caller, id);
+    service.events.list(caller, id);
   };
 
   public shared ({ caller }) func add_executor(id : Text, person : Principal) : async Types.UnitResult {
-    service.addExecutor(caller, id, person);
+    service.events.addExecutor(caller, id, person);
   };
 
   public shared ({ caller }) func remove_executor(id : Text, person : Principal) : async Types.UnitResult {
-    service.removeExecutor(caller, id, person);
+    service.events.removeExecutor(caller, id, person);
   };
 
   public shared ({ caller }) func set_event_wait(
@@ -77,11 +77,11 @@ mixin (service : CapsuleService.CapsuleService) {
     kind : Types.EventKind,
     wait_ns : ?Nat64,
   ) : async Types.UnitResult {
-    service.setEventWait(caller, id, kind, wait_ns);
+    service.events.setWait(caller, id, kind, wait_ns);
   };
 
   public shared query ({ caller }) func get_event_rules(id : Text) : async Types.Result<Types.EventRules> {
-    service.getEventRules(caller, id);
+    service.events.rules(caller, id);
   };
 
   // ---- Memories ----

@@ -11,7 +11,7 @@ import Capsules "Capsules";
 import Clock "Clock";
 import Connections "Connections";
 import Contents "Contents";
-import Events "Events";
+import EventService "EventService";
 import Executors "Executors";
 import Export "Export";
 import Galleries "Galleries";
@@ -33,6 +33,9 @@ module {
   /// Each method is the endpoint of that name in the contracts, which say what it does and refuses, for one caller.
   public class CapsuleService(store : Store.Store, host : Guard.Host) {
     let guard = Guard.Guard(store, host);
+
+    /// The methods about events and executors.
+    public let events = EventService.EventService(guard);
 
     func newId(kind : Text) : () -> Text = func() = Ids.next(store, kind, Clock.now());
 
@@ -134,67 +137,6 @@ module {
       case (?capsules) capsules.values().map(Capsules.header).toArray();
       case null [];
     };
-
-    // ---- Events that access rules wait for ----
-
-    public func recordCapsuleEvent(
-      caller : Principal,
-      id : Text,
-      event : Types.AccessEvent,
-    ) : Result<Types.EventOpening> = switch (guard.recordable(caller, id)) {
-      case (#Err problem) #Err problem;
-      case (#Ok capsule) {
-        let result = Events.record(capsule, caller, event, not Access.mayWrite(capsule, caller), Clock.now());
-        host.changed(capsule);
-        result;
-      };
-    };
-
-    /// A veto as long as the event waits.
-    public func revokeCapsuleEvent(caller : Principal, id : Text, event : Types.AccessEvent) : Types.UnitResult {
-      guard.removing(caller, guard.capsule(caller, id), func(capsule, _) = Events.revoke(capsule, event));
-    };
-
-    /// Executors see what they recorded themselves.
-    public func listCapsuleEvents(caller : Principal, id : Text) : Result<[Types.RecordedEvent]> {
-      switch (guard.executed(caller, id)) {
-        case (?capsule) #Ok(Events.recordedBy(capsule, caller));
-        case null guard.readable(caller, id, Events.all);
-      };
-    };
-
-    /// Who opens a capsule's memories one day is its owners' decision alone: whom a controller named would still be there
-    /// when the controller isn't any more.
-    func ifOwner(
-      caller : Principal,
-      change : (Capsule, Nat64) -> Types.UnitResult,
-    ) : (Capsule, Nat64) -> Types.UnitResult {
-      func(capsule, now) {
-        if (Access.isOwner(capsule, caller)) change(capsule, now) else #Err(
-          #Unauthorized "only the owners of the capsule decide who records events, and how long these wait"
-        );
-      };
-    };
-
-    public func addExecutor(caller : Principal, id : Text, person : Principal) : Types.UnitResult {
-      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Executors.add(capsule, caller, person, now);
-      guard.changing(caller, guard.capsule(caller, id), ifOwner(caller, change));
-    };
-
-    public func removeExecutor(caller : Principal, id : Text, person : Principal) : Types.UnitResult {
-      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Executors.remove(capsule, person, now);
-      guard.removing(caller, guard.capsule(caller, id), ifOwner(caller, change));
-    };
-
-    public func setEventWait(caller : Principal, id : Text, kind : Types.EventKind, wait : ?Nat64) : Types.UnitResult {
-      let change = func(capsule : Capsule, now : Nat64) : Types.UnitResult = Events.setWait(capsule, kind, wait, now);
-      guard.removing(caller, guard.capsule(caller, id), ifOwner(caller, change));
-    };
-
-    public func getEventRules(caller : Principal, id : Text) : Result<Types.EventRules> {
-      guard.readable(caller, id, Executors.rules);
-    };
-
 
     // ---- Memories ----
 

@@ -35,6 +35,8 @@ module {
     isComplete : () -> Bool;
     /// May this capsule be written now, by someone who has the right to?
     refuseWrite : Capsule -> ?Types.CapsuleError;
+    /// The same for an owner who takes back what others could open: only while the capsule moves may that be refused.
+    refuseVeto : Capsule -> ?Types.CapsuleError;
     /// May anything be added here now: is there heap for it, and are there cycles to keep it? What only takes away isn't
     /// asked about.
     refuseGrowth : () -> ?Types.CapsuleError;
@@ -139,13 +141,24 @@ module {
     };
 
     /// The capsule, if the caller may change it now, by taking something away at least.
-    func changeable(caller : Principal, found : Result<Capsule>) : Result<Capsule> {
+    func changeable(caller : Principal, found : Result<Capsule>) : Result<Capsule> = writersOwn(
+      caller,
+      found,
+      host.refuseWrite,
+    );
+
+    /// The capsule, if it is the caller's to change, and there is no other reason against it.
+    func writersOwn(
+      caller : Principal,
+      found : Result<Capsule>,
+      refusal : Capsule -> ?Types.CapsuleError,
+    ) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       let #Ok home = found else return found;
       if (not Access.mayWrite(home, caller)) return #Err(
         #Unauthorized "only the owners and controllers of the capsule may do this"
       );
-      unlocked(home);
+      switch (refusal(home)) { case (?problem) #Err problem; case null #Ok home };
     };
 
     /// The capsule, if the caller may record an event in it now: as one of its people, or as an executor, for whose
@@ -178,6 +191,9 @@ module {
       host.changed(home);
     };
 
+    /// Tells the host of a change that isn't noted in the capsule, such as an executor's.
+    public func changed(home : Capsule) { host.changed(home) };
+
     /// Does the change in a capsule that the caller may change, and notes it there if it succeeded.
     func noting(
       caller : Principal,
@@ -201,6 +217,13 @@ module {
       found : Result<Capsule>,
       change : (Capsule, Nat64) -> Types.UnitResult,
     ) : Types.UnitResult = noting(caller, changeable(caller, found), change);
+
+    /// Does a change by which an owner keeps shut what others could open, and notes it in the capsule if it succeeded.
+    public func vetoing(
+      caller : Principal,
+      found : Result<Capsule>,
+      change : (Capsule, Nat64) -> Types.UnitResult,
+    ) : Types.UnitResult = noting(caller, writersOwn(caller, found, host.refuseVeto), change);
 
     /// Does the change, if the caller may make it, and notes it in the capsule if it succeeded.
     public func changing(

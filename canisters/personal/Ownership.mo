@@ -56,6 +56,7 @@ module {
       };
       isComplete = func() = isOpen(owner, state);
       refuseWrite = func _ = unfinished();
+      refuseVeto = func _ = unfinished();
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
       changed = func _ = ImportState.certify(state);
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());

@@ -228,6 +228,18 @@ def test_who_runs_the_backend_counts_only_if_the_owner_named_them(who: Principal
     assert there.is_open
 
 
+def test_no_switch_of_an_admin_keeps_an_owner_from_a_veto() -> None:
+    there = EventWorld("backend")
+    there.record(DEATH)
+    there.record(WEDDING, SECOND)
+    there.world.ok("set_capsule_switches", {"new_capsules": False, "writes": False}, sender=ADMIN)
+    assert there.err("add_executor", STRANGER).tag == "Locked"
+    there.ok("set_event_wait", DEATH, 60 * DAY_NS)
+    there.ok("revoke_capsule_event", DEATH)
+    there.ok("remove_executor", SECOND)
+    assert there.events() == []
+
+
 def test_it_costs_an_admin_about_the_same_whether_or_not_the_capsule_is_there() -> None:
     there = EventWorld("backend")
     spent = []
