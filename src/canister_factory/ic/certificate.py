@@ -87,10 +87,14 @@ class Certificate:
 
 
 class CertificateVerifier:
-    """Verifies certificates against one root key, remembering the delegations it has already verified.
+    """Verifies certificates against one root key, remembering the delegations and states it has already verified.
 
     A delegation is the same bytes in every answer of a subnet, so remembering the last `max_delegations` saves one of
     two signature checks. Entries are keyed by the SHA-256 of the delegation's own bytes.
+
+    All calls that a block answers have certificates of one state, which show different parts of it under one signature.
+    So the last `max_states` are remembered, by key, root hash and signature: whoever makes many calls at once checks
+    hardly any signature twice. A signature that was wrong isn't remembered.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class CertificateVerifier:
         max_age_ns: int = MAX_AGE_NS,
         max_future_ns: int = MAX_FUTURE_NS,
         max_delegations: int = 256,
+        max_states: int = 64,
     ) -> None:
         check_key(root_key)
         self.root_key = bytes(root_key)
@@ -108,6 +113,8 @@ class CertificateVerifier:
         self._max_future_ns = max_future_ns
         self._max_delegations = max_delegations
         self._delegations: OrderedDict[bytes, _Delegation] = OrderedDict()
+        self._max_states = max_states
+        self._states: OrderedDict[tuple[bytes, bytes, bytes], None] = OrderedDict()
 
     def __repr__(self) -> str:
         return (
@@ -134,7 +141,7 @@ class CertificateVerifier:
         tree, signature, delegation_items = _parse(data)
         delegation = self._delegation(delegation_items) if delegation_items is not None else None
         key = delegation.public_key if delegation else self.root_key
-        verify_bls(key, STATE_ROOT_DOMAIN + tree.digest, signature)
+        self._check_signature(key, tree.digest, signature)
         signer = delegation.subnet_id if delegation else self.root_subnet_id
         if canister_id is not None and delegation and not delegation.covers(canister_id):
             raise CertificateScopeError(
@@ -154,6 +161,16 @@ class CertificateVerifier:
         if delegation is None:
             return Certificate(tree, time_ns, signer, None)
         return Certificate(tree, time_ns, signer, delegation.ranges, delegation.subnet_type)
+
+    def _check_signature(self, key: bytes, root_hash: bytes, signature: bytes) -> None:
+        state = (key, root_hash, signature)
+        if state in self._states:
+            self._states.move_to_end(state)
+            return
+        verify_bls(key, STATE_ROOT_DOMAIN + root_hash, signature)
+        self._states[state] = None
+        if len(self._states) > self._max_states:
+            self._states.popitem(last=False)
 
     def _check_fresh(self, time_ns: int, now_ns: int) -> None:
         if time_ns < now_ns - self._max_age_ns:

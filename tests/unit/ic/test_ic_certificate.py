@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from canister_factory.candid import leb128
 from canister_factory.ic import bls, cbor
-from canister_factory.ic.certificate import Certificate, CertificateVerifier, encode_certificate, read_leb128
+from canister_factory.ic.certificate import (
+    STATE_ROOT_DOMAIN,
+    Certificate,
+    CertificateVerifier,
+    encode_certificate,
+    read_leb128,
+)
 from canister_factory.ic.errors import (
     CertificateError,
     CertificateScopeError,
@@ -253,6 +259,46 @@ def test_a_delegation_is_verified_once_and_only_so_many_are_remembered(monkeypat
     verify()
     assert checks.count(ROOT.der) == 3
     assert repr(verifier).endswith("delegations=1)")
+
+
+def test_the_signature_of_a_state_is_checked_once_whatever_certificates_show_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checks: list[bytes] = []
+
+    def counted(key: bytes, message: bytes, signature: bytes) -> None:
+        checks.append(message)
+        bls.verify_bls(key, message, signature)
+
+    monkeypatch.setattr("canister_factory.ic.certificate.verify_bls", counted)
+    verifier = CertificateVerifier(ROOT.der, max_states=2)
+    time = Labeled(b"time", Leaf(leb128.unsigned(NOW_NS)))
+    leaf = Labeled(b"x", Leaf(b"value"))
+    signature = ROOT.sign(STATE_ROOT_DOMAIN + fork_all([time, leaf]).digest)
+    for shown in (leaf, Pruned(leaf.digest), leaf):
+        data = encode_certificate(fork_all([time, shown]), signature)
+        verifier.verify(data, now_ns=NOW_NS, canister_id=CANISTER.bytes)
+    assert len(checks) == 1
+
+    forged = encode_certificate(fork_all([time, Labeled(b"x", Leaf(b"other"))]), signature)
+    for _ in range(2):  # what failed isn't remembered
+        with pytest.raises(CertificateSignatureError):
+            verifier.verify(forged, now_ns=NOW_NS, canister_id=CANISTER.bytes)
+    assert len(checks) == 3
+
+    for number in range(2):  # the first state is forgotten
+        state = {b"time": leb128.unsigned(NOW_NS), b"x": bytes([number])}
+        verifier.verify(ROOT.certify(state), now_ns=NOW_NS, canister_id=CANISTER.bytes)
+    verifier.verify(encode_certificate(fork_all([time, leaf]), signature), now_ns=NOW_NS, canister_id=CANISTER.bytes)
+    assert len(checks) == 6
+
+
+def test_a_state_is_no_fresher_for_being_remembered() -> None:
+    verifier = CertificateVerifier(ROOT.der)
+    data = ROOT.certify(STATE)
+    verifier.verify(data, now_ns=NOW_NS, canister_id=CANISTER.bytes)
+    with pytest.raises(StaleCertificateError):
+        verifier.verify(data, now_ns=NOW_NS + 3600 * 10**9, canister_id=CANISTER.bytes)
 
 
 def test_a_remembered_delegation_does_not_vouch_for_a_certificate_of_someone_else() -> None:
