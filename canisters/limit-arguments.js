@@ -15,7 +15,9 @@ const {
 const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;
 const I32 = 0x7f, I64 = 0x7e;
 const SELF_AUTHENTICATING = { size: 29, last: 2 };
-const METHOD = /^canister_(?:update|query) ([a-z]\w*)$/; // the compiler has methods of its own, with other first letters
+const METHOD = /^canister_(?:update|query) (\w+)$/;
+const COMPILERS_OWN = /^__motoko_/; // methods without arguments, which the compiler adds to ours
+const NO_ARGUMENTS = { most: 256, anyones: 256, values: 100 };
 
 function readExports(content) {
   return entries(content, (start) => {
@@ -25,10 +27,10 @@ function readExports(content) {
   });
 }
 
-/** The names of the methods that the module exports. */
+/** The names of our methods that the module exports. */
 function methods(wasm) {
   const names = readExports(only(wasm, EXPORT)).map(({ name }) => METHOD.exec(name)).filter(Boolean);
-  return names.map((match) => match[1]).sort();
+  return names.map((match) => match[1]).filter((name) => !COMPILERS_OWN.test(name)).sort();
 }
 
 /** A function's code, without its size; the compiler gives each function a name. */
@@ -69,21 +71,22 @@ function decodingLimits(wasm) {
 
 /**
  * By method, what it takes (capsule/ArgumentLimits.mo): `most` bytes, of them `anyones` from whoever calls, and of those so
- * many `values`; whether larger arguments are a `batch`, of many values.
+ * many `values`; of larger arguments one for each `bytesPerValue`, and `moreValues`.
  */
 function limits(compiler, names) {
-  const asked = ['Nat.toText(most(#NAME))', 'Nat.toText(anyones(#NAME))', 'Nat.toText(values(#NAME))', '(if (isBatch(#NAME)) "1" else "0")'];
-  const shown = names.map((name) => `Debug.print(${asked.join(' # " " # ').replaceAll('NAME', name)});`);
+  const asked = ['most(#NAME)', 'anyones(#NAME)', 'values(#NAME)', 'bytesPerValue(#NAME)', 'moreValues'];
+  const line = asked.map((number) => `Nat.toText(${number})`).join(' # " " # ');
   compiler.write('limits.mo', [
     'import Debug "mo:core/Debug";', 'import Nat "mo:core/Nat";',
-    'import { most; anyones; values; isBatch } "capsule/ArgumentLimits";', ...shown,
+    'import { most; anyones; values; bytesPerValue; moreValues } "capsule/ArgumentLimits";',
+    ...names.map((name) => `Debug.print(${line.replaceAll('NAME', name)});`),
   ].join('\n'));
   const { result, stdout, stderr } = compiler.run('limits.mo');
-  const lines = stdout.split('\n').filter((line) => /^\d+ \d+ \d+ [01]$/.test(line));
+  const lines = stdout.split('\n').filter((each) => /^\d+( \d+){4}$/.test(each));
   if (result.error || lines.length !== names.length) throw new Error(`the limits can't be computed: ${stderr}`);
   return new Map(names.map((name, at) => {
-    const [most, anyones, values, batch] = lines[at].split(' ').map(Number);
-    return [name, { most, anyones, values, batch: batch === 1 }];
+    const [most, anyones, values, bytesPerValue, moreValues] = lines[at].split(' ').map(Number);
+    return [name, { most, anyones, values, bytesPerValue, moreValues }];
   }));
 }
 
@@ -141,15 +144,16 @@ function check(is64, functions, globals, limit, refuse, method) {
   const [number, above] = is64 ? [0x42, 0x56] : [0x41, 0x4b]; // iNN.const, iNN.gt_u
   const call = (index) => [0x10, ...leb128(index)];
   const ifLarger = (bytes, code) => [...call(functions.size), number, ...sleb128(bytes), above, 0x04, 0x40, ...code, 0x0b];
-  const times = [globals.times, 1];
-  const small = callLimited(number, method, [times, [globals.numerator, 0], [globals.bias, limit.values]]);
-  const oneEachByte = [[globals.numerator, 1], [globals.denominator, 1]];
+  const few = [[globals.times, 1], [globals.numerator, 0], [globals.bias, limit.values]];
+  const many = [
+    [globals.times, 1], [globals.numerator, 1], [globals.denominator, limit.bytesPerValue], [globals.bias, limit.moreValues],
+  ];
   const large = limit.most === limit.anyones ? call(refuse.larger) : [
     ...ifLarger(limit.most, call(refuse.larger)),
     ...call(functions.personCalls), 0x45, 0x04, 0x40, ...call(refuse.ofCanister), 0x0b, // i32.eqz, if
-    ...callLimited(number, method, [times, ...(limit.batch ? oneEachByte : [])]), 0x0f, // return
+    ...callLimited(number, method, many), 0x0f, // return
   ];
-  return body([...ifLarger(limit.anyones, large), ...small], 3, is64 ? I64 : I32);
+  return body([...ifLarger(limit.anyones, large), ...callLimited(number, method, few)], 4, is64 ? I64 : I32);
 }
 
 /** The content of a section with entries added to it. */
@@ -187,7 +191,7 @@ function limitArguments(wasm, limitOf) {
   };
   const redirected = exports.map(({ name, kind, index }) => {
     const method = METHOD.exec(name);
-    const limit = method && limitOf.get(method[1]);
+    const limit = method && (COMPILERS_OWN.test(method[1]) ? NO_ARGUMENTS : limitOf.get(method[1]));
     const refusing = method && Object.fromEntries(Object.entries(refusals(limit)).map(([why, text]) => [why, refuse(text)]));
     const target = method ? add(typeOf(), check(is64, functions, globals, limit, refusing, index)) : index;
     return Buffer.concat([sized(Buffer.from(name)), Buffer.from([kind]), leb128(target)]);

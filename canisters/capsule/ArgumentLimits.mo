@@ -115,8 +115,8 @@ module {
     ) whole;
   };
 
-  /// Is the method one of an import, whose arguments are batches of small things?
-  public func isBatch(message : Message) : Bool = switch message {
+  /// Is the method one of an import? Its arguments are batches of small things, from controllers.
+  func isImport(message : Message) : Bool = switch message {
     case (
       #put_memory_chunk _ or #put_memory_chunks _ or #put_items _ or #commit_memory _ or #commit_memories _ or
       #remove_items _ or #import_batch _
@@ -128,13 +128,19 @@ module {
   /// the door knows. Canisters have no part in an import.
   public func anyones(message : Message) : Nat = switch message {
     case (#put_memory_upload_chunk _) 4 * small;
-    case _ if (isBatch message) 0 else Nat.min(most message, small);
+    case _ if (isImport message) 0 else Nat.min(most message, small);
   };
 
   /// Values that are decoded of such arguments at most, also of those that are skipped. To skip one takes the longer, the
   /// more types the method's arguments have: a table of types may be as long as theirs, and all of it one variant's.
   public func values(message : Message) : Nat = switch message {
     case (#add_memory_to_capsule _ or #update_memory_in_capsule _ or #begin_memory_upload _) 800;
-    case _ 2_000;
+    case _ 1_500;
   };
+  /// Of larger arguments one value is decoded for so many bytes, and `moreValues`. A gallery has one for eight bytes; some
+  /// hundred memories of a batch may have a thousand short names each.
+  public func bytesPerValue(message : Message) : Nat = if (isImport message) 1 else 8;
+
+  /// For 5,000 entries of a gallery with short ids, and for rules with many short names.
+  public let moreValues = 32_000;
 };

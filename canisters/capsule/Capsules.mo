@@ -101,25 +101,28 @@ module {
     };
   };
 
-  /// The whole capsule, with as many memories as `get_capsule` shows.
+  /// The whole capsule: all of its connections, groups and galleries, and as many memories as `get_capsule` shows, as far
+  /// as they fit the reply, in this order.
   public func view(capsule : Store.Capsule) : Types.Capsule {
     let record_ = record(capsule);
-    let memories = List.empty<{ key : Text; value : Types.MemoryRecord }>();
     var bytes = 0;
-    label filling for ((key, memory) in capsule.memories.entries()) {
-      bytes += memory.record_bytes;
-      if (memories.size() == Limits.capsuleViewMemories or bytes > Limits.capsuleViewBytes) break filling;
-      memories.add({ key; value = Seal.recordOf(memory) });
+    /// Is there room for a record too, and its key with a length before it?
+    func fits(key : Text, recordBytes : Nat) : Bool {
+      bytes += key.encodeUtf8().size() + 2 + recordBytes;
+      bytes <= Limits.capsuleViewBytes;
     };
-    {
-      record_ with
-      connections = capsule.connections.values().map(
-        func({ record }) = { key = record.peer; value = record }
-      ).toArray();
-      connection_groups = capsule.groups.entries().map(func((key, { record })) = { key; value = record }).toArray();
-      memories = memories.toArray();
-      memory_count = Nat64.fromNat(capsule.memories.size());
-      galleries = capsule.galleries.entries().map(func((key, { record })) = { key; value = record }).toArray();
+    func fitting<T>(items : Map.Map<Text, Store.Sealed<T>>) : Iter.Iter<(Text, Store.Sealed<T>)> {
+      items.entries().takeWhile(func((key, { seal })) = fits(key, seal.record_bytes));
     };
+    let connections = fitting(capsule.connections).map(
+      func((_, { record })) = { key = record.peer; value = record }
+    ).toArray();
+    let connection_groups = fitting(capsule.groups).map(func((key, { record })) = { key; value = record }).toArray();
+    let galleries = fitting(capsule.galleries).map(func((key, { record })) = { key; value = record }).toArray();
+    let memories = capsule.memories.entries().take(Limits.capsuleViewMemories).takeWhile(
+      func((key, { record_bytes })) = fits(key, record_bytes)
+    ).map(func((key, memory)) = { key; value = Seal.recordOf(memory) }).toArray();
+    let memory_count = Nat64.fromNat(capsule.memories.size());
+    { record_ with connections; connection_groups; memories; memory_count; galleries };
   };
 };

@@ -71,9 +71,13 @@ module {
   };
 
   /// `LimitExceeded`: there is no room for so many bytes more.
-  public func checkRoom(contents : Contents, size : Nat64) : Validate.Problem {
+  public func checkRoom(contents : Contents, size : Nat64) : Validate.Problem = checkChange(contents, size, 0);
+
+  /// The same, where `freed` bytes go afterwards. What doesn't become more is never refused.
+  func checkChange(contents : Contents, size : Nat64, freed : Nat64) : Validate.Problem {
+    if (size <= freed) return null;
     // Not as Nat64: somebody may ask for 2^64 - 1 bytes.
-    let actual = Nat64.toNat(bytes(contents)) + Nat64.toNat(size);
+    let actual = Nat64.toNat(bytes(contents)) + Nat64.toNat(size - freed);
     Validate.most("bytes of all contents", Limits.contentBytes, actual);
   };
 
@@ -104,9 +108,18 @@ module {
   };
 
   /// Stores a chunk, reads it back and hashes what was read. `LimitExceeded`: there is no room.
-  public func store(contents : Contents, bytes : Blob) : Types.Result<Chunk> {
+  public func store(contents : Contents, bytes : Blob) : Types.Result<Chunk> = storeInstead(contents, bytes, []);
+
+  /// The same, where chunks will go that the new one replaces; until the caller releases them, both are there. The region has
+  /// room for that beside all contents.
+  public func storeInstead(contents : Contents, bytes : Blob, old : [Chunk]) : Types.Result<Chunk> {
     let size = bytes.size();
-    switch (checkRoom(contents, Nat64.fromNat(size))) { case null {}; case (?problem) return #Err problem };
+    var freed : Nat64 = 0;
+    for (chunk in old.values()) freed += Extents.rounded(Nat64.fromNat(chunk.size));
+    switch (checkChange(contents, Extents.rounded(Nat64.fromNat(size)), freed)) {
+      case null {};
+      case (?problem) return #Err problem;
+    };
     let extents = switch (allocate(contents, Nat64.fromNat(size))) {
       case (#Ok found) found;
       case (#Err problem) return #Err problem;

@@ -40,11 +40,12 @@ module {
   public let regionBytes : Nat64 = 66_000_000_000;
   /// Candid encoding of one memory record, gallery, connection or group.
   public let recordBytes = 500_000;
-  /// Galleries, connections and groups of a capsule together: they must fit one reply (2 MiB) with the memories' head.
-  public let rosterBytes = 1_200_000;
-  /// Memory records that `get_capsule` shows.
+  /// Galleries, connections and groups of a capsule together, each of which are read all at once: 10,000 galleries of one
+  /// memory each.
+  public let rosterBytes = 1_950_000;
+  /// What `get_capsule` shows of a capsule. The rest of a reply (2 MiB) is for types, owners and controllers.
+  public let capsuleViewBytes = 2_000_000;
   public let capsuleViewMemories = 500;
-  public let capsuleViewBytes = 600_000;
   /// What a page collects before it ends; one more record may follow.
   public let pageBytes = 1_200_000;
 

@@ -62,8 +62,14 @@ module {
 
   /// Bytes that came in one message, stored as content. A checksum that comes along with them is the one of the bytes, or
   /// the one that reading them gave.
-  func inlineContent(store : Store.Store, bytes : Blob, stated : ?Blob) : Types.Result<Store.Content> {
-    let chunks = if (bytes.size() == 0) [] else switch (Contents.store(store.contents, bytes)) {
+  func inlineContent(
+    store : Store.Store,
+    bytes : Blob,
+    stated : ?Blob,
+    old : ?Store.Content,
+  ) : Types.Result<Store.Content> {
+    let replaced = switch old { case (?{ chunks }) chunks; case null [] };
+    let chunks = if (bytes.size() == 0) [] else switch (Contents.storeInstead(store.contents, bytes, replaced)) {
       case (#Ok chunk) [chunk];
       case (#Err problem) return #Err problem;
     };
@@ -81,14 +87,16 @@ module {
     hash = switch content { case (?c) ?c.checksum; case null null };
   };
 
+  /// `old` is the content that this one is to replace, which is still there.
   func refAndContent(
     store : Store.Store,
     id : Text,
     data : Types.MemoryData,
+    old : ?Store.Content,
   ) : Types.Result<(Types.BlobRef, ?Store.Content)> = switch (data.blob_ref.kind, data.data) {
     case (#MemoryBlobKindExternal, _) #Ok(data.blob_ref, null);
     case (#ICPCapsule, null) #Ok(contentRef(id, null), null);
-    case (#ICPCapsule, ?bytes) switch (inlineContent(store, bytes, data.blob_ref.hash)) {
+    case (#ICPCapsule, ?bytes) switch (inlineContent(store, bytes, data.blob_ref.hash, old)) {
       case (#Ok content) #Ok(contentRef(id, ?content), ?content);
       case (#Err problem) #Err problem;
     };
@@ -237,7 +245,7 @@ module {
   ) : Types.Result<Quotas.Change> {
     let ref = { kind = #ICPCapsule; locator = id; hash = ?Seal.noChecksum() };
     let record = newRecord(id, memory, size, ref, now);
-    let recordBytes = (to_candid (record)).size();
+    let recordBytes = Seal.recordBytes(record);
     let charged = Quotas.plus(Quotas.memoryRecord(recordBytes), Quotas.content(size, chunkSize));
     switch (Validate.first([checkSize(recordBytes), Quotas.check(capsule.account, charged)])) {
       case (?problem) #Err problem;
@@ -280,7 +288,7 @@ module {
     };
     switch (checkData(data)) { case null {}; case (?problem) return #Err problem };
     let id = newId();
-    let (ref, content) = switch (refAndContent(store, id, data)) {
+    let (ref, content) = switch (refAndContent(store, id, data, null)) {
       case (#Ok found) found;
       case (#Err problem) return #Err problem;
     };
@@ -302,7 +310,7 @@ module {
     let record = Seal.recordOf(old);
     switch (checkUpdate(capsule, record, old.content, change)) { case null {}; case (?problem) return #Err problem };
     let (blob_ref, content) = switch (change.data) {
-      case (?data) switch (refAndContent(store, record.id, data)) {
+      case (?data) switch (refAndContent(store, record.id, data, old.content)) {
         case (#Ok found) found;
         case (#Err problem) return #Err problem;
       };

@@ -42,6 +42,9 @@ module {
   /// What the heap needs for a chunk, beside its bytes in the region.
   let chunkRecordBytes = 100;
   let eventRecordBytes = 100;
+  /// What it needs for a record, beside what is encoded of it.
+  let memoryRecordBytes = 500;
+  let otherRecordBytes = 200;
   let capsuleRecordBytes = 1_000;
   /// Room for the events that they may record: theirs are charged, too, but never refused for a quota that is full.
   let executorRecordBytes = 10_000;
@@ -214,7 +217,14 @@ module {
   public func chunk(size : Nat) : Change = content(Nat64.fromNat(size), Nat32.fromNat(size));
 
   /// A memory's record, without its content.
-  public func memoryRecord(recordBytes : Nat) : Change = { noChange with record_bytes = recordBytes; memories = 1 };
+  public func memoryRecord(recordBytes : Nat) : Change = {
+    noChange with
+    record_bytes = memoryRecordBytes + recordBytes;
+    memories = 1;
+  };
+
+  /// The record of a gallery, a connection or a group.
+  public func otherRecord(recordBytes : Nat) : Change = { noChange with record_bytes = otherRecordBytes + recordBytes };
 
   public func event(event : Types.AccessEvent) : Change {
     let text = switch event { case (#Custom name) name.encodeUtf8().size(); case _ 0 };

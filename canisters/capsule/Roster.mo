@@ -1,4 +1,4 @@
-/// Galleries, connections and connection groups are read all at once, so that a capsule may hold only as many bytes
+/// Galleries, connections and connection groups are each read all at once, so that a capsule may hold only as many bytes
 /// of them as fit a reply. Owns that count, and what the items are charged; what they mean is their own modules' business.
 import Int "mo:core/Int";
 import Map "mo:core/Map";
@@ -18,9 +18,14 @@ module {
     case null 0;
   };
 
+  func chargeOf<T>(item : ?Store.Sealed<T>) : Quotas.Change = switch item {
+    case (?{ seal }) Quotas.otherRecord(seal.record_bytes);
+    case null Quotas.noChange;
+  };
+
   /// What the item in its place adds to what is charged.
   public func charge<T>(items : Items<T>, id : Text, item : Store.Sealed<T>) : Quotas.Change {
-    { Quotas.noChange with record_bytes = growth(items, id, item) };
+    Quotas.between(chargeOf(items.get(id)), chargeOf(?item));
   };
 
   /// By how many bytes the roster would grow (or shrink) with the item in its place.
@@ -89,9 +94,10 @@ module {
 
   /// Takes an item away; one that isn't there changes nothing.
   public func drop<T>(capsule : Store.Capsule, kind : Types.ItemKind, items : Items<T>, id : Text) {
-    let bytes = switch (items.take(id)) { case null return; case item bytesOf(item) };
+    let item = items.take(id);
+    switch item { case null return; case _ {} };
     Seal.leave(capsule, kind, id);
-    Quotas.charge(capsule.account, { Quotas.noChange with record_bytes = -bytes });
-    capsule.roster_bytes -= bytes;
+    Quotas.charge(capsule.account, Quotas.negated(chargeOf(item)));
+    capsule.roster_bytes -= bytesOf(item);
   };
 };

@@ -19,7 +19,8 @@ module {
   /// The bytes of a memory. `checksum` is the SHA-256 of the concatenated checksums of the chunks.
   public type Content = { size : Nat64; chunk_size : Nat32; chunks : [Chunk]; checksum : Blob };
 
-  /// The checksum of an item's record, computed once, when the item is written; and the bytes of its encoding.
+  /// The checksum of an item's record, computed once, when the item is written; and the bytes of its encoding without the
+  /// types, which a list has once.
   public type Seal = { record_checksum : Blob; record_bytes : Nat };
   public type Sealed<T> = { record : T; seal : Seal };
   /// Who may read a memory beside those who write its capsule; null is Private, as most are.

@@ -232,9 +232,9 @@ module {
   public type MemoryPage = { items : [MemorySummary]; next : ?Text; total : Nat64 };
 
   /// What is counted: of one principal, or of all. `content_bytes`: what chunks take, each rounded up to 16 bytes; of an
-  /// upload in progress all that it will take. `record_bytes`: encoded records of memories, galleries, connections and
-  /// groups, 100 for each chunk and event beside its text, 1,000 for a capsule, 200 for a registration, 10,000 for an
-  /// executor, whose events have room then.
+  /// upload in progress all that it will take. `record_bytes`: encoded records without their types, and 500 for each of a
+  /// memory, 200 of a gallery, connection or group; 100 for each chunk and event beside its text, 1,000 for a capsule, 200
+  /// for a registration, 10,000 for an executor, whose events have room then.
   public type Usage = {
     content_bytes : Nat;
     record_bytes : Nat;

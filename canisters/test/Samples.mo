@@ -15,7 +15,7 @@ import Types "../capsule/Types";
 module {
   let now : Nat64 = 1_700_000_000_000_000_000;
 
-  public func owner() : Principal = Principal.fromBlob("owner\02");
+  public func owner() : Principal = Principal.fromBlob("owner\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\02");
 
   /// Nothing in it, and room for some items.
   public func store() : Store.Store {

@@ -118,6 +118,27 @@ async def test_the_refusal_says_what_a_canister_may_send(
         await agent.update(caller, "forward", call_argument(world.canisters[canister].bytes, method, nulls(size)))
 
 
+COMPILERS_OWN = [
+    "__motoko_async_helper",
+    "__motoko_gc_trigger",
+    "__motoko_runtime_information",
+    "__motoko_stable_var_info",
+    "__motoko_stabilize_before_upgrade",
+    "__motoko_destabilize_after_upgrade",
+]
+
+
+@pytest.mark.parametrize("method", COMPILERS_OWN)
+@pytest.mark.parametrize("canister", ["backend", "moved"])
+async def test_the_compilers_own_methods_decode_nothing_of_strangers(
+    world: DoorsWorld, strange: tuple[Agent, Principal], canister: str, method: str
+) -> None:
+    agent, caller = strange
+    async with world.costs(canister) as cost:
+        await agent.update(caller, "relay", relayed(world.canisters[canister].bytes, method, nulls(1_900_000), 0))
+    assert cost.execution <= CONFIGURED.of_execution(2 * NOT_EVEN_DECODED)
+
+
 async def test_the_limits_for_decoding_are_those_of_the_message_only(world: DoorsWorld) -> None:
     """A small message before it, taken or refused, doesn't change what is decoded of a large one."""
     owner, moved = world.agents["owner"], world.canisters["moved"]

@@ -23,8 +23,8 @@ MB = 1_000_000
 SIZES = ((0, 0), (1, 10), (10, 100), (100, 1_000), (1_000, 1_000))
 """Megabytes, memories."""
 CURVE = (1_000, 10_000, 30_000, 60_000, 100_000)
-GALLERIES = 4_000
-"""About as many as a capsule may have: galleries, connections and groups have 1.2 MB together."""
+GALLERIES = 10_000
+"""Of one memory each: about as many as a capsule may have."""
 READ_BYTES = 19 * MB
 
 
@@ -70,6 +70,8 @@ def of_many_memories() -> dict[str, object]:
     world.add_galleries(GALLERIES, 1)
     figures["personal.upgrade_with_galleries_instructions"] = world.upgrade_instructions()
     figures["personal.memory_size_after_it_megabytes"] = megabytes(world.memory_size)
+    figures["personal.finalize_import_instructions"] = world.finalize_instructions()
+    figures["personal.upgrade_when_final_instructions"] = world.upgrade_instructions()
     return figures
 
 

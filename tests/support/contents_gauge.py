@@ -78,7 +78,10 @@ class FilledImport(PersonalWorld):
         """Galleries that name so many memories each."""
         ids = list(self.sizes)
         records = [
-            Case("Gallery", gallery(f"g{number:05}", *(ids[(number + at) % len(ids)] for at in range(memories))))
+            Case(
+                "Gallery",
+                gallery(f"gal-{number:016x}-{number:032x}", *(ids[(number + at) % len(ids)] for at in range(memories))),
+            )
             for number in range(count)
         ]
         for start in range(0, count, ITEMS):
@@ -105,6 +108,12 @@ class FilledImport(PersonalWorld):
         """Upgrades to the same build; what that takes."""
         before = self.instructions()
         self.upgrade()
+        return self.instructions() - before
+
+    def finalize_instructions(self) -> int:
+        """Ends the import; what that takes."""
+        before = self.instructions()
+        self.ok("finalize_import", self.session, sender=OPERATOR)
         return self.instructions() - before
 
     def _bring(self, method: str, items: list[Any]) -> None:

@@ -17,9 +17,14 @@ NOBODY = dict.fromkeys(COUNTED, 0)
 Sum = Counter[str]
 
 
+BESIDE_A_MEMORY, BESIDE_AN_ITEM, FOR_A_MEMBER = 500, 200, 40
+"""Bytes that records are charged beside what is encoded of them."""
+
+
 def record_size(kind: str, record: Any) -> int:
-    """Bytes of a record's Candid encoding."""
-    return len(encode([dict(interface("backend").types)[kind]], [record]))
+    """Bytes of a record's Candid encoding, without its types: a message with two has as many more, and a type."""
+    t = dict(interface("backend").types)[kind]
+    return len(encode([t, t], [record, record])) - len(encode([t], [record])) - 1
 
 
 def content(size: int, chunk_size: int) -> Sum:
@@ -32,7 +37,9 @@ def memories(world: World, capsule_id: str, owner: Principal) -> Sum:
     total: Sum = Counter()
     for summary in world.ok("list_capsule_memories", capsule_id, {"limit": 1_000}, sender=owner)["items"]:
         size = record_size("MemoryRecord", summary["memory"])
-        total += content(summary["size"], summary["chunk_size"]) + Counter(record_bytes=size, memories=1)
+        total += content(summary["size"], summary["chunk_size"]) + Counter(
+            record_bytes=BESIDE_A_MEMORY + size, memories=1
+        )
     return total
 
 
@@ -45,7 +52,8 @@ def capsule(world: World, capsule_id: str, owner: Principal, custom_events: Iter
         ("Connection", "connections"),
         ("ConnectionGroup", "connection_groups"),
     ):
-        total["record_bytes"] += sum(record_size(kind, each["value"]) for each in seen[field])
+        total["record_bytes"] += sum(BESIDE_AN_ITEM + record_size(kind, each["value"]) for each in seen[field])
+    total["record_bytes"] += sum(FOR_A_MEMBER * len(each["value"]["members"]) for each in seen["connection_groups"])
     total["galleries"] = len(seen["galleries"])
     total["record_bytes"] += sum(100 + len(event.encode()) for event in custom_events)
     return total

@@ -10,7 +10,7 @@ module {
   func anonymous() : Principal = Principal.anonymous();
   func management() : Principal = Principal.fromBlob("");
   /// Whoever runs these tests has made this principal a controller of the canister that they run in.
-  func controller() : Principal = Principal.fromBlob("controller\02");
+  func controller() : Principal = Principal.fromBlob("controller\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\02");
 
   func roles() : Roles.State = Roles.start(installer(), null, null);
 

@@ -1,8 +1,11 @@
 import Array "mo:core/Array";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
 import Text "mo:core/Text";
 import { type Test; test } "../Test";
+import Capsules "../../capsule/Capsules";
 import Limits "../../capsule/Limits";
+import Persons "../../capsule/Persons";
 import Roster "../../capsule/Roster";
 import Samples "../Samples";
 import Seal "../../capsule/Seal";
@@ -47,11 +50,30 @@ module {
       assert Roster.checkItem(groupOf(Limits.recordBytes)) == null;
       assert Roster.checkItem(groupOf(Limits.recordBytes + 1)) != null;
     }),
-    test("all items together may have 1,200,000 bytes", func() {
+    test("all items together may have 1,950,000 bytes", func() {
       let c = Samples.emptyCapsule();
       c.roster_bytes := Limits.rosterBytes - 100;
       assert Roster.checkTotal(c, 100) == null;
       assert Roster.checkTotal(c, 101) != null;
+    }),
+    test("10,000 galleries fit, with ids as they are made here and a memory each", func() {
+      let id = "gal-0123456789abcdef-0123456789abcdef0123456789abcdef";
+      let sample = Samples.gallery();
+      let memory_entries = [{ sample.memory_entries[0] with memory_id = id }];
+      assert 10_000 * Seal.gallery({ sample with id; memory_entries }).seal.record_bytes <= Limits.rosterBytes;
+    }),
+    test("of connections with long names get_capsule shows those that fit its reply", func() {
+      let c = Samples.emptyCapsule();
+      let peer = #Opaque(Text.fromIter(Array.repeat('\u{e4}', 250).values()));
+      let sealed = Seal.connection(Samples.connection(peer, #Accepted));
+      for (number in Nat.range(0, 2_100)) {
+        Roster.insert(c, c.connections, Nat.toText(number) # Persons.key(peer), sealed);
+      };
+      let reply = Capsules.view(c);
+      assert c.roster_bytes < Limits.rosterBytes;
+      assert reply.connections.size() < 2_100;
+      let bytes = to_candid (reply);
+      assert bytes.size() < 2_097_152 and bytes.size() > 1_900_000;
     }),
     test("a roster that is too large may still shrink", func() {
       let c = Samples.emptyCapsule();

@@ -79,12 +79,24 @@ def test_a_gallery_that_makes_no_sense_is_refused(world: PersonalWorld, changes:
 def test_galleries_beyond_what_a_reply_can_carry_are_refused(world: PersonalWorld) -> None:
     memory_id = world.ok("add_memory_to_capsule", inline(b"x"), new_memory())
     entries = [entry | {"gallery_metadata": "x" * 9_000} for entry in gallery_entries(*[memory_id] * 50)]
-    for _ in range(2):
+    for _ in range(4):
         store(world, memory_entries=entries)
     problem = world.err("store_gallery_forever", {"title": "x", "is_public": False, "memory_entries": entries})
-    assert (problem.tag, problem.value["limit"]) == ("LimitExceeded", 1_200_000)
-    assert len(world.call("get_my_galleries")) == 2
+    assert (problem.tag, problem.value["limit"]) == ("LimitExceeded", 1_950_000)
+    assert len(world.call("get_my_galleries")) == 4
     world.ok("get_capsule", CAPSULE_ID)
+
+
+def test_a_capsule_that_no_reply_could_carry_is_shown_with_fewer_memories(world: PersonalWorld) -> None:
+    base = {"size": 1, "mime_type": "text/plain", "original_name": "a.txt", "uploaded_at": ""}
+    tagged = new_memory(memory_type=Case("Note"), metadata=Case("Note", {"base": base, "tags": ["x" * 250] * 200}))
+    memories = [world.ok("add_memory_to_capsule", inline(b"x"), tagged) for _ in range(4)]
+    entries = [entry | {"gallery_metadata": "x" * 9_000} for entry in gallery_entries(*[memories[0]] * 52)]
+    for _ in range(4):
+        store(world, memory_entries=entries)
+    seen = world.ok("get_capsule", CAPSULE_ID)
+    assert (len(seen["galleries"]), len(seen["memories"]), seen["memory_count"]) == (4, 2, 4)
+    assert len(world.call("get_my_galleries")) == 4
 
 
 # --- connections and groups ------------------------------------------------------------------------------------------

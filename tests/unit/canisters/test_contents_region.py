@@ -68,8 +68,9 @@ def test_a_full_region_refuses_what_is_too_much_and_keeps_nothing_of_it(name: st
 
 
 @pytest.mark.timeout(600)
-def test_an_upload_that_would_pass_60_gb_in_all_is_not_begun() -> None:
+def test_at_60_gb_in_all_no_upload_is_begun_and_bytes_are_replaced_by_as_many_but_not_by_more() -> None:
     side = SIDES["backend"]()
+    memory_id = side.put(content(1))
     filled(side, "backend", len(MARKS))  # above 60 GB, which the variant allows
     side.upgrade(None)
     new = {"memory_type": Case("Document"), "name": "a", "content_type": "text/plain"}
@@ -80,6 +81,18 @@ def test_an_upload_that_would_pass_60_gb_in_all_is_not_begun() -> None:
         {"what": "bytes of all contents", "limit": CONTENT_LIMIT, "actual": side.books()["taken_bytes"] + 1},
     )
     assert side.refused(b"1").value["what"] == "bytes of all contents"
+
+    before = side.books()
+    assert replaced(side, memory_id, content(2)) == Case("Ok")
+    assert replaced(side, memory_id, content(3) + bytes(1_000)).value.value["what"] == "bytes of all contents"
+    assert side.read(memory_id) == Case("Ok", content(2))
+    assert side.books()["taken_bytes"] == before["taken_bytes"]
+
+
+def replaced(side: Side, memory_id: str, content: bytes) -> Case:
+    data = {"blob_ref": {"kind": Case("ICPCapsule"), "locator": "", "hash": None}, "data": content}
+    answer: Case = side.world.call("update_memory_in_capsule", memory_id, {"data": data}, sender=side.owner)
+    return answer
 
 
 # --- what is used again ----------------------------------------------------------------------------------------------

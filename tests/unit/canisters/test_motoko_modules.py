@@ -59,7 +59,7 @@ def test_every_call_that_makes_a_motoko_test_is_found_by_its_name() -> None:
 def sample_entries() -> Sequence[dict[str, object]]:
     """The items of `canisters/test/Samples.mo`."""
     bob, chunks = Case("Opaque", "Bob"), [b"ab", b"c"]
-    assert OWNER.bytes == b"owner\x02"
+    assert OWNER.bytes == b"owner".ljust(28, b"\x00") + b"\x02"
     return [
         personal_world.entry("Capsule", personal_world.capsule_record(id="cap-1")),
         personal_world.entry("Memory", personal_world.memory_record("mem-1", chunks), chunks),

@@ -285,10 +285,10 @@ def test_another_capsule_is_not_imported_over_the_first(world: PersonalWorld) ->
 def test_more_galleries_than_a_reply_can_carry_are_refused_as_a_batch(world: PersonalWorld) -> None:
     session = world.begin()
     large = {"description": "x" * 10_000}
-    galleries = [Case("Gallery", gallery(f"gal-{number}", **large)) for number in range(130)]
+    galleries = [Case("Gallery", gallery(f"gal-{number}", **large)) for number in range(200)]
     problem = world.err("put_items", session, galleries, sender=OPERATOR)
     assert problem.tag == "LimitExceeded"
-    assert problem.value["limit"] == 1_200_000
+    assert problem.value["limit"] == 1_950_000
     assert stored(world) == ([], 0, [])
     world.put(session, *galleries[:100])
 

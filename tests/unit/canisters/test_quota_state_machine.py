@@ -13,7 +13,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.backend_world import ADMIN, World, person
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
-from support.quota_sums import Sum, as_usage, capsule, content, record_size, used, used_by_all
+from support.quota_sums import BESIDE_A_MEMORY, Sum, as_usage, capsule, content, record_size, used, used_by_all
 
 PEOPLE = [person(name) for name in ("ana", "ben")]
 LIMITS = {"content_bytes": 9_000, "record_bytes": 9_000, "memories": 6, "galleries": 2, "uploads": 3, "nonces": 2}
@@ -217,7 +217,7 @@ class Quotas(RuleBasedStateMachine):
             "access": Case("Private"),
             "blob_ref": {"kind": Case("ICPCapsule"), "locator": memory_id, "hash": bytes(32)},
         }
-        return record_size("MemoryRecord", record)
+        return BESIDE_A_MEMORY + record_size("MemoryRecord", record)
 
 
 TestQuotas = Quotas.TestCase
