@@ -61,7 +61,8 @@ def methods(contract: Interface) -> dict[str, Type]:
 
 def capsule_and_roles() -> set[str]:
     """Names of the methods that every build has."""
-    roles = {"add_admin", "remove_admin", "list_admins", "add_operator", "remove_operator", "list_operators"}
+    roles = {f"{verb}_{role}" for verb in ("add", "remove") for role in ("admin", "operator")}
+    roles |= {"list_admins", "list_operators", "list_audit_log"}
     limits = {"set_quotas", "get_quotas", "get_user_quota", "set_capsule_switches", "get_capsule_switches"}
     return set(methods(interface("personal"))) & set(methods(interface("backend"))) | roles | limits
 
