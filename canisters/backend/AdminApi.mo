@@ -78,7 +78,10 @@ mixin (context : Creation.Context, roles : Roles.State) {
     let ?creation = Creations.get(context.creations, owner) else {
       return #Err(Errors.invalid(owner.toText() # " has no creation to abort."));
     };
-    CreationEnd.cancel(context, creation, "An admin aborted the creation: " # reason);
+    let answer = CreationEnd.cancel(context, creation, "An admin aborted the creation: " # reason);
+    let act = { method = "abort_creation"; what = owner.toText() # ", " # debug_show reason };
+    switch answer { case (#Ok _) AuditLog.note(roles.acts, caller, act, context.now()); case (#Err _) {} };
+    answer;
   };
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {

@@ -206,6 +206,17 @@ IMPORT: dict[str, list[Probe]] = {
     "commit_memory": [lambda a: (a.session, memory_manifest(a.memory, [b"x"]))],
     "commit_memories": [lambda a: (a.session, [memory_manifest(a.memory, [b"x"])])],
     "remove_items": [lambda a: (a.session, [_item(a)])],
+    "import_batch": [
+        lambda a: (
+            {
+                "removed": [],
+                "items": [Case("Memory", memory_record(a.memory))],
+                "chunks": [],
+                "commits": [],
+                "finalize": False,
+            },
+        )
+    ],
     "finalize_import": [lambda a: (a.session,)],
     "get_import_status": [lambda a: ({"after": a.memory},)],
     "list_import_entries": [lambda a: (_item(a), None)],
@@ -222,6 +233,7 @@ CREATION: dict[str, list[Probe]] = {
     "list_all_creation_states": [lambda a: ({"after": a.owner},)],
     "get_creation_states_by_status": [lambda a: (Case("Creating"), {"after": a.owner})],
     "clear_creation_state": [lambda a: (a.owner,)],
+    "abort_creation": [lambda a: (a.owner, "because")],
     "register_release": [lambda a: ({"module_hash": a.release, "api_version": "1.0.0", "note": ""},)],
     "revoke_release": [lambda a: (a.release,)],
     "list_registry": [lambda a: ({"after": a.canister},)],
