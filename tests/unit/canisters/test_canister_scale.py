@@ -92,7 +92,8 @@ def test_a_call_for_everything_grows_no_faster_than_what_is_stored(measure: Meas
 def test_no_call_takes_a_hundredth_of_what_a_message_may(measure: Measure) -> None:
     _, many = measured(measure)
     limit = min(UPDATE_INSTRUCTIONS, QUERY_INSTRUCTIONS) // 100
-    assert {name: cost.most for name, cost in many.items() if cost.most > limit} == {}
+    # Of five calls the median: steps of the backend's garbage collection fall on any call, see test_contents_scale.
+    assert {name: cost.instructions for name, cost in many.items() if cost.instructions > limit} == {}
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
