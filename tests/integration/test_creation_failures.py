@@ -41,7 +41,6 @@ class RejectedAgent(Agent):
 FAILURES = {
     "provision_canister": (CreationStatus.Creating, CreationErrorKind.CreateFailed),
     "install_code": (CreationStatus.Installing, CreationErrorKind.InstallFailed),
-    "begin_import": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
     "put_memory_chunks": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
     "import_batch": (CreationStatus.Importing, CreationErrorKind.ImportFailed),
     "verify_creation": (CreationStatus.Verifying, CreationErrorKind.VerifyFailed),

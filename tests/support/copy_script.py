@@ -83,7 +83,8 @@ class CapsuleToCopy:
 
     async def batch(self, batch: ImportBatch) -> None:
         assert batch.finalize
-        self.sent.append([(chunk.memory_id, chunk.index) for chunk in batch.chunks])
+        if batch.chunks:
+            self.sent.append([(chunk.memory_id, chunk.index) for chunk in batch.chunks])
         for manifest in batch.commits:
             key = ItemKey(Kind.MEMORY, manifest.memory_id)
             self.arrived[key] = self.held[key]
@@ -92,8 +93,10 @@ class CapsuleToCopy:
     async def begin(self) -> None:
         self.begun = True
 
+    async def state(self) -> None:
+        return None
+
     async def pending(self) -> dict[str, Pending]:
-        assert self.begun
         return dict(self.begun_memories)
 
     async def put(self, items: list[Any]) -> None:

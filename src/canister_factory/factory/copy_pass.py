@@ -6,11 +6,11 @@ believing the result (`verify`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from canister_factory.contract.import_models import MemoryChunk
+from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import ExportItem, MemoryManifest
 from canister_factory.factory.difference import difference
 from canister_factory.factory.events import Transferred
@@ -52,7 +52,10 @@ class OnProgress(Protocol):
 
 
 class CopyPass:
-    """One pass from a source into a personal canister's import session: `copy` is called once."""
+    """One pass from a source into a personal canister's import session: `copy` is called once.
+
+    `ended`: the pass also made the import final.
+    """
 
     def __init__(self, run: Run, source: Source, target: Target, on_progress: OnProgress) -> None:
         self._run = run
@@ -69,12 +72,15 @@ class CopyPass:
         self._missing: dict[str, int] = {}
         self._to_commit: list[MemoryManifest] = []
         self._records_stored = False
+        self.ended = False
 
     def __repr__(self) -> str:
         return f"CopyPass({self._source} to {self._target}, {self._run.window})"
 
-    async def copy(self, entries: Mapping[ItemKey, Entry]) -> Moved:
+    async def copy(self, entries: Mapping[ItemKey, Entry], is_current: Callable[[], Awaitable[bool]]) -> Moved:
         """Makes the target equal to these entries of the source. What is there already isn't sent again.
+
+        If the entries are current in the end, the last message makes the import final.
 
         Raises:
             ExportError: the source's data can't be read, or aren't what its manifest says.
@@ -102,9 +108,17 @@ class CopyPass:
         async with task_group() as group:
             group.create_task(self._put_records(todo.records))
             group.create_task(self._run.window.run(self._batches(todo.contents), self._move))
+        *parts, last = [*self._ready(everything=True)] or [[]]
         async with task_group() as group:
-            for part in self._ready(everything=True):
+            current = group.create_task(_result_of(is_current()))
+            for part in parts:
                 group.create_task(self._commit(part))
+        if current.result():
+            await self._target.batch(ImportBatch(removed=[], items=[], chunks=[], commits=last, finalize=True))
+            self._items_done += len(last)
+            self.ended = True
+        elif last:
+            await self._commit(last)
         await self._tell(last=True)
         return self._moved
 
@@ -227,6 +241,10 @@ class CopyPass:
         await self._on_progress(
             Transferred(self._bytes_done, self._bytes_total, self._items_done, self._items_total, window), last=last
         )
+
+
+async def _result_of(asked: Awaitable[bool]) -> bool:
+    return await asked
 
 
 def _jobs(manifest: MemoryManifest) -> Iterable[ChunkJob]:

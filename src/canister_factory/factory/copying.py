@@ -1,4 +1,4 @@
-"""The copy of a capsule: passes until what is left fits one message, which also ends the import.
+"""The copy of a capsule: passes until nothing was written meanwhile; the last message also ends the import.
 
 The owner may write all the while. What they write during a pass is the next pass's work, and passes get shorter; only
 when they don't, or when the owner wrote between the copy and its verification, the last one is under the write lock.
@@ -92,7 +92,8 @@ class Copying:
             CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        await self._target.begin()
+        if lock or await self._target.state() is not None:
+            await self._target.begin()  # otherwise the first message begins the session
         if not lock:
             for _ in range(self._run.config.free_passes):
                 before = await self._source.revision()
@@ -112,7 +113,7 @@ class Copying:
                 return copied
 
     async def _pass(self, *, locked: bool) -> Copied | None:
-        """One pass. What fits a message is sent as one, and ends the import; `None` when more had to be sent."""
+        """One pass; what fits a message is sent as one. `None` when the owner wrote meanwhile, and it isn't final."""
         started = self._run.clock()
         listing = await self._source.listing()
         pending = await self._target.pending()
@@ -125,9 +126,14 @@ class Copying:
                 pass  # its records are large; they go one after the other
             else:
                 return self._copied(listing)
-        moved = await CopyPass(self._run, self._source, self._target, self._on_progress).copy(listing.entries)
+
+        async def is_current() -> bool:
+            return locked or await self._source.revision() == listing.revision
+
+        copy_pass = CopyPass(self._run, self._source, self._target, self._on_progress)
+        moved = await copy_pass.copy(listing.entries, is_current)
         self._passed(moved, started, locked=locked)
-        return None
+        return self._copied(listing) if copy_pass.ended else None
 
     async def _send(
         self, todo: Difference, listing: Listing, batch: ImportBatch, started: float, *, locked: bool

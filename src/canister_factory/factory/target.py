@@ -42,7 +42,7 @@ NOTHING = Pending(False, MappingProxyType({}))
 
 
 class Target:
-    """The import side of a personal canister. `begin` or `batch` comes first; the session expires without activity."""
+    """The import side of a personal canister. What comes first begins a session, which expires without activity."""
 
     def __init__(self, client: PersonalClient, config: FactoryConfig) -> None:
         self.client = client
@@ -92,11 +92,17 @@ class Target:
 
     async def put(self, items: list[ExportItem]) -> None:
         """Stores or replaces records; as many as a part of `Source.items` has."""
-        await self.client.put_items(self._session, items)
+        if self._session:
+            await self.client.put_items(self._session, items)
+        else:
+            await self.batch(ImportBatch(removed=[], items=items, chunks=[], commits=[], finalize=False))
 
     async def put_chunks(self, chunks: list[MemoryChunk]) -> None:
         """Stores chunks; together they fit a message."""
-        await self.client.put_memory_chunks(self._session, chunks)
+        if self._session:
+            await self.client.put_memory_chunks(self._session, chunks)
+        else:
+            await self.batch(ImportBatch(removed=[], items=[], chunks=chunks, commits=[], finalize=False))
 
     async def commit(self, manifests: list[MemoryManifest]) -> None:
         """Makes memories final whose record and chunks are there."""

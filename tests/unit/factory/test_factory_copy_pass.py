@@ -27,12 +27,16 @@ class Watched:
         self.run = run_on(SimpleNamespace(transport=self.transport), Clock(), **config)
         self.progress: list[tuple[Transferred, bool]] = []
 
-    async def copy(self) -> Moved:
+    async def copy(self, *, is_current: bool = False) -> Moved:
+        async def still() -> bool:
+            return is_current
+
         async def on_progress(transferred: Transferred, *, last: bool) -> None:
             self.progress.append((transferred, last))
 
         both: Any = self.capsule
-        return await CopyPass(self.run, both, both, on_progress).copy(self.capsule.held)
+        self.copy_pass = CopyPass(self.run, both, both, on_progress)
+        return await self.copy_pass.copy(self.capsule.held, still)
 
 
 async def test_chunks_travel_as_many_at_once_as_a_message_may_have_and_memories_are_committed() -> None:
@@ -142,3 +146,18 @@ async def test_many_records_travel_in_several_messages_at_once_after_the_capsule
     assert order == [kind for kind, count in kinds.items() for _ in range(count)]
     assert max(most) == 4
     assert most[0] == 1
+
+
+async def test_the_last_message_ends_the_import_if_nobody_wrote_meanwhile() -> None:
+    watched = Watched(5, max_message_chunks=1, items_per_message=2)
+    await watched.copy(is_current=True)
+    assert [len(memories) for memories in watched.capsule.commits] == [2, 2]
+    assert (watched.copy_pass.ended, watched.capsule.final) == (True, True)
+    assert watched.capsule.arrived == watched.capsule.held
+
+
+async def test_the_import_is_not_ended_when_the_owner_wrote_meanwhile() -> None:
+    watched = Watched(5, max_message_chunks=1, items_per_message=2)
+    await watched.copy(is_current=False)
+    assert [len(memories) for memories in watched.capsule.commits] == [2, 2, 1]
+    assert (watched.copy_pass.ended, watched.capsule.final) == (False, False)

@@ -163,3 +163,13 @@ async def test_a_batch_that_an_earlier_call_has_ended_is_a_success(personal: Per
         return
     with pytest.raises(CapsuleRefused, match="another one is active"):
         await personal.target().batch(batch(finalize=True))
+
+
+async def test_what_comes_first_begins_a_session_and_what_follows_is_stored_in_it(personal: PersonalScript) -> None:
+    personal.answers["import_batch"] = lambda batch: ImportOutcome(session=9, final=None)
+    personal.answers["put_memory_chunks"] = lambda session, chunks: None
+    target = personal.target()
+    await target.put_chunks([])
+    await target.put_chunks([])
+    assert [sent["finalize"] for (sent,) in personal.asked("import_batch")] == [False]
+    assert [number for number, _ in personal.asked("put_memory_chunks")] == [9]
