@@ -58,7 +58,7 @@ module {
   /// Ids that one call asks for, at their longest.
   public let idsPerBatch = 500;
   /// Items that one message of an import puts, commits or removes: each changes the tree.
-  public let itemsPerBatch = 500;
+  public let itemsPerBatch = 100;
 
   // ---- Time (nanoseconds) and sessions ----
   public let nonceLifetime : Nat64 = 600_000_000_000;

@@ -54,7 +54,9 @@ module {
     connections : Map<Text, Sealed<Types.Connection>>;
     groups : Map<Text, Sealed<Types.ConnectionGroup>>;
     /// Of all memories, galleries, connections and groups: whoever puts one in its place or takes it away does so here too.
-    tree : MerkleTree.Tree;
+    /// A variable, though always the same tree: a capsule is found by each of its memories, and an upgrade with classical
+    /// persistence writes it every time, but what a variable has only once.
+    var tree : MerkleTree.Tree;
     var created_at : Nat64;
     var updated_at : Nat64;
     var bound_to_web2 : Bool;
@@ -163,7 +165,7 @@ module {
     var dangling = 0;
     connections = Map.empty();
     groups = Map.empty();
-    tree = MerkleTree.empty(store.nodes);
+    var tree = MerkleTree.empty(store.nodes);
     var created_at = now;
     var updated_at = now;
     var bound_to_web2 = false;

@@ -30,7 +30,7 @@ from support.personal_world import (
 from support.scale_gauge import REPEATS, Cost, Gauge, send
 
 NOTE = b"a note of some words, as people write them " * 3
-BATCH = 500  # items in a message of an import
+BATCH = 100  # items in a message of an import
 OPEN_AT_ONCE = 90  # of the 100 creations that may be open
 OWNERS_PER_HOUR = 900  # of the 1,000 attempts that are allowed
 

@@ -42,8 +42,8 @@ class FactoryConfig(BaseModel):
     max_message_chunks: int = Field(default=200, ge=1, le=2_000)
     """Chunks in one message, however small they are."""
 
-    items_per_message: int = Field(default=100, ge=1, le=500)
-    """Records asked for, or memories committed, in one message."""
+    items_per_message: int = Field(default=100, ge=1, le=100)
+    """Records asked for, or memories committed, in one message; the personal canister takes 100 at most."""
 
     entries_per_page: int = Field(default=1_000, ge=1, le=1_000)
     """Manifest entries in one page."""

@@ -31,11 +31,9 @@ WHOLE = {
     "get_capsule",
     "get_my_galleries",
     "list_connections",
-    "begin_export",
     "list_export_entries_page_1000",
     "list_registry_page_1000",
     "list_import_entries_page_1000",
-    "get_manifest_unfinished",
 }
 
 

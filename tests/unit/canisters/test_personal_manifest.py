@@ -174,13 +174,13 @@ def test_people_whom_the_capsule_names_are_its_own_and_others_are_not() -> None:
 
 
 @pytest.mark.parametrize("method", ["put_items", "commit_memories", "remove_items"])
-def test_a_message_brings_at_most_500_items(method: str) -> None:
+def test_a_message_brings_at_most_100_items(method: str) -> None:
     world = PersonalWorld()
     session = world.begin()
-    records = [Case("Connection", connection(Case("Opaque", f"peer {number}"))) for number in range(501)]
+    records = [Case("Connection", connection(Case("Opaque", f"peer {number}"))) for number in range(101)]
     batches: dict[str, list[Any]] = {
         "put_items": records,
-        "remove_items": [{"kind": Case("Connection"), "id": f"opaque:peer {number}"} for number in range(501)],
+        "remove_items": [{"kind": Case("Connection"), "id": f"opaque:peer {number}"} for number in range(101)],
         "commit_memories": [
             {
                 "memory_id": "none",
@@ -191,10 +191,10 @@ def test_a_message_brings_at_most_500_items(method: str) -> None:
                 "final_checksum": bytes(32),
             }
         ]
-        * 501,
+        * 101,
     }
     refused = world.err(method, session, batches[method], sender=OPERATOR)
-    assert refused == Case("LimitExceeded", {"what": "items of a batch", "limit": 500, "actual": 501})
+    assert refused == Case("LimitExceeded", {"what": "items of a batch", "limit": 100, "actual": 101})
     if method != "commit_memories":
         world.ok(method, session, batches[method][1:], sender=OPERATOR)
 
@@ -213,7 +213,7 @@ def test_the_order_of_an_import_does_not_show_in_its_manifest() -> None:
 
 def test_asking_for_a_manifest_takes_as_long_whatever_there_is() -> None:
     costs = []
-    for count in (1, 500):
+    for count in (1, 100):
         world = PersonalWorld()
         session = world.begin()
         items = [Case("Connection", connection(Case("Opaque", f"peer {number}"))) for number in range(count)]
