@@ -67,7 +67,7 @@ module {
       let peer = #Opaque(Text.fromIter(Array.repeat('\u{e4}', 250).values()));
       let sealed = Seal.connection(Samples.connection(peer, #Accepted));
       for (number in Nat.range(0, 2_100)) {
-        Roster.insert(c, c.connections, Nat.toText(number) # Persons.key(peer), sealed);
+        Roster.insert(c, #Connection, c.connections, Nat.toText(number) # Persons.key(peer), sealed);
       };
       let reply = Capsules.view(c);
       assert c.roster_bytes < Limits.rosterBytes;

@@ -25,7 +25,7 @@ import Types "../../personal/Types";
 module {
   class Canister(total : Capsule.Usage) {
     public let store = Store.empty({ Quotas.personalLimits with person = total; total });
-    public let state = ImportState.empty(store, Samples.owner(), null);
+    public let state = ImportState.empty(store, Samples.owner(), Samples.owner(), null);
 
     public func put(items : [Capsule.ExportItem]) : Capsule.UnitResult {
       ImportItems.put(store, state, items, Samples.owner());
@@ -143,7 +143,7 @@ module {
       let imports = Import.Import(
         canister.store,
         canister.state,
-        { owner = Samples.owner(); backend = controller; name = null; self = func() = controller },
+        { owner = Samples.owner(); backend = controller; name = null; self = func() = controller; isOpen = func() = false },
       );
       let #Ok { id } = imports.begin(controller, 1) else return assert false;
       let before = canister.used();
