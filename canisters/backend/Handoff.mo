@@ -5,11 +5,16 @@
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Timer "mo:core/Timer";
+import Manifest "../capsule/Manifest";
+import Store "../capsule/Store";
 import Attestation "Attestation";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
 import Creations "Creations";
+import Errors "Errors";
+import Types "Types";
+import Verification "Verification";
 
 module {
   /// How long after a verification the handoff may be executed: its ingress expiry has to be within.
@@ -51,6 +56,56 @@ module {
     );
   };
 
+  /// How the handoff of a canister ended. `Refused`: the creation has ended with that error, and the canister is lost.
+  public type Outcome = { #HandedOver; #NotHandedOver : Text; #Refused : Types.CreationError; #Unknown : Text };
+
+  /// Asks the network who controls the canister and what was done to it, and then the canister, if its module is still an
+  /// approved one, whether it has what was verified: an operator could have brought something else after that. What the
+  /// owner has deployed since is the owner's, and isn't asked.
+  public func outcome(
+    context : Creation.Context,
+    authorities : Attestation.Authorities,
+    creation : Creation.Creation,
+    canisterId : Principal,
+  ) : async* Outcome {
+    let history = switch (await* CanisterOperations.info(context.calls, canisterId)) {
+      case (#Info some) some;
+      case (#Gone) return #NotHandedOver "The canister was deleted.";
+      case (#Rejected reason) return #Unknown("The management canister gave no information on the canister: " # reason);
+    };
+    if (not isUnsettled(creation, canisterId)) return #Unknown settled;
+    switch (Attestation.attest(context, authorities, creation, canisterId, history, #After)) {
+      case (#Err error) return #Refused error;
+      case (#Ok { handedOver = false }) {
+        return #NotHandedOver(Verification.notHandedOver(history.controllers, creation.owner));
+      };
+      case (#Ok _) {};
+    };
+    if (Attestation.notReleased(context, history.module_hash) != null) return #HandedOver;
+    let imported = switch (await* CanisterOperations.manifest(context.calls, canisterId)) {
+      case (#Manifest { imported }) imported;
+      case (#Rejected reason) return #Unknown("The personal canister gave no manifest: " # reason);
+    };
+    if (not isUnsettled(creation, canisterId)) return #Unknown settled;
+    let ?capsule = Store.selfCapsule(context.store, creation.owner) else return #Unknown "The capsule is gone.";
+    let has = switch imported { case (?{ manifest_hash }) ?manifest_hash; case null null };
+    if (has == ?Manifest.hash(capsule)) return #HandedOver;
+    let error = Creation.located(creation, Errors.make(#VerifyFailed, changed canisterId, true));
+    CreationEnd.lose(context, creation, canisterId, error);
+    #Refused error;
+  };
+
+  let settled = "The creation was settled meanwhile.";
+
+  func changed(canisterId : Principal) : Text {
+    "The canister " # canisterId.toText() # " was changed between its verification and its handoff. The capsule is here "
+    # "as it was; a retry by the owner takes a new canister.";
+  };
+
+  func isUnsettled(creation : Creation.Creation, canisterId : Principal) : Bool {
+    creation.status != #Completed and creation.canisterId == ?canisterId;
+  };
+
   /// Looks at the canister of a creation whose permit is over, and completes the creation or lifts the seal.
   func settle(
     context : Creation.Context,
@@ -59,17 +114,17 @@ module {
   ) : async* () {
     let ?canisterId = creation.canisterId else return;
     if (not isDue(context, creation)) return;
-    let answer = await* CanisterOperations.info(context.calls, canisterId);
-    // A new verification may have been made, or the creation completed, while the management canister answered.
+    let answer = await* outcome(context, authorities, creation, canisterId);
+    // A new verification may have been made, or the creation completed, while others answered.
     if (not isDue(context, creation)) return;
     switch answer {
-      case (#Info history) switch (Attestation.attest(context, authorities, creation, canisterId, history, #After)) {
-        case (#Ok { handedOver = true }) CreationEnd.complete(context, creation);
-        case (#Ok _) Creations.unseal(context.creations, creation);
-        case (#Err _) {}; // that has ended the creation, and its seal
+      case (#HandedOver) {
+        if (Creation.isVerified(context, creation)) CreationEnd.complete(context, creation)
+        else Creations.unseal(context.creations, creation);
       };
-      case (#Gone) Creations.unseal(context.creations, creation);
-      case (#Rejected _) Creations.seal(context.creations, creation, context.now() + pauseNs);
+      case (#NotHandedOver _) Creations.unseal(context.creations, creation);
+      case (#Refused _) {}; // that has ended the creation, and its seal
+      case (#Unknown _) Creations.seal(context.creations, creation, context.now() + pauseNs);
     };
   };
 

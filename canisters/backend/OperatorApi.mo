@@ -245,6 +245,9 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    if (Creation.isSealed(creation)) {
+      return #Err(Creation.located(creation, Errors.busy("It isn't settled yet whether the canister was handed over.")));
+    };
     switch (creation.canisterId, creation.status) {
       case (?canisterId, #Creating or #Installing or #Importing or #Verifying) #Ok(creation, canisterId);
       case _ #Err(Creation.refused(creation, "There is no canister to start over with."));
@@ -347,31 +350,26 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   ) : async Types.Result<Types.DetailedCreationStatus> {
     switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
-    let canisterId = switch (completable(caller, lease)) {
-      case (#Ok(_, some)) some;
+    let (wanted, canisterId) = switch (completable(caller, lease)) {
+      case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    let answer = await* CanisterOperations.info(context.calls, canisterId);
+    let answer = await* Handoff.outcome(context, authorities, wanted, canisterId);
 
     switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
+    switch answer { case (#Refused error) return #Err error; case _ {} };
     let creation = switch (completable(caller, lease)) {
       case (#Ok(some, _)) some;
       case (#Err problem) return #Err problem;
     };
-    func refuse(message : Text) : Types.Result<Types.DetailedCreationStatus> {
-      #Err(Creation.located(creation, Errors.make(#HandoffFailed, message, true)));
-    };
     switch answer {
-      case (#Rejected reason) refuse(noInformation # reason);
-      case (#Gone) refuse gone;
-      case (#Info history) switch (Attestation.attest(context, authorities, creation, canisterId, history, #After)) {
-        case (#Err problem) #Err problem;
-        case (#Ok { handedOver = false }) refuse(Verification.notHandedOver(history.controllers, creation.owner));
-        // What the owner has done since is theirs to do, whatever the canister is now.
-        case (#Ok _) {
-          CreationEnd.complete(context, creation);
-          #Ok(Creation.detailed(context, creation));
-        };
+      case (#HandedOver) {
+        CreationEnd.complete(context, creation);
+        #Ok(Creation.detailed(context, creation));
+      };
+      case (#Refused error) #Err error;
+      case (#NotHandedOver message or #Unknown message) {
+        #Err(Creation.located(creation, Errors.make(#HandoffFailed, message, true)));
       };
     };
   };

@@ -185,6 +185,7 @@ module {
     /// What one message brings of an import, step by step: what goes, what comes, what is committed, and the end. Begins a
     /// session if none is in progress. The first step that is refused is the last; those before it stay.
     public func batch(caller : Principal, batch : Types.ImportBatch, now : Nat64) : Result<Types.ImportOutcome> {
+      switch (refuseImport(caller)) { case null {}; case (?problem) return #Err problem };
       let session = switch (ImportState.view(state, now)) {
         case (?{ id; state = #Active }) id;
         case _ if (state.final != null) return #Err isFinal else switch (begin(caller, now)) {

@@ -104,7 +104,7 @@ class LastCallAgent(Agent):
         ("provision_canister", 0.001),
         ("provision_canister", 0.03),
         ("install_code", 0.03),
-        ("finalize_import", 0.01),
+        ("import_batch", 0.01),
         ("update_settings", 0.01),
         ("complete_creation", 0.03),
     ],

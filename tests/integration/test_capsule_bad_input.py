@@ -128,7 +128,7 @@ BAD_MEMORIES: dict[str, tuple[dict[str, Any], str, str]] = {
     "for the anonymous principal": ({"access": custom(NO_ONE)}, "InvalidArgument", "access.individuals"),
     "for a person without a name": ({"access": custom(PersonRef(Opaque=""))}, "InvalidArgument", "access.individuals"),
     "for too many": (
-        {"access": custom(*[PersonRef(Opaque="x")] * 1_001)},
+        {"access": custom(*[PersonRef(Opaque="x" * 10)] * 1_001)},
         "LimitExceeded",
         "entries of access.individuals",
     ),

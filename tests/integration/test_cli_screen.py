@@ -33,7 +33,6 @@ Exporting: 2 memories, 30,000,\d\d\d bytes, revision \d+
 created {CANISTER} with {CYCLES} cycles, controllers {SHORT}, {SHORT}
 Creating: {CANISTER}
 Installing: module and API version are right
-pass \d, while the owner's writes are locked: 0 bytes
 Importing: 2 memories, 30,000,\d\d\d bytes
 verified: both canisters have the manifest {HASH} \(certified\)
 handed over: the only controller is {SHORT}
@@ -161,7 +160,7 @@ async def test_a_worker_names_owners_in_short(operator: World) -> None:
     assert clean(seen)
     assert torn_ids(seen) == []
     whom = str(operator.owner_id)
-    assert f"{whom[:5]}-…-{whom[-3:]}: claimed at NotStarted" in seen.lines
+    assert f"{whom[:5]}-…-{whom[-3:]}: claimed at Exporting" in seen.lines
     assert seen.lines[-1] == "1 completed, 0 failed"
 
 

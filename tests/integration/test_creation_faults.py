@@ -353,10 +353,14 @@ async def test_a_creation_that_another_worker_finished_is_no_failure_of_this_one
     assert await read_back(world.personal(creation.canister_id)) == contents
 
 
-async def test_a_canister_that_was_started_over_too_often_is_replaced_in_the_same_run(world: World) -> None:
-    contents = await fill(world.as_owner)
-    created = await killed_at(world, "after the import was final")
+async def test_a_canister_that_was_started_over_too_often_is_replaced_in_the_same_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = stages_module.DEFAULT_LIMITS.model_copy(update={"max_import_bytes": 1_000})
+    monkeypatch.setattr(stages_module, "DEFAULT_LIMITS", small)
+    created = await killed_at(world, "after the installation", import_margin_bytes=0)
     assert created.canister_id is not None
+    contents = await fill(world.as_owner)
     init = PersonalInit(owner=world.owner_id, backend=world.backend_id)
     argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
     management = ManagementCanister(world.operator)
@@ -364,8 +368,7 @@ async def test_a_canister_that_was_started_over_too_often_is_replaced_in_the_sam
         await management.install(created.canister_id, personal_wasm().wasm, argument, mode="upgrade")
     lease = await world.as_operator.claim_creation(ClaimRequest(owner=world.owner_id, worker="canister-factory"))
     await world.as_operator.release_lease(LeaseRef(owner=world.owner_id, lease=lease.lease))
-    contents[await world.as_owner.add_memory_to_capsule(inline(b"later"), note("later"))] = b"later"
-    outcome = await world.orchestrator().run(world.owner_id)
+    outcome = await world.orchestrator(import_margin_bytes=0).run(world.owner_id)
     assert outcome.creation.status == CreationStatus.Completed
     assert outcome.creation.lost_canisters == [created.canister_id]
     assert outcome.creation.attempts == 1

@@ -276,13 +276,13 @@ class World:
         """`top_up_reserve` with cycles attached, as a wallet canister calls it."""
         func = method_of("backend", "top_up_reserve")
         origin = FromIngress(
-            b"top-up", self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes, self.backend.bytes
+            b"top-up".ljust(32), self.now_ns + 240 * SECOND_NS, sender.bytes, self.backend.bytes, self.backend.bytes
         )
         self.subnet.enqueue(
             Request(origin, sender.bytes, self.backend.bytes, "top_up_reserve", encode((), ()), cycles=cycles)
         )
         self.run()
-        return decode(self.reply(b"top-up"), func.results)[0]
+        return decode(self.reply(b"top-up".ljust(32)), func.results)[0]
 
     def exporting(self, owner: Principal = OWNER) -> dict[str, Any]:
         """A creation at stage Exporting: its lease."""

@@ -5,6 +5,7 @@ Owns also the variant of each module that takes up space (`variant`). Asserts no
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -55,7 +56,7 @@ def _build(name: str) -> Files:
         main = sources / name / "Main.mo"
         text = main.read_text().replace("import Store ", 'import Extents "../capsule/Extents";\nimport Store ', 1)
         before = text.index("  system func inspect")
-        text = text.replace("  system func postupgrade() { imports.certify() };\n", "")
+        text = re.sub(r"  system func postupgrade\(\) \{.*\};\n", "", text)
         main.write_text(text[:before] + _TAKE.lstrip("\n") + "\n" + text[before:])
         command = ["node", "build.js", name, folder]
         built = subprocess.run(command, cwd=sources, capture_output=True, text=True, check=False)

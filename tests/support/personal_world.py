@@ -89,17 +89,22 @@ class PersonalWorld(World):
         self.ok("commit_memory", session, memory_manifest(memory_id, chunks), sender=OPERATOR)
 
     def imported(self, *items: Case) -> None:
-        """A finished import of the capsule and the items."""
+        """A finished import of the capsule and the items, in a canister that is its owner's."""
         session = self.begin()
         self.put(session, Case("Capsule", capsule_record()), *items)
+        self.end_import(session)
+
+    def end_import(self, session: int) -> None:
+        """Ends the import, and leaves the owner as the only controller."""
         self.ok("finalize_import", session, sender=OPERATOR)
+        self.hand_over(self.personal, OWNER)
 
     def entries(self, limit: int | None = None) -> list[dict[str, Any]]:
         """All entries of the import, page by page."""
         found: list[dict[str, Any]] = []
         after = None
         while True:
-            page = self.ok("list_import_entries", after, limit, sender=OPERATOR)
+            page = self.ok("list_import_entries", after, limit, sender=OWNER)
             found += page["entries"]
             after = page["next"]
             if after is None:

@@ -17,6 +17,7 @@ from canister_factory.contract.manifest_models import CapsuleRecord, ExportItem
 from canister_factory.contract.person_models import OwnerEntry, OwnerState, PersonRef
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
 from support.replica_puppet import call_argument, puppet
 
 
@@ -70,4 +71,5 @@ async def personal_canister_of(owner: Principal, operator: Agent) -> Principal:
     session = await importing.begin_import()
     await importing.put_items(session.id, [ExportItem(Capsule=capsule)])
     await importing.finalize_import(session.id)
+    await management.update_settings(canister_id, CanisterSettings(controllers=[owner]))
     return canister_id

@@ -18,7 +18,7 @@ module {
 
   // Computed by tests/support/personal_world.py from the definition in the contracts; a test there compares them.
   let emptyHash = "0b533bada200be521b55017f8fdd005c0a90673964fb841dcb99c6b9c066b2d6";
-  let sampleHash = "920f3dea93ba3c9bdd619d15080d0e2201600451dae85f109d03c62289a841ed";
+  let sampleHash = "f3d3973f2e1ab611a3429915f88f7f904c9ef0f19f7ca31eb1efd385a6516caf";
 
   func hashOf(capsule : Store.Capsule) : Text = Verification.hex(Manifest.take(capsule, self(), 0).manifest_hash);
 

@@ -5,6 +5,7 @@ import Text "mo:core/Text";
 import { type Test; test } "../Test";
 import Capsules "../../capsule/Capsules";
 import Limits "../../capsule/Limits";
+import MerkleTree "../../capsule/MerkleTree";
 import Persons "../../capsule/Persons";
 import Roster "../../capsule/Roster";
 import Samples "../Samples";
@@ -66,6 +67,7 @@ module {
       let c = Samples.emptyCapsule();
       let peer = #Opaque(Text.fromIter(Array.repeat('\u{e4}', 250).values()));
       let sealed = Seal.connection(Samples.connection(peer, #Accepted));
+      assert MerkleTree.reserve(c.tree.nodes, 2_100) == #Ok;
       for (number in Nat.range(0, 2_100)) {
         Roster.insert(c, #Connection, c.connections, Nat.toText(number) # Persons.key(peer), sealed);
       };

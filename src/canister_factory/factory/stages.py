@@ -272,6 +272,7 @@ class Stages:
                 return Copied(await self._source.listing(), skipped=True)
         elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
+            target.forget()
         return await copying.copy(lock=False)
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:

@@ -52,6 +52,10 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.client.canister_id}, session {self._session or None})"
 
+    def forget(self) -> None:
+        """There is no session any more: the module was installed anew."""
+        self._session = 0
+
     async def begin(self) -> ImportSession:
         """The session in progress, or a new one that keeps what is stored."""
         session = await self.client.begin_import()

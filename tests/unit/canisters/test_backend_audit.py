@@ -40,6 +40,8 @@ def test_a_change_is_in_the_log_once_and_a_refused_one_is_not(method: str) -> No
     for caller in (STRANGER, OPERATOR, OWNER):
         world.err(method, *ADMIN_ONLY[method], sender=caller)
     assert acts(world) == before
+    if method == "abort_creation":
+        world.request()  # another attempt, since only what is in progress can be aborted
     if method == "top_up_reserve":
         world.top_up(10**12, ADMIN)
     else:
@@ -59,9 +61,17 @@ def test_what_was_done_says_to_whom_and_with_what() -> None:
     assert "max_in_progress = 7" in limits["what"]
 
 
-def test_a_change_that_makes_no_sense_is_not_in_the_log() -> None:
+def test_an_abortion_says_whose_creation_and_why() -> None:
     world = World()
+    world.request()
+    world.ok("abort_creation", OWNER, "asked by mail", sender=ADMIN)
+    assert acts(world)[0]["what"] == f'{OWNER.to_str()}, "asked by mail"'
+
+
+def test_a_change_that_makes_no_sense_is_not_in_the_log() -> None:
+    world = prepared()
     before = acts(world)
+    world.err("abort_creation", OWNER, "it has failed already", sender=ADMIN)
     world.err("set_creation_limits", {"max_in_progress": 0, "max_per_hour": 0}, sender=ADMIN)
     world.err("top_up_reserve", sender=ADMIN)
     assert acts(world) == before

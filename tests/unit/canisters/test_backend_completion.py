@@ -7,28 +7,31 @@ from typing import Any
 
 import pytest
 
+from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
+    SECOND_NS,
     STRANGER,
     World,
     failure,
 )
 from support.personal_world import new_memory, sha256
 
-STAGES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying"]
+STAGES = ["Exporting", "Creating", "Installing", "Importing", "Verifying"]
+"""Those that a worker with a lease is at: the claim begins the first."""
+REPORTS = ["NotStarted", *STAGES, "Completed", "Failed"]
+PERMIT_S, GRACE_S = 120, 60
 
 
 def at_stage(stage: str) -> tuple[World, dict[str, Any]]:
-    """A creation at an open stage, and its lease."""
+    """A creation at a stage, and its lease."""
     world = World()
     world.request()
     lease = world.claim()
-    if stage != "NotStarted":
-        world.ok("begin_export", lease, False, sender=OPERATOR)
     if STAGES.index(stage) >= STAGES.index("Creating"):
         world.ok("provision_canister", lease, sender=OPERATOR)
     if STAGES.index(stage) > STAGES.index("Creating"):
@@ -36,28 +39,46 @@ def at_stage(stage: str) -> tuple[World, dict[str, Any]]:
     return world, lease
 
 
-@pytest.mark.parametrize(("stage", "reported"), list(product(STAGES, [*STAGES, "Completed", "Failed"])))
-def test_progress_moves_forward_only_and_never_to_a_stage_that_has_its_own_method(stage: str, reported: str) -> None:
+def look(world: World) -> None:
+    """Time for the backend's timer, from a verification on, and for the answer of the management canister."""
+    world.advance(PERMIT_S + GRACE_S + 1)
+    for _ in range(5):
+        world.advance(1)
+        world.run()
+
+
+def may_report(stage: str, reported: str) -> bool:
+    """Whether progress is told within the stage, or brings the creation forward, once there is a canister."""
+    if reported == stage:
+        return True
+    return stage != "Exporting" and reported in STAGES[2:] and STAGES.index(reported) > STAGES.index(stage)
+
+
+PAIRS = list(product(STAGES, REPORTS))
+
+
+@pytest.mark.parametrize(("stage", "reported"), [pair for pair in PAIRS if may_report(*pair)])
+def test_progress_is_told_within_a_stage_or_moves_forward(stage: str, reported: str) -> None:
     world, lease = at_stage(stage)
-    forward = (
-        reported in STAGES[3:]
-        and STAGES.index(reported) > STAGES.index(stage)
-        and STAGES.index(stage) >= STAGES.index("Creating")
-    )
-    legal = forward or reported == stage
-    answer = world.report(lease, reported)
-    assert answer.tag == ("Ok" if legal else "Err")
+    assert world.report(lease, reported).tag == "Ok"
     status = world.status()
-    if legal:
-        assert status["status"] == status["progress"]["stage"] == Case(reported)
-        assert status["progress_message"] == f"at {reported}"
-    else:
-        assert answer.value["kind"] == Case("InvalidRequest")
-        assert answer.value["stage"] == status["status"] == Case(stage)
+    assert status["status"] == status["progress"]["stage"] == Case(reported)
+    assert status["progress_message"] == f"at {reported}"
+
+
+@pytest.mark.parametrize(("stage", "reported"), [pair for pair in PAIRS if not may_report(*pair)])
+def test_progress_moves_neither_back_nor_to_a_stage_that_has_its_own_method(stage: str, reported: str) -> None:
+    world, lease = at_stage(stage)
+    before = world.status()
+    answer = world.report(lease, reported)
+    assert answer.tag == "Err"
+    assert answer.value["kind"] == Case("InvalidRequest")
+    assert answer.value["stage"] == before["status"] == Case(stage)
+    assert world.status() == before
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_any_open_stage_can_fail_and_the_capsule_is_as_before(stage: str) -> None:
+def test_any_stage_of_a_worker_can_fail_and_the_capsule_is_as_before(stage: str) -> None:
     world, lease = at_stage(stage)
     capsule_id = world.capsule()
     before = world.ok("get_capsule", capsule_id, sender=OWNER)
@@ -74,6 +95,69 @@ def test_any_open_stage_can_fail_and_the_capsule_is_as_before(stage: str) -> Non
     assert world.ok("fail_creation", lease, failure(), sender=OPERATOR)["error"]["message"] == "the target is full"
     stats = world.ok("get_personal_canister_creation_stats", sender=ADMIN)
     assert (stats["total_attempts"], stats["total_failures"], stats["total_successes"]) == (1, 1, 0)
+
+
+def test_the_claim_begins_the_export_so_that_a_creation_that_has_not_started_has_no_worker() -> None:
+    world = World()
+    world.request()
+    before = world.status()
+    unleased = {"owner": OWNER, "lease": 0}
+    assert world.report(unleased, "NotStarted").value["kind"] == Case("Busy")
+    assert world.err("fail_creation", unleased, failure(), sender=OPERATOR)["kind"] == Case("Busy")
+    assert (before["status"], world.status()) == (Case("NotStarted"), before)
+    claimed = world.ok("claim_creation", {"owner": OWNER, "worker": "worker-1"}, sender=OPERATOR)
+    assert claimed["creation"]["status"] == world.status()["status"] == Case("Exporting")
+    assert claimed["manifest"] == claimed["creation"]["source_manifest"] == world.status()["source_manifest"]
+    assert claimed["manifest"]["origin"] == world.backend
+
+
+# --- ending it as the owner or an admin ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_owner_cancels_at_any_stage_and_the_capsule_is_as_before(stage: str) -> None:
+    world, lease = at_stage(stage)
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    assert world.add_memory(10).value.tag == "Locked"
+    canister = world.status()["canister_id"]
+    cancelled = world.ok("cancel_personal_canister", sender=OWNER)
+    assert (cancelled["status"], cancelled["error"]["kind"]) == (Case("Failed"), Case("Cancelled"))
+    assert (cancelled["error"]["stage"], cancelled["canister_id"]) == (Case(stage), canister)
+    assert world.add_memory(10).tag == "Ok"
+    assert world.reserve()["in_flight"] == 0
+    assert world.err("renew_lease", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
+
+
+def test_the_owner_cancels_what_nobody_has_claimed_yet() -> None:
+    world = World()
+    world.request()
+    cancelled = world.ok("cancel_personal_canister", sender=OWNER)
+    assert (cancelled["status"], cancelled["canister_id"]) == (Case("Failed"), None)
+    assert cancelled["error"]["kind"] == Case("Cancelled")
+    assert world.ok("list_open_requests", {}, sender=OPERATOR)["items"] == []
+
+
+def test_an_admin_aborts_with_a_reason_that_the_owner_reads() -> None:
+    world, _ = at_stage("Importing")
+    aborted = world.ok("abort_creation", OWNER, "the subnet is full", sender=ADMIN)
+    assert (aborted["status"], aborted["error"]["kind"]) == (Case("Failed"), Case("Cancelled"))
+    assert "the subnet is full" in world.call("get_creation_status", sender=OWNER)["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "sender"),
+    [("cancel_personal_canister", (), OWNER), ("abort_creation", (OWNER, "because"), ADMIN)],
+)
+def test_what_may_be_handed_over_is_not_cancelled_until_the_backend_has_looked(
+    method: str, arguments: tuple[Any, ...], sender: Principal
+) -> None:
+    world = World()
+    world.verified()
+    error = world.err(method, *arguments, sender=sender)
+    assert (error["kind"], error["retry_helps"]) == (Case("Busy"), True)
+    assert world.stage() == "Verifying"
+    look(world)
+    assert world.ok(method, *arguments, sender=sender)["status"] == Case("Failed")
 
 
 def test_a_failure_is_logged_notified_and_counted() -> None:
@@ -170,18 +254,72 @@ def test_a_delta_makes_the_copy_faithful_again() -> None:
     assert read["data"]["data"] == bytes(7)
 
 
-def test_verification_counts_only_under_the_write_lock() -> None:
+def test_verification_takes_the_write_lock_itself() -> None:
     world = World()
-    lease, _ = world.copied()
-    error = world.err("verify_creation", lease, sender=OPERATOR)
-    assert error["kind"] == Case("InvalidRequest")
-    assert "lock" in error["message"]
+    world.approve()
+    lease, canister = world.copied()
+    world.finalize(canister)
+    assert world.status()["locked_until"] is None
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert (report["matches"], report["handoff_until"]) == (True, world.now_ns + PERMIT_S * SECOND_NS)
+    assert world.add_memory(1).value.tag == "Locked"
+    assert world.status()["locked_until"] == world.now_ns + (PERMIT_S + GRACE_S) * SECOND_NS
 
 
-@pytest.mark.parametrize("stage", STAGES[:4])
-def test_there_is_nothing_to_verify_before_the_import(stage: str) -> None:
-    world, lease = at_stage(stage)
+def test_the_write_lock_is_there_while_the_target_is_asked() -> None:
+    world = World()
+    world.approve()
+    lease, canister = world.copied()
+    world.finalize(canister)
+    data = {"blob_ref": {"kind": Case("ICPCapsule"), "locator": "", "hash": None}, "data": b"x"}
+    verifying = world.start("verify_creation", lease, sender=OPERATOR)
+    writing = world.start("add_memory_to_capsule", data, new_memory(), sender=OWNER)
+    world.run()
+    assert world.finish("add_memory_to_capsule", writing).value.tag == "Locked"
+    assert world.finish("verify_creation", verifying).value["matches"] is True
+
+
+def differing(locked: bool) -> tuple[World, dict[str, Any]]:
+    """A copy that lacks a memory, with or without the write lock, and its lease."""
+    world = World()
+    world.approve()
+    lease, canister = world.copied()
+    world.add_memory(7)
+    world.ok("begin_export", lease, locked, sender=OPERATOR)
+    world.finalize(canister)
+    return world, lease
+
+
+def test_a_difference_gives_back_the_lock_that_the_verification_took() -> None:
+    world, lease = differing(locked=False)
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert (report["matches"], report["handoff_until"]) == (False, None)
+    assert world.status()["locked_until"] is None
+    assert world.add_memory(1).tag == "Ok"
+
+
+def test_a_difference_leaves_the_lock_that_was_there_before() -> None:
+    world, lease = differing(locked=True)
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert (report["matches"], report["handoff_until"]) == (False, None)
+    assert world.add_memory(1).value.tag == "Locked"
+
+
+def test_verification_needs_a_canister() -> None:
+    world, lease = at_stage("Exporting")
     assert world.err("verify_creation", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
+    assert world.stage() == "Exporting"
+    assert world.add_memory(1).tag == "Ok"
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_verification_needs_no_stage_but_code_on_the_target_and_an_error_gives_the_lock_back(stage: str) -> None:
+    world, lease = at_stage(stage)
+    error = world.err("verify_creation", lease, sender=OPERATOR)
+    assert (error["kind"], error["canister_id"]) == (Case("VerifyFailed"), world.status()["canister_id"])
+    assert "no module" in error["message"]
+    assert (world.stage(), world.status()["verified"]) == ("Verifying", False)
+    assert world.add_memory(1).tag == "Ok"
 
 
 def test_a_target_without_code_is_not_verified() -> None:
@@ -190,17 +328,18 @@ def test_a_target_without_code_is_not_verified() -> None:
     error = world.err("verify_creation", lease, sender=OPERATOR)
     assert (error["kind"], error["canister_id"]) == (Case("VerifyFailed"), world.status()["canister_id"])
     assert "no module" in error["message"]
+    assert world.add_memory(1).value.tag == "Locked", "the lock was there before the verification"
 
 
 def test_a_target_that_gives_no_manifest_is_not_verified() -> None:
     world = World()
     lease, canister = world.copied()
     world.approve()
-    world.ok("begin_export", lease, True, sender=OPERATOR)
     world.manage("stop_canister", {"canister_id": canister}, sender=OPERATOR)
     error = world.err("verify_creation", lease, sender=OPERATOR)
     assert (error["kind"], error["retry_helps"]) == (Case("VerifyFailed"), True)
     assert "no manifest" in error["message"]
+    assert world.add_memory(1).tag == "Ok"
 
 
 def test_an_answer_that_comes_after_the_lease_was_lost_verifies_nothing() -> None:
@@ -221,7 +360,7 @@ def test_after_verification_writes_stay_refused_for_a_worker_that_takes_over_the
     world = World()
     lease, canister = world.verified()
     world.hand_over(canister, OWNER)
-    world.advance(300)  # the lease is gone
+    world.advance(100)  # the lease is gone, the seal is not
     assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("Busy")
     assert world.add_memory(1).value.tag == "Locked"
     taken_over = world.claim(operator=OTHER_OPERATOR, worker="b")
@@ -229,10 +368,28 @@ def test_after_verification_writes_stay_refused_for_a_worker_that_takes_over_the
     assert done["status"] == Case("Completed")
 
 
+def test_the_backend_itself_completes_what_was_handed_over_when_no_worker_comes_back() -> None:
+    world = World()
+    _, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    look(world)
+    status = world.status()
+    assert (status["status"], status["verified"], status["locked_until"]) == (Case("Completed"), True, None)
+    assert world.call("get_personal_canister_id", OWNER, sender=STRANGER) == canister
+    assert world.add_memory(1).value == Case("Moved", {"personal_canister": canister})
+
+
+def test_time_alone_lifts_no_seal() -> None:
+    world = World()
+    world.verified()
+    world.advance(600)  # the backend's timer is due, but has not been executed yet
+    assert world.status()["locked_until"] == world.now_ns + 1
+
+
 def test_the_owners_writes_are_not_refused_for_ever_when_no_worker_comes_back() -> None:
     world = World()
     world.verified()
-    world.advance(600)
+    look(world)
     assert world.status()["locked_until"] is None
     assert world.add_memory(1).tag == "Ok"
     assert world.status()["verified"] is False
@@ -302,12 +459,17 @@ def test_without_the_handoff_to_exactly_the_owner_there_is_no_completion(control
     assert world.call("get_my_personal_canister_id", sender=OWNER) is None
 
 
-def test_completion_comes_after_verification() -> None:
-    world, lease = at_stage("Verifying")
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_completion_needs_a_matching_verification_at_whatever_stage(stage: str) -> None:
+    world, lease = at_stage(stage)
     error = world.err("complete_creation", lease, sender=OPERATOR)
     assert error["kind"] == Case("VerifyFailed")
     assert "verify_creation" in error["message"]
-    world, lease = at_stage("Importing")
+    assert world.stage() == stage
+
+
+def test_there_is_nothing_to_complete_without_a_canister() -> None:
+    world, lease = at_stage("Exporting")
     assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
 
 

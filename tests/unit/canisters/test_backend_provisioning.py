@@ -57,12 +57,24 @@ def test_provisioning_again_gives_the_same_canister_and_costs_nothing() -> None:
     assert len(world.subnet.canisters) == 2
 
 
-def test_provisioning_needs_the_source_manifest_first() -> None:
+def test_the_manifest_of_the_claim_is_all_that_provisioning_needs() -> None:
+    world = World()
+    world.capsule()
+    world.add_memory(1_000)
+    world.request()
+    result = world.ok("provision_canister", world.claim(), sender=OPERATOR)
+    assert (result["cycles"], result["is_new"]) == (CREATION_BASE + CREATION_PER_BYTE * 1_000, True)
+    status = world.status()
+    assert (status["status"], status["canister_id"]) == (Case("Creating"), result["canister_id"])
+    assert status["source_manifest"]["content_size"] == 1_000
+
+
+def test_before_the_claim_nothing_is_provisioned() -> None:
     world = World()
     world.request()
-    error = world.err("provision_canister", world.claim(), sender=OPERATOR)
-    assert error["kind"] == Case("InvalidRequest")
-    assert "begin_export" in error["message"]
+    error = world.err("provision_canister", {"owner": OWNER, "lease": 0}, sender=OPERATOR)
+    assert (error["kind"], error["stage"]) == (Case("Busy"), Case("NotStarted"))
+    assert len(world.subnet.canisters) == 1
 
 
 def test_two_at_a_time_create_one_canister() -> None:

@@ -170,12 +170,24 @@ def test_the_write_lock_holds_over_an_upgrade_and_ends_with_its_lease() -> None:
 def test_the_seal_of_a_verified_capsule_holds_over_an_upgrade_when_its_lease_is_gone() -> None:
     world = World()
     verifying(world)
-    world.advance(500)
+    until = world.add_memory(1).value.value["until"]
+    world.advance(100)
     world.upgrade_backend()
     refused = world.add_memory(1).value
     assert refused.tag == "Locked", "the worker may be between handoff and completion"
-    world.now_ns = refused.value["until"] + 1
+    assert refused.value["until"] == until
+    world.now_ns = until + 1
+    world.run()  # the backend's timer, armed again by the upgrade: nothing was handed over
     assert world.add_memory(1).tag == "Ok"
+
+
+def test_a_seal_whose_time_is_over_at_an_upgrade_is_looked_after_at_once() -> None:
+    world = World()
+    verifying(world)
+    world.hand_over(world.status()["canister_id"], OWNER)
+    world.advance(500)
+    world.upgrade_backend()
+    assert world.stage() == "Completed"
 
 
 def test_a_moved_capsule_stays_read_only_after_an_upgrade() -> None:

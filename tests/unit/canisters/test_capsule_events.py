@@ -35,7 +35,7 @@ class EventWorld:
             helper = {"key": by_principal(HELPER), "value": granted}
             session = self.world.begin()
             self.world.put(session, Case("Capsule", capsule_record(controllers=[helper])))
-            self.world.ok("finalize_import", session, sender=OPERATOR)
+            self.world.end_import(session)
             self.capsule_id = CAPSULE_ID
         else:
             self.capsule_id = self.world.capsule()

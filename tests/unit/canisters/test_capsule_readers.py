@@ -8,7 +8,7 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ANONYMOUS, OPERATOR, OWNER, START_NS, STRANGER, person
+from support.backend_world import ANONYMOUS, OWNER, START_NS, STRANGER, person
 from support.personal_world import (
     CAPSULE_ID,
     FRIEND,
@@ -42,7 +42,7 @@ def world() -> PersonalWorld:
     record = capsule_record(controllers=[{"key": by_principal(CONTROLLER), "value": granted}])
     family = group(FAMILY, by_principal(STRANGER), Case("Opaque", "Ada"))
     world.put(session, Case("Capsule", record), Case("ConnectionGroup", family))
-    world.ok("finalize_import", session, sender=OPERATOR)
+    world.end_import(session)
     return world
 
 
@@ -130,7 +130,7 @@ def test_many_rules_that_name_others_are_looked_at_in_more_than_one_page(world: 
         records = [memory_record(f"mem-{start + i:03}", access=crowd) for i in range(20)]
         world.put(session, *(Case("Memory", record) for record in records))
     world.put(session, Case("Memory", memory_record("mem-last", access=PUBLIC)), Case("Capsule", capsule_record()))
-    world.ok("finalize_import", session, sender=OPERATOR)
+    world.end_import(session)
     found, after = page(world, FRIEND)
     assert (found, after) == ([], "mem-099"), "100,000 rules and names, then the next page"
     assert page(world, FRIEND, after=after) == (["mem-last"], None)
@@ -219,7 +219,7 @@ def test_nobody_but_its_writers_reads_a_capsule_of_which_a_part_is_still_to_come
     assert page(world, OWNER) == (["mem-1", "mem-2"], None)
 
     world.put(session, Case("Connection", connection(by_principal(FRIEND), "Blocked")))
-    world.ok("finalize_import", session, sender=OPERATOR)
+    world.end_import(session)
     for visitor in (FRIEND, STRANGER, ANONYMOUS):
         assert page(world, visitor) == (["mem-2"], None)
         assert [found["id"] for found in world.call("get_user_galleries", OWNER, sender=visitor)] == ["gal-1"]

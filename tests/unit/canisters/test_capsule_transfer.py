@@ -85,6 +85,7 @@ def test_what_was_exported_arrives_with_the_same_manifest() -> None:
     source = world.ok("begin_export", lease, False, sender=OPERATOR)
     target = personal_canister(world)
     transfer(world, lease, target)
+    world.hand_over(target, OWNER)
 
     arrived = world.ok("get_manifest", sender=OWNER, on=target, kind="personal")["manifest"]
     own = {"origin", "revision", "taken_at"}

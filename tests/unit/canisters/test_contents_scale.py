@@ -18,8 +18,8 @@ from support.scale_world import upload
 
 MB = 1_000_000
 BASE = 24 * MB
-SMALL_BATCH = 40 * MB
-"""Instructions of a message with 100 items, when nothing is collected."""
+SMALL_BATCH = 32 * MB
+"""Instructions of a message with 100 items, when little is collected."""
 
 
 @pytest.mark.parametrize(

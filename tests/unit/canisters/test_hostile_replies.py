@@ -1,6 +1,8 @@
-"""What a canister that an owner controls may make the backend decode when it is asked for its manifest."""
+"""What a canister may make the backend decode when it is asked for its manifest; only an approved release is asked."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import wasmtime
@@ -28,6 +30,22 @@ def answering(reply: bytes) -> bytes:
     )
 
 
+def replying(reply: bytes) -> tuple[World, dict[str, Any], bytes]:
+    """A creation, about to be verified, whose canister has such a module now: the lease and the module."""
+    world = World()
+    lease, canister = world.copied()
+    world.ok("begin_export", lease, True, sender=OPERATOR)
+    module = answering(reply)
+    world.install(canister, module, b"", OPERATOR, Case("reinstall"))
+    world.approve()
+    return world, lease, module
+
+
+def test_a_module_that_is_no_approved_release_is_not_asked() -> None:
+    world, lease, _ = replying(nulls(MOST_OF_A_REPLY))
+    assert world.err("verify_creation", lease, sender=OPERATOR)["kind"] == Case("HistoryFailed")
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -39,10 +57,8 @@ def answering(reply: bytes) -> bytes:
     ids=["variants", "as many as are taken", "records", "arguments"],
 )
 def test_a_reply_that_is_hard_to_decode_is_refused_for_little_more_than_looking_at_its_bytes(reply: bytes) -> None:
-    world = World()
-    lease, canister = world.copied()
-    world.ok("begin_export", lease, True, sender=OPERATOR)
-    world.install(canister, answering(reply), b"", OPERATOR, Case("reinstall"))
+    world, lease, module = replying(reply)
+    world.approve(module)
     before = world.subnet.state.instructions
     with pytest.raises(RejectedError, match="IDL error"):
         world.call("verify_creation", lease, sender=OPERATOR)

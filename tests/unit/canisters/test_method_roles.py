@@ -19,6 +19,8 @@ CASES = [
 ]
 REFUSALS = {"Unauthorized", "NotFound"}
 EMPTY = "nothing"
+NO_PERSONS = {"anonymous", "canister", "backend"}
+NOTHING_FROM_CANISTERS = "trapped explicitly: this method takes nothing from a canister"
 
 
 @cache
@@ -51,7 +53,8 @@ def test_whom_the_page_names_is_served_and_nobody_else(canister: str, method: st
 
 def as_it_should(word: str, canister: str, caller: str, came: str, *, is_served: bool) -> bool:
     if came.startswith("rejected"):
-        return False
+        # Who has no person's id brings nothing to an import: the build's check is before the method (`test_doors`).
+        return word == "importer" and not is_served and caller in NO_PERSONS and came.endswith(NOTHING_FROM_CANISTERS)
     if word == "oneself":  # whatever there is of the caller's own; what of others' they see, `test_strangers` asks
         return caller != "anonymous" or came in {"Unauthorized", EMPTY}
     if is_served:

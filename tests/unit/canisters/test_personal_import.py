@@ -29,6 +29,7 @@ from support.personal_world import (
 
 CHUNKS = [b"a" * 1000, b"b" * 1000, b"c" * 17]
 OTHER_CHUNKS = [b"z" * 1000, b"y" * 5]
+BATCH: dict[str, Any] = {"removed": [], "items": [], "chunks": [], "commits": [], "finalize": False}
 
 
 @pytest.fixture
@@ -296,11 +297,10 @@ def test_the_door_is_shut_for_all_who_have_nothing_to_do_with_the_canister(world
         assert not world.accepts(method, sender=ANONYMOUS), method
 
 
-def test_chunks_are_let_in_while_an_import_is_under_way_even_if_its_session_has_expired(world: PersonalWorld) -> None:
+def test_chunks_are_let_in_until_the_canister_is_open_even_if_their_session_has_expired(world: PersonalWorld) -> None:
     def is_let_in() -> bool:
         return world.accepts("put_memory_chunks", 1, [], sender=OPERATOR)
 
-    assert not is_let_in()
     session = world.begin()
     world.advance(7_200)
     assert is_let_in()
@@ -321,8 +321,82 @@ def test_the_owner_reads_during_the_import_and_writes_after_it(world: PersonalWo
     assert world.err("register").tag == "Locked"
 
     world.ok("finalize_import", session, sender=OPERATOR)
+    waiting = world.err("add_memory_to_capsule", inline(b"x"), new_memory())
+    assert waiting == Case("Locked", {"reason": "not handed over to its owner yet", "until": None})
+    world.hand_over(world.personal, OWNER)
     world.ok("add_memory_to_capsule", inline(b"x"), new_memory())
     world.ok("register")
+
+
+def test_an_operator_opens_it_again_until_the_owner_has_it(world: PersonalWorld) -> None:
+    session = world.begin()
+    world.put(session, Case("Capsule", capsule_record()))
+    world.ok("finalize_import", session, sender=OPERATOR)
+    assert world.begin() == session
+    world.put(session, Case("Memory", memory_record("mem-a")))
+    assert not world.call("get_personal_info")["is_open"]
+    world.end_import(session)
+    assert world.call("get_personal_info")["is_open"]
+    assert world.err("begin_import").value["reason"] == "the canister is its owner's"
+
+
+def test_the_owner_changes_nothing_of_an_import_by_an_operator(world: PersonalWorld) -> None:
+    session = world.begin()
+    world.put(session, Case("Capsule", capsule_record()))
+    for method, arguments in (("begin_import", ()), ("put_items", (session, [])), ("finalize_import", (session,))):
+        refused = world.err(method, *arguments)
+        assert refused == Case("Unauthorized", "an operator imports; the owner can't change the import"), method
+    assert not world.accepts("import_batch", BATCH, sender=OWNER)
+
+
+def test_an_owner_whom_an_operator_left_alone_ends_the_import_and_uses_the_canister(world: PersonalWorld) -> None:
+    session = world.begin()
+    world.put(session, Case("Capsule", capsule_record()))
+    world.hand_over(world.personal, OWNER)
+    world.ok("finalize_import", session)
+    world.ok("register")
+    assert world.call("get_personal_info")["is_open"]
+
+
+def test_open_once_it_stays_open_whomever_the_owner_makes_a_controller(world: PersonalWorld) -> None:
+    world.imported()
+    world.ok("register")
+    world.manage(
+        "update_settings",
+        {"canister_id": world.personal, "settings": {"controllers": [OWNER, OPERATOR]}},
+        sender=OWNER,
+    )
+    world.ok("add_memory_to_capsule", inline(b"x"), new_memory())
+    assert world.err("begin_import", sender=OPERATOR).tag == "Locked"
+
+
+def test_a_batch_is_a_whole_import(world: PersonalWorld) -> None:
+    memory, chunks = memory_record("mem-a", [b"ab", b"c"]), [b"ab", b"c"]
+    batch = BATCH | {
+        "items": [Case("Capsule", capsule_record()), Case("Memory", memory)],
+        "chunks": [
+            {"memory_id": "mem-a", "index": index, "bytes": data, "sha256": sha256(data)}
+            for index, data in enumerate(chunks)
+        ],
+        "commits": [memory_manifest("mem-a", chunks)],
+        "finalize": True,
+    }
+    outcome = world.ok("import_batch", batch, sender=OPERATOR)
+    assert outcome == {"session": 1, "final": {"total_memories_imported": 1, "total_size_imported": 3}}
+    assert world.err("import_batch", batch, sender=OPERATOR) == Case(
+        "Locked", {"reason": "the import is final", "until": None}
+    )
+    world.hand_over(world.personal, OWNER)
+    assert world.ok("read_memory_chunk", "mem-a", 1) == b"c"
+
+
+def test_the_first_step_of_a_batch_that_is_refused_is_the_last(world: PersonalWorld) -> None:
+    chunk = {"memory_id": "mem-a", "index": 0, "bytes": b"x", "sha256": bytes(32)}
+    batch = BATCH | {"items": [Case("Capsule", capsule_record())], "chunks": [chunk], "finalize": True}
+    assert world.err("import_batch", batch, sender=OPERATOR).tag == "ChecksumMismatch"
+    status = world.ok("get_import_status", {}, sender=OPERATOR)
+    assert (status["session"]["state"], status["pending"]) == (Case("Active"), [])
+    assert world.call("get_personal_info")["capsule_id"] == CAPSULE_ID
 
 
 def test_the_capsule_is_the_owners_alone(world: PersonalWorld) -> None:
@@ -339,11 +413,10 @@ def test_the_capsule_is_the_owners_alone(world: PersonalWorld) -> None:
 
 def test_nothing_is_imported_after_the_end(world: PersonalWorld) -> None:
     world.imported()
-    assert world.err("begin_import", sender=OPERATOR) == Case(
-        "Locked", {"reason": "the import is final", "until": None}
-    )
-    assert world.err("put_items", 1, [], sender=OPERATOR).tag == "Locked"
-    assert world.err("finalize_import", 2, sender=OPERATOR).tag == "Locked"
+    assert world.err("begin_import") == Case("Locked", {"reason": "the canister is its owner's", "until": None})
+    assert world.err("put_items", 1, []).tag == "Locked"
+    assert world.err("finalize_import", 2).tag == "Locked"
+    assert world.err("begin_import", sender=OPERATOR).tag == "Unauthorized"
 
 
 def test_an_upgrade_keeps_owner_and_content_whatever_its_argument(world: PersonalWorld) -> None:

@@ -125,7 +125,7 @@ def test_an_unfinished_import_has_one_manifest_and_no_certificate() -> None:
 
 def beside(world: PersonalWorld) -> dict[str, int]:
     """What isn't zero of what is there beside the capsule."""
-    return {name: count for name, count in world.ok("get_manifest", sender=OPERATOR)["beside"].items() if count}
+    return {name: count for name, count in world.ok("get_manifest", sender=OWNER)["beside"].items() if count}
 
 
 def test_a_finished_import_has_nothing_beside_the_capsule() -> None:
@@ -163,7 +163,7 @@ def test_people_whom_the_capsule_names_are_its_own_and_others_are_not() -> None:
     world.put(session, Case("Capsule", capsule_record()))
     assert beside(world) == {}, "who was named by an earlier record isn't found any more"
     world.put(session, Case("Capsule", capsule_record(controllers=controllers)))
-    world.ok("finalize_import", session, sender=OPERATOR)
+    world.end_import(session)
     for person in (OWNER, FRIEND):
         world.ok("register", sender=person)
     assert beside(world) == {}

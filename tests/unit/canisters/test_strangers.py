@@ -131,8 +131,11 @@ def test_asking_costs_about_the_same_whether_or_not_it_is_there(kind: str) -> No
         for probe, visitor in product(probes, VISITORS):
             found, cost = as_update(world, there, method, probe, visitor)
             missing, least = as_update(world, nowhere, method, probe, visitor)
-            assert abs(cost - least) <= 100_000, f"{method} by {visitor}: {cost - least:+,} instructions"
-            assert (found == missing) is not may_see_some(there, method, probe, visitor)
+            sees = may_see_some(there, method, probe, visitor)
+            # The executor's event changes the capsule, and so what a personal canister certifies.
+            most = 300_000 if sees and kind == "personal" else 100_000
+            assert abs(cost - least) <= most, f"{method} by {visitor}: {cost - least:+,} instructions"
+            assert (found == missing) is not sees
 
 
 def may_see_some(there: Things, method: str, probe: Probe, visitor: Principal) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from canister_factory.contract.creation_models import CreationErrorKind
 from canister_factory.factory.errors import HistoryError
 from canister_factory.factory.history import describe, judge
+from support.backend_world import OPERATOR
 from support.histories import CASES, Case, controlled, deployed, history, known, unknown
 
 
@@ -24,7 +25,7 @@ def test_a_history_is_judged(case: Case) -> None:
 def test_a_change_is_described_by_what_who_and_when() -> None:
     installed, _, mystery = history(deployed(), controlled(), unknown()).recent_changes
     assert describe(installed) == (
-        f"code_deployment (install of the module {'61' * 32}) by uzsjx-mdpob-sxeyl-un5za-e at 1970-01-01T00:00:00Z"
+        f"code_deployment (install of the module {'61' * 32}) by {OPERATOR.to_str()} at 1970-01-01T00:00:00Z"
     )
     mystery = mystery.model_copy(update={"origin": None, "timestamp_nanos": 1_800_000_000 * 10**9})
     assert describe(mystery) == "an unknown kind of change by an unknown author at 2027-01-15T08:00:00Z"

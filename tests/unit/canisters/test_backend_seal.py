@@ -1,0 +1,108 @@
+"""The seal of a verified capsule: no time lifts it, but a look of the backend at the canister."""
+
+from __future__ import annotations
+
+import pytest
+
+from canister_factory.candid.values import Case
+from support.backend_world import OPERATOR, OWNER, World, failure
+from support.personal_world import inline, new_memory
+
+PERMIT_S, GRACE_S = 120, 60
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def write(world: World) -> Case:
+    answer = world.call("add_memory_to_capsule", inline(b"x"), new_memory(), sender=OWNER)
+    assert isinstance(answer, Case)
+    return answer
+
+
+def look(world: World) -> None:
+    """Time for the backend's timer, and for the answer of the management canister."""
+    world.advance(PERMIT_S + GRACE_S + 1)
+    for _ in range(5):
+        world.advance(1)
+        world.run()
+
+
+def test_handed_over_means_completed_also_when_a_failure_is_on_record(world: World) -> None:
+    lease, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    world.ok("fail_creation", lease, failure(), sender=OPERATOR)
+    assert write(world).tag == "Err"
+    look(world)
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
+    assert write(world).value.tag == "Moved"
+
+
+def test_not_handed_over_means_that_the_owner_writes_again(world: World) -> None:
+    lease, _ = world.verified()
+    world.ok("fail_creation", lease, failure(), sender=OPERATOR)
+    refused = write(world)
+    assert refused.value.tag == "Locked"
+    look(world)
+    assert write(world).tag == "Ok"
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Failed")
+
+
+def test_an_upgrade_does_not_forget_to_look(world: World) -> None:
+    _, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    world.upgrade_backend()
+    look(world)
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
+
+
+def emptied_after_its_verification(world: World) -> dict[str, object]:
+    """A canister that the operator took a memory from between verification and handoff; the creation's lease."""
+    world.capsule(OWNER)
+    memory_id = world.add_memory(10).value
+    lease, canister = world.verified()
+
+    def there(method: str, *arguments: object) -> object:
+        return world.ok(method, *arguments, sender=OPERATOR, on=canister, kind="personal")
+
+    session = there("begin_import")["id"]  # type: ignore[index]
+    there("remove_items", session, [{"kind": Case("Memory"), "id": memory_id}])
+    there("finalize_import", session)
+    world.hand_over(canister, OWNER)
+    return lease
+
+
+def test_what_was_changed_after_its_verification_is_never_called_complete(world: World) -> None:
+    lease = emptied_after_its_verification(world)
+    error = world.err("complete_creation", lease, sender=OPERATOR)
+    assert (error["kind"], error["retry_helps"]) == (Case("VerifyFailed"), True)
+    assert "changed between its verification and its handoff" in error["message"]
+    status = world.call("get_detailed_creation_status", sender=OWNER)
+    assert (status["status"], status["canister_id"], len(status["lost_canisters"])) == (Case("Failed"), None, 1)
+    assert write(world).tag == "Ok", "the capsule is the owner's as it was"
+
+
+def test_nor_does_the_backend_call_it_complete_by_itself(world: World) -> None:
+    emptied_after_its_verification(world)
+    look(world)
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Failed")
+    assert write(world).tag == "Ok"
+
+
+def test_without_a_match_a_handoff_completes_nothing(world: World) -> None:
+    lease, canister = world.verified()
+    session = world.ok("begin_import", sender=OPERATOR, on=canister, kind="personal")["id"]
+    report = world.ok("verify_creation", lease, sender=OPERATOR)
+    assert not report["matches"]
+    world.ok("finalize_import", session, sender=OPERATOR, on=canister, kind="personal")
+    world.hand_over(canister, OWNER)
+    look(world)
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Verifying")
+    assert write(world).tag == "Ok"
+
+
+def test_a_sealed_canister_is_not_given_up(world: World) -> None:
+    lease, _ = world.verified()
+    assert world.err("start_over", lease, sender=OPERATOR)["kind"] == Case("Busy")
