@@ -132,12 +132,18 @@ def test_icp_build_makes_the_artifact_that_is_installed(icp: Icp, tmp_path: Path
     """By our script, from the source; a small one here. What becomes of ours is the business of other tests."""
     project = copied_project(tmp_path, icp.replica)
     shutil.rmtree(project / "canisters" / "releases")  # which the small one can't succeed
-    source = (
-        # What the build changes in the compiled module has to be there.
-        'import CandidLimits "../capsule/CandidLimits";\nimport Sha256 "../capsule/sha256/Sha256";\n'
-        "persistent actor { CandidLimits.setTypeTables<system>(1); CandidLimits.setValues<system>(); public query func get_api_version() : async Text "
-        '{ if (Sha256.hash("").size() == 32) "built just now" else "" } };'
-    )
+    source = """
+        // What the build changes in the compiled module has to be there.
+        import CandidLimits "../capsule/CandidLimits";
+        import Sha256 "../capsule/sha256/Sha256";
+        persistent actor {
+          CandidLimits.setTypeTables<system>(1);
+          CandidLimits.setValues<system>();
+          public query func get_api_version() : async Text {
+            if (Sha256.hash("").size() == 32) "built just now" else "";
+          };
+        };
+    """
     (project / "canisters" / "personal" / "Main.mo").write_text(source)
     icp.ok("build", "personal", cwd=project)
     built = (project / ".icp" / "cache" / "artifacts" / "personal").read_bytes()
