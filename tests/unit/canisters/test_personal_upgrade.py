@@ -118,7 +118,7 @@ def complete(world: PersonalWorld) -> None:
                     "put_memory_chunk", session, memory_id, index, chunks[index], sha256(chunks[index]), sender=OPERATOR
                 )
         world.ok("commit_memory", session, memory_manifest(memory_id, chunks), sender=OPERATOR)
-    world.end_import(session)
+    world.ok("finalize_import", session, sender=OPERATOR)
 
 
 def everything(world: PersonalWorld) -> dict[str, Any]:
