@@ -14,7 +14,7 @@ BULK_BYTES = 64 * 1024
 """What is smaller never waits for its turn, only for the end of a pause that the network asked for."""
 
 _FIRST_RATE = 24_000_000.0  # bytes a second, until the first answer: so that a refusal is heard before all are sent
-_LEAST_RATE = 256_000.0  # after the first refusal, which may be due to many small requests
+_LEAST_RATE = 256_000.0  # after the first refusal of a large message, which may be due to many small requests
 _AT_ONCE_S = 1e-6
 _DOUBLES_S = 3.0  # while nothing is known but that the rate was let through
 _TIGHT = 0.85  # of the rate that was refused: where as much was let through, the rate was about the same for a while
@@ -113,6 +113,8 @@ class Pacer:
             return  # it was on its way when the first was refused
         self._paused_until_s = self._due_s = now_s + pause_s
         self.refusals += 1
+        if self._course is None and size_bytes < BULK_BYTES:
+            return  # it was one request too many, which tells nothing of bytes
         elapsed_s = now_s - (now_s if self._began_s is None else self._began_s)
         sent_rate = self._sent_bytes / max(elapsed_s, 1.0)
         active_rate = self._sent_bytes / max(elapsed_s - self._paused_s, 1.0)

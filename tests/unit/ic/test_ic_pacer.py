@@ -59,6 +59,23 @@ def test_a_refusal_is_a_pause_for_all_and_counts_once() -> None:
     assert times[2] > 7.1
 
 
+def test_a_small_request_that_was_refused_is_a_pause_and_tells_nothing_of_what_large_ones_may_be_sent() -> None:
+    async def main(loop: VirtualTimeLoop) -> list[float]:
+        pacer = Pacer(loop.now_ns, asyncio.sleep)
+        await pacer.turn(MESSAGE)
+        await asyncio.sleep(3)
+        pacer.refused(await pacer.turn(300), 300, 2.0)
+        times = []
+        for _ in range(3):
+            await pacer.turn(MESSAGE)
+            times.append(loop.time())
+        return times
+
+    first, second, third = virtual_time.run(main)
+    assert first == pytest.approx(5.0)
+    assert third - second == pytest.approx(second - first) == pytest.approx(MESSAGE / 24e6)
+
+
 def test_a_small_request_does_not_wait_for_large_ones() -> None:
     async def main(loop: VirtualTimeLoop) -> list[str]:
         pacer = Pacer(loop.now_ns, asyncio.sleep)
