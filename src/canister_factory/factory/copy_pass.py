@@ -6,13 +6,13 @@ believing the result (`verify`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import ExportItem, MemoryManifest
-from canister_factory.factory.difference import difference
+from canister_factory.factory.difference import Difference
 from canister_factory.factory.events import Transferred
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, key_of
 from canister_factory.factory.run import Run
@@ -64,7 +64,7 @@ class CopyPass:
         self._on_progress = on_progress
         self._throttled_seen = run.agent.transport.throttled
         self._moved = Moved()
-        self._pending: dict[str, Pending] = {}
+        self._pending: Mapping[str, Pending] = {}
         self._with_content: set[ItemKey] = set()
         self._bytes_done = self._bytes_total = self._items_done = self._items_total = 0
         # The memories on their way, by id: their chunks, and how many of these aren't in the target yet.
@@ -77,10 +77,17 @@ class CopyPass:
     def __repr__(self) -> str:
         return f"CopyPass({self._source} to {self._target}, {self._run.window})"
 
-    async def copy(self, entries: Mapping[ItemKey, Entry], is_current: Callable[[], Awaitable[bool]]) -> Moved:
+    async def copy(
+        self,
+        entries: Mapping[ItemKey, Entry],
+        todo: Difference,
+        pending: Mapping[str, Pending],
+        is_current: Callable[[], Coroutine[Any, Any, bool]],
+    ) -> Moved:
         """Makes the target equal to these entries of the source. What is there already isn't sent again.
 
-        If the entries are current in the end, the last message makes the import final.
+        `todo`: what the target lacks of them. `pending`: what it has begun. If the entries are current in the end, the
+        last message makes the import final.
 
         Raises:
             ExportError: the source's data can't be read, or aren't what its manifest says.
@@ -88,13 +95,6 @@ class CopyPass:
             CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        async with task_group() as group:
-            listing_pending, listing = (
-                group.create_task(self._target.pending()),
-                group.create_task(self._target.entries()),
-            )
-        self._pending = listing_pending.result()
-        todo = difference(entries, listing.result(), self._pending)
         self._moved.removed = len(todo.removed)
         self._with_content = {entry.key for entry in todo.contents}
         self._bytes_total = sum(entry.size for entry in entries.values())
@@ -103,14 +103,14 @@ class CopyPass:
         self._items_done = len(entries) - len(self._with_content.union(todo.records))
         if todo.removed:
             await self._target.remove(todo.removed)
-            for key in todo.removed:
-                self._pending.pop(key.id, None)
+        gone = {key.id for key in todo.removed if key.kind is Kind.MEMORY}
+        self._pending = {id: begun for id, begun in pending.items() if id not in gone}
         async with task_group() as group:
             group.create_task(self._put_records(todo.records))
             group.create_task(self._run.window.run(self._batches(todo.contents), self._move))
         *parts, last = [*self._ready(everything=True)] or [[]]
         async with task_group() as group:
-            current = group.create_task(_result_of(is_current()))
+            current = group.create_task(is_current())
             for part in parts:
                 group.create_task(self._commit(part))
         if current.result():
@@ -241,10 +241,6 @@ class CopyPass:
         await self._on_progress(
             Transferred(self._bytes_done, self._bytes_total, self._items_done, self._items_total, window), last=last
         )
-
-
-async def _result_of(asked: Awaitable[bool]) -> bool:
-    return await asked
 
 
 def _jobs(manifest: MemoryManifest) -> Iterable[ChunkJob]:

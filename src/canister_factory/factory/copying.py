@@ -21,6 +21,7 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.source import Listing, Source
 from canister_factory.factory.target import Target
 from canister_factory.ic.errors import IngressTooLargeError
+from canister_factory.ic.task_group import task_group
 
 Report = Callable[[Transferred], None]
 
@@ -115,9 +116,12 @@ class Copying:
     async def _pass(self, *, locked: bool) -> Copied | None:
         """One pass; what fits a message is sent as one. `None` when the owner wrote meanwhile, and it isn't final."""
         started = self._run.clock()
-        listing = await self._source.listing()
-        pending = await self._target.pending()
-        todo = difference(listing.entries, await self._target.entries(), pending)
+        async with task_group() as group:
+            listed = group.create_task(self._source.listing())
+            begun = group.create_task(self._target.pending())
+            held = group.create_task(self._target.entries())
+        listing, pending = listed.result(), begun.result()
+        todo = difference(listing.entries, held.result(), pending)
         if fits(todo, self._run.config):
             try:
                 batch = await bundle(self._source, todo, pending)
@@ -131,7 +135,7 @@ class Copying:
             return locked or await self._source.revision() == listing.revision
 
         copy_pass = CopyPass(self._run, self._source, self._target, self._on_progress)
-        moved = await copy_pass.copy(listing.entries, is_current)
+        moved = await copy_pass.copy(listing.entries, todo, pending, is_current)
         self._passed(moved, started, locked=locked)
         return self._copied(listing) if copy_pass.ended else None
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from canister_factory.factory.copy_pass import CopyPass, Moved
+from canister_factory.factory.difference import difference
 from canister_factory.factory.events import Transferred
 from canister_factory.factory.manifest import Entry, ItemKey, Kind
 from canister_factory.factory.target import Pending
@@ -36,7 +37,8 @@ class Watched:
 
         both: Any = self.capsule
         self.copy_pass = CopyPass(self.run, both, both, on_progress)
-        return await self.copy_pass.copy(self.capsule.held, still)
+        held, begun = self.capsule.held, self.capsule.begun_memories
+        return await self.copy_pass.copy(held, difference(held, self.capsule.arrived, begun), begun, still)
 
 
 async def test_chunks_travel_as_many_at_once_as_a_message_may_have_and_memories_are_committed() -> None:
