@@ -103,10 +103,9 @@ class CopyPass:
         self._items_done = len(entries) - len(self._with_content.union(todo.records))
         if todo.removed:
             await self._target.remove(todo.removed)
-        gone = {key.id for key in todo.removed if key.kind is Kind.MEMORY}
-        self._pending = {id: begun for id, begun in pending.items() if id not in gone}
+        records = await self._renew_begun(todo, pending)
         async with task_group() as group:
-            group.create_task(self._put_records(todo.records))
+            group.create_task(self._put_records(records))
             group.create_task(self._run.window.run(self._batches(todo.contents), self._move))
         *parts, last = [*self._ready(everything=True)] or [[]]
         async with task_group() as group:
@@ -122,6 +121,22 @@ class CopyPass:
         await self._tell(last=True)
         return self._moved
 
+    async def _renew_begun(self, todo: Difference, pending: Mapping[str, Pending]) -> list[ItemKey]:
+        """Stores the records of memories that the target has begun, before any chunk; returns the other records.
+
+        With a record of another content the target drops the chunks that it has, also those that came before it.
+        """
+        gone = {key.id for key in todo.removed if key.kind is Kind.MEMORY}
+        self._pending = {id: begun for id, begun in pending.items() if id not in gone}
+        begun, others = list[ItemKey](), list[ItemKey]()
+        for key in todo.records:
+            is_begun = key.kind is Kind.MEMORY and self._pending.get(key.id, NOTHING).has_record
+            (begun if is_begun else others).append(key)
+        if begun:
+            await self._put_step(begun, _RECORDS_AT_ONCE)
+            self._pending = await self._target.pending()
+        return others
+
     async def _put_records(self, keys: Sequence[ItemKey]) -> None:
         """Stores records, beside the chunks. The capsule comes first, everything belongs to it; then memories, several
         messages at once, since galleries refer to them.
@@ -134,9 +149,11 @@ class CopyPass:
             memories = [key for key in rest if key.kind is Kind.MEMORY]
             steps = [first, memories, [key for key in rest if key.kind is not Kind.MEMORY]]
         for step in steps:
-            at_once = 1 if step is keys else _RECORDS_AT_ONCE
-            await Window(at_once, at_once).run(self._source.items(step), self._put)
+            await self._put_step(step, 1 if step is keys else _RECORDS_AT_ONCE)
         self._records_stored = True
+
+    async def _put_step(self, keys: Sequence[ItemKey], at_once: int) -> None:
+        await Window(at_once, at_once).run(self._source.items(keys), self._put)
 
     async def _put(self, items: list[ExportItem]) -> None:
         await self._target.put(items)

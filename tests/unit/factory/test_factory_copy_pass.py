@@ -64,6 +64,25 @@ async def test_a_chunk_that_the_target_has_is_not_sent_again() -> None:
     assert watched.progress[-1] == (Transferred(8, 8, 2, 2, watched.run.window.size), True)
 
 
+async def test_the_record_of_a_begun_memory_comes_before_all_chunks_since_it_may_drop_those_that_are_there() -> None:
+    watched = Watched(2, max_message_chunks=1)
+    watched.capsule.begun_memories = {"m0": Pending(True, {0: SHA256})}
+    order: list[str] = []
+
+    async def put(items: list[Any]) -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)  # chunks could overtake it
+        order.append("records")
+        watched.capsule.begun_memories = {"m0": Pending(True, {})}
+
+    watched.capsule.put = put  # type: ignore[method-assign]
+    watched.capsule.on_chunks = lambda: order.append("chunk")
+    await watched.copy()
+    assert order[0] == "records"
+    assert sorted(map(tuple, watched.capsule.sent)) == [(("m0", 0),), (("m1", 0),)]
+    assert watched.capsule.arrived == watched.capsule.held
+
+
 async def test_a_message_that_the_network_throttled_halves_the_window_once() -> None:
     watched = Watched(2, max_message_chunks=1, start_window=1, max_window=8)
     watched.run.window.size = 8
