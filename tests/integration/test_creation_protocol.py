@@ -13,6 +13,7 @@ from canister_factory.contract.errors import CapsuleRefused, CreationRefused
 from canister_factory.factory.errors import CreationFailedError
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.management import ManagementCanister
 from support.creation_contents import fill, read_back
 from support.creation_world import World, inline, note
 from support.killing import killed_at
@@ -69,6 +70,15 @@ async def test_a_failure_on_record_does_not_undo_a_handoff(world: World) -> None
     creation = await world.creation()
     assert (creation.status, creation.canister_id) == (CreationStatus.Completed, failed.canister_id)
     assert await read_back(world.personal(creation.canister_id)) == contents
+
+
+async def test_a_canister_whose_owner_has_uninstalled_it_at_once_is_completed(world: World) -> None:
+    await fill(world.as_owner)
+    interrupted = await killed_at(world, "after the handoff")
+    assert interrupted.canister_id is not None
+    await ManagementCanister(world.owner).uninstall_code(interrupted.canister_id)
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert (outcome.creation.status, outcome.module_hash) == (CreationStatus.Completed, None)
 
 
 async def test_an_owner_cancels_until_the_handoff(world: World) -> None:

@@ -81,11 +81,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The certified controllers are exactly the owner."""
+    """The certified controllers are exactly the owner. `module_hash`: `None` if the owner has uninstalled it since."""
 
     canister_id: Principal
     controllers: frozenset[Principal]
-    module_hash: bytes
+    module_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

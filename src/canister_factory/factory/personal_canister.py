@@ -155,17 +155,24 @@ class PersonalCanister:
             )
 
     async def hand_over(
-        self, module_hash: bytes, hosting: PersonalCanisterSettings, permitted_until: int | None
+        self, info: CanisterInfo, hosting: PersonalCanisterSettings, permitted_until: int | None
     ) -> CanisterInfo:
         """Makes the owner the only controller of a canister with known settings, in one change, and reads that back.
         It's done until `permitted_until` or not at all, since after that the source may take writes again; nanoseconds
-        since 1970.
+        since 1970. `info`: what is certified of the canister just before.
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
-            HandoffError: the controllers could not be set, or controllers or module aren't as expected afterwards.
+            HandoffError: it has no module; the controllers could not be set; or controllers or module aren't as
+                expected afterwards.
         """
-        self.check_controllers(await self.info())
+        self.check_controllers(info)
+        if info.module_hash is None:
+            raise HandoffError(
+                f"{self.canister_id} has no module any more: a controller has uninstalled it",
+                canister_id=self.canister_id,
+                retry_helps=True,
+            )
         try:
             settings = handoff_settings(self.owner, hosting)
             await self._retry(
@@ -184,9 +191,9 @@ class PersonalCanister:
                     retry_helps=True,
                     cause=error,
                 ) from error
-        return await self.handed_over(module_hash)
+        return await self._handed_over(info.module_hash)
 
-    async def handed_over(self, module_hash: bytes) -> CanisterInfo:
+    async def _handed_over(self, module_hash: bytes) -> CanisterInfo:
         """Reads back that the owner alone controls the canister, which has that module.
 
         Raises:

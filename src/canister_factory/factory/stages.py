@@ -131,8 +131,7 @@ class Stages:
         Raises:
             _CanisterGivenUp: another canister is to have it.
         """
-        personal = await self._create()
-        info = await personal.info()
+        personal, info = await self._create()
         if personal.is_handed_over(info):
             self._run.emit(
                 StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
@@ -159,7 +158,8 @@ class Stages:
 
     # --- Creating ---
 
-    async def _create(self) -> PersonalCanister:
+    async def _create(self) -> tuple[PersonalCanister, CanisterInfo]:
+        """The canister, and what the network certifies of it."""
         self._enter(CreationStatus.Creating)
         if self.canister_id is None:
             await self._check_release()
@@ -172,7 +172,7 @@ class Stages:
             Provisioned(provisioned.canister_id, frozenset(info.controllers), provisioned.cycles, provisioned.is_new)
         )
         self._leave(str(provisioned.canister_id), skipped=not provisioned.is_new)
-        return personal
+        return personal, info
 
     async def _check_release(self) -> None:
         """Before any cycles are spent: the module that would be installed is approved."""
@@ -321,16 +321,12 @@ class Stages:
         if until is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
             await self._verify_by_backend()
         info = await personal.info()
-        module_hash = info.module_hash
-        assert module_hash is not None
-        if personal.is_handed_over(info):
-            info = await personal.handed_over(module_hash)
-        else:
+        if not personal.is_handed_over(info):
             hosting = await self._run.backend.get_personal_canister_settings()
-            info = await personal.hand_over(module_hash, hosting, self._permitted_until)
+            info = await personal.hand_over(info, hosting, self._permitted_until)
         self._outcome.controllers_after = frozenset(info.controllers)
-        self._outcome.module_hash = module_hash
-        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), module_hash))
+        self._outcome.module_hash = info.module_hash
+        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
         self._leave("both sides are equal, the owner alone controls the canister")
 
     # --- Completed ---

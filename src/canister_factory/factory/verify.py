@@ -25,6 +25,7 @@ from canister_factory.factory.manifest import (
 )
 from canister_factory.factory.target import Target
 from canister_factory.ic.certificate import CertificateVerifier
+from canister_factory.ic.task_group import task_group
 
 _NAMED = 5
 
@@ -55,8 +56,9 @@ async def verify(
         CertificateError: the target's certificate can't be trusted.
     """
     _check_side("source", source, source_entries)
-    target_entries = await target.entries()
-    certified = await target.client.get_manifest()
+    async with task_group() as group:
+        listing, asking = group.create_task(target.entries()), group.create_task(target.client.get_manifest())
+    target_entries, certified = listing.result(), asking.result()
     _check_side("target", certified.manifest, target_entries)
     imported = check_certificate(certified, target.client.canister_id, root_key, clock_ns())
     if imported.manifest_hash != certified.manifest.manifest_hash:

@@ -49,7 +49,7 @@ async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others:
         with pytest.raises(CreateError, match="must be exactly operator and owner"):
             await act()
     with pytest.raises(CreateError, match="must be exactly operator and owner"):
-        await canister.hand_over(b"m" * 32, HOSTING, None)
+        await canister.hand_over(await canister.info(), HOSTING, None)
     assert network.calls == []
 
 
@@ -65,12 +65,22 @@ async def test_a_module_that_is_not_approved_is_not_installed() -> None:
 
 async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
     network = own_canister(OWNER, module=b"m" * 32)
+    canister = personal(network)
     with pytest.raises(HandoffError, match="after the handoff"):
-        await personal(network).hand_over(b"m" * 32, HOSTING, None)
+        await canister.hand_over(await canister.info(), HOSTING, None)
     assert network.calls == ["update_settings"]
     network.refusal = RejectedError(5, "no", certified=True)
     network.refusal.note_call("update_settings", Principal.management_canister(), b"id")
     with pytest.raises(HandoffError, match="could not be set") as caught:
-        await personal(network).hand_over(b"m" * 32, HOSTING, None)
+        await canister.hand_over(await canister.info(), HOSTING, None)
     assert caught.value.retry_helps
     assert (caught.value.method, caught.value.canister_id, caught.value.request_id) == ("update_settings", ID, b"id")
+
+
+async def test_a_canister_whose_module_was_uninstalled_is_not_handed_over() -> None:
+    network = own_canister(OWNER)
+    canister = personal(network)
+    with pytest.raises(HandoffError, match="has no module any more") as caught:
+        await canister.hand_over(await canister.info(), HOSTING, None)
+    assert caught.value.retry_helps
+    assert network.calls == []

@@ -47,12 +47,13 @@ class Backend(BackendScript):
         self.refusal = refusal(CreationErrorKind.Busy, "an earlier call is under way")
         self.differences: list[str] = []
         self.exists = True
+        self.module: bytes | None = personal_wasm().module_hash
         self.on_verify: Callable[[], None] = lambda: None
 
     async def canister_info(self, canister_id: Principal) -> CanisterInfo:
         if not self.exists:
             raise CanisterNotFoundError(str(canister_id))
-        return CanisterInfo((OWNER,), personal_wasm().module_hash)
+        return CanisterInfo((OWNER,), self.module)
 
     async def begin_export(self, lease: LeaseRef, lock: bool) -> CapsuleManifest:
         self.asked.append(("begin_export", lock))
@@ -164,13 +165,16 @@ async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() 
     assert outcome.source_manifest == outcome.target_manifest == MANIFEST.manifest_hash
 
 
-async def test_a_canister_that_was_verified_and_handed_over_is_only_completed() -> None:
+@pytest.mark.parametrize("module", [personal_wasm().module_hash, None], ids=["as it was", "uninstalled by its owner"])
+async def test_a_canister_that_was_verified_and_handed_over_is_only_completed(module: bytes | None) -> None:
     backend, clock = Backend(), Clock()
+    backend.module = module
     run = run_on(backend, clock)
     verified = creation().model_copy(update={"verified": True})
     outcome = await Stages(run, verified, MANIFEST, Lease(run)).run()
     assert backend.asked == ["list_releases", "provision_canister", "complete_creation"]
     assert outcome.creation == creation(CreationStatus.Completed)
+    assert outcome.module_hash == module
 
 
 async def test_a_claim_without_a_manifest_lets_the_backend_say_why() -> None:
