@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -22,8 +20,7 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits
 from canister_factory.contract.memory_models import PageRequest
-from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.errors import CreationFailedError, ExportError
+from canister_factory.factory.errors import CreationFailedError
 from canister_factory.factory.events import (
     HandedOver,
     PassDone,
@@ -33,101 +30,11 @@ from canister_factory.factory.events import (
     Transferred,
     Verified,
 )
-from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
-from canister_factory.ic.agent import Agent
+from support.creation_listening import Listening, Seconds, listening, run
 from support.creation_world import World, inline, note
 from support.killing import killed_at
 
 S = CreationStatus
-LEASE_SECONDS = 600.0
-
-
-class Listening(Agent):
-    """Keeps the updates of backend methods, and when handoffs expire. At the network: `refuse` has errors in the place
-    of a method's answers, `alter` changes its answer, `disturb` is awaited before an update, and before a query, once.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.calls: list[tuple[str, tuple[Any, ...]]] = []
-        self.deadlines: list[int | None] = []
-        self.manifests: list[Any] = []
-        self.refuse: dict[str, list[Exception]] = {}
-        self.alter: dict[str, Callable[[bytes], bytes]] = {}
-        self.disturb: dict[str, Callable[[], Awaitable[None]]] = {}
-
-    async def update(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
-        service = BackendClient.interface().service
-        assert service is not None
-        if method in dict(service.methods):
-            self.calls.append((method, tuple(decode(arg, service.method(method).args))))
-        if method == "update_settings":
-            self.deadlines.append(rest.get("latest_ns"))
-        if self.refuse.get(method):
-            raise self.refuse[method].pop(0)
-        if method in self.disturb:
-            await self.disturb[method]()
-        reply: bytes = await super().update(canister_id, method, arg, **rest)
-        if method in self.alter:
-            reply = self.alter[method](reply)
-        if method == "claim_creation":
-            self.manifests.append(BackendClient.method(method).decode(reply).manifest)
-        return reply
-
-    async def query(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
-        if method in self.disturb:
-            await self.disturb.pop(method)()
-        return await super().query(canister_id, method, arg, **rest)
-
-    def locks(self) -> list[bool]:
-        """Whether each export that was begun locks the capsule."""
-        return [arguments[1] for method, arguments in self.calls if method == "begin_export"]
-
-    def asked(self, *methods: str) -> list[str]:
-        return [method for method, _ in self.calls if not methods or method in methods]
-
-    def reports(self) -> list[tuple[str, str, tuple[int, ...]]]:
-        """Stage, message and figures of each progress report."""
-        found = []
-        for method, arguments in self.calls:
-            if method == "report_progress":
-                _, progress, message = arguments
-                names = ("bytes_done", "bytes_total", "items_done", "items_total")
-                found.append((progress["stage"].tag, message, tuple(progress[name] for name in names)))
-        return found
-
-
-class Seconds:
-    """A clock that goes on by one second each time it is read."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds == LEASE_SECONDS / 3:
-            await asyncio.Event().wait()  # no renewals but those that stages make
-        self.slept.append(seconds)
-
-
-async def listening(world: World) -> Listening:
-    return await world.stack.enter_async_context(Listening(world.operator.identity, world.network))
-
-
-async def run(world: World, agent: Agent, clock: Seconds | None = None, **config: Any) -> tuple[Outcome, list[Any]]:
-    """A run of a new orchestrator; its events from the first stage on."""
-    events: list[Any] = []
-    chosen = FactoryConfig(
-        **{"backoff_seconds": 0.05, "progress_seconds": 0.0, "lease_seconds": LEASE_SECONDS, **config}
-    )
-    clock = clock or Seconds()
-    made = Orchestrator(agent, world.backend_id, chosen, emit=events.append, sleep=clock.sleep, clock=clock)
-    return await made.run(world.owner_id), events[1:]
 
 
 async def test_a_creation_tells_every_step_with_its_figures(world: World) -> None:
@@ -276,86 +183,6 @@ async def test_the_handoff_cannot_be_executed_after_its_permit(world: World) -> 
     await run(world, agent)
     assert agent.deadlines == permits
     assert len(permits) == 1
-
-
-# --- Passes ----------------------------------------------------------------------------------------------------------
-
-
-def passes(events: list[Any]) -> list[tuple[int, int, bool]]:
-    return [(event.number, event.bytes_moved, event.locked) for event in events if isinstance(event, PassDone)]
-
-
-@pytest.mark.parametrize(("message", "expected"), [(5_000, [(1, 5_000, False)]), (4_999, [(1, 5_000, False)])])
-async def test_what_fits_a_message_is_one_pass(
-    world: World, message: int, expected: list[tuple[int, int, bool]]
-) -> None:
-    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
-    await world.as_owner.create_personal_canister(None)
-    agent = await listening(world)
-    outcome, events = await run(world, agent, max_message_bytes=message)
-    assert passes(events) == expected
-    assert outcome.bytes_moved == 5_000
-    assert agent.locks() == []
-
-
-@pytest.mark.parametrize(("writes", "locked"), [(0, []), (1, []), (2, [True])])
-async def test_an_owner_who_writes_between_copy_and_comparison_is_locked_out_only_if_they_do_it_again(
-    world: World, writes: int, locked: list[bool]
-) -> None:
-    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
-    await world.as_owner.create_personal_canister(None)
-    agent, wrote = await listening(world), 0
-
-    async def write() -> None:
-        nonlocal wrote
-        if wrote < writes:
-            wrote += 1
-            await world.as_owner.add_memory_to_capsule(inline(bytes(10)), note("meanwhile"))
-
-    agent.disturb["verify_creation"] = write
-    outcome, events = await run(world, agent)
-    assert passes(events) == [(1, 5_000, False), (2, 10, False), (3, 10, True)][: writes + 1]
-    assert agent.locks() == locked
-    assert outcome.creation.status == S.Completed
-
-
-@pytest.mark.parametrize("written", [True, False])
-async def test_a_pass_that_a_write_disturbed_is_tried_again_and_any_other_failure_is_none(
-    world: World, written: bool
-) -> None:
-    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
-    await world.as_owner.create_personal_canister(None)
-    agent = await listening(world)
-
-    async def disturb() -> None:
-        if written:
-            await world.as_owner.add_memory_to_capsule(inline(bytes(10)), note("meanwhile"))
-        raise ExportError("disturbed")
-
-    agent.disturb["read_export_chunk"] = disturb
-    if not written:
-        with pytest.raises(CreationFailedError, match="disturbed"):
-            await run(world, agent, max_message_bytes=4_999)
-        assert agent.locks() == [], "the owner isn't locked out by a failure"
-        return
-    outcome, events = await run(world, agent, max_message_bytes=4_999)
-    assert passes(events) == [(1, 5_010, False)]
-    assert agent.locks() == []
-    assert outcome.creation.status == S.Completed
-
-
-async def test_what_disturbs_the_reading_ahead_only_costs_time(world: World) -> None:
-    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
-    await world.as_owner.create_personal_canister(None)
-    agent = await listening(world)
-
-    async def disturb() -> None:
-        raise ExportError("disturbed")
-
-    agent.disturb["read_export_chunk"] = disturb
-    outcome, events = await run(world, agent)
-    assert passes(events) == [(1, 5_000, False)]
-    assert outcome.creation.status == S.Completed
 
 
 # --- Refusals --------------------------------------------------------------------------------------------------------
