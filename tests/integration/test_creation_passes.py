@@ -11,6 +11,7 @@ from canister_factory.factory.errors import CreationFailedError, ExportError
 from canister_factory.factory.events import PassDone
 from support.creation_listening import listening, run
 from support.creation_world import World, inline, note
+from support.killing import killed_at
 
 S = CreationStatus
 
@@ -89,4 +90,24 @@ async def test_what_disturbs_the_reading_ahead_only_costs_time(world: World) -> 
     agent.disturb["read_export_chunk"] = disturb
     outcome, events = await run(world, agent)
     assert passes(events) == [(1, 5_000, False)]
+    assert outcome.creation.status == S.Completed
+
+
+@pytest.mark.parametrize("before", ["a page", "the first page"])
+async def test_an_owner_who_writes_while_a_finished_copy_is_looked_at_only_has_the_write_copied(
+    world: World, before: str
+) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(5_000)), note("x"))
+    await killed_at(world, "after the import was final")
+    agent = await listening(world)
+
+    async def write() -> None:
+        await world.as_owner.add_memory_to_capsule(inline(bytes(10)), note("meanwhile"))
+
+    async def at_the_next_page() -> None:
+        agent.disturb["list_export_entries"] = write
+
+    agent.disturb["list_export_entries"] = write if before == "the first page" else at_the_next_page
+    outcome, events = await run(world, agent, entries_per_page=1)
+    assert passes(events) == [(1, 10, False)]
     assert outcome.creation.status == S.Completed

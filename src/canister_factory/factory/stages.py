@@ -26,7 +26,7 @@ from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.aside import Aside
 from canister_factory.factory.config import NS_PER_SECOND
 from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
-from canister_factory.factory.errors import ExportError, InstallError, VerifyError
+from canister_factory.factory.errors import ExportError, InstallError, SourceMovedError, VerifyError
 from canister_factory.factory.events import (
     HandedOver,
     Provisioned,
@@ -268,8 +268,10 @@ class Stages:
                     return await copying.send(small)
         elif await target.state() == ImportState.Completed:
             final = await personal.client.get_manifest()
-            if final.manifest.manifest_hash == manifest.manifest_hash:
-                return Copied(await self._source.listing(), skipped=True)
+            with suppress(SourceMovedError):  # then it is copied
+                listing = await self._source.listing()
+                if (final.manifest.manifest_hash, listing.revision) == (manifest.manifest_hash, manifest.revision):
+                    return Copied(listing, skipped=True)
         elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
             target.forget()
