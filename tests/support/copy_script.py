@@ -93,7 +93,7 @@ class CapsuleToCopy:
     async def begin(self) -> None:
         self.begun = True
 
-    async def state(self) -> None:
+    async def latest(self) -> None:
         return None
 
     async def pending(self) -> dict[str, Pending]:

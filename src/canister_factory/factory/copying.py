@@ -93,7 +93,7 @@ class Copying:
             CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        if lock or await self._target.state() is not None:
+        if lock or await self._target.latest() is not None:
             await self._target.begin()  # otherwise the first message begins the session
         if not lock:
             for _ in range(self._run.config.free_passes):

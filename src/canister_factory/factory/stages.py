@@ -266,15 +266,15 @@ class Stages:
                 small = await ahead
                 if small is not None:
                     return await copying.send(small)
-        elif await target.state() == ImportState.Completed:
+        elif (latest := await target.latest()) is not None and latest.state == ImportState.Completed:
             final = await personal.client.get_manifest()
             with suppress(SourceMovedError):  # then it is copied
                 listing = await self._source.listing()
                 if (final.manifest.manifest_hash, listing.revision) == (manifest.manifest_hash, manifest.revision):
                     return Copied(listing, skipped=True)
-        elif (await target.begin()).limits.max_import_bytes < manifest.content_size:
+        elif (latest or await target.begin()).limits.max_import_bytes < manifest.content_size:
             await self._start_over(personal, manifest, "the capsule outgrew the canister's import limit")
-            target.forget()
+            await target.begin()
         return await copying.copy(lock=False)
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.import_models import (
-    FinalizedImport,
     ImportBatch,
     ImportSession,
     ImportState,
@@ -52,20 +51,15 @@ class Target:
     def __repr__(self) -> str:
         return f"Target({self.client.canister_id}, session {self._session or None})"
 
-    def forget(self) -> None:
-        """There is no session any more: the module was installed anew."""
-        self._session = 0
-
     async def begin(self) -> ImportSession:
         """The session in progress, or a new one that keeps what is stored."""
         session = await self.client.begin_import()
         self._session = session.id
         return session
 
-    async def state(self) -> ImportState | None:
-        """The state of the latest session; `None` before the first."""
-        status = await self.client.get_import_status(PageRequest(limit=1))
-        return status.session.state if status.session else None
+    async def latest(self) -> ImportSession | None:
+        """The session in progress, or the last one; `None` before the first."""
+        return (await self.client.get_import_status(PageRequest(limit=1))).session
 
     async def entries(self) -> dict[ItemKey, Entry]:
         """All entries that the target has."""
@@ -112,9 +106,9 @@ class Target:
         """Makes memories final whose record and chunks are there."""
         await self.client.commit_memories(self._session, manifests)
 
-    async def batch(self, batch: ImportBatch) -> FinalizedImport | None:
-        """Stores a batch, in the session in progress or a new one; with its end if it has one. `None` when an earlier
-        call, whose outcome was unknown then, has ended the import.
+    async def batch(self, batch: ImportBatch) -> None:
+        """Stores a batch, in the session in progress or a new one, and ends the import if it says so. That an earlier
+        call, whose outcome was unknown then, has ended it is a success.
 
         Raises:
             CapsuleRefused: a step of it was refused.
@@ -123,8 +117,8 @@ class Target:
         try:
             outcome = await self.client.import_batch(batch)
         except (CapsuleRefused, RejectedError):
-            if batch.finalize and await self.state() == ImportState.Completed:
-                return None
-            raise
-        self._session = outcome.session
-        return outcome.final
+            latest = await self.latest() if batch.finalize else None
+            if latest is None or latest.state != ImportState.Completed:
+                raise
+        else:
+            self._session = outcome.session
