@@ -152,6 +152,13 @@ module {
     };
   };
 
+  /// The time that the capsule's rules of access go by. Since the capsule moved it stands still here: the owner takes an event
+  /// back, or a date, in the personal canister alone.
+  public func ruleTime(context : Context, capsuleId : Text) : Nat64 {
+    let moved = do ? { Creations.ofCapsule(context.creations, capsuleId)!.completedAt! };
+    switch moved { case (?at) at; case null context.now() };
+  };
+
   /// Whether the handoff may be under way; then nothing but its outcome decides on the creation.
   public func isSealed(creation : Creation) : Bool = creation.sealedUntil != 0;
 

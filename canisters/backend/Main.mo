@@ -109,6 +109,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       refuseAccount = func _ = null;
       refuseNewCapsule = func _ = CapsulePolicy.refuseNewCapsules(policy);
       isComplete = func() = true;
+      ruleTime = func capsule = Creation.ruleTime(context, capsule.id);
       refuseWrite = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
         case null CapsulePolicy.refuseWrites(policy);
         case barrier barrier;

@@ -33,6 +33,9 @@ module {
     refuseNewCapsule : Principal -> ?Types.CapsuleError;
     /// Is everything of the capsules here?
     isComplete : () -> Bool;
+    /// The time that the capsule's rules of access go by. It stands still where the capsule has moved away from: what opens
+    /// later opens where its owner can keep it shut.
+    ruleTime : Capsule -> Nat64;
     /// May this capsule be written now, by someone who has the right to?
     refuseWrite : Capsule -> ?Types.CapsuleError;
     /// The same for an owner who takes back what others could open: only while the capsule moves may that be refused.
@@ -75,7 +78,7 @@ module {
 
     /// Who decides what the caller may read in the capsule.
     public func reader(home : Capsule, caller : Principal) : Access.Reader {
-      Access.Reader(home, caller, Clock.now(), host.isComplete());
+      Access.Reader(home, caller, host.ruleTime(home), host.isComplete());
     };
 
     /// The capsule of that id, if its head is the caller's to see.

@@ -55,6 +55,7 @@ module {
         case refusal refusal;
       };
       isComplete = func() = isOpen(owner, state);
+      ruleTime = func _ = Clock.now();
       refuseWrite = func _ = unfinished();
       refuseVeto = func _ = unfinished();
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());

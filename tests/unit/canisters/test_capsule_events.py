@@ -286,6 +286,29 @@ def test_an_event_that_waits_moves_and_opens_there_when_it_would_have_here() -> 
         assert moved("read_memory_chunk", there.memory_id, 0, sender=STRANGER).tag == wanted
 
 
+def test_what_has_not_opened_when_the_capsule_moves_opens_where_it_can_be_taken_back_alone() -> None:
+    there = EventWorld("backend")
+    world, memories = there.world, {}
+    for days in (1, 20):
+        rule = Case("Scheduled", {"accessible_after": world.now_ns + days * DAY_NS, "access": Case("Public")})
+        memories[days] = world.ok("add_memory_to_capsule", inline(b"x"), new_memory(access=rule), sender=OWNER)
+    there.record(DEATH)
+    there.wait(2)
+    canister = world.completed()
+    vetoed = world.call("revoke_capsule_event", there.capsule_id, DEATH, sender=OWNER, on=canister, kind="personal")
+    assert vetoed.tag == "Ok"
+    there.wait(31)
+
+    def read(memory_id: str, **where: Any) -> str | int:
+        answer: Case = world.call("read_memory_chunk", memory_id, 0, sender=STRANGER, **where)
+        return answer.tag
+
+    moved: dict[str, Any] = {"on": canister, "kind": "personal"}
+    assert read(there.memory_id) == read(there.memory_id, **moved) == "Err", "it was vetoed"
+    assert [read(memories[days], **moved) for days in memories] == ["Ok", "Ok"]
+    assert [read(memories[days]) for days in memories] == ["Ok", "Err"], "what was open stays so"
+
+
 def test_the_record_that_is_verified_has_executors_periods_and_events() -> None:
     there = EventWorld("backend")
     there.ok("set_event_wait", DEATH, 40 * DAY_NS)
