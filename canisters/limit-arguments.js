@@ -9,7 +9,8 @@
 // network says who called, and takes a message only with that key's signature, so that no canister can seem to be a person.
 'use strict';
 const {
-  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sections, sized, sleb128,
+  SECTIONS, changeSections, entries, functionNumber, leb128, only, readBodies, readImports, readLeb128, readName, readTypes, sized,
+  sleb128,
 } = require('./wasm.js');
 
 const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;
@@ -33,24 +34,6 @@ function methods(wasm) {
   return names.map((match) => match[1]).filter((name) => !COMPILERS_OWN.test(name)).sort();
 }
 
-/** A function's code, without its size; the compiler gives each function a name. */
-function codeOf(wasm, wanted) {
-  const section = sections(wasm).find(({ id, content }) => id === 0 && readName(content, 0).value === 'name').content;
-  const functions = section.subarray(readLeb128(section, readName(section, 0).end + 1).end); // they come first
-  const names = entries(functions, (start) => {
-    const index = readLeb128(functions, start);
-    const name = readName(functions, index.end);
-    return { index: index.value, name: name.value, end: name.end };
-  }).filter(({ name }) => name === wanted);
-  if (names.length !== 1) throw new Error(`the compiled module has ${names.length} functions ${wanted} instead of one`);
-  const content = only(wasm, CODE);
-  const bodies = entries(content, (start) => {
-    const size = readLeb128(content, start);
-    return { code: content.subarray(size.end, size.end + size.value), end: size.end + size.value };
-  });
-  return bodies[names[0].index - readImports(only(wasm, IMPORT)).length].code;
-}
-
 /**
  * The globals of the compiler's limits for what is decoded. It takes numerator * bytes / denominator + bias values, and a table
  * of types that is times as long as its own, and some bytes longer. They are those that its functions set, in this order:
@@ -58,8 +41,9 @@ function codeOf(wasm, wanted) {
  *   local.get, (i64.const 32, i64.shr_u,) global.set bias, end
  */
 function decodingLimits(wasm) {
+  const bodies = readBodies(only(wasm, CODE));
   const found = (name, pattern) => {
-    const match = pattern.exec(codeOf(wasm, name).toString('latin1'));
+    const match = pattern.exec(bodies[functionNumber(wasm, name)].toString('latin1'));
     if (!match) throw new Error(`the globals that ${name} sets were not found`);
     return match.slice(1).map((each) => each.charCodeAt(0));
   };

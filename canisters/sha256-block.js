@@ -18,10 +18,11 @@
 'use strict';
 const { assemble, disassemble, occurrences } = require('./wasm-code.js');
 const {
-  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sections, sized,
+  SECTIONS, changeSections, entries, functionNumber, isNames, leb128, nameParts, only, readBodies, readImports, readLeb128,
+  readName, readTypes, sized,
 } = require('./wasm.js');
 
-const FUNCTION_NAMES = 1, LOCAL_NAMES = 2; // parts of the section "name"
+const LOCAL_NAMES = 2; // a part of the section "name"
 const WORDS = [...'abcdefgh'];
 const TYPE_BYTES = { i32: 0x7f, i64: 0x7e };
 
@@ -190,32 +191,6 @@ function absorb(type) {
 
 // ---- The compiled module ----
 
-/** The parts of the section "name": `{ id, content }` each (WebAssembly specification, "Name Section"). */
-function nameParts(section) {
-  const parts = [];
-  for (let offset = readName(section, 0).end; offset < section.length;) {
-    const size = readLeb128(section, offset + 1);
-    parts.push({ id: section[offset], content: section.subarray(size.end, size.end + size.value) });
-    offset = size.end + size.value;
-  }
-  return parts;
-}
-
-function isNames({ id, content }) {
-  return id === SECTIONS.CUSTOM && readName(content, 0).value === 'name';
-}
-
-/** The index of the one function of that name. */
-function indexOf(wasm, name) {
-  const part = sections(wasm).filter(isNames).flatMap(({ content }) => nameParts(content)).find(({ id }) => id === FUNCTION_NAMES);
-  const named = part ? entries(part.content, (start) => {
-    const index = readLeb128(part.content, start);
-    return { index: index.value, ...readName(part.content, index.end) };
-  }).filter(({ value }) => value === name) : [];
-  if (named.length !== 1) throw new Error(`the compiled module has ${named.length} functions "${name}" instead of one`);
-  return named[0].index;
-}
-
 /** The names of locals without those of one function, which has others now. */
 function withoutLocals(content, index) {
   const functions = entries(content, (start) => {
@@ -226,14 +201,6 @@ function withoutLocals(content, index) {
     return { index: number.value, bytes: content.subarray(start, end), end };
   }).filter((each) => each.index !== index);
   return Buffer.concat([leb128(functions.length), ...functions.map(({ bytes }) => bytes)]);
-}
-
-/** The bodies of the code section, each without its length. */
-function readBodies(content) {
-  return entries(content, (start) => {
-    const size = readLeb128(content, start);
-    return { body: content.subarray(size.end, size.end + size.value), end: size.end + size.value };
-  });
 }
 
 /** Throws unless each of the two functions accesses objects in just the ways that the layout says. */
@@ -249,16 +216,16 @@ function requireLayout(type, bodies) {
 
 /** The module with the handwritten body. Refuses a module that isn't as this file says. */
 function replaceSha256Block(wasm) {
-  const imported = readImports(only(wasm, SECTIONS.IMPORT)).length;
   const code = readBodies(only(wasm, SECTIONS.CODE));
   const functions = only(wasm, SECTIONS.FUNCTION);
   const typeOf = entries(functions, (start) => readLeb128(functions, start));
-  const [index, load4] = [indexOf(wasm, 'absorb'), indexOf(wasm, 'load4')];
-  const { parameters, results } = readTypes(only(wasm, SECTIONS.TYPE))[typeOf[index - imported].value];
+  const [number, load4] = [functionNumber(wasm, 'absorb'), functionNumber(wasm, 'load4')];
+  const { parameters, results } = readTypes(only(wasm, SECTIONS.TYPE))[typeOf[number].value];
   const type = Object.keys(LAYOUTS).find((each) => TYPE_BYTES[each] === parameters[0]);
   if (parameters.length !== 5 || new Set(parameters).size !== 1 || results.length) throw new Error('"absorb" has another type');
-  requireLayout(type, { absorb: code[index - imported].body, load4: code[load4 - imported].body });
-  const changed = code.map(({ body }, at) => (at === index - imported ? absorb(type) : sized(body)));
+  requireLayout(type, { absorb: code[number], load4: code[load4] });
+  const changed = code.map((body, at) => (at === number ? absorb(type) : sized(body)));
+  const index = readImports(only(wasm, SECTIONS.IMPORT)).length + number;
   return changeSections(wasm, (section) => {
     if (section.id === SECTIONS.CODE) return Buffer.concat([leb128(changed.length), ...changed]);
     if (!isNames(section)) return section.content;

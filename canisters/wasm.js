@@ -3,6 +3,7 @@
 'use strict';
 
 const SECTIONS = { CUSTOM: 0, TYPE: 1, IMPORT: 2, FUNCTION: 3, EXPORT: 7, CODE: 10 };
+const FUNCTION_NAMES = 1; // a part of the section "name"
 
 /** The number at `start`, and where it ends. */
 function readLeb128(bytes, start) {
@@ -99,6 +100,42 @@ function readImports(content) {
   });
 }
 
+/** The functions' bodies, each without its length; imported functions have none. */
+function readBodies(content) {
+  return entries(content, (start) => {
+    const size = readLeb128(content, start);
+    const end = size.end + size.value;
+    return { body: content.subarray(size.end, end), end };
+  }).map(({ body }) => body);
+}
+
+function isNames({ id, content }) {
+  return id === SECTIONS.CUSTOM && readName(content, 0).value === 'name';
+}
+
+/** The parts of the section "name": `{ id, content }` each (WebAssembly specification, "Name Section"). */
+function nameParts(section) {
+  const parts = [];
+  for (let offset = readName(section, 0).end; offset < section.length;) {
+    const size = readLeb128(section, offset + 1);
+    parts.push({ id: section[offset], content: section.subarray(size.end, size.end + size.value) });
+    offset = size.end + size.value;
+  }
+  return parts;
+}
+
+/** The number of the one function of that name, among those that the module defines; the compiler names each. */
+function functionNumber(wasm, name) {
+  const part = sections(wasm).filter(isNames).flatMap(({ content }) => nameParts(content)).find(({ id }) => id === FUNCTION_NAMES);
+  const named = part ? entries(part.content, (start) => {
+    const index = readLeb128(part.content, start);
+    return { index: index.value, ...readName(part.content, index.end) };
+  }).filter(({ value }) => value === name) : [];
+  if (named.length !== 1) throw new Error(`the compiled module has ${named.length} functions "${name}" instead of one`);
+  return named[0].index - readImports(only(wasm, SECTIONS.IMPORT)).length;
+}
+
 module.exports = {
-  SECTIONS, changeSections, entries, leb128, only, readImports, readLeb128, readName, readTypes, sections, sized, sleb128,
+  SECTIONS, changeSections, entries, functionNumber, isNames, leb128, nameParts, only, readBodies, readImports, readLeb128, readName,
+  readTypes, sections, sized, sleb128,
 };
