@@ -8,9 +8,9 @@
 // in 2; canisters have opaque ids, which the network makes (interface specification, "Special forms of Principals"). The
 // network says who called, and takes a message only with that key's signature, so that no canister can seem to be a person.
 'use strict';
+const { assemble } = require('./wasm-code.js');
 const {
   SECTIONS, changeSections, entries, functionNumber, leb128, only, readBodies, readImports, readLeb128, readName, readTypes, sized,
-  sleb128,
 } = require('./wasm.js');
 
 const { TYPE, IMPORT, FUNCTION, EXPORT, CODE } = SECTIONS;
@@ -74,11 +74,6 @@ function limits(compiler, names) {
   }));
 }
 
-/** A function without parameters and results; `locals` are so many of one type, or none. */
-function body(code, locals = 0, type = I32) {
-  return sized(Buffer.from([...(locals ? [1, locals, type] : [0]), ...code, 0x0b]));
-}
-
 /** What a method answers to arguments that are too large. */
 function refusals({ most, anyones }) {
   const bytes = (limit) => `the argument has more than the ${limit.toLocaleString('en-US')} bytes that this method takes`;
@@ -86,58 +81,58 @@ function refusals({ most, anyones }) {
 }
 
 /** Traps with the text, which is written over the memory's first bytes: a trap takes back whatever was written. */
-function refusal(is64, trap, text) {
-  const address = is64 ? 0x42 : 0x41; // i64.const, i32.const
+function refusal(type, trap, text) {
   const padded = Buffer.concat([Buffer.from(text), Buffer.alloc(8)]);
   const code = [];
   for (let at = 0; at < text.length; at += 8) {
-    // (i64.store (i32.const at) (i64.or (i64.shl (i64.const high) (i64.const 32)) (i64.const low)))
     const [low, high] = [padded.readUInt32LE(at), padded.readUInt32LE(at + 4)];
-    code.push(address, ...sleb128(at), 0x42, ...sleb128(high), 0x42, 32, 0x86, 0x42, ...sleb128(low), 0x84, 0x37, 0, 0);
+    code.push(`${type}.const ${at}; i64.const ${high}; i64.const 32; i64.shl; i64.const ${low}; i64.or; i64.store`);
   }
-  return body([...code, address, 0, address, ...sleb128(text.length), 0x10, ...leb128(trap)]);
+  return assemble([], [], `${code.join('\n')}; ${type}.const 0; ${type}.const ${text.length}; call ${trap}`);
 }
 
 /**
  * Returns (i32) whether a person calls. The last byte of their id passes through the memory's first byte, which is put back.
  */
-function personCalls(is64, { callerSize, callerCopy }) {
-  const number = is64 ? 0x42 : 0x41;
-  const equal = is64 ? 0x51 : 0x46;
+function personCalls(type, { callerSize, callerCopy }) {
   const { size, last } = SELF_AUTHENTICATING;
-  const load = [number, 0, 0x2d, 0, 0]; // (i32.load8_u (0))
-  return body([
-    0x10, ...leb128(callerSize), number, size, equal, 0x04, I32, // size == 29, if (result i32)
-    ...load, 0x21, 0, // what is there
-    number, 0, number, size - 1, number, 1, 0x10, ...leb128(callerCopy), ...load, 0x41, last, 0x46,
-    number, 0, 0x20, 0, 0x3a, 0, 0, // put back
-    0x05, 0x41, 0, 0x0b, // else 0, end
-  ], 1);
+  return assemble([], [['i32', ['before']]], `
+    call ${callerSize}; ${type}.const ${size}; ${type}.eq
+    if i32
+      ${type}.const 0; i32.load8_u; local.set $before
+      ${type}.const 0; ${type}.const ${size - 1}; ${type}.const 1; call ${callerCopy}
+      ${type}.const 0; i32.load8_u; i32.const ${last}; i32.eq
+      ${type}.const 0; local.get $before; i32.store8
+    else
+      i32.const 0
+    end`);
 }
 
+const SAVED = ['first', 'second', 'third', 'fourth']; // locals for globals that are changed
+
 /** Calls the method with limits for what is decoded changed meanwhile; a trap takes everything back. */
-function callLimited(number, method, changes) {
-  const saved = changes.flatMap(([global], local) => [0x23, global, 0x21, local]);
-  const set = changes.flatMap(([global, value]) => [number, ...sleb128(value), 0x24, global]);
-  const restored = changes.flatMap(([global], local) => [0x20, local, 0x24, global]);
-  return [...saved, ...set, 0x10, ...leb128(method), ...restored];
+function callLimited(type, method, changes) {
+  const saved = changes.map(([global], at) => `global.get ${global}; local.set $${SAVED[at]}`);
+  const set = changes.map(([global, value]) => `${type}.const ${value}; global.set ${global}`);
+  const restored = changes.map(([global], at) => `local.get $${SAVED[at]}; global.set ${global}`);
+  return [...saved, ...set, `call ${method}`, ...restored].join('\n');
 }
 
 /** Compares the arguments' size with what the caller may send, and calls the method. */
-function check(is64, functions, globals, limit, refuse, method) {
-  const [number, above] = is64 ? [0x42, 0x56] : [0x41, 0x4b]; // iNN.const, iNN.gt_u
-  const call = (index) => [0x10, ...leb128(index)];
-  const ifLarger = (bytes, code) => [...call(functions.size), number, ...sleb128(bytes), above, 0x04, 0x40, ...code, 0x0b];
+function check(type, functions, globals, limit, refuse, method) {
+  const ifLarger = (bytes, code) => `call ${functions.size}; ${type}.const ${bytes}; ${type}.gt_u; if; ${code}; end`;
   const few = [[globals.times, 1], [globals.numerator, 0], [globals.bias, limit.values]];
   const many = [
     [globals.times, 1], [globals.numerator, 1], [globals.denominator, limit.bytesPerValue], [globals.bias, limit.moreValues],
   ];
-  const large = limit.most === limit.anyones ? call(refuse.larger) : [
-    ...ifLarger(limit.most, call(refuse.larger)),
-    ...call(functions.personCalls), 0x45, 0x04, 0x40, ...call(refuse.ofCanister), 0x0b, // i32.eqz, if
-    ...callLimited(number, method, many), 0x0f, // return
-  ];
-  return body([...ifLarger(limit.anyones, large), ...callLimited(number, method, few)], 4, is64 ? I64 : I32);
+  const large = limit.most === limit.anyones ? `call ${refuse.larger}` : `
+    ${ifLarger(limit.most, `call ${refuse.larger}`)}
+    call ${functions.personCalls}; i32.eqz; if; call ${refuse.ofCanister}; end
+    ${callLimited(type, method, many)}
+    return`;
+  return assemble([], [[type, SAVED]], `
+    ${ifLarger(limit.anyones, large)}
+    ${callLimited(type, method, few)}`);
 }
 
 /** The content of a section with entries added to it. */
@@ -164,20 +159,20 @@ function limitArguments(wasm, limitOf) {
   const add = (type, code) => first + added.push({ type, code }) - 1;
 
   const size = imported('msg_arg_data_size');
-  const is64 = types[imports[size].type].results[0] === I64;
+  const type = types[imports[size].type].results[0] === I64 ? 'i64' : 'i32';
   const caller = { callerSize: imported('msg_caller_size'), callerCopy: imported('msg_caller_copy') };
-  const functions = { size, personCalls: add(typeOf(I32), personCalls(is64, caller)) };
+  const functions = { size, personCalls: add(typeOf(I32), personCalls(type, caller)) };
   const globals = decodingLimits(wasm);
   const texts = new Map();
   const refuse = (text) => {
-    if (!texts.has(text)) texts.set(text, add(typeOf(), refusal(is64, imported('trap'), text)));
+    if (!texts.has(text)) texts.set(text, add(typeOf(), refusal(type, imported('trap'), text)));
     return texts.get(text);
   };
   const redirected = exports.map(({ name, kind, index }) => {
     const method = METHOD.exec(name);
     const limit = method && (COMPILERS_OWN.test(method[1]) ? NO_ARGUMENTS : limitOf.get(method[1]));
     const refusing = method && Object.fromEntries(Object.entries(refusals(limit)).map(([why, text]) => [why, refuse(text)]));
-    const target = method ? add(typeOf(), check(is64, functions, globals, limit, refusing, index)) : index;
+    const target = method ? add(typeOf(), check(type, functions, globals, limit, refusing, index)) : index;
     return Buffer.concat([sized(Buffer.from(name)), Buffer.from([kind]), leb128(target)]);
   });
   return changeSections(wasm, ({ id, content }) => {

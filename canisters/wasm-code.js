@@ -7,11 +7,12 @@ const { leb128, readLeb128, sized, sleb128 } = require('./wasm.js');
 
 const OPCODES = {
   unreachable: 0x00, loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, br_if: 0x0d, return: 0x0f, call: 0x10,
-  'local.get': 0x20, 'local.set': 0x21, 'local.tee': 0x22,
+  'local.get': 0x20, 'local.set': 0x21, 'local.tee': 0x22, 'global.get': 0x23, 'global.set': 0x24,
   'i32.load': 0x28, 'i64.load': 0x29, 'i32.load8_u': 0x2d, 'i64.load8_u': 0x31,
   'i32.store': 0x36, 'i64.store': 0x37, 'i32.store8': 0x3a,
   'i32.const': 0x41, 'i64.const': 0x42,
-  'i32.ne': 0x47, 'i32.lt_u': 0x49, 'i32.gt_u': 0x4b, 'i64.eqz': 0x50, 'i64.ne': 0x52, 'i64.lt_u': 0x54, 'i64.gt_u': 0x56,
+  'i32.eqz': 0x45, 'i32.eq': 0x46, 'i32.ne': 0x47, 'i32.lt_u': 0x49, 'i32.gt_u': 0x4b,
+  'i64.eqz': 0x50, 'i64.eq': 0x51, 'i64.ne': 0x52, 'i64.lt_u': 0x54, 'i64.gt_u': 0x56,
   'i32.ctz': 0x68, 'i32.add': 0x6a, 'i32.sub': 0x6b, 'i32.and': 0x71, 'i32.or': 0x72, 'i32.xor': 0x73, 'i32.shl': 0x74,
   'i32.shr_s': 0x75, 'i32.shr_u': 0x76, 'i32.rotl': 0x77, 'i32.rotr': 0x78,
   'i64.ctz': 0x7a, 'i64.add': 0x7c, 'i64.sub': 0x7d, 'i64.and': 0x83, 'i64.or': 0x84, 'i64.shl': 0x86, 'i64.shr_s': 0x87,
@@ -36,7 +37,7 @@ function instruction(line, locals) {
   const opcode = OPCODES[name];
   if (opcode === undefined) throw new Error(`there is no instruction ${name}`);
   switch (immediatesOf(opcode)) {
-    case 'block': return [opcode, NO_RESULT];
+    case 'block': return [opcode, operand ? TYPES[operand] : NO_RESULT];
     case 'number': return [opcode, ...sleb128(Number(operand))];
     // No alignment is promised, and none is needed.
     case 'memory': return [opcode, 0, ...leb128(operand ? Number(operand.replace('offset=', '')) : 0)];
@@ -51,7 +52,7 @@ function instruction(line, locals) {
 
 /**
  * A function's entry in the code section. `parameters` are names; `locals` are pairs of a type and names, in their order;
- * blocks and loops have no results.
+ * blocks have no results, unless a type says so: `if i32`.
  */
 function assemble(parameters, locals, text) {
   const names = [...parameters, ...locals.flatMap(([, group]) => group)];
