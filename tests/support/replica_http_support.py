@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from canister_factory.candid.principal import Principal
+from canister_factory.ic import hash_tree
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.ic.envelope import sign_envelope
 from canister_factory.ic.public_key import self_authenticating_id
@@ -24,6 +25,7 @@ from canister_factory.replica.node.http_api import Answer, HttpApi
 from canister_factory.replica.node.keys import ReplicaKeys
 from canister_factory.replica.node.rounds import Rounds
 from canister_factory.replica.node.signature_checks import SignatureChecks
+from canister_factory.replica.node.state_tree import witness
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode, Response, Steps
 from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
@@ -283,3 +285,14 @@ def decoded(answer: Answer) -> Any:
     assert status == 200, body.decode(errors="replace")
     assert content_type == "application/cbor"
     return cbor2.loads(body)
+
+
+async def settle(turns: int = 5) -> None:
+    """Lets others have their turns."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+def shown(network: Network, path: Sequence[bytes]) -> hash_tree.Node:
+    """What the newest state shows at a path."""
+    return hash_tree.decode_tree(witness(network.view.current().root, [path]))

@@ -12,8 +12,7 @@ from canister_factory.ic import hash_tree
 from canister_factory.ic.certificate import Certificate, CertificateVerifier
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.round_failed import RoundFailedError
-from canister_factory.replica.node.state_tree import witness
-from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, url
+from support.replica_http_support import FIRST, KEYS, MINUTE, NOW, Caller, Network, decoded, id_of, shown, url
 
 DAY = 24 * 60 * MINUTE
 
@@ -91,8 +90,7 @@ async def test_what_was_forgotten_is_not_shown_any_more_where_it_had_not_come_ye
         assert network.view.status_shown(undone) is None
         assert all(network.view.status_shown(request_id) for request_id in kept)
         path = (b"request_status", forgotten)
-        shown = hash_tree.decode_tree(witness(network.view.current().root, [path]))
-        assert hash_tree.lookup_subtree(shown, path) is hash_tree.ABSENT
+        assert hash_tree.lookup_subtree(shown(network, path), path) is hash_tree.ABSENT
         before = len(network.view._requests)
         network.subnet.set_status(kept[0], None)
         network.view.rewind()

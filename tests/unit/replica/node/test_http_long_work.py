@@ -7,7 +7,7 @@ import asyncio
 from canister_factory.replica.node.http_api import Answer
 from canister_factory.replica.node.sliced_work import MAX_UNDER_WAY
 from canister_factory.replica.subnet.durability import CheckpointError
-from support.replica_http_support import Caller, Network, decoded, url
+from support.replica_http_support import Caller, Network, decoded, settle, url
 
 
 def slow_query(network: Network) -> asyncio.Task[Answer]:
@@ -20,17 +20,12 @@ def call(network: Network) -> asyncio.Task[Answer]:
     return asyncio.create_task(network.post(url(4, "call"), Caller(), **content))
 
 
-async def settle() -> None:
-    for _ in range(5 * MAX_UNDER_WAY):
-        await asyncio.sleep(0)
-
-
 async def test_long_queries_dont_hold_up_the_long_check_of_a_call() -> None:
     async with Network() as network:
         queries = [slow_query(network) for _ in range(2 * MAX_UNDER_WAY)]
         network.subnet.checks_end = False
         checked = call(network)
-        await settle()
+        await settle(5 * MAX_UNDER_WAY)
         network.subnet.checks_end = True
         async with asyncio.timeout(5):
             assert decoded(await checked)["status"] == "replied"
@@ -42,7 +37,7 @@ async def test_long_queries_dont_hold_up_the_long_check_of_a_call() -> None:
 async def test_a_long_query_tells_nothing_that_could_not_be_made_durable() -> None:
     async with Network() as network:
         query = slow_query(network)
-        await settle()
+        await settle(5 * MAX_UNDER_WAY)
         network.subnet.disk_failure = CheckpointError("No space left on device")
         network.subnet.disk_failure.durable = False
         await call(network)
