@@ -148,12 +148,10 @@ class CertifiedView:
 
         What is certified from here on has the clock's time, even if that lies before the last state's.
         """
-        requests = self._changes.requests
-        if self._requests.has_forgotten:  # of these, some may be here that aren't in the subnet now, and weren't before
-            self._requests = self._tree.requests = RequestsTree(self._subnet.request_contents)
-            requests.clear()
-        for request_id in [request_id for request_id, status in requests.items() if status is None]:
-            self._requests.remove(request_id)
+        self._requests.remove_forgotten()  # of these, some hadn't come yet
+        for request_id, status in self._changes.requests.items():
+            if status is None:
+                self._requests.remove(request_id)
         self._newest_ns = self._metrics_due_ns = 0
         self._certifier.delegation.renew()
         self.certify()

@@ -30,7 +30,7 @@ from canister_factory.replica.node.state_tree import (
     insert,
     witness,
 )
-from canister_factory.replica.subnet.request_status import EXPIRY, REQUEST_ID, RequestStatus, digest_of, is_over
+from canister_factory.replica.subnet.request_status import REQUEST_ID, RequestStatus, digest_of
 
 __all__ = ["RequestsTree"]
 
@@ -43,8 +43,6 @@ _LEFT: Final = b"\x83\x01"
 _RIGHT: Final = b"\x83\x01\x82\x04\x58\x20"
 _PRUNED: Final = b"\x82\x04\x58\x20"
 
-_NEVER: Final = bytes(8)
-
 _Set = tuple[bytes, ...]  # the contents of statuses, by request id
 
 
@@ -52,13 +50,13 @@ class RequestsTree(Compact):
     """The labels of `/request_status`.
 
     Taking one away costs as much as adding one, and as many are forgotten as arrive. So what is forgotten goes when its
-    set changes for another reason, unless more than half of what is here is forgotten.
+    set changes for another reason; but never is more than half forgotten of what is here.
 
     Args:
         contents: of the statuses that there are at first, by request id.
     """
 
-    __slots__ = ("_changed", "_count", "_digests", "_forgotten", "_over", "_parted", "_sets")
+    __slots__ = ("_changed", "_count", "_digests", "_forgotten", "_parted", "_sets")
 
     def __init__(self, contents: Mapping[bytes, bytes]) -> None:
         super().__init__()
@@ -68,8 +66,7 @@ class RequestsTree(Compact):
         self._parted = bytearray(2)
         self._sets: list[_Set] = [(), ()]
         self._digests: list[bytes | None] = [None, None]
-        self._over = _NEVER  # the latest expiry of a request that was forgotten
-        self._forgotten = 0  # requests that are still here
+        self._forgotten: set[bytes] = set()  # requests that are still here
         self._changed: set[int] = set()  # nodes with sets, of which the digests above aren't known
         if contents:
             self._fill(contents)
@@ -167,16 +164,19 @@ class RequestsTree(Compact):
         self._digests += [None] * more
 
     def _left_of(self, statuses: _Set) -> _Set:
-        """Those that aren't forgotten."""
-        over = self._over
+        """Those that aren't forgotten; the others are no more here."""
+        forgotten = self._forgotten
+        if not forgotten:
+            return statuses
+        left = []
         for content in statuses:
-            if content[EXPIRY] <= over:
-                left = tuple([content for content in statuses if not is_over(content, over)])
-                gone = len(statuses) - len(left)
-                self._count -= gone
-                self._forgotten = max(0, self._forgotten - gone)
-                return left
-        return statuses
+            request_id = content[REQUEST_ID]
+            if request_id in forgotten:
+                forgotten.remove(request_id)
+                self._count -= 1
+            else:
+                left.append(content)
+        return statuses if len(left) == len(statuses) else tuple(left)
 
     def get(self, label: bytes) -> RequestStatus | None:
         """A request's status, if it is there."""
@@ -185,21 +185,17 @@ class RequestsTree(Compact):
                 return RequestStatus.restored(content)
         return None
 
-    @property
-    def has_forgotten(self) -> bool:
-        """Whether `forget` had something to forget."""
-        return self._over != _NEVER
-
     def forget(self, label: bytes) -> None:
-        """A request's time is over: its status goes later, if it is there. So do others with no later expiry."""
-        status = self.get(label)
-        if status is None:
-            return
-        self._over = max(self._over, status.content[EXPIRY])
-        if self._forgotten < self._count // 2:
-            self._forgotten += 1
-        else:
-            self.remove(label)
+        """A request's time is over: its status goes later, if it is there."""
+        if label in self:
+            self._forgotten.add(label)
+            while 2 * len(self._forgotten) > self._count:
+                self.remove(self._forgotten.pop())
+
+    def remove_forgotten(self) -> None:
+        """Takes away all that is still here though it is forgotten."""
+        while self._forgotten:
+            self.remove(self._forgotten.pop())
 
     def remove(self, label: bytes) -> None:
         """Takes a request's status away, if it is there."""

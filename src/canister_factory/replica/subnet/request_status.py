@@ -19,7 +19,7 @@ from canister_factory.ic.hash_tree import FORK, LABELED, LEAF
 from canister_factory.replica.runtime.execution import RejectCode, Response
 from canister_factory.replica.subnet.messages import FromIngress
 
-__all__ = ["EXPIRY", "REQUEST_ID", "RequestState", "RequestStatus", "answer_bytes_of", "digest_of", "is_over"]
+__all__ = ["REQUEST_ID", "RequestState", "RequestStatus", "answer_bytes_of", "digest_of"]
 
 
 class RequestState(Enum):
@@ -40,8 +40,8 @@ _RECEIVED, _PROCESSING, _REPLIED, _REJECTED, _DONE = range(len(_STATES))
 _HEAD: Final = struct.Struct(">B32s32sQBBB")
 _LENGTHS: Final = slice(73, 76)
 REQUEST_ID: Final = slice(33, 65)
-EXPIRY: Final = slice(65, 73)
-"""Where a content has the request id, and the expiry: what is done for every request looks there."""
+"""Where a content has the request id: what is done for every request looks there."""
+_EXPIRY: Final = slice(65, 73)
 # Code; lengths of error code and message, which follow. The rest of it is data.
 _REJECTION: Final = struct.Struct(">BBI")
 _NOT_YET: Final = bytes(32)
@@ -120,7 +120,7 @@ class RequestStatus:
 
     @property
     def expiry_ns(self) -> int:
-        return int.from_bytes(self.content[EXPIRY])
+        return int.from_bytes(self.content[_EXPIRY])
 
     @property
     def request_id(self) -> bytes:
@@ -175,11 +175,6 @@ def digest_of(content: bytes) -> bytes:
     if content[0] >= _REPLIED:
         return content[1:33]
     return _labeled(content[REQUEST_ID], _SHOWN[_STATES[content[0]]])
-
-
-def is_over(content: bytes, expiry: bytes) -> bool:
-    """Whether a status is final, and its request's expiry not after this one, which has 8 bytes."""
-    return content[0] >= _REPLIED and content[EXPIRY] <= expiry
 
 
 def answer_bytes_of(content: bytes) -> int:

@@ -7,9 +7,22 @@ import asyncio
 import pytest
 
 from canister_factory.ic import hash_tree
+from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.replica.node.certification import RangesLayout
 from canister_factory.replica.node.requests_tree import RequestsTree
-from support.replica_http_support import MINUTE, Caller, FakeModule, Network, decoded, id_of, settle, shown, url
+from support.replica_http_support import (
+    FIRST,
+    KEYS,
+    MINUTE,
+    Caller,
+    FakeModule,
+    Network,
+    decoded,
+    id_of,
+    settle,
+    shown,
+    url,
+)
 
 
 async def test_reads_beside_a_call_get_a_recent_state_that_has_all_durable_changes() -> None:
@@ -78,3 +91,24 @@ async def test_what_is_around_the_requests_is_the_same_in_their_certificates_of_
         assert state.certificate_of_request(unknown, RangesLayout.NONE) == state.certificate(
             [(b"request_status", unknown)], RangesLayout.NONE
         )
+
+
+async def test_an_answer_is_shown_though_it_comes_after_the_time_of_its_request() -> None:
+    """Time may be moved while somebody waits: others, that expired no earlier, are forgotten by then."""
+    async with Network(sync_call_timeout_s=60) as network:
+        caller = Caller()
+        others = [{"request_type": "call", "method_name": "append", "arg": b"%d" % number} for number in range(2)]
+        await network.post(url(4, "call"), caller, **others[0])
+        late = {"request_type": "call", "method_name": "later", "arg": b""}
+        call = asyncio.create_task(network.post(url(4, "call"), caller, **late))
+        while not network.subnet.held:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0)
+        network.subnet.set_status(id_of(caller, **others[0]), None)
+        network.rounds.tick()
+        network.subnet.release()
+        await network.post(url(2, "call"), caller, **others[1])  # is executed in the same round
+        network.rounds.tick()
+        certificate = CertificateVerifier(KEYS.root.public_key).verify(
+            decoded(await call)["certificate"], now_ns=network.now_ns, canister_id=FIRST
+        )
+        assert certificate.value((b"request_status", id_of(caller, **late), b"reply")) == b"released"

@@ -19,8 +19,10 @@ from canister_factory.replica.subnet.messages import FromIngress
 from canister_factory.replica.subnet.request_status import RequestState, RequestStatus
 
 # Like hashes, or with long beginnings in common, as nobody can have many of.
-request_ids = st.integers(0, 200).map(lambda number: hashlib.sha256(b"%d" % number).digest()) | st.integers(0, 40).map(
-    lambda number: b"\x42" * 3 + bytes([number]) * 29
+request_ids = (
+    st.integers(0, 200).map(lambda number: hashlib.sha256(b"%d" % number).digest())
+    | st.integers(0, 40).map(lambda number: b"\x42" * 3 + bytes([number]) * 29)
+    | st.integers(0, 255).map(lambda bit: (1 << bit).to_bytes(32))
 )
 others = request_ids | st.binary(max_size=5) | st.just(b"\xff" * 33)
 
@@ -95,42 +97,88 @@ def test_a_request_is_found_and_a_forgotten_one_is_proven_absent() -> None:
     assert hash_tree.lookup_path(shown, path) == hash_tree.Found(b"ok")
 
 
-def expiring(number: int, expiry_ns: int, *, final: bool = True) -> RequestStatus:
-    request_id = hashlib.sha256(b"%d" % number).digest()
-    origin = FromIngress(request_id, expiry_ns, b"sender", b"effective", b"canister")
+forgetful = st.lists(
+    st.tuples(request_ids, st.sampled_from(["open", "put", "put", "forgotten", "looked at"])), max_size=80
+)
+
+
+@given(forgetful, st.lists(others, max_size=4))
+def test_what_is_not_forgotten_stays_whatever_else_goes(history: list[tuple[bytes, str]], asked: list[bytes]) -> None:
+    tree = RequestsTree({})
+    model: dict[bytes, RequestStatus] = {}
+    ever: dict[bytes, RequestStatus] = {}
+    for number, (request_id, what) in enumerate(history):
+        match what:
+            case "forgotten":
+                tree.forget(request_id)
+                model.pop(request_id, None)
+            case "looked at":
+                tree.digest()
+            case _:
+                model[request_id] = ever[request_id] = numbered_status(number, request_id, final=what == "put")
+                tree.put(model[request_id])
+        assert len(tree) <= 2 * len(model), "no more than half of it is forgotten"
+    shown = {request_id: its for request_id, its in ever.items() if tree.get(request_id) is not None}
+    assert model.items() <= shown.items()
+    assert all(tree.get(request_id) == its for request_id, its in shown.items())
+    assert len(tree) == len(shown)
+    for request_id in [*asked, *list(ever)[:3]]:
+        assert witness(tree, [[request_id]]) == witness(plain(shown.values()), [[request_id]])
+    assert tree.digest() == plain(shown.values()).digest()
+    tree.remove_forgotten()
+    assert len(tree) == len(model)
+    for request_id in [*asked, *list(ever)[:3]]:
+        assert witness(tree, [[request_id]]) == witness(plain(model.values()), [[request_id]])
+
+
+def numbered_status(number: int, request_id: bytes, *, final: bool = True) -> RequestStatus:
+    """Expiries don't follow the order of arrival: some answers come when the time of their request is over."""
+    origin = FromIngress(request_id, 1 + number * 37 % 11, b"sender", b"effective", b"canister")
     if final:
-        return RequestStatus(RequestState.REPLIED, origin, Response(b"ok"))
+        return RequestStatus(RequestState.REPLIED, origin, Response(b"%d" % number))
     return RequestStatus(RequestState.PROCESSING, origin)
 
 
 def test_what_is_forgotten_goes_with_the_next_change_of_its_set() -> None:
+    statuses = list(numbered(4000).values())
     tree = RequestsTree({})
-    waiting = expiring(10**6, 1, final=False)
-    tree.put(waiting)
-    for number in range(1, 1001):
-        tree.put(expiring(number, number))
-    for number in range(1, 3001):
-        tree.forget(expiring(number, number).request_id)
-        tree.put(expiring(1000 + number, 1000 + number))
+    waiting = status(hashlib.sha256(b"waiting").digest())
+    for each in [waiting, *statuses[:1000]]:
+        tree.put(each)
+    for gone, new in zip(statuses[:3000], statuses[1000:], strict=True):
+        tree.forget(gone.request_id)
+        tree.put(new)
         assert len(tree) <= 2 * 1001
     assert len(tree) > 1100, "some are left"
-    every = [expiring(number, number) for number in range(3001, 4001)]
-    assert all(tree.get(one.request_id) == one for one in [waiting, *every])
-    shown = [it for number in range(1, 4001) if (it := tree.get(expiring(number, number).request_id))]
+    assert all(tree.get(one.request_id) == one for one in [waiting, *statuses[3000:]])
+    shown = [it for each in statuses if (it := tree.get(each.request_id))]
     assert len(shown) == len(tree) - 1
     assert tree.digest() == plain([waiting, *shown]).digest()
-    before = len(tree)
-    for one in every:
-        tree.forget(one.request_id)
-    assert len(tree) < before - 300, "nothing arrives any more"
+
+
+def test_when_nothing_arrives_any_more_all_that_is_forgotten_goes() -> None:
+    """A peak of a million isn't kept until there is another one."""
+    statuses = numbered(3_000)
+    tree = tree_of(statuses.values())
+    tree.digest()
+    first, *more = statuses
+    for request_id in more:
+        tree.forget(request_id)
+    assert len(tree) <= 2
+    tree.forget(first)
+    assert len(tree) == 0
+    assert tree.digest() == EMPTY.digest()
+    assert not any(tree._sets)
+    assert not any(tree._digests[2:])
 
 
 def test_what_is_forgotten_costs_no_hash(hashed: list[bytes]) -> None:
-    tree = tree_of(expiring(number, number) for number in range(4_000))
+    statuses = numbered(4_000)
+    tree = tree_of(statuses.values())
     tree.digest()
     hashed.clear()
-    for number in range(1_000):
-        tree.forget(expiring(number, number).request_id)
+    for request_id in list(statuses)[:1_000]:
+        tree.forget(request_id)
     tree.digest()
     assert hashed == []
 
