@@ -3,6 +3,7 @@
 import Nat "mo:core/Nat";
 import Principal "mo:core/Principal";
 import CanisterHistory "../capsule/CanisterHistory";
+import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
 import CreationPolicy "CreationPolicy";
@@ -41,6 +42,26 @@ module {
         #Err error;
       };
     };
+  };
+
+  /// What the network told of the canister, or the verification's error.
+  public func told(
+    creation : Creation.Creation,
+    info : CanisterOperations.Info,
+  ) : Types.Result<CanisterHistory.History> = switch info {
+    case (#Info history) #Ok history;
+    case (#Gone) #Err(unverified(creation, gone));
+    case (#Rejected reason) #Err(unverified(creation, notTold reason));
+  };
+
+  public let gone = "The canister was deleted.";
+
+  /// Why nothing is known of the canister.
+  public func notTold(reason : Text) : Text = "The management canister gave no information on the canister: " # reason;
+
+  /// The verification's error: it may be tried again.
+  public func unverified(creation : Creation.Creation, message : Text) : Types.CreationError {
+    Creation.located(creation, Errors.make(#VerifyFailed, message, true));
   };
 
   /// Null when the module may be asked: it's an approved release, also after the owner has got the canister.

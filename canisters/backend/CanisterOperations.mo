@@ -23,8 +23,7 @@ module {
   };
   /// `Gone`: there is no such canister any more.
   public type Info = { #Info : CanisterHistory.History; #Gone; #Rejected : Text };
-  /// Calls that have no answer yet; each of the functions below counts its own. One whose callback traps stays counted
-  /// until the next upgrade, which makes estimates that go by the number more careful.
+  /// Calls that have no answer yet; each of the functions below counts its own, also where the answer ends in a trap.
   public type Calls = { var underWay : Nat };
   public type TargetManifest = { #Manifest : Verification.Held; #Rejected : Text };
 
@@ -63,47 +62,39 @@ module {
       wasm_memory_limit = ?wasm_memory_limit;
     };
     calls.underWay += 1;
-    let answer = try {
+    try {
       let reply = await (with cycles) management().create_canister({ settings = ?all });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
-    } catch error #Rejected { reason = Error.message(error); refunded = cycles };
-    calls.underWay -= 1;
-    answer;
+    } catch error #Rejected { reason = Error.message(error); refunded = cycles } finally calls.underWay -= 1;
   };
 
   /// Asks who controls the canister, which module it runs, and all its changes that are told.
   public func info(calls : Calls, canisterId : Principal) : async* Info {
     let management : CanisterHistory.Management = actor "aaaaa-aa";
     calls.underWay += 1;
-    let answer = try {
+    try {
       let question = { canister_id = canisterId; num_requested_changes = ?CanisterHistory.mostChanges };
       #Info(await (with timeout = CanisterHistory.patience) management.canister_info(question));
     } catch error {
       switch (Error.code(error)) { case (#destination_invalid) #Gone; case _ #Rejected(Error.message(error)) };
-    };
-    calls.underWay -= 1;
-    answer;
+    } finally calls.underWay -= 1;
   };
 
   /// Random bytes of the management canister.
   public func randomness(calls : Calls) : async* Capsule.Result<Blob> {
     calls.underWay += 1;
-    let answer = await* Randomness.draw();
-    calls.underWay -= 1;
-    answer;
+    try await* Randomness.draw() finally calls.underWay -= 1;
   };
 
   /// Asks a personal canister for its manifest; its refusal is a rejection as well. Only after its module was judged.
   public func manifest(calls : Calls, canisterId : Principal) : async* TargetManifest {
     let target : Target = actor (canisterId.toText());
     calls.underWay += 1;
-    let answer = try {
+    try {
       switch (await (with timeout = patience) target.get_manifest()) {
         case (#Ok held) #Manifest held;
         case (#Err error) #Rejected(debug_show error);
       };
-    } catch error #Rejected(Error.message(error));
-    calls.underWay -= 1;
-    answer;
+    } catch error #Rejected(Error.message(error)) finally calls.underWay -= 1;
   };
 };

@@ -1,10 +1,12 @@
 /// One creation as the modules around it see it: what it touches, how it's shown, when it bars writes, and the small
 /// changes that every transition shares. The transitions are in `CreationRequest`, `CreationSteps` and `CreationEnd`.
+import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Option "mo:core/Option";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import Text "mo:core/Text";
+import Timer "mo:core/Timer";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
 import Store "../capsule/Store";
@@ -48,6 +50,8 @@ module {
     calls : CanisterOperations.Calls;
     /// Owners whose `create_canister` is under way.
     provisioning : Set.Set<Principal>;
+    /// The timer of each owner whose canister the backend is going to look at (`Handoff`).
+    looks : Map.Map<Principal, Timer.TimerId>;
     now : () -> Nat64;
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;
@@ -162,12 +166,12 @@ module {
   /// Whether the handoff may be under way; then nothing but its outcome decides on the creation.
   public func isSealed(creation : Creation) : Bool = creation.sealedUntil != 0;
 
-  /// A write lock lives as long as its lease; after a verification as long as the seal, which ends no earlier than it
-  /// says.
+  /// A write lock lives no longer than its lease; after a verification as long as the seal, which ends no earlier than
+  /// it says.
   public func lockedUntil(creation : Creation, now : Nat64) : ?Nat64 {
     if (creation.status == #Completed) return null;
     let leased = switch (Leases.live(creation.lease, now)) {
-      case (?lease) if (lease.locksWrites) lease.expiresAt else 0 : Nat64;
+      case (?lease) if (Leases.locks(lease)) lease.expiresAt else 0 : Nat64;
       case null 0 : Nat64;
     };
     if (isSealed(creation)) return ?Nat64.max(now + 1, Nat64.max(leased, creation.sealedUntil));

@@ -1,5 +1,5 @@
 /// How a creation ends: verified and completed, failed, or cleared after its end. The questions to other canisters that
-/// decide on it are asked in `OperatorApi`.
+/// decide on it are asked in `OutcomeApi`.
 import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Alerts "Alerts";
@@ -12,53 +12,35 @@ import Reserve "Reserve";
 import Types "Types";
 
 module {
-  /// The canister to verify. Takes the write lock, since the target's answer counts only under it.
+  /// The canister to verify.
   public func beginVerification(context : Creation.Context, creation : Creation.Creation) : Types.Result<Principal> {
     let ?canisterId = creation.canisterId else {
       return #Err(Creation.refused(creation, "Nothing to verify yet: the import comes first."));
     };
-    let ?lease = creation.lease else return #Err(Errors.busy("The lease is lost."));
-    lease.locksWrites := true;
     if (creation.status != #Verifying) Creation.move(context, creation, #Verifying);
     #Ok canisterId;
   };
 
-  /// Keeps the outcome. The write lock stays if `wasLocked`, so that the difference can be copied under it; it stays in any
-  /// case where both sides are equal.
+  /// Keeps the outcome. What was found equal, and may be handed over by now, isn't unmade by a later difference: the look
+  /// at the canister decides on it.
   public func recordVerification(
     context : Creation.Context,
     creation : Creation.Creation,
     report : Types.VerificationReport,
-    wasLocked : Bool,
     attested : History.Attested,
+    moduleHash : ?Blob,
   ) {
     creation.updatedAt := context.now();
     creation.sourceManifest := ?report.source;
     if (report.matches) {
       creation.verifiedRevision := ?report.source.revision;
       creation.attested := ?attested;
+      creation.verifiedModule := moduleHash;
       creation.progressMessage := "Verified; handing the canister over.";
     } else {
-      creation.verifiedRevision := null;
+      if (not Creation.isSealed(creation)) creation.verifiedRevision := null;
       creation.progressMessage := "The personal canister differs from the capsule.";
-      setLock(creation, wasLocked);
     };
-  };
-
-  /// Whether the lease carries the write lock.
-  public func isLocked(creation : Creation.Creation) : Bool = switch (creation.lease) {
-    case (?lease) lease.locksWrites;
-    case null false;
-  };
-
-  /// Gives the write lock back, unless it was there before; the lease may be another's by now.
-  public func unlock(context : Creation.Context, lease : Types.LeaseRef, wasLocked : Bool) {
-    let ?creation = Creations.get(context.creations, lease.owner) else return;
-    switch (creation.lease) { case (?held) if (held.number == lease.lease) setLock(creation, wasLocked); case null {} };
-  };
-
-  func setLock(creation : Creation.Creation, locked : Bool) {
-    switch (creation.lease) { case (?lease) lease.locksWrites := locked; case null {} };
   };
 
   /// The canister to complete, when it's verified as the capsule is now.

@@ -4,6 +4,7 @@
 import Nat "mo:core/Nat";
 import Principal "mo:core/Principal";
 import Capsule "../capsule/Types";
+import Store "../capsule/Store";
 import Alerts "Alerts";
 import Creation "Creation";
 import Creations "Creations";
@@ -11,6 +12,7 @@ import Errors "Errors";
 import Leases "Leases";
 import Registry "Registry";
 import Reserve "Reserve";
+import Roles "Roles";
 import Types "Types";
 
 module {
@@ -39,12 +41,14 @@ module {
     };
   };
 
-  /// The open creation that the caller's live lease is for.
+  /// The open creation that the caller, an operator, holds a live lease of.
   public func leased(
     context : Creation.Context,
+    roles : Roles.State,
     caller : Principal,
     lease : Types.LeaseRef,
   ) : Types.Result<Creation.Creation> {
+    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
     let creation = switch (open(context, lease.owner)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
@@ -53,6 +57,23 @@ module {
       case (#Ok _) #Ok creation;
       case (#Err error) #Err(Creation.located(creation, error));
     };
+  };
+
+  /// The same with its capsule: an operator sees a capsule only while its owner's request is open and leased to it.
+  public func leasedCapsule(
+    context : Creation.Context,
+    roles : Roles.State,
+    caller : Principal,
+    lease : Types.LeaseRef,
+  ) : Types.Result<(Creation.Creation, Store.Capsule)> {
+    let creation = switch (leased(context, roles, caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
+    let ?capsule = Store.selfCapsule(context.store, creation.owner) else {
+      return #Err(Creation.refused(creation, "The owner has no self-capsule any more."));
+    };
+    #Ok(creation, capsule);
   };
 
   func open(context : Creation.Context, owner : Principal) : Types.Result<Creation.Creation> {
@@ -131,10 +152,7 @@ module {
   /// Everything that must be on record before cycles leave for a new canister; or the canister that is there already.
   public func beginProvisioning(context : Creation.Context, creation : Creation.Creation) : Types.Result<Provisioning> {
     let ?manifest = creation.sourceManifest else {
-      return #Err(Creation.refused(creation, "There is no source manifest yet; call begin_export first."));
-    };
-    if (creation.status == #NotStarted) {
-      return #Err(Creation.refused(creation, "This attempt has not begun; call begin_export first."));
+      return #Err(Creation.refused(creation, "There is no source manifest yet; claim the creation again."));
     };
     let starts = creation.status == #Exporting;
     switch (creation.canisterId) {

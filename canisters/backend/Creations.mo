@@ -38,6 +38,8 @@ module {
     var verifiedRevision : ?Nat64;
     /// Of the canister's history, when its content was found equal to the capsule.
     var attested : ?History.Attested;
+    /// The canister's module at that time.
+    var verifiedModule : ?Blob;
     /// Earlier canisters of this creation, which can't become the owner's.
     var lost : [Principal];
     /// Not 0: the handoff may be under way. Writes stay refused, whoever holds the lease, until the backend has looked
@@ -128,6 +130,7 @@ module {
       var sourceManifest = null;
       var verifiedRevision = null;
       var attested = null;
+      var verifiedModule = null;
       var lost = [];
       var sealedUntil = 0;
       var lease = null;

@@ -2,6 +2,7 @@
 /// seen how it ended, since once the owner controls the canister nobody could copy a late write. What lifts the seal is
 /// therefore no time but a look at the canister: handed over means completed, by whomever and whatever was put on record
 /// meanwhile; else the capsule is writable again. Owns permit, seal and that look.
+import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Timer "mo:core/Timer";
@@ -25,7 +26,8 @@ module {
   /// Until the next look at a canister that the management canister said nothing of.
   public let pauseNs : Nat64 = 60_000_000_000;
 
-  /// Seals the capsule for a handoff; returns when its permit ends, in nanoseconds since 1970.
+  /// Seals the capsule for a handoff; returns when its permit ends, in nanoseconds since 1970. A look that is due earlier,
+  /// after another verification, isn't put off: nobody can keep the creation from being settled by verifying again.
   public func permit<system>(
     context : Creation.Context,
     authorities : Attestation.Authorities,
@@ -33,35 +35,51 @@ module {
   ) : Nat64 {
     let until = context.now() + permitNs;
     Creations.seal(context.creations, creation, until + graceNs);
-    arm<system>(context, authorities, creation);
+    if (not context.looks.containsKey(creation.owner)) arm<system>(context, authorities, creation, creation.sealedUntil);
     until;
   };
 
   /// Looks after every sealed creation; to be called after an upgrade, which ends all timers.
   public func resume<system>(context : Creation.Context, authorities : Attestation.Authorities) {
-    for (creation in Creations.sealed(context.creations)) arm<system>(context, authorities, creation);
+    for (creation in Creations.sealed(context.creations)) {
+      arm<system>(context, authorities, creation, creation.sealedUntil);
+    };
   };
 
-  func arm<system>(context : Creation.Context, authorities : Attestation.Authorities, creation : Creation.Creation) {
+  /// The next look at the canister, in the place of the one that was to come: each creation has one timer at most.
+  func arm<system>(
+    context : Creation.Context,
+    authorities : Attestation.Authorities,
+    creation : Creation.Creation,
+    at : Nat64,
+  ) {
+    disarm(context, creation.owner);
     let now = context.now();
-    let wait = if (creation.sealedUntil > now) creation.sealedUntil - now else 0 : Nat64;
-    ignore Timer.setTimer<system>(
-      #nanoseconds(Nat64.toNat(wait)),
-      func() : async () {
-        await* settle(context, authorities, creation);
-        if (creation.sealedUntil != 0 and creation.sealedUntil <= context.now() + pauseNs) {
-          arm<system>(context, authorities, creation);
-        };
-      },
-    );
+    let wait = if (at > now) at - now else 0 : Nat64;
+    let look = func() : async () {
+      // Should this look end in a trap, which a canister's answer may cause, there is another one.
+      arm<system>(context, authorities, creation, context.now() + pauseNs);
+      await* settle(context, authorities, creation);
+      disarm(context, creation.owner);
+      // What is on record by now; it may be another creation of the owner's.
+      switch (Creations.get(context.creations, creation.owner)) {
+        case (?present) if (Creation.isSealed(present)) arm<system>(context, authorities, present, present.sealedUntil);
+        case null {};
+      };
+    };
+    context.looks.add(creation.owner, Timer.setTimer<system>(#nanoseconds(Nat64.toNat(wait)), look));
+  };
+
+  func disarm(context : Creation.Context, owner : Principal) {
+    switch (context.looks.take(owner)) { case (?timer) Timer.cancelTimer(timer); case null {} };
   };
 
   /// How the handoff of a canister ended. `Refused`: the creation has ended with that error, and the canister is lost.
   public type Outcome = { #HandedOver; #NotHandedOver : Text; #Refused : Types.CreationError; #Unknown : Text };
 
-  /// Asks the network who controls the canister and what was done to it, and then the canister, if its module is still an
-  /// approved one, whether it has what was verified: an operator could have brought something else after that. What the
-  /// owner has deployed since is the owner's, and isn't asked.
+  /// Asks the network who controls the canister and what was done to it, and then the canister, if its module is the
+  /// verified one or another approved one, whether it has what was verified: an operator could have brought something
+  /// else after that. Any other module the owner has deployed since; it's the owner's, and isn't asked.
   public func outcome(
     context : Creation.Context,
     authorities : Attestation.Authorities,
@@ -70,8 +88,8 @@ module {
   ) : async* Outcome {
     let history = switch (await* CanisterOperations.info(context.calls, canisterId)) {
       case (#Info some) some;
-      case (#Gone) return #NotHandedOver "The canister was deleted.";
-      case (#Rejected reason) return #Unknown("The management canister gave no information on the canister: " # reason);
+      case (#Gone) return #NotHandedOver(Attestation.gone);
+      case (#Rejected reason) return #Unknown(Attestation.notTold reason);
     };
     if (not isUnsettled(creation, canisterId)) return #Unknown settled;
     switch (Attestation.attest(context, authorities, creation, canisterId, history, #After)) {
@@ -81,12 +99,14 @@ module {
       };
       case (#Ok _) {};
     };
-    if (Attestation.notReleased(context, history.module_hash) != null) return #HandedOver;
+    let isOwners = history.module_hash != creation.verifiedModule;
+    if (isOwners and Attestation.notReleased(context, history.module_hash) != null) return #HandedOver;
     let imported = switch (await* CanisterOperations.manifest(context.calls, canisterId)) {
       case (#Manifest { imported }) imported;
-      case (#Rejected reason) return #Unknown("The personal canister gave no manifest: " # reason);
+      case (#Rejected reason) return #Unknown(silent reason);
     };
-    if (not isUnsettled(creation, canisterId)) return #Unknown settled;
+    // Of a capsule that has changed since nothing can be said; it isn't sealed then.
+    if (not isUnsettled(creation, canisterId) or not Creation.isVerified(context, creation)) return #Unknown settled;
     let ?capsule = Store.selfCapsule(context.store, creation.owner) else return #Unknown "The capsule is gone.";
     let has = switch imported { case (?{ manifest_hash }) ?manifest_hash; case null null };
     if (has == ?Manifest.hash(capsule)) return #HandedOver;
@@ -95,7 +115,12 @@ module {
     #Refused error;
   };
 
-  let settled = "The creation was settled meanwhile.";
+  let settled = "The creation was settled meanwhile, or the capsule changed.";
+
+  func silent(reason : Text) : Text {
+    "The canister is its owner's, but gives no manifest, so that nobody can tell whether it has what was verified. The "
+    # "owner has to start it, to give it cycles, or to let canisters call it. Its answer: " # reason;
+  };
 
   func changed(canisterId : Principal) : Text {
     "The canister " # canisterId.toText() # " was changed between its verification and its handoff. The capsule is here "
@@ -106,29 +131,26 @@ module {
     creation.status != #Completed and creation.canisterId == ?canisterId;
   };
 
-  /// Looks at the canister of a creation whose permit is over, and completes the creation or lifts the seal.
+  /// Looks at the canister of a sealed creation, and completes the creation; or lifts the seal, if its time is over.
   func settle(
     context : Creation.Context,
     authorities : Attestation.Authorities,
     creation : Creation.Creation,
   ) : async* () {
     let ?canisterId = creation.canisterId else return;
-    if (not isDue(context, creation)) return;
+    if (not Creation.isSealed(creation)) return;
     let answer = await* outcome(context, authorities, creation, canisterId);
-    // A new verification may have been made, or the creation completed, while others answered.
-    if (not isDue(context, creation)) return;
+    // It may have been settled otherwise, or verified again, while others answered.
+    if (not Creation.isSealed(creation) or creation.canisterId != ?canisterId) return;
+    let isOver = creation.sealedUntil <= context.now();
     switch answer {
-      case (#HandedOver) {
-        if (Creation.isVerified(context, creation)) CreationEnd.complete(context, creation)
-        else Creations.unseal(context.creations, creation);
-      };
-      case (#NotHandedOver _) Creations.unseal(context.creations, creation);
+      case (#HandedOver) CreationEnd.complete(context, creation);
+      case (#NotHandedOver _) if isOver Creations.unseal(context.creations, creation);
       case (#Refused _) {}; // that has ended the creation, and its seal
-      case (#Unknown _) Creations.seal(context.creations, creation, context.now() + pauseNs);
+      case (#Unknown message) {
+        creation.progressMessage := Creation.shortened(message);
+        if isOver Creations.seal(context.creations, creation, context.now() + pauseNs);
+      };
     };
-  };
-
-  func isDue(context : Creation.Context, creation : Creation.Creation) : Bool {
-    creation.sealedUntil != 0 and creation.sealedUntil <= context.now();
   };
 };

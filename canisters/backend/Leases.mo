@@ -17,13 +17,19 @@ module {
     worker : Text;
     durationNs : Nat64;
     var expiresAt : Nat64;
+    /// Whether an export took the write lock, which lasts as long as the lease then.
     var locksWrites : Bool;
+    /// Verifications under way: each has the write lock until it has answered.
+    var verifications : Nat;
   };
 
   public type Counter = { var next : Nat64 };
 
   /// A lease has ended at `expiresAt` itself.
   public func isLive(lease : Lease, now : Nat64) : Bool = now < lease.expiresAt;
+
+  /// Whether the owner's writes are refused as long as the lease lives.
+  public func locks(lease : Lease) : Bool = lease.locksWrites or lease.verifications > 0;
 
   /// The lease, unless it has ended.
   public func live(lease : ?Lease, now : Nat64) : ?Lease {
@@ -69,6 +75,7 @@ module {
       durationNs;
       var expiresAt = now + durationNs;
       var locksWrites = false;
+      var verifications = 0;
     };
   };
 

@@ -10,6 +10,7 @@ import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
+import Timer "mo:core/Timer";
 import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
@@ -19,6 +20,7 @@ import Contents "../capsule/Contents";
 import Heap "../capsule/Heap";
 import Store "../capsule/Store";
 import Alerts "Alerts";
+import Attestation "Attestation";
 import CanisterOperations "CanisterOperations";
 import CapsulePolicy "CapsulePolicy";
 import CapsulePolicyApi "CapsulePolicyApi";
@@ -40,6 +42,7 @@ import RolesApi "RolesApi";
 import AdminApi "AdminApi";
 import CreationApi "CreationApi";
 import OperatorApi "OperatorApi";
+import OutcomeApi "OutcomeApi";
 // end of personal_canister_creation
 
 shared ({ caller = installer }) persistent actor class Backend(init : ?Types.BackendInit) = this {
@@ -97,10 +100,12 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     limits;
     calls;
     provisioning = Set.empty<Principal>();
+    looks = Map.empty<Principal, Timer.TimerId>();
     now = Clock.now;
     funds;
     hosting;
   };
+  transient let authorities : Attestation.Authorities = { roles; backend = func() = Principal.fromActor(this) };
   transient let service = CapsuleService.CapsuleService(
     store,
     {
@@ -128,10 +133,11 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   // feature personal_canister_creation
   include CreationApi(context, roles);
   include AdminApi(context, roles);
-  include OperatorApi(context, roles, func() = Principal.fromActor(this));
+  include OperatorApi(context, authorities);
+  include OutcomeApi(context, authorities);
   // end of personal_canister_creation
 
-  system func postupgrade() { Handoff.resume<system>(context, { roles; backend = func() = Principal.fromActor(this) }) };
+  system func postupgrade() { Handoff.resume<system>(context, authorities) };
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(roles, store, caller, arg.size(), msg);

@@ -1,4 +1,5 @@
-/// What the orchestrator calls: find open requests, lease one, export its capsule, create its canister, verify, finish.
+/// What the orchestrator calls: find open requests, lease one, export its capsule, create its canister. How a creation
+/// ends is in `OutcomeApi`.
 /// Each step is on record (see `Creation`) before the next effect, so that another worker can go on from anywhere.
 import Array "mo:core/Array";
 import Principal "mo:core/Principal";
@@ -15,42 +16,18 @@ import CreationPolicy "CreationPolicy";
 import CreationSteps "CreationSteps";
 import Creations "Creations";
 import Errors "Errors";
-import Handoff "Handoff";
-import History "History";
 import Leases "Leases";
 import Roles "Roles";
 import Types "Types";
-import Verification "Verification";
 
-mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) {
-  transient let authorities : Attestation.Authorities = { roles; backend = self };
-
-  /// The open creation that the caller holds a live lease of.
-  func leasedBy(caller : Principal, lease : Types.LeaseRef) : Types.Result<Creation.Creation> {
-    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
-    CreationSteps.leased(context, caller, lease);
-  };
-
-  /// The same for reading its capsule: an operator sees a capsule only while its owner's request is open and leased to
-  /// it.
-  func leasedCapsule(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Store.Capsule)> {
-    let creation = switch (leasedBy(caller, lease)) {
-      case (#Ok some) some;
-      case (#Err problem) return #Err problem;
-    };
-    let ?capsule = Store.selfCapsule(context.store, creation.owner) else {
-      return #Err(Creation.refused(creation, "The owner has no self-capsule any more."));
-    };
-    #Ok(creation, capsule);
-  };
-
+mixin (context : Creation.Context, authorities : Attestation.Authorities) {
   /// Reads from the leased capsule; what isn't there (any more) is an error of the export.
   func exported<A>(
     caller : Principal,
     lease : Types.LeaseRef,
     read : Store.Capsule -> Capsule.Result<A>,
   ) : Types.Result<A> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
+    let (creation, capsule) = switch (CreationSteps.leasedCapsule(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -77,7 +54,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   public shared query ({ caller }) func list_open_requests(
     request : Types.OwnerPageRequest
   ) : async Types.Result<Types.OpenRequestPage> {
-    switch (Roles.requireStaff(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (Roles.requireStaff(authorities.roles, caller)) { case null {}; case (?problem) return #Err problem };
     let page = Creations.openRequests(context.creations, request);
     let now = context.now();
     let items = page.items.map(func creation = Creation.openRequest(creation, now));
@@ -87,15 +64,15 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   public shared ({ caller }) func claim_creation(
     request : Types.ClaimRequest
   ) : async Types.Result<Types.CreationLease> {
-    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (Roles.requireOperator(authorities.roles, caller)) { case null {}; case (?problem) return #Err problem };
     let lease = switch (CreationSteps.claim(context, caller, request)) {
       case (#Ok granted) granted;
       case (#Err problem) return #Err problem;
     };
     // The export begins with the claim: one message less to wait for.
-    switch (leasedCapsule(caller, { owner = request.owner; lease = lease.lease })) {
+    switch (CreationSteps.leasedCapsule(context, authorities.roles, caller, { owner = request.owner; lease = lease.lease })) {
       case (#Ok(creation, capsule)) {
-        let manifest = Manifest.take(capsule, self(), context.now());
+        let manifest = Manifest.take(capsule, authorities.backend(), context.now());
         CreationSteps.beginExport(context, creation, manifest, false);
         #Ok { lease with manifest = ?manifest; creation = Creation.detailed(context, creation) };
       };
@@ -104,7 +81,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   public shared ({ caller }) func renew_lease(lease : Types.LeaseRef) : async Types.Result<Nat64> {
-    let creation = switch (leasedBy(caller, lease)) {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -113,7 +90,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   public shared ({ caller }) func release_lease(lease : Types.LeaseRef) : async Types.CreationResult {
-    let creation = switch (leasedBy(caller, lease)) {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -126,7 +103,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     progress : Types.CreationProgress,
     message : Text,
   ) : async Types.CreationResult {
-    let creation = switch (leasedBy(caller, lease)) {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -138,11 +115,11 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
     lease : Types.LeaseRef,
     lock : Bool,
   ) : async Types.Result<Capsule.CapsuleManifest> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
+    let (creation, capsule) = switch (CreationSteps.leasedCapsule(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    let manifest = Manifest.take(capsule, self(), context.now());
+    let manifest = Manifest.take(capsule, authorities.backend(), context.now());
     CreationSteps.beginExport(context, creation, manifest, lock);
     #Ok manifest;
   };
@@ -181,7 +158,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   public shared ({ caller }) func provision_canister(
     lease : Types.LeaseRef
   ) : async Types.Result<Types.ProvisionResult> {
-    let creation = switch (leasedBy(caller, lease)) {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -223,10 +200,9 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (#Ok(some, _)) some;
       case (#Err problem) return #Err problem;
     };
-    let history = switch answer {
-      case (#Rejected reason) return #Err(unverified(creation, noInformation # reason));
-      case (#Gone) return #Err(unverified(creation, gone));
-      case (#Info some) some;
+    let history = switch (Attestation.told(creation, answer)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
     };
     switch (Attestation.attest(context, authorities, creation, canisterId, history, #Before)) {
       case (#Err problem) return #Err problem;
@@ -241,7 +217,7 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
   };
 
   func restartable(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Principal)> {
-    let creation = switch (leasedBy(caller, lease)) {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
@@ -252,157 +228,5 @@ mixin (context : Creation.Context, roles : Roles.State, self : () -> Principal) 
       case (?canisterId, #Creating or #Installing or #Importing or #Verifying) #Ok(creation, canisterId);
       case _ #Err(Creation.refused(creation, "There is no canister to start over with."));
     };
-  };
-
-  // ---- Verification and end ----
-  /// Judges the target's history, and compares the target with the source, under the write lock. In this order, so that
-  /// nothing is asked of a module that isn't approved, and so that whatever is deployed after the judgement comes after
-  /// the verification.
-  public shared ({ caller }) func verify_creation(
-    lease : Types.LeaseRef
-  ) : async Types.Result<Types.VerificationReport> {
-    let wasLocked = switch (leasedBy(caller, lease)) {
-      case (#Ok creation) CreationEnd.isLocked(creation);
-      case (#Err problem) return #Err problem;
-    };
-    let canisterId = switch (verifiable(caller, lease)) {
-      case (#Ok(_, _, some)) some;
-      case (#Err problem) return #Err problem;
-    };
-    let info = await* CanisterOperations.info(context.calls, canisterId);
-    let attested = switch (attestedBy(caller, lease, canisterId, info)) {
-      case (#Ok some) some;
-      case (#Err problem) {
-        CreationEnd.unlock(context, lease, wasLocked);
-        return #Err problem;
-      };
-    };
-    let answer = await* CanisterOperations.manifest(context.calls, canisterId);
-
-    // Another worker may have taken over while the canisters answered, and the lock may have ended.
-    let (creation, capsule) = switch (verifiable(caller, lease)) {
-      case (#Ok(c, s, _)) (c, s);
-      case (#Err problem) return #Err problem;
-    };
-    switch answer {
-      case (#Rejected reason) {
-        CreationEnd.unlock(context, lease, wasLocked);
-        #Err(unverified(creation, "The personal canister gave no manifest: " # reason));
-      };
-      case (#Manifest target) {
-        let source = Manifest.take(capsule, self(), context.now());
-        let report = Verification.compare(source, target, canisterId);
-        CreationEnd.recordVerification(context, creation, report, wasLocked, attested);
-        #Ok {
-          report with handoff_until = if (report.matches) ?Handoff.permit<system>(context, authorities, creation) else null
-        };
-      };
-    };
-  };
-
-  func verifiable(
-    caller : Principal,
-    lease : Types.LeaseRef,
-  ) : Types.Result<(Creation.Creation, Store.Capsule, Principal)> {
-    let (creation, capsule) = switch (leasedCapsule(caller, lease)) {
-      case (#Ok some) some;
-      case (#Err problem) return #Err problem;
-    };
-    switch (CreationEnd.beginVerification(context, creation)) {
-      case (#Ok canisterId) #Ok(creation, capsule, canisterId);
-      case (#Err error) #Err error;
-    };
-  };
-
-  /// What of the canister's history is good before its content is compared.
-  func attestedBy(
-    caller : Principal,
-    lease : Types.LeaseRef,
-    canisterId : Principal,
-    info : CanisterOperations.Info,
-  ) : Types.Result<History.Attested> {
-    let creation = switch (verifiable(caller, lease)) {
-      case (#Ok(some, _, _)) some;
-      case (#Err problem) return #Err problem;
-    };
-    switch info {
-      case (#Rejected reason) #Err(unverified(creation, noInformation # reason));
-      case (#Gone) #Err(unverified(creation, gone));
-      case (#Info history) switch (Attestation.attest(context, authorities, creation, canisterId, history, #Before)) {
-        case (#Err problem) #Err problem;
-        case (#Ok attested) switch (Attestation.notReleased(context, history.module_hash)) {
-          case (?problem) #Err(unverified(creation, problem));
-          case null #Ok attested;
-        };
-      };
-    };
-  };
-
-  func unverified(creation : Creation.Creation, message : Text) : Types.CreationError {
-    Creation.located(creation, Errors.make(#VerifyFailed, message, true));
-  };
-
-  transient let noInformation = "The management canister gave no information on the canister: ";
-  transient let gone = "The canister was deleted.";
-
-  public shared ({ caller }) func complete_creation(
-    lease : Types.LeaseRef
-  ) : async Types.Result<Types.DetailedCreationStatus> {
-    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
-    switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
-    let (wanted, canisterId) = switch (completable(caller, lease)) {
-      case (#Ok some) some;
-      case (#Err problem) return #Err problem;
-    };
-    let answer = await* Handoff.outcome(context, authorities, wanted, canisterId);
-
-    switch (ended(lease.owner, #Completed)) { case (?done) return #Ok done; case null {} };
-    switch answer { case (#Refused error) return #Err error; case _ {} };
-    let creation = switch (completable(caller, lease)) {
-      case (#Ok(some, _)) some;
-      case (#Err problem) return #Err problem;
-    };
-    switch answer {
-      case (#HandedOver) {
-        CreationEnd.complete(context, creation);
-        #Ok(Creation.detailed(context, creation));
-      };
-      case (#Refused error) #Err error;
-      case (#NotHandedOver message or #Unknown message) {
-        #Err(Creation.located(creation, Errors.make(#HandoffFailed, message, true)));
-      };
-    };
-  };
-
-  func completable(caller : Principal, lease : Types.LeaseRef) : Types.Result<(Creation.Creation, Principal)> {
-    let creation = switch (leasedBy(caller, lease)) {
-      case (#Ok some) some;
-      case (#Err problem) return #Err problem;
-    };
-    switch (CreationEnd.beginCompletion(context, creation)) {
-      case (#Ok canisterId) #Ok(creation, canisterId);
-      case (#Err error) #Err error;
-    };
-  };
-
-  /// The owner's creation, if it has ended this way already: to end it once more is a success.
-  func ended(owner : Principal, status : Types.CreationStatus) : ?Types.DetailedCreationStatus {
-    let ?creation = Creations.get(context.creations, owner) else return null;
-    if (creation.status == status) ?Creation.detailed(context, creation) else null;
-  };
-
-  public shared ({ caller }) func fail_creation(
-    lease : Types.LeaseRef,
-    error : Types.CreationError,
-  ) : async Types.Result<Types.DetailedCreationStatus> {
-    switch (Roles.requireOperator(roles, caller)) { case null {}; case (?problem) return #Err problem };
-    switch (ended(lease.owner, #Failed)) { case (?done) return #Ok done; case null {} };
-    let creation = switch (leasedBy(caller, lease)) {
-      case (#Ok some) some;
-      case (#Err problem) return #Err problem;
-    };
-    switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
-    CreationEnd.fail(context, creation, error);
-    #Ok(Creation.detailed(context, creation));
   };
 };

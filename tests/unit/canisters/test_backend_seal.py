@@ -91,7 +91,8 @@ def test_nor_does_the_backend_call_it_complete_by_itself(world: World) -> None:
     assert write(world).tag == "Ok"
 
 
-def test_without_a_match_a_handoff_completes_nothing(world: World) -> None:
+def test_what_was_found_equal_is_not_unmade_by_a_later_difference(world: World) -> None:
+    """The operator may have handed over on the first report; what the canister has decides on it then."""
     lease, canister = world.verified()
     session = world.ok("begin_import", sender=OPERATOR, on=canister, kind="personal")["id"]
     report = world.ok("verify_creation", lease, sender=OPERATOR)
@@ -99,10 +100,37 @@ def test_without_a_match_a_handoff_completes_nothing(world: World) -> None:
     world.ok("finalize_import", session, sender=OPERATOR, on=canister, kind="personal")
     world.hand_over(canister, OWNER)
     look(world)
-    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Verifying")
-    assert write(world).tag == "Ok"
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
+    assert write(world).tag == "Err"
 
 
 def test_a_sealed_canister_is_not_given_up(world: World) -> None:
     lease, _ = world.verified()
     assert world.err("start_over", lease, sender=OPERATOR)["kind"] == Case("Busy")
+
+
+def test_two_verifications_at_once_leave_no_write_lock(world: World) -> None:
+    """The second took the first one's lock for an older one, and left it."""
+    lease, canister = world.copied()
+    world.approve()
+    world.finalize(canister)
+    assert write(world).tag == "Ok", "so that both sides differ"
+    both = [world.start("verify_creation", lease, sender=OPERATOR) for _ in range(2)]
+    world.run()
+    for request in both:
+        report = world.finish("verify_creation", request)
+        assert report.tag == "Ok", report
+        assert not report.value["matches"]
+    assert write(world).tag == "Ok"
+
+
+def test_verifying_again_does_not_put_off_the_look(world: World) -> None:
+    lease, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    for _ in range(5):
+        world.advance(30)
+        world.ok("renew_lease", lease, sender=OPERATOR)
+        world.ok("verify_creation", lease, sender=OPERATOR)
+    world.advance(31)
+    world.run()
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
