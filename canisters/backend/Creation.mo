@@ -20,6 +20,7 @@ import Leases "Leases";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
+import Roles "Roles";
 import Types "Types";
 
 module {
@@ -39,6 +40,7 @@ module {
   public type Context = {
     store : Store.Store;
     creations : Creations.State;
+    roles : Roles.State;
     registry : Registry.State;
     releases : Releases.State;
     reserve : Reserve.State;
@@ -79,6 +81,8 @@ module {
       owner = creation.owner;
       status = creation.status;
       canister_id = creation.canisterId;
+      operator = creation.operator;
+      next_operator = nextOperator(context, creation);
       config = creation.config;
       created_at = creation.createdAt;
       updated_at = creation.updatedAt;
@@ -102,6 +106,7 @@ module {
       owner = creation.owner;
       status = creation.status;
       canister_id = creation.canisterId;
+      operator = creation.operator;
       requested_at = creation.requestedAt;
       leased_until = switch live { case (?lease) ?lease.expiresAt; case null null };
       worker = switch live { case (?lease) ?lease.worker; case null null };
@@ -178,6 +183,13 @@ module {
     if (leased > now) ?leased else null;
   };
 
+  /// Who takes the place of the creation's operator, once that is none any more; the owner alone can put it there.
+  public func nextOperator(context : Context, creation : Creation) : ?Principal {
+    let ?operator = creation.operator else return null;
+    if (creation.status == #Completed or Roles.isOperator(context.roles, operator)) return null;
+    Roles.newestOperator(context.roles);
+  };
+
   // ---- Parts of every transition ----
   /// Why nobody can end the creation at this moment, or null.
   public func busy(context : Context, creation : Creation) : ?Types.CreationError {
@@ -188,6 +200,11 @@ module {
       );
     };
     null;
+  };
+
+  /// The handoff may be under way: nothing else is decided on before the look at the canister.
+  public func unsettled(creation : Creation) : Types.CreationError {
+    located(creation, Errors.busy("It isn't settled yet whether the canister was handed over."));
   };
 
   /// An illegal step for the creation's present stage.

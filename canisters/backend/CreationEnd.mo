@@ -149,6 +149,7 @@ module {
     Registry.setStatus(context.registry, canisterId, #Failed);
     creation.lost := creation.lost.concat([canisterId]);
     creation.canisterId := null;
+    creation.operator := null;
     creation.verifiedRevision := null;
     creation.attested := null;
     Creations.unseal(context.creations, creation);
@@ -166,7 +167,7 @@ module {
       );
     };
     if (Creation.isSealed(creation)) {
-      return #Err(Creation.located(creation, Errors.busy("It isn't settled yet whether the canister was handed over.")));
+      return #Err(Creation.unsettled(creation));
     };
     Creations.remove(context.creations, creation);
     #Ok;

@@ -5,6 +5,7 @@ import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Store "../capsule/Store";
 import Alerts "Alerts";
+import Belonging "Belonging";
 import Creation "Creation";
 import CreationPolicy "CreationPolicy";
 import Creations "Creations";
@@ -26,7 +27,10 @@ module {
     };
     let existing = Creations.get(context.creations, owner);
     switch existing {
-      case (?creation) if (creation.status != #Failed) return #Ok(response(creation));
+      case (?creation) if (creation.status != #Failed) {
+        Belonging.replaceFormer(context, creation);
+        return #Ok(response(creation));
+      };
       case null {};
     };
     switch existing {
@@ -68,6 +72,7 @@ module {
     let creation = switch existing {
       case (?failed) {
         Creations.requeue(context.creations, failed, now);
+        Belonging.replaceFormer(context, failed);
         failed;
       };
       case null Creations.add(context.creations, owner, capsuleId, now);

@@ -6,6 +6,7 @@ import Principal "mo:core/Principal";
 import Capsule "../capsule/Types";
 import Store "../capsule/Store";
 import Alerts "Alerts";
+import Belonging "Belonging";
 import Creation "Creation";
 import Creations "Creations";
 import Errors "Errors";
@@ -16,7 +17,8 @@ import Roles "Roles";
 import Types "Types";
 
 module {
-  /// Leases the owner's open creation to the operator. Refuses one that another worker holds.
+  /// Leases the owner's open creation to the operator. Refuses one that another worker holds, or that belongs to another
+  /// operator.
   public func claim(
     context : Creation.Context,
     operator : Principal,
@@ -26,6 +28,7 @@ module {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    switch (Belonging.refusal(context, creation, operator)) { case null {}; case (?problem) return #Err problem };
     switch (Leases.claim(context.leases, creation.lease, operator, request, context.now())) {
       case (#Err error) #Err(Creation.located(creation, error));
       case (#Ok lease) {
@@ -149,8 +152,13 @@ module {
 
   public type Provisioning = { #Existing : Principal; #Debited : { cycles : Nat; entry : Nat64 } };
 
-  /// Everything that must be on record before cycles leave for a new canister; or the canister that is there already.
-  public func beginProvisioning(context : Creation.Context, creation : Creation.Creation) : Types.Result<Provisioning> {
+  /// Everything that must be on record before cycles leave for a new canister, which the operator is going to control; or
+  /// the canister that is there already.
+  public func beginProvisioning(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    operator : Principal,
+  ) : Types.Result<Provisioning> {
     let ?manifest = creation.sourceManifest else {
       return #Err(Creation.refused(creation, "There is no source manifest yet; claim the creation again."));
     };
@@ -176,6 +184,7 @@ module {
       case null {};
     };
     if starts Creation.move(context, creation, #Creating);
+    creation.operator := ?operator;
     creation.progressMessage := "Creating the canister.";
     Creation.hold(context, creation, 0);
     creation.cyclesConsumed += cycles;
@@ -222,6 +231,7 @@ module {
     refunded : Nat,
     reason : Text,
   ) : Types.CreationError {
+    creation.operator := null;
     ignore settle(context, creation, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles);
     let message = Creation.shortened("The canister could not be created: " # reason);

@@ -25,6 +25,8 @@ module {
     var completedAt : ?Nat64;
     var status : Types.CreationStatus;
     var canisterId : ?Principal;
+    /// Who had the canister created, or is having it created, and controls it beside the owner; or who took its place.
+    var operator : ?Principal;
     var config : Types.CreatePersonalCanisterConfig;
     var attempts : Nat32;
     var cyclesConsumed : Nat;
@@ -120,6 +122,7 @@ module {
       var completedAt = null;
       var status = #NotStarted;
       var canisterId = null;
+      var operator = null;
       var config = { name = null; subnet_id = null };
       var attempts = 0;
       var cyclesConsumed = 0;

@@ -22,7 +22,7 @@ module {
     // controllers: a query that looks at everything
     #audit_contents : Any;
     // operators
-    #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #report_progress : Any; #begin_export : Any;
+    #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #hand_on_creation : Any; #report_progress : Any; #begin_export : Any;
     #provision_canister : Any; #start_over : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
     // who may write a capsule
     #revoke_capsule_event : Any; #add_executor : Any; #remove_executor : Any; #set_event_wait : Any;
@@ -81,7 +81,8 @@ module {
         #set_personal_canister_settings _ or #abort_creation _
       ) Roles.isAdmin(roles, caller);
       case (
-        #claim_creation _ or #renew_lease _ or #release_lease _ or #report_progress _ or #begin_export _ or
+        #claim_creation _ or #renew_lease _ or #release_lease _ or #hand_on_creation _ or #report_progress _ or
+        #begin_export _ or
         #provision_canister _ or #start_over _ or #verify_creation _ or #complete_creation _ or #fail_creation _ or
         #get_export_items _ or #get_export_memory_manifests _ or #list_export_entries _ or #read_export_chunk _
       ) Roles.isOperator(roles, caller);

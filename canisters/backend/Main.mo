@@ -90,6 +90,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   transient let context : Creation.Context = {
     store;
     creations;
+    roles;
     registry;
     releases;
     reserve;

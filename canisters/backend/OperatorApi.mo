@@ -9,6 +9,7 @@ import Export "../capsule/Export";
 import Manifest "../capsule/Manifest";
 import Store "../capsule/Store";
 import Attestation "Attestation";
+import Belonging "Belonging";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
@@ -98,6 +99,15 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     #Ok;
   };
 
+  /// The caller's creation becomes another operator's; the caller's part in it ends.
+  public shared ({ caller }) func hand_on_creation(lease : Types.LeaseRef, operator : Principal) : async Types.CreationResult {
+    let creation = switch (CreationSteps.leased(context, authorities.roles, caller, lease)) {
+      case (#Ok some) some;
+      case (#Err problem) return #Err problem;
+    };
+    Belonging.handOn(context, creation, operator);
+  };
+
   public shared ({ caller }) func report_progress(
     lease : Types.LeaseRef,
     progress : Types.CreationProgress,
@@ -163,7 +173,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Err problem) return #Err problem;
     };
     switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
-    let debit = switch (CreationSteps.beginProvisioning(context, creation)) {
+    let debit = switch (CreationSteps.beginProvisioning(context, creation, caller)) {
       case (#Err problem) return #Err problem;
       case (#Ok(#Existing canister_id)) {
         return #Ok { canister_id; cycles = CreationSteps.costOf(context, canister_id); is_new = false };
@@ -222,7 +232,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Err problem) return #Err problem;
     };
     if (Creation.isSealed(creation)) {
-      return #Err(Creation.located(creation, Errors.busy("It isn't settled yet whether the canister was handed over.")));
+      return #Err(Creation.unsettled(creation));
     };
     switch (creation.canisterId, creation.status) {
       case (?canisterId, #Creating or #Installing or #Importing or #Verifying) #Ok(creation, canisterId);

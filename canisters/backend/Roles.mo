@@ -13,16 +13,19 @@ module {
     admins : Set.Set<Principal>;
     operators : Set.Set<Principal>;
     former : Map.Map<Principal, Nat64>;
+    /// The operator that was added last; it may have been removed since.
+    var newest : ?Principal;
     /// What admins did.
     acts : AuditLog.Log;
   };
 
   /// The installer is the first admin. Principals that can hold no role are left out.
   public func start(installer : Principal, admins : ?[Principal], operators : ?[Principal]) : State {
-    let state = {
+    let state : State = {
       admins = Set.empty<Principal>();
       operators = Set.empty<Principal>();
       former = Map.empty<Principal, Nat64>();
+      var newest = null;
       acts = AuditLog.start();
     };
     ignore addAdmin(state, installer);
@@ -48,6 +51,12 @@ module {
   public func wasOperator(state : State, principal : Principal, at : Nat64) : Bool {
     if (isOperator(state, principal)) return true;
     switch (state.former.get(principal)) { case (?removedAt) removedAt > at; case null false };
+  };
+
+  /// The operator that was added last, of those that still are one.
+  public func newestOperator(state : State) : ?Principal {
+    switch (state.newest) { case (?newest) if (isOperator(state, newest)) return ?newest; case null {} };
+    state.operators.values().next();
   };
 
   /// An admin or an operator.
@@ -104,6 +113,7 @@ module {
   /// Refuses whom `addAdmin` refuses.
   public func addOperator(state : State, operator : Principal) : Types.CreationResult {
     switch (unfit(operator)) { case null {}; case (?problem) return #Err problem };
+    if (not state.operators.contains(operator)) state.newest := ?operator;
     state.operators.add(operator);
     #Ok;
   };

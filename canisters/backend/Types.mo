@@ -53,6 +53,10 @@ module {
     owner : Principal;
     status : CreationStatus;
     canister_id : ?Principal;
+    /// Whose the creation is since it has a canister: the one that controls it beside the owner.
+    operator : ?Principal;
+    /// Who takes the operator's place by a retry of the owner, where that is no operator any more.
+    next_operator : ?Principal;
     config : CreatePersonalCanisterConfig;
     created_at : Nat64;
     updated_at : Nat64;
@@ -99,6 +103,7 @@ module {
     owner : Principal;
     status : CreationStatus;
     canister_id : ?Principal;
+    operator : ?Principal;
     requested_at : Nat64;
     leased_until : ?Nat64;
     worker : ?Text;

@@ -52,7 +52,7 @@ module {
     #list_registry : Any; #get_registry_entry : Any; #get_reserve_status : Any; #set_reserve_settings : Any;
     #set_reserve_threshold : Any; #top_up_reserve : Any; #get_consumption_report : Any; #list_consumption : Any;
     #list_notifications : Any; #acknowledge_notification : Any; #list_errors : Any; #get_error_rate : Any;
-    #list_open_requests : Any; #claim_creation : Any; #renew_lease : Any; #release_lease : Any;
+    #list_open_requests : Any; #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #hand_on_creation : Any;
     #report_progress : Any; #begin_export : Any; #list_export_entries : Any; #get_export_items : Any;
     #get_export_memory_manifests : Any; #read_export_chunk : Any; #provision_canister : Any; #start_over : Any; #verify_creation : Any;
     #complete_creation : Any; #fail_creation : Any; #migrate_capsule : Any; #get_migration_status : Any;
@@ -83,7 +83,7 @@ module {
       #get_registry_entry _ or #get_reserve_status _ or #set_reserve_settings _ or #set_reserve_threshold _ or
       #top_up_reserve _ or #get_consumption_report _ or #list_consumption _ or #list_notifications _ or
       #acknowledge_notification _ or #list_errors _ or #get_error_rate _ or #list_open_requests _ or
-      #renew_lease _ or #release_lease _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
+      #renew_lease _ or #release_lease _ or #hand_on_creation _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
       #complete_creation _ or #migrate_capsule _ or #get_migration_status _ or #get_detailed_migration_status _ or
       #set_migration_enabled _ or #get_migration_stats _ or #cancel_personal_canister _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _

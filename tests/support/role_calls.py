@@ -63,6 +63,7 @@ OPERATOR_ONLY: dict[str, tuple[Any, ...]] = {
     "claim_creation": ({"owner": OWNER, "worker": "w"},),
     "renew_lease": (LEASE,),
     "release_lease": (LEASE,),
+    "hand_on_creation": (LEASE, STRANGER),
     "report_progress": (LEASE, PROGRESS, ""),
     "begin_export": (LEASE, True),
     "list_export_entries": (LEASE, None, None),

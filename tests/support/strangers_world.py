@@ -256,6 +256,7 @@ CREATION: dict[str, list[Probe]] = {
     "get_export_memory_manifests": [lambda a: (_lease(a), [a.memory])],
     "read_export_chunk": [lambda a: (_lease(a), a.memory, 0)],
     "provision_canister": [lambda a: (_lease(a),)],
+    "hand_on_creation": [lambda a: (_lease(a), OPERATOR)],
     "start_over": [lambda a: (_lease(a),)],
     "verify_creation": [lambda a: (_lease(a),)],
     "complete_creation": [lambda a: (_lease(a),)],

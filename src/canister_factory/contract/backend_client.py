@@ -281,6 +281,10 @@ class BackendClient(CapsuleClient):
     async def release_lease(self, lease: LeaseRef) -> None:
         """Gives a lease back, so that another worker need not wait for its end."""
 
+    @endpoint
+    async def hand_on_creation(self, lease: LeaseRef, operator: PrincipalLike) -> None:
+        """Makes a creation another operator's; its canister is to be controlled by that one and the owner already."""
+
     @repeatable
     @endpoint
     async def report_progress(self, lease: LeaseRef, progress: CreationProgress, message: str) -> None:

@@ -86,11 +86,17 @@ class CreationStatusResponse(CandidModel):
 
 
 class DetailedCreationStatus(CandidModel):
-    """All about a creation; times in nanoseconds since 1970. `lost_canisters`: whose history was refused."""
+    """All about a creation; times in nanoseconds since 1970. `lost_canisters`: whose history was refused.
+
+    `operator`: whose it is since it has a canister. `next_operator`: who takes its place by the owner's retry, where it
+    is no operator any more.
+    """
 
     owner: Principal
     status: CreationStatus
     canister_id: Principal | None = None
+    operator: Principal | None = None
+    next_operator: Principal | None = None
     config: CreatePersonalCanisterConfig
     created_at: TimeNs
     updated_at: TimeNs
@@ -176,11 +182,12 @@ class CreationLease(CandidModel):
 
 
 class OpenRequest(CandidModel):
-    """A creation that needs an operator."""
+    """A creation that needs an operator: the one that it belongs to, once it has a canister."""
 
     owner: Principal
     status: CreationStatus
     canister_id: Principal | None = None
+    operator: Principal | None = None
     requested_at: TimeNs
     leased_until: TimeNs | None = None
     worker: str | None = None

@@ -35,7 +35,10 @@ Finished = Callable[[Principal, Outcome | Exception], None]
 class Worker:
     """Runs open creations with one orchestrator; at most `parallel` at once.
 
-    `finished` is told of each one's end. A creation that another worker has is left to it.
+    `finished` is told of each one's end. A creation that another worker has, or that belongs to another operator, is
+    left to it. So is one that was taken over under this worker's own name, as long as its lease lasts: a worker that
+    starts goes on at once with what it had before, but two that have one name by mistake don't take it from each other
+    for ever.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Worker:
         self._idle_seconds = idle_seconds
         self._finished = finished
         self._sleep = sleep
+        self._taken_over: set[Principal] = set()
+        self._told: set[Principal] = set()
         self._clock_ns = clock_ns or (lambda: orchestrator.agent.clock())  # leases end by the network's time
 
     def __repr__(self) -> str:
@@ -85,6 +90,12 @@ class Worker:
                     result: Outcome | Exception = await self._orchestrator.run(owner)
                     completed += 1
                 except (FactoryError, ContractError, IcError) as error:
+                    if isinstance(error, LeaseLostError):
+                        self._taken_over.add(owner)
+                        name = self._orchestrator.config.worker
+                        logger.warning(
+                            "%s. Workers that run at a time need different names: is another one %s?", error, name
+                        )
                     if await self._is_others_business(owner, error):
                         return
                     result = error
@@ -111,12 +122,22 @@ class Worker:
         async def fetch(after: Principal | None) -> OpenRequestPage:
             return await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
 
-        worker = self._orchestrator.config.worker
         async for page in pages(fetch):
             for request in page.items:
-                taken = request.leased_until is not None and request.leased_until > self._clock_ns()
-                if not taken or request.worker == worker:
+                if self._is_for_us(request):
                     yield request
+
+    def _is_for_us(self, request: OpenRequest) -> bool:
+        us = Principal(self._orchestrator.agent.identity.sender().bytes)
+        if request.operator not in (None, us):
+            if request.owner not in self._told:
+                logger.info("the creation of %s belongs to the operator %s", request.owner, request.operator)
+            self._told.add(request.owner)
+            return False
+        if request.leased_until is None or request.leased_until <= self._clock_ns():
+            self._taken_over.discard(request.owner)
+            return True
+        return request.worker == self._orchestrator.config.worker and request.owner not in self._taken_over
 
 
 async def completed_by_another(
