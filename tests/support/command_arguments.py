@@ -16,6 +16,7 @@ ARGUMENTS = {
     "admin quotas": ["--person-memories", "5"],
     "admin capsules": ["--no-new"],
     "admin canisters": ["--freezing-threshold", "60d"],
+    "admin abort": ["{other}", "--yes"],
     "admin clear": ["{other}", "--yes"],
     "admin ack": ["0"],
     "reserve top-up": ["1T"],

@@ -23,6 +23,7 @@ COMMANDS: dict[str, Entry] = {
         "admin:admin",
         "Manage a backend: its roles, releases and failures.",
         (
+            "abort",
             "ack",
             "admins",
             "audit",
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
         ),
     ),
     "call": Entry("call:call", "Call METHOD of CANISTER with ARGS in textual Candid."),
+    "cancel": Entry("request:cancel", "Cancel the creation of your personal canister, as its owner."),
     "cleanup": Entry("cleanup:cleanup", "Delete what a failed creation left behind."),
     "completion": Entry("completion:completion", "Print the completion script for SHELL."),
     "demo": Entry("demo:demo", "Create a personal canister from the files in DIR."),

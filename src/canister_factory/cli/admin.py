@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from canister_factory import interrupts
 from canister_factory.cli import admin_logs, admin_quotas, admin_releases, admin_roles, output, quantities, settings
 from canister_factory.cli.backend import Ask, backend_command, changed, follow
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.request import ending, require_open
 from canister_factory.cli.results import confirm, done, record
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
@@ -164,6 +166,39 @@ def stats(ask: Ask) -> None:
 
 @admin.command()
 @click.argument("owner", type=PRINCIPAL)
+@click.option("--reason", default="no reason given", help="What OWNER is told.  [default: no reason given]")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@backend_command(Role.ADMIN)
+def abort(owner: Principal, reason: str, yes: bool, ask: Ask) -> None:
+    """End the creation of OWNER, which is in progress.
+
+    The creation fails, and OWNER is told the reason. The capsule on the backend stays as it is, and a canister that was
+    created already is kept: OWNER can 'retry', or 'cleanup' deletes it. While the canister is being handed over, the
+    creation can't be aborted.
+
+    \b
+    Example:
+      canister-factory admin abort $OWNER --reason "the subnet is full"
+    """
+    creation = _creation_of(owner, "abort", ask)
+    require_open(creation, "abort", f"its owner can 'retry', or 'cleanup {owner}' deletes what it left behind")
+    confirm(f"Abort the creation of {output.ident(owner)}, which is {creation.status}?", yes)
+    interrupts.if_interrupted(f"the creation may be aborted. 'status {owner}' shows it")
+    ended = ask(
+        lambda backend: ending(backend.abort_creation(owner, reason), f"status {owner}", f"admin abort {owner}")
+    )
+    kept = "" if ended.canister_id is None else f" Canister {ended.canister_id} is kept."
+    done(
+        f"The creation of {output.ident(owner)} is aborted.{kept}",
+        owner=owner,
+        canister_id=ended.canister_id,
+        status=ended.status,
+        aborted=True,
+    )
+
+
+@admin.command()
+@click.argument("owner", type=PRINCIPAL)
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @backend_command(Role.ADMIN)
 def clear(owner: Principal, yes: bool, ask: Ask) -> None:
@@ -173,15 +208,27 @@ def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     canister of a failed creation. Clearing a completed creation makes the shared capsule writable again.
     """
 
+    creation = _creation_of(owner, "clear", ask)
+    canisters = [str(canister) for canister in (creation.canister_id, *creation.lost_canisters) if canister]
+    remains = f" Canister {', '.join(canisters)} remains, unless it was deleted." if canisters else ""
+    confirm(f"Forget the creation of {output.ident(owner)}, which is {creation.status}?{remains}", yes)
+    ask(lambda backend: backend.clear_creation_state(owner))
+    done(f"The creation of {output.ident(owner)} is forgotten.{remains}", owner=owner, cleared=True)
+
+
+def _creation_of(owner: Principal, verb: str, ask: Ask) -> DetailedCreationStatus:
+    """The creation of OWNER, as an admin sees it.
+
+    Raises:
+        CommandError: there is none to `verb`.
+        CreationRefused, RejectedError: the caller is no admin.
+    """
+
     async def look(backend: BackendClient) -> DetailedCreationStatus | None:
         await backend.list_admins()  # refused to everybody else, before anything is asked
         return await backend.get_user_creation_status(owner)
 
     creation = ask(look)
     if creation is None:
-        raise CommandError(f"{output.ident(owner)} has no creation: there is nothing to clear")
-    canisters = [str(canister) for canister in (creation.canister_id, *creation.lost_canisters) if canister]
-    remains = f" Canister {', '.join(canisters)} remains, unless it was deleted." if canisters else ""
-    confirm(f"Forget the creation of {output.ident(owner)}, which is {creation.status}?{remains}", yes)
-    ask(lambda backend: backend.clear_creation_state(owner))
-    done(f"The creation of {output.ident(owner)} is forgotten.{remains}", owner=owner, cleared=True)
+        raise CommandError(f"{output.ident(owner)} has no creation: there is nothing to {verb}")
+    return creation

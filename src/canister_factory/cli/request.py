@@ -1,10 +1,11 @@
-"""`request` and `retry`: an owner asks for a personal canister, and asks again after a failure.
+"""`request`, `retry` and `cancel`: an owner asks for a personal canister, asks again after a failure, or ends it.
 
 Owns these commands. Does not own: the creation, which a worker runs (`worker`, `run`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from canister_factory.cli import output, settings
 from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.results import confirm, done
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -95,6 +97,73 @@ def _require_failed(creation: DetailedCreationStatus) -> None:
         output.note(
             f"note: this may fail again until an admin has solved the problem: {quoted(creation.error.message)}"
         )
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@backend_command(Role.OWNER)
+def cancel(yes: bool, ask: Ask) -> None:
+    """Cancel the creation of your personal canister, as its owner.
+
+    Nothing is lost: your capsule stays on the backend, and takes writes again. A canister that was created already is
+    kept. 'retry' continues with it. While the canister is being handed over to you, a creation can't be cancelled.
+
+    \b
+    Example:
+      canister-factory cancel --backend $BACKEND --identity owner.pem
+    """
+    creation = ask(lambda backend: backend.get_detailed_creation_status())
+    if creation is None:
+        raise CommandError("there is nothing to cancel: you have not asked for a personal canister; use 'request'")
+    require_open(creation, "cancel", "'retry' continues it")
+    confirm(f"Cancel the creation of your personal canister, which is {creation.status}?", yes)
+    interrupts.if_interrupted("the creation may be cancelled. 'status' shows it, and it is safe to repeat the command")
+    ended = ask(lambda backend: ending(backend.cancel_personal_canister(), "status", "cancel"))
+    kept = "" if ended.canister_id is None else f" Canister {ended.canister_id} is kept for it."
+    done(
+        f"The creation is cancelled; the capsule is on the backend as before. 'retry' continues the creation.{kept}",
+        owner=ended.owner,
+        canister_id=ended.canister_id,
+        status=ended.status,
+        cancelled=True,
+    )
+
+
+def require_open(creation: DetailedCreationStatus, verb: str, after_a_failure: str) -> None:
+    """Checks that there is something to cancel or abort, as `verb` says; `after_a_failure` is the way on then.
+
+    Raises:
+        CommandError: the creation has ended.
+    """
+    from canister_factory.contract.creation_models import CreationStatus
+
+    if creation.status == CreationStatus.Completed:
+        raise CommandError(
+            f"there is nothing to {verb}: the creation is Completed, and only the owner controls the canister "
+            f"{creation.canister_id}",
+            canister_id=creation.canister_id,
+        )
+    if creation.status == CreationStatus.Failed:
+        raise CommandError(f"there is nothing to {verb}: the creation is Failed already; {after_a_failure}")
+
+
+async def ending(call: Awaitable[DetailedCreationStatus], status: str, again: str) -> DetailedCreationStatus:
+    """The creation that `call` ends. Where it can't be ended at present, the commands to look and repeat are named.
+
+    Raises:
+        CreationRefused: the backend refused; with the way on.
+    """
+    from canister_factory.contract.creation_models import CreationErrorKind
+    from canister_factory.contract.errors import CreationRefused
+
+    try:
+        return await call
+    except CreationRefused as refusal:
+        if refusal.error.kind == CreationErrorKind.Busy:
+            refusal.add_note(
+                f"'{status}' shows how it ended. If the creation is still in progress then, repeat '{again}'"
+            )
+        raise
 
 
 async def _present(backend: CheckedBackend) -> PresentCanister | None:
