@@ -193,14 +193,14 @@ def history_command(
 
 async def follow(fetch: Callable[[Any, int], Awaitable[Page[Item]]], limit: int | None = None) -> AsyncIterator[Item]:
     """All items of a paged list, or the first `limit`. `fetch(after, count)` returns a page."""
-    from canister_factory.contract.pages import pages
+    from canister_factory.contract.pages import Kept, pages
 
     left = limit
 
     async def some(after: Any) -> Page[Item]:
         return await fetch(after, PAGE_ITEMS if left is None else min(left, PAGE_ITEMS))
 
-    async for page in pages(some):
+    async for page in pages(some, Kept("the list of the backend")):
         for item in page.items[:left]:
             yield item
         if left is not None:

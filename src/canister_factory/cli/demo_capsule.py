@@ -15,7 +15,7 @@ from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryE
 from canister_factory.contract.clients import CapsuleClient
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.memory_models import MemoryPage, MemorySummary, PageRequest
-from canister_factory.contract.pages import pages
+from canister_factory.contract.pages import Kept, pages
 from canister_factory.contract.person_models import ConnectionStatus, NewConnectionGroup, PersonRef
 from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.window import Window
@@ -101,7 +101,12 @@ async def _memories(client: CapsuleClient) -> list[MemorySummary]:
     async def fetch(after: str | None) -> MemoryPage:
         return await client.list_capsule_memories(None, PageRequest(after=after, limit=1_000))
 
-    return [memory async for page in pages(fetch) for memory in page.items]
+    kept: Kept[MemoryPage] = Kept("the list of memories", rank=_id_of, sparse=True)
+    return [memory async for page in pages(fetch, kept) for memory in page.items]
+
+
+def _id_of(item: MemorySummary | str) -> str:
+    return item if isinstance(item, str) else item.memory.id
 
 
 async def _compare_file(client: CapsuleClient, file: DemoFile, memory: MemorySummary, advance: Advance) -> None:

@@ -30,6 +30,13 @@ class ContractMismatchError(ContractError):
     """A canister doesn't answer as the contract says: another canister, or an incompatible version."""
 
 
+class PagingError(ContractError):
+    """A list doesn't advance, or doesn't end: who answers is another canister than it should be, or has a defect."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}; nothing more of it was read")
+
+
 class ArgumentTooLargeError(ContractError):
     """An argument is larger than its method takes; nothing was sent."""
 

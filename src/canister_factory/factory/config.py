@@ -48,6 +48,10 @@ class FactoryConfig(BaseModel):
     entries_per_page: int = Field(default=1_000, ge=1, le=1_000)
     """Manifest entries in one page."""
 
+    max_entries: int = Field(default=300_000, ge=1)
+    """Manifest entries that a side may list at most. A personal canister holds 200,000 memories, 20,000 galleries, and
+    some thousands of connections and groups."""
+
     commit_chunks_per_message: int = Field(default=20_000, ge=1, le=60_000)
     """Chunk checksums (32 bytes each) committed in one message, unless one memory alone has more."""
 

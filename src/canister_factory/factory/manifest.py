@@ -45,6 +45,11 @@ class ItemKey(NamedTuple):
     kind: Kind
     id: str
 
+    @classmethod
+    def of(cls, named: ItemRef | ManifestEntry) -> ItemKey:
+        """From the contract's form."""
+        return cls(_KINDS[named.kind], named.id)
+
     def ref(self) -> ItemRef:
         """The contract's form of it."""
         return ItemRef(kind=_ITEM_KINDS[self.kind], id=self.id)
@@ -68,7 +73,7 @@ class Entry(NamedTuple):
     def of(cls, entry: ManifestEntry) -> Entry:
         """From the contract's form."""
         return cls(
-            ItemKey(_KINDS[entry.kind], entry.id),
+            ItemKey.of(entry),
             entry.record_checksum,
             entry.content_checksum,
             entry.size,

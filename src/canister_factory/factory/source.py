@@ -21,6 +21,7 @@ from canister_factory.contract.manifest_models import (
 from canister_factory.contract.pages import pages
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import ExportError, SourceMovedError
+from canister_factory.factory.listing import entries_kept
 from canister_factory.factory.manifest import Entry, ItemKey, content_checksum
 
 K = TypeVar("K")
@@ -62,6 +63,7 @@ class Source:
 
         Raises:
             SourceMovedError: the capsule moved on to another revision meanwhile.
+            PagingError: the list doesn't advance, or has more entries than a capsule can have.
         """
 
         async def fetch(after: ItemRef | None) -> ManifestPage:
@@ -69,7 +71,7 @@ class Source:
 
         entries: dict[ItemKey, Entry] = {}
         revision: int | None = None
-        async for page in pages(fetch):
+        async for page in pages(fetch, entries_kept(self._backend.canister_id, self._config)):
             revision = page.revision if revision is None else revision
             if page.revision != revision:
                 raise SourceMovedError(

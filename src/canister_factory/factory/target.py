@@ -23,6 +23,7 @@ from canister_factory.contract.manifest_models import ExportItem, ItemRef, Manif
 from canister_factory.contract.memory_models import PageRequest
 from canister_factory.contract.pages import pages
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.listing import entries_kept, pending_kept
 from canister_factory.factory.manifest import Entry, ItemKey
 from canister_factory.ic.errors import RejectedError
 
@@ -62,21 +63,30 @@ class Target:
         return (await self.client.get_import_status(PageRequest(limit=1))).session
 
     async def entries(self) -> dict[ItemKey, Entry]:
-        """All entries that the target has."""
+        """All entries that the target has.
+
+        Raises:
+            PagingError: the list doesn't advance, or has more entries than a capsule can have.
+        """
 
         async def fetch(after: ItemRef | None) -> ManifestPage:
             return await self.client.list_import_entries(after, self._config.entries_per_page)
 
-        return {entry.key: entry async for page in pages(fetch) for entry in map(Entry.of, page.entries)}
+        kept = entries_kept(self.client.canister_id, self._config)
+        return {entry.key: entry async for page in pages(fetch, kept) for entry in map(Entry.of, page.entries)}
 
     async def pending(self) -> dict[str, Pending]:
-        """The memories that aren't committed yet, by id."""
+        """The memories that aren't committed yet, by id.
+
+        Raises:
+            PagingError: the list doesn't advance, or has more than an import can have begun.
+        """
 
         async def fetch(after: str | None) -> ImportStatus:
             return await self.client.get_import_status(PageRequest(after=after, limit=_PENDING_PER_PAGE))
 
         pending: dict[str, Pending] = {}
-        async for status in pages(fetch):
+        async for status in pages(fetch, pending_kept(self.client.canister_id)):
             for memory in status.pending:
                 chunks = {chunk.index: chunk.sha256 for chunk in memory.chunks}
                 pending[memory.memory_id] = Pending(memory.has_record, chunks)

@@ -20,7 +20,7 @@ from canister_factory.contract.creation_models import (
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import ContractError, CreationRefused
-from canister_factory.contract.pages import pages
+from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import FactoryError, LeaseLostError
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.retry import Sleep
@@ -122,7 +122,7 @@ class Worker:
         async def fetch(after: Principal | None) -> OpenRequestPage:
             return await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
 
-        async for page in pages(fetch):
+        async for page in pages(fetch, Kept("the list of open requests")):
             for request in page.items:
                 if self._is_for_us(request):
                     yield request

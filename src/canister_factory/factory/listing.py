@@ -1,0 +1,50 @@
+"""How both sides keep the lists that a copy reads: a canister that its owner controls may list anything, for ever.
+
+Owns order and bounds of these lists. Does not own: reading them (`contract.pages`), and what is made of them.
+"""
+
+from __future__ import annotations
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.errors import PagingError
+from canister_factory.contract.import_models import ImportStatus, PendingMemory
+from canister_factory.contract.manifest_models import ItemRef, ManifestEntry, ManifestPage
+from canister_factory.contract.pages import Kept
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.manifest import ItemKey
+
+MAX_ID_CHARACTERS = 300
+"""Ids have 255 characters at most; those of connections a word in front."""
+MAX_PENDING = 1_000_000
+"""Memories that an import has begun, and their chunks: 60 GB in chunks of 60 kB."""
+
+
+def entries_kept(canister_id: Principal, config: FactoryConfig) -> Kept[ManifestPage]:
+    """Manifest entries, by kind and id."""
+    name = f"the list of entries of {canister_id}"
+
+    def rank(item: ManifestEntry | ItemRef) -> ItemKey:
+        _check_id(name, item.id)
+        return ItemKey.of(item)
+
+    return Kept(name, lambda page: page.entries, rank, most=config.max_entries)
+
+
+def pending_kept(canister_id: Principal) -> Kept[ImportStatus]:
+    """Memories that aren't committed, by id; each of their chunks counts."""
+    name = f"the list of pending memories of {canister_id}"
+
+    def rank(item: PendingMemory | str) -> str:
+        id = item if isinstance(item, str) else item.memory_id
+        _check_id(name, id)
+        return id
+
+    def count(page: ImportStatus) -> int:
+        return sum(1 + len(memory.chunks) for memory in page.pending)
+
+    return Kept(name, lambda page: page.pending, rank, most=MAX_PENDING, count=count)
+
+
+def _check_id(name: str, id: str) -> None:
+    if len(id) > MAX_ID_CHARACTERS:
+        raise PagingError(name, f"has an id of {len(id):,} characters, above the {MAX_ID_CHARACTERS} that ids have")

@@ -1,0 +1,76 @@
+"""What a canister may list that its owner controls: everything else is an error with its name, on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from canister_factory.contract.errors import PagingError
+from canister_factory.contract.import_models import ImportStatus, PendingChunk, PendingMemory
+from canister_factory.contract.manifest_models import ManifestPage
+from canister_factory.factory import listing
+from canister_factory.factory.listing import MAX_ID_CHARACTERS
+from canister_factory.factory.manifest import Entry, ItemKey, Kind
+from support.ic_test_support import CANISTER
+from support.personal_script import CAPSULE, GALLERY, MEMORY, PersonalScript, as_wire
+
+
+def page(*entries: Entry, following: ItemKey | None = None) -> ManifestPage:
+    return ManifestPage(entries=[as_wire(entry) for entry in entries], next=following and following.ref(), revision=1)
+
+
+def endless(number: int) -> ManifestPage:
+    key = ItemKey(Kind.MEMORY, f"m{number:06}")
+    return page(MEMORY._replace(key=key), following=key)
+
+
+HOSTILE: dict[str, tuple[Any, str]] = {
+    "repeats": (lambda number: page(CAPSULE, MEMORY, following=MEMORY.key), "comes again to where it was"),
+    "goes backwards": (lambda number: page([GALLERY, MEMORY][number % 2], following=GALLERY.key), "goes backwards"),
+    "is empty and leads on": (lambda number: page(following=ItemKey(Kind.MEMORY, f"m{number}")), "an empty page"),
+    "never ends": (endless, "has more than 40 items"),
+    "has ids that nobody has": (
+        lambda number: page(MEMORY._replace(key=ItemKey(Kind.MEMORY, "m" * (MAX_ID_CHARACTERS + 1)))),
+        "an id of 301 characters",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+async def test_a_list_of_entries_that_doesnt_end_is_ended(how: str) -> None:
+    personal = PersonalScript()
+    answer, words = HOSTILE[how]
+    personal.answers["list_import_entries"] = lambda after, limit: answer(len(personal.calls))
+    with pytest.raises(PagingError, match=f"the list of entries of {CANISTER} .*{words}"):
+        await personal.target(max_entries=40).entries()
+    assert len(personal.calls) <= 41
+
+
+async def test_a_list_of_pending_memories_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MAX_PENDING", 1_000)
+    personal = PersonalScript()
+    chunks = [PendingChunk(index=index, sha256=bytes(32)) for index in range(99)]
+
+    def status(asked: Any) -> ImportStatus:
+        id = f"m{len(personal.calls):06}"
+        return ImportStatus(pending=[PendingMemory(memory_id=id, has_record=True, chunks=chunks)], next=id)
+
+    personal.answers["get_import_status"] = status
+    with pytest.raises(PagingError, match=f"the list of pending memories of {CANISTER} has more than 1,000 items"):
+        await personal.target().pending()
+    assert len(personal.calls) == 11
+
+
+async def test_a_list_of_pending_memories_that_repeats_is_ended() -> None:
+    personal = PersonalScript()
+    pending = PendingMemory(memory_id="m", has_record=True, chunks=[])
+    personal.answers["get_import_status"] = lambda asked: ImportStatus(pending=[pending], next="m")
+    with pytest.raises(PagingError, match="comes again to where it was"):
+        await personal.target().pending()
+    assert len(personal.calls) == 2
+
+
+async def test_ids_as_long_as_any_are_listed() -> None:
+    longest = MEMORY._replace(key=ItemKey(Kind.CONNECTION, "m" * MAX_ID_CHARACTERS))
+    assert await PersonalScript(CAPSULE, longest).target().entries() == {CAPSULE.key: CAPSULE, longest.key: longest}
