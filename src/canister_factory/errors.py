@@ -31,12 +31,15 @@ if TYPE_CHECKING:
         ContractError as ContractError,
         ContractMismatchError as ContractMismatchError,
         CreationRefused as CreationRefused,
+        PagingError as PagingError,
     )
     from canister_factory.face.canister import (
         NoInterfaceError as NoInterfaceError,
         UnknownMethodError as UnknownMethodError,
     )
     from canister_factory.factory.errors import (
+        BoundsError as BoundsError,
+        CanisterStateError as CanisterStateError,
         CreateError as CreateError,
         CreationFailedError as CreationFailedError,
         ExportError as ExportError,
@@ -100,10 +103,10 @@ _HOMES = {
     "candid.errors": "CandidError DecodeError EncodeError InvalidTypeError LimitExceededError MismatchError ParseError "
     "PathError PrincipalError",
     "contract.errors": "ArgumentTooLargeError ArtifactError CapsuleRefused ContractError ContractMismatchError "
-    "CreationRefused",
+    "CreationRefused PagingError",
     "face.canister": "NoInterfaceError UnknownMethodError",
-    "factory.errors": "CreateError CreationFailedError ExportError FactoryError HandoffError HistoryError "
-    "InstallError LeaseLostError SourceMovedError VerifyError",
+    "factory.errors": "BoundsError CanisterStateError CreateError CreationFailedError ExportError FactoryError "
+    "HandoffError HistoryError InstallError LeaseLostError SourceMovedError VerifyError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "

@@ -46,7 +46,7 @@ from support.ic_test_support import CANISTER, FakeNetwork
 # What never leaves the place that raises it: signals between parts of the replica, which become answers of the
 # network, and the interruption of a command, which nothing but the end of the process may catch.
 INTERNAL = {
-    "canister_factory.factory.stages._CanisterGivenUp",
+    "canister_factory.factory.stages.CanisterGivenUp",
     "canister_factory.interrupts.Interrupted",
     "canister_factory.replica.node.http_error.HttpError",
     "canister_factory.replica.node.round_failed.RoundFailedError",

@@ -72,6 +72,21 @@ class FactoryConfig(BaseModel):
     import_margin_bytes: int = Field(default=10_000_000, ge=0)
     """Room above the capsule's present size in the personal canister's import limit, for what is added meanwhile."""
 
+    look_seconds: float = Field(default=20.0, gt=0)
+    """Pause between two looks at what becomes of the canister while it is filled; another module ends the run."""
+
+    base_seconds: float = Field(default=3_600.0, gt=0)
+    """How long a run may take at most, besides `bytes_per_second`."""
+
+    bytes_per_second: float = Field(default=100_000.0, gt=0)
+    """The pace at which a capsule is copied at least: a run of 60 GB may take a week."""
+
+    base_bytes: int = Field(default=1_000_000_000, ge=1)
+    """Bytes that a run may send and receive at most, besides `most_copies`."""
+
+    most_copies: int = Field(default=16, ge=1)
+    """How often the capsule may be moved in a run at most: the passes, when the owner replaces everything each time."""
+
     progress_seconds: float = Field(default=5.0, ge=0)
     """Pause between two progress reports to the backend; each is an update call."""
 

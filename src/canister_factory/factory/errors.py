@@ -5,6 +5,8 @@ Owns which failure is which kind at which stage. Does not own: errors of the lay
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from canister_factory.base_error import CanisterFactoryError
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.principal import Principal
@@ -114,6 +116,53 @@ class HistoryError(FactoryError):
     kind = CreationErrorKind.HistoryFailed
 
 
+class CanisterState(StrEnum):
+    """What the owner, who controls the canister from its beginning, can have made of it before it is theirs."""
+
+    DELETED = "Deleted"
+    STOPPED = "Stopped"
+    FROZEN = "Frozen"
+    """It has too few cycles to do anything."""
+    UNINSTALLED = "Uninstalled"
+    OTHER_MODULE = "OtherModule"
+    OTHER_CONTROLLERS = "OtherControllers"
+    BLACKHOLED = "Blackholed"
+    """Nobody controls it."""
+    REINSTALLED = "Reinstalled"
+    """What was stored in it is gone, though its module is the right one."""
+    OWNERS_ALONE = "OwnersAlone"
+    """The owner alone controls it, but it doesn't hold the capsule."""
+
+
+class CanisterStateError(FactoryError):
+    """The canister is in a `state` in which its creation can't go on; the message says what lets it go on."""
+
+    def __init__(
+        self,
+        message: str,
+        state: CanisterState,
+        *,
+        stage: CreationStatus,
+        canister_id: Principal,
+        retry_helps: bool = True,
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(message, stage=stage, canister_id=canister_id, retry_helps=retry_helps, cause=cause)
+        self.kind = KIND_OF_STAGE[stage]
+        self.state = state
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What is known besides the message, with the state."""
+        return {**super().context, "state": str(self.state)}
+
+
+class BoundsError(FactoryError):
+    """A run took more time, or moved more bytes, than any honest creation of its size does."""
+
+    retry_helps = True
+
+
 class CreationFailedError(FactoryError):
     """A creation ended in Failed: what was recorded in the backend. The cause is chained."""
 
@@ -134,6 +183,12 @@ class CreationFailedError(FactoryError):
         )
         self.kind = error.kind
         self.error = error
+        self.state = cause.state if isinstance(cause, CanisterStateError) else None
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What is known besides the message, with the canister's state where that is the cause."""
+        return super().context if self.state is None else {**super().context, "state": str(self.state)}
 
 
 def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Principal | None) -> CreationError:

@@ -10,18 +10,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from canister_factory.candid.principal import PrincipalLike, as_principal
 from canister_factory.contract.artifacts import WasmModule, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.errors import CreationRefused
+from canister_factory.contract.creation_models import CreationErrorKind
+from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.factory import condition
+from canister_factory.factory.bounds import Bounds, looking
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import CreationFailedError, LeaseLostError, to_creation_error
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.retry import Retry, Sleep
 from canister_factory.factory.run import Run
-from canister_factory.factory.stages import Outcome, Stages
+from canister_factory.factory.stages import CanisterGivenUp, Outcome, Stages
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.trace import heard_by
@@ -91,9 +95,16 @@ class Orchestrator:
         lease = Lease(run)
         granted = await lease.claim()
         self._emit(Claimed(run.owner, lease.ref.lease, granted.creation.status))
-        stages = Stages(run, granted.creation, granted.manifest, lease)
+        stages, bounds = Stages(run, granted.creation, granted.manifest, lease), Bounds(run)
+
+        async def look() -> None:
+            bounds.check(stages.extent)
+            if stages.personal is not None:
+                with suppress(IcError):  # whoever needs it now finds the same
+                    await condition.look(stages.personal, stages.stage)
+
         try:
-            return await lease.guard(stages.run)
+            return await lease.guard(lambda: looking(stages.run, look, run))
         except LeaseLostError as lost:
             lost.stage, lost.canister_id = stages.stage, stages.canister_id
             raise
@@ -101,10 +112,13 @@ class Orchestrator:
             await asyncio.shield(lease.release())
             raise
         except Exception as error:
-            if verdict(error) is not Verdict.FINAL:
+            cause = await _explained(error, stages)
+            if verdict(cause) is not Verdict.FINAL:
                 await lease.release()
                 raise
-            raise await self._failed(error, stages, lease) from error
+            if cause is not error:
+                cause.__cause__ = error
+            raise await self._failed(cause, stages, lease) from cause
 
     async def _failed(self, error: Exception, stages: Stages, lease: Lease) -> Exception:
         """Records the failure; returns what to raise."""
@@ -120,3 +134,22 @@ class Orchestrator:
         return CreationFailedError(
             recorded.error or failure, stage=stages.stage, canister_id=stages.canister_id, cause=error
         )
+
+
+async def _explained(error: Exception, stages: Stages) -> Exception:
+    """What made the stages fail with `error`: what was done to the canister, or the error itself.
+
+    Of what is in the canister's history the backend is the judge, and lets a retry take another canister.
+    """
+    state = None if stages.personal is None else await condition.behind(error, stages.personal, stages.stage)
+    if state is None:
+        return error
+    if state.state in condition.JUDGED:
+        try:
+            await stages.ask_to_start_over()
+        except CreationRefused as refusal:
+            if refusal.error.kind == CreationErrorKind.HistoryFailed:
+                return refusal
+        except (ContractError, IcError, CanisterGivenUp):
+            pass
+    return state

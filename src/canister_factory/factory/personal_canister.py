@@ -5,7 +5,7 @@ Owns every call of the management canister. Does not own: its data (`target`, `v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
@@ -19,7 +19,7 @@ from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.task_group import task_group
@@ -33,7 +33,9 @@ class PersonalCanister:
         self.canister_id = canister_id
         self.owner = owner
         self.client = PersonalClient(agent, canister_id, repeat=retry)
-        self._operator = Principal(agent.identity.sender().bytes)
+        self.operator = Principal(agent.identity.sender().bytes)
+        self.module_hash: bytes | None = None
+        """What was found to run here, once this run has seen to it."""
         self._management = ManagementCanister(agent)
         self._retry = retry
 
@@ -46,12 +48,27 @@ class PersonalCanister:
 
     def is_handed_over(self, info: CanisterInfo) -> bool:
         """Whether the owner alone controls it already. Never true for an owner who is the operator as well."""
-        return set(info.controllers) == {self.owner} and self.owner != self._operator
+        return set(info.controllers) == {self.owner} and self.owner != self.operator
 
-    def is_as_left(self, info: CanisterInfo, releases: Sequence[Release]) -> bool:
-        """Whether operator and owner control it, and nobody else, and it has no module but an approved one."""
-        approved = {None, *(release.module_hash for release in releases)}
-        return set(info.controllers) == {self._operator, self.owner} and info.module_hash in approved
+    async def was_taken(self) -> bool:
+        """Whether the owner has made themselves the only controller; not where that can't be learnt."""
+        try:
+            return self.is_handed_over(await self.agent.canister_info(self.canister_id))
+        except IcError:
+            return False
+
+    @property
+    def keepers(self) -> set[Principal]:
+        """Who controls it until it is handed over."""
+        return {self.operator, self.owner}
+
+    def is_as_left(self, info: CanisterInfo, releases: Sequence[Release], *, was_installed: bool) -> bool:
+        """Whether operator and owner control it, and nobody else, and its module is an approved one; it has to have one
+        if one was installed.
+        """
+        approved = {release.module_hash for release in releases}
+        is_right = info.module_hash in approved or (info.module_hash is None and not was_installed)
+        return set(info.controllers) == self.keepers and is_right
 
     def check_controllers(self, info: CanisterInfo) -> None:
         """Sees to it that exactly operator and owner control it.
@@ -59,11 +76,10 @@ class PersonalCanister:
         Raises:
             CreateError: others do.
         """
-        expected = {self._operator, self.owner}
-        if set(info.controllers) != expected:
+        if set(info.controllers) != self.keepers:
             raise CreateError(
-                f"the controllers of {self.canister_id} are {_names(info.controllers)}, but must be exactly operator "
-                f"and owner: {_names(expected)}; an admin must check this canister",
+                f"the controllers of {self.canister_id} are {names(info.controllers)}, but must be exactly operator "
+                f"and owner: {names(self.keepers)}; an admin must check this canister",
                 canister_id=self.canister_id,
             )
 
@@ -98,6 +114,7 @@ class PersonalCanister:
                 canister_id=self.canister_id,
             )
         await self._check_interface(init)
+        self.module_hash = installed
         return info.module_hash is not None
 
     def _check_approved(self, module: WasmModule, releases: Sequence[Release]) -> None:
@@ -163,8 +180,7 @@ class PersonalCanister:
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
-            HandoffError: it has no module; the controllers could not be set; or controllers or module aren't as
-                expected afterwards.
+            HandoffError: it has no module; or the controllers could not be set, or aren't as expected afterwards.
         """
         self.check_controllers(info)
         if info.module_hash is None:
@@ -191,20 +207,20 @@ class PersonalCanister:
                     retry_helps=True,
                     cause=error,
                 ) from error
-        return await self._handed_over(info.module_hash)
+        return await self._handed_over()
 
-    async def _handed_over(self, module_hash: bytes) -> CanisterInfo:
-        """Reads back that the owner alone controls the canister, which has that module.
+    async def _handed_over(self) -> CanisterInfo:
+        """Reads back that the owner alone controls the canister. What runs there is theirs from then on; whether it was
+        replaced before, the backend judges by the history.
 
         Raises:
-            HandoffError: controllers or module are others.
+            HandoffError: the controllers are others.
         """
         info = await self.info()
-        if set(info.controllers) != {self.owner} or info.module_hash != module_hash:
-            runs = info.module_hash.hex() if info.module_hash else "none"
+        if set(info.controllers) != {self.owner}:
             raise HandoffError(
-                f"after the handoff {self.canister_id} is controlled by {_names(info.controllers)} and runs the module "
-                f"{runs}; expected {self.owner} and {module_hash.hex()}",
+                f"after the handoff {self.canister_id} is controlled by {names(info.controllers)}, not by "
+                f"{self.owner} alone",
                 canister_id=self.canister_id,
             )
         return info
@@ -228,9 +244,9 @@ class PersonalCanister:
             CreateError: the operator doesn't control it any more.
         """
         info = await self.info()
-        if self._operator not in info.controllers:
+        if self.operator not in info.controllers:
             raise CreateError(
-                f"{self.canister_id} is controlled by {_names(info.controllers)}, not by this operator",
+                f"{self.canister_id} is controlled by {names(info.controllers)}, not by this operator",
                 canister_id=self.canister_id,
             )
         for method in (self._management.uninstall_code, self._management.stop_canister):
@@ -238,5 +254,6 @@ class PersonalCanister:
         await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
 
 
-def _names(principals: Sequence[Principal] | set[Principal]) -> str:
+def names(principals: Iterable[Principal]) -> str:
+    """Principals in their order, for a message."""
     return ", ".join(sorted(map(str, principals))) or "nobody"

@@ -24,6 +24,8 @@ from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.aside import Aside
+from canister_factory.factory.bounds import Extent
+from canister_factory.factory.condition import owners_alone
 from canister_factory.factory.config import NS_PER_SECOND
 from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
 from canister_factory.factory.errors import ExportError, InstallError, SourceMovedError, VerifyError
@@ -73,7 +75,7 @@ class Outcome:
     traffic: Traffic = field(default_factory=Traffic)
 
 
-class _CanisterGivenUp(Exception):  # noqa: N818 - no error: the creation goes on with another canister
+class CanisterGivenUp(Exception):  # noqa: N818 - no error: the creation goes on with another canister
     """The backend gave up a canister whose history has become too long to be told whole."""
 
 
@@ -85,6 +87,7 @@ class Stages:
     ) -> None:
         self.stage = creation.status
         self.canister_id = creation.canister_id
+        self.personal: PersonalCanister | None = None
         self._run = run
         self._lease = lease
         self._name = creation.config.name
@@ -99,6 +102,16 @@ class Stages:
 
     def __repr__(self) -> str:
         return f"Stages({self._run.owner}, {self.stage}, canister {self.canister_id})"
+
+    @property
+    def extent(self) -> Extent:
+        """How large the capsule is, as far as is known."""
+        frozen, copied = self._manifest, self._transferred
+        size, items = copied.bytes_total, copied.items_total
+        if frozen is not None:
+            counted = frozen.memories + frozen.galleries + frozen.connections + frozen.connection_groups
+            size, items = max(size, frozen.content_size), max(items, counted)
+        return Extent(size, items)
 
     async def run(self) -> Outcome:
         """From wherever the creation stands to Completed.
@@ -118,7 +131,7 @@ class Stages:
                 try:
                     personal = await self._move(manifest, ahead)
                     break
-                except _CanisterGivenUp:
+                except CanisterGivenUp:
                     self.canister_id = None
             await self._hand_over(personal)
             await self._complete()
@@ -129,21 +142,26 @@ class Stages:
         """The canister that has the capsule, verified.
 
         Raises:
-            _CanisterGivenUp: another canister is to have it.
+            CanisterGivenUp: another canister is to have it.
         """
         personal, info = await self._create()
         if personal.is_handed_over(info):
             self._run.emit(
                 StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
             )
-            self.stage = CreationStatus.Verifying
             self._outcome.target_manifest = manifest.manifest_hash
+            self.stage = CreationStatus.Verifying
             if not self._outcome.creation.verified:
-                await self._verify_by_backend()
+                await self._verify_by_backend(personal)
         else:
-            is_new = await self._install(personal, info, manifest)
-            target = Target(personal.client, self._run.config)
-            await self._import(personal, manifest, target, ahead if is_new else None)
+            try:
+                is_new = await self._install(personal, info, manifest)
+                target = Target(personal.client, self._run.config)
+                await self._import(personal, manifest, target, ahead if is_new else None)
+            except Exception:
+                if not await personal.was_taken():
+                    raise
+                await self._verify_by_backend(personal)
         return personal
 
     # --- Exporting ---
@@ -151,7 +169,7 @@ class Stages:
     async def _export(self) -> CapsuleManifest:
         """What the claim has begun; where there was no capsule, the backend says so."""
         self._enter(CreationStatus.Exporting)
-        manifest = self._manifest or await self._source.freeze(lock=False)
+        manifest = self._manifest = self._manifest or await self._source.freeze(lock=False)
         self._outcome.source_manifest = manifest.manifest_hash
         self._leave(f"{manifest.memories} memories, {manifest.content_size:,} bytes, revision {manifest.revision}")
         return manifest
@@ -166,6 +184,7 @@ class Stages:
         provisioned = await self._provision()
         self.canister_id = provisioned.canister_id
         personal = PersonalCanister(self._run.agent, provisioned.canister_id, self._run.owner, self._run.retry)
+        self.personal = personal
         info = await personal.info()
         self._outcome.controllers_before = frozenset(info.controllers)
         self._run.emit(
@@ -204,8 +223,9 @@ class Stages:
         self._enter(CreationStatus.Installing)
         self._report("Installing the canister's module.")
         releases = await self._run.backend.list_releases()
-        if not personal.is_as_left(info, releases):
-            await self._ask_to_start_over()  # where somebody else was at it, the backend ends this canister
+        was_installed = _ORDER.index(self._reached) > _ORDER.index(CreationStatus.Installing)
+        if not personal.is_as_left(info, releases, was_installed=was_installed):
+            await self.ask_to_start_over()  # where somebody else was at it, the backend ends this canister
         was_installed = await personal.install(self._run.module, self._init(manifest), releases)
         self._leave("module and API version are right", skipped=was_installed)
         return not was_installed
@@ -279,21 +299,27 @@ class Stages:
 
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
         self._run.emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
-        await self._ask_to_start_over()
+        await self.ask_to_start_over()
         init, releases = self._init(manifest), await self._run.backend.list_releases()
         await personal.start_over(self._run.module, init, releases)
         await personal.install(self._run.module, init, releases)
 
-    async def _ask_to_start_over(self) -> None:
+    async def ask_to_start_over(self) -> None:
         """Lets the backend judge what was done to the canister so far.
 
         Raises:
             CreationRefused: something was done that no creation does; the creation has failed (kind HistoryFailed).
-            _CanisterGivenUp: its history is too long to start over.
+            CanisterGivenUp: its history is too long to start over.
         """
-        if not await self._run.backend.start_over(self._lease.ref):
+        try:
+            is_short = await self._run.backend.start_over(self._lease.ref)
+        except CreationRefused as refusal:
+            if refusal.error.kind == CreationErrorKind.Busy:  # sealed for a handoff: then a verification judges it
+                await self._run.backend.verify_creation(self._lease.ref)
+            raise
+        if not is_short:
             self._reached = max(self._reached, self.stage, key=_ORDER.index)  # what is on record doesn't go back
-            raise _CanisterGivenUp
+            raise CanisterGivenUp
 
     async def _compare(self, personal: PersonalCanister) -> VerificationReport:
         """What the backend finds; beside it the canister is made as its owner is to have it."""
@@ -302,11 +328,12 @@ class Stages:
             group.create_task(personal.tidy())
         return asked.result()
 
-    async def _verify_by_backend(self) -> None:
+    async def _verify_by_backend(self, personal: PersonalCanister) -> None:
         """Of a canister that was handed over already."""
+        self.stage = CreationStatus.Verifying
         report = await self._ask_backend()
         if not report.matches:
-            raise VerifyError(f"the backend finds that both sides differ: {'; '.join(report.differences)}")
+            raise owners_alone(personal, self.stage, report.differences)
 
     async def _ask_backend(self) -> VerificationReport:
         """The backend asks the target itself, under the write lock; this is what it will complete on."""
@@ -321,7 +348,7 @@ class Stages:
     async def _hand_over(self, personal: PersonalCanister) -> None:
         until = self._permitted_until
         if until is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
-            await self._verify_by_backend()
+            await self._verify_by_backend(personal)
         info = await personal.info()
         if not personal.is_handed_over(info):
             hosting = await self._run.backend.get_personal_canister_settings()

@@ -21,7 +21,7 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.import_models import ImportLimits
 from canister_factory.contract.manifest_models import CapsuleManifest, ItemRef, ManifestPage
-from canister_factory.factory.errors import InstallError, VerifyError
+from canister_factory.factory.errors import CanisterState, CanisterStateError, InstallError
 from canister_factory.factory.events import Event, Provisioned, StageDone, StageStarted
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.stages import DEFAULT_LIMITS, Stages
@@ -189,6 +189,7 @@ async def test_a_claim_without_a_manifest_lets_the_backend_say_why() -> None:
 async def test_what_differs_is_named_and_completes_nothing() -> None:
     backend = Backend()
     backend.differences = ["memory a", "gallery b"]
-    with pytest.raises(VerifyError, match="both sides differ: memory a; gallery b"):
+    with pytest.raises(CanisterStateError, match=r"'admin clear .*\(memory a; gallery b\)") as raised:
         await stages_on(backend, Clock()).run()
+    assert (raised.value.state, raised.value.kind) == (CanisterState.OWNERS_ALONE, CreationErrorKind.VerifyFailed)
     assert "complete_creation" not in backend.asked
