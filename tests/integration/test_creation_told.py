@@ -87,6 +87,17 @@ async def test_a_creation_tells_every_step_with_its_figures(world: World) -> Non
     assert agent.locks() == []
 
 
+async def test_no_report_is_sent_of_what_is_over_before_the_next_one_is_due(world: World) -> None:
+    await world.as_owner.add_memory_to_capsule(inline(bytes(3_000)), note("photo"))
+    await world.as_owner.create_personal_canister(None)
+    agent = await listening(world)
+    outcome, events = await run(world, agent, progress_seconds=10_000)
+    assert agent.reports() == []
+    assert [event.bytes_done for event in events if isinstance(event, Transferred)] == [3_000]
+    recorded = outcome.creation.progress
+    assert (recorded.bytes_done, recorded.bytes_total) == (3_000, 3_000)
+
+
 def moved(agent: Listening) -> list[int]:
     return [figures[0] for _, message, figures in agent.reports() if message.startswith("Copied")]
 

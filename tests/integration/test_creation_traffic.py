@@ -88,7 +88,7 @@ async def test_an_outcome_has_the_requests_by_method(world: World) -> None:
         "query list_import_entries": 1,
         "query list_releases": 2,
         "query read_export_chunk": 2,
-        "read_state": 5,
+        "read_state": 4,
         "read_state for node keys": 1,
     }
     requests = [event for event in events if event.complete]

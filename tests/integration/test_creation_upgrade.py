@@ -132,7 +132,7 @@ async def test_what_a_personal_canister_certifies_is_certified_after_its_owners_
 
     assert (await world.owner.canister_info(canister_id)).module_hash != personal_wasm().module_hash
     certified = await world.personal(canister_id).get_manifest()
-    imported = check_certificate(certified, canister_id, world.network.root_key, now_ns=time.time_ns())
+    imported = check_certificate(certified, canister_id, world.owner.certificates, now_ns=time.time_ns())
     assert imported.manifest_hash == certified.manifest.manifest_hash == outcome.target_manifest
     about = await world.personal(canister_id).get_personal_info()
     assert (about.owner, about.backend) == (world.owner_id, world.backend_id)

@@ -133,7 +133,7 @@ async def _manifests(agent: Agent, personal: PersonalClient, creation: DetailedC
         yield Check(name, Verdict.SKIPPED, recorded)
         return
     try:
-        imported = check_certificate(held, personal.canister_id, agent.network.root_key, agent.clock())
+        imported = check_certificate(held, personal.canister_id, agent.certificates, agent.clock())
     except (VerifyError, CertificateError) as error:
         yield Check(name, Verdict.FAILED, str(error))
         return

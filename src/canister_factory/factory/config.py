@@ -88,7 +88,7 @@ class FactoryConfig(BaseModel):
     """How often the capsule may be moved in a run at most: the passes, when the owner replaces everything each time."""
 
     progress_seconds: float = Field(default=5.0, ge=0)
-    """Pause between two progress reports to the backend; each is an update call."""
+    """Pause between two progress reports to the backend, and before the first; each is an update call."""
 
     @model_validator(mode="after")
     def _window_starts_within_its_maximum(self) -> FactoryConfig:

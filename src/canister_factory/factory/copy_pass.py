@@ -6,9 +6,9 @@ believing the result (`verify`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import ExportItem, MemoryManifest
@@ -44,20 +44,13 @@ class Moved:
     removed: int = 0
 
 
-class OnProgress(Protocol):
-    """Told how far a pass is; with `last`, at its end."""
-
-    def __call__(self, transferred: Transferred, *, last: bool) -> Awaitable[None]:
-        """Returns when the pass may go on."""
-
-
 class CopyPass:
     """One pass from a source into a personal canister's import session: `copy` is called once.
 
     `ended`: the pass also made the import final.
     """
 
-    def __init__(self, run: Run, source: Source, target: Target, on_progress: OnProgress) -> None:
+    def __init__(self, run: Run, source: Source, target: Target, on_progress: Callable[[Transferred], None]) -> None:
         self._run = run
         self._source = source
         self._target = target
@@ -118,7 +111,7 @@ class CopyPass:
             self.ended = True
         elif last:
             await self._commit(last)
-        await self._tell(last=True)
+        self._tell()
         return self._moved
 
     async def _renew_begun(self, todo: Difference, pending: Mapping[str, Pending]) -> list[ItemKey]:
@@ -216,7 +209,7 @@ class CopyPass:
         self._steer()
         for part in self._ready():
             await self._commit(part)
-        await self._tell()
+        self._tell()
 
     def _steer(self) -> None:
         """Fits the window to what the network takes."""
@@ -253,11 +246,9 @@ class CopyPass:
         del self._missing[memory_id]
         self._to_commit.append(self._manifests.pop(memory_id))
 
-    async def _tell(self, *, last: bool = False) -> None:
+    def _tell(self) -> None:
         window = self._run.window.size
-        await self._on_progress(
-            Transferred(self._bytes_done, self._bytes_total, self._items_done, self._items_total, window), last=last
-        )
+        self._on_progress(Transferred(self._bytes_done, self._bytes_total, self._items_done, self._items_total, window))
 
 
 def _jobs(manifest: MemoryManifest) -> Iterable[ChunkJob]:

@@ -3,8 +3,8 @@
 The owner may write all the while. What they write during a pass is the next pass's work, and passes get shorter; only
 when they don't, or when the owner wrote between the copy and its verification, the last one is under the write lock.
 
-Owns how many passes there are, which one is the last, and how often progress is reported. Does not own: one pass
-(`copy_pass`), the last message (`bundle`), and whether there is anything to copy (`stages`).
+Owns how many passes there are, and which one is the last. Does not own: one pass (`copy_pass`), the last message
+(`bundle`), whether there is anything to copy, and how often progress is reported (`stages`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,6 @@ class Copying:
         self._source = source
         self._target = target
         self._report = report
-        self._reported_at = run.clock()
         self._number = 0
         self._bytes_moved = 0
         self._seconds = 0.0
@@ -145,7 +144,7 @@ class Copying:
         await self._target.batch(batch)
         moved = Moved(sum(entry.size for entry in todo.contents), len(todo.records), len(todo.removed))
         total, items = sum(entry.size for entry in listing.entries.values()), len(listing.entries)
-        await self._on_progress(Transferred(total, total, items, items, self._run.window.size), last=True)
+        self._on_progress(Transferred(total, total, items, items, self._run.window.size))
         self._passed(moved, started, locked=locked)
 
     def _passed(self, moved: Moved, started: float, *, locked: bool) -> None:
@@ -158,9 +157,7 @@ class Copying:
     def _copied(self, listing: Listing) -> Copied:
         return Copied(listing, self._bytes_moved, self._seconds)
 
-    async def _on_progress(self, transferred: Transferred, *, last: bool) -> None:
-        """Every progress is an event; a report is made now and then and at a pass's end, and isn't waited for."""
+    def _on_progress(self, transferred: Transferred) -> None:
+        """Every progress is an event; whether it is reported now, `report` decides."""
         self._run.emit(transferred)
-        if last or self._run.clock() - self._reported_at >= self._run.config.progress_seconds:
-            self._reported_at = self._run.clock()
-            self._report(transferred)
+        self._report(transferred)

@@ -83,8 +83,11 @@ class PersonalCanister:
                 canister_id=self.canister_id,
             )
 
-    async def install(self, module: WasmModule, init: PersonalInit, releases: Sequence[Release]) -> bool:
-        """Sees to it that an approved module runs here; returns whether it was there already.
+    async def install(
+        self, module: WasmModule, init: PersonalInit, releases: Sequence[Release], info: CanisterInfo
+    ) -> bool:
+        """Sees to it that an approved module runs here; returns whether it was there already. `info`: what is certified
+        of the canister just before.
 
         Never installs over another module: mode `install` of the network refuses that too, should two workers race.
 
@@ -95,7 +98,6 @@ class PersonalCanister:
             RejectedError: the network refused to install it.
         """
         approved = {release.module_hash for release in releases}
-        info = await self.info()
         self.check_controllers(info)
         if info.module_hash is None:
             self._check_approved(module, releases)

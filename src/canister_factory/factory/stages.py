@@ -98,6 +98,7 @@ class Stages:
         self._manifest = manifest
         self._permitted_until: int | None = None
         self._aside = Aside()
+        self._reported_at = run.clock()  # as much as a report says was on record at the claim
         self._backend_once = BackendClient(run.agent, run.backend.canister_id)
 
     def __repr__(self) -> str:
@@ -226,7 +227,7 @@ class Stages:
         was_installed = _ORDER.index(self._reached) > _ORDER.index(CreationStatus.Installing)
         if not personal.is_as_left(info, releases, was_installed=was_installed):
             await self.ask_to_start_over()  # where somebody else was at it, the backend ends this canister
-        was_installed = await personal.install(self._run.module, self._init(manifest), releases)
+        was_installed = await personal.install(self._run.module, self._init(manifest), releases, info)
         self._leave("module and API version are right", skipped=was_installed)
         return not was_installed
 
@@ -268,7 +269,7 @@ class Stages:
             copied = await copying.copy(lock=tries >= self._run.config.free_verifications)
             tries += 1
         agent = self._run.agent
-        equal = await verify(report.source, copied.listing.entries, target, agent.network.root_key, agent.clock)
+        equal = await verify(report.source, copied.listing.entries, target, agent.certificates, agent.clock)
         self._run.emit(
             Verified(equal.source_manifest, equal.target_manifest, equal.totals.memories, equal.totals.content_size)
         )
@@ -302,7 +303,7 @@ class Stages:
         await self.ask_to_start_over()
         init, releases = self._init(manifest), await self._run.backend.list_releases()
         await personal.start_over(self._run.module, init, releases)
-        await personal.install(self._run.module, init, releases)
+        await personal.install(self._run.module, init, releases, await personal.info())
 
     async def ask_to_start_over(self) -> None:
         """Lets the backend judge what was done to the canister so far.
@@ -376,10 +377,14 @@ class Stages:
 
     def _report(self, message: str) -> None:
         """Moves the recorded stage forward; it never goes back, so a resumed run is silent until it has caught up
-        with where the creation stood. Nothing waits for a report: it goes beside the work, and may be lost.
+        with where the creation stood. Nothing waits for a report: it goes beside the work, and may be lost. Of a stage
+        that is over within the pause between two reports, the record tells when it comes to the next message.
         """
-        if _ORDER.index(self.stage) < _ORDER.index(self._reached):
+        now = self._run.clock()
+        waited = now - self._reported_at >= self._run.config.progress_seconds
+        if not waited or _ORDER.index(self.stage) < _ORDER.index(self._reached):
             return
+        self._reported_at = now
         done = self._transferred
         progress = CreationProgress(
             stage=self.stage,

@@ -43,7 +43,7 @@ async def verify(
     source: CapsuleManifest,
     source_entries: Mapping[ItemKey, Entry],
     target: Target,
-    root_key: bytes,
+    certificates: CertificateVerifier,
     clock_ns: Callable[[], int] = time.time_ns,
 ) -> Verification:
     """Compares source and target.
@@ -60,7 +60,7 @@ async def verify(
         listing, asking = group.create_task(target.entries()), group.create_task(target.client.get_manifest())
     target_entries, certified = listing.result(), asking.result()
     _check_side("target", certified.manifest, target_entries)
-    imported = check_certificate(certified, target.client.canister_id, root_key, clock_ns())
+    imported = check_certificate(certified, target.client.canister_id, certificates, clock_ns())
     if imported.manifest_hash != certified.manifest.manifest_hash:
         raise VerifyError(f"the target has changed since its import, whose manifest is {imported.manifest_hash.hex()}")
     _check_beside(certified.beside)
@@ -111,7 +111,9 @@ def _check_beside(beside: Beside) -> None:
         )
 
 
-def check_certificate(held: CertifiedManifest, canister_id: Principal, root_key: bytes, now_ns: int) -> CapsuleManifest:
+def check_certificate(
+    held: CertifiedManifest, canister_id: Principal, certificates: CertificateVerifier, now_ns: int
+) -> CapsuleManifest:
     """Sees to it that the network certifies both manifests for the canister; returns that of the finished import.
 
     Raises:
@@ -122,7 +124,7 @@ def check_certificate(held: CertifiedManifest, canister_id: Principal, root_key:
         raise VerifyError(f"the import of {canister_id} is not final")
     if held.certificate is None:
         raise VerifyError(f"{canister_id} returned its manifest without a certificate")
-    verified = CertificateVerifier(root_key).verify(held.certificate, now_ns=now_ns, canister_id=canister_id.bytes)
+    verified = certificates.verify(held.certificate, now_ns=now_ns, canister_id=canister_id.bytes)
     certified = verified.value((b"canister", canister_id.bytes, b"certified_data"))
     expected = certified_data(held.manifest.manifest_hash, held.imported.manifest_hash)
     if certified != expected:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from canister_factory.candid.principal import Principal, PrincipalLike, as_principal
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.certificate import Certificate
+from canister_factory.ic.certificate import Certificate, CertificateVerifier
 from canister_factory.ic.errors import ProtocolError
 from canister_factory.ic.ic_py import IcPyAgent, IcPyClient, run_in_own_loop
 from canister_factory.ic.network import Network
@@ -86,6 +86,13 @@ class Agent(IcPyAgent):
     def root_key(self) -> bytes:
         """The network's public key (DER), which all answers are checked against."""
         return self.network.root_key
+
+    @property
+    def certificates(self) -> CertificateVerifier:
+        """Judges certificates of its network that came another way, such as in a canister's answer. What it has checked
+        for other answers isn't checked again.
+        """
+        return self._requester.learnt.verifier
 
     @property
     def ingress_expiry(self) -> float:

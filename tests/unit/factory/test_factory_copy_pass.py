@@ -26,17 +26,14 @@ class Watched:
             self.capsule.write()
         self.transport = SimpleNamespace(throttled=7, pacer=SimpleNamespace(waiting=0))
         self.run = run_on(SimpleNamespace(transport=self.transport), Clock(), **config)
-        self.progress: list[tuple[Transferred, bool]] = []
+        self.progress: list[Transferred] = []
 
     async def copy(self, *, is_current: bool = False) -> Moved:
         async def still() -> bool:
             return is_current
 
-        async def on_progress(transferred: Transferred, *, last: bool) -> None:
-            self.progress.append((transferred, last))
-
         both: Any = self.capsule
-        self.copy_pass = CopyPass(self.run, both, both, on_progress)
+        self.copy_pass = CopyPass(self.run, both, both, self.progress.append)
         held, begun = self.capsule.held, self.capsule.begun_memories
         return await self.copy_pass.copy(held, difference(held, self.capsule.arrived, begun), begun, still)
 
@@ -61,7 +58,7 @@ async def test_a_chunk_that_the_target_has_is_not_sent_again() -> None:
     assert (await watched.copy()).bytes == 4
     assert watched.capsule.sent == [[("m1", 0)]]
     assert watched.capsule.arrived == watched.capsule.held
-    assert watched.progress[-1] == (Transferred(8, 8, 2, 2, watched.run.window.size), True)
+    assert watched.progress[-1] == Transferred(8, 8, 2, 2, watched.run.window.size)
 
 
 async def test_the_record_of_a_begun_memory_comes_before_all_chunks_since_it_may_drop_those_that_are_there() -> None:
@@ -88,13 +85,13 @@ async def test_a_message_that_the_network_throttled_halves_the_window_once() -> 
     watched.run.window.size = 8
     watched.capsule.on_chunks = lambda: setattr(watched.transport, "throttled", 8)
     await watched.copy()
-    assert watched.progress[0][0].window == watched.progress[-1][0].window == 4
+    assert watched.progress[0].window == watched.progress[-1].window == 4
 
 
 async def test_without_throttling_the_window_stays() -> None:
     watched = Watched(2, max_message_chunks=1)
     await watched.copy()
-    assert {transferred.window for transferred, _ in watched.progress} == {10}
+    assert {transferred.window for transferred in watched.progress} == {10}
 
 
 async def test_messages_that_only_wait_for_their_turn_are_taken_out_of_the_window_one_by_one() -> None:
@@ -102,7 +99,7 @@ async def test_messages_that_only_wait_for_their_turn_are_taken_out_of_the_windo
     watched.run.window.size = 6
     watched.transport.pacer.waiting = 3
     await watched.copy()
-    assert [transferred.window for transferred, _ in watched.progress] == [
+    assert [transferred.window for transferred in watched.progress] == [
         5,
         4,
         3,
@@ -116,7 +113,7 @@ async def test_a_message_that_is_the_next_to_be_sent_stays_in_the_window() -> No
     watched = Watched(5, max_message_chunks=1)
     watched.transport.pacer.waiting = 2
     await watched.copy()
-    assert {transferred.window for transferred, _ in watched.progress} == {10}
+    assert {transferred.window for transferred in watched.progress} == {10}
 
 
 async def test_chunks_travel_beside_records_and_memories_are_committed_when_both_are_there() -> None:

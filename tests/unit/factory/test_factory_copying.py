@@ -136,17 +136,15 @@ async def test_a_larger_capsule_is_not_read_ahead() -> None:
     assert await read_ahead(capsule, run_with([], max_message_chunks=1)) is None
 
 
-async def test_reports_are_made_at_the_end_of_a_pass_and_when_their_time_has_come() -> None:
+async def test_progress_is_told_after_each_message_and_at_the_end_of_a_pass() -> None:
     clock, capsule, reports, events = Clock(), CapsuleToCopy(writes=0), list[int](), list[Any]()
     for _ in range(3):
         capsule.write()
     capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
     agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
-    run = run_on(
-        agent, clock, emit=events.append, progress_seconds=4, max_message_chunks=1, start_window=1, max_window=1
-    )
+    run = run_on(agent, clock, emit=events.append, max_message_chunks=1, start_window=1, max_window=1)
     both: Any = capsule
     copied = await Copying(run, both, both, lambda transferred: reports.append(transferred.bytes_done)).copy(lock=False)
     assert [event.bytes_done for event in events if isinstance(event, Transferred)] == [4, 8, 12, 12]
-    assert reports == [8, 12], "after four seconds, and at the end"
+    assert reports == [4, 8, 12, 12]
     assert copied.seconds == 6

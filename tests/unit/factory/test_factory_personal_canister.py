@@ -41,8 +41,9 @@ async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others:
     network = own_canister(*others)
     canister = personal(network)
     init = PersonalInit(owner=OWNER, backend=BACKEND)
+    info = await canister.info()
     for act in (
-        lambda: canister.install(personal_wasm(), init, []),
+        lambda: canister.install(personal_wasm(), init, [], info),
         lambda: canister.start_over(personal_wasm(), init, []),
         canister.clean_up,
     ):
@@ -57,7 +58,7 @@ async def test_a_module_that_is_not_approved_is_not_installed() -> None:
     network = own_canister(OWNER)
     init = PersonalInit(owner=OWNER, backend=BACKEND)
     with pytest.raises(InstallError, match="not an approved release"):
-        await personal(network).install(personal_wasm(), init, [])
+        await personal(network).install(personal_wasm(), init, [], await personal(network).info())
     with pytest.raises(InstallError, match="not an approved release"):
         await personal(network).start_over(personal_wasm(), init, [])
     assert network.calls == []

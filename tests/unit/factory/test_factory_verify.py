@@ -15,7 +15,7 @@ from canister_factory.contract.import_models import Beside
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, Totals, certified_data
 from canister_factory.factory.verify import Verification, verify
-from canister_factory.ic.certificate import MAX_AGE_NS, MAX_FUTURE_NS
+from canister_factory.ic.certificate import MAX_AGE_NS, MAX_FUTURE_NS, CertificateVerifier
 from canister_factory.ic.errors import (
     CertificateError,
     CertificateScopeError,
@@ -55,7 +55,7 @@ async def judged(
         manifest_of(*source, **claims),
         by_key(*(source if listed is None else listed)),
         personal.target(entries_per_page=page),
-        personal.root_key,
+        CertificateVerifier(personal.root_key),
         personal.clock,
     )
 
