@@ -109,7 +109,9 @@ mixin (context : Creation.Context, roles : Roles.State) {
     switch (Roles.requireAdmin(roles, caller)) { case (?error) #Err error; case null #Ok(Creation.stats(context)) };
   };
 
-  /// Switched off, new requests are refused; what is in progress goes on.
+  /// Switched off, nothing uses cycles of the reserve: requests, approvals, claims and renewals of leases, new canisters and
+  /// start-overs are refused. What is in progress stays as it is, and goes on when it is switched on again; what is at its
+  /// end already, verified or handed over, ends.
   public shared ({ caller }) func set_personal_canister_creation_enabled(enabled : Bool) : async Types.CreationResult {
     setEnabled(caller, "set_personal_canister_creation_enabled", enabled);
   };
@@ -180,7 +182,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   public shared query ({ caller }) func get_reserve_status() : async Types.Result<Types.ReserveStatus> {
     forStaff<Types.ReserveStatus>(
       caller,
-      func() = Reserve.status(context.reserve, context.deposits, context.funds()),
+      func() = Reserve.status(context.reserve, context.deposits, context.funds(), context.now()),
     );
   };
 

@@ -10,6 +10,7 @@ import Timer "mo:core/Timer";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
 import Store "../capsule/Store";
+import Admission "Admission";
 import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
 import Creations "Creations";
@@ -41,6 +42,7 @@ module {
     store : Store.Store;
     creations : Creations.State;
     roles : Roles.State;
+    admission : Admission.State;
     registry : Registry.State;
     releases : Releases.State;
     reserve : Reserve.State;
@@ -191,6 +193,16 @@ module {
   };
 
   // ---- Parts of every transition ----
+  /// Why nothing begins or goes on that uses cycles of the reserve, or null.
+  public func stopped(context : Context) : ?Types.CreationError {
+    if (context.switches.enabled) return null;
+    ?Errors.make(
+      #Disabled,
+      "The creation of personal canisters is disabled at present. What is in progress goes on when an admin enables it again.",
+      true,
+    );
+  };
+
   /// Why nobody can end the creation at this moment, or null.
   public func busy(context : Context, creation : Creation) : ?Types.CreationError {
     if (context.provisioning.contains(creation.owner)) {
@@ -225,7 +237,8 @@ module {
   public func watchReserve(context : Context) {
     let funds = context.funds();
     Reserve.countDeposits(context.reserve, context.deposits, funds.balance, context.calls.underWay);
-    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, funds), context.now());
+    let now = context.now();
+    Alerts.watchReserve(context.alerts, Reserve.status(context.reserve, context.deposits, funds, now), now);
   };
 
   /// To another status, with its entry in the registry.

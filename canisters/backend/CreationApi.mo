@@ -29,6 +29,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func cancel_personal_canister() : async Types.Result<Types.DetailedCreationStatus> {
+    if (caller.isAnonymous()) return #Err(Errors.unauthorized(caller, "the owner of a capsule"));
     let ?creation = Creations.get(context.creations, caller) else {
       return #Err(Errors.invalid(caller.toText() # " has not asked for a personal canister."));
     };

@@ -4,6 +4,7 @@ import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Alerts "Alerts";
 import Creation "Creation";
+import CreationPolicy "CreationPolicy";
 import Creations "Creations";
 import Errors "Errors";
 import History "History";
@@ -92,6 +93,10 @@ module {
   /// is under way isn't undone by a failure on record.
   public func fail(context : Creation.Context, creation : Creation.Creation, error : Types.CreationError) {
     let told = Creation.located(creation, { error with message = Creation.shortened(error.message) });
+    let now = context.now();
+    creation.failures := CreationPolicy.inARow(creation.failures, creation.failedAt, now);
+    creation.failedAt := now;
+    let waited = creation.waits;
     Creation.move(context, creation, #Failed);
     creation.error := ?told;
     creation.progressMessage := told.message;
@@ -100,9 +105,11 @@ module {
       creation.verifiedRevision := null;
       creation.attested := null;
     };
+    // Nothing was attempted yet, and nothing held.
+    if waited return;
     Creation.hold(context, creation, 0);
     context.switches.failures += 1;
-    Alerts.creationFailed(context.alerts, creation.owner, told, context.now());
+    Alerts.creationFailed(context.alerts, creation.owner, told, now);
     Creation.watchReserve(context);
   };
 
@@ -126,6 +133,15 @@ module {
     #Ok(Creation.detailed(context, creation));
   };
 
+  /// Ends a request that waits for approval, because an admin wants so. Asked again, it waits again.
+  public func decline(context : Creation.Context, owner : Principal, reason : Text) : Types.Result<Creation.Creation> {
+    let ?creation = Creations.waiting(context.creations, owner) else {
+      return #Err(Errors.invalid(owner.toText() # " has no request that waits for approval."));
+    };
+    fail(context, creation, Errors.make(#Declined, "An admin declined the request: " # reason, false));
+    #Ok creation;
+  };
+
   /// Fails because of what was done to the canister, for good: another attempt takes another canister. This one stays in
   /// the registry, as failed, and with its cycles on the books, for clean-up.
   public func lose(
@@ -135,6 +151,7 @@ module {
     error : Types.CreationError,
   ) {
     if (Creations.isOpen(creation)) fail(context, creation, error) else creation.error := ?error;
+    creation.approved := false; // another canister takes another approval
     abandon(context, creation, canisterId);
   };
 
@@ -142,7 +159,10 @@ module {
   public func giveUp(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {
     abandon(context, creation, canisterId);
     let bytes = switch (creation.sourceManifest) { case (?manifest) manifest.content_size; case null 0 : Nat64 };
-    Creation.hold(context, creation, Reserve.needed(context.reserve, bytes));
+    let needed = Reserve.needed(context.reserve, bytes);
+    // Without room in the budget it holds nothing, and asks again when it is to be provisioned.
+    let hasRoom = Reserve.overBudget(context.reserve, needed, creation.cyclesHeld, context.now()) == null;
+    Creation.hold(context, creation, if hasRoom needed else 0);
   };
 
   func abandon(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {

@@ -3,6 +3,7 @@ import Char "mo:core/Char";
 import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Runtime "mo:core/Runtime";
 import BoundedLog "BoundedLog";
@@ -16,6 +17,26 @@ module {
   /// How many canisters one owner's creation may lose before an admin has to look at it: each takes its cycles along, and
   /// the owner controls it as well.
   public let mostLosses = 3;
+  /// One owner's part of `max_per_hour`: a tenth, and at least one attempt.
+  public func ownersShare(limits : Types.CreationLimits) : Nat = Nat.max(1, Nat32.toNat(limits.max_per_hour) / 10);
+  /// Failures in a row after which the next attempt may be made at once.
+  let freeFailures : Nat32 = 5;
+  let firstPauseNs : Nat64 = 60_000_000_000;
+  let longestPauseNs : Nat64 = 86_400_000_000_000;
+
+  /// How long after so many failures in a row their owner's next attempt has to wait: a minute after the sixth, twice as
+  /// long after each further one, a day at most. A failure a day after the one before isn't in a row with it.
+  public func pauseNs(failures : Nat32) : Nat64 {
+    if (failures <= freeFailures) return 0;
+    let doublings = Nat32.min(failures - freeFailures - 1, 11);
+    Nat64.min(longestPauseNs, firstPauseNs * 2 ** Nat64.fromNat32(doublings));
+  };
+
+  /// Failures in a row, the one of now included.
+  public func inARow(before : Nat32, last : Nat64, now : Nat64) : Nat32 {
+    if (before == 0 or last + longestPauseNs < now) 1 else before + 1;
+  };
+
   /// Changes of a canister from which on it isn't started over: the network tells the last 20, and a handoff, and what
   /// else honest people may do, must still be among them.
   public let mostChanges : Nat64 = 15;

@@ -1,9 +1,11 @@
 /// An owner's request for a personal canister: when it starts a creation, when a new attempt, and when it's refused.
+import Array "mo:core/Array";
 import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Store "../capsule/Store";
+import Admission "Admission";
 import Alerts "Alerts";
 import Belonging "Belonging";
 import Creation "Creation";
@@ -14,27 +16,24 @@ import Reserve "Reserve";
 import Types "Types";
 
 module {
-  /// Starts a creation, or a new attempt after a failure; otherwise answers with what is. A refusal says all that admins
-  /// may know.
+  /// Starts a creation, or a new attempt after a failure, or lets it wait for approval; otherwise answers with what is. A
+  /// refusal says all that admins may know.
   public func request(
     context : Creation.Context,
     owner : Principal,
     config : ?Types.CreatePersonalCanisterConfig,
   ) : Types.Result<Types.PersonalCanisterCreationResponse> {
     if (owner.isAnonymous()) return #Err(Errors.unauthorized(owner, "the owner of a capsule"));
-    if (not context.switches.enabled) {
-      return #Err(Errors.make(#Disabled, "The creation of personal canisters is disabled at present.", true));
-    };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err problem };
     let existing = Creations.get(context.creations, owner);
     switch existing {
-      case (?creation) if (creation.status != #Failed) {
-        Belonging.replaceFormer(context, creation);
-        return #Ok(response(creation));
+      case (?creation) {
+        if (creation.status != #Failed and not creation.waits) {
+          Belonging.replaceFormer(context, creation);
+          return #Ok(response(creation));
+        };
+        switch (overLosses(creation)) { case (?problem) return #Err problem; case null {} };
       };
-      case null {};
-    };
-    switch existing {
-      case (?creation) switch (overLosses(creation)) { case (?problem) return #Err problem; case null {} };
       case null {};
     };
     let ?capsule = Store.selfCapsule(context.store, owner) else {
@@ -44,6 +43,43 @@ module {
       case (?asked) switch (CreationPolicy.check(asked)) { case null {}; case (?problem) return #Err problem };
       case null {};
     };
+    switch existing {
+      case (?creation) switch (tooSoon(context, creation)) { case (?problem) return #Err problem; case null {} };
+      case null {};
+    };
+    let isApproved = switch existing { case (?creation) creation.approved; case null false };
+    let admitted = switch (Admission.judge(context.admission, owner, isApproved), Creations.waiting(context.creations, owner)) {
+      case (#Admitted, _) start(context, owner, capsule, existing, config);
+      case (_, ?waiting) #Ok waiting;
+      case (#Waits, null) wait(context, owner, capsule.id, existing, config);
+      case (#Refused error, null) #Err error;
+    };
+    switch admitted { case (#Ok creation) #Ok(response(creation)); case (#Err error) #Err error };
+  };
+
+  /// Starts what waits for approval, as if its owner had asked now. Where that isn't possible yet it goes on waiting.
+  public func approve(context : Creation.Context, owner : Principal) : Types.Result<Creation.Creation> {
+    let ?waiting = Creations.waiting(context.creations, owner) else {
+      return #Err(Errors.invalid(owner.toText() # " has no request that waits for approval."));
+    };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err problem };
+    let ?capsule = Store.selfCapsule(context.store, owner) else {
+      return #Err(Creation.refused(waiting, "The owner has no self-capsule any more."));
+    };
+    switch (start(context, owner, capsule, ?waiting, null)) {
+      case (#Ok creation) { creation.approved := true; #Ok creation };
+      case problem problem;
+    };
+  };
+
+  /// Puts a new creation, or a new attempt, into the queue; it holds what it needs of the reserve.
+  func start(
+    context : Creation.Context,
+    owner : Principal,
+    capsule : Store.Capsule,
+    existing : ?Creation.Creation,
+    config : ?Types.CreatePersonalCanisterConfig,
+  ) : Types.Result<Creation.Creation> {
     switch (overCapacity(context)) { case null {}; case (?problem) return #Err problem };
     let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
     let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
@@ -55,38 +91,63 @@ module {
       };
       case null {};
     };
-
-    #Ok(response(start(context, owner, capsule.id, existing, config, needed)));
+    let now = context.now();
+    let overBudget = if (needed == 0) null else Reserve.overBudget(context.reserve, needed, 0, now);
+    switch overBudget {
+      case (?error) { Alerts.logRefusal(context.alerts, owner, error, now); return #Err error };
+      case null {};
+    };
+    let creation = enqueue(context, owner, capsule.id, existing, config, false);
+    creation.attempts += 1;
+    creation.attemptsAt := withinHour(creation, now).concat([now]);
+    creation.progressMessage := "Requested; waiting for a worker.";
+    Creation.hold(context, creation, needed);
+    context.switches.attempts += 1;
+    Alerts.logAttempt(context.alerts, now);
+    Creation.watchReserve(context);
+    #Ok creation;
   };
 
-  /// Puts a new creation, or a new attempt of one that failed, into the queue; it holds `needed` cycles of the reserve.
-  func start(
+  /// Puts it to those who wait for approval, where it holds nothing.
+  func wait(
     context : Creation.Context,
     owner : Principal,
     capsuleId : Text,
     existing : ?Creation.Creation,
     config : ?Types.CreatePersonalCanisterConfig,
-    needed : Nat,
+  ) : Types.Result<Creation.Creation> {
+    if (Creations.waitingCount(context.creations) >= Admission.mostWaiting) {
+      return #Err(Errors.busy(
+        Nat.toText(Admission.mostWaiting) # " requests wait for approval, which is the most; try again later, or ask an "
+        # "admin to put you on the list of owners."
+      ));
+    };
+    let creation = enqueue(context, owner, capsuleId, existing, config, true);
+    creation.progressMessage := "Requested; waits for approval by an admin.";
+    #Ok creation;
+  };
+
+  func enqueue(
+    context : Creation.Context,
+    owner : Principal,
+    capsuleId : Text,
+    existing : ?Creation.Creation,
+    config : ?Types.CreatePersonalCanisterConfig,
+    waits : Bool,
   ) : Creation.Creation {
     let now = context.now();
     let creation = switch existing {
-      case (?failed) {
-        Creations.requeue(context.creations, failed, now);
-        Belonging.replaceFormer(context, failed);
-        failed;
+      case (?creation) {
+        Creations.requeue(context.creations, creation, waits, now);
+        Belonging.replaceFormer(context, creation);
+        creation;
       };
-      case null Creations.add(context.creations, owner, capsuleId, now);
+      case null Creations.add(context.creations, owner, capsuleId, waits, now);
     };
     switch config { case (?asked) creation.config := asked; case null {} };
-    creation.attempts += 1;
     creation.error := null;
     creation.progress := Creations.noProgress();
-    creation.progressMessage := "Requested; waiting for a worker.";
     Creation.setRegistryStatus(context, creation);
-    Creation.hold(context, creation, needed);
-    context.switches.attempts += 1;
-    Alerts.logAttempt(context.alerts, now);
-    Creation.watchReserve(context);
     creation;
   };
 
@@ -102,6 +163,27 @@ module {
         false,
       ),
     );
+  };
+
+  func withinHour(creation : Creation.Creation, now : Nat64) : [Nat64] {
+    creation.attemptsAt.filter(func at = at + CreationPolicy.hourNs > now);
+  };
+
+  /// Why this owner has to wait, who failed too often or asked too often, or null.
+  func tooSoon(context : Creation.Context, creation : Creation.Creation) : ?Types.CreationError {
+    if (creation.waits) return null;
+    let now = context.now();
+    let next = creation.failedAt + CreationPolicy.pauseNs(creation.failures);
+    if (next > now) {
+      let failures = "The last " # Nat32.toText(creation.failures) # " attempts failed";
+      return ?Creation.located(creation, Errors.tooSoon(failures, next, now));
+    };
+    let recent = withinHour(creation, now);
+    let share = CreationPolicy.ownersShare(context.limits.present);
+    if (recent.size() < share) return null;
+    let message = "There were " # Nat.toText(recent.size()) # " attempts within an hour, and one owner's share is "
+    # Nat.toText(share);
+    ?Creation.located(creation, Errors.tooSoon(message, recent[recent.size() - share] + CreationPolicy.hourNs, now));
   };
 
   func overCapacity(context : Creation.Context) : ?Types.CreationError {

@@ -29,6 +29,7 @@ module {
       case (#Err problem) return #Err problem;
     };
     switch (Belonging.refusal(context, creation, operator)) { case null {}; case (?problem) return #Err problem };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err(Creation.located(creation, problem)) };
     switch (Leases.claim(context.leases, creation.lease, operator, request, context.now())) {
       case (#Err error) #Err(Creation.located(creation, error));
       case (#Ok lease) {
@@ -85,6 +86,10 @@ module {
     };
     if (not Creations.isOpen(creation)) {
       return #Err(Creation.refused(creation, "The creation of " # owner.toText() # " is not in progress."));
+    };
+    if (creation.waits) {
+      let message = "The request of " # owner.toText() # " waits for approval by an admin.";
+      return #Err(Creation.located(creation, Errors.make(#NotAdmitted, message, true)));
     };
     #Ok creation;
   };
@@ -179,6 +184,14 @@ module {
         let told = Creation.located(creation, error);
         Alerts.logError(context.alerts, creation.owner, told, context.now());
         Creation.watchReserve(context);
+        return #Err told;
+      };
+      case null {};
+    };
+    switch (Reserve.overBudget(context.reserve, cycles, creation.cyclesHeld, context.now())) {
+      case (?error) {
+        let told = Creation.located(creation, error);
+        Alerts.logRefusal(context.alerts, creation.owner, told, context.now());
         return #Err told;
       };
       case null {};

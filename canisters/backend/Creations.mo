@@ -24,11 +24,20 @@ module {
     var updatedAt : Nat64;
     var completedAt : ?Nat64;
     var status : Types.CreationStatus;
+    /// NotStarted, and nobody may start it before an admin approves it.
+    var waits : Bool;
+    /// An admin has approved it; its retries need no other approval, unless a canister was lost.
+    var approved : Bool;
     var canisterId : ?Principal;
     /// Who had the canister created, or is having it created, and controls it beside the owner; or who took its place.
     var operator : ?Principal;
     var config : Types.CreatePersonalCanisterConfig;
     var attempts : Nat32;
+    /// Times of those within the last hour, when the latest was made.
+    var attemptsAt : [Nat64];
+    /// Failures in a row, and the time of the last one.
+    var failures : Nat32;
+    var failedAt : Nat64;
     var cyclesConsumed : Nat;
     /// Of the reserve, while this creation is open and has no canister.
     var cyclesHeld : Nat;
@@ -56,6 +65,8 @@ module {
     /// By rank.
     byStatus : [Set.Set<Principal>];
     open : Set.Set<Place>;
+    /// Those that wait for approval; they aren't among the open ones.
+    waiting : Set.Set<Place>;
     /// Owners whose creation is sealed.
     sealed : Set.Set<Principal>;
   };
@@ -79,6 +90,7 @@ module {
         Set.empty<Principal>(),
       ];
       open = Set.empty<Place>();
+      waiting = Set.empty<Place>();
       sealed = Set.empty<Principal>();
     };
   };
@@ -103,16 +115,25 @@ module {
   /// The owner's creation, also one that has ended.
   public func get(state : State, owner : Principal) : ?Creation = state.byOwner.get(owner);
 
+  /// The owner's creation, if it waits for approval.
+  public func waiting(state : State, owner : Principal) : ?Creation = switch (get(state, owner)) {
+    case (?creation) if (creation.waits) ?creation else null;
+    case null null;
+  };
+
   /// The creation that moves this capsule.
   public func ofCapsule(state : State, capsuleId : Text) : ?Creation {
     state.byCapsule.get(capsuleId);
   };
 
-  /// How many are open, over all owners.
+  /// How many are open, over all owners; not those that wait for approval.
   public func openCount(state : State) : Nat = state.open.size();
 
+  /// How many wait for approval.
+  public func waitingCount(state : State) : Nat = state.waiting.size();
+
   /// A creation with nothing done yet.
-  public func add(state : State, owner : Principal, capsuleId : Text, now : Nat64) : Creation {
+  public func add(state : State, owner : Principal, capsuleId : Text, waits : Bool, now : Nat64) : Creation {
     let creation : Creation = {
       owner;
       capsuleId;
@@ -121,10 +142,15 @@ module {
       var updatedAt = now;
       var completedAt = null;
       var status = #NotStarted;
+      var waits = waits;
+      var approved = false;
       var canisterId = null;
       var operator = null;
       var config = { name = null; subnet_id = null };
       var attempts = 0;
+      var attemptsAt = [];
+      var failures = 0;
+      var failedAt = 0;
       var cyclesConsumed = 0;
       var cyclesHeld = 0;
       var error = null;
@@ -172,18 +198,20 @@ module {
     state.byOwner.remove(creation.owner);
   };
 
-  /// To another status, in the indices too.
+  /// To another status, in the indices too; that ends the waiting for approval.
   public func move(state : State, creation : Creation, status : Types.CreationStatus, now : Nat64) {
     unindex(state, creation);
     creation.status := status;
+    creation.waits := false;
     creation.updatedAt := now;
     index(state, creation);
   };
 
-  /// Back into the queue, behind those who wait already.
-  public func requeue(state : State, creation : Creation, now : Nat64) {
+  /// Back into the queue, or to those who wait for approval, behind whoever is there already.
+  public func requeue(state : State, creation : Creation, waits : Bool, now : Nat64) {
     unindex(state, creation);
     creation.status := #NotStarted;
+    creation.waits := waits;
     creation.requestedAt := now;
     creation.updatedAt := now;
     index(state, creation);
@@ -221,11 +249,23 @@ module {
   public func openRequests(
     state : State,
     request : Types.OwnerPageRequest,
+  ) : { items : [Creation]; next : ?Principal } = inOrder(state, state.open, request);
+
+  /// Those that wait for approval, in the same order.
+  public func waitingRequests(
+    state : State,
+    request : Types.OwnerPageRequest,
+  ) : { items : [Creation]; next : ?Principal } = inOrder(state, state.waiting, request);
+
+  func inOrder(
+    state : State,
+    queue : Set.Set<Place>,
+    request : Types.OwnerPageRequest,
   ) : { items : [Creation]; next : ?Principal } {
     let after = switch (request.after) { case (?owner) get(state, owner); case null null };
     let places = switch after {
-      case null state.open.values();
-      case (?creation) state.open.valuesFrom(comparePlace, (creation.requestedAt, creation.owner));
+      case null queue.values();
+      case (?creation) queue.valuesFrom(comparePlace, (creation.requestedAt, creation.owner));
     };
     page(places.filterMap(func((_, owner)) = get(state, owner)), request);
   };
@@ -249,12 +289,16 @@ module {
 
   func index(state : State, creation : Creation) {
     state.byStatus[rank(creation.status)].add(creation.owner);
-    if (isOpen(creation)) state.open.add(comparePlace, (creation.requestedAt, creation.owner));
+    if (isOpen(creation)) queueOf(state, creation).add(comparePlace, (creation.requestedAt, creation.owner));
   };
 
   func unindex(state : State, creation : Creation) {
     state.byStatus[rank(creation.status)].remove(creation.owner);
-    if (isOpen(creation)) state.open.remove(comparePlace, (creation.requestedAt, creation.owner));
+    if (isOpen(creation)) queueOf(state, creation).remove(comparePlace, (creation.requestedAt, creation.owner));
+  };
+
+  func queueOf(state : State, creation : Creation) : Set.Set<Place> {
+    if (creation.waits) state.waiting else state.open;
   };
 
   func comparePlace(a : Place, b : Place) : Order.Order {

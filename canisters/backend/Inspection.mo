@@ -18,7 +18,8 @@ module {
     #set_personal_canister_creation_enabled : Any; #register_release : Any; #revoke_release : Any;
     #set_reserve_settings : Any; #set_reserve_threshold : Any; #top_up_reserve : Any; #acknowledge_notification : Any;
     #set_migration_enabled : Any; #set_creation_limits : Any; #set_quotas : Any; #set_capsule_switches : Any;
-    #set_personal_canister_settings : Any; #abort_creation : Any;
+    #set_personal_canister_settings : Any; #abort_creation : Any; #set_admission : Any; #add_admitted : Any;
+    #remove_admitted : Any; #approve_creation : Any; #decline_creation : Any;
     // controllers: a query that looks at everything
     #audit_contents : Any;
     // operators
@@ -44,7 +45,7 @@ module {
     #get_registry_entry : Any; #get_reserve_status : Any; #get_user_creation_status : Any; #list_admins : Any;
     #list_all_creation_states : Any; #list_consumption : Any; #list_errors : Any; #list_notifications : Any;
     #list_open_requests : Any; #list_operators : Any; #list_registry : Any; #get_quotas : Any; #get_user_quota : Any;
-    #get_personal_canister_settings : Any; #list_audit_log : Any;
+    #get_personal_canister_settings : Any; #list_audit_log : Any; #list_admitted : Any; #list_waiting_requests : Any;
     // queries of operators
     #get_export_items : Any; #get_export_memory_manifests : Any; #list_export_entries : Any; #read_export_chunk : Any;
     // queries of everyone
@@ -55,7 +56,7 @@ module {
     #is_personal_canister_creation_enabled : Any; #list_capsule_memories : Any; #list_connection_groups : Any;
     #list_connections : Any; #list_my_capsules : Any; #list_releases : Any; #list_users : Any;
     #read_memory_chunk : Any; #verify_nonce : Any; #whoami : Any; #get_my_quota : Any; #get_capsule_switches : Any;
-    #list_capsule_events : Any; #get_event_rules : Any;
+    #list_capsule_events : Any; #get_event_rules : Any; #get_admission : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
@@ -78,7 +79,8 @@ module {
         #set_personal_canister_creation_enabled _ or #register_release _ or #revoke_release _ or
         #set_reserve_settings _ or #set_reserve_threshold _ or #top_up_reserve _ or #acknowledge_notification _ or
         #set_migration_enabled _ or #set_creation_limits _ or #set_quotas _ or #set_capsule_switches _ or
-        #set_personal_canister_settings _ or #abort_creation _
+        #set_personal_canister_settings _ or #abort_creation _ or #set_admission _ or #add_admitted _ or
+        #remove_admitted _ or #approve_creation _ or #decline_creation _
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #hand_on_creation _ or #report_progress _ or
@@ -107,7 +109,7 @@ module {
         #get_reserve_status _ or #get_user_creation_status _ or #list_admins _ or #list_all_creation_states _ or
         #list_consumption _ or #list_errors _ or #list_notifications _ or #list_open_requests _ or
         #list_operators _ or #list_registry _ or #get_quotas _ or #get_user_quota _ or
-        #get_personal_canister_settings _ or #list_audit_log _
+        #get_personal_canister_settings _ or #list_audit_log _ or #list_admitted _ or #list_waiting_requests _
       ) Roles.isStaff(roles, caller);
       case (
         #get_api_version _ or #get_capsule _ or #get_capsule_info _ or #get_creation_status _ or
@@ -117,7 +119,7 @@ module {
         #is_personal_canister_creation_enabled _ or #list_capsule_memories _ or #list_connection_groups _ or
         #list_connections _ or #list_my_capsules _ or #list_releases _ or #list_users _ or #read_memory_chunk _ or
         #verify_nonce _ or #whoami _ or #get_my_quota _ or #get_capsule_switches _ or
-        #list_capsule_events _ or #get_event_rules _
+        #list_capsule_events _ or #get_event_rules _ or #get_admission _
       ) store.users.containsKey(caller) or writesCapsule() or Roles.isStaff(roles, caller);
     };
   };

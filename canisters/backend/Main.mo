@@ -19,6 +19,7 @@ import Clock "../capsule/Clock";
 import Contents "../capsule/Contents";
 import Heap "../capsule/Heap";
 import Store "../capsule/Store";
+import Admission "Admission";
 import Alerts "Alerts";
 import Attestation "Attestation";
 import CanisterOperations "CanisterOperations";
@@ -40,6 +41,7 @@ import Types "Types";
 import RolesApi "RolesApi";
 // feature personal_canister_creation
 import AdminApi "AdminApi";
+import AdmissionApi "AdmissionApi";
 import CreationApi "CreationApi";
 import OperatorApi "OperatorApi";
 import OutcomeApi "OutcomeApi";
@@ -58,6 +60,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       limits = null;
       quotas = null;
       personal_canister_settings = null;
+      admission = null;
     });
   };
 
@@ -65,6 +68,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   let capsuleSwitches = CapsulePolicy.start();
   let roles = Roles.start(installer, given.admins, given.operators);
   let creations = Creations.start();
+  let admission = Admission.start(given.admission);
   let registry = Registry.start();
   let releases = Releases.start();
   let reserve = Reserve.start(given.reserve);
@@ -91,6 +95,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     store;
     creations;
     roles;
+    admission;
     registry;
     releases;
     reserve;
@@ -134,6 +139,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   // feature personal_canister_creation
   include CreationApi(context, roles);
   include AdminApi(context, roles);
+  include AdmissionApi(context, roles);
   include OperatorApi(context, authorities);
   include OutcomeApi(context, authorities);
   // end of personal_canister_creation

@@ -86,6 +86,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err(Creation.located(creation, problem)) };
     let ?held = creation.lease else return #Err(Errors.busy("The lease is lost."));
     #Ok(Leases.renew(held, context.now()));
   };
@@ -172,6 +173,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err(Creation.located(creation, problem)) };
     switch (Creation.busy(context, creation)) { case null {}; case (?problem) return #Err problem };
     let debit = switch (CreationSteps.beginProvisioning(context, creation, caller)) {
       case (#Err problem) return #Err problem;
@@ -231,6 +233,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    switch (Creation.stopped(context)) { case null {}; case (?problem) return #Err(Creation.located(creation, problem)) };
     if (Creation.isSealed(creation)) {
       return #Err(Creation.unsettled(creation));
     };

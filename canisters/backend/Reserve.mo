@@ -4,6 +4,7 @@ import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import BoundedLog "BoundedLog";
+import Budget "Budget";
 import Deposits "Deposits";
 import Errors "Errors";
 import Hosting "Hosting";
@@ -14,12 +15,14 @@ module {
   /// code must be able to take 300 B of it, besides the 133 B under which an empty canister with a freezing threshold
   /// of 90 days is frozen (`Hosting`); with the rest it idles for two years. A byte by ingress costs 2,000 cycles, about
   /// 400 to process, and, with a tenth of a byte around it, 2,530 in 90 days to store: of 6,000 a thousand are left when
-  /// the copy is done, for five weeks until the canister is frozen. The minimum keeps the backend itself running.
+  /// the copy is done, for five weeks until the canister is frozen. The minimum keeps the backend itself running. A day's
+  /// budget is a hundred small creations.
   public let defaultSettings : Types.ReserveSettings = {
     threshold = 5_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = 2_000_000_000_000;
     creation_cycles_per_byte = 6_000;
+    cycles_per_day = 200_000_000_000_000;
   };
   public let defaultWindowNs : Nat64 = 86_400_000_000_000;
 
@@ -32,6 +35,7 @@ module {
     var inFlight : Nat;
     var totalConsumed : Nat;
     var totalToppedUp : Nat;
+    budget : Budget.State;
     consumption : BoundedLog.Log<Types.ConsumptionEntry>;
   };
 
@@ -42,6 +46,7 @@ module {
       var inFlight = 0;
       var totalConsumed = 0;
       var totalToppedUp = 0;
+      budget = Budget.start();
       consumption = BoundedLog.empty<Types.ConsumptionEntry>();
     };
   };
@@ -78,6 +83,16 @@ module {
     if (there >= amount) null else ?Errors.reserveInsufficient(amount, there);
   };
 
+  /// Null when a day's budget has room for `amount`. `alreadyReserved` as above.
+  public func overBudget(state : State, amount : Nat, alreadyReserved : Nat, now : Nat64) : ?Types.CreationError {
+    let budget = state.settings.cycles_per_day;
+    let held = saturatingSub(state.inFlight, alreadyReserved);
+    switch (Budget.room(state.budget, budget, held, amount, now)) {
+      case (#Now) null;
+      case room ?Errors.budgetSpent(amount, budget, Budget.spent(state.budget, now), held, room);
+    };
+  };
+
   /// Replaces what one creation holds of the reserve.
   public func hold(state : State, before : Nat, after : Nat) {
     state.inFlight := saturatingSub(state.inFlight, before) + after;
@@ -86,6 +101,7 @@ module {
   /// Written before the cycles leave, so that the books can only be too careful; `settle` corrects them by the refund.
   public func debit(state : State, owner : Principal, attached : Nat, now : Nat64) : Nat64 {
     state.totalConsumed += attached;
+    Budget.spend(state.budget, attached, now);
     BoundedLog.append<Types.ConsumptionEntry>(
       state.consumption,
       func(id) = { id; at = now; owner; canister_id = null; attached; refunded = 0 },
@@ -96,7 +112,10 @@ module {
   public func settle(state : State, id : Nat64, canister : ?Principal, refunded : Nat) {
     state.totalConsumed := saturatingSub(state.totalConsumed, refunded);
     switch (BoundedLog.get(state.consumption, id)) {
-      case (?entry) BoundedLog.replace(state.consumption, id, { entry with canister_id = canister; refunded });
+      case (?entry) {
+        Budget.refund(state.budget, refunded, entry.at);
+        BoundedLog.replace(state.consumption, id, { entry with canister_id = canister; refunded });
+      };
       case null {};
     };
   };
@@ -125,7 +144,7 @@ module {
   };
 
   /// All figures at once, deposits since the last look included.
-  public func status(state : State, deposits : Deposits.State, funds : Funds) : Types.ReserveStatus {
+  public func status(state : State, deposits : Deposits.State, funds : Funds, now : Nat64) : Types.ReserveStatus {
     let alert = alertLevel(state, funds);
     {
       balance = funds.balance;
@@ -134,6 +153,7 @@ module {
       in_flight = state.inFlight;
       settings = state.settings;
       total_consumed = state.totalConsumed;
+      spent_in_day = Budget.spent(state.budget, now);
       total_topped_up = state.totalToppedUp + Deposits.since(deposits, level(state, funds.balance));
       alert_level = alert;
       recommended_top_up = switch alert {
@@ -159,7 +179,7 @@ module {
       consumed += saturatingSub(entry.attached, entry.refunded);
       if (entry.canister_id != null) creations += 1;
     };
-    let reserve = status(state, deposits, funds);
+    let reserve = status(state, deposits, funds, now);
     {
       reserve;
       window_ns = windowNs;

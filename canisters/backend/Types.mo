@@ -29,6 +29,9 @@ module {
     #InvalidRequest;
     #Busy;
     #Cancelled;
+    #NotAdmitted;
+    #Declined;
+    #BudgetSpent;
   };
   public type CreationError = {
     kind : CreationErrorKind;
@@ -38,6 +41,8 @@ module {
     needed : ?Nat;
     available : ?Nat;
     retry_helps : Bool;
+    /// When the same request may succeed, where that is known.
+    retry_at : ?Nat64;
   };
   public type Result<T> = { #Ok : T; #Err : CreationError };
   public type CreationResult = { #Ok; #Err : CreationError };
@@ -74,6 +79,9 @@ module {
   };
   public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
   public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };
+  /// Who gets a personal canister: everybody, those on the list, or besides these those whom an admin approves.
+  public type Admission = { #Open; #Listed; #Approval };
+  public type AdmittedPage = { items : [Principal]; next : ?Principal; total : Nat64 };
   public type CreationLimits = { max_in_progress : Nat32; max_per_hour : Nat32 };
   public type PersonalCanisterCreationStats = {
     total_attempts : Nat64;
@@ -130,6 +138,7 @@ module {
     operating_minimum : Nat;
     creation_base_cycles : Nat;
     creation_cycles_per_byte : Nat;
+    cycles_per_day : Nat;
   };
   public type AlertLevel = { #Normal; #Warning; #Critical };
   public type ReserveStatus = {
@@ -139,6 +148,7 @@ module {
     frozen : Nat;
     settings : ReserveSettings;
     total_consumed : Nat;
+    spent_in_day : Nat;
     total_topped_up : Nat;
     alert_level : AlertLevel;
     recommended_top_up : Nat;
@@ -196,5 +206,6 @@ module {
     limits : ?CreationLimits;
     quotas : ?Quotas;
     personal_canister_settings : ?PersonalCanisterSettings;
+    admission : ?Admission;
   };
 };

@@ -59,7 +59,9 @@ module {
     #get_detailed_migration_status : Any; #set_migration_enabled : Any; #get_migration_stats : Any;
     #set_quotas : Any; #get_quotas : Any; #get_user_quota : Any; #set_capsule_switches : Any;
     #get_capsule_switches : Any; #set_personal_canister_settings : Any; #get_personal_canister_settings : Any;
-    #cancel_personal_canister : Any; #abort_creation : Any;
+    #cancel_personal_canister : Any; #abort_creation : Any; #set_admission : Any; #get_admission : Any;
+    #add_admitted : Any; #remove_admitted : Any; #list_admitted : Any; #list_waiting_requests : Any;
+    #approve_creation : Any; #decline_creation : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
@@ -86,6 +88,8 @@ module {
       #renew_lease _ or #release_lease _ or #hand_on_creation _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
       #complete_creation _ or #migrate_capsule _ or #get_migration_status _ or #get_detailed_migration_status _ or
       #set_migration_enabled _ or #get_migration_stats _ or #cancel_personal_canister _ or
+      #set_admission _ or #get_admission _ or #add_admitted _ or #remove_admitted _ or #list_admitted _ or
+      #list_waiting_requests _ or #approve_creation _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _
     ) fixed;
     case (
@@ -100,7 +104,7 @@ module {
     case (
       #record_capsule_event _ or #revoke_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _
     ) twoNames();
-    case (#register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _) remark();
+    case (#register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _ or #decline_creation _) remark();
     case (#get_export_items _ or #get_export_memory_manifests _) batchOfIds();
     case (
       #begin_memory_upload _ or #create_connection_group _ or #update_connection_group _ or

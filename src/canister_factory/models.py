@@ -77,6 +77,8 @@ if TYPE_CHECKING:
         WrongChecksum as WrongChecksum,
     )
     from canister_factory.contract.creation_models import (
+        Admission as Admission,
+        AdmittedPage as AdmittedPage,
         ClaimRequest as ClaimRequest,
         CreatePersonalCanisterConfig as CreatePersonalCanisterConfig,
         CreationError as CreationError,
@@ -223,8 +225,8 @@ _HOMES = {
     "ExpiredSession Gallery GalleryData GalleryEntry GalleryMemoryEntry GalleryUpdate "
     "MemoryEntry MissingMemoryChunks NamedThing NewHome RegisteredCapsule StorageStatus "
     "WriteLock WrongArgument WrongChecksum",
-    "contract.creation_models": "ClaimRequest CreatePersonalCanisterConfig CreationError CreationErrorKind "
-    "CreationLease CreationLimits CreationPage CreationProgress CreationStatus "
+    "contract.creation_models": "Admission AdmittedPage ClaimRequest CreatePersonalCanisterConfig CreationError "
+    "CreationErrorKind CreationLease CreationLimits CreationPage CreationProgress CreationStatus "
     "CreationStatusResponse DetailedCreationStatus LeaseRef NewRelease OpenRequest "
     "OpenRequestPage OwnerPageRequest PersonalCanisterCreationResponse "
     "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "

@@ -8,7 +8,13 @@ from canister_factory.candid.values import Case
 from support.backend_world import OWNER, STRANGER, failure
 
 LEASE = {"owner": OWNER, "lease": 1}
-SETTINGS = {"threshold": 1, "operating_minimum": 1, "creation_base_cycles": 10**12, "creation_cycles_per_byte": 1}
+SETTINGS = {
+    "threshold": 1,
+    "operating_minimum": 1,
+    "creation_base_cycles": 10**12,
+    "creation_cycles_per_byte": 1,
+    "cycles_per_day": 10**15,
+}
 USAGE = dict.fromkeys(
     ("content_bytes", "record_bytes", "memories", "galleries", "capsules", "uploads", "nonces"), 10**6
 )
@@ -25,6 +31,11 @@ ADMIN_ONLY: dict[str, tuple[Any, ...]] = {
     "list_operators": (),
     "clear_creation_state": (OWNER,),
     "abort_creation": (OWNER, "because"),
+    "set_admission": (Case("Listed"),),
+    "add_admitted": (STRANGER,),
+    "remove_admitted": (STRANGER,),
+    "approve_creation": (OWNER,),
+    "decline_creation": (OWNER, "because"),
     "set_personal_canister_creation_enabled": (False,),
     "set_creation_limits": ({"max_in_progress": 1, "max_per_hour": 1},),
     "set_quotas": (QUOTAS,),
@@ -58,6 +69,8 @@ STAFF_ONLY: dict[str, tuple[Any, ...]] = {
     "list_errors": (PAGE,),
     "get_error_rate": (None,),
     "list_open_requests": (PAGE,),
+    "list_admitted": (PAGE,),
+    "list_waiting_requests": (PAGE,),
 }
 OPERATOR_ONLY: dict[str, tuple[Any, ...]] = {
     "claim_creation": ({"owner": OWNER, "worker": "w"},),

@@ -13,6 +13,7 @@ module {
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = trillion;
     creation_cycles_per_byte = 10;
+    cycles_per_day = 10_000_000_000_000;
   };
 
   func funds(balance : Nat) : Reserve.Funds = { balance; frozen = 0 };
@@ -91,7 +92,7 @@ module {
       same(level(2 * trillion), "#Critical");
     }),
     test("the recommended top-up leads to twice the threshold", func() {
-      let status = Reserve.status(reserve(), Deposits.start(0), funds(trillion));
+      let status = Reserve.status(reserve(), Deposits.start(0), funds(trillion), 0);
       assert status.recommended_top_up == 9 * trillion;
       assert Reserve.available(reserve(), funds(trillion + status.recommended_top_up)) == 2 * settings.threshold;
     }),

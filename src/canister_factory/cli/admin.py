@@ -1,7 +1,7 @@
 """`admin …`: the switch, the limits and the creations of a backend.
 
-Owns these commands and the group. Does not own: roles (`admin_roles`), releases (`admin_releases`), logs and registry
-(`admin_logs`), quotas and settings (`admin_quotas`), the reserve (`reserve`).
+Owns these commands and the group. Does not own: roles (`admin_roles`), admission (`admin_admission`), releases
+(`admin_releases`), logs and registry (`admin_logs`), quotas and settings (`admin_quotas`), the reserve (`reserve`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import admin_logs, admin_quotas, admin_releases, admin_roles, output, quantities, settings
+from canister_factory.cli import (
+    admin_admission,
+    admin_logs,
+    admin_quotas,
+    admin_releases,
+    admin_roles,
+    output,
+    quantities,
+    settings,
+)
 from canister_factory.cli.backend import Ask, backend_command, changed, follow
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup
@@ -46,6 +55,8 @@ def admin() -> None:
 for command in (
     admin_roles.admins,
     admin_roles.operators,
+    admin_admission.admission,
+    admin_admission.requests,
     admin_releases.releases,
     admin_logs.audit,
     admin_logs.errors,
@@ -63,7 +74,7 @@ for command in (
 @admin.command()
 @backend_command(Role.ADMIN)
 def enable(ask: Ask) -> None:
-    """Accept requests for personal canisters."""
+    """Accept requests for personal canisters, and continue creations."""
     ask(lambda backend: backend.set_personal_canister_creation_enabled(True))
     done("The backend accepts requests for personal canisters.", creation_enabled=True)
 
@@ -71,12 +82,17 @@ def enable(ask: Ask) -> None:
 @admin.command()
 @backend_command(Role.ADMIN)
 def disable(ask: Ask) -> None:
-    """Refuse new requests for personal canisters.
+    """Stop everything that uses cycles of the reserve.
 
-    Creations in progress continue.
+    The backend refuses requests, approvals, leases and new canisters. Creations in progress stay open, and workers
+    continue them after 'admin enable'. What is verified already still completes.
     """
     ask(lambda backend: backend.set_personal_canister_creation_enabled(False))
-    done("The backend refuses new requests. Creations in progress continue.", creation_enabled=False)
+    done(
+        "The backend refuses requests, and uses no cycles of the reserve. Creations in progress continue after "
+        "'admin enable'.",
+        creation_enabled=False,
+    )
 
 
 @admin.command()
@@ -90,8 +106,9 @@ def disable(ask: Ask) -> None:
 def limits(ask: Ask, **changes: int | None) -> None:
     """Show or change the limits of creations.
 
-    The limits count the creations of all owners. The backend refuses requests above a limit as Busy. Creations in
-    progress continue. Use 'disable' to refuse all requests.
+    The limits count the creations of all owners; one owner may make a tenth of the attempts of an hour. The backend
+    refuses requests above a limit as Busy. Creations in progress continue. Use 'disable' to refuse all requests, and
+    'reserve settings --per-day' for the cycles of a day.
     """
     given = {name: limit for name, limit in changes.items() if limit is not None}
     present = ask(lambda backend: changed(backend.get_creation_limits, backend.set_creation_limits, given))
@@ -117,6 +134,7 @@ def overview(ask: Ask) -> None:
             ("backend", summary["backend_id"]),
             ("API version", quoted(summary["api_version"], 40)),
             ("creation", "enabled" if summary["creation_enabled"] else "disabled"),
+            ("admission", summary["admission"]),
             ("creations", ", ".join(counts) or "none yet"),
             ("reserve", f"{quantities.cycles(summary['reserve'])} available, {summary['alert_level']}"),
             ("admins", ", ".join(map(output.ident, summary["admins"])) or "none but the controllers"),
@@ -139,6 +157,7 @@ async def _summary(backend: BackendClient) -> dict[str, Any]:
         "backend_id": backend.canister_id,
         "api_version": await backend.get_api_version(),
         "creation_enabled": await backend.is_personal_canister_creation_enabled(),
+        "admission": str(await backend.get_admission()),
         "creations": dict(states),
         "reserve": reserve.available,
         "alert_level": reserve.alert_level,

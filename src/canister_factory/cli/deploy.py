@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory.cli import output, settings
+from canister_factory.cli.admission import ADMISSIONS
 from canister_factory.cli.amounts import CYCLES, SECONDS, SIZE
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import BACKEND_VARIABLE, network_options, output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL, ROLE_HOLDER
-from canister_factory.cli.parameters import CommonArgument
+from canister_factory.cli.parameters import Choice, CommonArgument
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -43,6 +44,12 @@ it is empty."""
     help="Cycles to make available for creations. For test networks only.  [default: 20T]",
 )
 @click.option("--canister", type=PRINCIPAL, help="Your own empty canister to install into.  [default: a new one]")
+@click.option(
+    "--admission",
+    type=Choice(ADMISSIONS),
+    help="Who gets a personal canister: Open, Listed or Approval; 'admin admission' changes it.  "
+    "[default: Approval on mainnet, Open on a test network]",
+)
 @click.option("--disabled", is_flag=True, help="Refuse requests until 'admin enable'.")
 @click.option(
     "--freezing-threshold",
@@ -59,6 +66,7 @@ def deploy(
     cycles: int | None,
     reserve: int | None,
     canister: Principal | None,
+    admission: str | None,
     disabled: bool,
     freezing_threshold: int | None,
     wasm_memory_limit: int | None,
@@ -82,6 +90,7 @@ def deploy(
     wanted = deploy_steps.Wanted(
         operators,
         admins,
+        admission,
         disabled,
         cycles,
         _DEFAULT_RESERVE if reserve is None else reserve,

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output, quantities
+from canister_factory.cli.admission import MEANING
 from canister_factory.cli.backend_check import require_backend
 from canister_factory.cli.errors import done_already
 from canister_factory.cli.progress import step
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import Admission
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
     SETTINGS,
@@ -44,6 +46,8 @@ class Wanted:
 
     operators: Sequence[Principal]
     admins: Sequence[Principal]
+    admission: str | None
+    """A name of `Admission`; `None`: Approval on mainnet and Open elsewhere for a new backend, else as it is."""
     disabled: bool
     cycles: int | None
     """To create the canister with; `None`: as many as usual."""
@@ -61,12 +65,19 @@ class Wanted:
         return usual.model_copy(update={name: value for name, value in wanted.items() if value is not None})
 
     def init(self) -> BackendInit:
-        """What the backend is told when it is installed, or made to have when it was before."""
+        """What a person wants of a backend, new or not."""
         return BackendInit(
             operators=list(self.operators),
             admins=list(self.admins),
             creation_enabled=False if self.disabled else None,
+            admission=None if self.admission is None else Admission(self.admission),
         )
+
+    def first_init(self, is_mainnet: bool) -> BackendInit:
+        """The same with what is usual for a new backend: on mainnet strangers' requests cost real cycles."""
+        usual = Admission.Approval if is_mainnet else Admission.Open
+        init = self.init()
+        return init if init.admission is not None else init.model_copy(update={"admission": usual})
 
 
 async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
@@ -84,7 +95,7 @@ async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
         step(f"created canister {canister_id}")
     interrupts.if_interrupted(f"the backend is canister {canister_id}. {_continuation(canister_id)}")
     with done_already("" if wanted.canister else _done(canister_id, "was created")):
-        installed = await install_backend(agent, canister_id, wanted.init())
+        installed = await install_backend(agent, canister_id, wanted.first_init(agent.network.is_mainnet))
     step(f"backend {canister_id}: {'installed' if installed else 'installed already'}")
     backend = BackendClient(agent, canister_id)
     with done_already(_done(canister_id, "has the backend")):
@@ -142,6 +153,7 @@ def show_deployed(deployed: dict[str, Any], network: Network) -> None:
             ("admins", ", ".join(map(output.ident, deployed["admins"])) or "none"),
             ("operators", ", ".join(map(output.ident, deployed["operators"])) or "none"),
             ("creation", "enabled" if deployed["creation_enabled"] else "disabled"),
+            ("admission", f"{deployed['admission']}: {MEANING[deployed['admission']]}"),
             ("reserve", f"{quantities.cycles(deployed['reserve'])} available"),
         ],
     )
@@ -183,6 +195,7 @@ async def _described(agent: Agent, client: BackendClient, installed: bool) -> di
         "admins": await client.list_admins(),
         "operators": await client.list_operators(),
         "creation_enabled": await client.is_personal_canister_creation_enabled(),
+        "admission": str(await client.get_admission()),
         "reserve": (await client.get_reserve_status()).available,
         "network": agent.network.name,
         "url": agent.network.url,
@@ -199,4 +212,6 @@ def _show_next_steps(deployed: dict[str, Any], network: Network) -> None:
         output.verbatim("  canister-factory reserve top-up 5T               # shows how to send cycles to the reserve")
     if not deployed["creation_enabled"]:
         output.verbatim("  canister-factory admin enable                    # accept requests")
+    if deployed["admission"] == "Approval":
+        output.verbatim("  canister-factory admin requests                  # who waits for approval")
     output.verbatim("  canister-factory worker --identity OPERATOR.pem  # creates what owners ask for")

@@ -100,6 +100,9 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
 @click.option(
     "--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="Cycles added for each byte of the capsule."
 )
+@click.option(
+    "--per-day", "cycles_per_day", type=CYCLES, help="Cycles that creations may take and hold within 24 hours."
+)
 @backend_command(Role.ADMIN)
 def settings(ask: Ask, **changes: int | None) -> None:
     """Show the settings of the reserve, or change those that are given."""
@@ -170,6 +173,7 @@ def _status_rows(present: ReserveStatus) -> list[tuple[str, object]]:
         ("balance", quantities.cycles(present.balance)),
         ("creations in progress", quantities.cycles(present.in_flight)),
         *_settings_rows(present.settings),
+        ("consumed in 24 hours", quantities.cycles(present.spent_in_day)),
         ("consumed so far", quantities.cycles(present.total_consumed)),
         ("topped up, at least", quantities.cycles(present.total_topped_up)),
         ("recommended top-up", quantities.cycles(present.recommended_top_up) if present.recommended_top_up else "none"),
@@ -182,4 +186,5 @@ def _settings_rows(settings: ReserveSettings) -> list[tuple[str, object]]:
         ("operating minimum", quantities.cycles(settings.operating_minimum)),
         ("creation, base", quantities.cycles(settings.creation_base_cycles)),
         ("creation, per byte", quantities.cycles(settings.creation_cycles_per_byte)),
+        ("creations, per day", quantities.cycles(settings.cycles_per_day)),
     ]

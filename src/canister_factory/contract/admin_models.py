@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.creation_models import CreationError, CreationLimits, PersonalCanisterSettings
+from canister_factory.contract.creation_models import Admission, CreationError, CreationLimits, PersonalCanisterSettings
 from canister_factory.contract.quota_models import Quotas
 
 
@@ -18,6 +18,8 @@ class ReserveSettings(CandidModel):
     operating_minimum: Nat
     creation_base_cycles: Nat
     creation_cycles_per_byte: Nat
+    cycles_per_day: Nat
+    """What creations may take and hold, together, within 24 hours."""
 
 
 class AlertLevel(CandidEnum):
@@ -38,6 +40,8 @@ class ReserveStatus(CandidModel):
     """Under this balance the backend is frozen: an estimate from its memory, by the dearest prices known."""
     settings: ReserveSettings
     total_consumed: Nat
+    spent_in_day: Nat
+    """Of `cycles_per_day`."""
     total_topped_up: Nat
     """At least: deposits are seen as a rise of the balance, less the running costs until then."""
     alert_level: AlertLevel
@@ -155,3 +159,4 @@ class BackendInit(CandidModel):
     limits: CreationLimits | None = None
     quotas: Quotas | None = None
     personal_canister_settings: PersonalCanisterSettings | None = None
+    admission: Admission | None = None

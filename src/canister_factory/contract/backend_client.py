@@ -27,6 +27,8 @@ from canister_factory.contract.admin_models import (
 from canister_factory.contract.artifacts import backend_interface, backend_limits
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.creation_models import (
+    Admission,
+    AdmittedPage,
     ClaimRequest,
     CreatePersonalCanisterConfig,
     CreationError,
@@ -172,11 +174,11 @@ class BackendClient(CapsuleClient):
 
     @endpoint
     async def set_personal_canister_creation_enabled(self, enabled: bool) -> None:
-        """Switches the feature at run time. For admins."""
+        """Switches the feature at run time: off, nothing uses cycles of the reserve. For admins."""
 
     @endpoint
     async def is_personal_canister_creation_enabled(self) -> bool:
-        """Whether requests are accepted."""
+        """Whether creations are begun and go on."""
 
     @endpoint
     async def set_creation_limits(self, limits: CreationLimits) -> None:
@@ -185,6 +187,38 @@ class BackendClient(CapsuleClient):
     @endpoint
     async def get_creation_limits(self) -> CreationLimits:
         """How many creations there may be. For admins and operators."""
+
+    @endpoint
+    async def set_admission(self, admission: Admission) -> None:
+        """Sets who gets a personal canister; what was admitted goes on. For admins."""
+
+    @endpoint
+    async def get_admission(self) -> Admission:
+        """Who gets a personal canister."""
+
+    @endpoint
+    async def add_admitted(self, owner: PrincipalLike) -> None:
+        """Puts an owner on the list. For admins."""
+
+    @endpoint
+    async def remove_admitted(self, owner: PrincipalLike) -> None:
+        """Takes an owner off the list. For admins."""
+
+    @endpoint
+    async def list_admitted(self, page: OwnerPageRequest) -> AdmittedPage:
+        """A page of the owners on the list. For admins and operators."""
+
+    @endpoint
+    async def list_waiting_requests(self, page: OwnerPageRequest) -> OpenRequestPage:
+        """Requests that wait for approval, the oldest first. For admins and operators."""
+
+    @endpoint
+    async def approve_creation(self, owner: PrincipalLike) -> DetailedCreationStatus:
+        """Starts a request that waits for approval. For admins."""
+
+    @endpoint
+    async def decline_creation(self, owner: PrincipalLike, reason: str) -> DetailedCreationStatus:
+        """Ends a request that waits for approval as Failed, of kind Declined. For admins."""
 
     @endpoint
     async def set_personal_canister_settings(self, settings: PersonalCanisterSettings) -> None:

@@ -53,10 +53,16 @@ class CreationErrorKind(CandidEnum):
     InvalidRequest = "InvalidRequest"
     Busy = "Busy"
     Cancelled = "Cancelled"
+    NotAdmitted = "NotAdmitted"
+    Declined = "Declined"
+    BudgetSpent = "BudgetSpent"
 
 
 class CreationError(CandidModel):
-    """A failure with its context; `needed` and `available` in cycles, the latter for admins and operators only."""
+    """A failure with its context; `needed` and `available` in cycles, the latter for admins and operators only.
+
+    `retry_at`: when the same request may succeed, where that is known.
+    """
 
     kind: CreationErrorKind
     message: str
@@ -65,6 +71,7 @@ class CreationError(CandidModel):
     needed: Nat | None = None
     available: Nat | None = None
     retry_helps: bool
+    retry_at: TimeNs | None = None
 
 
 class CreationProgress(CandidModel):
@@ -125,6 +132,22 @@ class OwnerPageRequest(CandidModel):
 
     after: Principal | None = None
     limit: Nat32 | None = None
+
+
+class Admission(CandidEnum):
+    """Who gets a personal canister: everybody; owners on a list; or those, and whom an admin approves."""
+
+    Open = "Open"
+    Listed = "Listed"
+    Approval = "Approval"
+
+
+class AdmittedPage(CandidModel):
+    """A page of the list of owners."""
+
+    items: list[Principal]
+    next: Principal | None = None
+    total: Nat64
 
 
 class CreationLimits(CandidModel):

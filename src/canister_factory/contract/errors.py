@@ -75,7 +75,7 @@ class CreationRefused(ContractError):  # noqa: N818
     """The creation API answered `Err`. `kind` is that of `error`; `method` the endpoint."""
 
     def __init__(self, method: str, error: CreationError) -> None:
-        super().__init__(f"{method}: {error.kind}: {quoted(error.message)}{_amounts(error)}")
+        super().__init__(f"{method}: {error.kind}: {quoted(error.message)}{_amounts(error)}{_time(error)}")
         self.method = method
         self.error = error
         self.kind = str(error.kind)
@@ -92,6 +92,10 @@ def _amounts(error: CreationError) -> str:
         return ""
     available = "" if error.available is None else f", available {error.available:,}"
     return f" (needed {error.needed:,}{available})"
+
+
+def _time(error: CreationError) -> str:
+    return "" if error.retry_at is None else f" (retry at {rfc3339(error.retry_at)})"
 
 
 _OR_HIDDEN = dict.fromkeys(("capsule", "memory", "gallery"), ", or it is not shared with you") | {

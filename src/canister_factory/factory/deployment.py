@@ -90,8 +90,8 @@ async def install_backend(agent: Agent, canister_id: PrincipalLike, init: Backen
     Args:
         agent: calls as a controller of the canister.
         canister_id: the canister.
-        init: roles, switch, limits and reserve settings to begin with. A backend that is there keeps its own:
-            `apply_init` changes them.
+        init: roles, switch, limits, admission and reserve settings to begin with. A backend that is there keeps its
+            own: `apply_init` changes them.
 
     Raises:
         PrincipalError: the id is none.
@@ -156,6 +156,8 @@ async def apply_init(backend: BackendClient, init: BackendInit) -> None:
         await backend.set_quotas(init.quotas)
     if init.personal_canister_settings is not None:
         await backend.set_personal_canister_settings(init.personal_canister_settings)
+    if init.admission is not None:
+        await backend.set_admission(init.admission)
 
 
 async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:

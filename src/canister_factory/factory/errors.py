@@ -75,6 +75,13 @@ class LeaseLostError(FactoryError):
     retry_helps = True
 
 
+class PausedError(FactoryError):
+    """An admin has stopped everything that uses cycles of the reserve: the creation stays open until it goes on."""
+
+    kind = CreationErrorKind.Disabled
+    retry_helps = True
+
+
 class ExportError(FactoryError):
     """The source's data can't be read, or aren't what its manifest says."""
 
@@ -189,6 +196,17 @@ class CreationFailedError(FactoryError):
     def context(self) -> dict[str, object]:
         """What is known besides the message, with the canister's state where that is the cause."""
         return super().context if self.state is None else {**super().context, "state": str(self.state)}
+
+
+WAITING = (CreationErrorKind.Disabled, CreationErrorKind.BudgetSpent, CreationErrorKind.NotAdmitted)
+"""Refusals by the backend after which a creation stays open, for a worker to go on with later."""
+
+
+def is_waiting(error: Exception) -> bool:
+    """Whether `error` says that the creation has to wait for an admin, or for another day's budget: no failure."""
+    if isinstance(error, CreationRefused):
+        return error.error.kind in WAITING
+    return isinstance(error, PausedError)
 
 
 def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Principal | None) -> CreationError:

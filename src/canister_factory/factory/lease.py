@@ -19,7 +19,7 @@ from canister_factory.contract.creation_models import (
     LeaseRef,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.errors import LeaseLostError
+from canister_factory.factory.errors import LeaseLostError, PausedError
 from canister_factory.factory.run import Run
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.foreign_text import quoted
@@ -67,6 +67,7 @@ class Lease:
 
         Raises:
             LeaseLostError: it is another's by now, or there was no answer before its end.
+            PausedError: nothing that uses cycles goes on at present.
             CreationRefused: the creation isn't in progress any more.
             IcError: the backend could not be asked; the lease may last nevertheless.
         """
@@ -79,6 +80,8 @@ class Lease:
         except CreationRefused as refusal:
             if refusal.error.kind == CreationErrorKind.InvalidRequest:
                 raise  # the creation isn't in progress any more
+            if refusal.error.kind == CreationErrorKind.Disabled:
+                raise PausedError(quoted(refusal.error.message), cause=refusal) from refusal
             message = f"{self._name()} is lost: {quoted(refusal.error.message)}"
             raise LeaseLostError(message, cause=refusal) from refusal
         self._ends_at = asked_at + self._run.config.lease_seconds
@@ -93,6 +96,7 @@ class Lease:
 
         Raises:
             LeaseLostError: the lease is lost; `work` was cancelled at once.
+            PausedError: an admin has stopped everything that uses cycles; so it was then, too.
             Exception: the failure of `work`, as it is.
         """
         task = asyncio.ensure_future(work())
@@ -117,6 +121,7 @@ class Lease:
 
         Raises:
             LeaseLostError: the lease is lost.
+            PausedError: an admin has stopped everything that uses cycles.
         """
         while True:
             await self._run.sleep(self._run.config.lease_seconds / 3)

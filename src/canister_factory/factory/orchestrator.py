@@ -20,7 +20,7 @@ from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.factory import condition
 from canister_factory.factory.bounds import Bounds, looking
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.errors import CreationFailedError, LeaseLostError, to_creation_error
+from canister_factory.factory.errors import CreationFailedError, LeaseLostError, is_waiting, to_creation_error
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.retry import Retry, Sleep
@@ -74,6 +74,8 @@ class Orchestrator:
         Raises:
             CreationRefused: there is no open request, or another worker has the lease (kind Busy).
             LeaseLostError: another worker took over; nothing was done since.
+            PausedError: an admin has stopped everything that uses cycles; the creation stays open. `CreationRefused` of
+                kind Disabled or BudgetSpent says the same.
             CreationFailedError: the creation is Failed, on record; the owner may retry it.
             IcError: the network failed, or gave no answer that can be trusted, for longer than all attempts took; the
                 creation stays open, run it again.
@@ -113,7 +115,7 @@ class Orchestrator:
             raise
         except Exception as error:
             cause = await _explained(error, stages)
-            if verdict(cause) is not Verdict.FINAL:
+            if is_waiting(cause) or verdict(cause) is not Verdict.FINAL:
                 await lease.release()
                 raise
             if cause is not error:

@@ -21,7 +21,7 @@ from canister_factory.contract.creation_models import (
 )
 from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.contract.pages import Kept, pages
-from canister_factory.factory.errors import FactoryError, LeaseLostError
+from canister_factory.factory.errors import FactoryError, LeaseLostError, is_waiting
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.retry import Sleep
 from canister_factory.factory.stages import Outcome
@@ -38,7 +38,7 @@ class Worker:
     `finished` is told of each one's end. A creation that another worker has, or that belongs to another operator, is
     left to it. So is one that was taken over under this worker's own name, as long as its lease lasts: a worker that
     starts goes on at once with what it had before, but two that have one name by mistake don't take it from each other
-    for ever.
+    for ever. A creation that has to wait, for an admin or for the next day's budget, is tried again with the next look.
     """
 
     def __init__(
@@ -96,6 +96,9 @@ class Worker:
                         logger.warning(
                             "%s. Workers that run at a time need different names: is another one %s?", error, name
                         )
+                    if is_waiting(error):
+                        logger.info("the creation of %s waits: %s", owner, error)
+                        return
                     if await self._is_others_business(owner, error):
                         return
                     result = error

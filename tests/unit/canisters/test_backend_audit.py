@@ -42,6 +42,10 @@ def test_a_change_is_in_the_log_once_and_a_refused_one_is_not(method: str) -> No
     assert acts(world) == before
     if method == "abort_creation":
         world.request()  # another attempt, since only what is in progress can be aborted
+    if method in ("approve_creation", "decline_creation"):
+        world.ok("set_admission", Case("Approval"), sender=ADMIN)
+        world.request()
+        before = acts(world)
     if method == "top_up_reserve":
         world.top_up(10**12, ADMIN)
     else:

@@ -28,6 +28,7 @@ def settings(**changes: int) -> dict[str, int]:
         "operating_minimum": 2 * TRILLION,
         "creation_base_cycles": CREATION_BASE,
         "creation_cycles_per_byte": CREATION_PER_BYTE,
+        "cycles_per_day": 200 * TRILLION,
         **changes,
     }
 

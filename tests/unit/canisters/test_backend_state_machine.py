@@ -26,6 +26,7 @@ class Creations(RuleBasedStateMachine):
         self.world = World()
         self.leases: dict[Principal, dict[str, Any]] = {owner: {"owner": owner, "lease": 0} for owner in OWNERS}
         self.canisters: dict[Principal, Principal] = {}
+        self.waiting: set[Principal] = set()
         for owner in OWNERS:
             self.world.capsule(owner)
 
@@ -41,13 +42,50 @@ class Creations(RuleBasedStateMachine):
             refusal = self.world.err("create_personal_canister", None, sender=owner)
             assert refusal["kind"] == Case("HistoryFailed")
             return
-        answer = self.world.ok("create_personal_canister", None, sender=owner)
+        called = self.world.call("create_personal_canister", None, sender=owner)
+        if called.tag == "Err":
+            self._refused(owner, before, called.value)
+            return
+        answer = called.value
         after = self._states()[owner]
         assert answer["canister_id"] == after["canister_id"]
-        if before is not None and before["status"] != Case("Failed"):
+        if before is not None and before["status"] != Case("Failed") and owner not in self.waiting:
             assert after == before
         else:
             assert after["status"] == Case("NotStarted")
+        self.waiting = self._waiting()
+
+    def _refused(self, owner: Principal, before: dict[str, Any] | None, error: dict[str, Any]) -> None:
+        """A request is refused by the list, or after too many failures; neither changes anything."""
+        assert error["kind"] in (Case("NotAdmitted"), Case("Busy"))
+        if error["kind"] == Case("NotAdmitted"):
+            assert self.world.call("get_admission", sender=owner) == Case("Listed")
+        else:
+            assert error["retry_at"] > self.world.now_ns
+        assert self._states().get(owner) == before
+
+    def _waiting(self) -> set[Principal]:
+        return {item["owner"] for item in self.world.ok("list_waiting_requests", {}, sender=ADMIN)["items"]}
+
+    @rule(admission=st.sampled_from(["Open", "Listed", "Approval"]))
+    def admit(self, admission: str) -> None:
+        self.world.ok("set_admission", Case(admission), sender=ADMIN)
+
+    @rule(owner=owners, method=st.sampled_from(["add_admitted", "remove_admitted"]))
+    def list_owner(self, owner: Principal, method: str) -> None:
+        self.world.ok(method, owner, sender=ADMIN)
+
+    @rule(owner=owners, approved=st.booleans())
+    def decide(self, owner: Principal, approved: bool) -> None:
+        method, reason = ("approve_creation", ()) if approved else ("decline_creation", ("no",))
+        answer = self.world.call(method, owner, *reason, sender=ADMIN)
+        assert (answer.tag == "Ok") == (owner in self.waiting)
+        self.waiting.discard(owner)
+
+    @rule(owner=owners)
+    def cancel(self, owner: Principal) -> None:
+        if self.world.call("cancel_personal_canister", sender=owner).tag == "Ok":
+            self.waiting.discard(owner)
 
     @rule(owner=owners, worker=st.sampled_from(["a", "b"]))
     def claim(self, owner: Principal, worker: str) -> None:
@@ -117,15 +155,20 @@ class Creations(RuleBasedStateMachine):
             page = self.world.ok("get_creation_states_by_status", Case(status), {}, sender=ADMIN)
             assert page["items"] == [state for state in states.values() if state["status"] == Case(status)]
         open_owners = {item["owner"] for item in self.world.ok("list_open_requests", {}, sender=ADMIN)["items"]}
-        assert open_owners == {owner for owner, state in states.items() if state["status"] not in ENDED}
+        assert open_owners | self.waiting == {owner for owner, state in states.items() if state["status"] not in ENDED}
+        assert not open_owners & self.waiting
+        assert self._waiting() == self.waiting
 
     @invariant()
     def books_agree(self) -> None:
         reserve = self.world.reserve()
-        waiting = [
-            state for state in self._states().values() if state["status"] not in ENDED and state["canister_id"] is None
+        holding = [
+            owner
+            for owner, state in self._states().items()
+            if state["status"] not in ENDED and state["canister_id"] is None and owner not in self.waiting
         ]
-        assert reserve["in_flight"] == CREATION_BASE * len(waiting)
+        assert reserve["in_flight"] == CREATION_BASE * len(holding)
+        assert reserve["spent_in_day"] == reserve["total_consumed"]
         entries = self.world.ok("list_consumption", {}, sender=ADMIN)["items"]
         assert reserve["total_consumed"] == sum(entry["attached"] - entry["refunded"] for entry in entries)
         assert len(entries) == len(self.world.subnet.canisters) - 1

@@ -14,7 +14,12 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.admin_models import AlertLevel, BackendInit, ReserveSettings, ReserveStatus
 from canister_factory.contract.artifacts import backend_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import CreationErrorKind, CreationLimits, PersonalCanisterSettings
+from canister_factory.contract.creation_models import (
+    Admission,
+    CreationErrorKind,
+    CreationLimits,
+    PersonalCanisterSettings,
+)
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.contract.quota_models import Quotas, Usage
 from canister_factory.factory.deployment import (
@@ -74,7 +79,9 @@ async def test_a_backend_that_keeps_contents_in_its_heap_is_refused_by_name() ->
     assert present.calls == ["install_code"]
 
 
-SETTINGS = ReserveSettings(threshold=5, operating_minimum=2, creation_base_cycles=1, creation_cycles_per_byte=1)
+SETTINGS = ReserveSettings(
+    threshold=5, operating_minimum=2, creation_base_cycles=1, creation_cycles_per_byte=1, cycles_per_day=1
+)
 
 
 class Backend(BackendScript):
@@ -119,6 +126,9 @@ class Backend(BackendScript):
     async def set_quotas(self, quotas: Quotas) -> None:
         self.changes.append(("quotas", quotas))
 
+    async def set_admission(self, admission: Admission) -> None:
+        self.changes.append(("admission", admission))
+
     async def set_personal_canister_settings(self, settings: PersonalCanisterSettings) -> None:
         self.changes.append(("canisters", settings))
 
@@ -133,6 +143,7 @@ class Backend(BackendScript):
             alert_level=AlertLevel.Normal,
             settings=SETTINGS,
             total_consumed=0,
+            spent_in_day=0,
             total_topped_up=0,
             recommended_top_up=0,
         )
@@ -151,6 +162,7 @@ async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
         limits=limits,
         quotas=quotas,
         personal_canister_settings=canisters,
+        admission=Admission.Listed,
     )
     await apply_init(BackendClient(network, BACKEND), init)
     assert network.changes == [
@@ -161,6 +173,7 @@ async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
         ("limits", limits),
         ("quotas", quotas),
         ("canisters", canisters),
+        ("admission", Admission.Listed),
     ]
 
 

@@ -16,7 +16,7 @@ from canister_factory.contract.creation_models import (
     LeaseRef,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.errors import LeaseLostError
+from canister_factory.factory.errors import LeaseLostError, PausedError
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.retry import Sleep
 from canister_factory.ic.errors import TransportError
@@ -232,6 +232,22 @@ async def test_work_is_cancelled_at_once_when_another_worker_has_the_lease() -> 
             cancelled.append(backend.clock.now)
 
     with pytest.raises(LeaseLostError, match="replaced"):
+        await lease.guard(work)
+    assert cancelled == [20]
+
+
+async def test_work_is_cancelled_at_once_when_an_admin_has_stopped_everything() -> None:
+    backend, cancelled = Backend(Clock()), list[float]()
+    lease = await held(backend)
+    backend.outcomes = [None, refusal(CreationErrorKind.Disabled, "stopped")]
+
+    async def work() -> None:
+        try:
+            await forever()
+        finally:
+            cancelled.append(backend.clock.now)
+
+    with pytest.raises(PausedError, match="stopped"):
         await lease.guard(work)
     assert cancelled == [20]
 
