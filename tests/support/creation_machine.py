@@ -1,0 +1,204 @@
+"""Hypothesis plays with creations: owners, workers, a hostile operator, admins, faults and time, in whatever order.
+
+Owns who may act when. What an act is, is in `creation_play`, `creation_worker` and `creation_hostile`; what must hold
+is in `creation_truths`.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from canister_factory.candid.principal import Principal
+from support.adverse_world import OWNERS, Sent, adverse_world
+from support.backend_world import ADMIN, OPERATOR, STRANGER
+from support.creation_hostile import ACTS
+from support.creation_play import MALLORY, Lease, Play
+from support.creation_truths import check, check_end
+from support.creation_worker import BLOCKED, DONE, PlainWorker
+from support.personal_world import inline, new_memory
+
+HONEST = [0, 1]
+HOSTILE = [2, 3]
+"""The numbers of workers."""
+owners = st.sampled_from(OWNERS)
+workers = st.sampled_from([*HOSTILE, *HOSTILE, *HONEST])
+hostile_acts = st.sampled_from(list(ACTS))
+
+
+class Creations(RuleBasedStateMachine):
+    """Most of what is tried is refused; nothing of it may cost an owner, or the reserve, anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.play = Play(adverse_world())
+        operators = [OPERATOR] * len(HONEST) + [MALLORY] * len(HOSTILE)
+        self.workers = [PlainWorker(self.play, who, f"worker-{number}") for number, who in enumerate(operators)]
+
+    @initialize(steps=st.integers(0, 6), number=workers)
+    def begin(self, steps: int, number: int) -> None:
+        """Each play has creations, one of which is on its way."""
+        for owner in OWNERS:
+            self.play.request(owner)
+        self.work(OWNERS[0], number, steps)
+
+    # --- owners ---
+
+    @rule(owner=owners)
+    def request(self, owner: Principal) -> None:
+        self.play.request(owner)
+
+    @rule(owner=owners, is_new=st.booleans())
+    def write(self, owner: Principal, is_new: bool) -> None:
+        if is_new:
+            self.play.write(owner)
+        else:
+            self.play.delete(owner)
+
+    @precondition(lambda self: self.places())
+    @rule(data=st.data())
+    def write_there(self, data: st.DataObject) -> None:
+        self.play.write_there(*data.draw(st.sampled_from(self.places())))
+
+    # --- workers ---
+
+    @rule(owner=owners, number=workers, steps=st.integers(1, 8))
+    def work(self, owner: Principal, number: int, steps: int) -> None:
+        """Also a hostile operator works as it should, as long as it likes."""
+        for _ in range(steps):
+            if self.workers[number].step(owner) in (DONE, BLOCKED):
+                break
+
+    @rule(owner=owners, number=workers)
+    def next_step(self, owner: Principal, number: int) -> None:
+        self.workers[number].step(owner)
+
+    @rule(number=workers)
+    def restart(self, number: int) -> None:
+        """A worker forgets everything, also answers that it never got, and goes on under its name."""
+        self.workers[number].leases.clear()
+
+    @precondition(lambda self: self.play.leases)
+    @rule(data=st.data(), method=st.sampled_from(["renew_lease", "release_lease", "begin_export", "fail_creation"]))
+    def act_by_any_lease(self, data: st.DataObject, method: str) -> None:
+        """Also by one that has ended. The export locks."""
+        lease = data.draw(st.sampled_from(self.play.leases[-4:]))
+        if method == "begin_export":
+            self.play.lock(lease)
+        elif method == "fail_creation":
+            self.play.fail(lease)
+        else:
+            self.play.leased(method, lease)
+
+    @precondition(lambda self: self.play.leases)
+    @rule(data=st.data(), method=st.sampled_from(["verify_creation", "complete_creation", "start_over"]))
+    def judge_by_any_lease(self, data: st.DataObject, method: str) -> None:
+        self.play.leased(method, data.draw(st.sampled_from(self.play.leases[-4:])))
+
+    @precondition(lambda self: self.play.running and self.play.leases)
+    @rule(
+        data=st.data(),
+        other=st.sampled_from(["write", "cancel", "the same"]),
+        messages=st.integers(0, 5),
+        late_s=st.sampled_from([0, 1, 30]),
+    )
+    def get_in_between(self, data: st.DataObject, other: str, messages: int, late_s: int) -> None:
+        """Something else is executed before an answer of the management canister, or of the personal one, is there."""
+        play = self.play
+        lease = data.draw(st.sampled_from(play.leases[-2:]))
+        owner, method, content = lease.owner, self._fitting(lease), b"in between"
+        live, status = play.is_live(lease), play.status(owner)
+        sent: Sent = {
+            "write": ("add_memory_to_capsule", (inline(content), new_memory()), owner),
+            "cancel": ("cancel_personal_canister", (), owner),
+            "the same": (method, (lease.ref,), lease.operator),
+        }[other]
+        answer, second = play.world.while_under_way((method, (lease.ref,), lease.operator), sent, messages, late_s)
+        play.stepped(method, lease, live, status, answer)
+        if other == "the same":
+            play.stepped(method, lease, live, status, second)
+        elif other == "write" and second.tag == "Ok":
+            play.estates[owner].accepted[second.value] = content
+        elif second.tag == "Ok":
+            play.end_leases(owner)
+
+    def _fitting(self, lease: Lease) -> str:
+        """The method that waits for somebody, at the place where the creation is."""
+        canister, equal = self.play.canister(lease.owner), self.play.estates[lease.owner].equal
+        if canister is None:
+            return "provision_canister"
+        return "complete_creation" if equal is not None and equal.handed else "verify_creation"
+
+    # --- the hostile operator, and whom it lets in ---
+
+    def places(self) -> list[tuple[Principal, Principal]]:
+        """Owners with their canisters."""
+        return [(owner, canister) for owner, estate in self.play.estates.items() for canister in estate.canisters]
+
+    def prey(self) -> list[tuple[Principal, Principal, Principal]]:
+        """Owners, canisters, and who controls these with bad intentions."""
+        there = [(owner, canister) for owner, canister in self.places() if self.play.world.is_there(canister)]
+        return [
+            (owner, canister, who)
+            for owner, canister in there
+            for who in (MALLORY, STRANGER)
+            if who in self.play.world.controllers(canister)
+        ]
+
+    def verified_prey(self) -> list[tuple[Principal, Principal, Principal]]:
+        equal = [each.equal.canister for each in self.play.estates.values() if each.equal is not None]
+        return [each for each in self.prey() if each[1] in equal]
+
+    @precondition(lambda self: self.prey())
+    @rule(data=st.data(), name=hostile_acts)
+    def harm(self, data: st.DataObject, name: str) -> None:
+        ACTS[name](self.play, *data.draw(st.sampled_from(self.prey())))
+
+    @precondition(lambda self: self.verified_prey())
+    @rule(data=st.data(), name=hostile_acts, steps=st.integers(0, 2))
+    def harm_what_was_verified(self, data: st.DataObject, name: str, steps: int) -> None:
+        owner, canister, who = data.draw(st.sampled_from(self.verified_prey()))
+        ACTS[name](self.play, owner, canister, who)
+        self.work(owner, data.draw(workers), steps)
+
+    # --- owners and admins end it ---
+
+    @rule(owner=owners, method=st.sampled_from(["cancel", "abort", "clear"]))
+    def end(self, owner: Principal, method: str) -> None:
+        if method == "clear":
+            self.play.clear(owner)
+        elif method == "cancel":
+            self.play.end_by_hand("cancel_personal_canister", owner=owner, sender=owner)
+        else:
+            self.play.end_by_hand("abort_creation", owner, "because", owner=owner, sender=ADMIN)
+
+    # --- admins and the network ---
+
+    @rule(
+        what=st.sampled_from(["creation", "release", "operator", "hostile operator", "reserve", "room", "backend"]),
+        is_off=st.booleans(),
+    )
+    def switch(self, what: str, is_off: bool) -> None:
+        self.play.switch(what, is_on=not is_off)
+
+    @rule(seconds=st.sampled_from([1, 20, 61, 125, 185, 700, 90_000]), with_timers=st.booleans())
+    def wait(self, seconds: int, with_timers: bool) -> None:
+        """Without them, the backend's timers are late."""
+        if with_timers:
+            self.play.world.pass_time(seconds)
+        else:
+            self.play.world.advance(seconds)
+
+    @precondition(lambda self: self.play.running)
+    @rule()
+    def upgrade(self) -> None:
+        self.play.world.upgrade_backend()
+
+    # --- what must hold ---
+
+    @invariant()
+    def all_is_true(self) -> None:
+        check(self.play)
+
+    def teardown(self) -> None:
+        check_end(self.play)
