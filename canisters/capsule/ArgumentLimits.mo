@@ -66,6 +66,7 @@ module {
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
     #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any; #get_history : Any;
+    #get_items : Any; #get_memory_manifests : Any;
   };
 
   /// Bytes of the encoded arguments.
@@ -104,8 +105,12 @@ module {
     case (
       #record_capsule_event _ or #revoke_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _
     ) twoNames();
-    case (#register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _ or #decline_creation _) remark();
-    case (#get_export_items _ or #get_export_memory_manifests _) batchOfIds();
+    case (
+      #register_release _ or #report_progress _ or #fail_creation _ or #abort_creation _ or #decline_creation _
+    ) remark();
+    case (
+      #get_export_items _ or #get_export_memory_manifests _ or #get_items _ or #get_memory_manifests _
+    ) batchOfIds();
     case (
       #begin_memory_upload _ or #create_connection_group _ or #update_connection_group _ or
       #store_gallery_forever _ or #update_gallery _

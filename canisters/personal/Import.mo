@@ -11,6 +11,7 @@ import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import ApiVersion "../capsule/ApiVersion";
 import Capsule "../capsule/Types";
+import Export "../capsule/Export";
 import Galleries "../capsule/Galleries";
 import CapsuleLimits "../capsule/Limits";
 import Heap "../capsule/Heap";
@@ -274,6 +275,22 @@ module {
     ) : Result<Capsule.ManifestPage> = switch (refuseLook(caller)) {
       case (?problem) #Err problem;
       case null #Ok(Manifest.entries(state.capsule, after, limit));
+    };
+
+    /// What a copy of the capsule is made of: for its owner alone, whom it shows nothing new.
+    func copied<T>(caller : Principal, read : Store.Capsule -> Result<T>) : Result<T> {
+      if (caller != parties.owner) return #Err(#Unauthorized "only the owner may copy the capsule");
+      read(state.capsule);
+    };
+
+    /// The items in the order of the references, or the first part of them.
+    public func items(caller : Principal, refs : [Capsule.ItemRef]) : Result<[Capsule.ExportItem]> {
+      copied(caller, func capsule = Export.items(capsule, refs));
+    };
+
+    /// The chunks of memories, in the order of the ids, or of the first part of them.
+    public func memoryManifests(caller : Principal, ids : [Text]) : Result<[Capsule.MemoryManifest]> {
+      copied(caller, func capsule = Export.memoryManifests(capsule, ids));
     };
 
     /// The manifest of what is there, and that of the finished import; the certificate when asked in a query. The backend

@@ -77,4 +77,17 @@ mixin (imports : Import.Import) {
   };
 
   public shared query func get_personal_info() : async Types.PersonalInfo { imports.info(Clock.now()) };
+
+  // ---- A copy of everything, for the owner ----
+  public shared query ({ caller }) func get_items(
+    refs : [Capsule.ItemRef]
+  ) : async Capsule.Result<[Capsule.ExportItem]> {
+    imports.items(caller, refs);
+  };
+
+  public shared query ({ caller }) func get_memory_manifests(
+    memory_ids : [Text]
+  ) : async Capsule.Result<[Capsule.MemoryManifest]> {
+    imports.memoryManifests(caller, memory_ids);
+  };
 };

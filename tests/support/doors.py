@@ -76,6 +76,7 @@ IMPORTING_DOORS = {
     "writer": {"owner", "helper"},
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "writer or executor": {"owner", "helper", "executor"},
+    "owner": {"owner"},
     "circle": {"owner", "helper", "friend", "operator"},
     "circle or executor": {"owner", "helper", "friend", "operator", "executor"},
 }
@@ -85,6 +86,7 @@ MOVED_DOORS = {
     "writer": {"owner", "helper"},
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "writer or executor": {"owner", "helper", "executor"},
+    "owner": {"owner"},
     "circle": {"owner", "helper", "friend"},
     "circle or executor": {"owner", "helper", "friend", "executor"},
 }

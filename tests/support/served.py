@@ -43,6 +43,7 @@ SERVED: dict[str, Mapping[str, AbstractSet[str]]] = {
     "uploader": {"backend": {"owner"}, "importing": set(), "moved": {"owner"}},
     "controller": {"backend": {"controller"}, "importing": {"owner", "operator"}, "moved": {"owner"}},
     "importer": {"importing": {"operator"}, "moved": {"owner"}},
+    "canister owner": {"importing": {"owner"}, "moved": {"owner"}},
     "owner or controller": {"importing": {"owner", "operator"}, "moved": {"owner"}},
     "owner or controller or backend": {"importing": {"owner", "operator", "backend"}, "moved": {"owner", "backend"}},
     "admin": {"backend": ADMINS},
@@ -54,6 +55,7 @@ SERVED: dict[str, Mapping[str, AbstractSet[str]]] = {
 
 OF_A_ROLE = {
     "admin",
+    "canister owner",
     "controller",
     "importer",
     "lease",

@@ -220,6 +220,8 @@ IMPORT: dict[str, list[Probe]] = {
     "finalize_import": [lambda a: (a.session,)],
     "get_import_status": [lambda a: ({"after": a.memory},)],
     "list_import_entries": [lambda a: (_item(a), None)],
+    "get_items": [lambda a: ([_item(a)],)],
+    "get_memory_manifests": [lambda a: ([a.memory],)],
 }
 
 CREATION: dict[str, list[Probe]] = {

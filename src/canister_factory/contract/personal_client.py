@@ -94,6 +94,18 @@ class PersonalClient(CapsuleClient):
     async def get_personal_info(self) -> PersonalInfo:
         """Whose canister this is, and how far its import got."""
 
+    # A copy of everything, for the owner alone
+
+    @endpoint
+    async def get_items(self, items: list[ItemRef]) -> list[ExportItem]:
+        """The records of these items in their order, or of the first of them; at least one."""
+
+    @endpoint
+    async def get_memory_manifests(self, memory_ids: list[str]) -> list[MemoryManifest]:
+        """The chunk checksums of these memories in their order, or of the first of them; at least one."""
+
+    # Of the canister itself
+
     @repeatable
     @endpoint
     async def get_history(self) -> CanisterHistory:

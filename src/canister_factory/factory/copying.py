@@ -18,7 +18,7 @@ from canister_factory.factory.copy_pass import CopyPass, Moved
 from canister_factory.factory.difference import Difference, difference
 from canister_factory.factory.events import PassDone, Transferred
 from canister_factory.factory.run import Run
-from canister_factory.factory.source import Listing, Source
+from canister_factory.factory.source import LeasedSource, Listing
 from canister_factory.factory.target import Target
 from canister_factory.ic.errors import IngressTooLargeError
 from canister_factory.ic.task_group import task_group
@@ -46,7 +46,7 @@ class Copied:
     skipped: bool = False
 
 
-async def read_ahead(source: Source, run: Run) -> ReadAhead | None:
+async def read_ahead(source: LeasedSource, run: Run) -> ReadAhead | None:
     """Reads a capsule for a target that has nothing yet; `None` for one that takes more than a message.
 
     Raises:
@@ -60,7 +60,7 @@ async def read_ahead(source: Source, run: Run) -> ReadAhead | None:
 class Copying:
     """Copies from a source into a target, again and again if need be; the counts go on from one to the next."""
 
-    def __init__(self, run: Run, source: Source, target: Target, report: Report) -> None:
+    def __init__(self, run: Run, source: LeasedSource, target: Target, report: Report) -> None:
         self._run = run
         self._source = source
         self._target = target

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
+from canister_factory.candid.binding import to_candid
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.type_table import encode_header
+from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestEntry
 
 SCHEME = "canister-factory-manifest-2"
@@ -36,6 +40,10 @@ _KINDS = {
     ItemKind.Connection: Kind.CONNECTION,
     ItemKind.ConnectionGroup: Kind.CONNECTION_GROUP,
 }
+_RECORD_TYPES = {kind: kind.value for kind in ItemKind} | {
+    ItemKind.Capsule: "CapsuleRecord",
+    ItemKind.Memory: "MemoryRecord",
+}
 _ITEM_KINDS = {number: kind for kind, number in _KINDS.items()}
 
 
@@ -49,6 +57,11 @@ class ItemKey(NamedTuple):
     def of(cls, named: ItemRef | ManifestEntry) -> ItemKey:
         """From the contract's form."""
         return cls(_KINDS[named.kind], named.id)
+
+    @classmethod
+    def memory(cls, memory_id: str) -> ItemKey:
+        """Of a memory."""
+        return cls(Kind.MEMORY, memory_id)
 
     def ref(self) -> ItemRef:
         """The contract's form of it."""
@@ -81,6 +94,18 @@ class Entry(NamedTuple):
             entry.total_chunks,
         )
 
+    def told(self) -> ManifestEntry:
+        """The contract's form of it."""
+        return ManifestEntry(
+            kind=_ITEM_KINDS[self.key.kind],
+            id=self.key.id,
+            record_checksum=self.record_checksum,
+            content_checksum=self.content_checksum,
+            size=self.size,
+            chunk_size=self.chunk_size,
+            total_chunks=self.total_chunks,
+        )
+
     @property
     def content(self) -> tuple[bytes | None, int, int, int]:
         """What is equal exactly when the bytes and their division into chunks are."""
@@ -111,6 +136,18 @@ def key_of(item: ExportItem) -> ItemKey:
     if kind is not Kind.CONNECTION:
         return ItemKey(kind, record.id)
     return ItemKey(kind, f"{record.peer.tag.lower()}:{record.peer.value}")
+
+
+def record_checksum(item: ExportItem) -> bytes:
+    """The checksum of a record: SHA-256 of its value in Candid, without the type table in front of it.
+
+    Raises:
+        EncodeError: the record isn't of the contract's type.
+    """
+    record = item.value
+    type_ = personal_interface().types[_RECORD_TYPES[ItemKind(item.tag)]]
+    encoded = encode([type_], [to_candid(type(record), record)])
+    return hashlib.sha256(encoded[len(encode_header([type_])) :]).digest()
 
 
 def tree_root(items: Mapping[bytes, bytes]) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import LeaseRef
@@ -35,28 +35,62 @@ class Listing(NamedTuple):
     entries: dict[ItemKey, Entry]
 
 
-class Source:
-    """The capsule on the backend, as the holder of a lease reads it."""
+class Reader(Protocol):
+    """Where a capsule is read from. What it answers is believed by nobody: `Source` checks it."""
 
-    def __init__(self, backend: BackendClient, lease: LeaseRef, config: FactoryConfig) -> None:
-        self._backend = backend
-        self._lease = lease
+    async def entries(self, after: ItemRef | None, limit: int) -> ManifestPage:
+        """A page of the manifest's entries, at most `limit`."""
+
+    async def items(self, refs: list[ItemRef]) -> list[ExportItem]:
+        """The records of these items in their order, or of the first of them."""
+
+    async def memory_manifests(self, memory_ids: list[str]) -> list[MemoryManifest]:
+        """The chunks of these memories in their order, or of the first of them."""
+
+    async def chunk(self, memory_id: str, index: int) -> bytes:
+        """One chunk of a memory's bytes."""
+
+
+class LeasedCapsule:
+    """Reads the capsule on the backend, as the holder of a lease may."""
+
+    def __init__(self, backend: BackendClient, lease: LeaseRef) -> None:
+        self.backend = backend
+        self.lease = lease
+
+    def __repr__(self) -> str:
+        return f"LeasedCapsule({self.lease.owner} on {self.backend.canister_id}, lease {self.lease.lease})"
+
+    async def entries(self, after: ItemRef | None, limit: int) -> ManifestPage:
+        """A page of the manifest's entries."""
+        return await self.backend.list_export_entries(self.lease, after, limit)
+
+    async def items(self, refs: list[ItemRef]) -> list[ExportItem]:
+        """The records of these items, or of the first of them."""
+        return await self.backend.get_export_items(self.lease, refs)
+
+    async def memory_manifests(self, memory_ids: list[str]) -> list[MemoryManifest]:
+        """The chunks of these memories, or of the first of them."""
+        return await self.backend.get_export_memory_manifests(self.lease, memory_ids)
+
+    async def chunk(self, memory_id: str, index: int) -> bytes:
+        """One chunk of a memory's bytes."""
+        return await self.backend.read_export_chunk(self.lease, memory_id, index)
+
+
+class Source:
+    """A capsule that is read: what comes from the reader is checked here against the manifest's entries."""
+
+    def __init__(self, reader: Reader, config: FactoryConfig) -> None:
+        self._reader = reader
         self._config = config
 
     def __repr__(self) -> str:
-        return f"Source({self._lease.owner} on {self._backend.canister_id}, lease {self._lease.lease})"
-
-    async def freeze(self, *, lock: bool) -> CapsuleManifest:
-        """Records the manifest of this moment; with `lock` the owner's writes are refused until the lease ends.
-
-        Raises:
-            CreationRefused: the lease is lost, or the creation isn't in progress.
-        """
-        return await self._backend.begin_export(self._lease, lock)
+        return f"Source({self._reader!r})"
 
     async def revision(self) -> int:
         """The capsule's revision, which each change raises."""
-        return (await self._backend.list_export_entries(self._lease, None, 1)).revision
+        return (await self._reader.entries(None, 1)).revision
 
     async def listing(self) -> Listing:
         """All entries at one revision.
@@ -67,7 +101,7 @@ class Source:
         """
 
         async def fetch(after: ItemRef | None) -> ManifestPage:
-            return await self._backend.list_export_entries(self._lease, after, self._config.entries_per_page)
+            return await self._reader.entries(after, self._config.entries_per_page)
 
         entries: dict[ItemKey, Entry] = {}
         revision: int | None = None
@@ -89,7 +123,7 @@ class Source:
         """
 
         async def read(some: Sequence[ItemKey]) -> list[ExportItem]:
-            part = await self._backend.get_export_items(self._lease, [key.ref() for key in some])
+            part = await self._reader.items([key.ref() for key in some])
             if not part:
                 raise SourceMovedError(f"the source no longer has {some[0].kind.name} {some[0].id}")
             return part
@@ -107,7 +141,7 @@ class Source:
 
         async def read(some: Sequence[Entry]) -> list[MemoryManifest]:
             ids = [entry.key.id for entry in some]
-            part = await self._backend.get_export_memory_manifests(self._lease, ids)
+            part = await self._reader.memory_manifests(ids)
             if not part:
                 raise SourceMovedError(f"the source no longer has the content of memory {ids[0]}")
             return part
@@ -135,7 +169,7 @@ class Source:
         """
         actual = b""
         for _ in range(2):
-            data = await self._backend.read_export_chunk(self._lease, memory_id, index)
+            data = await self._reader.chunk(memory_id, index)
             actual = hashlib.sha256(data).digest()
             if actual == sha256:
                 return data
@@ -143,6 +177,23 @@ class Source:
             f"chunk {index} of memory {memory_id} reads with SHA-256 {actual.hex()}, but the source's manifest says "
             f"{sha256.hex()}; nothing of it was imported"
         )
+
+
+class LeasedSource(Source):
+    """The capsule on the backend, whose owner may still write until it's frozen."""
+
+    def __init__(self, backend: BackendClient, lease: LeaseRef, config: FactoryConfig) -> None:
+        super().__init__(LeasedCapsule(backend, lease), config)
+        self._backend = backend
+        self._lease = lease
+
+    async def freeze(self, *, lock: bool) -> CapsuleManifest:
+        """Records the manifest of this moment; with `lock` the owner's writes are refused until the lease ends.
+
+        Raises:
+            CreationRefused: the lease is lost, or the creation isn't in progress.
+        """
+        return await self._backend.begin_export(self._lease, lock)
 
 
 def _checked(manifest: MemoryManifest, entry: Entry) -> MemoryManifest:

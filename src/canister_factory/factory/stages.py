@@ -41,7 +41,7 @@ from canister_factory.factory.lease import Lease
 from canister_factory.factory.manifest import totals
 from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.run import Run
-from canister_factory.factory.source import Source
+from canister_factory.factory.source import LeasedSource
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import verify
 from canister_factory.ic.canister_info import CanisterInfo
@@ -92,7 +92,7 @@ class Stages:
         self._lease = lease
         self._name = creation.config.name
         self._reached = creation.status
-        self._source = Source(run.backend, lease.ref, run.config)
+        self._source = LeasedSource(run.backend, lease.ref, run.config)
         self._transferred = Transferred(0, 0, 0, 0, run.config.start_window)
         self._outcome = Outcome(creation, traffic=run.traffic)
         self._manifest = manifest

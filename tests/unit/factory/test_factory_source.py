@@ -19,7 +19,7 @@ from canister_factory.contract.manifest_models import (
 )
 from canister_factory.factory.errors import ExportError, SourceMovedError
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum
-from canister_factory.factory.source import Source
+from canister_factory.factory.source import LeasedSource
 from support.backend_script import OWNER, BackendScript, Clock, run_on
 
 CHUNKS = [hashlib.sha256(bytes([number])).digest() for number in range(2)]
@@ -77,9 +77,9 @@ class Backend(BackendScript):
         return self.chunk
 
 
-def source(backend: Backend, **config: Any) -> Source:
+def source(backend: Backend, **config: Any) -> LeasedSource:
     run = run_on(backend, Clock(), **config)
-    return Source(run.backend, LeaseRef(owner=OWNER, lease=1), run.config)
+    return LeasedSource(run.backend, LeaseRef(owner=OWNER, lease=1), run.config)
 
 
 def gallery(id: str) -> ExportItem:
