@@ -69,6 +69,11 @@ COMMANDS: dict[str, Entry] = {
         ("new", "principal", "show"),
     ),
     "list": Entry("status:list_creations", "List the creations of all owners."),
+    "owner": Entry(
+        "owner:owner",
+        "Look after your personal canister, and keep copies of it.",
+        ("backup", "check", "download", "restore", "status"),
+    ),
     "quota": Entry("quota:quota", "Show what you use of a backend, and how much you may."),
     "replica": Entry(
         "replica:replica",

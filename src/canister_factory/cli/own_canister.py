@@ -1,0 +1,126 @@
+"""Commands of an owner about their own canister: how it's found, and who may ask.
+
+Owns their options. Does not own: what is asked of the canister.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+
+from canister_factory.cli.errors import CommandError, InputError
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import (
+    BACKEND_VARIABLE,
+    F,
+    backend_option,
+    network_options,
+    output_options,
+    run_with_agent,
+)
+from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.roles import Role
+
+if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+    from canister_factory.contract.import_models import PersonalInfo
+    from canister_factory.contract.personal_client import PersonalClient
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The caller's canister. `client` repeats what fails in passing."""
+
+    agent: Agent
+    client: PersonalClient
+    info: PersonalInfo
+
+    @property
+    def canister_id(self) -> Principal:
+        """Its id."""
+        return self.client.canister_id
+
+
+class AskOwn(Protocol):
+    """Runs calls about the caller's canister, and returns what they return."""
+
+    def __call__(self, work: Callable[[Own], Awaitable[T]]) -> T:
+        """Runs `work` to its end.
+
+        Raises:
+            Exception: what the calls raise.
+        """
+
+
+def own_canister_command(command: F) -> F:
+    """`--canister` and the common options: passed to the command as `ask: AskOwn`."""
+
+    @click.option(
+        "--canister",
+        type=PRINCIPAL,
+        help="Your personal canister.  [default: the one that the backend made for you]",
+    )
+    @partial(backend_option, required=False)
+    @network_options
+    @signing_identity_option
+    @output_options
+    @wraps(command)
+    def with_canister(
+        *args: Any,
+        canister: Principal | None,
+        backend: Principal | None,
+        network: Network,
+        identity: Identity,
+        **rest: Any,
+    ) -> Any:
+        if canister is None and backend is None:
+            raise InputError(
+                f"give --canister, or --backend (or set {BACKEND_VARIABLE}): one of them finds your canister"
+            )
+
+        def ask(work: Callable[[Own], Awaitable[T]]) -> T:
+            async def at_the_canister(agent: Agent) -> T:
+                return await work(await _find(agent, canister, backend))
+
+            return run_with_agent(identity, network, at_the_canister)
+
+        return command(*args, ask=ask, **rest)
+
+    with_canister.role = Role.OWNER  # type: ignore[attr-defined]
+    return with_canister  # type: ignore[return-value]
+
+
+async def _find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Own:
+    """The caller's canister.
+
+    Raises:
+        CommandError: there is none, or it's somebody else's.
+    """
+    from canister_factory.candid.principal import Principal
+    from canister_factory.cli.backend_check import CheckedBackend
+    from canister_factory.contract.clients import PersonalClient
+    from canister_factory.factory.config import FactoryConfig
+    from canister_factory.factory.retry import Retry
+
+    if canister is None:
+        assert backend is not None
+        canister = await CheckedBackend(agent, backend).get_my_personal_canister_id()
+        if canister is None:
+            raise CommandError(
+                f"you have no personal canister on {backend} yet; 'status' says how far it is, 'request' asks for one"
+            )
+    client = PersonalClient(agent, canister, repeat=Retry(FactoryConfig()))
+    info = await client.get_personal_info()
+    caller = Principal(agent.identity.sender().bytes)
+    if info.owner != caller:
+        raise CommandError(f"{canister} belongs to {info.owner}, and you are {caller}")
+    return Own(agent, client, info)

@@ -1,0 +1,85 @@
+"""`owner …`: what owners do with their own canister.
+
+Owns the group and `owner status`. Does not own: copies (`owner_copies`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from canister_factory.cli import output, quantities, settings
+from canister_factory.cli.errors import FAILED
+from canister_factory.cli.groups import CommandGroup
+from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.owner_copies import backup, check, download, restore
+
+if TYPE_CHECKING:
+    from canister_factory.owner.life import Life
+
+
+@click.group(cls=CommandGroup)
+def owner() -> None:
+    """Look after your personal canister, and keep copies of it.
+
+    \b
+    Example:
+      canister-factory owner status --backend $BACKEND --identity owner.pem
+      canister-factory owner backup ~/capsule --backend $BACKEND \\
+        --identity owner.pem
+    """
+
+
+owner.add_command(backup)
+owner.add_command(check)
+owner.add_command(download)
+owner.add_command(restore)
+
+
+@owner.command()
+@click.option(
+    "--days",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    help="The exit code is 1 when the canister stops within so many days.",
+)
+@own_canister_command
+def status(days: int, ask: AskOwn) -> None:
+    """Show your canister: its cycles, and until when they last.
+
+    A canister stops answering when its cycles fall to the freezing threshold ('stops'), and is deleted with all that it
+    has when they are used up ('deleted'). Both dates suppose that it goes on burning what it burns idle.
+    """
+
+    async def work(own: Own) -> Life:
+        from canister_factory.owner.life import look
+
+        return await look(own.agent, own.client)
+
+    life = ask(work)
+    if settings.current().json:
+        output.json_object(life.fields())
+    else:
+        output.table("Your personal canister", _rows(life))
+    if life.days_left is not None and life.days_left < days:
+        output.note(f"It stops within {days} days: give it cycles.")
+        click.get_current_context().exit(FAILED)
+
+
+def _rows(life: Life) -> list[tuple[str, object]]:
+    return [
+        ("canister", life.canister_id),
+        ("state", life.state),
+        ("cycles", quantities.cycles(life.cycles)),
+        ("burns a day", quantities.cycles(life.burned_per_day)),
+        ("stops", life.shown(life.stops_ns)),
+        ("deleted", life.shown(life.deleted_ns)),
+        ("memory size", quantities.size(life.memory_size)),
+        ("memories", f"{life.memories}, {quantities.size(life.content_size)}"),
+        ("controllers", ", ".join(output.ident(controller) for controller in life.controllers)),
+        ("module hash", output.ident(life.module_hash.hex()) if life.module_hash else "none"),
+        ("API version", life.api_version),
+        ("freezing threshold", quantities.duration(life.freezing_threshold_s)),
+    ]

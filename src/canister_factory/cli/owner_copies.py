@@ -1,0 +1,276 @@
+"""`owner backup|restore|download`: copies of a capsule on disk.
+
+Owns these commands. Does not own: how a copy is made, kept and restored (`canister_factory.owner`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from canister_factory import interrupts
+from canister_factory.cli import output, quantities, settings
+from canister_factory.cli.errors import FAILED, CommandError
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import network_options, output_options, run_with_agent
+from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.results import confirm, done
+
+if TYPE_CHECKING:
+    from canister_factory.candid.principal import Principal
+    from canister_factory.cli.progress import Advance
+    from canister_factory.ic.agent import Agent
+    from canister_factory.ic.identity import Identity
+    from canister_factory.ic.network import Network
+    from canister_factory.owner.backup import BackedUp
+    from canister_factory.owner.backup_files import BackupDirectory, Damage, State
+    from canister_factory.owner.download import Downloaded
+    from canister_factory.owner.restore import Restored
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@own_canister_command
+def backup(directory: Path, ask: AskOwn) -> None:
+    """Copy everything in your canister into DIR.
+
+    The first backup fetches all of it, later ones what has changed; each adds a state to DIR, and none takes one away.
+    What is fetched is compared with what the network certifies. When the backup is interrupted, the same command goes
+    on. 'owner check' reads DIR and compares it with its hashes.
+
+    DIR has your memories in plain form: keep it where nobody else can read it.
+    """
+
+    async def work(own: Own) -> BackedUp:
+        from canister_factory.cli.progress import bytes_bar
+        from canister_factory.factory.config import FactoryConfig
+        from canister_factory.owner.backup import Backup
+
+        target = _directory(directory, own)
+        with target.locked(), bytes_bar("fetching", None) as advance:
+            interrupts.if_interrupted("the same command goes on; what is there stays")
+            return await Backup(
+                own.client,
+                own.agent.root_key,
+                target,
+                FactoryConfig(),
+                on_bytes=lambda more, _total: advance(more),
+                clock_ns=own.agent.clock,
+            ).take()
+
+    taken = ask(work)
+    manifest = taken.state.manifest
+    holds = f"{manifest.memories:,} memories, {quantities.size(manifest.content_size)}"
+    done(
+        f"{directory} has the state {taken.name}: {holds}."
+        if taken.is_new
+        else f"Nothing has changed since the state {taken.name}: {holds}.",
+        state=taken.name,
+        is_new=taken.is_new,
+        manifest_hash=manifest.manifest_hash,
+        memories=manifest.memories,
+        content_size=manifest.content_size,
+        fetched_records=taken.records,
+        fetched_chunks=taken.chunks,
+        fetched_bytes=taken.bytes,
+    )
+
+
+def _directory(path: Path, own: Own) -> BackupDirectory:
+    """The backup of this capsule at `path`, made if there is none.
+
+    Raises:
+        BackupError: it can't be made or read.
+        CommandError: it is of another capsule.
+    """
+    from canister_factory.owner.backup_files import FORMAT, About, BackupDirectory
+
+    capsule_id = own.info.capsule_id
+    if capsule_id is None:
+        raise CommandError(f"{own.canister_id} has no capsule yet: its import isn't finished")
+    if not (path / "backup.json").exists():
+        about = About(
+            format=FORMAT,
+            owner=own.info.owner,
+            backend=own.info.backend,
+            capsule_id=capsule_id,
+            canister_id=own.canister_id,
+        )
+        return BackupDirectory.create(path, about)
+    found = BackupDirectory.open(path)
+    if (found.about.owner, found.about.capsule_id) != (own.info.owner, capsule_id):
+        raise CommandError(
+            f"{path} has a backup of capsule {found.about.capsule_id} of {found.about.owner}; give another directory"
+        )
+    return found
+
+
+@click.command()
+@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@click.option("--state", "name", metavar="STATE", help="State to check.  [default: the newest]")
+@output_options
+def check(directory: Path, name: str | None) -> None:
+    """Read the backup in DIR, and compare it with its hashes.
+
+    The exit code is 1 when something is damaged or missing. Another backup into DIR fetches what is missing; delete
+    what is damaged before.
+    """
+    target, state, name = _state(directory, name)
+    damages = _damages(target, state)
+    if settings.current().json:
+        output.json_object({"state": name, "ok": not damages, "damages": [damage._asdict() for damage in damages]})
+    else:
+        if damages:
+            output.table("", [list(damage) for damage in damages[:_SHOWN]], ["file", "problem"])
+        verdict = "is whole" if not damages else f"is damaged: {len(damages):,} files"
+        output.sentence(f"The state {name} in {directory} {verdict}.")
+    if damages:
+        click.get_current_context().exit(FAILED)
+
+
+def _state(directory: Path, name: str | None) -> tuple[BackupDirectory, State, str]:
+    from canister_factory.owner.backup_files import BackupDirectory
+
+    target = BackupDirectory.open(directory)
+    names = target.names()
+    if not names:
+        raise CommandError(f"{directory} has no state yet: its first backup isn't finished")
+    chosen = name or names[-1]
+    return target, target.state(chosen), chosen
+
+
+def _damages(target: BackupDirectory, state: State) -> list[Damage]:
+    from canister_factory.cli.progress import bytes_bar
+
+    damages: list[Damage] = []
+    with bytes_bar("reading", None) as advance:
+        for size, damage in target.damages(state):
+            advance(size)
+            if damage is not None:
+                damages.append(damage)
+    return damages
+
+
+@click.command()
+@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@click.option("--canister", type=PRINCIPAL, help="A canister without a module that you alone control.")
+@click.option("--new", is_flag=True, help="Create a canister first; test networks give it cycles for nothing.")
+@click.option("--state", "name", metavar="STATE", help="State to restore.  [default: the newest]")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@network_options
+@signing_identity_option
+@output_options
+def restore(
+    directory: Path,
+    canister: Principal | None,
+    new: bool,
+    name: str | None,
+    yes: bool,
+    network: Network,
+    identity: Identity,
+) -> None:
+    """Put a backup into another canister of yours.
+
+    All of the backup is read and compared with its hashes before anything is sent. Then the personal canister's module
+    is installed in --canister, the capsule is sent, and both sides are compared. When that is interrupted, the same
+    command goes on. The memories, galleries and connections have the ids that they had.
+    """
+    if (canister is None) == (not new):
+        raise click.UsageError("give --canister ID, or --new")
+    target, state, name = _state(directory, name)
+    damages = _damages(target, state)
+    if damages:
+        first = damages[0]
+        raise CommandError(
+            f"the state {name} in {directory} is damaged, nothing was sent: {first[0]}: {first[1]}; 'owner check' "
+            "names all of it"
+        )
+    size = quantities.size(state.manifest.content_size)
+    where = "a new canister" if canister is None else str(canister)
+    confirm(f"Restore {state.manifest.memories:,} memories, {size}, into {where}?", yes)
+
+    async def work(agent: Agent) -> tuple[Principal, Restored]:
+        from canister_factory.cli.progress import bytes_bar
+        from canister_factory.ic.management import ManagementCanister
+
+        made = canister or await ManagementCanister(agent).provisional_create_canister_with_cycles()
+        if canister is None:
+            output.note(f"created {made}")
+        interrupts.if_interrupted(f"'owner restore {directory} --canister {made}' goes on")
+        with bytes_bar("sending", state.manifest.content_size) as advance:
+            return made, await _restore(agent, made, target, state, advance)
+
+    canister_id, restored = run_with_agent(identity, network, work)
+    verification = restored.verification
+    done(
+        f"{canister_id} has all of it{' already' if restored.was_there else ''}: "
+        f"{verification.totals.memories:,} memories, {quantities.size(verification.totals.content_size)}, and the "
+        f"manifest {output.ident(verification.target_manifest.hex())} (certified). It is yours to use.",
+        canister_id=canister_id,
+        state=name,
+        manifest_hash=verification.target_manifest,
+        memories=verification.totals.memories,
+        content_size=verification.totals.content_size,
+        sent_bytes=restored.bytes,
+    )
+
+
+async def _restore(
+    agent: Agent, canister_id: Principal, target: BackupDirectory, state: State, advance: Advance
+) -> Restored:
+    from canister_factory.contract.artifacts import personal_wasm
+    from canister_factory.factory.config import FactoryConfig
+    from canister_factory.factory.events import Transferred
+    from canister_factory.owner.restore import Restore
+
+    told = 0
+
+    def on_event(event: object) -> None:
+        nonlocal told
+        if isinstance(event, Transferred):
+            advance(event.bytes_done - told)
+            told = event.bytes_done
+
+    return await Restore(agent, canister_id, target, state, personal_wasm(), FactoryConfig(), emit=on_event).run()
+
+
+@click.command()
+@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@own_canister_command
+def download(directory: Path, ask: AskOwn) -> None:
+    """Write your memories into DIR as files under their names.
+
+    A file that is there already with the same content is left as it is. One with another content keeps its name: the
+    memory gets a number behind its own. Galleries and connections are in 'owner backup'.
+    """
+
+    async def work(own: Own) -> Downloaded:
+        from canister_factory.cli.progress import bytes_bar
+        from canister_factory.factory.config import FactoryConfig
+        from canister_factory.owner.download import Download
+
+        interrupts.if_interrupted("the same command goes on; files that are there stay")
+        with bytes_bar("downloading", None) as advance:
+            return await Download(own.client, directory, FactoryConfig(), on_bytes=advance).run()
+
+    got = ask(work)
+    there = f"; {len(got.present):,} were there already" if got.present else ""
+    elsewhere = (
+        f" The bytes of {len(got.elsewhere):,} memories are elsewhere: {', '.join(list(got.elsewhere)[:3])}."
+        if got.elsewhere
+        else ""
+    )
+    done(
+        f"Wrote {len(got.written):,} files, {quantities.size(got.bytes)}, into {directory}{there}.{elsewhere}",
+        directory=str(directory),
+        written=[str(path) for path in got.written],
+        present=[str(path) for path in got.present],
+        elsewhere=got.elsewhere,
+        bytes=got.bytes,
+    )

@@ -1,0 +1,179 @@
+"""Memories as files under their own names, each chunk compared with the hash that the canister's manifest has.
+
+Owns the names, and that no file is lost or overwritten. Does not own: what is believed of what is read
+(`factory.source`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.manifest_models import MemoryManifest
+from canister_factory.contract.memory_models import MemoryRecord
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.manifest import Entry, ItemKey, Kind
+from canister_factory.factory.source import Source
+from canister_factory.factory.window import Window
+from canister_factory.owner.backup import PersonalCapsule
+from canister_factory.owner.disk import writing
+from canister_factory.owner.errors import BackupError
+
+_LONGEST_NAME = 200
+_NOT_IN_NAMES = frozenset('<>:"\\|?*')  # not allowed on every computer
+_TRIES = 1_000
+
+
+@dataclass(slots=True)
+class Downloaded:
+    """What a download did: files that were written, those that were there already, and memories whose bytes live
+    elsewhere, with where that is. `bytes`: of the files that were written.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    present: list[Path] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+
+class Download:
+    """Writes the memories of a personal canister into a directory: `run` is called once.
+
+    A file is there as a whole or not at all. A file of the same name and content is left as it is, one of another
+    content keeps its name: the memory gets a number behind its own.
+    """
+
+    def __init__(
+        self,
+        client: PersonalClient,
+        directory: Path,
+        config: FactoryConfig,
+        *,
+        on_bytes: Callable[[int], None] = lambda _more: None,
+    ) -> None:
+        self._directory = directory
+        self._on_bytes = on_bytes
+        self._source = Source(PersonalCapsule(client), config)
+        self._window = Window(config.start_window, config.max_window)
+        self._taken: set[Path] = set()
+        self._done = Downloaded()
+
+    def __repr__(self) -> str:
+        return f"Download({self._source!r} to {str(self._directory)!r})"
+
+    async def size(self) -> int:
+        """Bytes of all memories that are on the canister."""
+        listing = await self._source.listing()
+        return sum(entry.size for entry in listing.entries.values() if entry.content_checksum is not None)
+
+    async def run(self) -> Downloaded:
+        """Writes the files.
+
+        Raises:
+            BackupError: the directory can't be written.
+            SourceMovedError: a memory was changed or deleted meanwhile; the same call goes on.
+            ExportError: a chunk isn't what the canister's manifest says.
+            IcError: a call failed for good, or more often than it may be repeated.
+        """
+        listing = await self._source.listing()
+        entries = {key: entry for key, entry in listing.entries.items() if key.kind is Kind.MEMORY}
+        with writing(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
+        records = [item.value async for part in self._source.items(list(entries)) for item in part]
+        here = [entry for entry in entries.values() if entry.content_checksum is not None]
+        by_id: dict[str, MemoryRecord] = {record.id: record for record in records}
+        for record in records:
+            if entries[ItemKey.memory(record.id)].content_checksum is None:
+                self._done.elsewhere[record.info.name] = record.blob_ref.locator
+        async for manifest in self._source.memory_manifests(here):
+            await self._memory(by_id[manifest.memory_id], manifest, entries[ItemKey.memory(manifest.memory_id)])
+        return self._done
+
+    async def _memory(self, record: MemoryRecord, manifest: MemoryManifest, entry: Entry) -> None:
+        with writing(self._directory):
+            path, is_there = await asyncio.to_thread(self._place, record, manifest)
+        if is_there:
+            self._done.present.append(path)
+            self._on_bytes(entry.size)
+            return
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with writing(self._directory):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = part.open("wb")
+            with file:
+                await self._write(file.fileno(), manifest)
+                with writing(self._directory):
+                    os.fsync(file.fileno())
+            with writing(self._directory):
+                part.rename(path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
+        self._done.written.append(path)
+        self._done.bytes += entry.size
+
+    async def _write(self, file: int, manifest: MemoryManifest) -> None:
+        async def one(index: int) -> None:
+            data = await self._source.chunk(manifest.memory_id, index, manifest.chunk_checksums[index])
+            with writing(self._directory):
+                os.pwrite(file, data, index * manifest.chunk_size)
+            self._on_bytes(len(data))
+
+        await self._window.run(_each(manifest.total_chunks), one)
+
+    def _place(self, record: MemoryRecord, manifest: MemoryManifest) -> tuple[Path, bool]:
+        """Where the memory goes, and whether it's there already."""
+        wanted = self._directory / safe_name(record.info.name)
+        if any(parent.exists() and not parent.is_dir() for parent in wanted.parents):
+            wanted = self._directory / "_".join(safe_name(record.info.name).parts)  # a file has its folder's name
+        for number in range(_TRIES):
+            path = wanted if number == 0 else wanted.with_name(f"{wanted.stem} ({number + 1}){wanted.suffix}")
+            if path in self._taken:
+                continue
+            if not os.path.lexists(path):
+                self._taken.add(path)
+                return path, False
+            if path.is_file() and not path.is_symlink() and _holds(path, manifest):
+                self._taken.add(path)
+                return path, True
+        raise BackupError(f"there are {_TRIES} files named like {wanted}; download into another directory")
+
+
+def safe_name(name: str) -> Path:
+    """A relative path made of a memory's name that leads nowhere but below its directory, on every computer.
+
+    `/` divides folders; what can't be in a name becomes `_`.
+    """
+    parts = []
+    for part in unicodedata.normalize("NFC", name).split("/"):
+        plain = "".join("_" if c in _NOT_IN_NAMES or unicodedata.category(c)[0] == "C" else c for c in part)
+        plain = plain.strip().strip(".").strip()
+        if plain:
+            while len(plain.encode()) > _LONGEST_NAME:
+                stem, dot, suffix = plain.rpartition(".")
+                plain = f"{stem[:-1]}.{suffix}" if dot and stem and len(suffix) < 20 else plain[:-1]
+            parts.append(plain)
+    return Path(*parts) if parts else Path("unnamed")
+
+
+def _holds(path: Path, manifest: MemoryManifest) -> bool:
+    """Whether a file has exactly these chunks."""
+    if path.stat().st_size != manifest.total_size:
+        return False
+    with path.open("rb") as file:
+        return all(
+            hashlib.sha256(file.read(manifest.chunk_size)).digest() == sha256 for sha256 in manifest.chunk_checksums
+        )
+
+
+async def _each(count: int) -> AsyncIterator[int]:
+    for index in range(count):
+        yield index

@@ -1,0 +1,13 @@
+"""What goes wrong with an owner's copies. Does not own: errors of the canister and of the network."""
+
+from __future__ import annotations
+
+from canister_factory.base_error import CanisterFactoryError
+
+
+class BackupError(CanisterFactoryError):
+    """A copy on disk can't be made or read: the message names the file, and what to do."""
+
+
+class RestoreError(CanisterFactoryError):
+    """A copy doesn't go into that canister."""

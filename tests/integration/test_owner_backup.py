@@ -1,0 +1,185 @@
+"""A capsule that its owner copies to files, and from there into another canister."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_wasm
+from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.errors import CapsuleRefused
+from canister_factory.contract.memory_models import MemoryUpdate
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.owner.backup import BackedUp, Backup
+from canister_factory.owner.backup_files import FORMAT, About, BackupDirectory
+from canister_factory.owner.download import Download
+from canister_factory.owner.errors import BackupError, RestoreError
+from canister_factory.owner.restore import Restore, Restored
+from support.creation_contents import fill, pattern, read_back
+from support.creation_world import World, inline, note
+
+CONFIG = FactoryConfig(backoff_seconds=0.05)
+
+
+class Moved:
+    """An owner's canister with a capsule, and a directory for its copies."""
+
+    def __init__(self, world: World, canister_id: Principal, contents: dict[str, bytes], path: Path) -> None:
+        self.world = world
+        self.canister_id = canister_id
+        self.contents = contents
+        self.path = path
+        self.client = PersonalClient(world.owner, canister_id)
+
+    async def directory(self) -> BackupDirectory:
+        if (self.path / "backup.json").exists():
+            return BackupDirectory.open(self.path)
+        info = await self.client.get_personal_info()
+        assert info.capsule_id is not None
+        about = About(
+            format=FORMAT,
+            owner=info.owner,
+            backend=info.backend,
+            capsule_id=info.capsule_id,
+            canister_id=self.canister_id,
+        )
+        return BackupDirectory.create(self.path, about)
+
+    async def back_up(self, client: PersonalClient | None = None, config: FactoryConfig = CONFIG) -> BackedUp:
+        directory = await self.directory()
+        with directory.locked():
+            return await Backup(
+                client or self.client,
+                self.world.network.root_key,
+                directory,
+                config,
+                clock_ns=self.world.owner.clock,
+            ).take()
+
+    async def fresh(self) -> Principal:
+        """A canister of the owner's without a module."""
+        management = ManagementCanister(self.world.owner)
+        return await management.provisional_create_canister_with_cycles(amount=10**13)
+
+    async def restore(self, canister_id: Principal, agent: Agent | None = None) -> Restored:
+        directory = BackupDirectory.open(self.path)
+        state = directory.latest()
+        assert state is not None
+        return await Restore(agent or self.world.owner, canister_id, directory, state, personal_wasm(), CONFIG).run()
+
+
+@pytest.fixture
+async def moved(world: World, tmp_path: Path) -> Moved:
+    contents = await fill(world.as_owner)
+    await world.create()
+    canister_id = (await world.creation()).canister_id
+    assert canister_id is not None
+    return Moved(world, canister_id, contents, tmp_path / "backup")
+
+
+async def test_a_restored_capsule_is_equal_byte_for_byte(moved: Moved) -> None:
+    taken = await moved.back_up()
+    assert taken.is_new
+    assert taken.bytes == sum(map(len, set(moved.contents.values())))
+    fresh = await moved.fresh()
+    restored = await moved.restore(fresh)
+    assert restored.verification.target_manifest == taken.state.manifest.manifest_hash
+    assert restored.bytes == sum(map(len, moved.contents.values()))
+    client = PersonalClient(moved.world.owner, fresh)
+    assert await read_back(client) == moved.contents
+    assert await client.get_my_galleries() == await moved.client.get_my_galleries()
+    assert await client.list_connections() == await moved.client.list_connections()
+    added = await client.add_memory_to_capsule(inline(b"more"), note("more"))
+    assert (await read_back(client))[added] == b"more", "it is the owner's to use"
+
+
+async def test_the_second_backup_fetches_what_changed(moved: Moved) -> None:
+    first = await moved.back_up()
+    again = await moved.back_up()
+    assert (again.is_new, again.name, again.records, again.chunks) == (False, first.name, 0, 0)
+    kept, renamed = list(moved.contents)[1:3]
+    await moved.client.delete_memory_from_capsule(kept)
+    memory = await moved.client.get_memory_from_capsule(renamed)
+    await moved.client.update_memory_in_capsule(renamed, MemoryUpdate(metadata=memory.metadata, info=None))
+    await moved.client.add_memory_to_capsule(inline(b"new"), note("new"))
+    third = await moved.back_up()
+    assert (third.is_new, third.chunks, third.bytes) == (True, 1, 3)
+    assert third.records <= 5, "the new one, the changed one, the gallery, the capsule"
+    assert BackupDirectory.open(moved.path).names() == [first.name, third.name]
+
+
+async def test_what_broke_off_goes_on(moved: Moved) -> None:
+    class Breaking(PersonalClient):
+        left = 3
+
+        async def read_memory_chunk(self, memory_id: str, index: int) -> bytes:
+            type(self).left -= 1
+            if type(self).left < 0:
+                raise LookupError
+            return await super().read_memory_chunk(memory_id, index)
+
+    with pytest.raises(LookupError):
+        await moved.back_up(Breaking(moved.world.owner, moved.canister_id), FactoryConfig(start_window=1, max_window=1))
+    directory = BackupDirectory.open(moved.path)
+    assert directory.names() == []
+    taken = await moved.back_up()
+    assert 0 < taken.chunks < sum(map(len, taken.state.chunks.values()))
+    assert [damage for _, damage in directory.damages(taken.state) if damage] == []
+
+
+async def test_a_damaged_file_is_named_and_nothing_is_restored_from_it(moved: Moved) -> None:
+    taken = await moved.back_up()
+    directory = BackupDirectory.open(moved.path)
+    chunk = next(file for file in (moved.path / "chunks").glob("*/*") if file.stat().st_size > 10)
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    record = next((moved.path / "records").glob("*/*.json"))
+    record.unlink()
+    damages = [damage for _, damage in directory.damages(taken.state) if damage]
+    assert {damage.file for damage in damages} == {str(file.relative_to(moved.path)) for file in (chunk, record)}
+    with pytest.raises(BackupError, match="damaged"):
+        directory.chunk(bytes.fromhex(chunk.name))
+    again = await moved.back_up()
+    assert (again.records, again.is_new) == (1, False), "what is missing is fetched again"
+
+
+async def test_only_the_owner_copies_and_only_into_an_empty_canister_of_their_own(moved: Moved) -> None:
+    stranger = moved.world.agent()
+    with pytest.raises(CapsuleRefused, match="not authorized"):
+        await moved.back_up(PersonalClient(stranger, moved.canister_id))
+    await moved.back_up()
+    fresh = await moved.fresh()
+    with pytest.raises(RestoreError, match="you are"):
+        await moved.restore(fresh, stranger)
+    with pytest.raises(RestoreError, match="is controlled by"):
+        await moved.restore(moved.world.backend_id)
+    await moved.restore(fresh)
+    assert (await moved.restore(fresh)).was_there
+    await moved.client.add_memory_to_capsule(inline(b"later"), note("later"))
+    await moved.back_up()
+    with pytest.raises(RestoreError, match="has a capsule already"):
+        await moved.restore(fresh)
+
+
+async def test_memories_become_files_under_their_names(moved: Moved, tmp_path: Path) -> None:
+    await moved.client.add_memory_to_capsule(inline(b"out"), note("../../etc/passwd"))
+    await moved.client.add_memory_to_capsule(inline(b"folder"), note("inline 1/below"))
+    files = tmp_path / "files"
+    done = await Download(moved.client, files, CONFIG).run()
+    found = {str(path.relative_to(files)): path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    assert found["etc/passwd"] == b"out"
+    assert found["inline 1"] == pattern(1, "inline 1")
+    assert found["inline 1_below"] == b"folder"
+    assert sorted(map(len, found.values())) == sorted(
+        len(data) for data in [*moved.contents.values(), b"out", b"folder"]
+    )
+    assert len(done.written) == len(found)
+    again = await Download(moved.client, files, CONFIG).run()
+    assert (again.written, len(again.present)) == ([], len(found))
+    (files / "inline 1").write_bytes(b"mine")
+    third = await Download(moved.client, files, CONFIG).run()
+    assert (files / "inline 1").read_bytes() == b"mine"
+    assert [path.name for path in third.written] == ["inline 1 (2)"]
