@@ -49,7 +49,7 @@ owner.add_command(restore)
 def status(days: int, ask: AskOwn) -> None:
     """Show your canister: its cycles, and until when they last.
 
-    A canister stops answering when its cycles fall to the freezing threshold ('stops'), and is deleted with all that it
+    A canister takes no updates when its cycles fall to the freezing threshold ('stops'), and is deleted with all it
     has when they are used up ('deleted'). Both dates suppose that it goes on burning what it burns idle.
     """
 

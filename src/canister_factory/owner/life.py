@@ -17,6 +17,10 @@ from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterStatus, RunState
 
 _DAY_S = 86_400
+MESSAGE_CYCLES = 82_200_000_000
+"""What must be there besides the freezing threshold for an update that draws randomness, as a new memory needs: the
+network sets aside the price of 40 billion instructions for the message, and as much with 2 MiB of reply for what comes
+back; what isn't used is given back. 32-bit canister, subnet of 13 nodes."""
 _LAST_NS = 2**63
 
 
@@ -24,7 +28,7 @@ _LAST_NS = 2**63
 class Life:
     """A canister and its dates: nanoseconds since 1970, `None` where nothing is burned. Cycles; sizes in bytes.
 
-    `stops_ns`: the balance falls to the freezing threshold, and it answers nothing that costs. `deleted_ns`: it is used
+    `stops_ns`: the balance doesn't allow an update any more, for the freezing threshold. `deleted_ns`: it is used
     up, and the network deletes code and memory. Both suppose that it goes on burning what it burns idle.
     """
 
@@ -113,7 +117,7 @@ def dates(status: CanisterStatus, now_ns: int) -> tuple[int | None, int | None, 
     if burned == 0:
         return None, None, None
     has = status.cycles + (status.reserved_cycles or 0)
-    kept = burned * status.settings.freezing_threshold // _DAY_S
+    kept = burned * status.settings.freezing_threshold // _DAY_S + MESSAGE_CYCLES
     left_s, until_deleted_s = (max(0, amount) * _DAY_S // burned for amount in (has - kept, has))
     stops, deleted = (min(now_ns + span * 10**9, _LAST_NS) for span in (left_s, until_deleted_s))
     return stops, deleted, left_s // _DAY_S
