@@ -54,7 +54,7 @@ class Moved:
         with directory.locked():
             return await Backup(
                 client or self.client,
-                self.world.network.root_key,
+                self.world.owner.certificates,
                 directory,
                 config,
                 clock_ns=self.world.owner.clock,

@@ -57,7 +57,7 @@ def backup(directory: Path, ask: AskOwn) -> None:
             interrupts.if_interrupted("the same command goes on; what is there stays")
             return await Backup(
                 own.client,
-                own.agent.root_key,
+                own.agent.certificates,
                 target,
                 FactoryConfig(),
                 on_bytes=lambda more, _total: advance(more),

@@ -19,9 +19,9 @@ MAX_PENDING = 1_000_000
 """Memories that an import has begun, and their chunks: 60 GB in chunks of 60 kB."""
 
 
-def entries_kept(canister_id: Principal, config: FactoryConfig) -> Kept[ManifestPage]:
+def entries_kept(place: str, config: FactoryConfig) -> Kept[ManifestPage]:
     """Manifest entries, by kind and id."""
-    name = f"the list of entries of {canister_id}"
+    name = f"the list of entries of {place}"
 
     def rank(item: ManifestEntry | ItemRef) -> ItemKey:
         _check_id(name, item.id)

@@ -36,7 +36,9 @@ class Listing(NamedTuple):
 
 
 class Reader(Protocol):
-    """Where a capsule is read from. What it answers is believed by nobody: `Source` checks it."""
+    """Where a capsule is read from. What it answers is believed by nobody: `Source` checks it. `place`: for errors."""
+
+    place: str
 
     async def entries(self, after: ItemRef | None, limit: int) -> ManifestPage:
         """A page of the manifest's entries, at most `limit`."""
@@ -55,6 +57,7 @@ class LeasedCapsule:
     """Reads the capsule on the backend, as the holder of a lease may."""
 
     def __init__(self, backend: BackendClient, lease: LeaseRef) -> None:
+        self.place = str(backend.canister_id)
         self.backend = backend
         self.lease = lease
 
@@ -105,7 +108,7 @@ class Source:
 
         entries: dict[ItemKey, Entry] = {}
         revision: int | None = None
-        async for page in pages(fetch, entries_kept(self._backend.canister_id, self._config)):
+        async for page in pages(fetch, entries_kept(self._reader.place, self._config)):
             revision = page.revision if revision is None else revision
             if page.revision != revision:
                 raise SourceMovedError(

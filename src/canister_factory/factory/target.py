@@ -72,7 +72,7 @@ class Target:
         async def fetch(after: ItemRef | None) -> ManifestPage:
             return await self.client.list_import_entries(after, self._config.entries_per_page)
 
-        kept = entries_kept(self.client.canister_id, self._config)
+        kept = entries_kept(str(self.client.canister_id), self._config)
         return {entry.key: entry async for page in pages(fetch, kept) for entry in map(Entry.of, page.entries)}
 
     async def pending(self) -> dict[str, Pending]:

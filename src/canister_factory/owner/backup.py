@@ -23,6 +23,7 @@ from canister_factory.factory.manifest import Entry, ItemKey, manifest_hash, rec
 from canister_factory.factory.source import Listing, Source
 from canister_factory.factory.verify import check_certificate
 from canister_factory.factory.window import Window
+from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.owner.backup_files import BackupDirectory, State
 from canister_factory.owner.errors import BackupError
 
@@ -33,6 +34,7 @@ class PersonalCapsule:
     """Reads the capsule of a personal canister, as its owner may."""
 
     def __init__(self, client: PersonalClient) -> None:
+        self.place = str(client.canister_id)
         self._client = client
 
     def __repr__(self) -> str:
@@ -80,7 +82,7 @@ class Backup:
 
     Args:
         client: of the personal canister, as its owner; it repeats queries that fail in passing.
-        root_key: of the network, DER.
+        certificates: judges those of the network.
         directory: where to; locked by the caller.
         on_bytes: told how many bytes of chunks more are there, and how many there are in all.
         clock_ns: the time, nanoseconds since 1970, that certificates are judged by.
@@ -89,7 +91,7 @@ class Backup:
     def __init__(
         self,
         client: PersonalClient,
-        root_key: bytes,
+        certificates: CertificateVerifier,
         directory: BackupDirectory,
         config: FactoryConfig,
         *,
@@ -97,7 +99,7 @@ class Backup:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._client = client
-        self._root_key = root_key
+        self._certificates = certificates
         self._directory = directory
         self._config = config
         self._on_bytes = on_bytes
@@ -145,7 +147,7 @@ class Backup:
 
     async def _certified(self) -> CertifiedManifest:
         held = await self._client.get_manifest()
-        check_certificate(held, self._client.canister_id, self._root_key, self._clock_ns())
+        check_certificate(held, self._client.canister_id, self._certificates, self._clock_ns())
         return held
 
     async def _fetched(self, held: CertifiedManifest, listing: Listing, before: State | None) -> State | None:

@@ -296,6 +296,7 @@ class BackupReader:
     def __init__(self, directory: BackupDirectory, state: State) -> None:
         self._directory = directory
         self._state = state
+        self.place = str(directory.path)
         self._by_key = dict(sorted(state.keyed().items()))
         self._keys = list(self._by_key)
         self._positions = {key: position for position, key in enumerate(self._keys)}

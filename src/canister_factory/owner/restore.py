@@ -18,7 +18,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.copy_pass import CopyPass
 from canister_factory.factory.difference import difference
 from canister_factory.factory.errors import VerifyError
-from canister_factory.factory.events import EventHook, Transferred, ignore
+from canister_factory.factory.events import EventHook, ignore
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.stages import DEFAULT_LIMITS
@@ -95,18 +95,15 @@ class Restore:
             await target.begin()
             pending, held = await target.pending(), await target.entries()
             todo = difference(listing.entries, held, pending)
-            copy_pass = CopyPass(self._run, source, target, self._on_progress)
+            copy_pass = CopyPass(self._run, source, target, self._emit)
             self._moved = (await copy_pass.copy(listing.entries, todo, pending, self._is_current)).bytes
         verification = await verify(
-            self._state.manifest, listing.entries, target, self._agent.root_key, self._agent.clock
+            self._state.manifest, listing.entries, target, self._agent.certificates, self._agent.clock
         )
         return Restored(verification, self._moved, was_there)
 
     async def _is_current(self) -> bool:
         return True  # nobody writes a backup's state
-
-    async def _on_progress(self, transferred: Transferred, *, last: bool) -> None:
-        self._emit(transferred)
 
     async def _install(self) -> None:
         """Sees to it that the module runs here, for this owner."""
@@ -150,7 +147,7 @@ class Restore:
             return False
         held = await self._client.get_manifest()
         try:
-            imported = check_certificate(held, self._canister_id, self._agent.root_key, self._agent.clock())
+            imported = check_certificate(held, self._canister_id, self._agent.certificates, self._agent.clock())
         except VerifyError as error:
             raise RestoreError(f"{self._canister_id} has a capsule that nobody can judge: {error}") from error
         wanted = self._state.manifest.manifest_hash
