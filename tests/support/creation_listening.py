@@ -15,6 +15,7 @@ from canister_factory.ic.agent import Agent
 from support.creation_world import World
 
 LEASE_SECONDS = 600.0
+LOOK_SECONDS = 601.0
 
 
 class Listening(Agent):
@@ -84,8 +85,8 @@ class Seconds:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        if seconds == LEASE_SECONDS / 3:
-            await asyncio.Event().wait()  # no renewals but those that stages make
+        if seconds in (LEASE_SECONDS / 3, LOOK_SECONDS):
+            await asyncio.Event().wait()  # no renewals but those that stages make, and no looks beside them
         self.slept.append(seconds)
 
 
@@ -97,7 +98,13 @@ async def run(world: World, agent: Agent, clock: Seconds | None = None, **config
     """A run of a new orchestrator; its events from the first stage on."""
     events: list[Any] = []
     chosen = FactoryConfig(
-        **{"backoff_seconds": 0.05, "progress_seconds": 0.0, "lease_seconds": LEASE_SECONDS, **config}
+        **{
+            "backoff_seconds": 0.05,
+            "progress_seconds": 0.0,
+            "lease_seconds": LEASE_SECONDS,
+            "look_seconds": LOOK_SECONDS,
+            **config,
+        }
     )
     clock = clock or Seconds()
     made = Orchestrator(agent, world.backend_id, chosen, emit=events.append, sleep=clock.sleep, clock=clock)

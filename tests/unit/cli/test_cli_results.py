@@ -12,6 +12,7 @@ from canister_factory.cli.backend import PAGE_ITEMS, follow
 from canister_factory.cli.errors import CommandError, InputError
 from canister_factory.cli.results import Check, Verdict, confirm, duration, listing, moment, show_checks
 from canister_factory.contract.admin_models import ErrorRate
+from canister_factory.contract.errors import PagingError
 from support.cli_settings import printing
 
 
@@ -52,11 +53,12 @@ async def test_a_limit_ends_a_list_and_asks_for_no_more_than_needed(limit: int) 
     assert len(pages.asked) <= (limit + 2) // 3
 
 
-async def test_a_page_that_points_to_itself_ends_the_list() -> None:
+async def test_a_page_that_points_to_itself_is_an_error() -> None:
     async def fetch(after: int | None, count: int) -> Numbers:
         return Numbers([1], 1)
 
-    assert [item async for item in follow(fetch)] == [1, 1]
+    with pytest.raises(PagingError, match="the list of the backend"):
+        [item async for item in follow(fetch)]
 
 
 async def rates() -> AsyncIterator[ErrorRate]:
