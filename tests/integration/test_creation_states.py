@@ -167,7 +167,8 @@ async def test_a_canister_that_is_away_when_the_backend_asks_has_a_name(world: W
     await write(world)
     await world.as_owner.create_personal_canister(None)
     agent = await world.stack.enter_async_context(Acting(world, method, what))
-    await ends(world, world.orchestrator(agent=agent), ENDINGS[what])
+    failed = await ends(world, world.orchestrator(agent=agent), ENDINGS[what])
+    assert failed.canister_id == agent.canister
 
 
 async def test_an_owner_who_takes_a_finished_canister_before_its_verification_has_it(world: World) -> None:

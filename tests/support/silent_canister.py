@@ -22,7 +22,7 @@ _WAT = """(module
     (drop (call $call_perform)))
   (table funcref (elem $again))
   (func (export "canister_update turn") (call $reply))
-  (func (export "canister_update get_manifest")
+  (func METHODS
     (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
     (call $again (i32.const 0)))
   (func (export "canister_query asked") (call $append (i32.const 0) (i32.const 4)) (call $reply)))
@@ -30,6 +30,9 @@ _WAT = """(module
 
 
 @cache
-def silent() -> bytes:
-    """The module. `get_manifest` is never answered; `asked` tells how often it was called (4 bytes, little endian)."""
-    return bytes(wasmtime.wat2wasm(_WAT))
+def silent(*methods: str) -> bytes:
+    """The module. These methods, `get_manifest` if none, are never answered; `asked` tells how often they were called
+    (4 bytes, little endian).
+    """
+    exports = " ".join(f'(export "canister_update {method}")' for method in methods or ("get_manifest",))
+    return bytes(wasmtime.wat2wasm(_WAT.replace("METHODS", exports)))

@@ -23,9 +23,11 @@ from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import FactoryError, LeaseLostError, is_waiting
 from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.factory.places import Places
 from canister_factory.factory.retry import Sleep
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.errors import IcError
+from canister_factory.ic.task_group import task_group
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ Finished = Callable[[Principal, Outcome | Exception], None]
 
 
 class Worker:
-    """Runs open creations with one orchestrator; at most `parallel` at once.
+    """Runs open creations with one orchestrator; at most `parallel` at once, and `long` besides that have taken more
+    than `patient_seconds`. Each takes the memory that `FactoryConfig` says.
 
     `finished` is told of each one's end. A creation that another worker has, or that belongs to another operator, is
     left to it. So is one that was taken over under this worker's own name, as long as its lease lasts: a worker that
@@ -46,6 +49,8 @@ class Worker:
         orchestrator: Orchestrator,
         *,
         parallel: int = 2,
+        long: int = 4,
+        patient_seconds: float = 60.0,
         idle_seconds: float = 10.0,
         finished: Finished = lambda owner, result: None,
         sleep: Sleep = asyncio.sleep,
@@ -55,6 +60,8 @@ class Worker:
             raise ValueError(f"parallel must be at least 1, not {parallel}")
         self._orchestrator = orchestrator
         self._parallel = parallel
+        self._places = Places(parallel, long, patient_seconds, sleep)
+        self._running: set[Principal] = set()
         self._idle_seconds = idle_seconds
         self._finished = finished
         self._sleep = sleep
@@ -66,13 +73,24 @@ class Worker:
         return f"Worker({self._orchestrator}, {self._parallel} at once)"
 
     async def run(self) -> None:
-        """Works until cancelled; network failures are waited out."""
-        while True:
-            try:
-                await self.run_once()
-            except IcError as error:
-                logger.warning("open requests can't be listed, again in %.0f s: %s", self._idle_seconds, error)
-            await self._sleep(self._idle_seconds)
+        """Works until cancelled; network failures are waited out. New requests are looked for however long those take
+        that run.
+
+        Raises:
+            CreationRefused, ContractError: the open requests can't be listed.
+        """
+        async with task_group() as group:
+            while True:
+                try:
+                    owners = [request.owner async for request in self._open()]
+                except IcError as error:
+                    logger.warning("open requests can't be listed, again in %.0f s: %s", self._idle_seconds, error)
+                    owners = []
+                for owner in owners:
+                    if owner not in self._running:
+                        self._running.add(owner)
+                        group.create_task(self._run_one(owner))
+                await self._sleep(self._idle_seconds)
 
     async def run_once(self) -> int:
         """Runs every request that is open now and leased to nobody else; returns how many were completed.
@@ -80,36 +98,38 @@ class Worker:
         Raises:
             CreationRefused, IcError: the open requests can't be listed.
         """
-        places = asyncio.Semaphore(self._parallel)
-        completed = 0
-
-        async def one(owner: Principal) -> None:
-            nonlocal completed
-            async with places:
-                try:
-                    result: Outcome | Exception = await self._orchestrator.run(owner)
-                    completed += 1
-                except (FactoryError, ContractError, IcError) as error:
-                    if isinstance(error, LeaseLostError):
-                        self._taken_over.add(owner)
-                        name = self._orchestrator.config.worker
-                        logger.warning(
-                            "%s. Workers that run at a time need different names: is another one %s?", error, name
-                        )
-                    if is_waiting(error):
-                        logger.info("the creation of %s waits: %s", owner, error)
-                        return
-                    if await self._is_others_business(owner, error):
-                        return
-                    result = error
-                self._finished(owner, result)
-
         # Listed before the group begins: it would wrap an error of the list in an ExceptionGroup.
         owners = [request.owner async for request in self._open()]
         async with asyncio.TaskGroup() as group:
-            for owner in owners:
-                group.create_task(one(owner))
-        return completed
+            runs = [group.create_task(self._run_one(owner)) for owner in owners]
+        return sum(run.result() for run in runs)
+
+    async def _run_one(self, owner: Principal) -> bool:
+        """Whether the creation was completed here."""
+        self._running.add(owner)
+        try:
+            async with self._places.one():
+                try:
+                    result: Outcome | Exception = await self._orchestrator.run(owner)
+                except (FactoryError, ContractError, IcError) as error:
+                    if await self._is_left(owner, error):
+                        return False
+                    result = error
+                self._finished(owner, result)
+                return not isinstance(result, Exception)
+        finally:
+            self._running.discard(owner)
+
+    async def _is_left(self, owner: Principal, error: Exception) -> bool:
+        """Whether the creation is left alone for now, which is no failure of it."""
+        if isinstance(error, LeaseLostError):
+            self._taken_over.add(owner)
+            name = self._orchestrator.config.worker
+            logger.warning("%s. Workers that run at a time need different names: is another one %s?", error, name)
+        if is_waiting(error):
+            logger.info("the creation of %s waits: %s", owner, error)
+            return True
+        return await self._is_others_business(owner, error)
 
     async def _is_others_business(self, owner: Principal, error: Exception) -> bool:
         """Whether `error` says that another worker has the creation, or ended it since it was listed: no failure."""

@@ -10,7 +10,8 @@ from canister_factory.contract.errors import PagingError
 from canister_factory.contract.import_models import ImportStatus, PendingChunk, PendingMemory
 from canister_factory.contract.manifest_models import ManifestPage
 from canister_factory.factory import listing
-from canister_factory.factory.listing import MAX_ID_CHARACTERS
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.listing import MAX_ID_CHARACTERS, MAX_PENDING, entries_kept, pending_kept
 from canister_factory.factory.manifest import Entry, ItemKey, Kind
 from support.ic_test_support import CANISTER
 from support.personal_script import CAPSULE, GALLERY, MEMORY, PersonalScript, as_wire
@@ -18,6 +19,17 @@ from support.personal_script import CAPSULE, GALLERY, MEMORY, PersonalScript, as
 
 def page(*entries: Entry, following: ItemKey | None = None) -> ManifestPage:
     return ManifestPage(entries=[as_wire(entry) for entry in entries], next=following and following.ref(), revision=1)
+
+
+def test_entries_rise_by_kind_and_id_and_pending_memories_count_with_their_chunks() -> None:
+    entries, pending = entries_kept(CANISTER, FactoryConfig(max_entries=7)), pending_kept(CANISTER)
+    assert entries.rank is not None
+    assert entries.rank(as_wire(MEMORY)) == entries.rank(MEMORY.key.ref()) == MEMORY.key
+    assert (entries.most, pending.most) == (7, MAX_PENDING)
+    assert pending.count is not None
+    chunks = [PendingChunk(index=index, sha256=bytes(32)) for index in range(2)]
+    held = [PendingMemory(memory_id=id, has_record=True, chunks=chunks) for id in "ab"]
+    assert pending.count(ImportStatus(pending=held)) == 6
 
 
 def endless(number: int) -> ManifestPage:
