@@ -12,12 +12,13 @@ import random
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
@@ -25,6 +26,9 @@ from canister_factory.ic.errors import NetworkConfigError, NetworkUnreachableErr
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.pacer import BULK_BYTES, Pacer
 from canister_factory.ic.trace import Hook, Span, log
+
+if TYPE_CHECKING:
+    from canister_factory.ic.loopback_http import LoopbackHttp
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +40,18 @@ if find_spec("sniffio") is None:
 MAX_RESPONSE_BYTES = 8 << 20
 """Above every answer of the interface: replies are at most 3 MiB, and a certificate adds little to one."""
 
-TIMEOUT = httpx.Timeout(connect=10, read=60, write=60, pool=120)
+_CONNECT_S, _READ_S, _POOL_S = 10, 60, 120
+TIMEOUT = httpx.Timeout(connect=_CONNECT_S, read=_READ_S, write=60, pool=_POOL_S)
 """Seconds. Boundary nodes hold a synchronous call for about 10 s before they answer 202."""
+
+FEW = 40
+"""Requests that go by httpx also on this computer: a command has no more, and loading aiohttp takes it 0.1 s."""
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
 _TITLE_WITHIN = 4_000
 
+_CBOR = "application/cbor"
 _RETRIED_STATUSES = frozenset((429, 502, 503, 504))
 # A gateway that gave up (502, 504), or lost its connection to the node (503 of some), may have passed the request on.
 _MAYBE_DELIVERED_STATUSES = frozenset((502, 503, 504))
@@ -113,8 +122,22 @@ def map_exceptions(url: str, hint: str = "") -> Iterator[None]:
         raise TransportError(f"the connection to {url} broke: {quoted(str(error)) or type(error).__name__}") from error
 
 
+class AnswerTooLargeError(Exception):
+    """An answer has more bytes than any that is wanted."""
+
+
+class Answer(NamedTuple):
+    """An answer as either client has it; names of headers in whatever case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Transport:
     """A pooled HTTP/1.1 client for one base URL. Its clock, sleep and chance can be given, so that tests need no time.
+
+    `direct`: the server is on this computer, and no proxy is asked.
 
     `pacer` keeps to the pace that the network allows, which its refusals (429) tell. `throttled` counts answers that
     ask for less load and don't say how much less (503): who sends much at once can watch it and slow down.
@@ -148,10 +171,12 @@ class Transport:
         self.sleep = sleep
         self._chance = chance
         self._trace = trace
+        self._attempts = 0
         self._client: httpx.AsyncClient | None = None
+        self._many: LoopbackHttp | None = None
 
     def __repr__(self) -> str:
-        state = "idle" if self._client is None else "closed" if self._client.is_closed else "open"
+        state = "idle" if self._client is None and self._many is None else "open"
         return f"Transport({self.url}, {state}, throttled={self.throttled})"
 
     async def __aenter__(self) -> Transport:
@@ -162,9 +187,11 @@ class Transport:
 
     async def close(self) -> None:
         """Closes the connections; a later request opens new ones."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        client, many, self._client, self._many = self._client, self._many, None, None
+        if client is not None:
+            await client.aclose()
+        if many is not None:
+            await many.aclose()
 
     def unshared(self) -> Transport:
         """The same settings with connections of its own, for use in another event loop."""
@@ -245,20 +272,33 @@ class Transport:
             await self.sleep(delay_s)
 
     async def _attempt(self, method: str, path: str, body: bytes | None) -> tuple[Response, float | None]:
-        client = self._open()
-        headers = {"content-type": "application/cbor"} if body is not None else {}
+        self._attempts += 1
+        client = (self._open_many() if self._attempts > FEW else None) or self._open()
         with map_exceptions(self.url, self._hint):
-            async with client.stream(method, self.url + path, content=body, headers=headers) as answer:
-                parts: list[bytes] = []
-                size = 0
-                async for part in answer.aiter_bytes():
-                    size += len(part)
-                    if size > MAX_RESPONSE_BYTES:
-                        raise TransportError(
-                            f"the answer of {self.url}{path} is larger than the limit of {MAX_RESPONSE_BYTES:,} bytes"
-                        )
-                    parts.append(part)
-                return Response(answer.status_code, b"".join(parts)), _retry_after_s(answer.headers, self.clock_ns())
+            try:
+                answer = await _exchange(client, self.url, method, path, body)
+            except AnswerTooLargeError:
+                raise TransportError(
+                    f"the answer of {self.url}{path} is larger than the limit of {MAX_RESPONSE_BYTES:,} bytes"
+                ) from None
+        retry_after_s = _retry_after_s(answer.headers.get("retry-after"), self.clock_ns())
+        return Response(answer.status, answer.body), retry_after_s
+
+    def _open_many(self) -> LoopbackHttp | None:
+        """The client for many requests to this computer, where the package that it needs is installed."""
+        is_local = self._direct and self._http is None and self.url.startswith("http://")
+        if self._many is None and is_local and find_spec("aiohttp") is not None:
+            from canister_factory.ic.loopback_http import LoopbackHttp
+
+            self._many = LoopbackHttp(
+                self.url,
+                maximum=self._max_connections,
+                max_bytes=MAX_RESPONSE_BYTES,
+                connect_s=_CONNECT_S,
+                read_s=_READ_S,
+                pool_s=_POOL_S,
+            )
+        return self._many
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -276,6 +316,24 @@ class Transport:
                     verify=self.url.startswith("https:"),
                 )
         return self._client
+
+
+async def _exchange(
+    client: httpx.AsyncClient | LoopbackHttp, url: str, method: str, path: str, body: bytes | None
+) -> Answer:
+    """One request and its answer, by either client."""
+    if not isinstance(client, httpx.AsyncClient):
+        return await client.exchange(method, path, body, _CBOR)
+    headers = {"content-type": _CBOR} if body is not None else {}
+    async with client.stream(method, url + path, content=body, headers=headers) as answer:
+        parts: list[bytes] = []
+        size = 0
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > MAX_RESPONSE_BYTES:
+                raise AnswerTooLargeError
+            parts.append(part)
+        return Answer(answer.status_code, answer.headers, b"".join(parts))
 
 
 @contextmanager
@@ -311,9 +369,8 @@ def _proxy_variable(scheme: str = "") -> str:
     return " or ".join(set_names) if set_names else "a proxy setting of this system"
 
 
-def _retry_after_s(headers: httpx.Headers, now_ns: int) -> float | None:
+def _retry_after_s(value: str | None, now_ns: int) -> float | None:
     """Seconds that a `Retry-After` header asks for, at most a minute; it holds seconds or a date."""
-    value = headers.get("retry-after")
     if value is None:
         return None
     try:
