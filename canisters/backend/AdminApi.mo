@@ -213,6 +213,22 @@ mixin (context : Creation.Context, roles : Roles.State) {
     #Ok accepted;
   };
 
+  /// What a canister that was created here gives back of its cycles, before it is deleted for example.
+  public shared ({ caller }) func return_cycles() : async Types.Result<Nat> {
+    let ?{ created_by } = Registry.get(context.registry, caller) else {
+      return #Err(Errors.unauthorized(caller, "a canister that was created here"));
+    };
+    let returned = Cycles.accept<system>(Cycles.available());
+    if (returned == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to return."));
+    let booked = Reserve.takeBack(context.reserve, caller, returned);
+    Registry.takeBack(context.registry, caller, booked);
+    Creations.takeBack(context.creations, created_by, caller, booked);
+    // What it never had from here is a gift like any other.
+    if (returned > booked) Reserve.accepted(context.reserve, context.deposits, returned - booked);
+    Creation.watchReserve(context);
+    #Ok returned;
+  };
+
   // A day, unless the caller says otherwise.
   func windowOf(asked : ?Nat64) : Nat64 = switch asked { case (?window) window; case null Reserve.defaultWindowNs };
 

@@ -1,6 +1,7 @@
 /// Which operator a creation belongs to: the one that had its canister created, and that controls the canister beside the
 /// owner. Nobody else can do anything with it, so nobody else is let in. Owns how it passes to another operator; the
 /// canister's controllers are changed by who controls it.
+import Array "mo:core/Array";
 import Principal "mo:core/Principal";
 import Creation "Creation";
 import Creations "Creations";
@@ -9,9 +10,12 @@ import Roles "Roles";
 import Types "Types";
 
 module {
+  /// How many operators a creation may have had. Each is a change in the canister's history, which is told in part only.
+  let mostOperators = 10;
+
   /// Why this operator has no part in the creation, and who can go on with it; null when it has.
   public func refusal(context : Creation.Context, creation : Creation.Creation, caller : Principal) : ?Types.CreationError {
-    let ?operator = creation.operator else return null;
+    let ?operator = Creations.operator(creation) else return null;
     if (operator == caller) return null;
     let whose = "The creation of " # creation.owner.toText() # " belongs to the operator " # operator.toText()
     # ", which had its canister created and controls it. ";
@@ -34,6 +38,9 @@ module {
     if (creation.canisterId == null) {
       return #Err(Creation.refused(creation, "There is no canister yet, so that any operator can go on."));
     };
+    if (creation.operators.size() >= mostOperators) {
+      return #Err(Creation.refused(creation, "The creation was handed on too often."));
+    };
     pass(context, creation, next);
     #Ok;
   };
@@ -48,7 +55,7 @@ module {
   };
 
   func pass(context : Creation.Context, creation : Creation.Creation, next : Principal) {
-    creation.operator := ?next;
+    creation.operators := creation.operators.filter(func each = each != next).concat([next]);
     creation.lease := null;
     creation.updatedAt := context.now();
     if (Creations.isOpen(creation)) creation.progressMessage := "Waiting for the operator " # next.toText() # ".";

@@ -83,7 +83,7 @@ module {
       owner = creation.owner;
       status = creation.status;
       canister_id = creation.canisterId;
-      operator = creation.operator;
+      operators = creation.operators;
       next_operator = nextOperator(context, creation);
       config = creation.config;
       created_at = creation.createdAt;
@@ -108,7 +108,7 @@ module {
       owner = creation.owner;
       status = creation.status;
       canister_id = creation.canisterId;
-      operator = creation.operator;
+      operator = Creations.operator(creation);
       requested_at = creation.requestedAt;
       leased_until = switch live { case (?lease) ?lease.expiresAt; case null null };
       worker = switch live { case (?lease) ?lease.worker; case null null };
@@ -187,7 +187,7 @@ module {
 
   /// Who takes the place of the creation's operator, once that is none any more; the owner alone can put it there.
   public func nextOperator(context : Context, creation : Creation) : ?Principal {
-    let ?operator = creation.operator else return null;
+    let ?operator = Creations.operator(creation) else return null;
     if (creation.status == #Completed or Roles.isOperator(context.roles, operator)) return null;
     Roles.newestOperator(context.roles);
   };

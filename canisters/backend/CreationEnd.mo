@@ -169,7 +169,7 @@ module {
     Registry.setStatus(context.registry, canisterId, #Failed);
     creation.lost := creation.lost.concat([canisterId]);
     creation.canisterId := null;
-    creation.operator := null;
+    creation.operators := [];
     creation.verifiedRevision := null;
     creation.attested := null;
     Creations.unseal(context.creations, creation);

@@ -197,7 +197,7 @@ module {
       case null {};
     };
     if starts Creation.move(context, creation, #Creating);
-    creation.operator := ?operator;
+    creation.operators := [operator];
     creation.progressMessage := "Creating the canister.";
     Creation.hold(context, creation, 0);
     creation.cyclesConsumed += cycles;
@@ -244,7 +244,7 @@ module {
     refunded : Nat,
     reason : Text,
   ) : Types.CreationError {
-    creation.operator := null;
+    creation.operators := [];
     ignore settle(context, creation, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles);
     let message = Creation.shortened("The canister could not be created: " # reason);

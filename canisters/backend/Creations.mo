@@ -1,8 +1,10 @@
 /// The record of every creation, one per owner, and the indices that answer "which have this status" and "which are
 /// open" without a scan. Stores and finds; which transition is legal is decided in `Creation`.
+import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Order "mo:core/Order";
 import Principal "mo:core/Principal";
@@ -29,8 +31,9 @@ module {
     /// An admin has approved it; its retries need no other approval, unless a canister was lost.
     var approved : Bool;
     var canisterId : ?Principal;
-    /// Who had the canister created, or is having it created, and controls it beside the owner; or who took its place.
-    var operator : ?Principal;
+    /// Who had the canister created, or is having it created, and controlled it beside the owner; then each that took the
+    /// place of the one before. The creation belongs to the last.
+    var operators : [Principal];
     var config : Types.CreatePersonalCanisterConfig;
     var attempts : Nat32;
     /// Times of those within the last hour, when the latest was made.
@@ -109,6 +112,12 @@ module {
     };
   };
 
+  /// Whom the creation belongs to, since it has a canister.
+  public func operator(creation : Creation) : ?Principal {
+    let count = creation.operators.size();
+    if (count == 0) null else ?creation.operators[count - 1];
+  };
+
   /// Neither completed nor failed.
   public func isOpen(creation : Creation) : Bool = creation.status != #Completed and creation.status != #Failed;
 
@@ -145,7 +154,7 @@ module {
       var waits = waits;
       var approved = false;
       var canisterId = null;
-      var operator = null;
+      var operators = [];
       var config = { name = null; subnet_id = null };
       var attempts = 0;
       var attemptsAt = [];
@@ -196,6 +205,13 @@ module {
     unindex(state, creation);
     state.byCapsule.remove(creation.capsuleId);
     state.byOwner.remove(creation.owner);
+  };
+
+  /// Cycles that a canister of the owner's creation gave back; nothing where the creation was forgotten.
+  public func takeBack(state : State, owner : Principal, canisterId : Principal, cycles : Nat) {
+    let ?creation = get(state, owner) else return;
+    if (creation.canisterId != ?canisterId and creation.lost.indexOf(canisterId) == null) return;
+    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, cycles) - cycles;
   };
 
   /// To another status, in the indices too; that ends the waiting for approval.

@@ -20,6 +20,8 @@ module {
     #set_migration_enabled : Any; #set_creation_limits : Any; #set_quotas : Any; #set_capsule_switches : Any;
     #set_personal_canister_settings : Any; #abort_creation : Any; #set_admission : Any; #add_admitted : Any;
     #remove_admitted : Any; #approve_creation : Any; #decline_creation : Any;
+    // canisters, which pass no door
+    #return_cycles : Any;
     // controllers: a query that looks at everything
     #audit_contents : Any;
     // operators
@@ -100,6 +102,7 @@ module {
         #create_connection_group _ or #update_connection_group _ or #store_gallery_forever _ or #update_gallery _
       ) bytes <= ArgumentLimits.small or writesCapsule();
       case (#revoke_capsule_event _ or #add_executor _ or #remove_executor _ or #set_event_wait _) writesCapsule();
+      case (#return_cycles _) false;
       case (#audit_contents _) caller.isController();
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
       (bytes <= ArgumentLimits.small and writesCapsule());

@@ -2,6 +2,7 @@
 /// cleared, so that no canister is forgotten. Entries follow their creation's status.
 import List "mo:core/List";
 import Map "mo:core/Map";
+import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Pages "../capsule/Pages";
@@ -27,6 +28,17 @@ module {
   public func setStatus(state : State, canisterId : Principal, status : Types.CreationStatus) {
     switch (get(state, canisterId)) {
       case (?entry) add(state, { entry with status });
+      case null {};
+    };
+  };
+
+  /// Cycles that a canister gave back weren't consumed. Does nothing when the canister isn't known.
+  public func takeBack(state : State, canisterId : Principal, cycles : Nat) {
+    switch (get(state, canisterId)) {
+      case (?entry) {
+        let { cycles_consumed } = entry;
+        add(state, { entry with cycles_consumed = Nat.max(cycles_consumed, cycles) - cycles });
+      };
       case null {};
     };
   };

@@ -3,6 +3,7 @@
 import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
 import BoundedLog "BoundedLog";
 import Budget "Budget";
 import Deposits "Deposits";
@@ -118,6 +119,23 @@ module {
       };
       case null {};
     };
+  };
+
+  /// Cycles that a canister gave back aren't consumed, up to what it has had of the reserve, as far as the log goes back;
+  /// returns how many are booked so.
+  public func takeBack(state : State, canister : Principal, returned : Nat) : Nat {
+    var left = returned;
+    label entries for (entry in BoundedLog.newestFirst(state.consumption)) {
+      if (left == 0) break entries;
+      if (entry.canister_id == ?canister) {
+        let part = Nat.min(left, saturatingSub(entry.attached, entry.refunded));
+        BoundedLog.replace(state.consumption, entry.id, { entry with refunded = entry.refunded + part });
+        left -= part;
+      };
+    };
+    let booked = returned - left : Nat;
+    state.totalConsumed := saturatingSub(state.totalConsumed, booked);
+    booked;
   };
 
   /// Warning below the threshold, critical at half of it.

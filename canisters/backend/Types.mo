@@ -58,8 +58,8 @@ module {
     owner : Principal;
     status : CreationStatus;
     canister_id : ?Principal;
-    /// Whose the creation is since it has a canister: the one that controls it beside the owner.
-    operator : ?Principal;
+    /// Whose the creation was since it has a canister; the last one's it is, who controls the canister beside the owner.
+    operators : [Principal];
     /// Who takes the operator's place by a retry of the owner, where that is no operator any more.
     next_operator : ?Principal;
     config : CreatePersonalCanisterConfig;

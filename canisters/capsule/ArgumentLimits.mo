@@ -50,7 +50,7 @@ module {
     #is_personal_canister_creation_enabled : Any; #set_creation_limits : Any; #get_creation_limits : Any;
     #get_personal_canister_creation_stats : Any; #register_release : Any; #revoke_release : Any; #list_releases : Any;
     #list_registry : Any; #get_registry_entry : Any; #get_reserve_status : Any; #set_reserve_settings : Any;
-    #set_reserve_threshold : Any; #top_up_reserve : Any; #get_consumption_report : Any; #list_consumption : Any;
+    #set_reserve_threshold : Any; #top_up_reserve : Any; #return_cycles : Any; #get_consumption_report : Any; #list_consumption : Any;
     #list_notifications : Any; #acknowledge_notification : Any; #list_errors : Any; #get_error_rate : Any;
     #list_open_requests : Any; #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #hand_on_creation : Any;
     #report_progress : Any; #begin_export : Any; #list_export_entries : Any; #get_export_items : Any;
@@ -84,7 +84,7 @@ module {
       #is_personal_canister_creation_enabled _ or #set_creation_limits _ or #get_creation_limits _ or
       #get_personal_canister_creation_stats _ or #revoke_release _ or #list_releases _ or #list_registry _ or
       #get_registry_entry _ or #get_reserve_status _ or #set_reserve_settings _ or #set_reserve_threshold _ or
-      #top_up_reserve _ or #get_consumption_report _ or #list_consumption _ or #list_notifications _ or
+      #top_up_reserve _ or #return_cycles _ or #get_consumption_report _ or #list_consumption _ or #list_notifications _ or
       #acknowledge_notification _ or #list_errors _ or #get_error_rate _ or #list_open_requests _ or
       #renew_lease _ or #release_lease _ or #hand_on_creation _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
       #complete_creation _ or #migrate_capsule _ or #get_migration_status _ or #get_detailed_migration_status _ or

@@ -9,14 +9,17 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import ClaimRequest, CreationErrorKind, LeaseRef
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.errors import LeaseLostError
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import HandoffError, LeaseLostError
+from canister_factory.factory.operators import HandOn
+from canister_factory.factory.retry import Retry
 from canister_factory.factory.stages import Outcome
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from support.creation_contents import fill, read_back
 from support.creation_listening import Listening
 from support.creation_world import World
-from support.killing import killed_at
+from support.killing import DyingAgent, Killed, killed_at
 
 Results = list[Outcome | Exception]
 
@@ -73,6 +76,55 @@ async def test_before_there_is_a_canister_any_operator_goes_on(world: World) -> 
     other = await another_operator(world)
     outcome = await world.orchestrator(agent=other).run(world.owner_id)
     assert outcome.creation.operator == other.identity.sender()
+
+
+# --- handing on, killed anywhere -----------------------------------------------------------------------------------
+
+
+HAND_ON = ["claim_creation", "update_settings", "hand_on_creation"]
+
+
+@pytest.mark.parametrize("executed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 1 + len(HAND_ON)), ids=HAND_ON)
+async def test_a_hand_on_that_was_killed_anywhere_ends_right_when_it_is_begun_again(
+    world: World, number: int, executed: bool
+) -> None:
+    await killed_at(world, "after the installation")
+    await lease_ends(world)
+    other = await another_operator(world)
+    successor = Principal(other.identity.sender().bytes)
+    dying = await world.stack.enter_async_context(DyingAgent(world.operator.identity, world.network))
+    dying.dies_at, dying.executed = number, executed
+
+    with pytest.raises(Killed):
+        await HandOn(dying, world.backend_id, successor, Retry(FactoryConfig())).hand_on(world.owner_id)
+    assert dying.sent == HAND_ON[:number]
+    again = HandOn(world.operator, world.backend_id, successor, Retry(FactoryConfig()))
+    for request in await again.creations():
+        await again.hand_on(request.owner)
+
+    found = await world.creation()
+    assert found.canister_id is not None
+    assert found.operators == [world.operator_id, successor]
+    assert set((await other.canister_info(found.canister_id)).controllers) == {successor, world.owner_id}
+    assert await again.creations() == []
+    outcome = await world.orchestrator(agent=other).run(world.owner_id)
+    assert outcome.creation.canister_id == found.canister_id
+
+
+async def test_nothing_is_handed_on_while_a_handoff_to_the_owner_may_be_under_way(world: World) -> None:
+    killed = await killed_at(world, "after the verification")
+    assert killed.canister_id is not None
+    other = await another_operator(world)
+    run = HandOn(world.operator, world.backend_id, Principal(other.identity.sender().bytes), Retry(FactoryConfig()))
+    await lease_ends(world)
+    with pytest.raises(HandoffError, match="on its way to the owner") as waiting:
+        await run.hand_on(world.owner_id)
+    assert waiting.value.retry_helps
+    controllers = set((await other.canister_info(killed.canister_id)).controllers)
+    assert controllers == {world.operator_id, world.owner_id}
+    outcome = await world.orchestrator().run(world.owner_id)
+    assert outcome.controllers_after == {world.owner_id}
 
 
 # --- workers of one name ---------------------------------------------------------------------------------------------

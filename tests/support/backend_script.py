@@ -54,6 +54,7 @@ def creation(status: CreationStatus = CreationStatus.NotStarted) -> DetailedCrea
     """A creation of `OWNER` that stands at a stage."""
     nothing = CreationProgress(stage=status, bytes_done=0, bytes_total=0, items_done=0, items_total=0)
     return DetailedCreationStatus(
+        operators=[],
         owner=OWNER,
         status=status,
         config=CreatePersonalCanisterConfig(),

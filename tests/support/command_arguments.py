@@ -9,6 +9,7 @@ ARGUMENTS = {
     "admin admins add": ["{other}"],
     "admin admins remove": ["{other}"],
     "admin operators add": ["{other}"],
+    "admin operators hand-on": ["{other}"],
     "admin operators remove": ["{other}"],
     "admin admission set": ["Listed"],
     "admin admission add": ["{other}"],

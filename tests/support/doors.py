@@ -66,6 +66,7 @@ BACKEND_DOORS = {
     "writer": {"owner", "helper"},
     f"signed in, above {SMALL:,} bytes writer": _SIGNED_IN,
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
+    "nobody": set[str](),
     "known": {"friend", "owner", "helper", "operator", "admin"},
 }
 """Who passes the doors of the backend, with small arguments."""

@@ -18,6 +18,7 @@ from canister_factory.factory.events import (
     Transferred,
     Verified,
 )
+from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from support.creation_world import World
 
@@ -40,6 +41,29 @@ def done(stage: CreationStatus) -> Callable[[Any], bool]:
 
 def begun(stage: CreationStatus) -> Callable[[Any], bool]:
     return lambda event: isinstance(event, StageStarted) and event.stage == stage
+
+
+class DyingAgent(Agent):
+    """The process ends at the update of that number, from 1: before it is sent, or when it was executed. At 0 it
+    lives; `sent` has the methods.
+    """
+
+    dies_at = 0
+    executed = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.sent: list[str] = []
+
+    async def update(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
+        self.sent.append(method)
+        dies = len(self.sent) == self.dies_at
+        if dies and not self.executed:
+            raise Killed
+        reply: bytes = await super().update(canister_id, method, arg, **rest)
+        if dies:
+            raise Killed
+        return reply
 
 
 PLACES: dict[str, Callable[[Any], bool]] = {

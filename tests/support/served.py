@@ -50,6 +50,7 @@ SERVED: dict[str, Mapping[str, AbstractSet[str]]] = {
     "staff": {"backend": ADMINS | OPERATORS},
     "operator": {"backend": OPERATORS},
     "lease": {"backend": {"operator with the lease"}},
+    "created canister": {"backend": set()},
 }
 """Whom the words of the page mean, by canister and caller."""
 
@@ -57,6 +58,7 @@ OF_A_ROLE = {
     "admin",
     "canister owner",
     "controller",
+    "created canister",
     "importer",
     "lease",
     "operator",

@@ -15,6 +15,7 @@ from canister_factory.cli import output, settings
 from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup, run_default
+from canister_factory.cli.hand_on import hand_on
 from canister_factory.cli.options import F
 from canister_factory.cli.parameter_types import PRINCIPAL, ROLE_HOLDER
 from canister_factory.cli.roles import Role
@@ -36,6 +37,7 @@ class _RoleGroup:
     remove: Callable[[BackendClient, Principal], Awaitable[None]]
     consequence: str = ""
     """What the removal of a holder does besides; a sentence."""
+    listed_for: Role = Role.ADMIN
     keeps_the_last: bool = False
     """Whether the last holder is removed with --force only."""
 
@@ -68,7 +70,7 @@ def _role_group(role: _RoleGroup) -> click.Group:
 
 def _list_command(role: _RoleGroup) -> click.Command:
     @click.command("list", help=f"List the {role.name}. '{role.name}' alone does the same.")
-    @backend_command(Role.ADMIN)
+    @backend_command(role.listed_for)
     def list_holders(ask: Ask) -> None:
         role.show(ask(role.holders))
 
@@ -138,5 +140,7 @@ operators = _role_group(
         add=lambda backend, holder: backend.add_operator(holder),
         remove=lambda backend, holder: backend.remove_operator(holder),
         consequence="The leases of the operator end.",
+        listed_for=Role.STAFF,
     )
 )
+operators.add_command(hand_on)

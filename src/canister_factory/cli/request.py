@@ -6,6 +6,7 @@ Owns these commands. Does not own: the creation, which a worker runs (`worker`, 
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,6 +67,9 @@ def retry(ask: Ask) -> None:
 
     The creation continues with the canister and the data that it already has. A worker runs it. Only the owner can
     retry. Operators run open creations with 'run OWNER' or 'worker'.
+
+    If the operator of the creation has lost its key and was removed, the command makes the operator that the backend
+    names a controller of the canister in its place, also while the creation is in progress.
     """
 
     async def work(backend: CheckedBackend) -> Answer:
@@ -73,11 +77,52 @@ def retry(ask: Ask) -> None:
         if present is None:
             raise CommandError("there is nothing to retry: you have not asked for a personal canister; use 'request'")
         _require_usable(present)
-        _require_failed(present.creation)
+        if not _waits_for_its_owner(present):
+            _require_failed(present.creation)
         interrupts.if_interrupted(_IF_INTERRUPTED)
-        return await backend.create_personal_canister(), await _present(backend)
+        await _put_operator_in_place(backend, present)
+        response, after = await backend.create_personal_canister(), await _present(backend)
+        if after is not None and after.creation.operator != _operator(present.creation):
+            await _put_operator_in_place(backend, after)  # the backend has named another one meanwhile
+        return response, after
 
     _show(ask(work))
+
+
+def _operator(creation: DetailedCreationStatus) -> Principal | None:
+    """Who is to control the creation's canister beside the owner."""
+    return creation.next_operator or creation.operator
+
+
+def _waits_for_its_owner(present: PresentCanister) -> bool:
+    """Whether nobody but the owner can let a creation in progress continue: its operator isn't one any more, or was
+    replaced on record only.
+    """
+    from canister_factory.contract.creation_models import CreationStatus
+
+    creation, controllers = present.creation, set(present.controllers)
+    if creation.status in (CreationStatus.Completed, CreationStatus.Failed) or creation.operator is None:
+        return False
+    misses_operator = len(controllers) == 2 and creation.owner in controllers and creation.operator not in controllers
+    return creation.next_operator is not None or misses_operator
+
+
+async def _put_operator_in_place(backend: CheckedBackend, present: PresentCanister) -> None:
+    """Lets the creation's operator control the canister beside the owner, where another one does."""
+    from canister_factory.factory.config import FactoryConfig
+    from canister_factory.factory.errors import CreateError
+    from canister_factory.factory.operators import set_operator
+    from canister_factory.factory.personal_canister import PersonalCanister
+    from canister_factory.factory.retry import Retry
+
+    creation, operator = present.creation, _operator(present.creation)
+    if creation.canister_id is None or operator is None or operator in present.controllers:
+        return
+    await backend.make_sure()
+    personal = PersonalCanister(backend.ic, creation.canister_id, creation.owner, Retry(FactoryConfig()))
+    with suppress(CreateError):  # others control it: the creation finds that out, and says what follows
+        if await set_operator(personal, operator):
+            output.note(f"note: the operator {output.ident(operator)} controls canister {creation.canister_id} now")
 
 
 def _require_failed(creation: DetailedCreationStatus) -> None:

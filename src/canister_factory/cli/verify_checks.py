@@ -57,7 +57,7 @@ async def check_canister(
             yield await _interface(personal, creation.owner, backend.canister_id)
             async for check in _manifests(agent, personal, creation):
                 yield check
-            yield await check_history(agent, canister_id, backend.canister_id, creation.owner, releases)
+            yield await check_history(agent, creation, backend.canister_id, releases)
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
             yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")

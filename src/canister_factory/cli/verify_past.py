@@ -13,7 +13,7 @@ from canister_factory.cli import output
 from canister_factory.cli.results import Check, Verdict, moment
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
-from canister_factory.contract.creation_models import Release
+from canister_factory.contract.creation_models import DetailedCreationStatus, Release
 from canister_factory.contract.history_models import CanisterHistory
 from canister_factory.factory.errors import HistoryError
 from canister_factory.factory.handoff import changed_settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def check_history(
-    agent: Agent, canister_id: Principal, backend_id: Principal, owner: Principal, releases: Sequence[Release]
+    agent: Agent, creation: DetailedCreationStatus, backend_id: Principal, releases: Sequence[Release]
 ) -> Check:
     """What was ever done to the canister, judged here, by the rules that the backend judges by.
 
@@ -36,12 +36,13 @@ async def check_history(
         CapsuleRefused: the network told the canister nothing at this moment.
         RejectedError: the canister doesn't answer as a personal canister.
     """
-    name = "history"
+    name, owner = "history", creation.owner
+    assert creation.canister_id is not None
     if agent.identity.sender().bytes != owner.bytes:
         return Check(name, Verdict.SKIPPED, "told to the owner only")
-    history = await PersonalClient(agent, canister_id).get_history()
+    history = await PersonalClient(agent, creation.canister_id).get_history()
     try:
-        attested = judge(_known(history, backend_id, owner, releases), history)
+        attested = judge(_known(history, creation, backend_id, releases), history)
     except HistoryError as problem:
         return Check(
             name, Verdict.FAILED, problem.message, "ask an admin; until then, trust this canister with nothing"
@@ -62,12 +63,17 @@ async def check_history(
     )
 
 
-def _known(history: CanisterHistory, backend_id: Principal, owner: Principal, releases: Sequence[Release]) -> Known:
-    """Only admins learn who the operators are. Here it is whom the backend made a controller beside the owner."""
+def _known(
+    history: CanisterHistory, creation: DetailedCreationStatus, backend_id: Principal, releases: Sequence[Release]
+) -> Known:
+    """Owners don't learn who the operators are. Here it is whom the backend made a controller beside the owner, and to
+    whom the creation was handed on by its record.
+    """
     approved = {personal_wasm().module_hash, *(release.module_hash for release in releases)}
     first = next(iter(history.recent_changes), None)
     created = first.details.creation if first and first.details else None
-    operators = {controller for controller in created.controllers if controller != owner} if created else set()
+    owner = creation.owner
+    operators = {*creation.operators, *(created.controllers if created else ())} - {owner}
     return Known(backend_id, owner, lambda who, at_ns: who in operators, approved.__contains__)
 
 

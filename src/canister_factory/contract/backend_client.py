@@ -94,7 +94,7 @@ class BackendClient(CapsuleClient):
 
     @endpoint
     async def list_operators(self) -> list[Principal]:
-        """All operators. For admins."""
+        """All operators. For admins and operators."""
 
     # Admin: what people keep here
 
@@ -267,6 +267,10 @@ class BackendClient(CapsuleClient):
         """Sets the level, in cycles, under which admins are warned. For admins."""
 
     @endpoint
+    async def return_cycles(self) -> Nat:
+        """Gives back the cycles that come with the call, which only a canister that was created here can make."""
+
+    @endpoint
     async def top_up_reserve(self) -> Nat:
         """Accepts the cycles attached to the call; returns the amount, which is 0 for an ingress message."""
 
@@ -315,6 +319,7 @@ class BackendClient(CapsuleClient):
     async def release_lease(self, lease: LeaseRef) -> None:
         """Gives a lease back, so that another worker need not wait for its end."""
 
+    @repeatable
     @endpoint
     async def hand_on_creation(self, lease: LeaseRef, operator: PrincipalLike) -> None:
         """Makes a creation another operator's; its canister is to be controlled by that one and the owner already."""

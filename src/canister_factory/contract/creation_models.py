@@ -95,14 +95,14 @@ class CreationStatusResponse(CandidModel):
 class DetailedCreationStatus(CandidModel):
     """All about a creation; times in nanoseconds since 1970. `lost_canisters`: whose history was refused.
 
-    `operator`: whose it is since it has a canister. `next_operator`: who takes its place by the owner's retry, where it
-    is no operator any more.
+    `operators`: whose it was since it has a canister; it is the last one's. `next_operator`: who takes its place by the
+    owner's retry, where it is no operator any more.
     """
 
     owner: Principal
     status: CreationStatus
     canister_id: Principal | None = None
-    operator: Principal | None = None
+    operators: list[Principal]
     next_operator: Principal | None = None
     config: CreatePersonalCanisterConfig
     created_at: TimeNs
@@ -117,6 +117,11 @@ class DetailedCreationStatus(CandidModel):
     verified: bool
     locked_until: TimeNs | None = None
     lost_canisters: list[Principal]
+
+    @property
+    def operator(self) -> Principal | None:
+        """Who controls the canister beside the owner, and alone can go on with the creation."""
+        return self.operators[-1] if self.operators else None
 
 
 class CreationPage(CandidModel):

@@ -22,6 +22,7 @@ from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.ic.task_group import task_group
 
 
@@ -77,10 +78,13 @@ class PersonalCanister:
             CreateError: others do.
         """
         if set(info.controllers) != self.keepers:
+            with_another = len(info.controllers) == 2 and self.owner in info.controllers
+            way_on = "a retry by the owner puts this operator in its place" if with_another else "an admin must check"
             raise CreateError(
                 f"the controllers of {self.canister_id} are {names(info.controllers)}, but must be exactly operator "
-                f"and owner: {names(self.keepers)}; an admin must check this canister",
+                f"and owner: {names(self.keepers)}; {way_on}",
                 canister_id=self.canister_id,
+                retry_helps=with_another,
             )
 
     async def install(
@@ -158,6 +162,20 @@ class PersonalCanister:
         argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
         install = self._management.install
         await self._retry("reinstall", install, self.canister_id, module.wasm, argument, mode="reinstall")
+
+    async def set_controllers(self, operator: Principal) -> None:
+        """Makes this operator and the owner the controllers, as one of those that are.
+
+        Raises:
+            RejectedError: the caller is none of them.
+        """
+        settings = CanisterSettings(controllers=list({operator, self.owner}))
+        try:
+            await self._retry("update_settings", self._management.update_settings, self.canister_id, settings)
+        except RejectedError:
+            # An earlier attempt that went through leaves its sender without the right to repeat it.
+            if set((await self.info()).controllers) != {operator, self.owner}:
+                raise
 
     async def tidy(self) -> None:
         """Leaves no stored chunks and no snapshots to the owner, who would pay for them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -36,6 +37,12 @@ def listed(world: World) -> dict[str, Any]:
     return request
 
 
+def operator(world: World) -> Principal | None:
+    """Whom the creation belongs to."""
+    operators = world.status()["operators"]
+    return operators[-1] if operators else None
+
+
 def refused_claim(world: World, operator: Principal) -> dict[str, Any]:
     error = world.err("claim_creation", {"owner": OWNER, "worker": "w"}, sender=operator)
     assert isinstance(error, dict)
@@ -51,7 +58,7 @@ def test_until_there_is_a_canister_any_operator_goes_on(world: World) -> None:
 def test_with_its_canister_it_belongs_to_who_had_it_created_and_others_are_told_whose_it_is(world: World) -> None:
     lease, canister = world.provisioned()
     world.ok("release_lease", lease, sender=OPERATOR)
-    assert listed(world)["operator"] == world.status()["operator"] == OPERATOR
+    assert listed(world)["operator"] == operator(world) == OPERATOR
     assert world.status()["next_operator"] is None
     error = refused_claim(world, OTHER_OPERATOR)
     assert (error["kind"], error["retry_helps"], error["canister_id"]) == (Case("Busy"), False, canister)
@@ -77,7 +84,7 @@ def test_a_canister_that_could_not_be_created_is_nobodys() -> None:
     world = World(canisters=1)
     lease = world.exporting()
     assert world.err("provision_canister", lease, sender=OPERATOR)["kind"] == Case("CreateFailed")
-    assert world.status()["operator"] is None
+    assert operator(world) is None
     world.ok("release_lease", lease, sender=OPERATOR)
     world.claim(operator=OTHER_OPERATOR)
 
@@ -87,10 +94,10 @@ def test_another_canister_may_be_another_operators(world: World) -> None:
     world.manage("uninstall_code", {"canister_id": canister}, sender=OWNER)
     assert world.err("start_over", lease, sender=OPERATOR)["kind"] == Case("HistoryFailed")
     world.request()
-    assert world.status()["operator"] is None
+    assert operator(world) is None
     lease = world.claim(operator=OTHER_OPERATOR)
     other = world.ok("provision_canister", lease, sender=OTHER_OPERATOR)["canister_id"]
-    assert (world.status()["operator"], world.controllers(other)) == (OTHER_OPERATOR, {OTHER_OPERATOR, OWNER})
+    assert (operator(world), world.controllers(other)) == (OTHER_OPERATOR, {OTHER_OPERATOR, OWNER})
 
 
 # --- handing on ------------------------------------------------------------------------------------------------------
@@ -110,14 +117,27 @@ def test_only_an_operator_is_handed_a_creation(world: World, to: Principal) -> N
     lease, _ = world.provisioned()
     error = world.err("hand_on_creation", lease, to, sender=OPERATOR)
     assert (error["kind"], error["retry_helps"]) == (Case("InvalidRequest"), False)
-    assert world.status()["operator"] == OPERATOR
+    assert operator(world) == OPERATOR
 
 
 def test_only_who_holds_the_lease_hands_on(world: World) -> None:
     lease, _ = world.provisioned()
     assert world.err("hand_on_creation", lease, OTHER_OPERATOR, sender=OTHER_OPERATOR)["kind"] == Case("Busy")
     assert world.err("hand_on_creation", lease, OTHER_OPERATOR, sender=OWNER)["kind"] == Case("Unauthorized")
-    assert world.status()["operator"] == OPERATOR
+    assert operator(world) == OPERATOR
+
+
+def test_a_creation_is_not_handed_on_for_ever(world: World) -> None:
+    lease, _ = world.provisioned()
+    operators = [OPERATOR, *(person(f"operator {number}") for number in range(10))]
+    for one, next_one in pairwise(operators[:10]):
+        world.ok("add_operator", next_one, sender=ADMIN)
+        world.ok("hand_on_creation", lease, next_one, sender=one)
+        lease = world.claim(operator=next_one)
+    assert world.status()["operators"] == operators[:10]
+    world.ok("add_operator", operators[10], sender=ADMIN)
+    error = world.err("hand_on_creation", lease, operators[10], sender=operators[9])
+    assert "too often" in error["message"]
 
 
 def test_without_a_canister_there_is_nothing_to_hand_on(world: World) -> None:
@@ -128,7 +148,7 @@ def test_without_a_canister_there_is_nothing_to_hand_on(world: World) -> None:
 def test_nothing_is_handed_on_while_the_handoff_may_be_under_way(world: World) -> None:
     lease, _ = world.verified()
     assert world.err("hand_on_creation", lease, OTHER_OPERATOR, sender=OPERATOR)["kind"] == Case("Busy")
-    assert world.status()["operator"] == OPERATOR
+    assert operator(world) == OPERATOR
 
 
 def test_what_was_handed_on_is_completed_by_the_other_operator(world: World) -> None:
@@ -158,10 +178,10 @@ def test_the_newest_operator_is_named_for_the_place_of_one_that_is_none_any_more
     world.provisioned()
     assert world.status()["next_operator"] is None
     lose_key(world)
-    assert (world.status()["operator"], world.status()["next_operator"]) == (OPERATOR, NEW)
+    assert (operator(world), world.status()["next_operator"]) == (OPERATOR, NEW)
     world.advance(LEASE_SECONDS)
-    for operator in (NEW, OTHER_OPERATOR):
-        error = refused_claim(world, operator)
+    for another in (NEW, OTHER_OPERATOR):
+        error = refused_claim(world, another)
         assert (error["kind"], error["retry_helps"]) == (Case("Busy"), False)
         assert str(NEW) in error["message"]
         assert "retry" in error["message"]
@@ -185,9 +205,12 @@ def test_the_owners_request_puts_the_other_operator_in_its_place(world: World, f
     attempts = world.status()["attempts"]
     world.request()
     found = world.status()
-    assert (found["operator"], found["next_operator"], found["canister_id"]) == (NEW, None, canister)
+    assert (found["operators"][-1], found["next_operator"], found["canister_id"]) == (NEW, None, canister)
     assert found["attempts"] == attempts + (1 if failed else 0)
-    assert world.ok("claim_creation", {"owner": OWNER, "worker": "w"}, sender=NEW)["creation"]["operator"] == NEW
+    assert world.ok("claim_creation", {"owner": OWNER, "worker": "w"}, sender=NEW)["creation"]["operators"] == [
+        OPERATOR,
+        NEW,
+    ]
     assert str(NEW) in refused_claim(world, OTHER_OPERATOR)["message"]
 
 
@@ -195,7 +218,7 @@ def test_an_owner_replaces_no_operator_that_still_is_one(world: World) -> None:
     lease, _ = world.provisioned()
     world.ok("add_operator", NEW, sender=ADMIN)
     world.request()
-    assert world.status()["operator"] == OPERATOR
+    assert operator(world) == OPERATOR
     assert world.ok("renew_lease", lease, sender=OPERATOR) == world.now_ns + LEASE_SECONDS * SECOND_NS
 
 

@@ -117,7 +117,7 @@ REPEATABLE: dict[type[Client], set[str]] = {
     BackendClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("claim_creation", "renew_lease", "release_lease", "report_progress", "begin_export", "provision_canister"),
-        *("verify_creation", "complete_creation", "fail_creation"),
+        *("verify_creation", "complete_creation", "fail_creation", "hand_on_creation"),
     },
     PersonalClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
