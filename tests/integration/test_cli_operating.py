@@ -25,6 +25,7 @@ from canister_factory.contract.person_models import PersonRef
 from canister_factory.factory.events import Event, StageDone
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import CanisterNotFoundError
+from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 from support.cli_world import Cli, Ran
@@ -202,7 +203,12 @@ def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: C
     not_admin = requested.run("operator", "cleanup", owner, "--yes")
     assert "Unauthorized" in not_admin.error
     assert f"needs the role admin on the backend {requested.backend_id}" in not_admin.error
+    before = requested.ok("admin", "reserve", "status").json
     done = requested.ok("operator", "cleanup", owner, *with_admin, "--yes").json
+    returned = done.pop("cycles_returned")
+    after = requested.ok("admin", "reserve", "status").json
+    assert int(before["total_consumed"]) - int(after["total_consumed"]) == returned
+    assert returned > 1_400_000_000_000
     cleaned = {"canister_id": str(canister), "deleted": True, "lost_canisters": [], "cleared": True}
     assert done == {"owner": str(owner), **cleaned}
 
@@ -251,7 +257,8 @@ def test_cleanup_deletes_lost_canisters_and_leaves_the_one_that_is_in_use_alone(
     done = requested.ok("operator", "worker", "--once").lines[-1]
     admin = ("--admin-identity", requested.pem("admin"), "--yes")
     cleaned = requested.ok("operator", "cleanup", requested.id("owner"), *admin)
-    assert cleaned.json == {
+    assert cleaned.json["cycles_returned"] > 1_400_000_000_000
+    assert {name: value for name, value in cleaned.json.items() if name != "cycles_returned"} == {
         "owner": str(requested.id("owner")),
         "canister_id": None,
         "deleted": False,
@@ -313,3 +320,28 @@ def test_the_doctor_tells_a_canister_that_is_no_backend(requested: Cli) -> None:
     assert (verdict, found) == ("fail", f"{canister} is a personal canister, not a backend")
     requested.backend_id = Principal(bytes(7) + b"\xff\x01\x01")
     assert verdicts(requested.run("admin", "doctor"))["backend"][0] == "fail"
+
+
+def test_what_an_operator_does_not_control_is_left_and_admin_clear_is_named(requested: Cli) -> None:
+    """The key that the canister was created with is lost: nobody but the owner could delete it."""
+    canister = requested.leave_failed()
+    lost = requested.id("operator")
+    requested.become({**requested.identities, "operator": Identity.generate()})
+    requested.ok("admin", "admin", "operators", "add", requested.id("operator"))
+    owner = requested.id("owner")
+    left = requested.run("operator", "cleanup", owner, "--admin-identity", requested.pem("admin"), "--yes")
+    assert str(lost) in left.error
+    assert "Nothing was deleted" in left.error
+    assert f"'admin clear {owner}'" in left.error
+    requested.ok("admin", "admin", "clear", owner, "--yes")
+    requested.ok("owner", "request")
+    done = requested.ok("operator", "worker", "--once").lines[-1]
+    assert done["event"] == "Completed"
+    assert done["canister_id"] != str(canister)
+
+
+def test_cleanup_of_a_completed_creation_names_admin_clear(requested: Cli) -> None:
+    requested.ok("operator", "worker", "--once")
+    owner = requested.id("owner")
+    refused = requested.run("operator", "cleanup", owner, "--admin-identity", requested.pem("admin"), "--yes")
+    assert f"'admin clear {owner}' forgets a completed one" in refused.error

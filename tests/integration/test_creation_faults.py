@@ -279,7 +279,7 @@ async def test_a_failed_creation_can_be_cleaned_up_by_its_operator(world: World)
     assert created.canister_id is not None
     retry = Retry(world.orchestrator().config)
     personal = PersonalCanister(world.operator, created.canister_id, world.owner_id, retry)
-    await personal.clean_up()
+    await personal.clean_up(world.backend_id)
     with pytest.raises(IcError, match="does not exist"):
         await personal.info()
 

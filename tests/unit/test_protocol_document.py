@@ -30,6 +30,6 @@ def test_every_message_of_a_stage_is_a_method_of_its_canister() -> None:
 def test_every_method_that_the_page_names_exists() -> None:
     methods = _methods(BackendClient) | _methods(PersonalClient)
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE.read_text()))
-    others = {"install_code", "update_settings", "create_canister", "uninstall_code"}
+    others = {"install_code", "update_settings", "create_canister", "uninstall_code", "delete_canister"}
     settings = {"free_passes", "free_verifications"}
     assert named - methods - others - settings == set()

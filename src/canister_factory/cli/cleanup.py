@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import output
+from canister_factory.cli import output, quantities
 from canister_factory.cli.backend import signed_backend_options
 from canister_factory.cli.errors import CommandError, done_already
 from canister_factory.cli.options import load_identity, output_options, run_with_agent
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.contract.clients import BackendClient
     from canister_factory.contract.creation_models import DetailedCreationStatus
+    from canister_factory.factory.personal_canister import PersonalCanister
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
@@ -51,13 +52,15 @@ def cleanup(
     """Delete what a failed creation left behind.
 
     The command deletes the canister of the creation and forgets the creation, so that OWNER can ask again. The cycles
-    of the canister are lost. The capsule on the backend is not touched.
+    of the canister go back to the reserve, but for what it takes to get them. The capsule on the backend is not
+    touched. If the command is interrupted, run it again.
 
     It deletes canisters that the creation has lost, too: those to which something was done that no creation does. These
     it deletes also while the creation goes on with another canister, which it leaves alone then.
 
     Two identities are needed: that of the operator who ran the creation and still controls the canister (--identity),
-    and that of an admin (--admin-identity). They may be the same.
+    and that of an admin (--admin-identity). They may be the same. If the operator's key is lost, only the owner can
+    delete the canister; 'admin clear OWNER' then forgets the creation, so that OWNER can ask again.
 
     A 'retry' by the owner is usually better, because it continues with what the creation already has.
 
@@ -81,6 +84,8 @@ def cleanup(
     told = [f"Canister {canister} is deleted." for canister in (cleaned.canister_id, *cleaned.lost) if canister]
     if cleaned.cleared:
         told.insert(0, f"The creation of {output.ident(owner)} is forgotten.")
+    if cleaned.returned:
+        told.append(f"{quantities.cycles(cleaned.returned)} cycles went back to the reserve.")
     done(
         " ".join(told if cleaned.canister_id or cleaned.lost else [*told, "It had no canister."]),
         owner=owner,
@@ -88,18 +93,20 @@ def cleanup(
         deleted=cleaned.deleted,
         lost_canisters=cleaned.lost,
         cleared=cleaned.cleared,
+        cycles_returned=cleaned.returned,
     )
 
 
 @dataclass(frozen=True)
 class _Cleaned:
-    """The canister that the creation had, whether it was deleted now, the lost ones that are gone, and whether the
-    creation is forgotten."""
+    """The canister that the creation had, whether it was deleted now, the lost ones that are gone, whether the creation
+    is forgotten, and the cycles that went back."""
 
     canister_id: Principal | None
     deleted: bool
     lost: list[Principal]
     cleared: bool
+    returned: int
 
 
 async def _clean_up(agent: Agent, as_admin: BackendClient, admin: Principal, owner: Principal, yes: bool) -> _Cleaned:
@@ -114,13 +121,14 @@ async def _clean_up(agent: Agent, as_admin: BackendClient, admin: Principal, own
     if (now.status, now.canister_id) != (creation.status, creation.canister_id):
         raise CommandError(f"the creation of {output.ident(owner)} has changed meanwhile; nothing was deleted")
     interrupts.if_interrupted("the same command continues the clean-up")
-    lost = [canister for canister in creation.lost_canisters if await _discard(agent, canister, owner)]
+    cleaner = _Cleaner(agent, as_admin.canister_id, owner)
+    lost = [canister for canister in creation.lost_canisters if await cleaner.discard(canister)]
     if not _has_failed(creation):
-        return _Cleaned(None, False, lost, False)
-    deleted = canister_id is not None and await _delete(agent, canister_id, owner)
+        return _Cleaned(None, False, lost, False, cleaner.returned)
+    deleted = canister_id is not None and await cleaner.delete(canister_id)
     with done_already(f"The canister {canister_id} is deleted already" if deleted else ""):
         await as_admin.clear_creation_state(owner)
-    return _Cleaned(canister_id, deleted, lost, True)
+    return _Cleaned(canister_id, deleted, lost, True, cleaner.returned)
 
 
 def _has_failed(creation: DetailedCreationStatus) -> bool:
@@ -137,6 +145,7 @@ async def _creation_to_clean(as_admin: BackendClient, admin: Principal, owner: P
         CreationRefused: the caller is no admin; so does `RejectedError`.
     """
     from canister_factory.cli.refusals import note_missing_role
+    from canister_factory.contract.creation_models import CreationStatus
     from canister_factory.contract.errors import CreationRefused
     from canister_factory.ic.errors import RejectedError
 
@@ -151,48 +160,73 @@ async def _creation_to_clean(as_admin: BackendClient, admin: Principal, owner: P
     if not _has_failed(creation) and not creation.lost_canisters:
         raise CommandError(
             f"the creation of {owner} is {creation.status}. Only a failed creation can be cleaned up; "
-            "'canister-factory status' shows its progress"
+            + (
+                f"'admin clear {owner}' forgets a completed one"
+                if creation.status == CreationStatus.Completed
+                else "'canister-factory status' shows its progress"
+            )
         )
     return creation
 
 
-async def _delete(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
-    """Whether there was something to delete: an earlier run may have done it."""
-    from canister_factory.cli.progress import step
-    from canister_factory.factory.config import FactoryConfig
-    from canister_factory.factory.personal_canister import PersonalCanister
-    from canister_factory.factory.retry import Retry
-    from canister_factory.ic.errors import CanisterNotFoundError
+class _Cleaner:
+    """Deletes an owner's canisters; `returned` counts the cycles that went back to the backend meanwhile."""
 
-    canister = PersonalCanister(agent, canister_id, owner, Retry(FactoryConfig()))
-    try:
-        await canister.clean_up()
-    except CanisterNotFoundError:
-        output.note(f"canister {canister_id} was deleted before")
-        return False
-    step(f"deleted canister {canister_id}")
-    return True
+    def __init__(self, agent: Agent, backend_id: Principal, owner: Principal) -> None:
+        self._agent = agent
+        self._backend_id = backend_id
+        self._owner = owner
+        self.returned = 0
 
+    async def delete(self, canister_id: Principal) -> bool:
+        """Whether there was something to delete: an earlier run may have done it.
 
-async def _discard(agent: Agent, canister_id: Principal, owner: Principal) -> bool:
-    """Deletes a canister that can't become its owner's; whether it is gone.
+        Raises:
+            CommandError: the operator can't delete it, since others control it.
+        """
+        from canister_factory.factory.errors import CreateError
+        from canister_factory.ic.errors import CanisterNotFoundError
 
-    Somebody else may have taken it: then there is nothing that an operator could do.
-    """
-    from canister_factory.cli.progress import step
-    from canister_factory.factory.config import FactoryConfig
-    from canister_factory.factory.errors import CreateError
-    from canister_factory.factory.personal_canister import PersonalCanister
-    from canister_factory.factory.retry import Retry
-    from canister_factory.ic.errors import CanisterNotFoundError
-
-    try:
-        await PersonalCanister(agent, canister_id, owner, Retry(FactoryConfig())).discard()
-    except CanisterNotFoundError:
-        output.note(f"canister {canister_id} was deleted before")
+        try:
+            self._note(canister_id, await self._canister(canister_id).clean_up(self._backend_id))
+        except CanisterNotFoundError:
+            output.note(f"canister {canister_id} was deleted before")
+            return False
+        except CreateError as error:
+            raise CommandError(
+                f"{error.message}. Nothing was deleted. Another operator's canister is cleaned up with its identity, "
+                f"and what the owner alone controls by the owner. 'admin clear {self._owner}' forgets the creation all "
+                "the same, so that its owner can ask for another canister",
+                canister_id=canister_id,
+            ) from error
         return True
-    except CreateError as error:
-        output.note(f"{error.message}; it stays")
-        return False
-    step(f"deleted canister {canister_id}")
-    return True
+
+    async def discard(self, canister_id: Principal) -> bool:
+        """Deletes a canister that can't become its owner's; whether it is gone.
+
+        Somebody else may have taken it: then there is nothing that an operator could do.
+        """
+        from canister_factory.factory.errors import CreateError
+        from canister_factory.ic.errors import CanisterNotFoundError
+
+        try:
+            self._note(canister_id, await self._canister(canister_id).discard(self._backend_id))
+        except CanisterNotFoundError:
+            output.note(f"canister {canister_id} was deleted before")
+        except CreateError as error:
+            output.note(f"{error.message}; it stays")
+            return False
+        return True
+
+    def _canister(self, canister_id: Principal) -> PersonalCanister:
+        from canister_factory.factory.config import FactoryConfig
+        from canister_factory.factory.personal_canister import PersonalCanister
+        from canister_factory.factory.retry import Retry
+
+        return PersonalCanister(self._agent, canister_id, self._owner, Retry(FactoryConfig()))
+
+    def _note(self, canister_id: Principal, returned: int) -> None:
+        from canister_factory.cli.progress import step
+
+        self.returned += returned
+        step(f"deleted canister {canister_id}; {quantities.cycles(returned)} cycles went back to the reserve")

@@ -11,9 +11,10 @@ from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
-from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
 from canister_factory.contract.import_models import PersonalInit
+from canister_factory.factory import cycles_return
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
 from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
@@ -24,6 +25,9 @@ from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.ic.task_group import task_group
+
+OUT_OF_CYCLES = "IC0207"
+"""The implementation's code of what a canister can't pay for."""
 
 
 class PersonalCanister:
@@ -245,20 +249,19 @@ class PersonalCanister:
             )
         return info
 
-    async def clean_up(self) -> None:
-        """Stops and deletes the canister of a creation that failed for good. Its cycles are lost.
+    async def clean_up(self, backend_id: Principal) -> int:
+        """Deletes the canister of a creation that failed for good; returns the cycles that went back to the backend.
 
         Raises:
             CreateError: the canister isn't controlled by exactly operator and owner (any more).
+            CreationRefused: the backend doesn't take the cycles; nothing was deleted, and nothing is lost.
+            RejectedError: the same; or the network refused a step.
         """
         self.check_controllers(await self.info())
-        await self._retry("stop_canister", self._management.stop_canister, self.canister_id)
-        await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
+        return await self._give_back_and_delete(backend_id)
 
-    async def discard(self) -> None:
-        """Deletes a canister that can't become its owner's, whoever else controls it. Its cycles are lost.
-
-        Its code goes first, since it may be waiting for something, and couldn't be stopped then.
+    async def discard(self, backend_id: Principal) -> int:
+        """Deletes a canister that can't become its owner's, whoever else controls it; as `clean_up`.
 
         Raises:
             CreateError: the operator doesn't control it any more.
@@ -269,9 +272,38 @@ class PersonalCanister:
                 f"{self.canister_id} is controlled by {names(info.controllers)}, not by this operator",
                 canister_id=self.canister_id,
             )
-        for method in (self._management.uninstall_code, self._management.stop_canister):
+        return await self._give_back_and_delete(backend_id)
+
+    async def _give_back_and_delete(self, backend_id: Principal) -> int:
+        """Each step may be repeated: cycles that went back aren't there any more, so they do so once."""
+        returned = await self._give_back(backend_id)
+        for method in (self._management.stop_canister, self._management.delete_canister):
             await self._retry(method.__name__, method, self.canister_id)
-        await self._retry("delete_canister", self._management.delete_canister, self.canister_id)
+        return returned
+
+    async def _give_back(self, backend_id: Principal) -> int:
+        """Has a module of our own send the cycles; 0 where they don't suffice to install it.
+
+        First the settings, since a frozen canister takes no other call. Then what runs here goes, since it may be
+        waiting for something, and couldn't be stopped then.
+        """
+        unbound = CanisterSettings(freezing_threshold=0, memory_allocation=0, compute_allocation=0)
+        await self._retry("update_settings", self._management.update_settings, self.canister_id, unbound)
+        if (await self.info()).module_hash != cycles_return.MODULE_HASH:
+            await self._retry("uninstall_code", self._management.uninstall_code, self.canister_id)
+        await self._retry("start_canister", self._management.start_canister, self.canister_id)
+        try:
+            if (await self.info()).module_hash is None:
+                await self._retry("install", self._management.install, self.canister_id, cycles_return.MODULE, b"")
+            reply = await self._retry(
+                cycles_return.METHOD, self.agent.update, self.canister_id, cycles_return.METHOD, backend_id.bytes
+            )
+        except RejectedError as error:
+            if error.error_code == OUT_OF_CYCLES:
+                return 0
+            raise
+        returned: int = BackendClient.method(cycles_return.METHOD).decode(reply) if reply else 0
+        return returned
 
 
 def names(principals: Iterable[Principal]) -> str:

@@ -45,7 +45,7 @@ async def test_nothing_is_done_to_a_canister_with_unexpected_controllers(others:
     for act in (
         lambda: canister.install(personal_wasm(), init, [], info),
         lambda: canister.start_over(personal_wasm(), init, []),
-        canister.clean_up,
+        lambda: canister.clean_up(BACKEND),
     ):
         with pytest.raises(CreateError, match="must be exactly operator and owner"):
             await act()
