@@ -181,7 +181,7 @@ module {
     let recent = withinHour(creation, now);
     let share = CreationPolicy.ownersShare(context.limits.present);
     if (recent.size() < share) return null;
-    let message = "There were " # Nat.toText(recent.size()) # " attempts within an hour, and one owner's share is "
+    let message = "There were " # Nat.toText(recent.size()) # " attempts within an hour, and one owner's share of max_per_hour is "
     # Nat.toText(share);
     ?Creation.located(creation, Errors.tooSoon(message, recent[recent.size() - share] + CreationPolicy.hourNs, now));
   };

@@ -168,7 +168,7 @@ def test_one_owner_takes_a_tenth_of_an_hour_and_leaves_the_rest_to_others() -> N
         cancelled(world, OWNERS[0])
     error = refusal(world, OWNERS[0])
     assert (error["kind"], error["retry_at"]) == (Case("Busy"), world.now_ns + 3_600 * 10**9)
-    assert "one owner's share is 2" in error["message"]
+    assert "one owner's share of max_per_hour is 2" in error["message"]
     world.request(OWNERS[1])
     world.advance(3_600)
     world.request(OWNERS[0])
