@@ -192,6 +192,9 @@ module {
     Roles.newestOperator(context.roles);
   };
 
+  /// Whether nothing has ever come of it: no attempt, and no failure that counts against its owner.
+  public func isUntried(creation : Creation) : Bool = creation.attempts == 0 and creation.failures == 0;
+
   // ---- Parts of every transition ----
   /// Why nothing begins or goes on that uses cycles of the reserve, or null.
   public func stopped(context : Context) : ?Types.CreationError {

@@ -33,8 +33,14 @@ mixin (context : Creation.Context, roles : Roles.State) {
     let ?creation = Creations.get(context.creations, caller) else {
       return #Err(Errors.invalid(caller.toText() # " has not asked for a personal canister."));
     };
+    let wasUntried = creation.waits and Creation.isUntried(creation);
     switch (CreationEnd.cancel(context, creation, "The owner cancelled the creation.")) {
-      case (#Ok _) #Ok(Creation.detailedForOwner(context, creation));
+      case (#Ok _) {
+        let told = Creation.detailedForOwner(context, creation);
+        // Or else who makes principals could leave a record with each of them.
+        if wasUntried Creations.remove(context.creations, creation);
+        #Ok told;
+      };
       case refusal refusal;
     };
   };

@@ -139,12 +139,22 @@ def test_a_declined_request_has_failed_for_the_reason_given_and_waits_again_when
     assert waiting(world) == [OWNER]
 
 
-def test_an_owner_cancels_a_request_that_waits() -> None:
+def test_of_a_request_that_only_waited_nothing_is_left_when_its_owner_cancels_it() -> None:
     world = asked("Approval")
-    world.ok("cancel_personal_canister", sender=OWNER)
-    assert (world.stage(), waiting(world)) == ("Failed", [])
-    world.ok("clear_creation_state", OWNER, sender=ADMIN)
+    ended = world.ok("cancel_personal_canister", sender=OWNER)
+    assert (ended["status"], ended["error"]["kind"]) == (Case("Failed"), Case("Cancelled"))
+    assert world.call("get_creation_status", sender=OWNER) is None
+    assert (waiting(world), world.ok("list_all_creation_states", {}, sender=ADMIN)["total"]) == ([], 0)
     assert world.err("approve_creation", OWNER, sender=ADMIN)["kind"] == Case("InvalidRequest")
+
+
+def test_cancelling_makes_nobody_forget_that_a_request_was_declined_before() -> None:
+    world = asked("Approval")
+    world.ok("decline_creation", OWNER, "no", sender=ADMIN)
+    world.ok("create_personal_canister", None, sender=OWNER)
+    world.ok("cancel_personal_canister", sender=OWNER)
+    assert world.stage() == "Failed"
+    world.ok("clear_creation_state", OWNER, sender=ADMIN)
 
 
 def test_an_approval_that_the_reserve_cannot_pay_leaves_the_request_waiting() -> None:
