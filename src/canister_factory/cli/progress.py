@@ -103,9 +103,10 @@ class EventLines:
                 self._shown = max(self._shown, done)
             case StageDone(stage=stage, detail=detail, skipped=skipped):
                 self._say(f"{stage}: {'done before: ' if skipped else ''}{detail or 'done'}")
-            case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles):
+            case Provisioned(canister_id=canister_id, controllers=controllers, cycles=cycles, is_new=is_new):
+                which = f"created {canister_id} with" if is_new else f"goes on with {canister_id}, created with"
                 self._say(
-                    f"created {canister_id} with {quantities.cycles(cycles)} cycles, controllers "
+                    f"{which} {quantities.cycles(cycles)} cycles, controllers "
                     f"{', '.join(output.ident(one) for one in sorted(controllers, key=str))}"
                 )
             case PassDone(number=number, bytes_moved=moved, locked=True):

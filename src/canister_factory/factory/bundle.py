@@ -6,8 +6,7 @@ Owns what is small enough, and reading it. Does not own: what there is to do (`d
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import MemoryManifest
@@ -16,7 +15,7 @@ from canister_factory.factory.difference import Difference
 from canister_factory.factory.manifest import ItemKey, Kind
 from canister_factory.factory.source import Source
 from canister_factory.factory.target import Pending
-from canister_factory.ic.task_group import task_group
+from canister_factory.factory.window import Window
 
 
 def fits(todo: Difference, config: FactoryConfig) -> bool:
@@ -29,10 +28,11 @@ def fits(todo: Difference, config: FactoryConfig) -> bool:
     )
 
 
-async def bundle(source: Source, todo: Difference, pending: Mapping[str, Pending]) -> ImportBatch:
+async def bundle(source: Source, todo: Difference, pending: Mapping[str, Pending], at_once: int) -> ImportBatch:
     """The batch that makes the target equal to the source, and the import final.
 
-    What the target has begun of a memory is dropped first, since it costs less to send it again than to ask.
+    What the target has begun of a memory is dropped first, since it costs less to send it again than to ask. At most
+    `at_once` chunks are asked for at a time.
 
     Raises:
         ExportError: the source's data can't be read, or aren't what its manifest says.
@@ -40,7 +40,7 @@ async def bundle(source: Source, todo: Difference, pending: Mapping[str, Pending
     """
     items = [item async for part in source.items(todo.records) for item in part]
     manifests = [manifest async for manifest in source.memory_manifests(todo.contents)]
-    chunks = await _chunks(source, manifests)
+    chunks = await _chunks(source, manifests, at_once)
     begun = [ItemKey(Kind.MEMORY, manifest.memory_id) for manifest in manifests if manifest.memory_id in pending]
     removed = dict.fromkeys([*todo.removed, *begun])
     return ImportBatch(
@@ -48,15 +48,22 @@ async def bundle(source: Source, todo: Difference, pending: Mapping[str, Pending
     )
 
 
-async def _chunks(source: Source, manifests: list[MemoryManifest]) -> list[MemoryChunk]:
-    async def read(memory_id: str, index: int, sha256: bytes) -> MemoryChunk:
-        data = await source.chunk(memory_id, index, sha256)
-        return MemoryChunk(memory_id=memory_id, index=index, bytes=data, sha256=sha256)
+async def _chunks(source: Source, manifests: list[MemoryManifest], at_once: int) -> list[MemoryChunk]:
+    wanted = [
+        (manifest.memory_id, index, sha256)
+        for manifest in manifests
+        for index, sha256 in enumerate(manifest.chunk_checksums)
+    ]
+    found: dict[tuple[str, int], MemoryChunk] = {}
 
-    async with task_group() as group:
-        tasks: list[asyncio.Task[MemoryChunk]] = [
-            group.create_task(read(manifest.memory_id, index, sha256))
-            for manifest in manifests
-            for index, sha256 in enumerate(manifest.chunk_checksums)
-        ]
-    return [task.result() for task in tasks]
+    async def jobs() -> AsyncIterator[tuple[str, int, bytes]]:
+        for job in wanted:
+            yield job
+
+    async def read(job: tuple[str, int, bytes]) -> None:
+        memory_id, index, sha256 = job
+        data = await source.chunk(memory_id, index, sha256)
+        found[memory_id, index] = MemoryChunk(memory_id=memory_id, index=index, bytes=data, sha256=sha256)
+
+    await Window(at_once, at_once).run(jobs(), read)
+    return [found[memory_id, index] for memory_id, index, _ in wanted]

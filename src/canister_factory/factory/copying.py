@@ -54,7 +54,7 @@ async def read_ahead(source: LeasedSource, run: Run) -> ReadAhead | None:
     """
     listing = await source.listing()
     todo = difference(listing.entries, {}, {})
-    return ReadAhead(listing, await bundle(source, todo, {})) if fits(todo, run.config) else None
+    return ReadAhead(listing, await bundle(source, todo, {}, run.window.size)) if fits(todo, run.config) else None
 
 
 class Copying:
@@ -123,7 +123,7 @@ class Copying:
         todo = difference(listing.entries, held.result(), pending)
         if fits(todo, self._run.config):
             try:
-                batch = await bundle(self._source, todo, pending)
+                batch = await bundle(self._source, todo, pending, self._run.window.size)
                 await self._send(todo, listing, batch, started, locked=locked)
             except IngressTooLargeError:
                 pass  # its records are large; they go one after the other
