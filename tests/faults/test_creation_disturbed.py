@@ -21,8 +21,10 @@ from support.fault_acts import (
     Act,
     Disturbance,
     Moment,
+    let_operator_in,
     owner_asks_again,
     owner_cancels,
+    owner_takes_control,
     release_revoked,
 )
 from support.fault_world import CAPSULES, PATIENCE_S, REST_S, Capsule, FaultWorld, Person, Stage
@@ -42,10 +44,10 @@ def at_any_moment(*chosen: Act) -> list[tuple[Act, Moment]]:
     return [(act, moment) for act in chosen for moment in MOMENTS]
 
 
-async def asked_again(world: FaultWorld, person: Person) -> bool:
+async def asked_again(world: FaultWorld, person: Person, act: Act) -> bool:
     """The owner asks again as long as they are told that it helps; where not, an admin clears the creation first.
 
-    Returns whether an admin had to.
+    An operator that doesn't control the canister is let in again first. Returns whether an admin had to help.
     """
     cleared = False
     for _ in range(3):
@@ -56,6 +58,8 @@ async def asked_again(world: FaultWorld, person: Person) -> bool:
         if not creation.error.retry_helps:
             await world.as_admin.clear_creation_state(person.principal)
             cleared = True
+        elif act is owner_takes_control:
+            await let_operator_in(world, person)
         await person.client.create_personal_canister(None)
         await world.go_on(person)
     return cleared
@@ -83,7 +87,7 @@ def assert_undisturbed(
         wrong = faults_of_the_line(life)
         if not disturbance.done:
             wrong.append("the moment didn't come")
-        cleared = await asked_again(world, person) if retries else False
+        cleared = await asked_again(world, person, act) if retries else False
         attempts = (await person.creation()).attempts if retries else 1
         is_owners = moment.is_handed_over and act in CHANGES_FOR_GOOD
         return wrong + await faults_at_the_end(world, person, Expected(attempts, losses, cleared, is_owners))

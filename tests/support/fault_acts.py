@@ -198,12 +198,19 @@ async def owner_takes_control(world: FaultWorld, person: Person) -> None:
 
 async def owner_adds_a_stranger(world: FaultWorld, person: Person) -> None:
     stranger = Identity.generate().sender()
-    await _set_controllers(person, person.principal, world.operator.sender(), Principal(stranger.bytes))
+    operator = Principal(world.operator.sender().bytes)
+    await _set_controllers(person, person.principal, operator, Principal(stranger.bytes))
 
 
 async def owner_leaves(world: FaultWorld, person: Person) -> None:
     """Nobody controls it but the operator, or a stranger where the operator doesn't any more."""
     await _set_controllers(person, Principal(world.operator.sender().bytes))
+
+
+async def let_operator_in(world: FaultWorld, person: Person) -> None:
+    """Operator and owner control the canister again, if there is one."""
+    if (await person.creation()).canister_id is not None:
+        await _set_controllers(person, person.principal, Principal(world.operator.sender().bytes))
 
 
 async def _set_controllers(person: Person, *controllers: Principal) -> None:
@@ -226,6 +233,4 @@ ADMIN_DECISIONS: tuple[Act, ...] = (release_revoked, reserve_emptied)
 HARMLESS_ACTS: tuple[Act, ...] = (owner_starts, owner_asks_again)
 CANISTER_ACTS: tuple[Act, ...] = (owner_stops, owner_deletes, owner_reinstalls, owner_uninstalls)
 CANISTER_ACTS += (owner_takes_control, owner_adds_a_stranger, owner_leaves)
-OWNERS_TO_TAKE_BACK: tuple[Act, ...] = (owner_takes_control, owner_leaves)
-"""Where a creation can't go on after these, its operator has to be a controller again, as the failure says."""
 CHANGES_FOR_GOOD = (owner_deletes, owner_reinstalls, owner_uninstalls, owner_adds_a_stranger, owner_leaves)
