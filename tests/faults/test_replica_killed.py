@@ -19,12 +19,17 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
 from support.creation_contents import fill, pattern, read_back
 from support.creation_world import World, note
+from support.fault_acts import STEPS
 from support.mortal_world import MortalWorld, mortal_world
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(
     "CANISTER_FACTORY_TEST_NETWORK" in os.environ, reason="only an embedded replica is ours to kill"
 )
+
+
+ANSWERED = 60.0
+"""Longer than any call takes: the replica is killed when the answer is there."""
 
 
 class Killed(BaseException):
@@ -98,17 +103,9 @@ class LastCallAgent(Agent):
         raise Killed
 
 
-@pytest.mark.parametrize(
-    ("method", "after_seconds"),
-    [
-        ("provision_canister", 0.001),
-        ("provision_canister", 0.03),
-        ("install_code", 0.03),
-        ("import_batch", 0.01),
-        ("update_settings", 0.01),
-        ("complete_creation", 0.03),
-    ],
-)
+@pytest.mark.sample(6)
+@pytest.mark.parametrize("after_seconds", [0.001, 0.01, 0.03, ANSWERED])
+@pytest.mark.parametrize("method", STEPS)
 async def test_a_call_that_the_kill_hit_was_executed_once_or_not_at_all(
     mortal: MortalWorld, method: str, after_seconds: float
 ) -> None:
