@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from canister_factory.contract.admin_models import NumberedPageRequest
-from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, OwnerPageRequest
+from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.contract.memory_models import UploadRequest
 from canister_factory.factory.events import Transferred
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
 from support.creation_contents import fill, pattern, read_back
-from support.creation_world import World, note
+from support.creation_world import note
 from support.fault_acts import STEPS
 from support.mortal_world import MortalWorld, mortal_world
+from support.whole_creation import assert_whole
 
 pytest.importorskip("wasmtime", reason="the embedded replica needs the extra 'replica'")
 pytestmark = pytest.mark.skipif(
@@ -40,22 +40,6 @@ class Killed(BaseException):
 async def mortal(tmp_path: Path) -> AsyncIterator[MortalWorld]:
     async with mortal_world(tmp_path / "state") as world:
         yield world
-
-
-async def assert_whole(world: World, creation: DetailedCreationStatus, contents: dict[str, bytes]) -> None:
-    """One canister, paid once, with everything in it and the owner alone in control."""
-    assert (creation.status, creation.attempts) == (CreationStatus.Completed, 1)
-    assert creation.canister_id is not None
-    assert await read_back(world.personal(creation.canister_id)) == contents
-    assert set((await world.owner.canister_info(creation.canister_id)).controllers) == {world.owner_id}
-    registry = await world.as_admin.list_registry(OwnerPageRequest())
-    assert [entry.canister_id for entry in registry.items] == [creation.canister_id]
-    consumption = await world.as_admin.list_consumption(NumberedPageRequest())
-    assert [entry.attached - entry.refunded for entry in consumption.items] == [creation.cycles_consumed]
-    stats = await world.as_admin.get_personal_canister_creation_stats()
-    assert (stats.total_successes, stats.total_cycles_consumed) == (1, creation.cycles_consumed)
-    reserve = await world.as_admin.get_reserve_status()
-    assert (reserve.in_flight, reserve.total_consumed) == (0, creation.cycles_consumed)
 
 
 async def test_chunks_that_were_acknowledged_before_the_kill_need_not_travel_again(mortal: MortalWorld) -> None:

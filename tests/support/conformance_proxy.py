@@ -1,9 +1,9 @@
-"""An HTTP proxy in front of a replica that notes what passes through, and may change answers."""
+"""An HTTP proxy in front of a replica that notes what passes through, may change answers, and tells of each request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -33,8 +33,13 @@ class Proxy:
 
 
 @contextmanager
-def proxy_for(target: str, tamper: Tamper = lambda body: body) -> Iterator[Proxy]:
-    """A proxy for the replica at `target`, on a free port of the loopback interface."""
+def proxy_for(
+    target: str, tamper: Tamper = lambda body: body, arrived: Callable[[], None] = lambda: None
+) -> Iterator[Proxy]:
+    """A proxy for the replica at `target`, on a free port of the loopback interface.
+
+    `arrived` is called before a request is passed on, `tamper` after it was answered; who asked may be gone by then.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -46,15 +51,17 @@ def proxy_for(target: str, tamper: Tamper = lambda body: body) -> Iterator[Proxy
             self._forward(b"")
 
         def _forward(self, body: bytes) -> None:
+            arrived()
             headers = {"content-type": self.headers.get("content-type", "")}
             answer = client.request(self.command, self.path, content=body, headers=headers)
             proxy.passed.append((self.path, answer.status_code))
             changed = proxy.tamper(answer.content)
-            self.send_response(answer.status_code)
-            self.send_header("content-type", answer.headers["content-type"])
-            self.send_header("content-length", str(len(changed)))
-            self.end_headers()
-            self.wfile.write(changed)
+            with suppress(ConnectionError):
+                self.send_response(answer.status_code)
+                self.send_header("content-type", answer.headers["content-type"])
+                self.send_header("content-length", str(len(changed)))
+                self.end_headers()
+                self.wfile.write(changed)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: `passed` has it."""
