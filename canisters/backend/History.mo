@@ -24,12 +24,12 @@ module {
     isApproved : Blob -> Bool;
   };
 
-  /// What was found good: so many changes from the first, and whether the last of them, or one before, left the owner as
-  /// the only controller.
+  /// What was found good: so many changes from the first, and whether the owner is the only controller since.
   public type Attested = { changes : Nat64; handedOver : Bool };
 
-  /// Before or after the verification of the content that there is now.
-  public type Moment = { #Before; #After };
+  /// Before or after the verification of the content that there is now; or before another one, while a handoff that was
+  /// permitted may be under way: that is one, whatever its owner did since.
+  public type Moment = { #Before; #Permitted; #After };
 
   public type Judgement = {
     #Good : Attested;
@@ -47,13 +47,10 @@ module {
   ) : Judgement {
     let total = Nat64.toNat(history.total_num_changes);
     let told = history.recent_changes.size();
-    let seen = switch attested {
-      case (?{ changes; handedOver }) {
-        if handedOver return #Good { changes; handedOver };
-        Nat64.toNat(changes);
-      };
-      case null 0;
-    };
+    let before : Attested = switch attested { case (?some) some; case null ({ changes = 0; handedOver = false }) };
+    if (before.handedOver and moment != #Before) return #Good before;
+    let seen = Nat64.toNat(before.changes);
+    var isOwners = before.handedOver;
     if (told > total or total < seen or total == 0) return #Refused(
       "the network tells " # Nat.toText(told) # " of " # Nat.toText(total) # " changes of it, and "
       # Nat.toText(seen) # " were there before"
@@ -72,11 +69,10 @@ module {
         };
         case null {};
       };
-      if (leavesOwner(known, change)) {
-        return #Good { changes = Nat64.fromNat(number + 1); handedOver = true };
-      };
+      switch (controllersIn(change)) { case (?controllers) isOwners := controllers == [known.owner]; case null {} };
+      if (isOwners and moment != #Before) return #Good { changes = Nat64.fromNat(number + 1); handedOver = true };
     };
-    #Good { changes = history.total_num_changes; handedOver = false };
+    #Good { changes = history.total_num_changes; handedOver = isOwners };
   };
 
   /// Why the change isn't accepted; null when it is. `number` counts from 0.
@@ -114,12 +110,10 @@ module {
     if (others.size() > 1) ?"lets more than one operator control it" else null;
   };
 
-  func leavesOwner(known : Known, change : Change) : Bool {
+  func controllersIn(change : Change) : ?[Principal] {
     switch (change.details) {
-      case (?#controllers_change { controllers } or ?#settings_change { controllers = ?controllers }) {
-        controllers == [known.owner];
-      };
-      case _ false;
+      case (?#controllers_change { controllers } or ?#settings_change { controllers = ?controllers }) ?controllers;
+      case _ null;
     };
   };
 

@@ -92,7 +92,8 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    switch (Attestation.attest(context, authorities, creation, canisterId, history, #Before)) {
+    let moment = if (Creation.isSealed(creation)) #Permitted else #Before;
+    switch (Attestation.attest(context, authorities, creation, canisterId, history, moment)) {
       case (#Err problem) #Err problem;
       case (#Ok attested) switch (Attestation.notReleased(context, history.module_hash)) {
         case (?problem) #Err(Attestation.unverified(creation, problem));

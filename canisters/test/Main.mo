@@ -84,7 +84,7 @@ persistent actor {
       wasOperator = func(other : Principal, at : Nat64) : Bool = RolesOf.wasOperator(roles, other, at);
       isApproved = func(hash : Blob) : Bool = question.approved.find(func each = each == hash) != null;
     };
-    let moment = if (question.after_verification) #After else #Before;
+    let moment = if (question.after_verification) #After else #Permitted; // as an owner judges, who knows of no permit
     History.judge(known, question.history, question.attested, moment);
   };
 
