@@ -6,6 +6,8 @@ is in `creation_truths`.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -27,7 +29,12 @@ hostile_acts = st.sampled_from(list(ACTS))
 
 
 class Creations(RuleBasedStateMachine):
-    """Most of what is tried is refused; nothing of it may cost an owner, or the reserve, anything."""
+    """Most of what is tried is refused; nothing of it may cost an owner, or the reserve, anything.
+
+    `tally` counts the plays that came to their end, and the creations that were Completed before.
+    """
+
+    tally: Counter[str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,4 +208,6 @@ class Creations(RuleBasedStateMachine):
         check(self.play)
 
     def teardown(self) -> None:
+        self.tally["completed"] += sum(estate.completed is not None for estate in self.play.estates.values())
         check_end(self.play)
+        self.tally["plays"] += 1
