@@ -1,4 +1,6 @@
-"""A whole creation of 64 MB and one of 512 MB, 40 files each: megabytes a second, and the orchestrator's peak memory.
+"""A whole creation of 64 MB and one of 512 MB, 40 files each: megabytes a second, CPU, the orchestrator's peak memory.
+
+`scripts/bench transfer --baseline DIR` measures another build, too; `CANISTER_FACTORY_BENCH_MEGABYTES=64` only 64 MB.
 
 Three processes as in real use: the embedded replica, the owner (this one, which fills the capsule and isn't measured),
 and the orchestrator, whose memory is its own peak resident size. It has to stay the same however large the capsule is.
@@ -16,52 +18,65 @@ import tempfile
 import time
 from pathlib import Path
 
-from canister_factory.candid.principal import Principal
-from canister_factory.cli.demo_capsule import fill
-from canister_factory.cli.demo_files import find_files
-from canister_factory.contract.clients import BackendClient
-from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.deployment import deploy_backend, fund, register_release
-from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.identity import Identity
-from canister_factory.ic.network import Network
-from canister_factory.replica.node.process import ReplicaProcess
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from canister_factory.candid.principal import Principal  # noqa: E402 - as below
+from canister_factory.cli.demo_capsule import fill  # noqa: E402 - as below
+from canister_factory.cli.demo_files import find_files  # noqa: E402 - as below
+from canister_factory.contract.clients import BackendClient  # noqa: E402 - as below
+from canister_factory.factory.config import FactoryConfig  # noqa: E402 - as below
+from canister_factory.factory.deployment import deploy_backend, fund, register_release  # noqa: E402 - as below
+from canister_factory.factory.orchestrator import Orchestrator  # noqa: E402 - as below
+from canister_factory.ic.agent import Agent  # noqa: E402 - as below
+from canister_factory.ic.identity import Identity  # noqa: E402 - as below
+from canister_factory.ic.network import Network  # noqa: E402 - as below
+from support.replica_builds import Build, RunningBuild, builds  # noqa: E402 - found by the line above
 
 FILES = 40
-SIZES = {"64_mb": 64_000_000, "512_mb": 512_000_000}
+SIZES = [int(size) for size in os.environ.get("CANISTER_FACTORY_BENCH_MEGABYTES", "64,512").split(",")]
 
 
-def measure() -> dict[str, object]:
-    """The figures of both sizes."""
+def measure(baseline: Path | None = None) -> dict[str, object]:
+    """The figures of each size, by build, and how the new ones compare with the old."""
     figures: dict[str, object] = {}
-    for name, size in SIZES.items():
-        with ReplicaProcess() as replica, tempfile.TemporaryDirectory() as folder:
-            for number in range(FILES):
-                Path(folder, f"file{number:02}.bin").write_bytes(os.urandom(size // FILES))
-            operator = Identity.generate()
-            job = asyncio.run(_prepare(replica, operator, Path(folder)))
-            measured = _orchestrate({**job, "url": replica.url, "root_key": replica.root_key.hex()}, operator)
-            replica.kill()
-        seconds, copying = measured["seconds"], measured["transfer_seconds"]
-        figures |= {
-            f"{name}_creation_seconds": round(seconds, 2),
-            f"{name}_creation_megabytes_per_second": round(size / 1e6 / seconds, 1),
-            f"{name}_copy_seconds": round(copying, 2),
-            f"{name}_copy_megabytes_per_second": round(size / 1e6 / copying, 1),
-            f"{name}_orchestrator_cpu_seconds": round(measured["cpu_seconds"], 2),
-            f"{name}_orchestrator_megabytes_before": round(measured["memory_before"] / 1e6, 1),
-            f"{name}_orchestrator_peak_megabytes": round(measured["memory_peak"] / 1e6, 1),
-        }
+    for size in SIZES:
+        found = {build.name: _figures(build, size) for build in builds(baseline)}
+        for name, values in found.items():
+            figures |= {f"{size}_mb.{name}.{key}": value for key, value in values.items()}
+        for key, value in found["new"].items() if "old" in found else ():
+            figures[f"{size}_mb.new/old.{key}"] = round(value / found["old"][key], 2)
     config = FactoryConfig()
     figures["start_window_messages"] = config.start_window
     figures["max_window_messages"] = config.max_window
     return figures
 
 
-async def _prepare(replica: ReplicaProcess, operator: Identity, folder: Path) -> dict[str, str]:
+def _figures(build: Build, megabytes: int) -> dict[str, float]:
+    """Of one creation; the replica's CPU is that of all its processes, from the claim to the end."""
+    with RunningBuild(build) as running, tempfile.TemporaryDirectory() as folder:
+        for number in range(FILES):
+            Path(folder, f"file{number:02}.bin").write_bytes(os.urandom(megabytes * 10**6 // FILES))
+        operator = Identity.generate()
+        job = asyncio.run(_prepare(running.network, operator, Path(folder)))
+        before = sum(running.cpu_seconds())
+        measured = _orchestrate(build, job, operator)
+        replica = sum(running.cpu_seconds()) - before
+    seconds, copying = measured["seconds"], measured["transfer_seconds"]
+    return {
+        "creation_seconds": round(seconds, 2),
+        "creation_megabytes_per_second": round(megabytes / seconds, 1),
+        "copy_seconds": round(copying, 2),
+        "copy_megabytes_per_second": round(megabytes / copying, 1),
+        "orchestrator_cpu_milliseconds_per_megabyte": round(1e3 * measured["cpu_seconds"] / megabytes, 1),
+        "replica_cpu_milliseconds_per_megabyte": round(1e3 * replica / megabytes, 1),
+        "orchestrator_megabytes_before": round(measured["memory_before"] / 1e6, 1),
+        "orchestrator_peak_megabytes": round(measured["memory_peak"] / 1e6, 1),
+    }
+
+
+async def _prepare(network: Network, operator: Identity, folder: Path) -> dict[str, str]:
     """A backend whose owner has a capsule made of the files and has asked for a personal canister."""
-    network = Network.resolve(replica.url, root_key=replica.root_key)
     async with Agent(Identity.generate(), network) as admin, Agent(Identity.generate(), network) as owner:
         backend = await deploy_backend(admin, [operator.sender()])
         await register_release(backend)
@@ -69,12 +84,17 @@ async def _prepare(replica: ReplicaProcess, operator: Identity, folder: Path) ->
         as_owner = BackendClient(owner, backend.canister_id)
         await fill(as_owner, find_files(folder).files, admin.identity.sender(), lambda count: None)
         await as_owner.create_personal_canister()
-        return {"backend": str(backend.canister_id), "owner": str(owner.identity.sender())}
+        return {
+            "url": network.url,
+            "root_key": network.root_key.hex(),
+            "backend": str(backend.canister_id),
+            "owner": str(owner.identity.sender()),
+        }
 
 
-def _orchestrate(job: dict[str, str], operator: Identity) -> dict[str, float]:
+def _orchestrate(build: Build, job: dict[str, str], operator: Identity) -> dict[str, float]:
     child = subprocess.run(
-        [sys.executable, __file__],
+        [build.python, __file__],
         input=json.dumps({**job, "operator": operator.to_pem().decode()}),
         capture_output=True,
         text=True,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from canister_factory.replica.runtime.host_interface import HostTrapError
+from canister_factory.replica.runtime.linux_pages import expect_writes
 from canister_factory.replica.runtime.memory import memory_view
 from canister_factory.replica.runtime.wasmtime_ffi import WasmInstance
 
 # Charges gather up to this many instructions before they are taken from the fuel, which costs two microseconds.
 _GATHERED: Final = 50_000
+_MANY_PAGES_BYTES: Final = 1 << 17
 
 
 class InstructionLimitReachedError(Exception):
@@ -109,6 +111,18 @@ class GuestMemory:
             self.settle()
         return self._view[start : start + size]
 
+    def target(self, start: int, size: int) -> memoryview:
+        """The same as `view`, of what is to be overwritten whole.
+
+        Raises:
+            HostTrapError, InstructionLimitReachedError: as `view`.
+        """
+        view = self.view(start, size)
+        if size >= _MANY_PAGES_BYTES:
+            assert self._instance is not None
+            expect_writes(self._instance.memory_base() + start, size)
+        return view
+
     def require(self, start: int, size: int) -> None:
         """Refuses what doesn't lie within the memory.
 
@@ -144,7 +158,7 @@ class GuestMemory:
         Raises:
             HostTrapError, InstructionLimitReachedError: as `view`.
         """
-        self.view(start, len(data))[:] = data
+        self.target(start, len(data))[:] = data
 
     def _refresh(self) -> None:
         assert self._instance is not None

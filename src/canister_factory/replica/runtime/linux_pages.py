@@ -67,6 +67,16 @@ def map_nothing(address: int, size: int) -> None:
     _map(address, size, _PROT_NONE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
 
 
+def expect_writes(address: int, size: int) -> None:
+    """Makes pages writable that are all to be overwritten, at once: a fault for each of them takes half as long again.
+
+    Only a hint: what can't be done, such as by an older kernel, happens page by page later.
+    """
+    if sys.platform == "linux":
+        start = address & -mmap.PAGESIZE
+        libc().madvise(start, address + size - start, MADV_POPULATE_WRITE)
+
+
 def _map(address: int, size: int, access: int, flags: int, file: int, offset: int) -> None:
     if size:
         flags |= _MAP_FIXED | _MAP_NORESERVE

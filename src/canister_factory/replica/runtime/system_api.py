@@ -171,7 +171,7 @@ class SystemApi(MessageApi):
     @host_function("i64 i64 i64", "", EVEN_AT_START)
     def stable64_read(self, target: int, offset: int, size: int) -> None:
         self._require_stable(offset, size)
-        self.stable.read_into(self.memory.view(target, size), offset)
+        self.stable.read_into(self.memory.target(target, size), offset)
 
     # --- prices ---
 

@@ -28,6 +28,8 @@ from canister_factory.replica.store.files import ZEROES, DamagedError, Files, Sy
 SALT_BYTES: Final = 16
 FIRST_BYTES: Final = 1 << 17
 _MOST_RESERVED_BYTES: Final = 1 << 20
+_LARGE_BYTES: Final = 1 << 18
+_MOST_RESERVED_FOR_LARGE_BYTES: Final = 1 << 24  # a flush for every eighth message of 2 MB, instead of every second one
 _MAGIC: Final = b"CFjournal2\n\0"
 _START: Final = struct.Struct(f"<12s{SALT_BYTES}sQI")  # magic, salt, length at first, CRC-32 of these
 _RECORD_MAGIC: Final = b"\xa9rec"
@@ -218,7 +220,8 @@ class Journal(JournalReader):
         if missing <= 0:
             return
         try:
-            self._lengthen(missing + min(self._reserved, _MOST_RESERVED_BYTES))
+            most = _MOST_RESERVED_FOR_LARGE_BYTES if content_bytes >= _LARGE_BYTES else _MOST_RESERVED_BYTES
+            self._lengthen(missing + min(self._reserved, most))
         except OSError:
             self._lengthen(missing)
 

@@ -65,6 +65,32 @@ def test_a_file_grows_ahead_of_its_records(path: Path) -> None:
     assert path.stat().st_size >= 2 * FIRST_BYTES
 
 
+def test_the_more_a_journal_has_of_large_records_the_further_it_grows_ahead(path: Path) -> None:
+    """Each time is a flush to the disk before the message may be executed."""
+    journal = Journal.create(Files(power=False), path, SALT)
+    sizes = []
+    for _ in range(50):
+        journal.make_room(2_000_000)
+        journal.append(bytes(2_000_000))
+        journal.flush()
+        sizes.append(path.stat().st_size)
+    journal.close()
+    assert len(set(sizes)) <= 12
+    assert sizes[-1] <= 50 * 2_000_000 + (1 << 24) + 3_000_000
+
+
+def test_small_records_take_little_room_ahead(path: Path) -> None:
+    journal = Journal.create(Files(power=False), path, SALT)
+    journal.make_room(8_000_000)
+    journal.append(bytes(8_000_000))
+    for _ in range(300):
+        journal.make_room(10_000)
+        journal.append(bytes(10_000))
+    journal.flush()
+    journal.close()
+    assert path.stat().st_size <= 11_000_000 + (2 << 20)
+
+
 def test_what_was_not_flushed_is_not_there(path: Path) -> None:
     journal = Journal.create(Files(power=False), path, SALT)
     journal.append(b"lost")
