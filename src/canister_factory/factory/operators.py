@@ -19,7 +19,7 @@ from canister_factory.contract.creation_models import (
     OwnerPageRequest,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.contract.pages import pages
+from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import CreateError, HandoffError
 from canister_factory.factory.personal_canister import PersonalCanister, names
 from canister_factory.factory.retry import Retry
@@ -90,7 +90,12 @@ class HandOn:
                 f"{self._successor} is no operator of {self._backend.canister_id}; nothing was changed. An admin adds "
                 f"it with 'admin operators add {self._successor}'"
             )
-        return [each async for page in pages(fetch) for each in page.items if each.operator == self._operator]
+        return [
+            each
+            async for page in pages(fetch, Kept("the list of open requests"))
+            for each in page.items
+            if each.operator == self._operator
+        ]
 
     async def hand_on(self, owner: Principal) -> None:
         """Hands one creation on.
