@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         StaleCertificateError as StaleCertificateError,
         TransportError as TransportError,
     )
+    from canister_factory.owner.errors import BackupError as BackupError, RestoreError as RestoreError
     from canister_factory.ic.query_signature import UnverifiedAnswerError as UnverifiedAnswerError
     from canister_factory.replica.node.keys import KeyFileError as KeyFileError
     from canister_factory.replica.node.launch import ReplicaProcessError as ReplicaProcessError
@@ -113,6 +114,7 @@ _HOMES = {
     "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
     "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
+    "owner.errors": "BackupError RestoreError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

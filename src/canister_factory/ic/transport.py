@@ -285,9 +285,9 @@ class Transport:
         return Response(answer.status, answer.body), retry_after_s
 
     def _open_many(self) -> LoopbackHttp | None:
-        """The client for many requests to this computer, where the package that it needs is installed."""
+        """The client for many requests to this computer; `None` on another one."""
         is_local = self._direct and self._http is None and self.url.startswith("http://")
-        if self._many is None and is_local and find_spec("aiohttp") is not None:
+        if self._many is None and is_local:
             from canister_factory.ic.loopback_http import LoopbackHttp
 
             self._many = LoopbackHttp(

@@ -364,7 +364,7 @@ def completed_by_bash(line: str) -> list[str]:
     [
         ("canister-factory ad", ["admin"]),
         ("canister-factory admin op", ["operators"]),
-        ("canister-factory --network ic admin operators ", ["add", "list", "remove"]),
+        ("canister-factory --network ic admin operators ", ["add", "hand-on", "list", "remove"]),
         ("canister-factory list --sta", ["--status"]),
         ("canister-factory --fe", ["--fetch-root-key"]),
         ("canister-factory list --status Co", ["Completed"]),

@@ -9,11 +9,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from canister_factory.ic.transport import FEW, Answer, AnswerTooLargeError, Transport
-
-pytest.importorskip("aiohttp", reason="this client needs the extra 'replica'")
-
 from canister_factory.ic.loopback_http import LoopbackHttp
+from canister_factory.ic.transport import FEW, Answer, AnswerTooLargeError, Transport
 
 LARGE = bytes(range(256)) * 8_000
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nRetry-After: 7\r\n\r\n"
