@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         HistoryError as HistoryError,
         InstallError as InstallError,
         LeaseLostError as LeaseLostError,
+        PausedError as PausedError,
         SourceMovedError as SourceMovedError,
         VerifyError as VerifyError,
     )
@@ -107,7 +108,7 @@ _HOMES = {
     "CreationRefused PagingError",
     "face.canister": "NoInterfaceError UnknownMethodError",
     "factory.errors": "BoundsError CanisterStateError CreateError CreationFailedError ExportError FactoryError "
-    "HandoffError HistoryError InstallError LeaseLostError SourceMovedError VerifyError",
+    "HandoffError HistoryError InstallError LeaseLostError PausedError SourceMovedError VerifyError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "
