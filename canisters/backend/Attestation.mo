@@ -37,7 +37,7 @@ module {
     switch (History.judge(known, history, creation.attested, moment)) {
       case (#Good attested) #Ok attested;
       case (#Refused why) {
-        let error = Creation.located(creation, refusal(canisterId, why));
+        let error = Creation.located(creation, refusal(creation, canisterId, why));
         CreationEnd.lose(context, creation, canisterId, error);
         #Err error;
       };
@@ -50,11 +50,15 @@ module {
     info : CanisterOperations.Info,
   ) : Types.Result<CanisterHistory.History> = switch info {
     case (#Info history) #Ok history;
-    case (#Gone) #Err(unverified(creation, gone));
+    case (#Gone) #Err(deleted(creation));
     case (#Rejected reason) #Err(unverified(creation, notTold reason));
   };
 
-  public let gone = "The canister was deleted.";
+  /// Nothing that is tried again brings it back.
+  public func deleted(creation : Creation.Creation) : Types.CreationError {
+    let way = "The canister was deleted. When this creation is cleaned up (cleanup), its owner can ask for another canister.";
+    Creation.located(creation, Errors.make(#VerifyFailed, way, false));
+  };
 
   /// Why nothing is known of the canister.
   public func notTold(reason : Text) : Text = "The management canister gave no information on the canister: " # reason;
@@ -71,13 +75,16 @@ module {
     ?("The module " # Verification.hex(hash) # " is not an approved release.");
   };
 
-  func refusal(canisterId : Principal, why : Text) : Types.CreationError {
+  /// Before a canister is lost: whether the owner's retry takes another one then.
+  public func isReplaced(creation : Creation.Creation) : Bool = creation.lost.size() + 1 < CreationPolicy.mostLosses;
+
+  func refusal(creation : Creation.Creation, canisterId : Principal, why : Text) : Types.CreationError {
     Errors.make(
       #HistoryFailed,
       "The canister " # canisterId.toText() # " can't become its owner's: " # why
       # ". The capsule is here as it was. A retry by the owner takes a new canister, up to "
       # Nat.toText(CreationPolicy.mostLosses) # " times; an operator cleans up this one (cleanup).",
-      true,
+      isReplaced(creation),
     );
   };
 };

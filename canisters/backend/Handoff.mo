@@ -75,7 +75,8 @@ module {
   };
 
   /// How the handoff of a canister ended. `Refused`: the creation has ended with that error, and the canister is lost.
-  public type Outcome = { #HandedOver; #NotHandedOver : Text; #Refused : Types.CreationError; #Unknown : Text };
+  /// `Gone`: it was deleted.
+  public type Outcome = { #HandedOver; #NotHandedOver : Text; #Gone; #Refused : Types.CreationError; #Unknown : Text };
 
   /// Asks the network who controls the canister and what was done to it, and then the canister, if its module is the
   /// verified one or another approved one, whether it has what was verified: an operator could have brought something
@@ -88,7 +89,7 @@ module {
   ) : async* Outcome {
     let history = switch (await* CanisterOperations.info(context.calls, canisterId)) {
       case (#Info some) some;
-      case (#Gone) return #NotHandedOver(Attestation.gone);
+      case (#Gone) return #Gone;
       case (#Rejected reason) return #Unknown(Attestation.notTold reason);
     };
     if (not isUnsettled(creation, canisterId)) return #Unknown settled;
@@ -110,7 +111,7 @@ module {
     let ?capsule = Store.selfCapsule(context.store, creation.owner) else return #Unknown "The capsule is gone.";
     let has = switch imported { case (?{ manifest_hash }) ?manifest_hash; case null null };
     if (has == ?Manifest.hash(capsule)) return #HandedOver;
-    let error = Creation.located(creation, Errors.make(#VerifyFailed, changed canisterId, true));
+    let error = Creation.located(creation, Errors.make(#VerifyFailed, changed canisterId, Attestation.isReplaced(creation)));
     CreationEnd.lose(context, creation, canisterId, error);
     #Refused error;
   };
@@ -145,7 +146,7 @@ module {
     let isOver = creation.sealedUntil <= context.now();
     switch answer {
       case (#HandedOver) CreationEnd.complete(context, creation);
-      case (#NotHandedOver _) if isOver Creations.unseal(context.creations, creation);
+      case (#NotHandedOver _ or #Gone) if isOver Creations.unseal(context.creations, creation);
       case (#Refused _) {}; // that has ended the creation, and its seal
       case (#Unknown message) {
         creation.progressMessage := Creation.shortened(message);

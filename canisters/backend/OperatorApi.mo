@@ -44,7 +44,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
             "Export: " # what # " is damaged: its bytes are not those that were stored. Replace or delete the memory.",
             false,
           );
-          case other ("Export: " # debug_show other, true);
+          case other ("Export: " # debug_show other, false);
         };
         #Err(Creation.located(creation, Errors.make(#ImportFailed, message, retryHelps)));
       };

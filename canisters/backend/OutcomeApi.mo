@@ -126,6 +126,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
         #Ok(Creation.detailed(context, creation));
       };
       case (#Refused error) #Err error;
+      case (#Gone) #Err(Attestation.deleted(creation));
       case (#NotHandedOver message or #Unknown message) {
         #Err(Creation.located(creation, Errors.make(#HandoffFailed, message, true)));
       };

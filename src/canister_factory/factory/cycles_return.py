@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from canister_factory.contract.clients import BackendClient
+
 SOURCE = r"""
 (module
   (import "ic0" "msg_arg_data_size" (func $arg_size (result i32)))
@@ -74,3 +76,15 @@ MODULE = base64.b64decode(
 MODULE_HASH = hashlib.sha256(MODULE).digest()
 METHOD = "return_cycles"
 """Its method, and the one of the backend that it calls."""
+
+
+def returned(reply: bytes) -> int:
+    """How many cycles the backend took, by the module's reply; 0 where there were none to send.
+
+    Raises:
+        CreationRefused: the backend takes none; the canister has them again.
+    """
+    if not reply:
+        return 0
+    cycles: int = BackendClient.method(METHOD).decode(reply)
+    return cycles

@@ -227,7 +227,7 @@ def to_creation_error(error: Exception, stage: CreationStatus, canister_id: Prin
     elif isinstance(error, ContractError | IcError | CandidError):
         message, retry_helps = str(error), getattr(error, "retry_helps", False)
     else:
-        message, retry_helps = f"unexpected {type(error).__name__} in the orchestrator; see its log", True
+        message, retry_helps = f"unexpected {type(error).__name__} in the orchestrator; see its log", False
     return CreationError(
         kind=kind,
         message=quoted(message, MAX_RECORDED_CHARACTERS),

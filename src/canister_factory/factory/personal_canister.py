@@ -11,7 +11,7 @@ from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
-from canister_factory.contract.clients import BackendClient, PersonalClient
+from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory import cycles_return
@@ -302,8 +302,7 @@ class PersonalCanister:
             if error.error_code == OUT_OF_CYCLES:
                 return 0
             raise
-        returned: int = BackendClient.method(cycles_return.METHOD).decode(reply) if reply else 0
-        return returned
+        return cycles_return.returned(reply)
 
 
 def names(principals: Iterable[Principal]) -> str:

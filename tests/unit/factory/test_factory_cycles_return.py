@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from canister_factory.candid.encoding import encode
+from canister_factory.candid.values import Case
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory import cycles_return
+from canister_factory.factory.cycles_return import returned
 
 
 def test_the_module_is_what_its_source_says() -> None:
@@ -14,3 +19,13 @@ def test_the_module_is_what_its_source_says() -> None:
     rest = built[len(cycles_return.MODULE) :]
     assert rest[:1] == b"\x00", "a custom section: the names"
     assert b"\x04name" in rest[:8]
+
+
+def test_the_reply_says_what_the_backend_took() -> None:
+    result = BackendClient.method(cycles_return.METHOD).result_types
+    assert returned(encode(result, [Case("Ok", 7)])) == 7
+    assert returned(b"") == 0
+    error = {"kind": Case("Unauthorized"), "message": "no", "stage": None, "canister_id": None}
+    refused = {**error, "needed": None, "available": None, "retry_helps": False}
+    with pytest.raises(CreationRefused, match="no"):
+        returned(encode(result, [Case("Err", refused)]))
