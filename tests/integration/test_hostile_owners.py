@@ -73,6 +73,30 @@ async def test_a_module_that_changes_under_the_copy_ends_it(world: World, trick:
     assert len(creation.lost_canisters) == 1
 
 
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"base_bytes": 1, "most_copies": 1}, "the run moved"), ({"base_seconds": LOOK_S / 10}, "the run took")],
+)
+async def test_a_run_that_takes_more_than_it_may_ends_and_a_retry_completes_it(
+    world: World, limits: dict[str, float], words: str
+) -> None:
+    owner = await ask(world, "only")
+
+    async def wait_for_ever(hostile: Hostile) -> None:
+        await asyncio.Event().wait()
+
+    config = {**limits, "look_seconds": LOOK_S, "bytes_per_second": 10**9}
+    watched = Watched(world, {owner.owner_id: (owner, wait_for_ever)}, config)
+    await watched.run_until(owner.owner_id)
+    failed = watched.ended[owner.owner_id]
+    assert isinstance(failed, CreationFailedError)
+    assert failed.retry_helps
+    assert words in failed.message
+    await owner.as_owner.create_personal_canister(None)
+    await Watched(world, {}).run_until(owner.owner_id)
+    await check_complete(owner)
+
+
 async def test_two_canisters_that_never_answer_hold_back_no_third(world: World) -> None:
     (first, second, third), watched = await two_and_a_third(world, (goes_silent, goes_silent))
     watched.config = {"look_seconds": 10_000}  # nobody looks: they stay in their places

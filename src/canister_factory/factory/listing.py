@@ -11,7 +11,7 @@ from canister_factory.contract.import_models import ImportStatus, PendingMemory
 from canister_factory.contract.manifest_models import ItemRef, ManifestEntry, ManifestPage
 from canister_factory.contract.pages import Kept
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.manifest import ItemKey
+from canister_factory.factory.manifest import CHECKSUM_BYTES, ItemKey
 
 MAX_ID_CHARACTERS = 300
 """Ids have 255 characters at most; those of connections a word in front."""
@@ -25,6 +25,10 @@ def entries_kept(place: str, config: FactoryConfig) -> Kept[ManifestPage]:
 
     def rank(item: ManifestEntry | ItemRef) -> ItemKey:
         _check_id(name, item.id)
+        if isinstance(item, ManifestEntry):
+            _check_checksum(name, item.record_checksum)
+            if item.content_checksum is not None:
+                _check_checksum(name, item.content_checksum)
         return ItemKey.of(item)
 
     return Kept(name, lambda page: page.entries, rank, most=config.max_entries)
@@ -37,6 +41,9 @@ def pending_kept(canister_id: Principal) -> Kept[ImportStatus]:
     def rank(item: PendingMemory | str) -> str:
         id = item if isinstance(item, str) else item.memory_id
         _check_id(name, id)
+        if not isinstance(item, str):
+            for chunk in item.chunks:
+                _check_checksum(name, chunk.sha256)
         return id
 
     def count(page: ImportStatus) -> int:
@@ -48,3 +55,8 @@ def pending_kept(canister_id: Principal) -> Kept[ImportStatus]:
 def _check_id(name: str, id: str) -> None:
     if len(id) > MAX_ID_CHARACTERS:
         raise PagingError(name, f"has an id of {len(id):,} characters, above the {MAX_ID_CHARACTERS} that ids have")
+
+
+def _check_checksum(name: str, checksum: bytes) -> None:
+    if len(checksum) != CHECKSUM_BYTES:
+        raise PagingError(name, f"has a checksum of {len(checksum):,} bytes, not of {CHECKSUM_BYTES}")

@@ -20,7 +20,13 @@ from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.factory import condition
 from canister_factory.factory.bounds import Bounds, looking
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.errors import CreationFailedError, LeaseLostError, is_waiting, to_creation_error
+from canister_factory.factory.errors import (
+    CreationFailedError,
+    FactoryError,
+    LeaseLostError,
+    is_waiting,
+    to_creation_error,
+)
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.retry import Retry, Sleep
@@ -154,4 +160,6 @@ async def _explained(error: Exception, stages: Stages) -> Exception:
                 return refusal
         except (ContractError, IcError, CanisterGivenUp):
             pass
+        if isinstance(error, FactoryError):  # found here already, in words of its own
+            return error
     return state

@@ -19,7 +19,7 @@ from canister_factory.contract.creation_models import (
     OpenRequestPage,
     OwnerPageRequest,
 )
-from canister_factory.contract.errors import ContractError, CreationRefused
+from canister_factory.contract.errors import ContractError, CreationRefused, PagingError
 from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import FactoryError, LeaseLostError, is_waiting
 from canister_factory.factory.orchestrator import Orchestrator
@@ -73,8 +73,8 @@ class Worker:
         return f"Worker({self._orchestrator}, {self._parallel} at once)"
 
     async def run(self) -> None:
-        """Works until cancelled; network failures are waited out. New requests are looked for however long those take
-        that run.
+        """Works until cancelled; failures of the network, and lists that changed meanwhile, are waited out. It looks
+        for new requests however long others take.
 
         Raises:
             CreationRefused, ContractError: the open requests can't be listed.
@@ -83,7 +83,8 @@ class Worker:
             while True:
                 try:
                     owners = [request.owner async for request in self._open()]
-                except IcError as error:
+                except (IcError, PagingError) as error:
+                    # Where an owner is forgotten who was the last of a page, the backend begins its list anew.
                     logger.warning("open requests can't be listed, again in %.0f s: %s", self._idle_seconds, error)
                     owners = []
                 for owner in owners:

@@ -59,6 +59,25 @@ async def test_a_list_of_entries_that_doesnt_end_is_ended(how: str) -> None:
     assert len(personal.calls) <= 41
 
 
+@pytest.mark.parametrize("size", [0, 31, 33, 1_000_000])
+@pytest.mark.parametrize("of_record", [True, False], ids=["record", "content"])
+async def test_a_checksum_of_another_length_ends_the_list(size: int, of_record: bool) -> None:
+    personal, wrong = PersonalScript(), bytes(size)
+    entry = MEMORY._replace(record_checksum=wrong) if of_record else MEMORY._replace(content_checksum=wrong)
+    personal.answers["list_import_entries"] = lambda after, limit: page(entry)
+    with pytest.raises(PagingError, match=f"has a checksum of {size:,} bytes, not of 32"):
+        await personal.target().entries()
+
+
+async def test_a_chunk_s_checksum_of_another_length_ends_the_list() -> None:
+    personal = PersonalScript()
+    chunks = [PendingChunk(index=0, sha256=bytes(500_000))]
+    pending = PendingMemory(memory_id="m", has_record=True, chunks=chunks)
+    personal.answers["get_import_status"] = lambda asked: ImportStatus(pending=[pending])
+    with pytest.raises(PagingError, match="has a checksum of 500,000 bytes, not of 32"):
+        await personal.target().pending()
+
+
 async def test_a_list_of_pending_memories_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MAX_PENDING", 1_000)
     personal = PersonalScript()

@@ -9,6 +9,7 @@ import pytest
 
 from canister_factory.contract.capsule_models import Gallery, StorageStatus
 from canister_factory.contract.creation_models import LeaseRef
+from canister_factory.contract.errors import PagingError
 from canister_factory.contract.manifest_models import (
     ExportItem,
     ItemKind,
@@ -127,6 +128,19 @@ async def test_chunk_checksums_must_make_the_checksum_of_the_entry() -> None:
     backend.contents = [content("b")]
     with pytest.raises(SourceMovedError, match="no longer has the content of memory a"):
         [manifest async for manifest in source(backend).memory_manifests(entries)]
+
+
+async def test_a_listing_that_never_ends_is_ended() -> None:
+    class Endless(Backend):
+        async def list_export_entries(self, lease: LeaseRef, after: ItemRef | None, limit: int | None) -> ManifestPage:
+            self.asked.append("")
+            entry = memory(f"m{len(self.asked):06}")
+            return ManifestPage(entries=[entry], next=Entry.of(entry).key.ref(), revision=7)
+
+    backend = Endless()
+    with pytest.raises(PagingError, match="has more than 5 items"):
+        await source(backend, max_entries=5).listing()
+    assert len(backend.asked) == 6
 
 
 async def test_records_come_in_their_order_however_few_an_answer_has() -> None:
