@@ -16,7 +16,7 @@ from support.creation_play import LONGEST_LOCK_NS, OPEN, Estate, Play
 from support.creation_worker import DONE, FAILED, PlainWorker
 from support.personal_world import content_checksum, manifest_hash
 
-HOUR = 3_600
+HOUR, DAY = 3_600, 86_400
 BEGAN_WITH = 100 * TRILLION
 """Cycles of the backend."""
 
@@ -118,6 +118,7 @@ def _completion(play: Play, estate: Estate, creation: dict[str, Any]) -> None:
     assert there == checksums(everything), "Completed, but with something else"
     assert all(play.world.memory(estate.owner, each, canister) == content for each, content in everything.items())
     held = play.world.ok("get_manifest", sender=estate.owner, on=canister, kind="personal")
+    assert held["imported"] is not None, "Completed with an import that isn't final"
     assert held["imported"]["manifest_hash"] == creation["source_manifest"]["manifest_hash"]
     if canister not in estate.there:
         entries = play.world.ok("list_import_entries", None, None, sender=estate.owner, on=canister, kind="personal")
@@ -179,8 +180,9 @@ def _finish(play: Play) -> None:
     worker = PlainWorker(play, OPERATOR, "finisher")
     for owner, estate in play.estates.items():
         for attempt in range(3):
-            world.pass_time(HOUR)
-            if attempt == 2 and play.status(owner) == "Failed":
+            world.pass_time(DAY)  # who failed often has to wait
+            if attempt == 2:  # a canister that is of no use, or another operator's
+                play.end_by_hand("cancel_personal_canister", owner=owner, sender=owner)
                 play.clear(owner)
             play.request(owner)
             for _ in range(14):
