@@ -5,7 +5,6 @@ Reads files only; whether the tests pass is for the tests themselves to say.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +15,7 @@ import pytest
 from canister_factory.candid.did import parse_did
 from canister_factory.contract.capsule_models import CapsuleError
 from canister_factory.contract.creation_models import CreationErrorKind
+from support.named_tests import check_named_tests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TESTS = REPOSITORY / "tests"
@@ -44,19 +44,6 @@ def rows() -> dict[str, str]:
     return found
 
 
-@cache
-def names_in(path: str) -> set[str]:
-    """The functions and assigned names of a test module."""
-    tree = ast.parse((REPOSITORY / path).read_text())
-    names = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return names
-
-
 def test_there_is_a_row_for_every_requirement() -> None:
     parts = {f"{name}.{number}" for name, count in {**PARTS, **WORK}.items() for number in range(1, count + 1)}
     assert {name for name in rows() if not name.startswith("A")} == parts | WHOLE
@@ -68,12 +55,7 @@ def test_every_row_is_shown_by_tests_that_exist() -> None:
         if name in NOT_SHOWN_YET:
             assert (shown, tests) == ("not shown yet", []), f"{name} is shown now: take it off the list"
             continue
-        assert tests, f"{name} is shown by no test"
-        for test in tests:
-            path, _, function = test.partition("::")
-            assert (REPOSITORY / path).is_file(), f"{name}: {path} doesn't exist"
-            assert function in names_in(path), f"{name}: {path} has no {function}"
-            assert function.lower().startswith("test"), f"{name}: {function} is not a test"
+        check_named_tests(name, shown)
 
 
 NAMES = {
