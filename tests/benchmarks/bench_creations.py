@@ -29,6 +29,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from canister_factory.candid.principal import Principal  # noqa: E402 - as below
 from canister_factory.contract.clients import BackendClient  # noqa: E402
+from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory  # noqa: E402
 from canister_factory.factory.config import FactoryConfig  # noqa: E402
 from canister_factory.factory.deployment import deploy_backend, fund, register_release  # noqa: E402
 from canister_factory.factory.orchestrator import Orchestrator  # noqa: E402
@@ -38,8 +39,7 @@ from canister_factory.ic.agent import Agent  # noqa: E402
 from canister_factory.ic.identity import Identity  # noqa: E402
 from canister_factory.ic.network import Network  # noqa: E402
 from canister_factory.ic.traffic import Traffic  # noqa: E402
-from support.creation_world import inline, note  # noqa: E402 - found by the line above
-from support.replica_builds import Build, RunningBuild, builds  # noqa: E402
+from support.replica_builds import RunningBuild, builds  # noqa: E402 - found by the line above
 
 CREATIONS = 50
 TURNS = 5
@@ -54,23 +54,21 @@ class Side:
 
     def __init__(self, running: RunningBuild) -> None:
         self.running = running
-        operator = Identity.generate()
-        self.backend = asyncio.run(_deploy(running.network, operator))
         self.job = {
             "url": running.network.url,
             "root_key": running.network.root_key.hex(),
-            "backend": str(self.backend),
-            "operator": operator.to_pem().decode(),
+            "operator": Identity.generate().to_pem().decode(),
         }
+        self.job["backend"] = self._have("deploy")
         self.seconds = self.worker = 0.0
         self.replica: list[float] = []
         self.requests: Counter[str] = Counter()
 
     def turn(self, count: int, *, warm: bool = False) -> None:
-        asyncio.run(_ask(self.running.network, self.backend, count))
+        self._have("ask", count=count)
         profile = "" if warm else os.environ.get("CANISTER_FACTORY_BENCH_PROFILE", "")
         before = self.running.cpu_seconds()
-        done = _work(self.running.build, {**self.job, "profile": profile})
+        done = self._have("work", profile=profile)
         used = [now - then for now, then in zip_longest(self.running.cpu_seconds(), before, fillvalue=0.0)]
         assert done["completed"] == count
         if not warm:
@@ -78,6 +76,16 @@ class Side:
             self.worker += done["cpu_seconds"]
             self.replica = [sum(pair) for pair in zip_longest(self.replica, used, fillvalue=0.0)]
             self.requests.update(done["requests"])
+
+    def _have(self, task: str, **more: Any) -> Any:
+        """Has the task done in a process of the build, so that its own canisters are deployed."""
+        job = json.dumps({**self.job, "task": task, **more})
+        child = subprocess.run(
+            [self.running.build.python, __file__], input=job, capture_output=True, text=True, check=False
+        )
+        if child.returncode:
+            raise RuntimeError(f"{task} failed: {child.stderr[-2000:]}")
+        return json.loads(child.stdout)
 
     def figures(self) -> dict[str, float]:
         each = 1e3 / CREATIONS
@@ -112,35 +120,32 @@ def measure(baseline: Path | None = None) -> dict[str, object]:
     return figures
 
 
-async def _deploy(network: Network, operator: Identity) -> Principal:
+# --- In a process of the build ---
+
+
+async def _deploy(network: Network, job: dict[str, Any]) -> str:
+    operator = Identity.from_pem(job["operator"]).sender()
     async with Agent(Identity.generate(), network) as admin:
-        backend = await deploy_backend(admin, [operator.sender()])
+        backend = await deploy_backend(admin, [operator])
         await register_release(backend)
         await fund(admin, backend.canister_id, 500_000_000_000_000)
-        return backend.canister_id
+        return str(backend.canister_id)
 
 
-async def _ask(network: Network, backend_id: Principal, count: int) -> None:
+async def _ask(network: Network, job: dict[str, Any]) -> None:
     """So many owners with a capsule of 1 MB, who ask for a personal canister."""
-    for _ in range(count):
+    reference = BlobRef(kind=BlobKind.ICPCapsule, locator="")
+    photo = NewMemory(memory_type=MemoryType.Image, name="photo", content_type="image/jpeg")
+    for _ in range(job["count"]):
         async with Agent(Identity.generate(), network) as owner:
-            backend = BackendClient(owner, backend_id)
+            backend = BackendClient(owner, Principal.from_str(job["backend"]))
             await backend.register()
             await backend.register_capsule()
-            await backend.add_memory_to_capsule(inline(os.urandom(BYTES)), note("photo"))
+            await backend.add_memory_to_capsule(MemoryData(blob_ref=reference, data=os.urandom(BYTES)), photo)
             await backend.create_personal_canister()
 
 
-def _work(build: Build, job: dict[str, str]) -> dict[str, Any]:
-    child = subprocess.run([build.python, __file__], input=json.dumps(job), capture_output=True, text=True, check=False)
-    if child.returncode:
-        raise RuntimeError(f"the worker's process failed: {child.stderr[-2000:]}")
-    measured: dict[str, Any] = json.loads(child.stdout)
-    return measured
-
-
-async def _child(job: dict[str, str]) -> dict[str, Any]:
-    network = Network.resolve(job["url"], root_key=bytes.fromhex(job["root_key"]))
+async def _work(network: Network, job: dict[str, Any]) -> dict[str, Any]:
     traffic, failures = Traffic(), list[str]()
 
     def finished(owner: Principal, result: Outcome | Exception) -> None:
@@ -169,5 +174,11 @@ async def _child(job: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _child(job: dict[str, Any]) -> Any:
+    network = Network.resolve(job["url"], root_key=bytes.fromhex(job["root_key"]))
+    tasks: dict[str, Any] = {"deploy": _deploy, "ask": _ask, "work": _work}
+    return asyncio.run(tasks[job["task"]](network, job))
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_child(json.load(sys.stdin)))))
+    print(json.dumps(_child(json.load(sys.stdin))))

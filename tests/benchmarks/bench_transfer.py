@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -57,10 +58,15 @@ def _figures(build: Build, megabytes: int) -> dict[str, float]:
     with RunningBuild(build) as running, tempfile.TemporaryDirectory() as folder:
         for number in range(FILES):
             Path(folder, f"file{number:02}.bin").write_bytes(os.urandom(megabytes * 10**6 // FILES))
-        operator = Identity.generate()
-        job = asyncio.run(_prepare(running.network, operator, Path(folder)))
+        job = {
+            "url": running.network.url,
+            "root_key": running.network.root_key.hex(),
+            "operator": Identity.generate().to_pem().decode(),
+            "folder": folder,
+        }
+        job |= _have(build, {**job, "task": "prepare"})
         before = sum(running.cpu_seconds())
-        measured = _orchestrate(build, job, operator)
+        measured = _have(build, {**job, "task": "create"})
         replica = sum(running.cpu_seconds()) - before
     seconds, copying = measured["seconds"], measured["transfer_seconds"]
     return {
@@ -75,39 +81,32 @@ def _figures(build: Build, megabytes: int) -> dict[str, float]:
     }
 
 
-async def _prepare(network: Network, operator: Identity, folder: Path) -> dict[str, str]:
+def _have(build: Build, job: dict[str, str]) -> dict[str, Any]:
+    """Has a task done in a process of the build, so that its own canisters are deployed."""
+    child = subprocess.run([build.python, __file__], input=json.dumps(job), capture_output=True, text=True, check=False)
+    if child.returncode:
+        raise RuntimeError(f"{job['task']} failed: {child.stderr[-2000:]}")
+    done: dict[str, Any] = json.loads(child.stdout)
+    return done
+
+
+# --- In a process of the build ---
+
+
+async def _prepare(network: Network, job: dict[str, str]) -> dict[str, str]:
     """A backend whose owner has a capsule made of the files and has asked for a personal canister."""
+    operator = Identity.from_pem(job["operator"]).sender()
     async with Agent(Identity.generate(), network) as admin, Agent(Identity.generate(), network) as owner:
-        backend = await deploy_backend(admin, [operator.sender()])
+        backend = await deploy_backend(admin, [operator])
         await register_release(backend)
         await fund(admin, backend.canister_id, 50_000_000_000_000)
         as_owner = BackendClient(owner, backend.canister_id)
-        await fill(as_owner, find_files(folder).files, admin.identity.sender(), lambda count: None)
+        await fill(as_owner, find_files(Path(job["folder"])).files, admin.identity.sender(), lambda count: None)
         await as_owner.create_personal_canister()
-        return {
-            "url": network.url,
-            "root_key": network.root_key.hex(),
-            "backend": str(backend.canister_id),
-            "owner": str(owner.identity.sender()),
-        }
+        return {"backend": str(backend.canister_id), "owner": str(owner.identity.sender())}
 
 
-def _orchestrate(build: Build, job: dict[str, str], operator: Identity) -> dict[str, float]:
-    child = subprocess.run(
-        [build.python, __file__],
-        input=json.dumps({**job, "operator": operator.to_pem().decode()}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if child.returncode:
-        raise RuntimeError(f"the orchestrator's process failed: {child.stderr[-2000:]}")
-    measured: dict[str, float] = json.loads(child.stdout)
-    return measured
-
-
-async def _child(job: dict[str, str]) -> dict[str, float]:
-    network = Network.resolve(job["url"], root_key=bytes.fromhex(job["root_key"]))
+async def _create(network: Network, job: dict[str, str]) -> dict[str, float]:
     async with Agent(Identity.from_pem(job["operator"]), network) as agent:
         orchestrator = Orchestrator(agent, Principal.from_str(job["backend"]))
         before, cpu = _peak_bytes(), time.process_time()
@@ -130,5 +129,12 @@ def _peak_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def _child(job: dict[str, str]) -> dict[str, Any]:
+    network = Network.resolve(job["url"], root_key=bytes.fromhex(job["root_key"]))
+    task: Any = {"prepare": _prepare, "create": _create}[job["task"]]
+    done: dict[str, Any] = asyncio.run(task(network, job))
+    return done
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_child(json.load(sys.stdin)))))
+    print(json.dumps(_child(json.load(sys.stdin))))
