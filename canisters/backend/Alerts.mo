@@ -1,5 +1,6 @@
 /// What admins should know: notifications, the error log, attempts and failures per time. Nothing here decides what is
 /// an error or when the reserve is low.
+import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import BoundedLog "BoundedLog";
@@ -70,6 +71,17 @@ module {
       state,
       #CreationFailed,
       "The personal canister of " # owner.toText() # " failed" # stage # ": " # error.message,
+      now,
+    );
+  };
+
+  /// Tells admins of cycles that a completed canister may have or not.
+  public func depositUnknown(state : State, canisterId : Principal, cycles : Nat, reason : Text, now : Nat64) {
+    notify(
+      state,
+      #DepositUnknown,
+      "It is not known whether " # canisterId.toText() # " got the " # Nat.toText(cycles) # " cycles of its completion ("
+      # reason # "); they are booked, and not sent again. Its owner can see its balance.",
       now,
     );
   };

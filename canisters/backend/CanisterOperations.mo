@@ -5,7 +5,7 @@
 /// While a call has no answer, the backend can be neither stopped nor upgraded. So a canister that somebody else controls
 /// is waited for a limited time, and is called only when its module was found good. The management canister is the
 /// network's own and always answers; still, what only asks is waited for no longer. `create_canister` is waited for without
-/// limit: an unknown outcome would cost its cycles and the new canister's id. So is `raw_rand`, which is answered in the
+/// limit: an unknown outcome would cost its cycles and the new canister's id; `deposit_cycles`, for its cycles. So is `raw_rand`, which is answered in the
 /// next round by the backend's own subnet.
 import Cycles "mo:core/Cycles";
 import Error "mo:core/Error";
@@ -34,6 +34,7 @@ module {
   type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
   type Management = actor {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
+    deposit_cycles : shared { canister_id : Principal } -> async ();
   };
   type Target = actor {
     get_manifest : shared query () -> async Capsule.Result<Verification.Held>;
@@ -66,6 +67,22 @@ module {
       let reply = await (with cycles) management().create_canister({ settings = ?all });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
     } catch error #Rejected { reason = Error.message(error); refunded = cycles } finally calls.underWay -= 1;
+  };
+
+  /// `isGone`: there is no such canister any more. `Rejected`: all cycles are back, for certain.
+  public type Deposit = { #Deposited; #Rejected : { reason : Text; isGone : Bool }; #Unknown : Text };
+
+  /// Gives the canister cycles. It is waited for without limit, so that a reply or a reject is all that can come; but a
+  /// network that doesn't know the outcome may say so (`SYS_UNKNOWN`), and that isn't a reject.
+  public func deposit(calls : Calls, canisterId : Principal, cycles : Nat) : async* Deposit {
+    calls.underWay += 1;
+    try {
+      await (with cycles) management().deposit_cycles({ canister_id = canisterId });
+      #Deposited;
+    } catch error switch (Error.code(error)) {
+      case (#system_unknown) #Unknown(Error.message(error));
+      case code #Rejected { reason = Error.message(error); isGone = code == #destination_invalid };
+    } finally calls.underWay -= 1;
   };
 
   /// Asks who controls the canister, which module it runs, and all its changes that are told.

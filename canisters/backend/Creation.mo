@@ -56,6 +56,8 @@ module {
     provisioning : Set.Set<Principal>;
     /// The timer of each owner whose canister the backend is going to look at (`Handoff`).
     looks : Map.Map<Principal, Timer.TimerId>;
+    /// The timer that pays what canisters are owed (`Endowment`), while there is anything.
+    payer : { var timer : ?Timer.TimerId };
     now : () -> Nat64;
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;

@@ -6,6 +6,7 @@ import Alerts "Alerts";
 import Creation "Creation";
 import CreationPolicy "CreationPolicy";
 import Creations "Creations";
+import Endowment "Endowment";
 import Errors "Errors";
 import History "History";
 import Registry "Registry";
@@ -83,7 +84,7 @@ module {
       items_done = creation.progress.items_total;
     };
     creation.progressMessage := "The personal canister is ready and its owner alone controls it.";
-    Creation.hold(context, creation, 0);
+    Endowment.owe(context, creation);
     Creation.setRegistryStatus(context, creation);
     context.switches.successes += 1;
     Creation.watchReserve(context);
@@ -169,6 +170,7 @@ module {
     Registry.setStatus(context.registry, canisterId, #Failed);
     creation.lost := creation.lost.concat([canisterId]);
     creation.canisterId := null;
+    creation.rest := 0;
     creation.operators := [];
     creation.verifiedRevision := null;
     creation.attested := null;
@@ -188,6 +190,9 @@ module {
     };
     if (Creation.isSealed(creation)) {
       return #Err(Creation.unsettled(creation));
+    };
+    if (creation.payment == #Owed or creation.payment == #Sent) {
+      return #Err(Creation.located(creation, Errors.busy("The canister hasn't got the rest of its cycles yet.")));
     };
     Creations.remove(context.creations, creation);
     #Ok;

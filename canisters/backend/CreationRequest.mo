@@ -81,8 +81,14 @@ module {
     config : ?Types.CreatePersonalCanisterConfig,
   ) : Types.Result<Creation.Creation> {
     switch (overCapacity(context)) { case null {}; case (?problem) return #Err problem };
-    let hasCanister = switch existing { case (?creation) creation.canisterId != null; case null false };
-    let needed = if hasCanister 0 else Reserve.needed(context.reserve, capsule.content_bytes);
+    let forCanister = switch existing {
+      case (?creation) if (creation.canisterId != null) ?creation.rest else null;
+      case null null;
+    };
+    let needed = switch forCanister {
+      case (?rest) rest;
+      case null Reserve.needed(context.reserve, capsule.content_bytes);
+    };
     switch (Reserve.preflight(context.reserve, context.funds(), needed, 0)) {
       case (?error) {
         Creation.watchReserve(context);

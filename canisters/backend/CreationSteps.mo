@@ -9,6 +9,7 @@ import Alerts "Alerts";
 import Belonging "Belonging";
 import Creation "Creation";
 import Creations "Creations";
+import Endowment "Endowment";
 import Errors "Errors";
 import Leases "Leases";
 import Registry "Registry";
@@ -155,7 +156,9 @@ module {
     #Ok;
   };
 
-  public type Provisioning = { #Existing : Principal; #Debited : { cycles : Nat; entry : Nat64 } };
+  public type Provisioning = { #Existing : Principal; #Debited : Debit };
+  /// What leaves for a new canister; `rest` follows at its completion, and is held until then.
+  public type Debit = { cycles : Nat; rest : Nat; entry : Nat64 };
 
   /// Everything that must be on record before cycles leave for a new canister, which the operator is going to control; or
   /// the canister that is there already.
@@ -199,10 +202,11 @@ module {
     if starts Creation.move(context, creation, #Creating);
     creation.operators := [operator];
     creation.progressMessage := "Creating the canister.";
-    Creation.hold(context, creation, 0);
-    creation.cyclesConsumed += cycles;
-    let entry = Reserve.debit(context.reserve, creation.owner, cycles, context.now());
-    #Ok(#Debited { cycles; entry });
+    let { first; rest } = Endowment.parts(context, cycles);
+    Creation.hold(context, creation, rest);
+    creation.cyclesConsumed += first;
+    let entry = Reserve.debit(context.reserve, creation.owner, first, context.now());
+    #Ok(#Debited { cycles = first; rest; entry });
   };
 
   /// What the creation's canister has cost, in cycles: not those that it lost before.
@@ -214,11 +218,14 @@ module {
   public func provisioned(
     context : Creation.Context,
     creation : Creation.Creation,
-    debit : { cycles : Nat; entry : Nat64 },
+    debit : Debit,
     canisterId : Principal,
     refunded : Nat,
   ) {
     creation.canisterId := ?canisterId;
+    creation.entry := debit.entry;
+    creation.rest := debit.rest;
+    creation.payment := #None;
     creation.error := null;
     let consumed = settle(context, creation, debit, ?canisterId, refunded);
     Registry.add(
@@ -240,13 +247,13 @@ module {
   public func provisioningRejected(
     context : Creation.Context,
     creation : Creation.Creation,
-    debit : { cycles : Nat; entry : Nat64 },
+    debit : Debit,
     refunded : Nat,
     reason : Text,
   ) : Types.CreationError {
     creation.operators := [];
     ignore settle(context, creation, debit, null, refunded);
-    Creation.hold(context, creation, debit.cycles);
+    Creation.hold(context, creation, debit.cycles + debit.rest);
     let message = Creation.shortened("The canister could not be created: " # reason);
     let error = Creation.located(creation, Errors.make(#CreateFailed, message, true));
     creation.error := ?error;
@@ -260,7 +267,7 @@ module {
   func settle(
     context : Creation.Context,
     creation : Creation.Creation,
-    debit : { cycles : Nat; entry : Nat64 },
+    debit : Debit,
     canisterId : ?Principal,
     refunded : Nat,
   ) : Nat {

@@ -42,8 +42,12 @@ module {
     var failures : Nat32;
     var failedAt : Nat64;
     var cyclesConsumed : Nat;
-    /// Of the reserve, while this creation is open and has no canister.
+    /// Of the reserve: what this creation may still use.
     var cyclesHeld : Nat;
+    /// The consumption log's entry of its canister, what that gets at its completion (cycles), and how far that is.
+    var entry : Nat64;
+    var rest : Nat;
+    var payment : Payment;
     var error : ?Types.CreationError;
     var progress : Types.CreationProgress;
     var progressMessage : Text;
@@ -62,6 +66,9 @@ module {
     var lease : ?Leases.Lease;
   };
 
+  /// Of the rest of a completed creation's cycles (`Endowment`).
+  public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown };
+
   public type State = {
     byOwner : Map.Map<Principal, Creation>;
     byCapsule : Map.Map<Text, Creation>;
@@ -72,6 +79,8 @@ module {
     waiting : Set.Set<Place>;
     /// Owners whose creation is sealed.
     sealed : Set.Set<Principal>;
+    /// Owners whose canister hasn't got the rest of its cycles.
+    owed : Set.Set<Principal>;
   };
 
   /// Open creations wait in the order of their requests.
@@ -95,6 +104,7 @@ module {
       open = Set.empty<Place>();
       waiting = Set.empty<Place>();
       sealed = Set.empty<Principal>();
+      owed = Set.empty<Principal>();
     };
   };
 
@@ -162,6 +172,9 @@ module {
       var failedAt = 0;
       var cyclesConsumed = 0;
       var cyclesHeld = 0;
+      var entry = 0;
+      var rest = 0;
+      var payment = #None;
       var error = null;
       var progress = noProgress();
       var progressMessage = "";
@@ -198,6 +211,11 @@ module {
 
   /// Those with a seal.
   public func sealed(state : State) : Iter.Iter<Creation> = state.sealed.values().filterMap(func owner = get(state, owner));
+
+  /// Those whose canister hasn't got the rest of its cycles, as they are now: the set changes when one gets it.
+  public func owed(state : State) : Iter.Iter<Creation> {
+    state.owed.toArray().values().filterMap(func owner = get(state, owner));
+  };
 
   /// Forgets the creation.
   public func remove(state : State, creation : Creation) {

@@ -13,6 +13,7 @@ import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import CreationEnd "CreationEnd";
 import Creations "Creations";
+import Endowment "Endowment";
 import Errors "Errors";
 import Types "Types";
 import Verification "Verification";
@@ -59,7 +60,7 @@ module {
     let look = func() : async () {
       // Should this look end in a trap, which a canister's answer may cause, there is another one.
       arm<system>(context, authorities, creation, context.now() + pauseNs);
-      await* settle(context, authorities, creation);
+      await* settle<system>(context, authorities, creation);
       disarm(context, creation.owner);
       // What is on record by now; it may be another creation of the owner's.
       switch (Creations.get(context.creations, creation.owner)) {
@@ -133,7 +134,7 @@ module {
   };
 
   /// Looks at the canister of a sealed creation, and completes the creation; or lifts the seal, if its time is over.
-  func settle(
+  func settle<system>(
     context : Creation.Context,
     authorities : Attestation.Authorities,
     creation : Creation.Creation,
@@ -145,7 +146,10 @@ module {
     if (not Creation.isSealed(creation) or creation.canisterId != ?canisterId) return;
     let isOver = creation.sealedUntil <= context.now();
     switch answer {
-      case (#HandedOver) CreationEnd.complete(context, creation);
+      case (#HandedOver) {
+        CreationEnd.complete(context, creation);
+        await* Endowment.pay<system>(context, creation);
+      };
       case (#NotHandedOver _ or #Gone) if isOver Creations.unseal(context.creations, creation);
       case (#Refused _) {}; // that has ended the creation, and its seal
       case (#Unknown message) {

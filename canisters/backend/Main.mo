@@ -28,6 +28,7 @@ import CapsulePolicyApi "CapsulePolicyApi";
 import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
+import Endowment "Endowment";
 import Handoff "Handoff";
 import Hosting "Hosting";
 import Inspection "Inspection";
@@ -107,6 +108,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     calls;
     provisioning = Set.empty<Principal>();
     looks = Map.empty<Principal, Timer.TimerId>();
+    payer = { var timer : ?Timer.TimerId = null };
     now = Clock.now;
     funds;
     hosting;
@@ -144,7 +146,10 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OutcomeApi(context, authorities);
   // end of personal_canister_creation
 
-  system func postupgrade() { Handoff.resume<system>(context, authorities) };
+  system func postupgrade() {
+    Handoff.resume<system>(context, authorities);
+    Endowment.resume<system>(context);
+  };
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(roles, store, caller, arg.size(), msg);

@@ -9,6 +9,7 @@ import Creation "Creation";
 import CreationEnd "CreationEnd";
 import CreationSteps "CreationSteps";
 import Creations "Creations";
+import Endowment "Endowment";
 import Errors "Errors";
 import Handoff "Handoff";
 import History "History";
@@ -123,6 +124,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     switch answer {
       case (#HandedOver) {
         CreationEnd.complete(context, creation);
+        await* Endowment.pay<system>(context, creation);
         #Ok(Creation.detailed(context, creation));
       };
       case (#Refused error) #Err error;

@@ -1,5 +1,6 @@
 /// The registry of personal canisters: one entry per canister that was ever created here, kept when its creation is
 /// cleared, so that no canister is forgotten. Entries follow their creation's status.
+import Int "mo:core/Int";
 import List "mo:core/List";
 import Map "mo:core/Map";
 import Nat "mo:core/Nat";
@@ -39,6 +40,14 @@ module {
         let { cycles_consumed } = entry;
         add(state, { entry with cycles_consumed = Nat.max(cycles_consumed, cycles) - cycles });
       };
+      case null {};
+    };
+  };
+
+  /// Adds to what the canister has cost, or takes it off.
+  public func charge(state : State, canisterId : Principal, cycles : Int) {
+    switch (get(state, canisterId)) {
+      case (?entry) add(state, { entry with cycles_consumed = Int.toNat(Int.max(0, entry.cycles_consumed + cycles)) });
       case null {};
     };
   };

@@ -23,6 +23,7 @@ module {
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = 2_000_000_000_000;
     creation_cycles_per_byte = 6_000;
+    completion_cycles = 800_000_000_000;
     cycles_per_day = 200_000_000_000_000;
   };
   public let defaultWindowNs : Nat64 = 86_400_000_000_000;
@@ -136,6 +137,27 @@ module {
     let booked = returned - left : Nat;
     state.totalConsumed := saturatingSub(state.totalConsumed, booked);
     booked;
+  };
+
+  /// Adds to a debit what its canister gets later on; written before the cycles leave.
+  public func debitMore(state : State, id : Nat64, amount : Nat, now : Nat64) {
+    state.totalConsumed += amount;
+    Budget.spend(state.budget, amount, now);
+    changeEntry(state, id, func entry = { entry with attached = entry.attached + amount });
+  };
+
+  /// Undoes `debitMore`: all of it came back.
+  public func undoMore(state : State, id : Nat64, amount : Nat, now : Nat64) {
+    state.totalConsumed := saturatingSub(state.totalConsumed, amount);
+    Budget.refund(state.budget, amount, now);
+    changeEntry(state, id, func entry = { entry with attached = saturatingSub(entry.attached, amount) });
+  };
+
+  func changeEntry(state : State, id : Nat64, change : Types.ConsumptionEntry -> Types.ConsumptionEntry) {
+    switch (BoundedLog.get(state.consumption, id)) {
+      case (?entry) BoundedLog.replace(state.consumption, id, change entry);
+      case null {};
+    };
   };
 
   /// Warning below the threshold, critical at half of it.

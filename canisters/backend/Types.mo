@@ -138,6 +138,7 @@ module {
     operating_minimum : Nat;
     creation_base_cycles : Nat;
     creation_cycles_per_byte : Nat;
+    completion_cycles : Nat;
     cycles_per_day : Nat;
   };
   public type AlertLevel = { #Normal; #Warning; #Critical };
@@ -185,7 +186,7 @@ module {
   public type CapsuleSwitches = { new_capsules : Bool; writes : Bool; message : ?Text };
 
   // ---- Alerts ----
-  public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed };
+  public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed; #DepositUnknown };
   public type Notification = {
     id : Nat64;
     at : Nat64;

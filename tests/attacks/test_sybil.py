@@ -13,7 +13,18 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, CREATION_BASE, OPERATOR, OWNER, TRILLION, World, encode_args, method_of, person
+from support.backend_world import (
+    ADMIN,
+    CREATION_BASE,
+    FIRST_PART,
+    OPERATOR,
+    OWNER,
+    TRILLION,
+    World,
+    encode_args,
+    method_of,
+    person,
+)
 
 SYBILS = [person(f"sybil-{number}") for number in range(1_000)]
 BUDGET = 5 * CREATION_BASE + 1
@@ -58,7 +69,7 @@ def taken(world: World) -> int:
     """Cycles that left the backend for other canisters, by the balances of the subnet: fees included."""
     others = [state for id_, state in world.subnet.canisters.items() if id_ != world.backend.bytes]
     reserve = world.reserve()
-    assert reserve["total_consumed"] == CREATION_BASE * len(others)
+    assert reserve["total_consumed"] == FIRST_PART * len(others)
     assert 3_000 * TRILLION - reserve["balance"] - reserve["total_consumed"] < TRILLION, "running costs alone"
     return int(reserve["total_consumed"] + reserve["in_flight"])
 

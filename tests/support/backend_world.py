@@ -38,6 +38,9 @@ TRILLION = 10**12
 CREATION_BASE = 2 * TRILLION
 """What a creation needs before its bytes, by default."""
 CREATION_PER_BYTE = 6_000
+COMPLETION = 800_000_000_000
+"""What of it is kept back until the completion, by default."""
+FIRST_PART = CREATION_BASE - COMPLETION
 LEAST_BASE = 932_943_768_272
 """The least that a base may be, by default: fee, installation, and 90 days of an empty canister."""
 CREATION_FEE = 500_000_000_000

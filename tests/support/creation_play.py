@@ -84,6 +84,7 @@ class Play:
         self.removed_at: dict[Principal, int | None] = {OPERATOR: None, MALLORY: None}
         self.approved = {hashlib.sha256(wasm("personal")).digest()}
         self.given: dict[Principal, int] = {}
+        self.endowed: set[Principal] = set()
         self.running, self.is_low = True, False
         self.usual_reserve: dict[str, Any] = world.reserve()["settings"]
         self.importers: dict[Principal, set[Principal]] = {}
@@ -308,6 +309,12 @@ class Play:
         assert self.world.controllers(canister) == {lease.operator, lease.owner}
         self.given[canister] = self.world.cycles_given(canister)
         assert self.given[canister] == made["cycles"], "another amount was booked than the canister got"
+
+    def completed_gets(self, canister: Principal) -> None:
+        """The rest of a creation's cycles, once."""
+        if canister not in self.endowed:
+            self.endowed.add(canister)
+            self.given[canister] += self.usual_reserve["completion_cycles"]
 
     def _found_equal(self, owner: Principal, report: dict[str, Any]) -> None:
         estate, canister, now_ns = self.estates[owner], self.canister(owner), self.world.now_ns

@@ -13,6 +13,7 @@ SETTINGS = {
     "operating_minimum": 1,
     "creation_base_cycles": 10**12,
     "creation_cycles_per_byte": 1,
+    "completion_cycles": 1,
     "cycles_per_day": 10**15,
 }
 USAGE = dict.fromkeys(

@@ -13,6 +13,7 @@ module {
     operating_minimum = 2_000_000_000_000;
     creation_base_cycles = trillion;
     creation_cycles_per_byte = 10;
+    completion_cycles = 0;
     cycles_per_day = 10_000_000_000_000;
   };
 

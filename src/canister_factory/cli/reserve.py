@@ -101,6 +101,9 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
     "--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="Cycles added for each byte of the capsule."
 )
 @click.option(
+    "--at-completion", "completion_cycles", type=CYCLES, help="Cycles of a creation kept back until its completion."
+)
+@click.option(
     "--per-day", "cycles_per_day", type=CYCLES, help="Cycles that creations may take and hold within 24 hours."
 )
 @backend_command(Role.ADMIN)
@@ -186,5 +189,6 @@ def _settings_rows(settings: ReserveSettings) -> list[tuple[str, object]]:
         ("operating minimum", quantities.cycles(settings.operating_minimum)),
         ("creation, base", quantities.cycles(settings.creation_base_cycles)),
         ("creation, per byte", quantities.cycles(settings.creation_cycles_per_byte)),
+        ("creation, at its end", quantities.cycles(settings.completion_cycles)),
         ("creations, per day", quantities.cycles(settings.cycles_per_day)),
     ]

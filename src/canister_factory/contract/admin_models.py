@@ -18,6 +18,8 @@ class ReserveSettings(CandidModel):
     operating_minimum: Nat
     creation_base_cycles: Nat
     creation_cycles_per_byte: Nat
+    completion_cycles: Nat
+    """Of what a creation needs: kept back until its completion, as far as `creation_base_cycles` allows it."""
     cycles_per_day: Nat
     """What creations may take and hold, together, within 24 hours."""
 
@@ -106,6 +108,7 @@ class NotificationKind(CandidEnum):
     ReserveWarning = "ReserveWarning"
     ReserveCritical = "ReserveCritical"
     CreationFailed = "CreationFailed"
+    DepositUnknown = "DepositUnknown"
 
 
 class Notification(CandidModel):

@@ -6,7 +6,19 @@ from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, CREATION_BASE, OPERATOR, OWNER, STRANGER, TRILLION, World, failure, person
+from support.backend_world import (
+    ADMIN,
+    COMPLETION,
+    CREATION_BASE,
+    FIRST_PART,
+    OPERATOR,
+    OWNER,
+    STRANGER,
+    TRILLION,
+    World,
+    failure,
+    person,
+)
 
 DAY = 86_400
 SLOT = 300
@@ -54,8 +66,9 @@ def test_what_is_held_counts_to_the_budget_and_is_there_again_when_it_is_given_b
 
 def test_a_day_takes_no_more_than_its_budget_and_the_refusal_says_when_there_is_room_again() -> None:
     world = rich(2 * CREATION_BASE)
+    world.approve()
     for owner in OWNERS[:2]:
-        world.provisioned(owner)
+        world.completed(owner)
         world.advance(3_600)
     reserve = world.reserve()
     assert (reserve["spent_in_day"], reserve["in_flight"]) == (2 * CREATION_BASE, 0)
@@ -69,7 +82,7 @@ def test_a_day_takes_no_more_than_its_budget_and_the_refusal_says_when_there_is_
     world.advance(1)
     world.provisioned(OWNERS[2])
     assert refusal(world, OWNERS[3])["kind"] == Case("BudgetSpent")
-    assert world.reserve()["spent_in_day"] == 2 * CREATION_BASE
+    assert world.reserve()["spent_in_day"] == CREATION_BASE + FIRST_PART
 
 
 def test_admins_are_told_the_figures_of_the_budget_once_a_minute() -> None:
@@ -81,7 +94,7 @@ def test_admins_are_told_the_figures_of_the_budget_once_a_minute() -> None:
     [entry] = world.ok("list_errors", {}, sender=ADMIN)["items"]
     assert entry["error"]["kind"] == Case("BudgetSpent")
     assert (entry["error"]["needed"], entry["error"]["available"]) == (CREATION_BASE, 0)
-    for figure in (f"may use {2 * CREATION_BASE} cycles", f"used {CREATION_BASE},", f"hold {CREATION_BASE},"):
+    for figure in (f"may use {2 * CREATION_BASE} cycles", f"used {FIRST_PART},", f"hold {CREATION_BASE + COMPLETION},"):
         assert figure in entry["error"]["message"]
 
 
@@ -206,7 +219,7 @@ def test_the_switch_stops_all_that_uses_cycles_and_what_is_open_goes_on_later() 
     world.ok("release_lease", lease, sender=OPERATOR)
     world.ok("set_personal_canister_creation_enabled", True, sender=ADMIN)
     world.ok("provision_canister", world.claim(), sender=OPERATOR)
-    assert world.reserve()["total_consumed"] == CREATION_BASE
+    assert world.reserve()["total_consumed"] == FIRST_PART
 
 
 def test_what_is_verified_ends_though_the_switch_is_off() -> None:

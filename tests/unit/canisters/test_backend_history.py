@@ -10,7 +10,7 @@ import pytest
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
-    CREATION_BASE,
+    FIRST_PART,
     OPERATOR,
     OWNER,
     STRANGER,
@@ -100,10 +100,10 @@ def test_a_lost_canister_is_replaced_and_stays_on_the_books_until_too_many_are_l
         lost.append(canister)
         status = world.status()
         assert (status["canister_id"], status["lost_canisters"]) == (None, lost)
-        assert status["cycles_consumed"] == (attempt + 1) * CREATION_BASE == world.reserve()["total_consumed"]
+        assert status["cycles_consumed"] == (attempt + 1) * FIRST_PART == world.reserve()["total_consumed"]
         assert world.reserve()["in_flight"] == 0
         entry = world.ok("get_registry_entry", canister, sender=ADMIN)
-        assert (entry["status"], entry["cycles_consumed"]) == (Case("Failed"), CREATION_BASE)
+        assert (entry["status"], entry["cycles_consumed"]) == (Case("Failed"), FIRST_PART)
     refusal = world.err("create_personal_canister", None, sender=OWNER)
     assert (refusal["kind"], refusal["retry_helps"]) == (error["kind"], False)
     assert "clear_creation_state" in refusal["message"]

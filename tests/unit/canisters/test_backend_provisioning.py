@@ -5,9 +5,11 @@ from __future__ import annotations
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
+    COMPLETION,
     CREATION_BASE,
     CREATION_FEE,
     CREATION_PER_BYTE,
+    FIRST_PART,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
@@ -21,7 +23,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     world = World()
     world.capsule()
     world.add_memory(1_000)
-    needed = CREATION_BASE + CREATION_PER_BYTE * 1_000
+    needed = FIRST_PART + CREATION_PER_BYTE * 1_000
     lease = world.exporting()
     before, burnt_before = world.backend_state.balance, world.subnet.consumed_cycles
     result = world.ok("provision_canister", lease, sender=OPERATOR)
@@ -34,7 +36,7 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     assert needed <= paid < needed + TRILLION // 1_000
     assert paid == world.state(canister).balance + burnt
     reserve = world.reserve()
-    assert (reserve["total_consumed"], reserve["in_flight"]) == (needed, 0)
+    assert (reserve["total_consumed"], reserve["in_flight"]) == (needed, COMPLETION)
     assert world.status()["cycles_consumed"] == needed
     [entry] = world.ok("list_consumption", {}, sender=ADMIN)["items"]
     assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (canister, needed, 0)
@@ -63,7 +65,7 @@ def test_the_manifest_of_the_claim_is_all_that_provisioning_needs() -> None:
     world.add_memory(1_000)
     world.request()
     result = world.ok("provision_canister", world.claim(), sender=OPERATOR)
-    assert (result["cycles"], result["is_new"]) == (CREATION_BASE + CREATION_PER_BYTE * 1_000, True)
+    assert (result["cycles"], result["is_new"]) == (FIRST_PART + CREATION_PER_BYTE * 1_000, True)
     status = world.status()
     assert (status["status"], status["canister_id"]) == (Case("Creating"), result["canister_id"])
     assert status["source_manifest"]["content_size"] == 1_000
@@ -128,7 +130,7 @@ def test_a_rejected_creation_gives_the_cycles_back_and_can_be_tried_again() -> N
     reserve = world.reserve()
     assert (reserve["total_consumed"], reserve["in_flight"]) == (0, CREATION_BASE)
     [entry] = world.ok("list_consumption", {}, sender=ADMIN)["items"]
-    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (None, CREATION_BASE, CREATION_BASE)
+    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (None, FIRST_PART, FIRST_PART)
     status = world.status()
     assert (status["status"], status["canister_id"], status["error"]) == (Case("Creating"), None, error)
 
@@ -140,5 +142,5 @@ def test_a_rejected_creation_gives_the_cycles_back_and_can_be_tried_again() -> N
     world.ok("begin_export", lease, False, sender=OTHER_OPERATOR)
     created = world.ok("provision_canister", lease, sender=OTHER_OPERATOR)
     assert created["is_new"] is True
-    assert world.status()["cycles_consumed"] == world.reserve()["total_consumed"] == CREATION_BASE
+    assert world.status()["cycles_consumed"] == world.reserve()["total_consumed"] == FIRST_PART
     assert world.controllers(created["canister_id"]) == {OTHER_OPERATOR, OWNER}

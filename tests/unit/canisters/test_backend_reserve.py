@@ -9,8 +9,10 @@ import pytest
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
+    COMPLETION,
     CREATION_BASE,
     CREATION_PER_BYTE,
+    FIRST_PART,
     LEAST_BASE,
     OPERATOR,
     OWNER,
@@ -28,6 +30,7 @@ def settings(**changes: int) -> dict[str, int]:
         "operating_minimum": 2 * TRILLION,
         "creation_base_cycles": CREATION_BASE,
         "creation_cycles_per_byte": CREATION_PER_BYTE,
+        "completion_cycles": COMPLETION,
         "cycles_per_day": 200 * TRILLION,
         **changes,
     }
@@ -89,7 +92,7 @@ def test_what_creations_take_and_give_back_is_no_deposit() -> None:
         lease = world.exporting(owner)
         world.call("provision_canister", lease, sender=OPERATOR)
         world.ok("set_reserve_threshold", TRILLION, sender=ADMIN)
-    assert world.reserve()["total_consumed"] == CREATION_BASE
+    assert world.reserve()["total_consumed"] == FIRST_PART
     assert world.reserve()["total_topped_up"] == 0
 
 
@@ -108,7 +111,7 @@ def test_what_the_system_holds_back_for_calls_under_way_is_no_deposit(together: 
     # Executed in the same round, while all of them wait for the management canister.
     world.start("set_reserve_threshold", TRILLION, sender=ADMIN)
     world.run()
-    assert world.reserve()["total_consumed"] == together * CREATION_BASE
+    assert world.reserve()["total_consumed"] == together * FIRST_PART
     assert world.reserve()["total_topped_up"] == 0
     deposit(world, TRILLION)
     assert world.reserve()["total_topped_up"] <= TRILLION
@@ -333,8 +336,8 @@ def test_consumption_is_logged_newest_first_and_reported_over_a_window() -> None
     rest = world.ok("list_consumption", {"after": page["next"]}, sender=ADMIN)
     assert rest == {"items": entries[1:], "next": None}
     day = world.ok("get_consumption_report", None, sender=ADMIN)
-    assert (day["consumed_in_window"], day["creations_in_window"]) == (2 * CREATION_BASE, 2)
+    assert (day["consumed_in_window"], day["creations_in_window"]) == (2 * FIRST_PART, 2)
     hour = world.ok("get_consumption_report", 3_600 * SECOND_NS, sender=ADMIN)
-    assert (hour["consumed_in_window"], hour["creations_in_window"]) == (CREATION_BASE, 1)
+    assert (hour["consumed_in_window"], hour["creations_in_window"]) == (FIRST_PART, 1)
     assert hour["recommendation"] == "Nothing to do."
     assert hour["reserve"] == world.reserve()

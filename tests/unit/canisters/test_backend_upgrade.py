@@ -215,6 +215,7 @@ def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], Non
         "operating_minimum": 9,
         "creation_base_cycles": CREATION_BASE,
         "creation_cycles_per_byte": 8,
+        "completion_cycles": 9,
         "cycles_per_day": 10**15,
     }
     world = World(reserve=reserve, creation_enabled=True)

@@ -80,7 +80,12 @@ async def test_a_backend_that_keeps_contents_in_its_heap_is_refused_by_name() ->
 
 
 SETTINGS = ReserveSettings(
-    threshold=5, operating_minimum=2, creation_base_cycles=1, creation_cycles_per_byte=1, cycles_per_day=1
+    threshold=5,
+    operating_minimum=2,
+    creation_base_cycles=1,
+    creation_cycles_per_byte=1,
+    completion_cycles=1,
+    cycles_per_day=1,
 )
 
 

@@ -1,0 +1,113 @@
+/// The second part of a creation's cycles: what its canister lives on. The first part creates the canister and pays for the
+/// import; this one follows when the creation is completed, so that a canister that is lost takes less along. It is held
+/// from the request on. Owns when it is paid, how it is booked, and what follows from each outcome.
+///
+/// What is paid is on record before the call. After a certain reject the cycles are back, and it is tried again. Nobody
+/// repeats what nobody knows the outcome of: admins are told of it.
+import Nat "mo:core/Nat";
+import Principal "mo:core/Principal";
+import Set "mo:core/Set";
+import Timer "mo:core/Timer";
+import Alerts "Alerts";
+import CanisterOperations "CanisterOperations";
+import Creation "Creation";
+import Creations "Creations";
+import Hosting "Hosting";
+import Registry "Registry";
+import Reserve "Reserve";
+import Types "Types";
+
+module {
+  /// Until what couldn't be paid is tried again.
+  let pauseNs = 60_000_000_000;
+
+  /// How what a creation needs is divided, in cycles: `first` is attached to `create_canister`, and is always enough for an
+  /// empty canister to be created, installed and not frozen.
+  public func parts(context : Creation.Context, needed : Nat) : { first : Nat; rest : Nat } {
+    let { creation_base_cycles; completion_cycles } = context.reserve.settings;
+    let least = Hosting.leastBase(context.hosting.settings);
+    let spare : Nat = if (creation_base_cycles > least) creation_base_cycles - least else 0;
+    let rest = Nat.min(Nat.min(completion_cycles, spare), needed);
+    { first = Nat.max(needed, rest) - rest; rest };
+  };
+
+  /// The creation is completed: its canister is owed the rest, which is held until it is paid.
+  public func owe(context : Creation.Context, creation : Creation.Creation) {
+    if (creation.rest == 0 or creation.payment != #None) return Creation.hold(context, creation, 0);
+    creation.payment := #Owed;
+    context.creations.owed.add(creation.owner);
+    Creation.hold(context, creation, creation.rest);
+  };
+
+  /// Pays what the creation's canister is owed; or tries it again a minute later, also while all that uses cycles is stopped.
+  public func pay<system>(context : Creation.Context, creation : Creation.Creation) : async* () {
+    let ?canisterId = creation.canisterId else return;
+    if (creation.payment != #Owed) return;
+    let amount = creation.rest;
+    let isPoor = Reserve.preflight(context.reserve, context.funds(), amount, creation.cyclesHeld) != null;
+    if (isPoor or Creation.stopped(context) != null) return arm<system>(context);
+    creation.payment := #Sent;
+    Creation.hold(context, creation, 0);
+    Reserve.debitMore(context.reserve, creation.entry, amount, context.now());
+    book(context, creation, canisterId, amount);
+    try {
+      switch (await* CanisterOperations.deposit(context.calls, canisterId, amount)) {
+        case (#Deposited) settled(context, creation, #Paid);
+        case (#Unknown reason) unknown(context, creation, canisterId, reason);
+        case (#Rejected { isGone }) {
+          Reserve.undoMore(context.reserve, creation.entry, amount, context.now());
+          unbook(context, creation, canisterId, amount);
+          // A canister that its owner has deleted gets nothing.
+          if isGone settled(context, creation, #Paid) else {
+            creation.payment := #Owed;
+            Creation.hold(context, creation, amount);
+            arm<system>(context);
+          };
+        };
+      };
+    } finally if (creation.payment == #Sent) unknown(context, creation, canisterId, "the answer could not be taken");
+  };
+
+  /// To be called after an upgrade, which ends all timers. An outcome that wasn't on record before it is unknown.
+  public func resume<system>(context : Creation.Context) {
+    for (creation in Creations.owed(context.creations)) {
+      switch (creation.payment, creation.canisterId) {
+        case (#Sent, ?canisterId) unknown(context, creation, canisterId, "the backend was upgraded before it was on record");
+        case _ arm<system>(context);
+      };
+    };
+  };
+
+  /// One timer for all; it goes on, whatever becomes of one payment, until nobody is owed anything.
+  func arm<system>(context : Creation.Context) {
+    if (context.payer.timer != null) return;
+    let payAll = func() : async () {
+      for (creation in Creations.owed(context.creations)) await* pay<system>(context, creation);
+      if (not context.creations.owed.isEmpty()) return;
+      switch (context.payer.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };
+      context.payer.timer := null;
+    };
+    context.payer.timer := ?Timer.recurringTimer<system>(#nanoseconds pauseNs, payAll);
+  };
+
+  func settled(context : Creation.Context, creation : Creation.Creation, outcome : Creations.Payment) {
+    creation.payment := outcome;
+    context.creations.owed.remove(creation.owner);
+    Creation.watchReserve(context);
+  };
+
+  func unknown(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, reason : Text) {
+    settled(context, creation, #Unknown);
+    Alerts.depositUnknown(context.alerts, canisterId, creation.rest, reason, context.now());
+  };
+
+  func book(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, amount : Nat) {
+    creation.cyclesConsumed += amount;
+    Registry.charge(context.registry, canisterId, amount);
+  };
+
+  func unbook(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, amount : Nat) {
+    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, amount) - amount;
+    Registry.charge(context.registry, canisterId, -amount);
+  };
+};
