@@ -6,6 +6,7 @@ Owns the people and the moment. Does not own: the acts, and the worker.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -66,6 +67,7 @@ class Watched:
     tricks: dict[Principal, tuple[World, Trick]]
     config: dict[str, Any] = field(default_factory=dict)
     patient_seconds: float = 60.0
+    clock: Callable[[], float] = time.monotonic
     ended: dict[Principal, Outcome | Exception] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -78,7 +80,7 @@ class Watched:
         agent = await self.world.stack.enter_async_context(Tricked(self.world, self.tricks))
         config = FactoryConfig(**{**SMALL, **self.config})
         worker = Worker(
-            Orchestrator(agent, self.world.backend_id, config),
+            Orchestrator(agent, self.world.backend_id, config, clock=self.clock),
             parallel=1,
             patient_seconds=self.patient_seconds,
             idle_seconds=0.05,
@@ -86,7 +88,7 @@ class Watched:
         )
         task = asyncio.create_task(worker.run())
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 while not set(owners) <= set(self.ended):
                     self.changed.clear()
                     waiting = asyncio.create_task(self.changed.wait())
