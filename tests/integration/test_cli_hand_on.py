@@ -172,7 +172,7 @@ def test_a_run_before_the_owner_has_set_the_controllers_fails_and_a_retry_puts_t
     provisioned.directly("owner", request)
     (*_, failed) = provisioned.run("successor", "worker", "--once").lines
     assert (failed["event"], failed["retry_helps"]) == ("Failed", True)
-    assert "the owner's retry" in failed["message"]
+    assert "a retry by the owner puts this operator in its place" in failed["message"]
     provisioned.ok("owner", "retry")
     completes(provisioned, "successor")
 

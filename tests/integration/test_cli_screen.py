@@ -178,7 +178,11 @@ async def test_an_error_is_wrapped_between_words(operator: World) -> None:
 async def test_what_a_change_ends_with_is_wrapped_between_words(operator: World, tmp_path: Path) -> None:
     disable = on_network(operator, "admin", "disable", "--identity", str(tmp_path / "admin.pem"))
     seen = on_terminal(disable, columns=60)
-    assert seen.lines == ["The backend refuses new requests. Creations in progress", "continue."]
+    assert seen.lines == [
+        "The backend refuses requests, and uses no cycles of the",
+        "reserve. Creations in progress continue after 'admin",
+        "enable'.",
+    ]
 
 
 def test_a_replica_starts_and_ends_on_a_terminal(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from support.command_arguments import ARGUMENTS, HASH
 MORE_ARGUMENTS = {
     "cleanup": ["{other}", "--yes"],
     "admin registry": ["{other}"],
+    "owner backup": ["copy"],
+    "owner download": ["files"],
     "events record": ["AfterDeath"],
     "events revoke": ["AfterDeath"],
     "executors add": ["{other}"],
