@@ -5,6 +5,7 @@ Owns what is asked for and compared. Does not own what was done before (`fault_w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from support.creation_contents import read_back
 from support.fault_world import FaultWorld, Life, Person
 
 LONGEST_LINE = 1_500
+PAYMENT_S = 70.0
+"""The backend tries again each minute to pay the second part of a canister's cycles, where it couldn't before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Expected:
 async def faults_at_the_end(world: FaultWorld, person: Person, expected: Expected = Expected()) -> list[str]:
     """What isn't as it must be at the end of this person's creation."""
     await world.at_rest()
+    await asyncio.sleep(PAYMENT_S)
     creation = await person.creation()
     if creation.status != CreationStatus.Completed:
         why = f" ({creation.error.kind}: {creation.error.message})" if creation.error else ""
