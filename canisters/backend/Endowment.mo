@@ -48,14 +48,15 @@ module {
     if (isPoor or Creation.stopped(context) != null) return arm<system>(context);
     creation.payment := #Sent;
     Creation.hold(context, creation, 0);
-    Reserve.debitMore(context.reserve, creation.entry, amount, context.now());
+    let at = context.now();
+    Reserve.debitMore(context.reserve, creation.entry, amount, at);
     book(context, creation, canisterId, amount);
     try {
       switch (await* CanisterOperations.deposit(context.calls, canisterId, amount)) {
         case (#Deposited) settled(context, creation, #Paid);
         case (#Unknown reason) unknown(context, creation, canisterId, reason);
         case (#Rejected { isGone }) {
-          Reserve.undoMore(context.reserve, creation.entry, amount, context.now());
+          Reserve.undoMore(context.reserve, creation.entry, amount, at);
           unbook(context, creation, canisterId, amount);
           // A canister that its owner has deleted gets nothing.
           if isGone settled(context, creation, #Paid) else {

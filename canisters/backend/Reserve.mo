@@ -146,10 +146,10 @@ module {
     changeEntry(state, id, func entry = { entry with attached = entry.attached + amount });
   };
 
-  /// Undoes `debitMore`: all of it came back.
-  public func undoMore(state : State, id : Nat64, amount : Nat, now : Nat64) {
+  /// Undoes the `debitMore` of the time `at`: all of it came back.
+  public func undoMore(state : State, id : Nat64, amount : Nat, at : Nat64) {
     state.totalConsumed := saturatingSub(state.totalConsumed, amount);
-    Budget.refund(state.budget, amount, now);
+    Budget.refund(state.budget, amount, at);
     changeEntry(state, id, func entry = { entry with attached = saturatingSub(entry.attached, amount) });
   };
 
