@@ -156,6 +156,7 @@ async def test_an_operator_that_was_removed_can_not_lend_the_canister_to_its_fri
     await creation_world.as_admin.add_operator(Principal(successor.identity.sender().bytes))
     await creation_world.as_admin.remove_operator(creation_world.operator_id)
     await hostile.set_controllers(creation_world.operator_id, creation_world.owner_id)
+    await creation_world.as_owner.create_personal_canister(None)  # the successor takes the place of who is no operator
     claim = ClaimRequest(owner=creation_world.owner_id, worker="successor")
     lease = LeaseRef(owner=creation_world.owner_id, lease=(await as_successor.claim_creation(claim)).lease)
     await as_successor.begin_export(lease, True)
