@@ -147,6 +147,7 @@ ACTS: dict[str, Act] = {
     "remove a memory": _import(True, _without_a_memory),
     "plant a chunk": _import(True, _with_a_chunk),
     "empty and hand over": _leave_to(_owner, _import(True, _without_a_memory)),
+    "upgrade and hand over": _leave_to(_owner, _deploy(_right, KEEPING)),
     "reinstall and hand over": _leave_to(_owner, _deploy(_right, "reinstall")),
     "stop and hand over": _leave_to(_owner, _manage("stop_canister")),
     "doctor and hand over": _leave_to(_owner, _doctor_and_back),

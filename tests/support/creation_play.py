@@ -298,6 +298,7 @@ class Play:
     def lock(self, lease: Lease) -> None:
         if self.leased("begin_export", lease, True).tag == "Ok":
             lease.locks = True
+            self.write(lease.owner)  # which is refused now
 
     def _provisioned(self, lease: Lease, made: dict[str, Any]) -> None:
         estate, canister = self.estates[lease.owner], made["canister_id"]
@@ -310,11 +311,13 @@ class Play:
         self.given[canister] = self.world.cycles_given(canister)
         assert self.given[canister] == made["cycles"], "another amount was booked than the canister got"
 
-    def completed_gets(self, canister: Principal) -> None:
-        """The rest of a creation's cycles, once."""
-        if canister not in self.endowed:
+    def is_owed(self, canister: Principal) -> bool:
+        """Whether a completed canister hasn't got the rest of its cycles yet, which it gets once and whole."""
+        rest = self.usual_reserve["completion_cycles"]
+        if canister not in self.endowed and self.world.cycles_given(canister) == self.given[canister] + rest:
             self.endowed.add(canister)
-            self.given[canister] += self.usual_reserve["completion_cycles"]
+            self.given[canister] += rest
+        return canister not in self.endowed
 
     def _found_equal(self, owner: Principal, report: dict[str, Any]) -> None:
         estate, canister, now_ns = self.estates[owner], self.canister(owner), self.world.now_ns
