@@ -178,3 +178,14 @@ async def test_an_owner_who_takes_a_finished_canister_before_its_verification_ha
     outcome = await world.orchestrator(agent=agent).run(world.owner_id)
     assert (outcome.creation.status, outcome.creation.canister_id) == (CreationStatus.Completed, agent.canister)
     assert await read_back(world.personal(agent.canister)) == contents
+
+
+async def test_an_owner_who_takes_an_empty_canister_is_told_to_let_the_operator_in_again(world: World) -> None:
+    contents = await write(world)
+    canister = (await killed_at(world, "after the canister was created")).canister_id
+    assert canister is not None
+    hostile = Hostile(world, world.owner, canister)
+    await act(hostile, "takes it")
+    await ends(world, world.orchestrator(), ENDINGS["takes it"])
+    outcome = await goes_on(world, hostile, "takes it", contents)
+    assert outcome.creation.canister_id == canister

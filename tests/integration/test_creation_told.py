@@ -155,7 +155,7 @@ async def test_resumed_after_the_handoff_a_creation_is_only_completed(world: Wor
         StageStarted(S.Creating),
         Provisioned(canister, owner, outcome.creation.cycles_consumed - kept, False),
         StageDone(S.Creating, str(canister), True),
-        StageDone(S.Importing, "the owner alone controls the canister already", True),
+        StageDone(S.Importing, "the owner alone controls it already", True),
         HandedOver(canister, owner, personal_wasm().module_hash),
         StageDone(S.Verifying, "both sides are equal, the owner alone controls the canister", False),
         StageStarted(S.Completed),

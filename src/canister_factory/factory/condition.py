@@ -117,6 +117,18 @@ def _reinstalled(personal: PersonalCanister, stage: CreationStatus, cause: Excep
     )
 
 
+async def check_taken(personal: PersonalCanister, stage: CreationStatus) -> None:
+    """Sees to it that there is something to be verified in a canister that its owner has taken.
+
+    Raises:
+        CanisterStateError: there isn't.
+        IcError: it can't be looked at.
+    """
+    info = await personal.info()
+    if personal.is_handed_over(info) and info.module_hash is None:
+        raise owners_alone(personal, stage, ["no module is installed in it"])
+
+
 def owners_alone(personal: PersonalCanister, stage: CreationStatus, differences: list[str]) -> CanisterStateError:
     """The owner took it before it held the capsule."""
     return CanisterStateError(

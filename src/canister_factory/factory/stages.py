@@ -25,7 +25,7 @@ from canister_factory.contract.import_models import ImportLimits, ImportState, P
 from canister_factory.contract.manifest_models import CapsuleManifest
 from canister_factory.factory.aside import Aside
 from canister_factory.factory.bounds import Extent
-from canister_factory.factory.condition import owners_alone
+from canister_factory.factory.condition import check_taken, owners_alone
 from canister_factory.factory.config import NS_PER_SECOND
 from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
 from canister_factory.factory.errors import ExportError, InstallError, SourceMovedError, VerifyError
@@ -147,9 +147,7 @@ class Stages:
         """
         personal, info = await self._create()
         if personal.is_handed_over(info):
-            self._run.emit(
-                StageDone(CreationStatus.Importing, "the owner alone controls the canister already", skipped=True)
-            )
+            self._run.emit(StageDone(CreationStatus.Importing, "the owner alone controls it already", skipped=True))
             self._outcome.target_manifest = manifest.manifest_hash
             self.stage = CreationStatus.Verifying
             if not self._outcome.creation.verified:
@@ -332,6 +330,7 @@ class Stages:
     async def _verify_by_backend(self, personal: PersonalCanister) -> None:
         """Of a canister that was handed over already."""
         self.stage = CreationStatus.Verifying
+        await check_taken(personal, self.stage)
         report = await self._ask_backend()
         if not report.matches:
             raise owners_alone(personal, self.stage, report.differences)
