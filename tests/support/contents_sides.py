@@ -55,7 +55,7 @@ def _build(name: str) -> Files:
         limits.write_text(limits.read_text().replace("contentBytes = 60_", "contentBytes = 99_"))
         main = sources / name / "Main.mo"
         text = main.read_text().replace("import Store ", 'import Extents "../capsule/Extents";\nimport Store ', 1)
-        text = re.sub(r"  system func postupgrade\(\) \{.*\};\n", "", text)
+        text = re.sub(r"  system func postupgrade\(\) \{(.*|\n(    .*\n)*  )\};\n", "", text)
         before = text.index("  system func inspect")
         main.write_text(text[:before] + _TAKE.lstrip("\n") + "\n" + text[before:])
         command = ["node", "build.js", name, folder]

@@ -184,6 +184,8 @@ class GrowingRegistry(World):
         super().__init__(cycles=40_000 * TRILLION)
         self.owners: list[Principal] = []
         self._since_advance = 0
+        a_day = {"cycles_per_day": 40_000 * TRILLION}
+        self.ok("set_reserve_settings", self.reserve()["settings"] | a_day, sender=ADMIN)
 
     def grow(self, owners: int) -> None:
         while len(self.owners) < owners:

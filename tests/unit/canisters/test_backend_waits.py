@@ -80,5 +80,5 @@ def test_a_canister_whose_module_is_not_approved_is_not_even_asked() -> None:
     verifying = world.start("verify_creation", world.lease, sender=OPERATOR)
     world.turns()
     refusal = world.finish("verify_creation", verifying).value
-    assert "is not an approved release" in refusal["message"]
+    assert "is of no approved release" in refusal["message"]
     assert world.times_asked() == 0
