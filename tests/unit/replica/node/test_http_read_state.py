@@ -282,16 +282,23 @@ async def test_what_the_subnet_forgot_a_moment_ago_is_still_for_its_sender_only(
         for content in contents:
             await call(network, sender, arg=content["arg"])
         ids = [id_of(sender, **content) for content in contents]
-        for request_id in ids[:6]:
-            network.subnet.set_status(request_id, None)
         paths = [[b"request_status", request_id, b"reply"] for request_id in ids]
-        network.view.certify()
-        left = [path for path in paths if network.view.status_shown(path[1]) is not None]
-        assert 2 < len(left) < 8, "some go when they are forgotten"
-        for path in left:
+
+        def left() -> list[list[bytes]]:
+            network.view.certify()
+            return [path for path in paths if network.view.status_shown(path[1]) is not None]
+
+        for request_id in ids[:2]:
+            network.subnet.set_status(request_id, None)
+        assert left() == paths, "the few that are forgotten are still there"
+        for path in paths:
             shown = (await read(network, sender, [path])).value(*path)
             assert shown == b"01234567"[: 1 + paths.index(path)]
             assert (await refused(network, Caller(), [path]))[0] == 403
+        for request_id in ids[2:6]:
+            network.subnet.set_status(request_id, None)
+        assert paths[6:] == left()[-2:]
+        assert len(left()) < 8, "some go when there are many"
 
 
 async def test_a_deleted_canister_is_absent_again() -> None:
