@@ -24,7 +24,12 @@ mixin (context : Creation.Context, roles : Roles.State) {
     switch (Roles.requireStaff(roles, caller)) { case (?error) #Err error; case null #Ok(answer()) };
   };
 
-  func byAdmin(caller : Principal, method : Text, what : Text, change : () -> Types.CreationResult) : Types.CreationResult {
+  func byAdmin(
+    caller : Principal,
+    method : Text,
+    what : () -> Text,
+    change : () -> Types.CreationResult,
+  ) : Types.CreationResult {
     Roles.change(roles, caller, { method; what }, context.now(), change);
   };
 
@@ -79,13 +84,13 @@ mixin (context : Creation.Context, roles : Roles.State) {
       return #Err(Errors.invalid(owner.toText() # " has no creation to abort."));
     };
     let answer = CreationEnd.cancel(context, creation, "An admin aborted the creation: " # reason);
-    let act = { method = "abort_creation"; what = owner.toText() # ", " # debug_show reason };
+    let act = { method = "abort_creation"; what = func() : Text = owner.toText() # ", " # debug_show reason };
     switch answer { case (#Ok _) AuditLog.note(roles.acts, caller, act, context.now()); case (#Err _) {} };
     answer;
   };
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {
-    byAdmin(caller, "clear_creation_state", owner.toText(), func() = CreationEnd.clear(context, owner));
+    byAdmin(caller, "clear_creation_state", func() = owner.toText(), func() = CreationEnd.clear(context, owner));
   };
 
   public shared query ({ caller }) func list_registry(
@@ -102,7 +107,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   // ---- Switch and totals ----
   func setEnabled(caller : Principal, method : Text, enabled : Bool) : Types.CreationResult {
-    byAdmin(caller, method, debug_show enabled, func() { context.switches.enabled := enabled; #Ok });
+    byAdmin(caller, method, func() = debug_show enabled, func() { context.switches.enabled := enabled; #Ok });
   };
 
   func statsFor(caller : Principal) : Types.Result<Types.PersonalCanisterCreationStats> {
@@ -135,7 +140,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   /// What is in progress goes on, also when it's more than a new limit.
   public shared ({ caller }) func set_creation_limits(limits : Types.CreationLimits) : async Types.CreationResult {
-    byAdmin(caller, "set_creation_limits", debug_show limits, func() = setLimits(limits));
+    byAdmin(caller, "set_creation_limits", func() = debug_show limits, func() = setLimits(limits));
   };
 
   // ---- What new personal canisters are set to ----
@@ -157,7 +162,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     settings : Types.PersonalCanisterSettings
   ) : async Types.CreationResult {
     let change = func() : Types.CreationResult = setPersonalCanisterSettings(settings);
-    byAdmin(caller, "set_personal_canister_settings", debug_show settings, change);
+    byAdmin(caller, "set_personal_canister_settings", func() = debug_show settings, change);
   };
 
   // ---- Releases ----
@@ -167,13 +172,13 @@ mixin (context : Creation.Context, roles : Roles.State) {
     Reserve.countDeposits(context.reserve, context.deposits, context.funds().balance, context.calls.underWay);
     let change = func() : Types.CreationResult = Releases.register(context.releases, release, context.now());
     let { api_version; note } = release;
-    let what = Verification.hex(release.module_hash) # " " # debug_show ({ api_version; note });
+    let what = func() : Text = Verification.hex(release.module_hash) # " " # debug_show ({ api_version; note });
     byAdmin(caller, "register_release", what, change);
   };
 
   public shared ({ caller }) func revoke_release(module_hash : Blob) : async Types.CreationResult {
     let change = func() : Types.CreationResult = Releases.revoke(context.releases, module_hash);
-    byAdmin(caller, "revoke_release", Verification.hex(module_hash), change);
+    byAdmin(caller, "revoke_release", func() = Verification.hex(module_hash), change);
   };
 
   public shared query func list_releases() : async [Types.Release] { Releases.list(context.releases) };
@@ -193,12 +198,12 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func set_reserve_settings(settings : Types.ReserveSettings) : async Types.CreationResult {
-    byAdmin(caller, "set_reserve_settings", debug_show settings, func() = reconfigure(settings));
+    byAdmin(caller, "set_reserve_settings", func() = debug_show settings, func() = reconfigure(settings));
   };
 
   public shared ({ caller }) func set_reserve_threshold(threshold : Nat) : async Types.CreationResult {
     let change = func() : Types.CreationResult = reconfigure({ context.reserve.settings with threshold });
-    byAdmin(caller, "set_reserve_threshold", debug_show threshold, change);
+    byAdmin(caller, "set_reserve_threshold", func() = debug_show threshold, change);
   };
 
   /// Cycles arrive with a call of a canister (a wallet that is an admin); cycles deposited by any other way count as
@@ -209,7 +214,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
     Reserve.accepted(context.reserve, context.deposits, accepted);
     Creation.watchReserve(context);
-    AuditLog.note(roles.acts, caller, { method = "top_up_reserve"; what = debug_show accepted }, context.now());
+    AuditLog.note(roles.acts, caller, { method = "top_up_reserve"; what = func() : Text = debug_show accepted }, context.now());
     #Ok accepted;
   };
 
@@ -256,7 +261,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared ({ caller }) func acknowledge_notification(id : Nat64) : async Types.CreationResult {
     let change = func() : Types.CreationResult = Alerts.acknowledge(context.alerts, id, caller);
-    byAdmin(caller, "acknowledge_notification", debug_show id, change);
+    byAdmin(caller, "acknowledge_notification", func() = debug_show id, change);
   };
 
   public shared query ({ caller }) func list_errors(

@@ -14,7 +14,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   func admissionChange(
     caller : Principal,
     method : Text,
-    what : Text,
+    what : () -> Text,
     change : () -> Types.CreationResult,
   ) : Types.CreationResult = Roles.change(roles, caller, { method; what }, context.now(), change);
 
@@ -22,7 +22,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   func answered(
     caller : Principal,
     method : Text,
-    what : Text,
+    what : () -> Text,
     answer : () -> Types.Result<Creation.Creation>,
   ) : Types.Result<Types.DetailedCreationStatus> {
     switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
@@ -39,17 +39,17 @@ mixin (context : Creation.Context, roles : Roles.State) {
   /// What was admitted before goes on, and what waits for approval goes on waiting.
   public shared ({ caller }) func set_admission(admission : Types.Admission) : async Types.CreationResult {
     let change = func() : Types.CreationResult { context.admission.mode := admission; #Ok };
-    admissionChange(caller, "set_admission", debug_show admission, change);
+    admissionChange(caller, "set_admission", func() = debug_show admission, change);
   };
 
   public shared query func get_admission() : async Types.Admission { context.admission.mode };
 
   public shared ({ caller }) func add_admitted(owner : Principal) : async Types.CreationResult {
-    admissionChange(caller, "add_admitted", owner.toText(), func() = Admission.add(context.admission, owner));
+    admissionChange(caller, "add_admitted", func() = owner.toText(), func() = Admission.add(context.admission, owner));
   };
 
   public shared ({ caller }) func remove_admitted(owner : Principal) : async Types.CreationResult {
-    admissionChange(caller, "remove_admitted", owner.toText(), func() = Admission.remove(context.admission, owner));
+    admissionChange(caller, "remove_admitted", func() = owner.toText(), func() = Admission.remove(context.admission, owner));
   };
 
   public shared query ({ caller }) func list_admitted(
@@ -72,14 +72,14 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func approve_creation(owner : Principal) : async Types.Result<Types.DetailedCreationStatus> {
-    answered(caller, "approve_creation", owner.toText(), func() = CreationRequest.approve(context, owner));
+    answered(caller, "approve_creation", func() = owner.toText(), func() = CreationRequest.approve(context, owner));
   };
 
   public shared ({ caller }) func decline_creation(
     owner : Principal,
     reason : Text,
   ) : async Types.Result<Types.DetailedCreationStatus> {
-    let what = owner.toText() # ", " # debug_show reason;
+    let what = func() : Text = owner.toText() # ", " # debug_show reason;
     answered(caller, "decline_creation", what, func() = CreationEnd.decline(context, owner, reason));
   };
 };

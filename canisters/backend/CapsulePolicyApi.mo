@@ -9,7 +9,7 @@ import Types "Types";
 mixin (policy : CapsulePolicy.Context, roles : Roles.State) {
   // ---- Quotas ----
   public shared ({ caller }) func set_quotas(quotas : Types.Quotas) : async Types.CreationResult {
-    let act = { method = "set_quotas"; what = debug_show quotas };
+    let act = { method = "set_quotas"; what = func() : Text = debug_show quotas };
     Roles.change(roles, caller, act, Clock.now(), func() = CapsulePolicy.setQuotas(policy, quotas));
   };
 
@@ -26,7 +26,7 @@ mixin (policy : CapsulePolicy.Context, roles : Roles.State) {
 
   // ---- Switches ----
   public shared ({ caller }) func set_capsule_switches(switches : Types.CapsuleSwitches) : async Types.CreationResult {
-    let act = { method = "set_capsule_switches"; what = debug_show switches };
+    let act = { method = "set_capsule_switches"; what = func() : Text = debug_show switches };
     Roles.change(roles, caller, act, Clock.now(), func() = CapsulePolicy.setSwitches(policy, switches));
   };
 

@@ -8,7 +8,7 @@ import Types "Types";
 
 mixin (roles : Roles.State) {
   func change(caller : Principal, method : Text, who : Principal, apply : () -> Types.CreationResult) : Types.CreationResult {
-    Roles.change(roles, caller, { method; what = who.toText() }, Clock.now(), apply);
+    Roles.change(roles, caller, { method; what = func() : Text = who.toText() }, Clock.now(), apply);
   };
 
   public shared ({ caller }) func add_admin(admin : Principal) : async Types.CreationResult {

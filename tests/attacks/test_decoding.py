@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
@@ -79,6 +80,20 @@ async def test_whatever_a_canister_sends_takes_no_more_than_5_million_instructio
     hard = bombs(door.from_canisters, built_limits(canister)[door.method].values)
     executed = [await instructions_of(world, strange, knock, argument) for argument in hard]
     assert max(executed) <= MOST_INSTRUCTIONS
+
+
+@pytest.mark.parametrize("method", ["set_reserve_threshold", "set_reserve_settings"])
+async def test_what_only_admins_may_is_put_into_words_for_admins_only(
+    world: DoorsWorld, strange: tuple[Agent, Principal], method: str
+) -> None:
+    """A number of 1,200 bits in decimal digits takes some 30 million instructions."""
+    settings = (await BackendClient(world.agents["admin"], world.canisters["backend"]).get_reserve_status()).settings
+    huge = settings.model_copy(update={"threshold": 2**1_200})
+    declared = BackendClient.method(method)
+    argument = declared.encode((huge if method == "set_reserve_settings" else huge.threshold,))
+    door = next(door for canister, door in knocks() if (canister, door.method) == ("backend", method))
+    assert len(argument) <= door.from_canisters
+    assert await instructions_of(world, strange, ("backend", door), argument) <= MOST_INSTRUCTIONS
 
 
 @pytest.mark.parametrize(
