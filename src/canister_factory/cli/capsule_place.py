@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import click
 
@@ -71,20 +71,43 @@ class _Wanted:
     caller: Principal
 
 
+def canister_or_backend(what: str, explained: str, *more: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`--canister`, which `explained` says, or `--backend`, by which `what` is found; and the common options. Passed to
+    the command as `canister`, `backend`, `network` and `identity`. `more`: options of the command's own.
+    """
+
+    def decorated(command: Any) -> Any:
+        @wraps(command)
+        def with_either(*args: Any, canister: Principal | None, backend: Principal | None, **rest: Any) -> Any:
+            if canister is None and backend is None:
+                raise InputError(f"give --canister, or --backend (or set {BACKEND_VARIABLE}): one of them finds {what}")
+            return command(*args, canister=canister, backend=backend, **rest)
+
+        options: list[Callable[[Any], Any]] = [
+            click.option("--canister", type=PRINCIPAL, help=explained),
+            *more,
+            partial(backend_option, required=False),
+            network_options,
+            signing_identity_option,
+            output_options,
+        ]
+        decorating: Any = with_either
+        for option in reversed(options):
+            decorating = option(decorating)
+        return decorating
+
+    return decorated
+
+
 def capsule_command(command: F) -> F:
     """`--canister`, `--owner`, `--capsule` and the common options: passed to the command as `ask: AskCapsule`."""
 
-    @click.option(
-        "--canister",
-        type=PRINCIPAL,
-        help="Canister that has the capsule.  [default: the owner's personal canister, or the backend]",
+    @canister_or_backend(
+        "the capsule",
+        "Canister that has the capsule.  [default: the owner's personal canister, or the backend]",
+        click.option("--owner", type=PRINCIPAL, help="Owner of the capsule.  [default: you]"),
+        click.option("--capsule", "capsule_id", metavar="ID", help="Id of the capsule.  [default: the owner's own]"),
     )
-    @click.option("--owner", type=PRINCIPAL, help="Owner of the capsule.  [default: you]")
-    @click.option("--capsule", "capsule_id", metavar="ID", help="Id of the capsule.  [default: the owner's own]")
-    @partial(backend_option, required=False)
-    @network_options
-    @signing_identity_option
-    @output_options
     @wraps(command)
     def with_capsule(
         *args: Any,
@@ -96,10 +119,6 @@ def capsule_command(command: F) -> F:
         identity: Identity,
         **rest: Any,
     ) -> Any:
-        if canister is None and backend is None:
-            raise InputError(
-                f"give --canister, or --backend (or set {BACKEND_VARIABLE}): one of them finds the capsule"
-            )
         caller = identity.sender()
         wanted = _Wanted(canister, backend, owner or caller, capsule_id, caller)
 
@@ -111,8 +130,8 @@ def capsule_command(command: F) -> F:
 
         return command(*args, ask=ask, **rest)
 
-    with_capsule.role = Role.OWNER  # type: ignore[attr-defined]  # executors have no role of a backend, either
-    return with_capsule  # type: ignore[return-value]
+    with_capsule.role = Role.OWNER  # executors have no role of a backend, either
+    return cast(F, with_capsule)
 
 
 async def _find(agent: Agent, wanted: _Wanted) -> Place:

@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-import click
-
-from canister_factory.cli.errors import CommandError, InputError
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import (
-    BACKEND_VARIABLE,
-    F,
-    backend_option,
-    network_options,
-    output_options,
-    run_with_agent,
-)
-from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.capsule_place import canister_or_backend
+from canister_factory.cli.errors import CommandError
+from canister_factory.cli.options import F, run_with_agent
 from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
@@ -64,15 +54,7 @@ class AskOwn(Protocol):
 def own_canister_command(command: F) -> F:
     """`--canister` and the common options: passed to the command as `ask: AskOwn`."""
 
-    @click.option(
-        "--canister",
-        type=PRINCIPAL,
-        help="Your personal canister.  [default: the one that the backend made for you]",
-    )
-    @partial(backend_option, required=False)
-    @network_options
-    @signing_identity_option
-    @output_options
+    @canister_or_backend("your canister", "Your personal canister.  [default: the one that the backend made for you]")
     @wraps(command)
     def with_canister(
         *args: Any,
@@ -82,11 +64,6 @@ def own_canister_command(command: F) -> F:
         identity: Identity,
         **rest: Any,
     ) -> Any:
-        if canister is None and backend is None:
-            raise InputError(
-                f"give --canister, or --backend (or set {BACKEND_VARIABLE}): one of them finds your canister"
-            )
-
         def ask(work: Callable[[Own], Awaitable[T]]) -> T:
             async def at_the_canister(agent: Agent) -> T:
                 return await work(await _find(agent, canister, backend))
@@ -95,8 +72,8 @@ def own_canister_command(command: F) -> F:
 
         return command(*args, ask=ask, **rest)
 
-    with_canister.role = Role.OWNER  # type: ignore[attr-defined]
-    return with_canister  # type: ignore[return-value]
+    with_canister.role = Role.OWNER
+    return cast(F, with_canister)
 
 
 async def _find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Own:
