@@ -1,15 +1,20 @@
-"""How both sides keep the lists that a copy reads: a canister that its owner controls may list anything, for ever.
+"""How both sides keep the lists that a copy reads: a canister that its owner controls may list anything, for ever; and
+the list of open requests.
 
 Owns order and bounds of these lists. Does not own: reading them (`contract.pages`), and what is made of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient
+from canister_factory.contract.creation_models import OpenRequest, OpenRequestPage, OwnerPageRequest
 from canister_factory.contract.errors import PagingError
 from canister_factory.contract.import_models import ImportStatus, PendingMemory
 from canister_factory.contract.manifest_models import ItemRef, ManifestEntry, ManifestPage
-from canister_factory.contract.pages import Kept
+from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.manifest import CHECKSUM_BYTES, ItemKey
 
@@ -50,6 +55,23 @@ def pending_kept(canister_id: Principal) -> Kept[ImportStatus]:
         return sum(1 + len(memory.chunks) for memory in page.pending)
 
     return Kept(name, lambda page: page.pending, rank, most=MAX_PENDING, count=count)
+
+
+async def open_requests(backend: BackendClient) -> AsyncIterator[OpenRequest]:
+    """All creations that need an operator, the oldest request first.
+
+    Raises:
+        PagingError: the list doesn't advance.
+        CreationRefused: the caller is neither operator nor admin.
+        IcError: a call failed.
+    """
+
+    async def fetch(after: Principal | None) -> OpenRequestPage:
+        return await backend.list_open_requests(OwnerPageRequest(after=after))
+
+    async for page in pages(fetch, Kept("the list of open requests")):
+        for request in page.items:
+            yield request
 
 
 def _check_id(name: str, id: str) -> None:

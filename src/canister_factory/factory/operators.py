@@ -15,12 +15,10 @@ from canister_factory.contract.creation_models import (
     CreationErrorKind,
     LeaseRef,
     OpenRequest,
-    OpenRequestPage,
-    OwnerPageRequest,
 )
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import CreateError, HandoffError
+from canister_factory.factory.listing import open_requests
 from canister_factory.factory.personal_canister import PersonalCanister, names
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
@@ -79,9 +77,6 @@ class HandOn:
             IcError: the backend could not be asked.
         """
 
-        async def fetch(after: Principal | None) -> OpenRequestPage:
-            return await self._backend.list_open_requests(OwnerPageRequest(after=after))
-
         if self._successor == self._operator:
             raise CreateError(f"{self._successor} is the operator that hands on; nothing was changed")
         # First of all: a canister that somebody else has controlled can't become its owner's any more.
@@ -90,12 +85,7 @@ class HandOn:
                 f"{self._successor} is no operator of {self._backend.canister_id}; nothing was changed. An admin adds "
                 f"it with 'admin operators add {self._successor}'"
             )
-        return [
-            each
-            async for page in pages(fetch, Kept("the list of open requests"))
-            for each in page.items
-            if each.operator == self._operator
-        ]
+        return [each async for each in open_requests(self._backend) if each.operator == self._operator]
 
     async def hand_on(self, owner: Principal) -> None:
         """Hands one creation on.

@@ -16,12 +16,10 @@ from canister_factory.contract.creation_models import (
     CreationStatus,
     DetailedCreationStatus,
     OpenRequest,
-    OpenRequestPage,
-    OwnerPageRequest,
 )
 from canister_factory.contract.errors import ContractError, CreationRefused, PagingError
-from canister_factory.contract.pages import Kept, pages
 from canister_factory.factory.errors import FactoryError, LeaseLostError, is_waiting
+from canister_factory.factory.listing import open_requests
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.places import Places
 from canister_factory.factory.retry import Sleep
@@ -143,13 +141,9 @@ class Worker:
         return await completed_by_another(self._orchestrator.backend, owner, error) is not None
 
     async def _open(self) -> AsyncIterator[OpenRequest]:
-        async def fetch(after: Principal | None) -> OpenRequestPage:
-            return await self._orchestrator.backend.list_open_requests(OwnerPageRequest(after=after))
-
-        async for page in pages(fetch, Kept("the list of open requests")):
-            for request in page.items:
-                if self._is_for_us(request):
-                    yield request
+        async for request in open_requests(self._orchestrator.backend):
+            if self._is_for_us(request):
+                yield request
 
     def _is_for_us(self, request: OpenRequest) -> bool:
         us = Principal(self._orchestrator.agent.identity.sender().bytes)
