@@ -5,8 +5,10 @@ Owns their Python form; a test compares it with the `.did`. Does not own: types 
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64, TimeNs
+from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat32, Nat64, TimeNs, to_candid
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, MemoryManifest
 
 
@@ -25,6 +27,10 @@ class PersonalInit(CandidModel):
     backend: Principal
     name: str | None = None
     limits: ImportLimits | None = None
+
+    def encoded(self) -> bytes:
+        """The argument of an installation."""
+        return encode(personal_interface().init_args, [to_candid(PersonalInit, self)])
 
 
 class ImportState(CandidEnum):

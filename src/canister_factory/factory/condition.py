@@ -12,10 +12,7 @@ from canister_factory.contract.errors import CapsuleRefused, ContractError, Crea
 from canister_factory.factory.errors import CanisterState, CanisterStateError
 from canister_factory.factory.personal_canister import PersonalCanister, names
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.errors import STOPPED_CODES, CanisterNotFoundError, IcError, RejectedError
-
-_NO_CYCLES = "IC0207"
-"""The implementation's code of a canister that can't pay for a message, or is frozen."""
+from canister_factory.ic.errors import OUT_OF_CYCLES, STOPPED_CODES, CanisterNotFoundError, IcError, RejectedError
 
 JUDGED = frozenset(
     (CanisterState.UNINSTALLED, CanisterState.OTHER_MODULE, CanisterState.OTHER_CONTROLLERS, CanisterState.BLACKHOLED)
@@ -146,7 +143,7 @@ def _rejecting(
 ) -> CanisterStateError | None:
     if rejection.error_code in STOPPED_CODES:
         state, words = CanisterState.STOPPED, "is stopped. A controller, such as its owner, has to start it"
-    elif rejection.error_code == _NO_CYCLES:
+    elif rejection.error_code == OUT_OF_CYCLES:
         state = CanisterState.FROZEN
         words = "has too few cycles to work. Somebody has to top it up, or a controller to lower its freezing threshold"
     else:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.artifacts import WasmModule, compatible, personal_interface
+from canister_factory.contract.artifacts import WasmModule, compatible
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
 from canister_factory.contract.import_models import PersonalInit
@@ -20,14 +18,11 @@ from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.errors import IcError, RejectedError
+from canister_factory.ic.errors import OUT_OF_CYCLES, IcError, RejectedError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.ic.task_group import task_group
-
-OUT_OF_CYCLES = "IC0207"
-"""The implementation's code of what a canister can't pay for."""
 
 
 class PersonalCanister:
@@ -109,7 +104,7 @@ class PersonalCanister:
         self.check_controllers(info)
         if info.module_hash is None:
             self._check_approved(module, releases)
-            argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
+            argument = init.encoded()
             try:
                 await self._retry("install", self._management.install, self.canister_id, module.wasm, argument)
             except RejectedError:
@@ -163,9 +158,8 @@ class PersonalCanister:
         """
         self.check_controllers(await self.info())
         self._check_approved(module, releases)
-        argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
         install = self._management.install
-        await self._retry("reinstall", install, self.canister_id, module.wasm, argument, mode="reinstall")
+        await self._retry("reinstall", install, self.canister_id, module.wasm, init.encoded(), mode="reinstall")
 
     async def set_controllers(self, operator: Principal) -> None:
         """Makes this operator and the owner the controllers, as one of those that are.

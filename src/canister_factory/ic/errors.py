@@ -20,6 +20,8 @@ REJECT_CODES = {
 
 STOPPED_CODES = ("IC0508", "IC0509")
 """The implementation's codes of a canister that is stopped or stopping: most often while it is upgraded."""
+OUT_OF_CYCLES = "IC0207"
+"""The implementation's code of what a canister can't pay for, or can't without being frozen."""
 
 
 class IcError(CanisterFactoryError):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from canister_factory.candid.binding import to_candid
-from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
-from canister_factory.contract.artifacts import WasmModule, personal_interface
+from canister_factory.contract.artifacts import WasmModule
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
 from canister_factory.factory.config import FactoryConfig
@@ -122,8 +120,7 @@ class Restore:
             init = PersonalInit(
                 owner=about.owner, backend=about.backend, name=None, limits=_limits(self._state.manifest.content_size)
             )
-            argument = encode(personal_interface().init_args, [to_candid(PersonalInit, init)])
-            await ManagementCanister(self._agent).install(self._canister_id, self._module.wasm, argument)
+            await ManagementCanister(self._agent).install(self._canister_id, self._module.wasm, init.encoded())
         elif info.module_hash != self._module.module_hash:
             raise RestoreError(
                 f"{self._canister_id} runs another module, {info.module_hash.hex()}; nothing was changed. A capsule is "
