@@ -5,7 +5,7 @@ Owns what the demo's owner has, and whether they have it back. Does not own: the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from canister_factory.candid.principal import Principal
@@ -47,7 +47,7 @@ async def fill(client: CapsuleClient, files: Sequence[DemoFile], friend: Princip
         except CapsuleRefused as refusal:
             raise CommandError(f"{file.name} ({file.size:,} bytes) can't be stored: {refusal}") from refusal
 
-    await Window(_FILES_AT_ONCE, _FILES_AT_ONCE).run(_each(range(len(files))), store)
+    await Window(_FILES_AT_ONCE, _FILES_AT_ONCE).run(range(len(files)), store)
     known, opaque = PersonRef(Principal=friend), PersonRef(Opaque="a friend without an account")
     for person in (known, opaque):
         await client.add_connection(person)
@@ -85,7 +85,7 @@ async def compare(
     if set(memories) != set(ids):
         raise CommandError(f"the personal canister has {len(memories)} memories, {len(ids)} were stored")
     await Window(_FILES_AT_ONCE, _FILES_AT_ONCE).run(
-        _each(zip(files, ids, strict=True)),
+        zip(files, ids, strict=True),
         lambda pair: _compare_file(target, pair[0], memories[pair[1]], advance),
     )
     for kind, copied, original in (
@@ -124,9 +124,4 @@ async def _compare_file(client: CapsuleClient, file: DemoFile, memory: MemorySum
                 raise CommandError(f"chunk {index} of {file.name} came back with other bytes than the file has")
             advance(len(data))
 
-        await Window(_CHUNKS_AT_ONCE, _CHUNKS_AT_ONCE).run(_each(range(memory.total_chunks)), one)
-
-
-async def _each(items: Iterable[T]) -> AsyncIterator[T]:
-    for item in items:
-        yield item
+        await Window(_CHUNKS_AT_ONCE, _CHUNKS_AT_ONCE).run(range(memory.total_chunks), one)

@@ -60,7 +60,7 @@ def backup(directory: Path, ask: AskOwn) -> None:
                 own.agent.certificates,
                 target,
                 FactoryConfig(),
-                on_bytes=lambda more, _total: advance(more),
+                on_bytes=advance,
                 clock_ns=own.agent.clock,
             ).take()
 

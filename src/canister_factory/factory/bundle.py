@@ -6,7 +6,7 @@ Owns what is small enough, and reading it. Does not own: what there is to do (`d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from canister_factory.contract.import_models import ImportBatch, MemoryChunk
 from canister_factory.contract.manifest_models import MemoryManifest
@@ -56,14 +56,10 @@ async def _chunks(source: Source, manifests: list[MemoryManifest], at_once: int)
     ]
     found: dict[tuple[str, int], MemoryChunk] = {}
 
-    async def jobs() -> AsyncIterator[tuple[str, int, bytes]]:
-        for job in wanted:
-            yield job
-
     async def read(job: tuple[str, int, bytes]) -> None:
         memory_id, index, sha256 = job
         data = await source.chunk(memory_id, index, sha256)
         found[memory_id, index] = MemoryChunk(memory_id=memory_id, index=index, bytes=data, sha256=sha256)
 
-    await Window(at_once, at_once).run(jobs(), read)
+    await Window(at_once, at_once).run(wanted, read)
     return [found[memory_id, index] for memory_id, index, _ in wanted]

@@ -6,7 +6,7 @@ Owns the pace of a transfer. Does not own: what is sent, and retrying it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from canister_factory.ic.task_group import task_group
@@ -62,7 +62,7 @@ class Window:
             self.size = min(self.maximum, self.size + 1)
         self._wake.set()
 
-    async def run(self, jobs: AsyncIterator[T], work: Callable[[T], Awaitable[None]]) -> None:
+    async def run(self, jobs: AsyncIterable[T] | Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
         """Does `work` for each job, at most `size` at once. A job is only asked for when there is a place for it.
 
         Raises:
@@ -78,9 +78,14 @@ class Window:
         try:
             async with task_group() as group:
                 await self.enter()
-                async for job in jobs:
+                async for job in jobs if isinstance(jobs, AsyncIterable) else _each(jobs):
                     group.create_task(one(job))
                     await self.enter()
                 self.leave()
         finally:
             self.in_flight = 0  # places of tasks that were cancelled before they began
+
+
+async def _each(jobs: Iterable[T]) -> AsyncIterator[T]:
+    for job in jobs:
+        yield job

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.import_models import CertifiedManifest
@@ -84,7 +83,7 @@ class Backup:
         client: of the personal canister, as its owner; it repeats queries that fail in passing.
         certificates: judges those of the network.
         directory: where to; locked by the caller.
-        on_bytes: told how many bytes of chunks more are there, and how many there are in all.
+        on_bytes: told how many bytes of chunks more are there.
         clock_ns: the time, nanoseconds since 1970, that certificates are judged by.
     """
 
@@ -95,7 +94,7 @@ class Backup:
         directory: BackupDirectory,
         config: FactoryConfig,
         *,
-        on_bytes: Callable[[int, int], None] = lambda _more, _total: None,
+        on_bytes: Callable[[int], None] = lambda _more: None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._client = client
@@ -157,8 +156,7 @@ class Backup:
         entries = list(listing.entries.values())
         await self._fetch_records([entry for entry in entries if not self._directory.has_record(entry.record_checksum)])
         chunks = await self._chunk_lists([entry for entry in entries if entry.content_checksum is not None], before)
-        total = sum(entry.size for entry in entries)
-        await self._window.run(self._missing(chunks), lambda wanted: self._fetch_chunk(wanted, total))
+        await self._window.run(self._missing(chunks), self._fetch_chunk)
         return State(manifest=held.manifest, entries=[entry.told() for entry in entries], chunks=chunks)
 
     async def _fetch_records(self, entries: list[Entry]) -> None:
@@ -183,7 +181,7 @@ class Backup:
             lists[manifest.memory_id] = manifest.chunk_checksums
         return lists
 
-    async def _missing(self, lists: dict[str, list[bytes]]) -> AsyncIterator[_Wanted]:
+    def _missing(self, lists: dict[str, list[bytes]]) -> Iterator[_Wanted]:
         asked: set[bytes] = set()
         for memory_id, chunks in lists.items():
             for index, sha256 in enumerate(chunks):
@@ -191,19 +189,9 @@ class Backup:
                     asked.add(sha256)
                     yield _Wanted(memory_id, index, sha256)
 
-    async def _fetch_chunk(self, wanted: _Wanted, total: int) -> None:
+    async def _fetch_chunk(self, wanted: _Wanted) -> None:
         data = await self._source.chunk(wanted.memory_id, wanted.number, wanted.sha256)
         await asyncio.to_thread(self._directory.put_chunk, wanted.sha256, data)
         self._chunks += 1
         self._bytes += len(data)
-        self._on_bytes(len(data), total)
-
-
-def owner_of(canister_id: Principal, owner: Principal, caller: Principal) -> None:
-    """Sees to it that the caller owns the canister.
-
-    Raises:
-        BackupError: it's somebody else's.
-    """
-    if owner != caller:
-        raise BackupError(f"{canister_id} belongs to {owner}; only its owner may copy it, and you are {caller}")
+        self._on_bytes(len(data))

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,11 +68,6 @@ class Download:
     def __repr__(self) -> str:
         return f"Download({self._source!r} to {str(self._directory)!r})"
 
-    async def size(self) -> int:
-        """Bytes of all memories that are on the canister."""
-        listing = await self._source.listing()
-        return sum(entry.size for entry in listing.entries.values() if entry.content_checksum is not None)
-
     async def run(self) -> Downloaded:
         """Writes the files.
 
@@ -127,7 +122,7 @@ class Download:
                 os.pwrite(file, data, index * manifest.chunk_size)
             self._on_bytes(len(data))
 
-        await self._window.run(_each(manifest.total_chunks), one)
+        await self._window.run(range(manifest.total_chunks), one)
 
     def _place(self, record: MemoryRecord, manifest: MemoryManifest) -> tuple[Path, bool]:
         """Where the memory goes, and whether it's there already."""
@@ -172,8 +167,3 @@ def _holds(path: Path, manifest: MemoryManifest) -> bool:
         return all(
             hashlib.sha256(file.read(manifest.chunk_size)).digest() == sha256 for sha256 in manifest.chunk_checksums
         )
-
-
-async def _each(count: int) -> AsyncIterator[int]:
-    for index in range(count):
-        yield index
