@@ -226,7 +226,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     let returned = Cycles.accept<system>(Cycles.available());
     if (returned == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to return."));
     let booked = Reserve.takeBack(context.reserve, caller, returned);
-    Registry.takeBack(context.registry, caller, booked);
+    Registry.charge(context.registry, caller, -booked);
     Creations.takeBack(context.creations, created_by, caller, booked);
     // What it never had from here is a gift like any other.
     if (returned > booked) Reserve.accepted(context.reserve, context.deposits, returned - booked);

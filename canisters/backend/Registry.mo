@@ -3,7 +3,6 @@
 import Int "mo:core/Int";
 import List "mo:core/List";
 import Map "mo:core/Map";
-import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Pages "../capsule/Pages";
@@ -33,18 +32,7 @@ module {
     };
   };
 
-  /// Cycles that a canister gave back weren't consumed. Does nothing when the canister isn't known.
-  public func takeBack(state : State, canisterId : Principal, cycles : Nat) {
-    switch (get(state, canisterId)) {
-      case (?entry) {
-        let { cycles_consumed } = entry;
-        add(state, { entry with cycles_consumed = Nat.max(cycles_consumed, cycles) - cycles });
-      };
-      case null {};
-    };
-  };
-
-  /// Adds to what the canister has cost, or takes it off.
+  /// Adds to what the canister has cost, or takes it off. Does nothing when the canister isn't known.
   public func charge(state : State, canisterId : Principal, cycles : Int) {
     switch (get(state, canisterId)) {
       case (?entry) add(state, { entry with cycles_consumed = Int.toNat(Int.max(0, entry.cycles_consumed + cycles)) });
