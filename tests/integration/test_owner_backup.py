@@ -10,7 +10,8 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.errors import CapsuleRefused
-from canister_factory.contract.memory_models import MemoryUpdate
+from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestPage, MemoryManifest
+from canister_factory.contract.memory_models import MemoryAccess, MemoryUpdate
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
@@ -183,3 +184,69 @@ async def test_memories_become_files_under_their_names(moved: Moved, tmp_path: P
     third = await Download(moved.client, files, CONFIG).run()
     assert (files / "inline 1").read_bytes() == b"mine"
     assert [path.name for path in third.written] == ["inline 1 (2)"]
+
+
+class Writing(PersonalClient):
+    """The owner writes whenever chunks are asked for, `times` times."""
+
+    times = 0
+
+    async def get_memory_manifests(self, memory_ids: list[str]) -> list[MemoryManifest]:
+        if self.times:
+            self.times -= 1
+            await PersonalClient(self.agent, self.canister_id).add_memory_to_capsule(inline(b"late"), note("late"))
+        return await super().get_memory_manifests(memory_ids)
+
+
+class Changing(PersonalClient):
+    """The owner changes the memory whose record is asked for first, once."""
+
+    done = False
+
+    async def get_items(self, items: list[ItemRef]) -> list[ExportItem]:
+        if not self.done:
+            self.done = True
+            client = PersonalClient(self.agent, self.canister_id)
+            memory_id = next(item.id for item in items if item.kind == ItemKind.Memory)
+            memory = await client.get_memory_from_capsule(memory_id)
+            await client.update_memory_in_capsule(memory_id, MemoryUpdate(access=MemoryAccess.of("Public", None)))
+            assert memory.access != (await client.get_memory_from_capsule(memory_id)).access
+        return await super().get_items(items)
+
+
+async def test_what_the_owner_writes_meanwhile_is_in_it_or_the_state_is_of_before(moved: Moved) -> None:
+    writing = Writing(moved.world.owner, moved.canister_id)
+    writing.times = 1
+    taken = await moved.back_up(writing)
+    renamed = await moved.back_up(Changing(moved.world.owner, moved.canister_id))
+    again = await moved.back_up()
+    directory = BackupDirectory.open(moved.path)
+    for state in (taken.state, renamed.state, again.state):
+        assert [damage for _, damage in directory.damages(state) if damage] == []
+        assert state.problem() is None
+    fresh = await moved.fresh()
+    restored = await moved.restore(fresh)
+    held = (await moved.client.get_manifest()).manifest.manifest_hash
+    assert restored.verification.target_manifest == held
+
+
+async def test_entries_that_are_not_the_certified_ones_make_no_state(moved: Moved) -> None:
+    class Hiding(PersonalClient):
+        async def list_import_entries(self, after: ItemRef | None = None, limit: int | None = None) -> ManifestPage:
+            page = await super().list_import_entries(after, limit)
+            return page.model_copy(update={"entries": page.entries[:-1]})
+
+    with pytest.raises(BackupError, match="was written while it was read"):
+        await moved.back_up(Hiding(moved.world.owner, moved.canister_id))
+    assert BackupDirectory.open(moved.path).names() == []
+
+
+async def test_a_link_is_no_file_of_the_owners(moved: Moved, tmp_path: Path) -> None:
+    files, elsewhere = tmp_path / "files", tmp_path / "elsewhere"
+    files.mkdir()
+    elsewhere.write_bytes(pattern(1, "inline 1"))
+    (files / "inline 1").symlink_to(elsewhere)
+    done = await Download(moved.client, files, CONFIG).run()
+    assert (files / "inline 1 (2)").read_bytes() == pattern(1, "inline 1")
+    assert (files / "inline 1").is_symlink()
+    assert files / "inline 1 (2)" in done.written
