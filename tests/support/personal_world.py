@@ -33,6 +33,8 @@ CAPSULE_ID = "cap-11111111-0000000001"
 SCHEME = b"canister-factory-manifest-2"
 KINDS = ("Capsule", "Memory", "Gallery", "Connection", "ConnectionGroup")
 RECORD_TYPES = {kind: kind for kind in KINDS} | {"Capsule": "CapsuleRecord", "Memory": "MemoryRecord"}
+BATCH: dict[str, Any] = {"removed": [], "items": [], "chunks": [], "commits": [], "finalize": False}
+"""An `import_batch` of nothing."""
 
 
 class PersonalWorld(World):

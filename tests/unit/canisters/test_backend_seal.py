@@ -6,9 +6,8 @@ import pytest
 
 from canister_factory.candid.values import Case
 from support.backend_world import OPERATOR, OWNER, World, failure
+from support.creation_stages import GRACE_S, PERMIT_S
 from support.personal_world import inline, new_memory
-
-PERMIT_S, GRACE_S = 120, 60
 
 
 @pytest.fixture
