@@ -44,7 +44,7 @@ def backup(directory: Path, ask: AskOwn) -> None:
     What is fetched is compared with what the network certifies. When the backup is interrupted, the same command goes
     on. 'owner check' reads DIR and compares it with its hashes.
 
-    DIR has your memories in plain form: keep it where nobody else can read it.
+    DIR has your memories in plain form: keep it where nobody else can read or change it.
     """
 
     async def work(own: Own) -> BackedUp:
