@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.contract.clients import PersonalClient
-from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInit
+from canister_factory.contract.import_models import ImportLimits, ImportState, PersonalInfo, PersonalInit
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.copy_pass import CopyPass
 from canister_factory.factory.difference import difference
@@ -70,7 +70,6 @@ class Restore:
         about = directory.about
         self._run = Run.start(agent, about.backend, about.owner, module, config, emit=emit)
         self._client = PersonalClient(agent, canister_id, repeat=self._run.retry)
-        self._moved = 0
 
     def __repr__(self) -> str:
         return f"Restore({self._directory} to {self._canister_id})"
@@ -84,9 +83,8 @@ class Restore:
             CapsuleRefused: the canister refused what the backup has.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        await self._install()
-        target = Target(self._client, self._run.config)
-        was_there = await self._is_finished()
+        was_there = await self._is_finished(await self._install())
+        target, moved = Target(self._client, self._run.config), 0
         source = Source(BackupReader(self._directory, self._state), self._run.config)
         listing = await source.listing()
         if not was_there:
@@ -94,17 +92,17 @@ class Restore:
             pending, held = await target.pending(), await target.entries()
             todo = difference(listing.entries, held, pending)
             copy_pass = CopyPass(self._run, source, target, self._emit)
-            self._moved = (await copy_pass.copy(listing.entries, todo, pending, self._is_current)).bytes
+            moved = (await copy_pass.copy(listing.entries, todo, pending, self._is_current)).bytes
         verification = await verify(
             self._state.manifest, listing.entries, target, self._agent.certificates, self._agent.clock
         )
-        return Restored(verification, self._moved, was_there)
+        return Restored(verification, moved, was_there)
 
     async def _is_current(self) -> bool:
         return True  # nobody writes a backup's state
 
-    async def _install(self) -> None:
-        """Sees to it that the module runs here, for this owner."""
+    async def _install(self) -> PersonalInfo:
+        """Sees to it that the module runs here, for this owner; what the canister says of itself."""
         about = self._directory.about
         caller = Principal(self._agent.identity.sender().bytes)
         if caller != about.owner:
@@ -132,14 +130,14 @@ class Restore:
                 f"{self._canister_id} was initialized for owner {found.owner} and backend {found.backend}; nothing was "
                 "changed"
             )
+        return found
 
-    async def _is_finished(self) -> bool:
+    async def _is_finished(self, found: PersonalInfo) -> bool:
         """Whether the import is final with this state.
 
         Raises:
             RestoreError: it is with another one.
         """
-        found = await self._client.get_personal_info()
         if found.import_state != ImportState.Completed:
             return False
         held = await self._client.get_manifest()
