@@ -80,16 +80,37 @@ class Creations(RuleBasedStateMachine):
     def next_step(self, owner: Principal, number: int) -> None:
         self.workers[number].step(owner)
 
+    @rule(owner=owners, number=st.sampled_from(HONEST), steps=st.integers(2, 8))
+    def work_on(self, owner: Principal, number: int, steps: int) -> None:
+        """Once more: rules are drawn alike, and without work nothing is there to be harmed."""
+        self.work(owner, number, steps)
+
+    @rule(owner=owners, number=st.sampled_from(HOSTILE), steps=st.integers(2, 8))
+    def work_well_at_first(self, owner: Principal, number: int, steps: int) -> None:
+        self.work(owner, number, steps)
+
+    @rule(owner=owners, number=workers)
+    def lock(self, owner: Principal, number: int) -> None:
+        """A worker that has just claimed the creation shuts its capsule."""
+        lease = self.play.claim(owner, self.workers[number].operator, self.workers[number].name)
+        if lease is not None:
+            self.play.lock(lease)
+
     @rule(number=workers)
     def restart(self, number: int) -> None:
         """A worker forgets everything, also answers that it never got, and goes on under its name."""
         self.workers[number].leases.clear()
 
+    def lease(self, data: st.DataObject) -> Lease:
+        """Mostly one that hasn't ended, if there is one."""
+        live = [lease for lease in self.play.leases if self.play.is_live(lease)]
+        return data.draw(st.sampled_from([*self.play.leases[-3:], *live, *live, *live]))
+
     @precondition(lambda self: self.play.leases)
     @rule(data=st.data(), method=st.sampled_from(["renew_lease", "release_lease", "begin_export", "fail_creation"]))
     def act_by_any_lease(self, data: st.DataObject, method: str) -> None:
         """Also by one that has ended. The export locks."""
-        lease = data.draw(st.sampled_from(self.play.leases[-4:]))
+        lease = self.lease(data)
         if method == "begin_export":
             self.play.lock(lease)
         elif method == "fail_creation":
@@ -98,9 +119,33 @@ class Creations(RuleBasedStateMachine):
             self.play.leased(method, lease)
 
     @precondition(lambda self: self.play.leases)
-    @rule(data=st.data(), method=st.sampled_from(["verify_creation", "complete_creation", "start_over"]))
-    def judge_by_any_lease(self, data: st.DataObject, method: str) -> None:
-        self.play.leased(method, data.draw(st.sampled_from(self.play.leases[-4:])))
+    @rule(
+        data=st.data(),
+        method=st.sampled_from(["verify_creation", "complete_creation", "start_over", "provision_canister"]),
+        has_room=st.booleans(),
+    )
+    def step_by_any_lease(self, data: st.DataObject, method: str, has_room: bool) -> None:
+        """Also where it isn't the step's turn. Without room on the subnet, no canister can be created."""
+        lease = self.lease(data)
+        if not has_room:
+            self.play.switch("room", is_on=False)
+        self.play.leased(method, lease)
+        self.play.switch("room", is_on=True)
+
+    @precondition(lambda self: self.play.leases)
+    @rule(data=st.data(), steps=st.integers(1, 4))
+    def fail_and_retry(self, data: st.DataObject, steps: int) -> None:
+        """Another attempt goes on with the canister of the one before."""
+        lease = self.lease(data)
+        self.play.fail(lease)
+        check(self.play)
+        self.play.request(lease.owner)
+        for number in HONEST + HOSTILE:
+            again = self.play.claim(lease.owner, self.workers[number].operator, "again")
+            if again is not None:
+                self.play.leased("provision_canister", again)
+                self.work(lease.owner, number, steps)
+                break
 
     @precondition(lambda self: self.play.running and self.play.leases)
     @rule(
@@ -114,16 +159,16 @@ class Creations(RuleBasedStateMachine):
         play = self.play
         lease = data.draw(st.sampled_from(play.leases[-2:]))
         owner, method, content = lease.owner, self._fitting(lease), b"in between"
-        live, status = play.is_live(lease), play.status(owner)
+        before = play.before(lease)
         sent: Sent = {
             "write": ("add_memory_to_capsule", (inline(content), new_memory()), owner),
             "cancel": ("cancel_personal_canister", (), owner),
             "the same": (method, (lease.ref,), lease.operator),
         }[other]
         answer, second = play.world.while_under_way((method, (lease.ref,), lease.operator), sent, messages, late_s)
-        play.stepped(method, lease, live, status, answer)
+        play.stepped(method, lease, before, answer)
         if other == "the same":
-            play.stepped(method, lease, live, status, second)
+            play.stepped(method, lease, before, second)
         elif other == "write" and second.tag == "Ok":
             play.estates[owner].accepted[second.value] = content
         elif second.tag == "Ok":
@@ -182,19 +227,30 @@ class Creations(RuleBasedStateMachine):
     # --- admins and the network ---
 
     @rule(
-        what=st.sampled_from(["creation", "release", "operator", "hostile operator", "reserve", "room", "backend"]),
+        what=st.sampled_from(["creation", "release", "operator", "hostile operator", "reserve", "room"]),
         is_off=st.booleans(),
     )
     def switch(self, what: str, is_off: bool) -> None:
         self.play.switch(what, is_on=not is_off)
 
+    @rule(owner=owners, number=workers, seconds=st.sampled_from([1, 185]))
+    def stop_backend_for_a_while(self, owner: Principal, number: int, seconds: int) -> None:
+        """Nothing is answered meanwhile, and its timers are late."""
+        self.play.switch("backend", is_on=False)
+        self.play.request(owner)
+        self.workers[number].step(owner)
+        self.play.world.pass_time(seconds)
+        self.play.switch("backend", is_on=True)
+
     @rule(seconds=st.sampled_from([1, 20, 61, 125, 185, 700, 90_000]), with_timers=st.booleans())
     def wait(self, seconds: int, with_timers: bool) -> None:
-        """Without them, the backend's timers are late."""
+        """Without them, the backend's timers are late, and owners try what they could do if time alone decided."""
         if with_timers:
             self.play.world.pass_time(seconds)
         else:
             self.play.world.advance(seconds)
+            for owner in OWNERS:
+                self.play.write(owner)
 
     @precondition(lambda self: self.play.running)
     @rule()

@@ -59,6 +59,15 @@ class Equal:
     tampered: bool = False
 
 
+@dataclass(frozen=True)
+class Before:
+    """What was so before a step: whether its lease kept the creation, the creation's status, the time."""
+
+    live: bool
+    status: str
+    now_ns: int
+
+
 @dataclass
 class Estate:
     """What is known of an owner. Memories by their ids, with their bytes."""
@@ -193,6 +202,9 @@ class Play:
         if self.running and before not in OPEN:
             self.end_leases(owner)  # also where the backend ended it by itself
         answer = self.world.ask("create_personal_canister", None, sender=owner)
+        if answer.tag == "Ok":  # the creation may be another operator's from now on
+            for lease in self.leases:
+                lease.over = lease.over or (lease.owner == owner and not self.is_operator(lease.operator))
         if answer.tag == "Ok" and before == "Completed":
             assert answer.value["canister_id"] == self.estates[owner].completed
         return answer
@@ -270,29 +282,33 @@ class Play:
 
     def leased(self, method: str, lease: Lease, *args: Any) -> Case:
         """A step by a lease, which must be refused when that has ended."""
-        live, status = self.is_live(lease), self.status(lease.owner) if self.running else ""
-        return self.stepped(
-            method, lease, live, status, self.world.ask(method, lease.ref, *args, sender=lease.operator)
-        )
+        before = self.before(lease)
+        return self.stepped(method, lease, before, self.world.ask(method, lease.ref, *args, sender=lease.operator))
 
-    def stepped(self, method: str, lease: Lease, live: bool, status: str, answer: Case) -> Case:
-        """What a step's answer changes. `live`, `status`: of lease and creation before it."""
+    def before(self, lease: Lease) -> Before:
+        """To be asked before a step by the lease."""
+        return Before(self.is_live(lease), self.status(lease.owner) if self.running else "", self.world.now_ns)
+
+    def stepped(self, method: str, lease: Lease, before: Before, answer: Case) -> Case:
+        """What a step's answer changes."""
         if answer.tag != "Ok":
             return answer
         repeated = {"complete_creation": "Completed", "fail_creation": "Failed"}.get(method)
-        assert live or (status == repeated and self.is_operator(lease.operator)), f"{method} by a lease that has ended"
+        assert before.live or (before.status == repeated and self.is_operator(lease.operator)), (
+            f"{method} by a lease that has ended"
+        )
         match method:
             case "renew_lease":
                 lease.expires_ns = answer.value
                 assert lease.expires_ns == self.world.now_ns + lease.duration_ns
             case "release_lease" | "fail_creation":
-                if live:
+                if before.live:
                     self.end_leases(lease.owner)
             case "provision_canister":
                 self._provisioned(lease, answer.value)
             case "verify_creation":
                 if answer.value["matches"]:
-                    self._found_equal(lease.owner, answer.value)
+                    self._found_equal(lease.owner, answer.value, before.now_ns)
         return answer
 
     def lock(self, lease: Lease) -> None:
@@ -319,11 +335,11 @@ class Play:
             self.given[canister] += rest
         return canister not in self.endowed
 
-    def _found_equal(self, owner: Principal, report: dict[str, Any]) -> None:
-        estate, canister, now_ns = self.estates[owner], self.canister(owner), self.world.now_ns
+    def _found_equal(self, owner: Principal, report: dict[str, Any], since_ns: int) -> None:
+        estate, canister = self.estates[owner], self.canister(owner)
         assert canister is not None
         permit_ns = report["handoff_until"]
-        assert permit_ns == now_ns + PERMIT_NS
+        assert since_ns <= permit_ns - PERMIT_NS <= self.world.now_ns
         entries = self.world.ask("list_import_entries", None, None, sender=owner, on=canister).value["entries"]
         there = canister in estate.there  # what the owner wrote there since is in no import
         assert there or manifest_hash(entries) == report["source"]["manifest_hash"] == report["target"]["manifest_hash"]
