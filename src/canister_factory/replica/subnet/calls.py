@@ -154,6 +154,9 @@ class Calls:
         if not self.work.has_begun and not self.can_run_tasks(canister):
             if task.entry is Entry.ON_LOW_WASM_MEMORY:  # it runs when the canister can, if its memory is low then
                 canister.low_memory_hook = LowMemoryHook.READY
+            elif task.entry is Entry.GLOBAL_TIMER:  # as long as it hasn't run, it is due
+                canister.global_timer_ns = self._state.time_ns
+                self.tasks.note(canister)
             return
         prepaid = self._update_costs[canister.wasm64]
         context = CallContext(self._state.next_id(), FromSystem(), MANAGEMENT_CANISTER, responded=True)

@@ -113,6 +113,20 @@ def test_a_stopped_canister_keeps_its_timer_until_it_is_started(bench: Bench) ->
     assert bench.count(canister) == 1
 
 
+def test_a_timer_is_not_lost_where_the_canister_is_stopped_as_it_goes_off(bench: Bench) -> None:
+    """The stop is executed between the time at which the timer is due and the timer."""
+    canister = bench.puppet()
+    set_timer(bench, canister, 10)
+    bench.clock.advance(10)
+    bench.submit(
+        MANAGEMENT, "stop_canister", management_argument("stop_canister", {"canister_id": Principal(canister)})
+    )
+    bench.run()
+    bench.on("start_canister", canister)
+    bench.run()
+    assert bench.count(canister) == 1
+
+
 def test_heartbeats_come_about_every_second_however_many_rounds_there_are(bench: Bench) -> None:
     canister = bench.puppet(puppet(HEARTBEAT))
     bench.clock.advance(1)
