@@ -54,8 +54,8 @@ module {
     calls : CanisterOperations.Calls;
     /// Owners whose `create_canister` is under way.
     provisioning : Set.Set<Principal>;
-    /// The timer of each owner whose canister the backend is going to look at (`Handoff`).
-    looks : Map.Map<Principal, Timer.TimerId>;
+    /// When the backend is going to look at the canisters of which owners (`Handoff`), and the timer that makes it look.
+    looks : { due : Map.Map<Principal, Nat64>; var timer : ?Timer.TimerId };
     /// The timer that pays what canisters are owed (`Endowment`), while there is anything.
     payer : { var timer : ?Timer.TimerId };
     now : () -> Nat64;

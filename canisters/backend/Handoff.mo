@@ -3,7 +3,6 @@
 /// therefore no time but a look at the canister: handed over means completed, by whomever and whatever was put on record
 /// meanwhile; else the capsule is writable again. Owns permit, seal and that look.
 import Map "mo:core/Map";
-import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Timer "mo:core/Timer";
 import Manifest "../capsule/Manifest";
@@ -26,6 +25,11 @@ module {
   public let graceNs : Nat64 = 60_000_000_000;
   /// Until the next look at a canister that the management canister said nothing of.
   public let pauseNs : Nat64 = 60_000_000_000;
+  /// How often it is seen which looks are due. What a timer sets off is a message of the canister to itself, and one that
+  /// finds it stopping is lost; so a timer that comes again carries them all, and each look has a time, not a timer.
+  let tickNs = 20_000_000_000;
+  /// After so long a look that hasn't ended was lost, and there is another one: a canister's answer may cause a trap.
+  let lostNs : Nat64 = 300_000_000_000;
 
   /// Seals the capsule for a handoff; returns when its permit ends, in nanoseconds since 1970. A look that is due earlier,
   /// after another verification, isn't put off: nobody can keep the creation from being settled by verifying again.
@@ -36,43 +40,49 @@ module {
   ) : Nat64 {
     let until = context.now() + permitNs;
     Creations.seal(context.creations, creation, until + graceNs);
-    if (not context.looks.containsKey(creation.owner)) arm<system>(context, authorities, creation, creation.sealedUntil);
+    if (not context.looks.due.containsKey(creation.owner)) context.looks.due.add(creation.owner, creation.sealedUntil);
+    watch<system>(context, authorities);
     until;
   };
 
   /// Looks after every sealed creation; to be called after an upgrade, which ends all timers.
   public func resume<system>(context : Creation.Context, authorities : Attestation.Authorities) {
     for (creation in Creations.sealed(context.creations)) {
-      arm<system>(context, authorities, creation, creation.sealedUntil);
+      context.looks.due.add(creation.owner, creation.sealedUntil);
+      watch<system>(context, authorities);
     };
   };
 
-  /// The next look at the canister, in the place of the one that was to come: each creation has one timer at most.
-  func arm<system>(
-    context : Creation.Context,
-    authorities : Attestation.Authorities,
-    creation : Creation.Creation,
-    at : Nat64,
-  ) {
-    disarm(context, creation.owner);
-    let now = context.now();
-    let wait = if (at > now) at - now else 0 : Nat64;
-    let look = func() : async () {
-      // Should this look end in a trap, which a canister's answer may cause, there is another one.
-      arm<system>(context, authorities, creation, context.now() + pauseNs);
-      await* settle<system>(context, authorities, creation);
-      disarm(context, creation.owner);
-      // What is on record by now; it may be another creation of the owner's.
-      switch (Creations.get(context.creations, creation.owner)) {
-        case (?present) if (Creation.isSealed(present)) arm<system>(context, authorities, present, present.sealedUntil);
-        case null {};
+  /// One timer for all, as long as there is anything to look at.
+  func watch<system>(context : Creation.Context, authorities : Attestation.Authorities) {
+    if (context.looks.timer != null) return;
+    let lookAtAll = func() : async () {
+      let now = context.now();
+      for ((owner, at) in context.looks.due.toArray().values()) {
+        if (at <= now) {
+          context.looks.due.add(owner, now + lostNs);
+          ignore look<system>(context, authorities, owner);
+        };
       };
+      if (not context.looks.due.isEmpty()) return;
+      switch (context.looks.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };
+      context.looks.timer := null;
     };
-    context.looks.add(creation.owner, Timer.setTimer<system>(#nanoseconds(Nat64.toNat(wait)), look));
+    context.looks.timer := ?Timer.recurringTimer<system>(#nanoseconds tickNs, lookAtAll);
   };
 
-  func disarm(context : Creation.Context, owner : Principal) {
-    switch (context.looks.take(owner)) { case (?timer) Timer.cancelTimer(timer); case null {} };
+  /// A message of its own, so that no canister holds up the look at another.
+  func look<system>(context : Creation.Context, authorities : Attestation.Authorities, owner : Principal) : async () {
+    switch (Creations.get(context.creations, owner)) {
+      case (?creation) await* settle<system>(context, authorities, creation);
+      case null {};
+    };
+    // What is on record by now; it may be another creation of the owner's.
+    switch (Creations.get(context.creations, owner)) {
+      case (?present) if (Creation.isSealed(present)) return context.looks.due.add(owner, present.sealedUntil);
+      case null {};
+    };
+    context.looks.due.remove(owner);
   };
 
   /// How the handoff of a canister ended. `Refused`: the creation has ended with that error, and the canister is lost.

@@ -107,7 +107,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     limits;
     calls;
     provisioning = Set.empty<Principal>();
-    looks = Map.empty<Principal, Timer.TimerId>();
+    looks = { due = Map.empty<Principal, Nat64>(); var timer : ?Timer.TimerId = null };
     payer = { var timer : ?Timer.TimerId = null };
     now = Clock.now;
     funds;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.candid.values import Case
-from support.backend_world import OPERATOR, OWNER, World, failure
+from support.backend_world import CONTROLLER, OPERATOR, OWNER, World, failure
 from support.creation_stages import GRACE_S, PERMIT_S
 from support.personal_world import inline, new_memory
 
@@ -132,4 +132,19 @@ def test_verifying_again_does_not_put_off_the_look(world: World) -> None:
         world.ok("verify_creation", lease, sender=OPERATOR)
     world.advance(31)
     world.run()
+    assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
+
+
+@pytest.mark.parametrize("messages", range(4))
+def test_a_backend_that_is_stopped_when_it_wants_to_look_looks_once_it_runs(world: World, messages: int) -> None:
+    """What a timer sets off is a message of the canister to itself, which is refused when it finds it stopping."""
+    _, canister = world.verified()
+    world.hand_over(canister, OWNER)
+    world.advance(PERMIT_S + GRACE_S + 1)
+    for _ in range(messages):
+        world.subnet.execute_round(1)
+    for act in ("stop_canister", "start_canister"):
+        world.manage(act, {"canister_id": world.backend}, CONTROLLER)
+    for _ in range(2):  # the first may have to be given up
+        look(world)
     assert world.call("get_creation_status", sender=OWNER)["status"] == Case("Completed")
