@@ -197,21 +197,21 @@ class Creations(RuleBasedStateMachine):
             if who in self.play.world.controllers(canister)
         ]
 
-    def verified_prey(self) -> list[tuple[Principal, Principal, Principal]]:
-        equal = [each.equal.canister for each in self.play.estates.values() if each.equal is not None]
-        return [each for each in self.prey() if each[1] in equal]
-
     @precondition(lambda self: self.prey())
     @rule(data=st.data(), name=hostile_acts)
     def harm(self, data: st.DataObject, name: str) -> None:
         ACTS[name](self.play, *data.draw(st.sampled_from(self.prey())))
 
-    @precondition(lambda self: self.verified_prey())
-    @rule(data=st.data(), name=hostile_acts, steps=st.integers(0, 2))
-    def harm_what_was_verified(self, data: st.DataObject, name: str, steps: int) -> None:
-        owner, canister, who = data.draw(st.sampled_from(self.verified_prey()))
-        ACTS[name](self.play, owner, canister, who)
-        self.work(owner, data.draw(workers), steps)
+    @rule(owner=owners, number=st.sampled_from(HOSTILE), name=hostile_acts, steps=st.integers(0, 2))
+    def verify_and_harm(self, owner: Principal, number: int, name: str, steps: int) -> None:
+        """All is well until both sides were found equal."""
+        for _ in range(8):
+            if self.workers[number].step(owner) in ("verify_creation", DONE, BLOCKED):
+                break
+        for each, canister, who in self.prey():
+            if each == owner and who == MALLORY:
+                ACTS[name](self.play, owner, canister, who)
+        self.work(owner, number, steps)
 
     # --- owners and admins end it ---
 
