@@ -26,6 +26,8 @@ HOSTILE = [2, 3]
 owners = st.sampled_from(OWNERS)
 workers = st.sampled_from([*HOSTILE, *HOSTILE, *HONEST])
 hostile_acts = st.sampled_from(list(ACTS))
+late_acts = st.sampled_from([*ACTS, *["upgrade and hand over"] * 6])
+"""The one act that nothing but its time makes wrong is drawn more often."""
 
 
 class Creations(RuleBasedStateMachine):
@@ -79,6 +81,14 @@ class Creations(RuleBasedStateMachine):
     @rule(owner=owners, number=workers)
     def next_step(self, owner: Principal, number: int) -> None:
         self.workers[number].step(owner)
+
+    @rule(owner=owners, number=workers, seconds=st.sampled_from([61, 125, 185, 700]))
+    def hand_over_and_leave(self, owner: Principal, number: int, seconds: int) -> None:
+        """A worker that dies at the worst moment, and timers that are late."""
+        for _ in range(9):
+            if self.workers[number].step(owner) in ("update_settings", DONE, BLOCKED):
+                break
+        self.wait(seconds, with_timers=False)
 
     @rule(owner=owners, number=st.sampled_from(HONEST), steps=st.integers(2, 8))
     def work_on(self, owner: Principal, number: int, steps: int) -> None:
@@ -202,7 +212,7 @@ class Creations(RuleBasedStateMachine):
     def harm(self, data: st.DataObject, name: str) -> None:
         ACTS[name](self.play, *data.draw(st.sampled_from(self.prey())))
 
-    @rule(owner=owners, number=st.sampled_from(HOSTILE), name=hostile_acts, steps=st.integers(0, 2))
+    @rule(owner=owners, number=st.sampled_from(HOSTILE), name=late_acts, steps=st.integers(0, 2))
     def verify_and_harm(self, owner: Principal, number: int, name: str, steps: int) -> None:
         """All is well until both sides were found equal."""
         for _ in range(8):
