@@ -20,7 +20,7 @@ def printing(*, json: bool = False, debug: bool = False, full: bool = False) -> 
 
 def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No network, identity or backend of whoever runs the tests."""
-    for name in ("NETWORK", "IDENTITY", "BACKEND"):
+    for name in ("NETWORK", "IDENTITY", "IDENTITY_NAME", "IDENTITY_PASSWORD_FILE", "BACKEND"):
         monkeypatch.delenv(f"CANISTER_FACTORY_{name}", raising=False)
 
 

@@ -65,8 +65,8 @@ COMMANDS: dict[str, Entry] = {
     ),
     "identity": Entry(
         "identity:identity",
-        "Create and show the keys that sign calls.",
-        ("new", "principal", "show"),
+        "Create, import and show the keys that sign calls.",
+        ("import", "new", "principal", "show"),
     ),
     "list": Entry("status:list_creations", "List the creations of all owners."),
     "owner": Entry(

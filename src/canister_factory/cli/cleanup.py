@@ -15,7 +15,8 @@ from canister_factory import interrupts
 from canister_factory.cli import output, quantities
 from canister_factory.cli.backend import signed_backend_options
 from canister_factory.cli.errors import CommandError, done_already
-from canister_factory.cli.options import load_identity, output_options, run_with_agent
+from canister_factory.cli.identity_source import IdentitySource
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL
 from canister_factory.cli.results import confirm, done
 from canister_factory.cli.roles import Role
@@ -69,7 +70,7 @@ def cleanup(
       canister-factory cleanup $OWNER --identity operator.pem \\
         --admin-identity admin.pem
     """
-    admin = identity if admin_file is None else load_identity(admin_file)
+    admin = identity if admin_file is None else IdentitySource(admin_file).load()
 
     async def work(agent: Agent) -> _Cleaned:
         from canister_factory.cli.backend_check import CheckedBackend

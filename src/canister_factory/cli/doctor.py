@@ -6,7 +6,6 @@ Owns the order of the checks. Does not own: the checks (`doctor_checks`, `doctor
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,7 @@ from canister_factory import interrupts
 from canister_factory.cli.errors import DONE, FAILED, UNREACHABLE
 from canister_factory.cli.options import (
     backend_option,
-    identity_file_option,
+    identity_source_options,
     network_name_options,
     output_options,
     resolve_network,
@@ -24,18 +23,19 @@ from canister_factory.cli.results import Check, Verdict, show_checks
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
+    from canister_factory.cli.identity_source import IdentitySource
 
 
 @click.command()
 @network_name_options
-@identity_file_option
+@identity_source_options
 @partial(backend_option, required=False)
 @output_options
 def doctor(
     network_name: str,
     root_key_hex: str | None,
     fetch_root_key: bool,
-    identity_file: Path | None,
+    source: IdentitySource,
     backend: Principal | None,
 ) -> None:
     """Check what commands need, and say what to do.
@@ -56,7 +56,7 @@ def doctor(
         doctor_checks.embedded_replica(network_name),
         doctor_checks.bundled_canisters(),
     ]
-    identity_check, identity = doctor_checks.key(identity_file)
+    identity_check, identity = doctor_checks.key(source)
     checks.append(identity_check)
     reached = True
     try:

@@ -9,12 +9,11 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from canister_factory.cli import output, quantities
 from canister_factory.cli.doctor_backend import check_backend
-from canister_factory.cli.options import load_identity
+from canister_factory.cli.identity_source import IdentitySource
 from canister_factory.cli.results import Check, Verdict
 from canister_factory.contract.artifacts import backend_wasm, personal_wasm
 from canister_factory.contract.errors import ArtifactError, ContractError
@@ -75,13 +74,13 @@ def bundled_canisters() -> Check:
     return Check("bundled canisters", Verdict.OK, f"{modules}, as their checksums say")
 
 
-def key(file: Path | None) -> tuple[Check, Identity]:
-    """The identity of the file, anonymous when it can't be used."""
-    if file is None:
+def key(source: IdentitySource) -> tuple[Check, Identity]:
+    """The identity that was given, anonymous when it can't be used."""
+    if not source.is_given:
         return Check("identity", Verdict.WARNING, "none given: calls are anonymous", _NEW_KEY), Identity.anonymous()
     warnings: list[str] = []
     try:
-        identity = load_identity(file, warnings.append)
+        identity = source.load(warnings.append)
     except IdentityError as error:
         return Check("identity", Verdict.FAILED, str(error), _NEW_KEY), Identity.anonymous()
     owner = f"{output.ident(identity.sender())}, {identity.key_type}"

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from canister_factory.cli.options import backend_option, identity_file_option, network_name_options, output_options
-from canister_factory.cli.parameter_types import IDENTITY_FILE
+from canister_factory.cli.options import backend_option, identity_source_options, network_name_options, output_options
+from canister_factory.cli.parameter_types import IDENTITY_FILE, SECRET_FILE
 from canister_factory.cli.parameters import CommonOption, did_you_mean
 
 
@@ -73,7 +73,7 @@ def _common_options() -> list[click.Option]:
 
     @backend_option
     @network_name_options
-    @identity_file_option
+    @identity_source_options
     @output_options
     def carrier() -> None:
         """Nothing but what the decorators leave on it."""
@@ -82,7 +82,7 @@ def _common_options() -> list[click.Option]:
     for option in options:
         option.required = False
         option.expose_value = False
-        if option.metavar is not None and option.type is not IDENTITY_FILE:
+        if option.metavar is not None and option.type not in (IDENTITY_FILE, SECRET_FILE):
             option.type = click.STRING
         if option.count:
             option.callback = None

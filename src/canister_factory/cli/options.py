@@ -18,7 +18,8 @@ from click.core import ParameterSource
 from canister_factory import interrupts
 from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.cli import settings
-from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL
+from canister_factory.cli.identity_source import IdentitySource
+from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL, SECRET_FILE
 from canister_factory.cli.parameters import CommonOption
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ T = TypeVar("T")
 
 NETWORK_VARIABLE = "CANISTER_FACTORY_NETWORK"
 IDENTITY_VARIABLE = "CANISTER_FACTORY_IDENTITY"
+IDENTITY_NAME_VARIABLE = "CANISTER_FACTORY_IDENTITY_NAME"
+PASSWORD_FILE_VARIABLE = "CANISTER_FACTORY_IDENTITY_PASSWORD_FILE"  # noqa: S105 (a variable's name)
 BACKEND_VARIABLE = "CANISTER_FACTORY_BACKEND"
+
+_FILE_FROM = ("identity_file", IDENTITY_VARIABLE)
+_NAME_FROM = ("identity_name", IDENTITY_NAME_VARIABLE)
 
 
 # --- What is shown --------------------------------------------------------------------------------------------------
@@ -132,27 +138,71 @@ def prices_option(command: F) -> F:
     )(command)
 
 
-def identity_file_option(command: F) -> F:
-    """`--identity FILE.pem`: passed to the command as `identity_file: Path | None`."""
-    return _common_option(
+password_file_option = _common_option(
+    "--identity-password-file",
+    "password_file",
+    metavar="FILE",
+    type=SECRET_FILE,
+    envvar=PASSWORD_FILE_VARIABLE,
+    show_envvar=True,
+    help="File whose first line is the password of an encrypted key.  [default: ask]",
+)
+"""Passed to the command as `password_file: Path | None`."""
+
+
+def identity_source_options(command: F) -> F:
+    """`--identity`, `--identity-name`, `--identity-password-file`: passed to the command as `source: IdentitySource`.
+
+    Raises:
+        click.UsageError: both a file and a name were typed; by the decorated command.
+    """
+
+    @_common_option(
         "--identity",
         "identity_file",
         metavar="FILE",
         type=IDENTITY_FILE,
         envvar=IDENTITY_VARIABLE,
         show_envvar=True,
-        help="PEM file with the caller's private key. Without it the caller is anonymous.",
-    )(command)
+        help="PEM file with the caller's private key, '-' for stdin. Without it the caller is anonymous.",
+    )
+    @_common_option(
+        "--identity-name",
+        metavar="NAME",
+        envvar=IDENTITY_NAME_VARIABLE,
+        show_envvar=True,
+        help="Identity that icp-cli or dfx keeps in a file, by its name there.",
+    )
+    @password_file_option
+    @wraps(command)
+    def with_source(
+        *args: Any, identity_file: Path | None, identity_name: str | None, password_file: Path | None, **rest: Any
+    ) -> Any:
+        if identity_file is not None and identity_name is not None:
+            typed = {name for name in ("identity_file", "identity_name") if _is_typed(name)}
+            if len(typed) != 1:
+                raise click.UsageError("give --identity or --identity-name, not both")
+            if "identity_file" in typed:
+                identity_name = None
+            else:
+                identity_file = None
+        return command(*args, source=IdentitySource(identity_file, identity_name, password_file), **rest)
+
+    return with_source  # type: ignore[return-value]
+
+
+def _is_typed(parameter: str) -> bool:
+    return click.get_current_context().get_parameter_source(parameter) == ParameterSource.COMMANDLINE
 
 
 def identity_option(command: F) -> F:
-    """`--identity FILE.pem`: passed to the command as `identity: Identity`, anonymous when not given."""
+    """The options of `identity_source_options`, passed to the command as `identity: Identity`, perhaps anonymous."""
 
-    @identity_file_option
+    @identity_source_options
     @wraps(command)
-    def with_identity(*args: Any, identity_file: Path | None, **rest: Any) -> Any:
-        with naming_the_variable("identity_file", IDENTITY_VARIABLE):
-            identity = load_identity(identity_file)
+    def with_identity(*args: Any, source: IdentitySource, **rest: Any) -> Any:
+        with naming_the_variable(*(_FILE_FROM if source.name is None else _NAME_FROM)):
+            identity = source.load()
         return command(*args, identity=identity, **rest)
 
     return with_identity  # type: ignore[return-value]
@@ -185,29 +235,6 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
     except ValueError:
         raise click.BadParameter("must be hexadecimal digits", param_hint="--root-key") from None
     return Network.resolve(name, root_key=root_key, fetch_root_key=fetch_root_key)
-
-
-def load_identity(path: Path | None, warn: Callable[[str], object] | None = None) -> Identity:
-    """The identity of a PEM file, or the anonymous one.
-
-    `warn` is called when others can read the file; without it that is a line on stderr, once for each file.
-
-    Raises:
-        IdentityError: the file can't be used; the message quotes nothing of it.
-    """
-    from canister_factory.ic.identity import Identity
-
-    return Identity.anonymous() if path is None else Identity.from_pem_file(path, warn=warn or _warn_once)
-
-
-def _warn_once(message: str) -> None:
-    from canister_factory.cli import output
-
-    context = click.get_current_context(silent=True)
-    warned: set[str] = set() if context is None else context.meta.setdefault(f"{__name__}.warnings", set())
-    if message not in warned:
-        warned.add(message)
-        output.note(f"warning: {message}")
 
 
 @contextmanager

@@ -66,15 +66,23 @@ class RoleHolderType(PrincipalType):
         return holder
 
 
-class IdentityFileType(click.Path):
-    """The path of a PEM file. It is looked at when it is read: click's own checks quote what was given as it stands,
-    and that may be a key in place of the name of its file."""
+class _UncheckedFileType(click.Path):
+    """A path that is looked at when it is read: click's own checks quote what was given as it stands, and that may be a
+    secret in place of the name of its file."""
 
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path, unchecked."""
         return Path(value)
+
+
+class IdentityFileType(_UncheckedFileType):
+    """The path of a PEM file."""
+
+
+class SecretFileType(_UncheckedFileType):
+    """The path of a file with a password or a seed phrase."""
 
 
 class ModuleHashType(click.ParamType[bytes]):
@@ -99,4 +107,5 @@ class ModuleHashType(click.ParamType[bytes]):
 PRINCIPAL = PrincipalType()
 ROLE_HOLDER = RoleHolderType()
 IDENTITY_FILE = IdentityFileType()
+SECRET_FILE = SecretFileType()
 MODULE_HASH = ModuleHashType()

@@ -22,12 +22,15 @@ from mnemonic import Mnemonic
 from canister_factory.candid.errors import CandidError
 from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.candid.principal import Principal
+from canister_factory.ic.encrypted_key import AskPassword
 from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
+from canister_factory.ic.kept_identities import read_kept_key
 from canister_factory.ic.key_file import read_key_file, shown_name
 from canister_factory.ic.private_key import KeyKind, PrivateKey, key_from_hex, kind_of, load_pem, new_key
 from canister_factory.ic.public_key import canister_key, verify_signature, webauthn_key
 from canister_factory.ic.request_id import hash_of_map
+from canister_factory.ic.seed_phrase import key_from_phrase
 
 # isort: split
 # After `candid.principal`, which keeps the rest of ic-py out.
@@ -87,7 +90,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
     def from_seed(mnemonic: str) -> Identity:
         """The Ed25519 key that ic-py derives from a BIP-39 phrase: the first 32 bytes of its seed.
 
-        Other wallets derive different keys from the same phrase.
+        Other tools and wallets derive the key of `from_seed_phrase` from the same phrase.
 
         Raises:
             IdentityError: a mistyped phrase.
@@ -100,49 +103,87 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         return Identity._of(ed25519.Ed25519PrivateKey.from_private_bytes(words.to_seed(mnemonic)[:32]))
 
     @staticmethod
-    def from_pem(pem: str | bytes) -> Identity:
+    def from_seed_phrase(phrase: str, kind: KeyKind = "secp256k1") -> Identity:
+        """The key that icp-cli, dfx and wallets derive from a BIP-39 phrase, at m/44'/223'/0'/0/0.
+
+        `kind`: icp-cli's `--seed-curve`; for `ed25519` the last two steps are hardened (SLIP-0010).
+
+        Raises:
+            IdentityError: a wrong number of words, an unknown one, or a wrong checksum; quotes nothing of them.
+        """
+        return Identity._of(key_from_phrase(phrase, kind))
+
+    @staticmethod
+    def from_pem(
+        pem: str | bytes, *, password: str | bytes | AskPassword | None = None, source: str = "the given text"
+    ) -> Identity:
         """Reads a private key from the content of a PEM file: PKCS#8 or SEC1, Ed25519, secp256k1 or P-256.
 
-        Takes the content only, never a path: that is `from_pem_file`'s.
+        Takes the content only, never a path: that is `from_pem_file`'s. `password`: of an encrypted key, or what asks
+        for it. `source` names the text in errors.
 
         Raises:
             IdentityError: it isn't such a key; says what the content looks like and quotes nothing of it.
         """
         if not isinstance(pem, str | bytes):
             raise IdentityError("from_pem takes the content of a PEM file; from_pem_file takes its path")
-        return Identity._of(load_pem(pem.encode("utf-8", "replace") if isinstance(pem, str) else pem, "the given text"))
+        content = pem.encode("utf-8", "replace") if isinstance(pem, str) else pem
+        return Identity._of(load_pem(content, source, _answering(password)))
 
     @staticmethod
-    def from_pem_file(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> Identity:
+    def from_pem_file(
+        path: str | os.PathLike[str],
+        *,
+        password: str | bytes | AskPassword | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> Identity:
         """Reads a private key from the PEM file (or pipe) at `path`; the kinds of keys are those of `from_pem`.
 
-        `warn` is told in one line if the file can be read by other users; without it that is a Python warning.
+        `password`: of an encrypted key, or what asks for it. `warn` is told in one line if the file can be read by
+        other users; without it that is a Python warning.
 
         Raises:
             IdentityError: it can't be used; names the file and what is wrong with it, and quotes nothing of its
                 content.
         """
         where = Path(path)
-        content = read_key_file(where, warn or (lambda said: warnings.warn(said, stacklevel=5)))
-        return Identity._of(load_pem(content, f"the identity file {shown_name(where)}"))
+        content = read_key_file(where, warn or _warning_at(5))
+        return Identity._of(load_pem(content, f"the identity file {shown_name(where)}", _answering(password)))
 
-    def to_pem(self) -> bytes:
-        """The private key as unencrypted PKCS#8 PEM; keep it secret.
+    @staticmethod
+    def from_name(
+        name: str,
+        *,
+        password: str | bytes | AskPassword | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> Identity:
+        """The identity that icp-cli or dfx keeps in a file under this name; `icp:NAME` and `dfx:NAME` say which.
+
+        `password` and `warn`: as in `from_pem_file`.
+
+        Raises:
+            IdentityError: there is none, it is in both, or it is kept where no file is: in a keyring or an HSM.
+        """
+        return Identity._of(read_kept_key(name, _answering(password), warn or _warning_at(6)))
+
+    def to_pem(self, password: bytes | None = None) -> bytes:
+        """The private key as PKCS#8 PEM, encrypted if there is a password; keep it secret otherwise.
 
         Raises:
             IdentityError: it is anonymous.
         """
         if self._key is None:
             raise IdentityError("the anonymous identity has no key to write")
-        return self._key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.NoEncryption())
+        encryption = ser.BestAvailableEncryption(password) if password else ser.NoEncryption()
+        return self._key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, encryption)
 
-    def write_pem(self, path: str | Path) -> None:
-        """Writes `to_pem()` to a new file that only its owner can read. Never overwrites.
+    def write_pem(self, path: str | Path, password: bytes | None = None) -> None:
+        """Writes `to_pem(password)` to a new file that only its owner can read. Never overwrites.
 
         Raises:
             IdentityError: there is a file already, or it can't be written.
         """
-        pem = self.to_pem()
+        pem = self.to_pem(password)
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(pem)
@@ -312,6 +353,19 @@ class DelegatedIdentity(IcPyDelegateIdentity):  # type: ignore[misc]
         return f"DelegatedIdentity({self._sender}, {len(self._delegations)} delegations)"
 
     __str__ = __repr__
+
+
+def _warning_at(depth: int) -> Callable[[str], None]:
+    """Warns in the name of whoever asked for the identity, `depth` calls above."""
+    return lambda said: warnings.warn(said, stacklevel=depth)
+
+
+def _answering(password: str | bytes | AskPassword | None) -> AskPassword | None:
+    """What answers with this password, or asks for it."""
+    if password is None or callable(password):
+        return password
+    known = password.encode() if isinstance(password, str) else password
+    return lambda what: known
 
 
 def _verify_what_can_be(public_key: bytes, message: bytes, signature: bytes) -> None:

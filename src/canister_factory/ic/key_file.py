@@ -68,6 +68,47 @@ def read_key_file(path: Path, warn: Callable[[str], object]) -> bytes:
     raise IdentityError(f"can't read the identity file {name}: {problem}; {EXPECTED}")
 
 
+def read_key_input(descriptor: int) -> bytes:
+    """A key or a phrase on standard input, whose `descriptor` it is.
+
+    Raises:
+        IdentityError: nothing comes, or it is a terminal, which would show what is typed.
+    """
+    if os.isatty(descriptor):
+        content, problem = b"", "it is a terminal, which would show it: send it through a pipe"
+    else:
+        content, problem = _content(descriptor, stat.S_IFREG)  # whatever it is: here an empty one has no other name
+        problem = problem or ("" if content else "it is empty")
+    if problem:
+        raise IdentityError(f"can't read the identity from standard input: {problem}")
+    return content
+
+
+def read_secret_file(path: Path, what: str) -> bytes:
+    """The content of a file with a password or a seed phrase, which nobody else may be able to read.
+
+    Raises:
+        IdentityError: it can't be read, or others can read it; names `what` and the file.
+    """
+    problem = ""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        problem = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
+    else:
+        try:
+            status = os.fstat(descriptor)
+            if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+                problem = f"other users of this computer can read it: run chmod 600 {shell_name(path)}"
+            else:
+                content, problem = _content(descriptor, status.st_mode)
+        finally:
+            os.close(descriptor)
+    if problem:
+        raise IdentityError(f"can't use the file {shown_name(path)} as {what}: {problem}")
+    return content
+
+
 def _content(descriptor: int, mode: int) -> tuple[bytes, str]:
     """What can be read, and what is wrong if anything."""
     if stat.S_ISDIR(mode):

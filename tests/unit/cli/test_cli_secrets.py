@@ -25,7 +25,7 @@ from mnemonic import Mnemonic
 
 from canister_factory.cli import COMMANDS, main
 from canister_factory.cli.events import EventType
-from canister_factory.cli.options import load_identity
+from canister_factory.cli.identity_source import IdentitySource
 from canister_factory.cli.parameter_types import IdentityFileType, PrincipalType
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.key_file import EXPECTED
@@ -317,6 +317,6 @@ def test_the_same_file_is_warned_of_once_in_a_command(capsys: pytest.CaptureFixt
     Path("key.pem").chmod(0o644)
     for _ in range(2):
         with click.Context(main):
-            load_identity(Path("key.pem"))
-            load_identity(Path("key.pem"))
+            IdentitySource(Path("key.pem")).load()
+            IdentitySource(Path("key.pem")).load()
         assert capsys.readouterr().err.count("chmod 600 key.pem") == 1
