@@ -24,7 +24,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from canister_factory.candid.principal import Principal  # noqa: E402 - as below
 from canister_factory.cli.demo_capsule import fill  # noqa: E402 - as below
-from canister_factory.cli.demo_files import find_files  # noqa: E402 - as below
+from canister_factory.cli.local_files import find_files  # noqa: E402 - as below
 from canister_factory.contract.clients import BackendClient  # noqa: E402 - as below
 from canister_factory.factory.config import FactoryConfig  # noqa: E402 - as below
 from canister_factory.factory.deployment import deploy_backend, fund, register_release  # noqa: E402 - as below

@@ -211,4 +211,4 @@ def test_a_file_that_cannot_be_read_is_left_out_and_the_end_says_so(tmp_path: Pa
 def test_an_empty_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
     done = command("demo", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {tmp_path} has no files for a demo: it is empty\n"
+    assert done.stderr == f"error: {tmp_path} has no files to take: it is empty\n"

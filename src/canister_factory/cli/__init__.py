@@ -72,7 +72,7 @@ COMMANDS: dict[str, Entry] = {
     "owner": Entry(
         "owner:owner",
         "Look after your personal canister, and keep copies of it.",
-        ("backup", "check", "download", "restore", "status"),
+        ("add", "backup", "check", "download", "events", "get", "ls", "restore", "share", "status"),
     ),
     "quota": Entry("quota:quota", "Show what you use of a backend, and how much you may."),
     "replica": Entry(

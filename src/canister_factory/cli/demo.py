@@ -1,6 +1,6 @@
 """`demo`: the whole main job on an embedded replica of its own, with a directory's files as somebody's memories.
 
-Owns the command. Does not own: the story (`demo_story`), the files (`demo_files`), or the network (`demo_network`).
+Owns the command. Does not own: the story (`demo_story`), the files (`local_files`), or the network (`demo_network`).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], prices:
     Example:
       canister-factory demo ~/memories --exclude '*.tmp' --exclude drafts
     """
-    from canister_factory.cli.demo_files import SAMPLE, find_files
     from canister_factory.cli.demo_network import DemoNetwork
     from canister_factory.cli.demo_story import tell
+    from canister_factory.cli.local_files import SAMPLE, find_files
     from canister_factory.cli.progress import step
 
     interrupts.if_interrupted("nothing of the demo is kept. Run it again")

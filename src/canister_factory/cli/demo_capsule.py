@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli.demo_files import DemoFile
 from canister_factory.cli.errors import CommandError
+from canister_factory.cli.local_files import LocalFile
 from canister_factory.contract.capsule_models import GalleryData, GalleryMemoryEntry
 from canister_factory.contract.clients import CapsuleClient
 from canister_factory.contract.errors import CapsuleRefused
-from canister_factory.contract.memory_models import MemoryPage, MemorySummary, PageRequest
-from canister_factory.contract.pages import Kept, pages
+from canister_factory.contract.memory_models import MemorySummary
 from canister_factory.contract.person_models import ConnectionStatus, NewConnectionGroup, PersonRef
 from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.window import Window
+from canister_factory.owner.memories import memories
 
 _FILES_AT_ONCE = 6
 _CHUNKS_AT_ONCE = 3
@@ -28,7 +28,7 @@ T = TypeVar("T")
 Advance = Callable[[int], None]
 
 
-async def fill(client: CapsuleClient, files: Sequence[DemoFile], friend: Principal, advance: Advance) -> list[str]:
+async def fill(client: CapsuleClient, files: Sequence[LocalFile], friend: Principal, advance: Advance) -> list[str]:
     """Registers the caller and gives them a capsule: a memory for each file, a gallery, two connections and a group.
 
     Returns the memories' ids in the order of the files. `advance` is called with the number of bytes stored.
@@ -72,7 +72,7 @@ async def fill(client: CapsuleClient, files: Sequence[DemoFile], friend: Princip
 
 
 async def compare(
-    source: CapsuleClient, target: CapsuleClient, files: Sequence[DemoFile], ids: Sequence[str], advance: Advance
+    source: CapsuleClient, target: CapsuleClient, files: Sequence[LocalFile], ids: Sequence[str], advance: Advance
 ) -> None:
     """Reads everything back from `target` as its owner.
 
@@ -81,12 +81,12 @@ async def compare(
     Raises:
         CommandError: at the first difference.
     """
-    memories = {summary.memory.id: summary for summary in await _memories(target)}
-    if set(memories) != set(ids):
-        raise CommandError(f"the personal canister has {len(memories)} memories, {len(ids)} were stored")
+    held = {summary.memory.id: summary async for summary in memories(target)}
+    if set(held) != set(ids):
+        raise CommandError(f"the personal canister has {len(held)} memories, {len(ids)} were stored")
     await Window(_FILES_AT_ONCE, _FILES_AT_ONCE).run(
         zip(files, ids, strict=True),
-        lambda pair: _compare_file(target, pair[0], memories[pair[1]], advance),
+        lambda pair: _compare_file(target, pair[0], held[pair[1]], advance),
     )
     for kind, copied, original in (
         ("galleries", await target.get_my_galleries(), await source.get_my_galleries()),
@@ -97,19 +97,7 @@ async def compare(
             raise CommandError(f"the {kind} of the personal canister differ from those of the backend")
 
 
-async def _memories(client: CapsuleClient) -> list[MemorySummary]:
-    async def fetch(after: str | None) -> MemoryPage:
-        return await client.list_capsule_memories(None, PageRequest(after=after, limit=1_000))
-
-    kept: Kept[MemoryPage] = Kept("the list of memories", rank=_id_of, sparse=True)
-    return [memory async for page in pages(fetch, kept) for memory in page.items]
-
-
-def _id_of(item: MemorySummary | str) -> str:
-    return item if isinstance(item, str) else item.memory.id
-
-
-async def _compare_file(client: CapsuleClient, file: DemoFile, memory: MemorySummary, advance: Advance) -> None:
+async def _compare_file(client: CapsuleClient, file: LocalFile, memory: MemorySummary, advance: Advance) -> None:
     info = memory.memory.info
     stored = (memory.size, info.name, info.content_type, info.memory_type, info.date_of_memory)
     wanted = file.memory

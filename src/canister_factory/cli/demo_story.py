@@ -1,6 +1,6 @@
 """The demo's story: a backend, an owner with files, a personal canister, and what came of it.
 
-Owns the order of the show. Does not own: the creation (`factory`), the files (`demo_files`), the comparison
+Owns the order of the show. Does not own: the creation (`factory`), the files (`local_files`), the comparison
 (`demo_capsule`), or the network (`demo_network`).
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output, quantities
 from canister_factory.cli.demo_capsule import compare, fill
-from canister_factory.cli.demo_files import DemoFile
 from canister_factory.cli.demo_network import DemoNetwork
+from canister_factory.cli.local_files import LocalFile
 from canister_factory.cli.outcomes import outcome_fields
 from canister_factory.cli.progress import EventLines, bytes_bar, step
 from canister_factory.contract.clients import BackendClient, PersonalClient
@@ -109,7 +109,7 @@ class Result:
         )
 
 
-async def tell(demo_network: DemoNetwork, files: list[DemoFile], started: float) -> Result:
+async def tell(demo_network: DemoNetwork, files: list[LocalFile], started: float) -> Result:
     """Plays the story with `files`; `started` is on the monotonic clock.
 
     Raises:
@@ -161,7 +161,7 @@ async def _deploy(admin: Agent, operator: Principal) -> BackendClient:
 
 
 async def _store(
-    as_owner: BackendClient, files: list[DemoFile], owner: Principal, friend: Principal, size: int
+    as_owner: BackendClient, files: list[LocalFile], owner: Principal, friend: Principal, size: int
 ) -> list[str]:
     with bytes_bar("storing the files as memories", size) as advance:
         ids = await fill(as_owner, files, friend, advance)

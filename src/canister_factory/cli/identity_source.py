@@ -1,12 +1,12 @@
 """Where a command's identity comes from: a file, standard input, or the name that another tool keeps it under; and the
 password when it is encrypted.
 
-Owns reading them, and asking on the terminal. Does not own: the options (`options`), and keys (`ic.identity`).
+Owns reading them, and asking on the terminal. Does not own: the options (`options`), which load this module for every
+help text, and keys (`ic.identity`).
 """
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import output
 from canister_factory.cli.errors import CommandError, InputError
 
 if TYPE_CHECKING:
@@ -111,6 +110,9 @@ def hidden_line(asked: str, why: str, instead: str) -> str:
         IdentityError: there is no terminal, or nothing was typed; says `why` it is needed and what to do `instead`.
         Interrupted: a signal came meanwhile; the terminal shows again what is typed.
     """
+    import getpass
+
+    from canister_factory.cli import output
     from canister_factory.ic.errors import IdentityError
 
     problem = "there is no terminal to ask on"
@@ -148,6 +150,8 @@ def read_seed_phrase(file: Path | None) -> str:
 
 
 def _warn_once(message: str) -> None:
+    from canister_factory.cli import output
+
     context = click.get_current_context(silent=True)
     warned: set[str] = set() if context is None else context.meta.setdefault(f"{__name__}.warnings", set())
     if message not in warned:

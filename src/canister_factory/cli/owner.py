@@ -1,6 +1,7 @@
 """`owner …`: what owners do with their own canister.
 
-Owns the group and `owner status`. Does not own: copies (`owner_copies`).
+Owns the group, `owner status`, and that `owner events` has the commands of `events` and `executors`. Does not own:
+copies (`owner_copies`), files (`owner_files`) and rules (`owner_share`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ import click
 
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import FAILED
+from canister_factory.cli.events import events
+from canister_factory.cli.executors import executors
 from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
 from canister_factory.cli.owner_copies import backup, check, download, restore
+from canister_factory.cli.owner_files import add, get, ls
+from canister_factory.cli.owner_share import share
 
 if TYPE_CHECKING:
     from canister_factory.owner.life import Life
@@ -35,6 +40,11 @@ owner.add_command(backup)
 owner.add_command(check)
 owner.add_command(download)
 owner.add_command(restore)
+owner.add_command(add)
+owner.add_command(ls)
+owner.add_command(get)
+owner.add_command(share)
+owner.add_command(CommandGroup("events", commands=[*events.commands.values(), executors], help=events.help))
 
 
 @owner.command()

@@ -40,6 +40,7 @@ async def upload_memory(
     chunk_size: int = CHUNK_BYTES,
     window: int = WINDOW,
     upload_id: int | None = None,
+    on_session: Callable[[int], None] = lambda upload_id: None,
     on_bytes: Callable[[int], None] = lambda count: None,
 ) -> str:
     """Adds a memory whose bytes are read from `source`; returns its id.
@@ -54,6 +55,7 @@ async def upload_memory(
         chunk_size: bytes a chunk, at most the canister's limit (2,000,000).
         window: chunks in flight.
         upload_id: an earlier, interrupted upload of the same bytes to go on with, if its session is still there.
+        on_session: told the id of an upload that begins, before its first chunk is sent.
 
     Raises:
         CapsuleRefused: such as `LimitExceeded` with the limit and the size.
@@ -62,31 +64,28 @@ async def upload_memory(
         IcError: the network failed for longer than a few attempts.
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
-        return await _upload(client, file, memory, chunk_size, window, upload_id, on_bytes)
+        size = file.seek(0, io.SEEK_END)
+        if size <= min(INLINE_BYTES, chunk_size) and upload_id is None:
+            file.seek(0)
+            data = MemoryData(blob_ref=BlobRef(kind=BlobKind.ICPCapsule, locator=""), data=file.read())
+            memory_id = await client.add_memory_to_capsule(data, memory)
+            on_bytes(size)
+            return memory_id
+        if upload_id is None:
+            request = UploadRequest(memory=memory, total_size=size, chunk_size=chunk_size)
+            session = await client.begin_memory_upload(request)
+            on_session(session.upload_id)
+        else:
+            session = await client.get_memory_upload(upload_id)
+            if session.total_size != size:
+                raise ValueError(f"upload {upload_id} is for {session.total_size:,} bytes, the source has {size:,}")
+        return await _finish(client, file, session, window, on_bytes)
 
 
-async def _upload(
-    client: CapsuleClient,
-    source: BinaryIO,
-    memory: NewMemory,
-    chunk_size: int,
-    window: int,
-    upload_id: int | None,
-    on_bytes: Callable[[int], None],
+async def _finish(
+    client: CapsuleClient, source: BinaryIO, session: UploadSession, window: int, on_bytes: Callable[[int], None]
 ) -> str:
-    size = source.seek(0, io.SEEK_END)
-    if size <= min(INLINE_BYTES, chunk_size) and upload_id is None:
-        source.seek(0)
-        data = MemoryData(blob_ref=BlobRef(kind=BlobKind.ICPCapsule, locator=""), data=source.read())
-        memory_id = await client.add_memory_to_capsule(data, memory)
-        on_bytes(size)
-        return memory_id
-    if upload_id is None:
-        session = await client.begin_memory_upload(UploadRequest(memory=memory, total_size=size, chunk_size=chunk_size))
-    else:
-        session = await client.get_memory_upload(upload_id)
-        if session.total_size != size:
-            raise ValueError(f"upload {upload_id} is for {session.total_size:,} bytes, the source has {size:,}")
+    """Sends what is missing and commits; the memory's id."""
     fruitless = 0
     while session.missing_chunks:  # at most 1,000 of them are listed at a time
         failure = await _send(client, source, session, window, on_bytes)

@@ -7,11 +7,9 @@ Owns the names, and that no file is lost or overwritten. Does not own: what is b
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import unicodedata
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from canister_factory.factory.window import Window
 from canister_factory.owner.backup import PersonalCapsule
 from canister_factory.owner.disk import writing
 from canister_factory.owner.errors import BackupError
+from canister_factory.owner.memory_file import holds, write_memory
 
 _LONGEST_NAME = 200
 _NOT_IN_NAMES = frozenset('<>:"\\|?*')  # not allowed on every computer
@@ -98,31 +97,9 @@ class Download:
             self._done.present.append(path)
             self._on_bytes(entry.size)
             return
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with writing(self._directory):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                file = part.open("wb")
-            with file:
-                await self._write(file.fileno(), manifest)
-                with writing(self._directory):
-                    os.fsync(file.fileno())
-            with writing(self._directory):
-                part.rename(path)
-        finally:
-            with suppress(OSError):
-                part.unlink()
+        await write_memory(self._source, self._window, manifest, path, self._on_bytes)
         self._done.written.append(path)
         self._done.bytes += entry.size
-
-    async def _write(self, file: int, manifest: MemoryManifest) -> None:
-        async def one(index: int) -> None:
-            data = await self._source.chunk(manifest.memory_id, index, manifest.chunk_checksums[index])
-            with writing(self._directory):
-                os.pwrite(file, data, index * manifest.chunk_size)
-            self._on_bytes(len(data))
-
-        await self._window.run(range(manifest.total_chunks), one)
 
     def _place(self, record: MemoryRecord, manifest: MemoryManifest) -> tuple[Path, bool]:
         """Where the memory goes, and whether it's there already."""
@@ -136,7 +113,7 @@ class Download:
             if not os.path.lexists(path):
                 self._taken.add(path)
                 return path, False
-            if path.is_file() and not path.is_symlink() and _holds(path, manifest):
+            if path.is_file() and not path.is_symlink() and holds(path, manifest):
                 self._taken.add(path)
                 return path, True
         raise BackupError(f"there are {_TRIES} files named like {wanted}; download into another directory")
@@ -157,13 +134,3 @@ def safe_name(name: str) -> Path:
                 plain = f"{stem[:-1]}.{suffix}" if dot and stem and len(suffix) < 20 else plain[:-1]
             parts.append(plain)
     return Path(*parts) if parts else Path("unnamed")
-
-
-def _holds(path: Path, manifest: MemoryManifest) -> bool:
-    """Whether a file has exactly these chunks."""
-    if path.stat().st_size != manifest.total_size:
-        return False
-    with path.open("rb") as file:
-        return all(
-            hashlib.sha256(file.read(manifest.chunk_size)).digest() == sha256 for sha256 in manifest.chunk_checksums
-        )

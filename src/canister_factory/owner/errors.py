@@ -11,3 +11,11 @@ class BackupError(CanisterFactoryError):
 
 class RestoreError(CanisterFactoryError):
     """A copy doesn't go into that canister."""
+
+
+class MemoryNotFoundError(CanisterFactoryError):
+    """No memory has this id or name, or several have it."""
+
+
+class AddError(CanisterFactoryError):
+    """A file can't be stored; the message names it."""

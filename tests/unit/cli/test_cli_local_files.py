@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.cli.demo_files import SAMPLE, find_files
 from canister_factory.cli.errors import InputError
+from canister_factory.cli.local_files import SAMPLE, find_files, given_files
 from canister_factory.contract.memory_models import MemoryType
 
 
@@ -125,7 +125,7 @@ def test_a_directory_that_cannot_be_read_is_an_error() -> None:
 
 def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="has no files for a demo"):
+    with pytest.raises(InputError, match="has no files to take"):
         find_files(tmp_path)
 
 
@@ -177,3 +177,34 @@ def test_the_sample_has_every_kind_but_video_and_is_small() -> None:
     found = find_files(SAMPLE).files
     assert {file.memory.memory_type for file in found} == set(MemoryType) - {MemoryType.Video}
     assert sum(file.size for file in found) < 50_000
+
+
+def test_files_and_folders_that_are_named_are_taken_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("album/deep/a.jpg", "album/.hidden", "letter.txt", os.fsdecode(b"caf\xe9/b.txt")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "link").symlink_to("letter.txt")
+
+    def names(*paths: Path | str) -> list[str]:
+        return [file.name for file in given_files([Path(path) for path in paths]).files]
+
+    assert names(tmp_path / "letter.txt", tmp_path / "album", tmp_path / "link") == [
+        "letter.txt",
+        "album/deep/a.jpg",
+        "link",
+    ]
+    assert names(tmp_path / os.fsdecode(b"caf\xe9")) == ["caf\\xe9/b.txt"]
+    monkeypatch.chdir(tmp_path / "album")
+    assert names(".") == ["deep/a.jpg"]
+    assert names("../album/") == ["album/deep/a.jpg"]
+    above = given_files([Path("..")], hidden=True, exclude=["letter.txt", "caf*"]).files
+    assert [file.name for file in above] == ["album/.hidden", "album/deep/a.jpg", "link"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("gone.txt", "gone.txt can't be read: No such file"), ("/dev/null", "/dev/null is not a file")],
+)
+def test_a_named_path_that_is_no_file_is_an_error(path: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        given_files([Path(path)])

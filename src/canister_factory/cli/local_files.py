@@ -1,6 +1,6 @@
-"""The files of a directory as memories to be: found in a fixed order, with a name, a kind and a content type each.
+"""Files of this computer as memories to be: found in a fixed order, with a name, a kind and a content type each.
 
-Owns which files count and what they are called. Does not own: storing them (`demo_capsule`).
+Owns which files count and what they are called. Does not own: storing them (`demo_capsule`, `owner.adding`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from stat import S_ISREG
@@ -27,7 +27,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class DemoFile:
+class LocalFile:
     """A file; `name` is its path below the directory, `size` in bytes, `modified_ns` since 1970."""
 
     path: Path
@@ -49,9 +49,9 @@ class DemoFile:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a demo takes of a directory: files in the order of their names. `unreadable` names those it can't read."""
+    """What is taken: files in the order of their names, and the names of those that can't be read."""
 
-    files: list[DemoFile]
+    files: list[LocalFile]
     unreadable: list[str]
 
 
@@ -87,8 +87,58 @@ def find_files(
         skipped(f"{_counted(search.excluded_count, 'file or folder', 'files and folders')} excluded by --exclude")
     if not files:
         reason = "none of its files can be used" if search.seen else "it is empty"
-        raise InputError(f"{name} has no files for a demo: {reason}")
+        raise InputError(f"{name} has no files to take: {reason}")
     return Selection(files, search.unreadable)
+
+
+def given_files(
+    paths: Sequence[Path],
+    skipped: Callable[[str], None] = lambda reason: None,
+    *,
+    hidden: bool = False,
+    exclude: Sequence[str] = (),
+) -> Selection:
+    """The files at `paths`: a file has its own name, one in a directory its path from the directory's name on (for `.`
+    and `..`: below it). The rest is as in `find_files`.
+
+    Raises:
+        InputError: a path can't be read, is no file or directory, or is a directory without a file to take.
+    """
+    files: list[LocalFile] = []
+    unreadable: list[str] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(_one_file(path))
+            continue
+        found = find_files(path, skipped, hidden=hidden, exclude=exclude)
+        above = "" if path.name in ("", "..") else f"{_utf8(path.name)}/"
+        files += [replace(file, name=above + file.name) for file in found.files]
+        unreadable += [above + name for name in found.unreadable]
+    return Selection(files, unreadable)
+
+
+def _one_file(path: Path) -> LocalFile:
+    try:
+        with path.open("rb") as file:
+            about = os.fstat(file.fileno())
+    except (OSError, ValueError) as error:
+        problem = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
+        raise InputError(f"{escaped(str(path))} can't be read: {problem}") from None
+    if not S_ISREG(about.st_mode):
+        raise InputError(f"{escaped(str(path))} is not a file")
+    return _described(path, _utf8(path.name), about)
+
+
+def _described(path: Path, name: str, about: os.stat_result) -> LocalFile:
+    content_type, encoding = mimetypes.guess_type(name)
+    if content_type is None or encoding is not None:
+        content_type = "application/octet-stream"
+    return LocalFile(path, name, about.st_size, max(about.st_mtime_ns, 0), content_type)
+
+
+def _utf8(name: str) -> str:
+    """A name of the file system as text: bytes that aren't UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _counted(count: int, one: str, many: str) -> str:
@@ -108,7 +158,7 @@ class _Search:
         self.hidden_count = self.excluded_count = 0
         self.unreadable: list[str] = []
 
-    def files(self) -> Iterator[DemoFile]:
+    def files(self) -> Iterator[LocalFile]:
         for parent, directories, files in os.walk(self._directory, onerror=self._cannot_read):
             here = Path(parent)
             directories[:] = [name for name in sorted(directories) if self._wanted(here / name)]
@@ -139,9 +189,9 @@ class _Search:
         self._skipped(f"{name}: can't be read: {error.strerror}")
 
     def _name(self, path: Path) -> str:
-        return os.fsencode(path.relative_to(self._directory).as_posix()).decode("utf-8", "backslashreplace")
+        return _utf8(path.relative_to(self._directory).as_posix())
 
-    def _file(self, path: Path) -> DemoFile | None:
+    def _file(self, path: Path) -> LocalFile | None:
         name = self._name(path)
         if path.is_symlink():
             try:
@@ -163,7 +213,4 @@ class _Search:
             error.filename = path
             self._cannot_read(error)
             return None
-        content_type, encoding = mimetypes.guess_type(name)
-        if content_type is None or encoding is not None:
-            content_type = "application/octet-stream"
-        return DemoFile(path, name, about.st_size, max(about.st_mtime_ns, 0), content_type)
+        return _described(path, name, about)
