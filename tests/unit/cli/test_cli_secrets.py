@@ -65,7 +65,10 @@ def _walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple
 def _identity_parameters() -> Iterator[tuple[tuple[str, ...], click.Command, click.Parameter]]:
     for path, command in _walk(main, ()):
         for parameter in command.params:
-            if isinstance(parameter.type, IdentityFileType) and path != ("identity", "new"):
+            if isinstance(parameter.type, IdentityFileType) and path not in (
+                ("identity", "new"),
+                ("identity", "import"),
+            ):
                 yield path, command, parameter
 
 
