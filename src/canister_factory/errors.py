@@ -81,7 +81,12 @@ if TYPE_CHECKING:
         StaleCertificateError as StaleCertificateError,
         TransportError as TransportError,
     )
-    from canister_factory.owner.errors import BackupError as BackupError, RestoreError as RestoreError
+    from canister_factory.owner.errors import (
+        AddError as AddError,
+        BackupError as BackupError,
+        MemoryNotFoundError as MemoryNotFoundError,
+        RestoreError as RestoreError,
+    )
     from canister_factory.ic.query_signature import UnverifiedAnswerError as UnverifiedAnswerError
     from canister_factory.replica.node.keys import KeyFileError as KeyFileError
     from canister_factory.replica.node.launch import ReplicaProcessError as ReplicaProcessError
@@ -115,7 +120,7 @@ _HOMES = {
     "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
     "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
-    "owner.errors": "BackupError RestoreError",
+    "owner.errors": "AddError BackupError MemoryNotFoundError RestoreError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

@@ -196,7 +196,7 @@ class Adding:
                 raise
             memory_id = await attempt(None)
         self._notes.ended(*what)
-        advance(file.size - told)  # what was there from before
+        advance(max(0, file.size - told))  # what was there from before
         return memory_id
 
 
