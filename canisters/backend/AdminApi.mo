@@ -151,7 +151,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   func setPersonalCanisterSettings(settings : Types.PersonalCanisterSettings) : Types.CreationResult {
-    switch (Hosting.check(settings, context.reserve.settings.creation_base_cycles)) {
+    switch (Hosting.check(settings, context.reserve.settings)) {
       case (?problem) #Err problem;
       case null { context.hosting.settings := settings; #Ok };
     };

@@ -16,6 +16,7 @@ import CanisterOperations "CanisterOperations";
 import Creations "Creations";
 import Deposits "Deposits";
 import Errors "Errors";
+import Funding "Funding";
 import Hosting "Hosting";
 import Leases "Leases";
 import Registry "Registry";
@@ -93,6 +94,7 @@ module {
       completed_at = creation.completedAt;
       attempts = creation.attempts;
       cycles_consumed = creation.cyclesConsumed;
+      paid_until = creation.paidUntil;
       error = creation.error;
       progress = creation.progress;
       progress_message = creation.progressMessage;
@@ -198,6 +200,17 @@ module {
   public func isUntried(creation : Creation) : Bool = creation.attempts == 0 and creation.failures == 0;
 
   // ---- Parts of every transition ----
+  /// What a creation of so many bytes takes of the reserve, in cycles: at once, and at its completion.
+  public func parts(context : Context, contentBytes : Nat64) : Funding.Parts {
+    Funding.parts(context.reserve.settings, context.hosting.settings, Nat64.toNat(contentBytes));
+  };
+
+  /// Both parts together.
+  public func needed(context : Context, contentBytes : Nat64) : Nat {
+    let { first; rest } = parts(context, contentBytes);
+    first + rest;
+  };
+
   /// Why nothing begins or goes on that uses cycles of the reserve, or null.
   public func stopped(context : Context) : ?Types.CreationError {
     if (context.switches.enabled) return null;

@@ -160,7 +160,7 @@ module {
   public func giveUp(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) {
     abandon(context, creation, canisterId);
     let bytes = switch (creation.sourceManifest) { case (?manifest) manifest.content_size; case null 0 : Nat64 };
-    let needed = Reserve.needed(context.reserve, bytes);
+    let needed = Creation.needed(context, bytes);
     // Without room in the budget it holds nothing, and asks again when it is to be provisioned.
     let hasRoom = Reserve.overBudget(context.reserve, needed, creation.cyclesHeld, context.now()) == null;
     Creation.hold(context, creation, if hasRoom needed else 0);

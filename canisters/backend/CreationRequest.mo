@@ -87,7 +87,7 @@ module {
     };
     let needed = switch forCanister {
       case (?rest) rest;
-      case null Reserve.needed(context.reserve, capsule.content_bytes);
+      case null Creation.needed(context, capsule.content_bytes);
     };
     switch (Reserve.preflight(context.reserve, context.funds(), needed, 0)) {
       case (?error) {

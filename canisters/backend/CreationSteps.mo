@@ -9,7 +9,6 @@ import Alerts "Alerts";
 import Belonging "Belonging";
 import Creation "Creation";
 import Creations "Creations";
-import Endowment "Endowment";
 import Errors "Errors";
 import Leases "Leases";
 import Registry "Registry";
@@ -181,7 +180,8 @@ module {
       };
       case null {};
     };
-    let cycles = Reserve.needed(context.reserve, manifest.content_size);
+    let { first; rest } = Creation.parts(context, manifest.content_size);
+    let cycles = first + rest;
     switch (Reserve.preflight(context.reserve, context.funds(), cycles, creation.cyclesHeld)) {
       case (?error) {
         let told = Creation.located(creation, error);
@@ -202,7 +202,6 @@ module {
     if starts Creation.move(context, creation, #Creating);
     creation.operators := [operator];
     creation.progressMessage := "Creating the canister.";
-    let { first; rest } = Endowment.parts(context, cycles);
     Creation.hold(context, creation, rest);
     creation.cyclesConsumed += first;
     let entry = Reserve.debit(context.reserve, creation.owner, first, context.now());
@@ -236,6 +235,7 @@ module {
         created_at = context.now();
         status = creation.status;
         cycles_consumed = consumed;
+        paid_until = null;
       },
     );
     creation.updatedAt := context.now();

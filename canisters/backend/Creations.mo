@@ -48,6 +48,8 @@ module {
     var entry : Nat64;
     var rest : Nat;
     var payment : Payment;
+    /// Of a completed creation: until when its canister takes updates, in nanoseconds since 1970.
+    var paidUntil : ?Nat64;
     var error : ?Types.CreationError;
     var progress : Types.CreationProgress;
     var progressMessage : Text;
@@ -175,6 +177,7 @@ module {
       var entry = 0;
       var rest = 0;
       var payment = #None;
+      var paidUntil = null;
       var error = null;
       var progress = noProgress();
       var progressMessage = "";

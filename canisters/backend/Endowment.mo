@@ -5,6 +5,7 @@
 /// What is paid is on record before the call. After a certain reject the cycles are back, and it is tried again. Nobody
 /// repeats what nobody knows the outcome of: admins are told of it.
 import Nat "mo:core/Nat";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
 import Timer "mo:core/Timer";
@@ -12,7 +13,7 @@ import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import Creations "Creations";
-import Hosting "Hosting";
+import Funding "Funding";
 import Registry "Registry";
 import Reserve "Reserve";
 import Types "Types";
@@ -21,18 +22,9 @@ module {
   /// Until what couldn't be paid is tried again.
   let pauseNs = 60_000_000_000;
 
-  /// How what a creation needs is divided, in cycles: `first` is attached to `create_canister`, and is always enough for an
-  /// empty canister to be created, installed and not frozen.
-  public func parts(context : Creation.Context, needed : Nat) : { first : Nat; rest : Nat } {
-    let { creation_base_cycles; completion_cycles } = context.reserve.settings;
-    let least = Hosting.leastBase(context.hosting.settings);
-    let spare : Nat = if (creation_base_cycles > least) creation_base_cycles - least else 0;
-    let rest = Nat.min(Nat.min(completion_cycles, spare), needed);
-    { first = Nat.max(needed, rest) - rest; rest };
-  };
-
   /// The creation is completed: its canister is owed the rest, which is held until it is paid.
   public func owe(context : Creation.Context, creation : Creation.Creation) {
+    date(context, creation);
     if (creation.rest == 0 or creation.payment != #None) return Creation.hold(context, creation, 0);
     creation.payment := #Owed;
     context.creations.owed.add(creation.owner);
@@ -93,8 +85,25 @@ module {
 
   func settled(context : Creation.Context, creation : Creation.Creation, outcome : Creations.Payment) {
     creation.payment := outcome;
+    date(context, creation);
     context.creations.owed.remove(creation.owner);
     Creation.watchReserve(context);
+  };
+
+  /// Until when the canister takes updates, by what it is known to have got and by the prices. What nobody knows to have
+  /// arrived doesn't count.
+  func date(context : Creation.Context, creation : Creation.Creation) {
+    let ?canisterId = creation.canisterId else return;
+    let ?{ cycles_consumed } = Registry.get(context.registry, canisterId) else return;
+    let { prices } = context.reserve.settings;
+    let content = switch (creation.sourceManifest) { case (?{ content_size }) Nat64.toNat(content_size); case null 0 };
+    let doubtful = if (creation.payment == #Unknown) creation.rest else 0;
+    let spent = doubtful + prices.creation + prices.import_base + prices.import_byte * content;
+    let balance = Nat.max(cycles_consumed, spent) - spent : Nat;
+    let burned = Funding.idle(prices, Funding.canisterBytes(content), Funding.daySeconds);
+    let threshold = context.hosting.settings.freezing_threshold;
+    creation.paidUntil := Funding.paidUntil(balance, burned, threshold, context.now());
+    Registry.setPaidUntil(context.registry, canisterId, creation.paidUntil);
   };
 
   func unknown(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, reason : Text) {

@@ -29,6 +29,7 @@ import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
 import Endowment "Endowment";
+import Funding "Funding";
 import Handoff "Handoff";
 import Hosting "Hosting";
 import Inspection "Inspection";
@@ -73,7 +74,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   let registry = Registry.start();
   let releases = Releases.start();
   let reserve = Reserve.start(given.reserve);
-  let hosting = Hosting.start(given.personal_canister_settings, reserve.settings.creation_base_cycles);
+  let hosting = Hosting.start(given.personal_canister_settings, reserve.settings);
   let deposits = Deposits.start(Reserve.level(reserve, Cycles.balance()));
   let alerts = Alerts.start();
   let leases : Leases.Counter = { var next = 1 };
@@ -88,8 +89,9 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
   transient let calls : CanisterOperations.Calls = { var underWay = 0 };
   func funds() : Reserve.Funds {
-    let bytes = Heap.memoryBytes() + Contents.regionBytes(store.contents).toNat() + Hosting.emptyCanisterBytes;
-    { balance = Cycles.balance(); frozen = Hosting.frozenCycles(hosting.settings, bytes) };
+    let bytes = Heap.memoryBytes() + Contents.regionBytes(store.contents).toNat() + Funding.emptyCanisterBytes;
+    let frozen = Funding.idle(reserve.settings.prices, bytes, hosting.settings.freezing_threshold);
+    { balance = Cycles.balance(); frozen };
   };
   transient let policy : CapsulePolicy.Context = { store; switches = capsuleSwitches; reserve; funds };
   transient let context : Creation.Context = {

@@ -40,6 +40,14 @@ module {
     };
   };
 
+  /// Until when the canister takes updates. Does nothing when it isn't known.
+  public func setPaidUntil(state : State, canisterId : Principal, paid_until : ?Nat64) {
+    switch (get(state, canisterId)) {
+      case (?entry) add(state, { entry with paid_until });
+      case null {};
+    };
+  };
+
   /// In the order of canister ids; `after` is the last id of the page before.
   public func page(state : State, request : Types.OwnerPageRequest) : Types.RegistryPage {
     let limit = Pages.size(request.limit);

@@ -4,26 +4,22 @@ import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Runtime "mo:core/Runtime";
 import BoundedLog "BoundedLog";
 import Budget "Budget";
 import Deposits "Deposits";
 import Errors "Errors";
-import Hosting "Hosting";
+import Funding "Funding";
 import Types "Types";
 
 module {
-  /// A canister's creation costs 500 B cycles; the rest is its start balance. By the dearest prices known, installing
-  /// code must be able to take 300 B of it, besides the 133 B under which an empty canister with a freezing threshold
-  /// of 90 days is frozen (`Hosting`); with the rest it idles for two years. A byte by ingress costs 2,000 cycles, about
-  /// 400 to process, and, with a tenth of a byte around it, 2,530 in 90 days to store: of 6,000 a thousand are left when
-  /// the copy is done, for five weeks until the canister is frozen. The minimum keeps the backend itself running. A day's
-  /// budget is a hundred small creations.
+  /// A new canister lives for a year, besides its freezing threshold. The minimum keeps the backend itself running. A day's
+  /// budget is more than a hundred small creations.
   public let defaultSettings : Types.ReserveSettings = {
     threshold = 5_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
-    creation_base_cycles = 2_000_000_000_000;
-    creation_cycles_per_byte = 6_000;
-    completion_cycles = 800_000_000_000;
+    funded_days = Funding.defaultFundedDays;
+    prices = Funding.defaultPrices;
     cycles_per_day = 200_000_000_000_000;
   };
   public let defaultWindowNs : Nat64 = 86_400_000_000_000;
@@ -41,10 +37,13 @@ module {
     consumption : BoundedLog.Log<Types.ConsumptionEntry>;
   };
 
-  /// With the default settings where none are given.
-  public func start(settings : ?Types.ReserveSettings) : State {
+  /// With the default settings where none are given. Traps when those that are asked for can't be used, so that nobody
+  /// installs a backend with other settings than asked for.
+  public func start(asked : ?Types.ReserveSettings) : State {
+    let settings = switch asked { case (?some) some; case null defaultSettings };
+    switch (Funding.check(settings)) { case (?problem) Runtime.trap("reserve: " # problem.message); case null {} };
     {
-      var settings = switch settings { case (?some) some; case null defaultSettings };
+      var settings;
       var inFlight = 0;
       var totalConsumed = 0;
       var totalToppedUp = 0;
@@ -53,21 +52,20 @@ module {
     };
   };
 
-  /// Refuses a base that couldn't pay for a canister with these settings; the present settings of the reserve stay then.
+  /// Refuses what no canister can be funded by, and prices of another network; the present settings stay then.
   public func configure(
     state : State,
     settings : Types.ReserveSettings,
     canisters : Types.PersonalCanisterSettings,
   ) : Types.CreationResult {
-    switch (Hosting.checkBase(canisters, settings.creation_base_cycles)) {
-      case (?problem) #Err problem;
-      case null { state.settings := settings; #Ok };
-    };
-  };
-
-  /// What a creation of a capsule with so many bytes needs, in cycles.
-  public func needed(state : State, contentBytes : Nat64) : Nat {
-    state.settings.creation_base_cycles + state.settings.creation_cycles_per_byte * Nat64.toNat(contentBytes);
+    let problems = [
+      Funding.check(settings),
+      Funding.checkDays(settings, canisters),
+      Funding.checkNetwork(state.settings.prices, settings.prices),
+    ];
+    for (problem in problems.values()) switch problem { case (?error) return #Err error; case null {} };
+    state.settings := settings;
+    #Ok;
   };
 
   /// What new creations may use: without what the backend itself needs and what open ones hold.

@@ -68,6 +68,7 @@ module {
     completed_at : ?Nat64;
     attempts : Nat32;
     cycles_consumed : Nat;
+    paid_until : ?Nat64;
     error : ?CreationError;
     progress : CreationProgress;
     progress_message : Text;
@@ -95,6 +96,8 @@ module {
     created_at : Nat64;
     status : CreationStatus;
     cycles_consumed : Nat;
+    /// Until when it takes updates, by what it was given; null before its completion.
+    paid_until : ?Nat64;
   };
   public type RegistryPage = { items : [PersonalCanisterRecord]; next : ?Principal; total : Nat64 };
 
@@ -133,12 +136,22 @@ module {
   public type NewRelease = { module_hash : Blob; api_version : Text; note : Text };
 
   // ---- Reserve ----
+  /// What a network charges, in cycles: for a canister; what an installation must be able to take; what installing and
+  /// importing take, and that for each byte; for being there, and for each GiB, in a second.
+  public type PriceTable = {
+    network : Text;
+    creation : Nat;
+    installation : Nat;
+    import_base : Nat;
+    import_byte : Nat;
+    idle_second : Nat;
+    gib_second : Nat;
+  };
   public type ReserveSettings = {
     threshold : Nat;
     operating_minimum : Nat;
-    creation_base_cycles : Nat;
-    creation_cycles_per_byte : Nat;
-    completion_cycles : Nat;
+    funded_days : Nat;
+    prices : PriceTable;
     cycles_per_day : Nat;
   };
   public type AlertLevel = { #Normal; #Warning; #Critical };

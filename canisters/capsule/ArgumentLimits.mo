@@ -83,7 +83,7 @@ module {
       #get_creation_states_by_status _ or #clear_creation_state _ or #set_personal_canister_creation_enabled _ or
       #is_personal_canister_creation_enabled _ or #set_creation_limits _ or #get_creation_limits _ or
       #get_personal_canister_creation_stats _ or #revoke_release _ or #list_releases _ or #list_registry _ or
-      #get_registry_entry _ or #get_reserve_status _ or #set_reserve_settings _ or #set_reserve_threshold _ or
+      #get_registry_entry _ or #get_reserve_status _ or #set_reserve_threshold _ or
       #top_up_reserve _ or #return_cycles _ or #get_consumption_report _ or #list_consumption _ or #list_notifications _ or
       #acknowledge_notification _ or #list_errors _ or #get_error_rate _ or #list_open_requests _ or
       #renew_lease _ or #release_lease _ or #hand_on_creation _ or #begin_export _ or #provision_canister _ or #verify_creation _ or
@@ -99,7 +99,7 @@ module {
       #add_connection _ or #update_connection_status _ or #remove_connection _ or #delete_connection_group _ or
       #get_gallery_by_id _ or #delete_gallery _ or
       #create_personal_canister _ or #claim_creation _ or #read_export_chunk _ or #list_export_entries _ or
-      #get_import_status _ or #list_import_entries _ or #set_quotas _ or #list_capsule_events _ or
+      #get_import_status _ or #list_import_entries _ or #set_quotas _ or #set_reserve_settings _ or #list_capsule_events _ or
       #add_executor _ or #remove_executor _ or #set_event_wait _ or #get_event_rules _
     ) name();
     case (

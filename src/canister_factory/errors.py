@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         InstallError as InstallError,
         LeaseLostError as LeaseLostError,
         PausedError as PausedError,
+        PriceTableError as PriceTableError,
         SourceMovedError as SourceMovedError,
         VerifyError as VerifyError,
     )
@@ -113,7 +114,7 @@ _HOMES = {
     "CreationRefused PagingError",
     "face.canister": "NoInterfaceError UnknownMethodError",
     "factory.errors": "BoundsError CanisterStateError CreateError CreationFailedError ExportError FactoryError "
-    "HandoffError HistoryError InstallError LeaseLostError PausedError SourceMovedError VerifyError",
+    "HandoffError HistoryError InstallError LeaseLostError PausedError PriceTableError SourceMovedError VerifyError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "

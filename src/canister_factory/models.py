@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         NotificationKind as NotificationKind,
         NotificationPage as NotificationPage,
         NumberedPageRequest as NumberedPageRequest,
+        PriceTable as PriceTable,
         ReserveSettings as ReserveSettings,
         ReserveStatus as ReserveStatus,
     )
@@ -220,7 +221,7 @@ _HOMES = {
     "Nat Nat16 Nat32 Nat64 Nat8 PrincipalT Reserved TimeNs Unit",
     "contract.admin_models": "AlertLevel AuditEntry AuditPage BackendInit ConsumptionEntry ConsumptionPage "
     "ConsumptionReport ErrorLogEntry ErrorLogPage ErrorRate Notification NotificationKind NotificationPage "
-    "NumberedPageRequest ReserveSettings ReserveStatus",
+    "NumberedPageRequest PriceTable ReserveSettings ReserveStatus",
     "contract.capsule_models": "Capsule CapsuleError CapsuleHeader CapsuleInfo ConflictingChunk ExceededLimit "
     "ExpiredSession Gallery GalleryData GalleryEntry GalleryMemoryEntry GalleryUpdate "
     "MemoryEntry MissingMemoryChunks NamedThing NewHome RegisteredCapsule StorageStatus "

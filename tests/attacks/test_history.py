@@ -113,8 +113,7 @@ async def test_a_change_is_not_forgotten_by_pushing_it_out_of_what_is_told(creat
 async def test_an_owner_who_keeps_canisters_back_gets_no_more_of_them_than_three(creation_world: World) -> None:
     """The owner controls each canister, with its cycles, from the beginning: they take it, and ask for another."""
     contents = await something(creation_world)
-    settings = (await creation_world.as_admin.get_reserve_status()).settings
-    paid = settings.creation_base_cycles - settings.completion_cycles
+    paid = (await creation_world.need()).first
     friend = Principal(creation_world.agent().identity.sender().bytes)
     for taken in range(1, 4):
         creation = await killed_at(creation_world, "after the import was final")

@@ -183,9 +183,9 @@ def test_the_reserve_is_topped_up_and_watched(deployed: Cli) -> None:
     assert low["settings"]["threshold"] == str(90 * 10**12)
     assert low["alert_level"] == "Critical"
     assert "Add" in deployed.ok("admin", "reserve", "report", "--window", "7d").json["recommendation"]
-    changed = deployed.ok("admin", "reserve", "settings", "--threshold", "1T", "--creation-per-byte", "5_000").json
-    assert (changed["threshold"], changed["creation_cycles_per_byte"]) == (str(10**12), "5000")
-    assert changed["creation_base_cycles"] == before["settings"]["creation_base_cycles"]
+    changed = deployed.ok("admin", "reserve", "settings", "--threshold", "1T", "--funded-days", "730").json
+    assert (changed["threshold"], changed["funded_days"]) == (str(10**12), "730")
+    assert changed["prices"] == before["settings"]["prices"]
     assert deployed.ok("admin", "reserve", "settings").json == changed
 
 

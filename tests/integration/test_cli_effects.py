@@ -208,8 +208,8 @@ def test_what_a_setting_of_the_reserve_leads_to_is_said(deployed: Cli) -> None:
     high = deployed.ok("admin", "reserve", "settings", "--threshold", "1000T")
     assert high.json["threshold"] == str(10**15)
     assert "the reserve is below its threshold (Critical)" in high.err
-    assert "no creation is possible now" in deployed.ok("admin", "reserve", "settings", "--creation-base", "90T").err
-    assert "no creation" not in deployed.ok("admin", "reserve", "settings", "--creation-base", "1T").err
+    assert "no creation is possible now" in deployed.ok("admin", "reserve", "settings", "--funded-days", "36000").err
+    assert "no creation" not in deployed.ok("admin", "reserve", "settings", "--funded-days", "10").err
 
 
 def test_cleanup_deletes_nothing_when_the_owner_retried_while_it_asked(

@@ -50,14 +50,14 @@ async def test_a_creation_tells_every_step_with_its_figures(world: World) -> Non
     module = personal_wasm().module_hash
     hash = manifest.manifest_hash
     both, owner = frozenset({world.owner_id, world.operator_id}), frozenset({world.owner_id})
-    kept = (await world.as_admin.get_reserve_status()).settings.completion_cycles
+    first = (await world.need(5_000)).first
     told = told_by(events)
     (only,) = (event for event in told if isinstance(event, PassDone))
     assert told == [
         StageStarted(S.Exporting),
         StageDone(S.Exporting, f"2 memories, 5,000 bytes, revision {agent.manifests[0].revision}"),
         StageStarted(S.Creating),
-        Provisioned(canister, both, outcome.creation.cycles_consumed - kept, True),
+        Provisioned(canister, both, first, True),
         StageDone(S.Creating, str(canister), False),
         StageStarted(S.Installing),
         StageDone(S.Installing, "module and API version are right", False),
@@ -122,10 +122,10 @@ async def test_resumed_after_the_import_a_creation_tells_what_was_there_already(
     assert canister is not None
     hash = agent.manifests[0].manifest_hash
     both, owner = frozenset({world.owner_id, world.operator_id}), frozenset({world.owner_id})
-    kept = (await world.as_admin.get_reserve_status()).settings.completion_cycles
+    first = (await world.need(5_000)).first
     assert told_by(events)[2:] == [
         StageStarted(S.Creating),
-        Provisioned(canister, both, outcome.creation.cycles_consumed - kept, False),
+        Provisioned(canister, both, first, False),
         StageDone(S.Creating, str(canister), True),
         StageStarted(S.Installing),
         StageDone(S.Installing, "module and API version are right", True),
@@ -150,10 +150,10 @@ async def test_resumed_after_the_handoff_a_creation_is_only_completed(world: Wor
     canister = outcome.creation.canister_id
     assert canister is not None
     owner = frozenset({world.owner_id})
-    kept = (await world.as_admin.get_reserve_status()).settings.completion_cycles
+    first = (await world.need(5_000)).first
     assert told_by(events)[2:] == [
         StageStarted(S.Creating),
-        Provisioned(canister, owner, outcome.creation.cycles_consumed - kept, False),
+        Provisioned(canister, owner, first, False),
         StageDone(S.Creating, str(canister), True),
         StageDone(S.Importing, "the owner alone controls it already", True),
         HandedOver(canister, owner, personal_wasm().module_hash),

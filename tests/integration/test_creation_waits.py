@@ -70,8 +70,7 @@ async def test_a_creation_waits_for_room_in_the_budget_that_an_admin_has_lowered
 
 
 async def test_an_owner_is_told_when_there_is_room_again_and_not_how_much_there_is(world: World) -> None:
-    needed = (await world.as_admin.get_reserve_status()).settings.creation_base_cycles
-    await budget(world, needed)
+    await budget(world, (await world.need()).total)
     outcome = await world.create()
     assert outcome.creation.status == CreationStatus.Completed
     agent = world.agent()

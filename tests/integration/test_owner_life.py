@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.contract.clients import PersonalClient
+from canister_factory.factory.funding import MESSAGE_CYCLES
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import RejectedError
-from canister_factory.owner.life import MESSAGE_CYCLES, look
+from canister_factory.owner.life import look
 from canister_factory.testing import EmbeddedReplica
 from support.creation_contents import fill
 from support.creation_world import World, inline, note

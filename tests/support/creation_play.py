@@ -329,7 +329,8 @@ class Play:
 
     def is_owed(self, canister: Principal) -> bool:
         """Whether a completed canister hasn't got the rest of its cycles yet, which it gets once and whole."""
-        rest = self.usual_reserve["completion_cycles"]
+        entry = self.world.ok("get_registry_entry", canister, sender=ADMIN)
+        rest = entry["cycles_consumed"] - self.given[canister]
         if canister not in self.endowed and self.world.cycles_given(canister) == self.given[canister] + rest:
             self.endowed.add(canister)
             self.given[canister] += rest

@@ -16,6 +16,7 @@ from canister_factory.contract.creation_models import DetailedCreationStatus
 from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryData, MemoryType, NewMemory
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
+from canister_factory.factory.funding import Need, need
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent, CallerIdentity
@@ -103,6 +104,11 @@ class World:
         found = await self.as_owner.get_detailed_creation_status()
         assert found is not None, "the owner has asked for no canister"
         return found
+
+    async def need(self, content_size: int = 0) -> Need:
+        """What a creation of so many bytes takes of the reserve."""
+        settings = (await self.as_admin.get_reserve_status()).settings
+        return need(settings, await self.as_admin.get_personal_canister_settings(), content_size)
 
     def personal(self, canister_id: Principal | None, agent: Agent | None = None) -> PersonalClient:
         """A personal canister, which a creation must have, as its owner sees it."""

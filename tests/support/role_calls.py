@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from canister_factory.candid.values import Case
+from canister_factory.factory.funding import DEAREST_PRICES
 from support.backend_world import OWNER, STRANGER, failure
 
 LEASE = {"owner": OWNER, "lease": 1}
 SETTINGS = {
     "threshold": 1,
     "operating_minimum": 1,
-    "creation_base_cycles": 10**12,
-    "creation_cycles_per_byte": 1,
-    "completion_cycles": 1,
+    "funded_days": 1,
+    "prices": DEAREST_PRICES.model_dump(),
     "cycles_per_day": 10**15,
 }
 USAGE = dict.fromkeys(

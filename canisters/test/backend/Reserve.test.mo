@@ -1,6 +1,7 @@
 import Principal "mo:core/Principal";
 import { type Test; same; test } "../Test";
 import Deposits "../../backend/Deposits";
+import Funding "../../backend/Funding";
 import Hosting "../../backend/Hosting";
 import Reserve "../../backend/Reserve";
 import Types "../../backend/Types";
@@ -11,9 +12,8 @@ module {
   let settings = {
     threshold = 4_000_000_000_000;
     operating_minimum = 2_000_000_000_000;
-    creation_base_cycles = trillion;
-    creation_cycles_per_byte = 10;
-    completion_cycles = 0;
+    funded_days = 100;
+    prices = Funding.defaultPrices;
     cycles_per_day = 10_000_000_000_000;
   };
 
@@ -22,18 +22,14 @@ module {
   func reserve() : Reserve.State = Reserve.start(?settings);
 
   public func tests() : [Test] = [
-    test("a creation needs its base and an amount for each byte", func() {
-      assert Reserve.needed(reserve(), 0) == trillion;
-      assert Reserve.needed(reserve(), 5) == trillion + 50;
-    }),
-    test("a base that leaves a new canister frozen is refused, and the settings stay", func() {
+    test("settings that can't be used are refused, and the present ones stay", func() {
       let state = reserve();
-      let base = Hosting.leastBase(Hosting.defaultSettings);
-      func configure(creation_base_cycles : Nat) : Types.CreationResult {
-        Reserve.configure(state, { settings with creation_base_cycles }, Hosting.defaultSettings);
+      func configure(funded_days : Nat, network : Text) : Types.CreationResult {
+        let prices = { settings.prices with network };
+        Reserve.configure(state, { settings with funded_days; prices }, Hosting.defaultSettings);
       };
-      assert configure(base) == #Ok and configure(base - 1) != #Ok;
-      assert state.settings.creation_base_cycles == base;
+      assert configure(36_435, "ic") == #Ok and configure(36_436, "ic") != #Ok and configure(7, "local") != #Ok;
+      assert state.settings == { settings with funded_days = 36_435; prices = { settings.prices with network = "ic" } };
     }),
     test("what the canister must have to not be frozen isn't available, where it is more than the minimum", func() {
       assert Reserve.available(reserve(), { balance = 9 * trillion; frozen = 2 * trillion }) == 7 * trillion;

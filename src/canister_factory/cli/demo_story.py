@@ -18,10 +18,12 @@ from canister_factory.cli.demo_network import DemoNetwork
 from canister_factory.cli.local_files import LocalFile
 from canister_factory.cli.outcomes import outcome_fields
 from canister_factory.cli.progress import EventLines, bytes_bar, step
+from canister_factory.cli.results import moment
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fill_reserve, register_release
+from canister_factory.factory.funding import need
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
 from canister_factory.ic.agent import Agent
@@ -93,6 +95,7 @@ class Result:
                 ("source manifest", output.ident(outcome.source_manifest or b"")),
                 ("target manifest", f"{output.ident(outcome.target_manifest or b'')} (certified)"),
                 ("cycles consumed", quantities.cycles(outcome.creation.cycles_consumed)),
+                ("paid until", moment(outcome.creation.paid_until)),
                 (
                     "reserve",
                     f"{quantities.cycles(self.reserve_before)} before, {quantities.cycles(self.reserve_after)} after",
@@ -105,7 +108,8 @@ class Result:
         one = self.memories == 1
         output.sentence(
             f"The {'file' if one else f'{self.memories:,} files'} of owner {output.ident(self.owner)} "
-            f"{'is' if one else 'are'} on canister {self.canister_id}, which they alone control."
+            f"{'is' if one else 'are'} on canister {self.canister_id}, which they alone control, paid until "
+            f"{moment(outcome.creation.paid_until)}."
         )
 
 
@@ -182,7 +186,7 @@ async def _fund(admin: Agent, as_admin: BackendClient, size: int) -> int:
     """Tops the reserve up to what a capsule of this size needs and the threshold; returns what is available then."""
     empty = await as_admin.get_reserve_status()
     costs = empty.settings
-    needed = costs.creation_base_cycles + costs.creation_cycles_per_byte * size
+    needed = need(costs, await as_admin.get_personal_canister_settings(), size).total
     # Storing the capsule costs the backend cycles as well.
     await fill_reserve(admin, as_admin.canister_id, 2 * (needed + costs.threshold))
     funded = await as_admin.get_reserve_status()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from canister_factory.cli import output, quantities, settings
-from canister_factory.cli.results import done
+from canister_factory.cli.results import as_text, done, moment
 
 if TYPE_CHECKING:
     from canister_factory.cli.present_canister import PresentCanister
@@ -30,6 +30,7 @@ def show_outcome(outcome: Outcome) -> None:
             ("module hash", output.ident(outcome.module_hash or b"")),
             ("manifest", output.ident(outcome.target_manifest or b"")),
             ("cycles consumed", quantities.cycles(outcome.creation.cycles_consumed)),
+            ("paid until", moment(outcome.creation.paid_until)),
             ("copied", quantities.size(outcome.bytes_moved)),
             ("creation", quantities.duration(outcome.seconds)),
         ],
@@ -41,11 +42,12 @@ def show_completed(present: PresentCanister) -> None:
     creation = present.creation
     done(
         f"The creation of {output.ident(creation.owner)} is already complete: canister {creation.canister_id}"
-        + ("." if present.usable else f", but {present.message}."),
+        + (f", paid until {moment(creation.paid_until)}." if present.usable else f", but {present.message}."),
         owner=creation.owner,
         canister_id=creation.canister_id,
         status=creation.status,
         cycles_consumed=creation.cycles_consumed,
+        paid_until=as_text(creation.paid_until),
         completed_before=True,
         canister=present.presence,
     )
@@ -63,6 +65,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, Any]:
         "source_manifest": outcome.source_manifest,
         "target_manifest": outcome.target_manifest,
         "cycles_consumed": outcome.creation.cycles_consumed,
+        "paid_until": as_text(outcome.creation.paid_until),
         "bytes_moved": outcome.bytes_moved,
         "transfer_seconds": round(outcome.transfer_seconds, 3),
         "seconds": round(outcome.seconds, 3),

@@ -5,11 +5,13 @@ Owns these commands. Does not own: the books, which the backend keeps.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from canister_factory.cli import output, quantities
+from canister_factory.cli import settings as shared
 from canister_factory.cli.amounts import CYCLES, DURATION
 from canister_factory.cli.backend import Ask, backend_command, history_command, needs_role, signed_backend_options
 from canister_factory.cli.errors import CommandError, InputError, done_already
@@ -21,11 +23,14 @@ from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
+    from canister_factory.cli.backend_check import CheckedBackend
+    from canister_factory.cli.reserve_prices import Prices
     from canister_factory.contract.admin_models import ReserveSettings, ReserveStatus
-    from canister_factory.contract.clients import BackendClient
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
+
+    Changed = tuple[ReserveSettings, Prices | None, ReserveStatus, int]
 
 
 @click.group(cls=CommandGroup)
@@ -96,39 +101,97 @@ def top_up(amount: int, backend: Principal, network: Network, identity: Identity
 @reserve.command()
 @click.option("--threshold", type=CYCLES, help="The backend warns its admins when less is available.")
 @click.option("--operating-minimum", type=CYCLES, help="Cycles kept for the backend itself.")
-@click.option("--creation-base", "creation_base_cycles", type=CYCLES, help="Cycles for a creation of any size.")
 @click.option(
-    "--creation-per-byte", "creation_cycles_per_byte", type=CYCLES, help="Cycles added for each byte of the capsule."
-)
-@click.option(
-    "--at-completion", "completion_cycles", type=CYCLES, help="Cycles of a creation kept back until its completion."
+    "--funded-days",
+    type=click.IntRange(0),
+    metavar="DAYS",
+    help="How long a new canister takes updates on what it gets, before its freezing threshold.",
 )
 @click.option(
     "--per-day", "cycles_per_day", type=CYCLES, help="Cycles that creations may take and hold within 24 hours."
 )
+@click.option(
+    "--from-network",
+    is_flag=True,
+    help="Set the prices that follow from what canisters burn here: the backend, which you must control, and personal "
+    "canisters whose status you may see.",
+)
+@click.option("--dearest-prices", is_flag=True, help="Set the dearest prices known, which fit any network.")
+@click.option(
+    "--prices",
+    "prices_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Set the prices in FILE: JSON, as 'reserve settings --json' shows them under 'prices'.",
+)
 @backend_command(Role.ADMIN)
-def settings(ask: Ask, **changes: int | None) -> None:
-    """Show the settings of the reserve, or change those that are given."""
+def settings(
+    ask: Ask, from_network: bool, dearest_prices: bool, prices_file: Path | None, **changes: int | None
+) -> None:
+    """Show the settings of the reserve, or change those that are given.
+
+    A creation takes what its canister costs to be created and filled, and what it burns in --funded-days and its
+    freezing threshold, by the prices that are set. Prices of another network are refused.
+    """
+    if from_network + dearest_prices + (prices_file is not None) > 1:
+        raise InputError("give one of --from-network, --dearest-prices and --prices")
     given = {name: amount for name, amount in changes.items() if amount is not None}
 
-    async def work(backend: BackendClient) -> ReserveStatus:
-        if set(given) == {"threshold"}:
+    async def work(backend: CheckedBackend) -> Changed:
+        from canister_factory.cli.reserve_prices import chosen_prices, set_settings
+        from canister_factory.factory.funding import check_prices, need
+
+        prices = await chosen_prices(backend, from_network, dearest_prices, prices_file)
+        before = (await backend.get_reserve_status()).settings
+        if set(given) == {"threshold"} and prices is None:
             await backend.set_reserve_threshold(given["threshold"])  # leaves what another admin changes meanwhile
-        elif given:
-            before = (await backend.get_reserve_status()).settings
-            await backend.set_reserve_settings(before.model_copy(update=given))
-        return await backend.get_reserve_status()
+        elif given or prices is not None:
+            after = before.model_copy(update={**given, **({} if prices is None else {"prices": prices.table})})
+            check_prices(after.prices, backend.ic.root_key)
+            await set_settings(backend, before, after)
+        present = await backend.get_reserve_status()
+        empty = need(present.settings, await backend.get_personal_canister_settings(), 0).total
+        return before, prices, present, empty
 
-    present = ask(work)
-    record(present.settings, _settings_rows(present.settings), "Reserve settings")
-    _note_shortage(present)
+    _show_settings(*ask(work))
 
 
-def _note_shortage(present: ReserveStatus) -> None:
+def _show_settings(
+    before: ReserveSettings, prices: Prices | None, present: ReserveStatus, needed_by_empty: int
+) -> None:
+    """Shows what is set; and, where prices were read from the network, what they were before and follow from."""
+    from canister_factory.cli.reserve_prices import price_rows, reading_fields
+
+    after = present.settings
+    if prices is None or not prices.readings:
+        record(after, _settings_rows(after), "Reserve settings")
+    elif shared.current().json:
+        fields = after.model_dump(mode="json")
+        fields["prices_before"] = before.prices.model_dump(mode="json")
+        output.json_object({**fields, "computed_from": reading_fields(prices.readings)})
+    else:
+        output.table("Reserve settings", _settings_rows(after))
+        old_and_new = [
+            (name, old, new)
+            for (name, old), (_, new) in zip(price_rows(before.prices), price_rows(after.prices), strict=True)
+        ]
+        output.table("Prices", old_and_new, ("", "before", "now"))
+        output.table(
+            "Computed from",
+            [
+                (reading.canister_id, quantities.size(reading.size), quantities.cycles(reading.burned_per_day))
+                for reading in prices.readings
+            ],
+            ("canister", "memory", "burned a day"),
+        )
+    _note_shortage(present, needed_by_empty)
+
+
+def _note_shortage(present: ReserveStatus, needed_by_empty: int) -> None:
     """Says what the settings mean for the cycles that are available."""
     available = f"{quantities.cycles(present.available)} cycles are available"
-    if present.available < present.settings.creation_base_cycles:
-        needed = quantities.cycles(present.settings.creation_base_cycles)
+    if present.available < needed_by_empty:
+        needed = quantities.cycles(needed_by_empty)
         output.note(f"note: no creation is possible now: an empty capsule needs {needed} cycles, {available}")
     elif present.available < present.settings.threshold:
         output.note(f"note: the reserve is below its threshold ({present.alert_level}): {available}")
@@ -184,11 +247,12 @@ def _status_rows(present: ReserveStatus) -> list[tuple[str, object]]:
 
 
 def _settings_rows(settings: ReserveSettings) -> list[tuple[str, object]]:
+    from canister_factory.cli.reserve_prices import price_rows
+
     return [
         ("threshold", quantities.cycles(settings.threshold)),
         ("operating minimum", quantities.cycles(settings.operating_minimum)),
-        ("creation, base", quantities.cycles(settings.creation_base_cycles)),
-        ("creation, per byte", quantities.cycles(settings.creation_cycles_per_byte)),
-        ("creation, at its end", quantities.cycles(settings.completion_cycles)),
         ("creations, per day", quantities.cycles(settings.cycles_per_day)),
+        ("funded days", f"{settings.funded_days:,}"),
+        *price_rows(settings.prices),
     ]

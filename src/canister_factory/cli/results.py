@@ -79,6 +79,13 @@ def moment(time_ns: int | None) -> str:
     return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def as_text(time_ns: int | None) -> str | None:
+    """A time (nanoseconds since 1970) in JSON: RFC 3339."""
+    from canister_factory.candid.binding import rfc3339
+
+    return None if time_ns is None else rfc3339(time_ns)
+
+
 def duration(span_ns: int) -> str:
     """A span of time (nanoseconds) for a person."""
     return quantities.duration(span_ns / 10**9)

@@ -23,6 +23,7 @@ from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.parameters import Choice
+from canister_factory.cli.results import moment
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -89,6 +90,7 @@ def _show(present: PresentCanister) -> None:
             ("items", f"{progress.items_done} of {progress.items_total}"),
             ("attempts", creation.attempts),
             ("cycles consumed", quantities.cycles(creation.cycles_consumed)),
+            ("paid until", moment(creation.paid_until)),
             ("retry helps", creation.error.retry_helps if creation.error else "-"),
         ],
     )

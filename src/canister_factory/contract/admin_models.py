@@ -11,15 +11,30 @@ from canister_factory.contract.creation_models import Admission, CreationError, 
 from canister_factory.contract.quota_models import Quotas
 
 
+class PriceTable(CandidModel):
+    """What a network charges, in cycles, on the subnet where canisters are created."""
+
+    network: str
+    """Which one; `any`: these prices are the dearest known."""
+    creation: Nat
+    installation: Nat
+    """What a canister must be able to pay for when a module is installed; most of it stays."""
+    import_base: Nat
+    """What installing and an import without contents take."""
+    import_byte: Nat
+    """What each byte of the contents takes on its way."""
+    idle_second: Nat
+    gib_second: Nat
+
+
 class ReserveSettings(CandidModel):
-    """The reserve's settings, in cycles."""
+    """The reserve's settings; amounts in cycles."""
 
     threshold: Nat
     operating_minimum: Nat
-    creation_base_cycles: Nat
-    creation_cycles_per_byte: Nat
-    completion_cycles: Nat
-    """Of what a creation needs: kept back until its completion, as far as `creation_base_cycles` allows it."""
+    funded_days: Nat
+    """How long a new canister takes updates, before its freezing threshold."""
+    prices: PriceTable
     cycles_per_day: Nat
     """What creations may take and hold, together, within 24 hours."""
 
@@ -39,7 +54,7 @@ class ReserveStatus(CandidModel):
     available: Nat
     in_flight: Nat
     frozen: Nat
-    """Under this balance the backend is frozen: an estimate from its memory, by the dearest prices known."""
+    """Under this balance the backend is frozen: an estimate from its memory, by the prices."""
     settings: ReserveSettings
     total_consumed: Nat
     spent_in_day: Nat

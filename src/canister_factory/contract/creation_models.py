@@ -110,6 +110,8 @@ class DetailedCreationStatus(CandidModel):
     completed_at: TimeNs | None = None
     attempts: Nat32
     cycles_consumed: Nat
+    paid_until: TimeNs | None = None
+    """Since the completion: until when the canister takes updates, by what it was given."""
     error: CreationError | None = None
     progress: CreationProgress
     progress_message: str
@@ -179,6 +181,7 @@ class PersonalCanisterRecord(CandidModel):
     created_at: TimeNs
     status: CreationStatus
     cycles_consumed: Nat
+    paid_until: TimeNs | None = None
 
 
 class RegistryPage(CandidModel):

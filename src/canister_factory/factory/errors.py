@@ -164,6 +164,12 @@ class CanisterStateError(FactoryError):
         return {**super().context, "state": str(self.state)}
 
 
+class PriceTableError(FactoryError):
+    """Prices that don't fit: another network's, or none that can be found out."""
+
+    kind = CreationErrorKind.InvalidRequest
+
+
 class BoundsError(FactoryError):
     """A run took more time, or moved more bytes, than any honest creation of its size does."""
 

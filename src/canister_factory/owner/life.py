@@ -12,16 +12,13 @@ from typing import Any
 from canister_factory.candid.binding import rfc3339
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import PersonalClient
+from canister_factory.factory.funding import paid_until_ns
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterStatus, RunState
 
 _DAY_S = 86_400
-MESSAGE_CYCLES = 82_200_000_000
-"""What must be there besides the freezing threshold for an update that draws randomness, as a new memory needs: the
-network sets aside the price of 40 billion instructions for the message, and as much with 2 MiB of reply for what comes
-back; what isn't used is given back. 32-bit canister, subnet of 13 nodes."""
-_LAST_NS = 2**63
+_LAST_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +107,12 @@ def dates(status: CanisterStatus, now_ns: int) -> tuple[int | None, int | None, 
 
     Reserved cycles pay for storage before the balance does.
 
-    Source: developer documentation, "Cycles management": freezing threshold; interface specification,
-    "canister_status", `idle_cycles_burned_per_day`.
+    Source: interface specification, "canister_status", `idle_cycles_burned_per_day`.
     """
     burned = status.idle_cycles_burned_per_day
-    if burned == 0:
-        return None, None, None
     has = status.cycles + (status.reserved_cycles or 0)
-    kept = burned * status.settings.freezing_threshold // _DAY_S + MESSAGE_CYCLES
-    left_s, until_deleted_s = (max(0, amount) * _DAY_S // burned for amount in (has - kept, has))
-    stops, deleted = (min(now_ns + span * 10**9, _LAST_NS) for span in (left_s, until_deleted_s))
-    return stops, deleted, left_s // _DAY_S
+    stops = paid_until_ns(has, burned, status.settings.freezing_threshold, now_ns)
+    if stops is None:
+        return None, None, None
+    deleted = min(now_ns + has * _DAY_S // burned * 10**9, _LAST_NS)
+    return stops, deleted, (stops - now_ns) // (_DAY_S * 10**9)

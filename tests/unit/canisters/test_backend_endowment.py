@@ -22,16 +22,17 @@ from support.backend_world import (
     CONTROLLER,
     CREATION_BASE,
     FIRST_PART,
-    LEAST_BASE,
     MANAGEMENT,
     OPERATOR,
     OWNER,
+    RESERVE,
     STRANGER,
     TRILLION,
     RejectedError,
     World,
     encode_args,
     failure,
+    needed,
 )
 
 MINUTE = 61
@@ -204,23 +205,23 @@ def test_a_canister_that_its_owner_stops_gets_its_cycles_all_the_same() -> None:
     check_books(world)
 
 
-def test_a_canister_always_gets_enough_to_be_installed_however_much_is_kept_back() -> None:
+def test_a_canister_gets_what_it_is_created_with_and_then_all_its_days_however_many() -> None:
     world = World()
-    set_reserve(world, completion_cycles=10**15)
+    set_reserve(world, funded_days=30_000)
     lease, canister = handed_over(world)
-    assert got(world, canister) == LEAST_BASE
+    assert got(world, canister) == FIRST_PART
     world.ok("complete_creation", lease, sender=OPERATOR)
-    assert got(world, canister) == CREATION_BASE
+    assert got(world, canister) == needed(0, RESERVE.model_copy(update={"funded_days": 30_000})).total
     check_books(world)
 
 
-def test_nothing_need_be_kept_back() -> None:
+def test_where_no_days_are_paid_for_nothing_follows() -> None:
     world = World()
-    set_reserve(world, completion_cycles=0)
+    set_reserve(world, funded_days=0)
     lease, canister = handed_over(world)
-    assert (got(world, canister), world.reserve()["in_flight"]) == (CREATION_BASE, 0)
+    assert (got(world, canister), world.reserve()["in_flight"]) == (FIRST_PART, 0)
     world.ok("complete_creation", lease, sender=OPERATOR)
-    assert got(world, canister) == CREATION_BASE
+    assert got(world, canister) == FIRST_PART
     check_books(world)
 
 

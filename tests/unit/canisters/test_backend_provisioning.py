@@ -5,10 +5,8 @@ from __future__ import annotations
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
-    COMPLETION,
     CREATION_BASE,
     CREATION_FEE,
-    CREATION_PER_BYTE,
     FIRST_PART,
     OPERATOR,
     OTHER_OPERATOR,
@@ -16,6 +14,7 @@ from support.backend_world import (
     TRILLION,
     World,
     failure,
+    needed,
 )
 
 
@@ -23,23 +22,24 @@ def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reser
     world = World()
     world.capsule()
     world.add_memory(1_000)
-    needed = FIRST_PART + CREATION_PER_BYTE * 1_000
+    parts = needed(1_000)
+    first = parts.first
     lease = world.exporting()
     before, burnt_before = world.backend_state.balance, world.subnet.consumed_cycles
     result = world.ok("provision_canister", lease, sender=OPERATOR)
     paid, burnt = before - world.backend_state.balance, world.subnet.consumed_cycles - burnt_before
     canister = result["canister_id"]
-    assert (result["cycles"], result["is_new"]) == (needed, True)
+    assert (result["cycles"], result["is_new"]) == (first, True)
     assert world.controllers(canister) == {OPERATOR, OWNER}
-    assert world.state(canister).balance == needed - CREATION_FEE
+    assert world.state(canister).balance == first - CREATION_FEE
     # The balance pays what the books say, besides the price of the messages (well under 0.1 %).
-    assert needed <= paid < needed + TRILLION // 1_000
+    assert first <= paid < first + TRILLION // 1_000
     assert paid == world.state(canister).balance + burnt
     reserve = world.reserve()
-    assert (reserve["total_consumed"], reserve["in_flight"]) == (needed, COMPLETION)
-    assert world.status()["cycles_consumed"] == needed
+    assert (reserve["total_consumed"], reserve["in_flight"]) == (first, parts.rest)
+    assert world.status()["cycles_consumed"] == first
     [entry] = world.ok("list_consumption", {}, sender=ADMIN)["items"]
-    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (canister, needed, 0)
+    assert (entry["canister_id"], entry["attached"], entry["refunded"]) == (canister, first, 0)
 
 
 def test_an_owner_who_operates_the_factory_is_the_only_controller() -> None:
@@ -65,7 +65,7 @@ def test_the_manifest_of_the_claim_is_all_that_provisioning_needs() -> None:
     world.add_memory(1_000)
     world.request()
     result = world.ok("provision_canister", world.claim(), sender=OPERATOR)
-    assert (result["cycles"], result["is_new"]) == (FIRST_PART + CREATION_PER_BYTE * 1_000, True)
+    assert (result["cycles"], result["is_new"]) == (needed(1_000).first, True)
     status = world.status()
     assert (status["status"], status["canister_id"]) == (Case("Creating"), result["canister_id"])
     assert status["source_manifest"]["content_size"] == 1_000

@@ -117,7 +117,7 @@ def test_a_retry_needs_no_second_reserve_when_the_canister_is_there() -> None:
     world = World()
     lease, canister = world.provisioned()
     world.ok("fail_creation", lease, failure(), sender=OPERATOR)
-    settings = {**world.reserve()["settings"], "creation_base_cycles": 10**18}
+    settings = {**world.reserve()["settings"], "funded_days": 36_000}
     world.ok("set_reserve_settings", settings, sender=ADMIN)
     assert world.ok("create_personal_canister", None, sender=OWNER)["canister_id"] == canister
 
@@ -296,6 +296,7 @@ def test_the_registry_follows_the_canister_and_survives_the_clearing_of_its_crea
         "created_at": world.now_ns,
         "status": Case("Creating"),
         "cycles_consumed": world.status()["cycles_consumed"],
+        "paid_until": None,
     }
     assert world.err("clear_creation_state", OWNER, sender=ADMIN)["kind"] == Case("InvalidRequest")
     world.ok("fail_creation", lease, failure(), sender=OPERATOR)

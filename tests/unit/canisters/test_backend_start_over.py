@@ -10,9 +10,6 @@ from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
-    COMPLETION,
-    CREATION_BASE,
-    CREATION_PER_BYTE,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
@@ -20,6 +17,7 @@ from support.backend_world import (
     World,
     encode_args,
     interface,
+    needed,
     wasm,
 )
 
@@ -60,15 +58,15 @@ def test_a_canister_with_a_long_history_is_given_up_for_another_within_the_same_
     status = world.status()
     assert (status["status"], status["canister_id"], status["lost_canisters"]) == (Case("Importing"), None, [canister])
     assert world.err("start_over", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
-    needed = CREATION_BASE + 100 * CREATION_PER_BYTE
-    assert world.reserve()["in_flight"] == needed
+    parts = needed(100)
+    assert world.reserve()["in_flight"] == parts.total
     made = world.ok("provision_canister", lease, sender=OPERATOR)
     assert made["is_new"]
     assert made["canister_id"] != canister
-    first = needed - COMPLETION
+    first = parts.first
     assert made["cycles"] == first
     assert world.status()["cycles_consumed"] == 2 * first == world.reserve()["total_consumed"]
-    assert world.reserve()["in_flight"] == COMPLETION
+    assert world.reserve()["in_flight"] == parts.rest
     entries = {entry["canister_id"]: entry for entry in world.ok("list_registry", {}, sender=ADMIN)["items"]}
     assert [entries[each]["cycles_consumed"] for each in (canister, made["canister_id"])] == [first, first]
     assert [entries[each]["status"].tag for each in (canister, made["canister_id"])] == ["Failed", "Importing"]

@@ -12,13 +12,13 @@ from canister_factory.replica.subnet.cycles import Prices
 from support.backend_world import (
     ADMIN,
     CONTROLLER,
-    LEAST_BASE,
     OPERATOR,
     OWNER,
     STRANGER,
     TRILLION,
     RejectedError,
     World,
+    needed,
 )
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
 
@@ -146,7 +146,6 @@ def test_contents_raise_the_balance_that_must_stay() -> None:
     """Under it the backend would be frozen: what it idles through in the freezing threshold."""
     world = Filled(quotas=None)
     threshold = 60 * 365 * 86_400  # so that a few megabytes are worth more than the operating minimum
-    world.ok("set_reserve_settings", dict(world.reserve()["settings"], creation_base_cycles=10**14), sender=ADMIN)
     settings = {"freezing_threshold": threshold, "wasm_memory_limit": 2**30}
     world.ok("set_personal_canister_settings", settings, sender=ADMIN)
     before = world.reserve()["frozen"]
@@ -240,13 +239,16 @@ def test_a_new_personal_canister_has_the_settings_that_admins_chose() -> None:
 
 def test_settings_that_a_creation_could_not_pay_for_are_refused() -> None:
     world = World()
-    for wrong in ({"freezing_threshold": 10**9}, {"wasm_memory_limit": 5 * 2**30}, {"wasm_memory_limit": 0}):
+    for wrong in ({"freezing_threshold": 10**10}, {"wasm_memory_limit": 5 * 2**30}, {"wasm_memory_limit": 0}):
         wanted = {"freezing_threshold": 1, "wasm_memory_limit": 2**30} | wrong
         error = world.err("set_personal_canister_settings", wanted, sender=ADMIN)
         assert (error["kind"], str(next(iter(wrong.values()))) in error["message"]) == (Case("InvalidRequest"), True)
     assert world.ok("get_personal_canister_settings", sender=ADMIN)["freezing_threshold"] == 90 * 86_400
-    with pytest.raises(RejectedError, match="personal_canister_settings: creation_base_cycles is"):
-        World(personal_canister_settings={"freezing_threshold": 10**9, "wasm_memory_limit": 2**30})
+    with pytest.raises(
+        RejectedError,
+        match="personal_canister_settings: funded_days is 365, and freezing_threshold 10000000000 seconds",
+    ):
+        World(personal_canister_settings={"freezing_threshold": 10**10, "wasm_memory_limit": 2**30})
 
 
 def test_the_backend_reckons_with_no_less_than_the_network_keeps_from_being_spent() -> None:
@@ -262,18 +264,16 @@ def test_the_backend_reckons_with_no_less_than_the_network_keeps_from_being_spen
 
 def test_what_a_creation_costs_leaves_a_canister_that_is_not_frozen() -> None:
     """By the dearest prices, with a tenth more memory than the contents, in the size that they have in the end."""
-    world = World()
-    settings = world.reserve()["settings"]
     prices = Prices("configured")
-    frozen = (90 * prices.of_idling(24_000_000, 0), 90 * prices.of_idling(24_000_000 + 1_100_000_000, 0))
-    assert settings["creation_base_cycles"] > LEAST_BASE >= prices.of_creation() + frozen[0]
     copying = prices.of_ingress(1_000_000_000) + prices.of_execution(170 * 1_000_000_000)
-    assert settings["creation_cycles_per_byte"] * 1_000_000_000 > copying + frozen[1] - frozen[0]
+    for content, work in ((0, 300_000_000_000), (1_000_000_000, 300_000_000_000 + copying)):
+        frozen = 90 * prices.of_idling(24_000_000 + content * 11 // 10, 0)
+        assert needed(content).first >= prices.of_creation() + work + frozen
 
 
 def test_a_copied_canister_has_more_than_it_is_frozen_with() -> None:
     world = World()
-    world.ok("set_reserve_settings", world.reserve()["settings"] | {"creation_base_cycles": LEAST_BASE}, sender=ADMIN)
+    world.ok("set_reserve_settings", world.reserve()["settings"] | {"funded_days": 0}, sender=ADMIN)
     world.capsule()
     for _ in range(5):
         assert world.add_memory(2_000_000).tag == "Ok"

@@ -11,10 +11,10 @@ from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
     CONTROLLER,
-    CREATION_BASE,
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
+    RESERVE,
     STRANGER,
     RejectedError,
     World,
@@ -210,19 +210,12 @@ def test_a_failed_creation_goes_on_after_an_upgrade_with_the_canister_that_was_p
 
 @pytest.mark.parametrize("reach", [requested, importing], ids=lambda reach: reach.__name__)
 def test_the_arguments_of_an_upgrade_change_nothing(reach: Callable[[World], None]) -> None:
-    reserve = {
-        "threshold": 7,
-        "operating_minimum": 9,
-        "creation_base_cycles": CREATION_BASE,
-        "creation_cycles_per_byte": 8,
-        "completion_cycles": 9,
-        "cycles_per_day": 10**15,
-    }
+    reserve = RESERVE.model_dump() | {"threshold": 7, "operating_minimum": 9, "funded_days": 11}
     world = World(reserve=reserve, creation_enabled=True)
     reach(world)
     world.ok("remove_operator", OTHER_OPERATOR, sender=ADMIN)
     before = everything(world)
-    other = dict.fromkeys(reserve, 1)
+    other = RESERVE.model_dump() | {"threshold": 1, "funded_days": 1}
     limits = {"max_in_progress": 1, "max_per_hour": 1}
     people = {"admins": [STRANGER], "operators": [STRANGER]}
     world.upgrade_backend(init={**people, "reserve": other, "creation_enabled": False, "limits": limits})

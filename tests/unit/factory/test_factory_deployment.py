@@ -30,6 +30,7 @@ from canister_factory.factory.deployment import (
     upgrade_backend,
 )
 from canister_factory.factory.errors import InstallError
+from canister_factory.factory.funding import DEAREST_PRICES
 from canister_factory.ic.management_types import ProvisionalTopUp
 from support.backend_script import BACKEND, OWNER, BackendScript, refusal
 from support.one_canister import ID, STRANGER, OneCanister, own_canister
@@ -82,9 +83,8 @@ async def test_a_backend_that_keeps_contents_in_its_heap_is_refused_by_name() ->
 SETTINGS = ReserveSettings(
     threshold=5,
     operating_minimum=2,
-    creation_base_cycles=1,
-    creation_cycles_per_byte=1,
-    completion_cycles=1,
+    funded_days=1,
+    prices=DEAREST_PRICES,
     cycles_per_day=1,
 )
 
