@@ -15,8 +15,15 @@ import Types "Types";
 import Verification "Verification";
 
 module {
-  /// Who may have had a part in it besides the owner.
-  public type Authorities = { roles : Roles.State; backend : () -> Principal };
+  /// Who may have had a part in it besides the owner: operators, and this backend, whose id is `backend`, by whatever id it
+  /// had. `enter` puts the present id on record, before a canister is created by it.
+  public type Authorities = {
+    roles : Roles.State;
+    backend : () -> Principal;
+    isBackend : Principal -> Bool;
+    enter : () -> ();
+    wasRestored : () -> Bool;
+  };
 
   /// Judges what the network tells of the creation's canister, from where its verification had judged it. A history that
   /// is refused ends the creation: nothing done to that canister later makes it good.
@@ -29,7 +36,7 @@ module {
     moment : History.Moment,
   ) : Types.Result<History.Attested> {
     let known : History.Known = {
-      backend = authorities.backend();
+      isBackend = authorities.isBackend;
       owner = creation.owner;
       wasOperator = func(other, at) = Roles.wasOperator(authorities.roles, other, at);
       isApproved = func hash = Releases.isApproved(context.releases, hash);
@@ -62,6 +69,13 @@ module {
 
   /// Why nothing is known of the canister.
   public func notTold(reason : Text) : Text = "The management canister gave no information on the canister: " # reason;
+
+  /// What else may be the reason that a canister gives this backend no manifest; "" when it can't be.
+  public func ofFormer(authorities : Authorities) : Text {
+    if (not authorities.wasRestored()) return "";
+    " It may have been installed before this backend was restored from a backup: then it answers the former backend alone. "
+    # "Where its owner alone controls it, the creation can't be completed here; the canister is the owner's all the same.";
+  };
 
   /// The verification's error: it may be tried again.
   public func unverified(creation : Creation.Creation, message : Text) : Types.CreationError {

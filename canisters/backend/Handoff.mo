@@ -115,7 +115,7 @@ module {
     if (isOwners and Attestation.notReleased(context, history.module_hash) != null) return #HandedOver;
     let imported = switch (await* CanisterOperations.manifest(context.calls, canisterId)) {
       case (#Manifest { imported }) imported;
-      case (#Rejected reason) return #Unknown(silent reason);
+      case (#Rejected reason) return #Unknown(silent(authorities, reason));
     };
     // Of a capsule that has changed since nothing can be said; it isn't sealed then.
     if (not isUnsettled(creation, canisterId) or not Creation.isVerified(context, creation)) return #Unknown settled;
@@ -129,9 +129,10 @@ module {
 
   let settled = "The creation was settled meanwhile, or the capsule changed.";
 
-  func silent(reason : Text) : Text {
+  func silent(authorities : Attestation.Authorities, reason : Text) : Text {
     "The canister is its owner's, but gives no manifest, so that nobody can tell whether it has what was verified. The "
-    # "owner has to start it, to give it cycles, or to let canisters call it. Its answer: " # reason;
+    # "owner has to start it, to give it cycles, or to let canisters call it. "
+    # "Its answer: " # reason # Attestation.ofFormer(authorities);
   };
 
   func changed(canisterId : Principal) : Text {

@@ -16,9 +16,9 @@ import Verification "Verification";
 module {
   type Change = CanisterHistory.Change;
 
-  /// Against what is judged. `wasOperator` is asked for the time of a change (nanoseconds since 1970).
+  /// Against what is judged. `isBackend`: also ids that this backend had before it was restored. `wasOperator` is asked for the time of a change (nanoseconds since 1970).
   public type Known = {
-    backend : Principal;
+    isBackend : Principal -> Bool;
     owner : Principal;
     wasOperator : (Principal, Nat64) -> Bool;
     isApproved : Blob -> Bool;
@@ -80,7 +80,8 @@ module {
     switch (change.details) {
       case (?#creation { controllers }) {
         if (number != 0) return ?"comes after the first change";
-        if (authorOf(change) != ?known.backend) return ?"isn't by this backend";
+        let isOurs = switch (authorOf(change)) { case (?author) known.isBackend(author); case null false };
+        if (not isOurs) return ?"isn't by this backend";
         let isOwners = controllers.size() <= 2 and controllers.find(func each = each == known.owner) != null;
         return if isOwners null else ?"isn't for this owner";
       };

@@ -48,6 +48,7 @@ module {
     #list_all_creation_states : Any; #list_consumption : Any; #list_errors : Any; #list_notifications : Any;
     #list_open_requests : Any; #list_operators : Any; #list_registry : Any; #get_quotas : Any; #get_user_quota : Any;
     #get_personal_canister_settings : Any; #list_audit_log : Any; #list_admitted : Any; #list_waiting_requests : Any;
+    #get_inventory : Any;
     // queries of operators
     #get_export_items : Any; #get_export_memory_manifests : Any; #list_export_entries : Any; #read_export_chunk : Any;
     // queries of everyone
@@ -58,7 +59,7 @@ module {
     #is_personal_canister_creation_enabled : Any; #list_capsule_memories : Any; #list_connection_groups : Any;
     #list_connections : Any; #list_my_capsules : Any; #list_releases : Any; #list_users : Any;
     #read_memory_chunk : Any; #verify_nonce : Any; #whoami : Any; #get_my_quota : Any; #get_capsule_switches : Any;
-    #list_capsule_events : Any; #get_event_rules : Any; #get_admission : Any;
+    #list_capsule_events : Any; #get_event_rules : Any; #get_admission : Any; #get_backend_ids : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
@@ -112,7 +113,8 @@ module {
         #get_reserve_status _ or #get_user_creation_status _ or #list_admins _ or #list_all_creation_states _ or
         #list_consumption _ or #list_errors _ or #list_notifications _ or #list_open_requests _ or
         #list_operators _ or #list_registry _ or #get_quotas _ or #get_user_quota _ or
-        #get_personal_canister_settings _ or #list_audit_log _ or #list_admitted _ or #list_waiting_requests _
+        #get_personal_canister_settings _ or #list_audit_log _ or #list_admitted _ or #list_waiting_requests _ or
+        #get_inventory _
       ) Roles.isStaff(roles, caller);
       case (
         #get_api_version _ or #get_capsule _ or #get_capsule_info _ or #get_creation_status _ or
@@ -122,7 +124,8 @@ module {
         #is_personal_canister_creation_enabled _ or #list_capsule_memories _ or #list_connection_groups _ or
         #list_connections _ or #list_my_capsules _ or #list_releases _ or #list_users _ or #read_memory_chunk _ or
         #verify_nonce _ or #whoami _ or #get_my_quota _ or #get_capsule_switches _ or
-        #list_capsule_events _ or #get_event_rules _ or #get_admission _
+        #list_capsule_events _ or #get_event_rules _ or #get_admission _ or
+        #get_backend_ids _
       ) store.users.containsKey(caller) or writesCapsule() or Roles.isStaff(roles, caller);
     };
   };

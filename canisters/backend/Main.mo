@@ -33,7 +33,9 @@ import Funding "Funding";
 import Handoff "Handoff";
 import Hosting "Hosting";
 import Inspection "Inspection";
+import InventoryApi "InventoryApi";
 import Leases "Leases";
+import Lineage "Lineage";
 import CreationPolicy "CreationPolicy";
 import Registry "Registry";
 import Releases "Releases";
@@ -77,6 +79,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   let hosting = Hosting.start(given.personal_canister_settings, reserve.settings);
   let deposits = Deposits.start(Reserve.level(reserve, Cycles.balance()));
   let alerts = Alerts.start();
+  let lineage = Lineage.start();
   let leases : Leases.Counter = { var next = 1 };
   let switches : Creation.Switch = {
     var enabled = switch (given.creation_enabled) { case (?enabled) enabled; case null true };
@@ -115,7 +118,14 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     funds;
     hosting;
   };
-  transient let authorities : Attestation.Authorities = { roles; backend = func() = Principal.fromActor(this) };
+  func self() : Principal { Principal.fromActor(this) };
+  transient let authorities : Attestation.Authorities = {
+    roles;
+    backend = self;
+    isBackend = func id = Lineage.has(lineage, self(), id);
+    wasRestored = func() = Lineage.all(lineage, self()).size() > 1;
+    enter = func() = Lineage.enter(lineage, roles.acts, self(), Clock.now());
+  };
   transient let service = CapsuleService.CapsuleService(
     store,
     {
@@ -140,6 +150,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include CapsuleApi(service);
   include RolesApi(roles);
   include CapsulePolicyApi(policy, roles);
+  include InventoryApi(store, creations, registry, roles, lineage, self);
   // feature personal_canister_creation
   include CreationApi(context, roles);
   include AdminApi(context, roles);
@@ -149,6 +160,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   // end of personal_canister_creation
 
   system func postupgrade() {
+    authorities.enter();
     Handoff.resume<system>(context, authorities);
     Endowment.resume<system>(context);
   };

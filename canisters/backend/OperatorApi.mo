@@ -182,6 +182,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       };
       case (#Ok(#Debited debit)) debit;
     };
+    authorities.enter();
     context.provisioning.add(creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
     switch (await* CanisterOperations.create(context.calls, controllers, context.hosting.settings, debit.cycles)) {

@@ -54,7 +54,8 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     let target = switch answer {
       case (#Manifest held) held;
       case (#Rejected reason) {
-        return #Err(Attestation.unverified(creation, "The personal canister gave no manifest: " # reason));
+        let why = "The personal canister gave no manifest: " # reason # Attestation.ofFormer(authorities);
+        return #Err(Attestation.unverified(creation, why));
       };
     };
     let report = Verification.compare(Manifest.take(capsule, authorities.backend(), context.now()), target, canisterId);

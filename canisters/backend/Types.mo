@@ -132,6 +132,15 @@ module {
   };
   public type Release = { module_hash : Blob; api_version : Text; registered_at : Nat64; note : Text };
   /// Of new personal canisters: seconds, and bytes of the Wasm memory.
+  /// `root`: the contract says of what.
+  public type BackendInventory = {
+    capsules : Nat64;
+    memories : Nat64;
+    canisters : Nat64;
+    creations : Nat64;
+    open_creations : Nat64;
+    root : Blob;
+  };
   public type PersonalCanisterSettings = { freezing_threshold : Nat; wasm_memory_limit : Nat };
   public type NewRelease = { module_hash : Blob; api_version : Text; note : Text };
 

@@ -61,7 +61,7 @@ module {
     #get_capsule_switches : Any; #set_personal_canister_settings : Any; #get_personal_canister_settings : Any;
     #cancel_personal_canister : Any; #abort_creation : Any; #set_admission : Any; #get_admission : Any;
     #add_admitted : Any; #remove_admitted : Any; #list_admitted : Any; #list_waiting_requests : Any;
-    #approve_creation : Any; #decline_creation : Any;
+    #approve_creation : Any; #decline_creation : Any; #get_backend_ids : Any; #get_inventory : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
@@ -91,6 +91,7 @@ module {
       #set_migration_enabled _ or #get_migration_stats _ or #cancel_personal_canister _ or
       #set_admission _ or #get_admission _ or #add_admitted _ or #remove_admitted _ or #list_admitted _ or
       #list_waiting_requests _ or #approve_creation _ or
+      #get_backend_ids _ or #get_inventory _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _
     ) fixed;
     case (

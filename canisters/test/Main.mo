@@ -36,7 +36,7 @@ import Test "Test";
 persistent actor {
   /// A history, and against what it is judged. Operators with the time of their removal, where they were removed.
   public type HistoryQuestion = {
-    backend : Principal;
+    backends : [Principal];
     owner : Principal;
     operators : [{ principal : Principal; removed_at : ?Nat64 }];
     approved : [Blob];
@@ -76,13 +76,14 @@ persistent actor {
 
   /// The backend's judgement, for tests that judge the same histories in Python.
   public shared query func judge(question : HistoryQuestion) : async History.Judgement {
-    let roles = RolesOf.start(question.backend, null, null);
+    let roles = RolesOf.start(question.backends[0], null, null);
     for ({ principal; removed_at } in question.operators.values()) {
       ignore RolesOf.addOperator(roles, principal);
       switch removed_at { case (?at) ignore RolesOf.removeOperator(roles, principal, at); case null {} };
     };
     let known : History.Known = {
       question with
+      isBackend = func(id : Principal) : Bool = question.backends.find(func each = each == id) != null;
       wasOperator = func(other : Principal, at : Nat64) : Bool = RolesOf.wasOperator(roles, other, at);
       isApproved = func(hash : Blob) : Bool = question.approved.find(func each = each == hash) != null;
     };

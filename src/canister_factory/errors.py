@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from canister_factory.owner.errors import (
         AddError as AddError,
         BackupError as BackupError,
+        ForgedBackupError as ForgedBackupError,
         MemoryNotFoundError as MemoryNotFoundError,
         RestoreError as RestoreError,
     )
@@ -121,7 +122,7 @@ _HOMES = {
     "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
     "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
-    "owner.errors": "AddError BackupError MemoryNotFoundError RestoreError",
+    "owner.errors": "AddError BackupError ForgedBackupError MemoryNotFoundError RestoreError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

@@ -9,13 +9,14 @@ from typing import Any
 from click.testing import CliRunner
 
 from canister_factory.cli import main
+from canister_factory.ic.network import MAINNET_ROOT_KEY
 from support.cli_world import Cli
 from support.creation_contents import fill
 
 
-def check(copy: Path) -> Any:
+def check(copy: Path, *options: str) -> Any:
     """What `owner check`, which needs no network, says of a copy."""
-    return json.loads(CliRunner().invoke(main, ["owner", "check", str(copy), "--json"]).stdout)
+    return json.loads(CliRunner().invoke(main, ["owner", "check", str(copy), *options, "--json"]).stdout)
 
 
 def test_an_owner_looks_copies_checks_and_restores(requested: Cli, tmp_path: Path) -> None:
@@ -37,7 +38,11 @@ def test_an_owner_looks_copies_checks_and_restores(requested: Cli, tmp_path: Pat
     assert taken["is_new"] is True
     again = requested.ok("owner", "owner", "backup", copy).json
     assert (again["is_new"], again["state"], again["fetched_chunks"]) == (False, taken["state"], 0)
-    assert check(copy) == {"state": taken["state"], "ok": True, "damages": []}
+    checked = check(copy)
+    assert (checked["state"], checked["ok"], checked["damages"]) == (taken["state"], True, [])
+    assert (checked["certified"], checked["is_trusted"], checked["canister_id"]) == (True, False, canister)
+    assert check(copy, "--root-key", requested.network.root_key.hex())["is_trusted"] is True
+    assert "isn't by the network" in check(copy, "--root-key", MAINNET_ROOT_KEY.hex())["error"]["message"]
 
     restored = requested.ok("owner", "owner", "restore", copy, "--new", "--yes", backend=False).json
     assert restored["manifest_hash"] == taken["manifest_hash"]
@@ -74,4 +79,4 @@ def test_what_an_owner_is_refused_is_one_line_with_the_way_on(requested: Cli, tm
     damaged = requested.run("owner", "owner", "restore", copy, "--new", "--yes", backend=False)
     assert "is damaged: its entries don't amount to its manifest" in damaged.error
     (copy / "backup.json").write_text('{"format": "another"}')
-    assert "backup.json is damaged" in requested.run("owner", "owner", "backup", copy).error
+    assert "a backup of the format 'another'" in requested.run("owner", "owner", "backup", copy).error

@@ -32,6 +32,7 @@ from support.command_arguments import ARGUMENTS, HASH
 MORE_ARGUMENTS = {
     "cleanup": ["{other}", "--yes"],
     "admin registry": ["{other}"],
+    "backend backup": ["copy"],
     "owner backup": ["copy"],
     "owner download": ["files"],
     "owner add": [__file__],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,20 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestPage, MemoryManifest
 from canister_factory.contract.memory_models import MemoryAccess, MemoryUpdate
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.manifest import Entry, manifest_hash
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.network import MAINNET_ROOT_KEY
 from canister_factory.owner.backup import BackedUp, Backup
 from canister_factory.owner.backup_files import FORMAT, About, BackupDirectory
 from canister_factory.owner.download import Download
-from canister_factory.owner.errors import BackupError, RestoreError
+from canister_factory.owner.errors import BackupError, ForgedBackupError, RestoreError
+from canister_factory.owner.proof import prove
 from canister_factory.owner.restore import Restore, Restored
 from support.creation_contents import fill, pattern, read_back
 from support.creation_world import World, inline, note
@@ -250,3 +255,57 @@ async def test_a_link_is_no_file_of_the_owners(moved: Moved, tmp_path: Path) -> 
     assert (files / "inline 1 (2)").read_bytes() == pattern(1, "inline 1")
     assert (files / "inline 1").is_symlink()
     assert files / "inline 1 (2)" in done.written
+
+
+async def test_a_state_carries_what_the_network_certified_of_it(moved: Moved) -> None:
+    taken = await moved.back_up()
+    state = BackupDirectory.open(moved.path).state(taken.name)
+    assert state.proof is not None
+    key = moved.world.network.root_key
+    told = prove(state.manifest, state.proof, key)
+    assert (told.canister_id, told.is_trusted, told.is_mainnet) == (moved.canister_id, True, False)
+    assert abs(told.time_ns - state.manifest.taken_at) < 60 * 10**9
+    assert not prove(state.manifest, state.proof).is_trusted, "by the key that the backup itself names"
+    with pytest.raises(ForgedBackupError, match="isn't by the network"):
+        prove(state.manifest, state.proof, MAINNET_ROOT_KEY)
+    other = state.proof.model_copy(update={"canister_id": moved.world.backend_id})
+    with pytest.raises(ForgedBackupError, match="the state's certificate is"):
+        prove(state.manifest, other, key)
+
+
+async def test_a_forged_state_whose_hashes_fit_is_told_by_its_certificate(moved: Moved) -> None:
+    whole = (await moved.back_up()).state
+    gallery = next(entry for entry in whole.entries if entry.kind == ItemKind.Gallery)
+    fewer = [entry for entry in whole.entries if entry != gallery]
+    hash_now = manifest_hash(map(Entry.of, fewer))
+    forged = whole.model_copy(
+        update={"entries": fewer, "manifest": whole.manifest.model_copy(update={"manifest_hash": hash_now})}
+    )
+    assert forged.problem() is None, "its hashes fit"
+    assert forged.proof is not None
+    with pytest.raises(ForgedBackupError, match="is of something else than the state"):
+        prove(forged.manifest, forged.proof, moved.world.network.root_key)
+
+
+async def test_a_backup_of_an_earlier_version_gets_its_certificate_by_the_next_one(moved: Moved) -> None:
+    taken = await moved.back_up()
+    file = moved.path / "states" / f"{taken.name}.json"
+    earlier = json.loads(file.read_text())
+    del earlier["proof"], earlier["name"]
+    file.write_text(json.dumps(earlier))
+    assert BackupDirectory.open(moved.path).state(taken.name).proof is None
+    again = await moved.back_up()
+    assert (again.is_new, again.records, again.chunks) == (True, 0, 0)
+    assert again.state.proof is not None
+
+
+async def test_a_restored_canister_keeps_its_name(world: World, tmp_path: Path) -> None:
+    await fill(world.as_owner)
+    await world.as_owner.create_personal_canister(CreatePersonalCanisterConfig(name="my life"))
+    canister_id = (await world.orchestrator().run(world.owner_id)).creation.canister_id
+    assert canister_id is not None
+    named = Moved(world, canister_id, {}, tmp_path / "backup")
+    await named.back_up()
+    fresh = await named.fresh()
+    await named.restore(fresh)
+    assert (await PersonalClient(world.owner, fresh).get_personal_info()).name == "my life"

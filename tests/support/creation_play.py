@@ -120,7 +120,7 @@ class Play:
             removed_ns = self.removed_at.get(who, 0)
             return removed_ns is None or removed_ns > at_ns
 
-        return Known(self.world.backend, owner, was_operator, self.approved.__contains__)
+        return Known((self.world.backend,), owner, was_operator, self.approved.__contains__)
 
     def is_live(self, lease: Lease) -> bool:
         """Whether its holder may act by it."""

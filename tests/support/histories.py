@@ -28,6 +28,7 @@ from canister_factory.ic.management_snapshot_types import SnapshotSource
 from support.backend_world import OPERATOR, OTHER_OPERATOR, OWNER, STRANGER, person
 
 BACKEND = person("backend")
+BACKEND_BEFORE = person("former backend")
 FORMER = person("former operator")
 REMOVED_AT = 50
 """When `FORMER` was removed; changes are at 10, 20, 30 ..."""
@@ -109,7 +110,7 @@ def known() -> Known:
         removed = operators.get(who, 0)
         return removed is None or removed > at_ns
 
-    return Known(BACKEND, OWNER, was_operator, lambda module_hash: module_hash == APPROVED)
+    return Known((BACKEND_BEFORE, BACKEND), OWNER, was_operator, lambda module_hash: module_hash == APPROVED)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,11 @@ CASES = [
     Case("of the operator alone", history(*GOOD, controlled(OPERATOR)), Attested(3, False)),
     Case("of a former operator in their time", history(*GOOD, controlled(FORMER, OWNER)), Attested(3, False)),
     Case("of whatever the owner does", history(*GOOD, HANDOFF, loaded(), controlled(STRANGER)), Attested(3, True)),
+    Case(
+        "of the backend before it was restored",
+        history(created(origin=by_canister(BACKEND_BEFORE))),
+        Attested(1, False),
+    ),
     Case("nothing", history(), "tells 0 of 0 changes"),
     Case("a starved canister", history(*GOOD, told=0), "only the last 0 of its 2 changes"),
     Case("more than is told", history(*GOOD, HANDOFF, told=2), "only the last 2 of its 3 changes"),

@@ -61,6 +61,7 @@ STAFF_ONLY: dict[str, tuple[Any, ...]] = {
     "get_reserve_status": (),
     "get_creation_limits": (),
     "get_personal_canister_settings": (),
+    "get_inventory": (),
     "get_quotas": (),
     "get_user_quota": (OWNER,),
     "get_consumption_report": (None,),

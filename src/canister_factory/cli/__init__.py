@@ -46,6 +46,11 @@ COMMANDS: dict[str, Entry] = {
             "status",
         ),
     ),
+    "backend": Entry(
+        "backend_copies:backend",
+        "Keep copies of a backend, and restore one that is lost.",
+        ("backup", "check", "restore"),
+    ),
     "call": Entry("call:call", "Call METHOD of CANISTER with ARGS in textual Candid."),
     "cancel": Entry("request:cancel", "Cancel the creation of your personal canister, as its owner."),
     "cleanup": Entry("cleanup:cleanup", "Delete what a failed creation left behind."),

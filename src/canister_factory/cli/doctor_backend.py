@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output, quantities
+from canister_factory.cli import backend_life, output, quantities
 from canister_factory.cli.backend_check import why_no_backend
 from canister_factory.cli.quota import COUNTED
 from canister_factory.cli.results import Check, Verdict
@@ -62,6 +62,7 @@ async def check_backend(agent: Agent, backend_id: Principal) -> AsyncIterator[Ch
     caller = Principal(agent.identity.sender().bytes)
     async for check in _staff(backend, caller, info):
         yield check
+    yield await backend_life.check(agent, backend)
     if caller in info.controllers:
         yield await _settings(agent, backend)
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import output, quantities, settings
-from canister_factory.cli.errors import FAILED, CommandError
+from canister_factory.cli import output, quantities
+from canister_factory.cli.copies import chosen, damages_of, directory_argument, require_whole, show_checked
+from canister_factory.cli.errors import CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import network_options, output_options, run_with_agent
 from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
-from canister_factory.cli.parameter_types import PRINCIPAL
-from canister_factory.cli.results import confirm, done
+from canister_factory.cli.parameter_types import PRINCIPAL, ROOT_KEY
+from canister_factory.cli.results import confirm, done, moment
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
     from canister_factory.owner.backup import BackedUp
-    from canister_factory.owner.backup_files import BackupDirectory, Damage, State
+    from canister_factory.owner.backup_files import BackupDirectory, State
     from canister_factory.owner.download import Downloaded
     from canister_factory.owner.restore import Restored
 
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
-_SHOWN = 20
-
 
 @click.command()
-@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@directory_argument
 @own_canister_command
 def backup(directory: Path, ask: AskOwn) -> None:
     """Copy everything in your canister into DIR.
@@ -112,53 +110,62 @@ def _directory(path: Path, own: Own) -> BackupDirectory:
 
 
 @click.command()
-@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@directory_argument
 @click.option("--state", "name", metavar="STATE", help="State to check.  [default: the newest]")
+@click.option(
+    "--root-key",
+    "root_key",
+    type=ROOT_KEY,
+    metavar="HEX",
+    help="Root key of the network that it has to be of.  [default: the Internet Computer's, else as the backup says]",
+)
 @output_options
-def check(directory: Path, name: str | None) -> None:
-    """Read the backup in DIR, and compare it with its hashes.
+def check(directory: Path, name: str | None, root_key: bytes | None) -> None:
+    """Read the backup in DIR, and compare it with its hashes, and with what the network certified.
 
-    The exit code is 1 when something is damaged or missing. Another backup into DIR fetches what is missing; delete
-    what is damaged before.
+    Hashes tell damage. The certificate tells forgery: it names the canister that had this state, and when. Compare that
+    with your canister's id; and of a network other than the Internet Computer give its root key.
+
+    The exit code is 1 when something is damaged, missing or forged. Another backup into DIR fetches what is missing;
+    delete what is damaged before.
     """
     target, state, name = _state(directory, name)
-    damages = _damages(target, state)
-    if settings.current().json:
-        output.json_object({"state": name, "ok": not damages, "damages": [damage._asdict() for damage in damages]})
-    else:
-        if damages:
-            output.table("", [list(damage) for damage in damages[:_SHOWN]], ["file", "problem"])
-        verdict = "is whole" if not damages else f"is damaged: {len(damages):,} files"
-        output.sentence(f"The state {name} in {directory} {verdict}.")
-    if damages:
-        click.get_current_context().exit(FAILED)
+    told, fields = _proof(state, root_key)
+    show_checked(target, name, damages_of(target.damages(state)), told, **fields)
+
+
+def _proof(state: State, root_key: bytes | None) -> tuple[str, dict[str, object]]:
+    """What the certificate proves: for a person, and as JSON.
+
+    Raises:
+        ForgedBackupError: that the state is none of the canister's.
+    """
+    from canister_factory.owner.proof import prove
+
+    if state.proof is None:
+        told = "It has no certificate, since an earlier version made it: its hashes tell damage, not forgery."
+        return told, {"certified": False}
+    proven = prove(state.manifest, state.proof, root_key)
+    where = f"canister {proven.canister_id}"
+    if not proven.is_trusted:
+        where += ", by the root key that the backup names: give --root-key to be sure of the network"
+    elif proven.is_mainnet:
+        where += " on the Internet Computer"
+    told = f"The network certified it at {moment(proven.time_ns)} for {where}."
+    fields = {"canister_id": proven.canister_id, "certified_at": moment(proven.time_ns)}
+    return told, {"certified": True, "is_trusted": proven.is_trusted, **fields}
 
 
 def _state(directory: Path, name: str | None) -> tuple[BackupDirectory, State, str]:
     from canister_factory.owner.backup_files import BackupDirectory
 
     target = BackupDirectory.open(directory)
-    names = target.names()
-    if not names:
-        raise CommandError(f"{directory} has no state yet: its first backup isn't finished")
-    chosen = name or names[-1]
-    return target, target.state(chosen), chosen
-
-
-def _damages(target: BackupDirectory, state: State) -> list[Damage]:
-    from canister_factory.cli.progress import bytes_bar
-
-    damages: list[Damage] = []
-    with bytes_bar("reading", None) as advance:
-        for size, damage in target.damages(state):
-            advance(size)
-            if damage is not None:
-                damages.append(damage)
-    return damages
+    name = chosen(target, name)
+    return target, target.state(name), name
 
 
 @click.command()
-@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@directory_argument
 @click.option("--canister", type=PRINCIPAL, help="A canister without a module that you alone control.")
 @click.option("--new", is_flag=True, help="Create a canister first; test networks give it cycles for nothing.")
 @click.option("--state", "name", metavar="STATE", help="State to restore.  [default: the newest]")
@@ -184,13 +191,10 @@ def restore(
     if (canister is None) == (not new):
         raise click.UsageError("give --canister ID, or --new")
     target, state, name = _state(directory, name)
-    damages = _damages(target, state)
-    if damages:
-        first = damages[0]
-        raise CommandError(
-            f"the state {name} in {directory} is damaged, nothing was sent: {first[0]}: {first[1]}; 'owner check' "
-            "names all of it"
-        )
+    is_this_network = state.proof is not None and state.proof.root_key == network.root_key
+    told, _ = _proof(state, network.root_key if is_this_network else None)
+    output.note(told)
+    require_whole(target, name, damages_of(target.damages(state)), "owner check")
     size = quantities.size(state.manifest.content_size)
     where = "a new canister" if canister is None else str(canister)
     confirm(f"Restore {state.manifest.memories:,} memories, {size}, into {where}?", yes)
@@ -241,7 +245,7 @@ async def _restore(
 
 
 @click.command()
-@click.argument("directory", type=_DIRECTORY, metavar="DIR")
+@directory_argument
 @own_canister_command
 def download(directory: Path, ask: AskOwn) -> None:
     """Write your memories into DIR as files under their names.

@@ -104,8 +104,33 @@ class ModuleHashType(click.ParamType[bytes]):
             self.fail(f"{value!r} is not a SHA-256 in hexadecimal (64 digits)", param, ctx)
 
 
+class RootKeyType(click.ParamType[bytes]):
+    """A network's root key: DER in hexadecimal, as `--root-key` takes it everywhere."""
+
+    name = "hex"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """The key (DER).
+
+        Raises:
+            click.BadParameter: the text is no such key.
+        """
+        from canister_factory.ic.bls import check_key
+        from canister_factory.ic.errors import CertificateError
+
+        if isinstance(value, bytes):
+            return value
+        try:
+            key = from_hex(str(value))
+            check_key(key)
+        except (ValueError, CertificateError):
+            self.fail("must be a network's root key: DER as hexadecimal digits", param, ctx)
+        return key
+
+
 PRINCIPAL = PrincipalType()
 ROLE_HOLDER = RoleHolderType()
 IDENTITY_FILE = IdentityFileType()
 SECRET_FILE = SecretFileType()
 MODULE_HASH = ModuleHashType()
+ROOT_KEY = RootKeyType()

@@ -24,6 +24,7 @@ from canister_factory.ic.foreign_text import quoted
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.cli.backend_check import CheckedBackend
+    from canister_factory.cli.backend_life import BackendLife
     from canister_factory.cli.reserve_prices import Prices
     from canister_factory.contract.admin_models import ReserveSettings, ReserveStatus
     from canister_factory.ic.agent import Agent
@@ -52,9 +53,15 @@ def reserve() -> None:
 @reserve.command("status")
 @backend_command(Role.STAFF)
 def status(ask: Ask) -> None:
-    """Show the available cycles and the recommended top-up."""
-    present = ask(lambda backend: backend.get_reserve_status())
-    record(present, _status_rows(present), "Reserve")
+    """Show the available cycles, the recommended top-up, and until when the backend itself lives on them."""
+
+    async def work(backend: CheckedBackend) -> tuple[ReserveStatus, BackendLife]:
+        from canister_factory.cli.backend_life import look
+
+        return await backend.get_reserve_status(), await look(backend.ic, backend)
+
+    present, life = ask(work)
+    record(present, [*_status_rows(present), *life.rows()], "Reserve", **life.fields())
 
 
 @reserve.command("top-up")

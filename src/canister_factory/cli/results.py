@@ -32,10 +32,10 @@ def done(message: str, **fields: object) -> None:
         output.sentence(message)
 
 
-def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Shows one thing: `rows` of name and value for a person, all of the model as JSON."""
+def record(model: BaseModel, rows: Iterable[Sequence[object]], title: str = "", **fields: object) -> None:
+    """Shows one thing: `rows` of name and value for a person, all of the model and `fields` as JSON."""
     if settings.current().json:
-        output.json_object(model.model_dump(mode="json"))
+        output.json_object({**model.model_dump(mode="json"), **fields})
     else:
         output.table(title, rows)
 

@@ -53,11 +53,12 @@ async def check_canister(
     yield _module(releases, info)
     if info.module_hash is not None:
         personal = PersonalClient(agent, canister_id)
+        backends = await backend.get_backend_ids()
         try:
-            yield await _interface(personal, creation.owner, backend.canister_id)
+            yield await _interface(personal, creation.owner, backends)
             async for check in _manifests(agent, personal, creation):
                 yield check
-            yield await check_history(agent, creation, backend.canister_id, releases)
+            yield await check_history(agent, creation, backends, releases)
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
             yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")
@@ -106,11 +107,11 @@ def _module(releases: Sequence[Release], info: CanisterInfo) -> Check:
     return Check("module", Verdict.FAILED, module, advice)
 
 
-async def _interface(personal: PersonalClient, owner: Principal, backend_id: Principal) -> Check:
+async def _interface(personal: PersonalClient, owner: Principal, backends: Sequence[Principal]) -> Check:
     about = await personal.get_personal_info()
     version = f"API version {quoted(about.api_version, 40)}"
     claims = f"{version}, for owner {output.ident(about.owner)} and backend {about.backend}"
-    right = compatible(about.api_version) and (about.owner, about.backend) == (owner, backend_id)
+    right = compatible(about.api_version) and about.owner == owner and about.backend in backends
     return Check("what it says", Verdict.OK if right else Verdict.FAILED, claims)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def check_history(
-    agent: Agent, creation: DetailedCreationStatus, backend_id: Principal, releases: Sequence[Release]
+    agent: Agent, creation: DetailedCreationStatus, backends: Sequence[Principal], releases: Sequence[Release]
 ) -> Check:
     """What was ever done to the canister, judged here, by the rules that the backend judges by.
 
@@ -42,7 +42,7 @@ async def check_history(
         return Check(name, Verdict.SKIPPED, "told to the owner only")
     history = await PersonalClient(agent, creation.canister_id).get_history()
     try:
-        attested = judge(_known(history, creation, backend_id, releases), history)
+        attested = judge(_known(history, creation, backends, releases), history)
     except HistoryError as problem:
         return Check(
             name, Verdict.FAILED, problem.message, "ask an admin; until then, trust this canister with nothing"
@@ -64,7 +64,10 @@ async def check_history(
 
 
 def _known(
-    history: CanisterHistory, creation: DetailedCreationStatus, backend_id: Principal, releases: Sequence[Release]
+    history: CanisterHistory,
+    creation: DetailedCreationStatus,
+    backends: Sequence[Principal],
+    releases: Sequence[Release],
 ) -> Known:
     """Owners don't learn who the operators are. Here it is whom the backend made a controller beside the owner, and to
     whom the creation was handed on by its record.
@@ -74,7 +77,7 @@ def _known(
     created = first.details.creation if first and first.details else None
     owner = creation.owner
     operators = {*creation.operators, *(created.controllers if created else ())} - {owner}
-    return Known(backend_id, owner, lambda who, at_ns: who in operators, approved.__contains__)
+    return Known(backends, owner, lambda who, at_ns: who in operators, approved.__contains__)
 
 
 async def check_settings(agent: Agent, canister_id: Principal, owner: Principal) -> Check:

@@ -5,7 +5,7 @@ Owns their Python form; a test compares it with the `.did`. Does not own: creati
 
 from __future__ import annotations
 
-from canister_factory.candid.binding import CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
+from canister_factory.candid.binding import Blob, CandidEnum, CandidModel, Nat, Nat32, Nat64, TimeNs
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import Admission, CreationError, CreationLimits, PersonalCanisterSettings
 from canister_factory.contract.quota_models import Quotas
@@ -165,6 +165,17 @@ class ErrorRate(CandidModel):
     window_ns: Nat64
     attempts: Nat64
     failures: Nat64
+
+
+class BackendInventory(CandidModel):
+    """What a backend holds; `canisters`: in its registry; `root`: the hash that the contract defines."""
+
+    capsules: Nat64
+    memories: Nat64
+    canisters: Nat64
+    creations: Nat64
+    open_creations: Nat64
+    root: Blob
 
 
 class BackendInit(CandidModel):

@@ -14,7 +14,6 @@ from canister_factory.candid.binding import Nat, Nat32, Nat64
 from canister_factory.candid.did import Interface
 from canister_factory.candid.principal import Principal, PrincipalLike
 from canister_factory.contract.admin_models import (
-    AuditPage,
     ConsumptionPage,
     ConsumptionReport,
     ErrorLogPage,
@@ -25,7 +24,6 @@ from canister_factory.contract.admin_models import (
     ReserveStatus,
 )
 from canister_factory.contract.artifacts import backend_interface, backend_limits
-from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.creation_models import (
     Admission,
     AdmittedPage,
@@ -53,11 +51,12 @@ from canister_factory.contract.creation_models import (
     VerificationReport,
 )
 from canister_factory.contract.endpoint import endpoint, repeatable
+from canister_factory.contract.keepers_client import KeepersClient
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
 from canister_factory.contract.quota_models import CapsuleSwitches, QuotaReport, Quotas, QuotaStatus
 
 
-class BackendClient(CapsuleClient):
+class BackendClient(KeepersClient):
     """The backend canister. Creation methods raise `CreationRefused`, the others `CapsuleRefused`."""
 
     @classmethod
@@ -70,37 +69,7 @@ class BackendClient(CapsuleClient):
         """Bytes of arguments that each method takes at most."""
         return backend_limits()
 
-    # Roles
-
-    @endpoint
-    async def add_admin(self, who: PrincipalLike) -> None:
-        """Makes `who` an admin. For admins."""
-
-    @endpoint
-    async def remove_admin(self, who: PrincipalLike) -> None:
-        """Takes the admin role from `who`. For admins."""
-
-    @endpoint
-    async def list_admins(self) -> list[Principal]:
-        """All admins. For admins."""
-
-    @endpoint
-    async def add_operator(self, who: PrincipalLike) -> None:
-        """Makes `who` an operator: one that runs creations. For admins."""
-
-    @endpoint
-    async def remove_operator(self, who: PrincipalLike) -> None:
-        """Takes the operator role from `who`. For admins."""
-
-    @endpoint
-    async def list_operators(self) -> list[Principal]:
-        """All operators. For admins and operators."""
-
     # Admin: what people keep here
-
-    @endpoint
-    async def list_audit_log(self, page: NumberedPageRequest) -> AuditPage:
-        """What admins changed, newest first."""
 
     @endpoint
     async def set_quotas(self, quotas: Quotas) -> None:

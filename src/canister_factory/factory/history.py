@@ -8,7 +8,7 @@ Source: interface specification, "IC method canister_info".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,9 +20,11 @@ from canister_factory.factory.errors import HistoryError
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Against what is judged. `was_operator` is asked for the time of a change, nanoseconds since 1970."""
+    """Against what is judged. `backends`: all ids that the backend has had. `was_operator` is asked for the time of a
+    change, nanoseconds since 1970.
+    """
 
-    backend: Principal
+    backends: Sequence[Principal]
     owner: Principal
     was_operator: Callable[[Principal, int], bool]
     is_approved: Callable[[bytes], bool]
@@ -74,7 +76,7 @@ def _problem(known: Known, change: CanisterChange, number: int, after_verificati
     if details is not None and details.creation is not None:
         if number:
             return "comes after the first change"
-        if author(change) != known.backend:
+        if author(change) not in known.backends:
             return "isn't by this backend"
         controllers = details.creation.controllers
         return "" if len(controllers) <= 2 and known.owner in controllers else "isn't for this owner"

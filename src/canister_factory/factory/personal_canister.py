@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible
-from canister_factory.contract.clients import PersonalClient
+from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
 from canister_factory.contract.import_models import PersonalInit
 from canister_factory.factory import cycles_return
@@ -69,6 +69,17 @@ class PersonalCanister:
         approved = {release.module_hash for release in releases}
         is_right = info.module_hash in approved or (info.module_hash is None and not was_installed)
         return set(info.controllers) == self.keepers and is_right
+
+    async def is_of_former_backend(self, info: CanisterInfo, backend: BackendClient) -> bool:
+        """Whether it was installed when the backend, restored from a backup since, had another id: it would show its
+        manifest to that one alone. `info`: its module, if any, is an approved one.
+        """
+        if info.module_hash is None:
+            return False
+        about = await self.client.get_personal_info()
+        if about.owner != self.owner or about.backend == backend.canister_id:
+            return False
+        return about.backend in await backend.get_backend_ids()
 
     def check_controllers(self, info: CanisterInfo) -> None:
         """Sees to it that exactly operator and owner control it.

@@ -225,6 +225,8 @@ class Stages:
         was_installed = _ORDER.index(self._reached) > _ORDER.index(CreationStatus.Installing)
         if not personal.is_as_left(info, releases, was_installed=was_installed):
             await self.ask_to_start_over()  # where somebody else was at it, the backend ends this canister
+        elif await personal.is_of_former_backend(info, self._run.backend):
+            await self._start_over(personal, manifest, "it was installed for the backend by its former id")
         was_installed = await personal.install(self._run.module, self._init(manifest), releases, info)
         self._leave("module and API version are right", skipped=was_installed)
         return not was_installed
@@ -299,9 +301,9 @@ class Stages:
     async def _start_over(self, personal: PersonalCanister, manifest: CapsuleManifest, why: str) -> None:
         self._run.emit(StageStarted(CreationStatus.Installing, f"starting over: {why}"))
         await self.ask_to_start_over()
-        init, releases = self._init(manifest), await self._run.backend.list_releases()
-        await personal.start_over(self._run.module, init, releases)
-        await personal.install(self._run.module, init, releases, await personal.info())
+        module, init, releases = self._run.module, self._init(manifest), await self._run.backend.list_releases()
+        await personal.start_over(module, init, releases)
+        await personal.install(module, init, releases, await personal.info())
 
     async def ask_to_start_over(self) -> None:
         """Lets the backend judge what was done to the canister so far.

@@ -25,6 +25,7 @@ from canister_factory.factory.window import Window
 from canister_factory.ic.certificate import CertificateVerifier
 from canister_factory.owner.backup_files import BackupDirectory, State
 from canister_factory.owner.errors import BackupError
+from canister_factory.owner.proof import Proof
 
 _PASSES = 10
 
@@ -133,7 +134,8 @@ class Backup:
                 continue
             if state is None:
                 continue
-            if before is not None and before.manifest.manifest_hash == state.manifest.manifest_hash:
+            is_same = before is not None and before.manifest.manifest_hash == state.manifest.manifest_hash
+            if before is not None and is_same and before.proof is not None:
                 return self._done(self._directory.names()[-1], before, is_new=False)
             return self._done(self._directory.add(state), state, is_new=True)
         raise BackupError(
@@ -157,7 +159,23 @@ class Backup:
         await self._fetch_records([entry for entry in entries if not self._directory.has_record(entry.record_checksum)])
         chunks = await self._chunk_lists([entry for entry in entries if entry.content_checksum is not None], before)
         await self._window.run(self._missing(chunks), self._fetch_chunk)
-        return State(manifest=held.manifest, entries=[entry.told() for entry in entries], chunks=chunks)
+        return State(
+            manifest=held.manifest,
+            entries=[entry.told() for entry in entries],
+            chunks=chunks,
+            name=(await self._client.get_personal_info()).name,
+            proof=self._proof(held),
+        )
+
+    def _proof(self, held: CertifiedManifest) -> Proof:
+        assert held.imported is not None, "its certificate was checked"
+        assert held.certificate is not None, "its certificate was checked"
+        return Proof(
+            canister_id=self._client.canister_id,
+            imported_hash=held.imported.manifest_hash,
+            certificate=held.certificate,
+            root_key=self._certificates.root_key,
+        )
 
     async def _fetch_records(self, entries: list[Entry]) -> None:
         checksums = {entry.key: entry.record_checksum for entry in entries}

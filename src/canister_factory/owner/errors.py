@@ -9,6 +9,10 @@ class BackupError(CanisterFactoryError):
     """A copy on disk can't be made or read: the message names the file, and what to do."""
 
 
+class ForgedBackupError(BackupError):
+    """A copy isn't what the network certified, though its files are whole: somebody has made it."""
+
+
 class RestoreError(CanisterFactoryError):
     """A copy doesn't go into that canister."""
 

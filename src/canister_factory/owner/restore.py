@@ -116,7 +116,10 @@ class Restore:
             )
         if info.module_hash is None:
             init = PersonalInit(
-                owner=about.owner, backend=about.backend, name=None, limits=_limits(self._state.manifest.content_size)
+                owner=about.owner,
+                backend=about.backend,
+                name=self._state.name,
+                limits=_limits(self._state.manifest.content_size),
             )
             await ManagementCanister(self._agent).install(self._canister_id, self._module.wasm, init.encoded())
         elif info.module_hash != self._module.module_hash:

@@ -22,7 +22,7 @@ from canister_factory.factory.errors import HistoryError
 from canister_factory.factory.history import Attested, judge
 from canister_factory.ic.requests import QueryRequest
 from support.backend_world import ADMIN, CANISTERS, OPERATOR, OTHER_OPERATOR, OWNER
-from support.histories import APPROVED, BACKEND, CASES, FORMER, REMOVED_AT, Case, known, questions
+from support.histories import APPROVED, BACKEND, BACKEND_BEFORE, CASES, FORMER, REMOVED_AT, Case, known, questions
 from support.motoko_compiler import require_compiler
 from support.motoko_tests import MotokoTests
 
@@ -57,7 +57,7 @@ def interface(more_details: str = "") -> Interface:
         + """
         type Attested = record { changes : nat64; handedOver : bool };
         service : { judge : (record {
-          backend : principal; owner : principal; approved : vec blob;
+          backends : vec principal; owner : principal; approved : vec blob;
           history : CanisterHistory; attested : opt Attested;
           operators : vec record { "principal" : principal; removed_at : opt nat64 }; after_verification : bool;
         }) -> (variant { Good : Attested; Refused : text }) query }"""
@@ -71,7 +71,7 @@ def judged_by_the_backend(case: Case, told: Any = None, more_details: str = "") 
     operators: dict[Principal, int | None] = {OPERATOR: None, OTHER_OPERATOR: None, FORMER: REMOVED_AT}
     before = case.attested
     question = {
-        "backend": BACKEND,
+        "backends": [BACKEND_BEFORE, BACKEND],
         "owner": OWNER,
         "operators": [{"principal": who, "removed_at": removed} for who, removed in operators.items()],
         "approved": [APPROVED],

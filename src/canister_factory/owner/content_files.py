@@ -1,0 +1,232 @@
+"""Copies on disk: chunks by their SHA-256, and one file for each state that names what it is made of.
+
+    backup.json              of what it is a copy, and in which format
+    states/NAME.json         what was there at a time
+    chunks/ab/abcd...        a chunk by its SHA-256
+
+Nothing is overwritten. A file gets its name when all of it is on the disk, and a state when all that it names is there;
+what breaks off leaves files without a name, which the next copy removes. So whatever happens, each state is whole, and
+what is there already needn't be written again.
+
+Owns this layout, who may write, and that what is read is what was written. Does not own: what states are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from canister_factory.owner.disk import writing
+from canister_factory.owner.errors import BackupError
+
+M = TypeVar("M", bound=BaseModel)
+S = TypeVar("S", bound="SavedState")
+
+
+class SavedState(BaseModel):
+    """What was there at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="hex", val_json_bytes="hex")
+
+    def problem(self) -> str | None:
+        """What contradicts itself, if anything does."""
+        raise NotImplementedError
+
+
+class Damage(NamedTuple):
+    """A file of a copy that isn't what its name says."""
+
+    file: str
+    problem: str
+
+
+class _Format(BaseModel):
+    format: str
+
+
+class ContentFiles:
+    """A directory of copies.
+
+    Args:
+        path: the directory; `about_of` and `make` see to it that it is one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    # ---- The directory ----
+
+    @staticmethod
+    def about_of(path: Path, known: str, model: type[M]) -> M:
+        """What the directory is a copy of; `known`: the format that is read.
+
+        Raises:
+            BackupError: it is none, or of another format.
+        """
+        file = path / "backup.json"
+        try:
+            text = file.read_text()
+        except FileNotFoundError:
+            raise BackupError(f"{path} is no backup: it has no file backup.json") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BackupError(f"{file} can't be read: {error}") from None
+        found = parsed(_Format, text, file).format
+        if found != known:
+            raise BackupError(f"{path} has a backup of the format {found[:60]!r}; this command knows {known}")
+        return parsed(model, text, file)
+
+    def make(self, about: BaseModel) -> None:
+        """Makes it, without a state, where there is an empty directory or none; only its user can read it.
+
+        Raises:
+            BackupError: the directory has other files, or can't be written.
+        """
+        with writing(self.path):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise BackupError(f"{self.path} isn't empty and no backup; give a directory of its own")
+            self.path.chmod(0o700)
+            self.write(self.path / "backup.json", about.model_dump_json(indent=2).encode())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from writing; removes what an earlier one left without a name.
+
+        Raises:
+            BackupError: another process is writing.
+        """
+        with writing(self.path):
+            file = (self.path / "lock").open("wb")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise BackupError(f"another process writes the backup {self.path}; wait for its end") from None
+            with writing(self.path):
+                for left in self.path.glob("**/*.part"):
+                    left.unlink()
+            yield
+
+    # ---- States ----
+
+    def names(self) -> list[str]:
+        """The states by name, the oldest first."""
+        return sorted(file.stem for file in (self.path / "states").glob("*.json"))
+
+    def read_state(self, name: str, model: type[S]) -> S:
+        """A state, which is consistent in itself.
+
+        Raises:
+            BackupError: there is no such state, or it is damaged.
+        """
+        file = self.path / "states" / f"{name}.json"
+        try:
+            state = parsed(model, file.read_text(), file)
+        except FileNotFoundError:
+            raise BackupError(f"{self.path} has no state {name[:80]!r}; it has {', '.join(self.names())}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BackupError(f"{file} can't be read: {error}") from None
+        problem = state.problem()
+        if problem is not None:
+            raise BackupError(f"{file} is damaged: {problem}; restore another state, or make another backup")
+        return state
+
+    def write_state(self, state: SavedState, taken_at_ns: int, digest: bytes) -> str:
+        """Adds a state all of whose chunks are there; returns its name, by its time (since 1970) and hash."""
+        seconds, nanoseconds = divmod(taken_at_ns, 10**9)
+        moment = datetime.fromtimestamp(seconds, UTC)
+        name = f"{moment:%Y%m%dT%H%M%S}.{nanoseconds:09}Z-{digest.hex()[:16]}"
+        with writing(self.path):
+            self.write(self.path / "states" / f"{name}.json", state.model_dump_json().encode())
+        return name
+
+    # ---- Chunks ----
+
+    def chunk_file(self, sha256: bytes) -> Path:
+        """Where the chunk is, or would be."""
+        name = sha256.hex()
+        return self.path / "chunks" / name[:2] / name
+
+    def has_chunk(self, sha256: bytes) -> bool:
+        """Whether there is such a chunk."""
+        return self.chunk_file(sha256).exists()
+
+    def put_chunk(self, sha256: bytes, data: bytes) -> None:
+        """Keeps a chunk, whose SHA-256 this is."""
+        with writing(self.path):
+            self.write(self.chunk_file(sha256), data)
+
+    def chunk(self, sha256: bytes) -> bytes:
+        """The chunk with this SHA-256.
+
+        Raises:
+            BackupError: it isn't there, or isn't what it was.
+        """
+        file = self.chunk_file(sha256)
+        data = self.read(file)
+        if hashlib.sha256(data).digest() != sha256:
+            raise BackupError(f"{file} is damaged: its SHA-256 isn't its name")
+        return data
+
+    def checked_chunk(self, sha256: bytes, expected: int) -> tuple[int, Damage | None]:
+        """Reads a chunk: its bytes, and what is wrong if anything is; `expected`: how many it has to have."""
+        try:
+            size = len(self.chunk(sha256))
+            wrong = None if size == expected else f"it has {size} bytes, not {expected}"
+        except BackupError as error:
+            size, wrong = 0, str(error)
+        name = str(self.chunk_file(sha256).relative_to(self.path))
+        return size, None if wrong is None else Damage(name, wrong)
+
+    # ---- Files ----
+
+    def read(self, file: Path) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            BackupError: it can't be read.
+        """
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            raise BackupError(f"{file} is missing; make another backup into this directory") from None
+        except OSError as error:
+            raise BackupError(f"{file} can't be read: {error.strerror}") from None
+
+    def write(self, file: Path, data: bytes) -> None:
+        """Writes a file, which has its name when all of it is on the disk.
+
+        Raises:
+            OSError: that failed.
+        """
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.part")
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+            opened.write(data)
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.replace(file)
+
+
+def parsed(model: type[M], text: str, file: Path) -> M:
+    """The model in a file's text.
+
+    Raises:
+        BackupError: it isn't one.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BackupError(f"{file} is damaged: {first['msg']}; nothing was changed") from None
