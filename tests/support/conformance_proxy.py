@@ -38,7 +38,8 @@ def proxy_for(
 ) -> Iterator[Proxy]:
     """A proxy for the replica at `target`, on a free port of the loopback interface.
 
-    `arrived` is called before a request is passed on, `tamper` after it was answered; who asked may be gone by then.
+    `arrived` is called before a request is passed on, and may break its connection by a `ConnectionError`; `tamper` is
+    called after it was answered; who asked may be gone by then.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +52,11 @@ def proxy_for(
             self._forward(b"")
 
         def _forward(self, body: bytes) -> None:
-            arrived()
+            try:
+                arrived()
+            except ConnectionError:
+                self.close_connection = True
+                return
             headers = {"content-type": self.headers.get("content-type", "")}
             answer = client.request(self.command, self.path, content=body, headers=headers)
             proxy.passed.append((self.path, answer.status_code))

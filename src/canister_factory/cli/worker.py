@@ -1,20 +1,19 @@
 """`worker`: runs what owners have asked for, until it is stopped.
 
-Owns the command. Does not own: the loop (`factory.worker`), what is shown of it (`worker_report`), signals
-(`interrupts`).
+Owns the command. Does not own: the loop (`factory.worker`), what goes on beside it (`worker_watch`), what is shown of
+it (`worker_report`), signals (`interrupts`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from canister_factory import interrupts
 from canister_factory.cli import output
+from canister_factory.cli.addresses import ADDRESS, Address
 from canister_factory.cli.backend import needs_role, signed_backend_options, worker_option
 from canister_factory.cli.errors import DONE, FAILED
 from canister_factory.cli.options import output_options, run_with_agent
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
-
-logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -43,6 +40,20 @@ logger = logging.getLogger(__name__)
     show_default=True,
     help="Seconds between two looks for new requests.",
 )
+@click.option(
+    "--heartbeat",
+    "heartbeat_seconds",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two lines of a worker that has nothing to do.",
+)
+@click.option(
+    "--metrics-address",
+    metavar="[HOST:]PORT",
+    type=ADDRESS,
+    help="Serve /metrics, /healthz and /readyz there; without a host on 127.0.0.1.",
+)
 @worker_option(None)
 @output_options
 @needs_role(Role.OPERATOR)
@@ -51,9 +62,9 @@ def worker(
     network: Network,
     identity: Identity,
     once: bool,
-    parallel: int,
-    idle_seconds: float,
     worker: str | None,
+    metrics_address: Address | None,
+    **rates: Any,
 ) -> None:
     """Create what owners ask for, until stopped.
 
@@ -66,25 +77,23 @@ def worker(
       canister-factory worker --backend $BACKEND --identity operator.pem \\
         --parallel 4
     """
-    from canister_factory.cli import logs
     from canister_factory.cli.progress import step
     from canister_factory.cli.refusals import note_missing_role
     from canister_factory.cli.worker_report import Report
+    from canister_factory.cli.worker_watch import Watched
     from canister_factory.factory.config import FactoryConfig
-    from canister_factory.factory.orchestrator import Orchestrator
-    from canister_factory.factory.worker import Worker
 
     interrupts.if_interrupted("creations stay open. A lease that could not be given back ends by itself")
     report = Report(explain=lambda error: note_missing_role(error, Role.OPERATOR, identity.sender(), backend))
+    if metrics_address is not None and not metrics_address.is_private:
+        output.note(f"warning: whoever reaches {metrics_address} can read the metrics of this worker: keep others out")
 
     async def work(agent: Agent) -> None:
         config = FactoryConfig(worker=worker or f"worker-{secrets.token_hex(4)}")
-        logs.WORKER.set(config.worker)
-        orchestrator = Orchestrator(agent, backend, config, emit=report.event)
-        loop = Worker(orchestrator, parallel=parallel, idle_seconds=idle_seconds, finished=report.finished)
         step(f"worker {config.worker}, operator {output.ident(identity.sender())}, backend {backend}")
-        await _require_backend(agent, backend, None if once else idle_seconds)
-        await (loop.run_once() if once else loop.run())
+        watched = Watched(agent, backend, config, report, **rates)
+        async with watched.served(metrics_address):
+            await watched.run(once=once)
 
     try:
         # Nobody watches the network: a worker continues when it is back.
@@ -94,23 +103,3 @@ def worker(
             raise stop.__context__ from None
     step(f"{report.completed} completed, {report.failed} failed")
     click.get_current_context().exit(FAILED if once and report.failed else DONE)
-
-
-async def _require_backend(agent: Agent, backend: Principal, idle_seconds: float | None) -> None:
-    """Makes sure of the backend. With `idle_seconds` it waits while the network fails, as the loop itself does.
-
-    Raises:
-        NotABackendError: the canister is no backend.
-        TransportError: the network fails, and `idle_seconds` is `None`.
-    """
-    from canister_factory.cli.backend_check import require_backend
-    from canister_factory.ic.errors import TransportError
-
-    while True:
-        try:
-            return await require_backend(agent, backend)
-        except TransportError as error:
-            if idle_seconds is None:
-                raise
-            logger.warning("the backend can't be checked, again in %.0f s: %s", idle_seconds, error)
-        await asyncio.sleep(idle_seconds)

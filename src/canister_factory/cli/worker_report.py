@@ -6,15 +6,16 @@ Owns the words and the counts. Does not own: the loop (`factory.worker`), and ho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import logs, output, settings
+from canister_factory.cli import logs, output, quantities, settings
 from canister_factory.cli.failures import context_of, words_of
 from canister_factory.cli.outcomes import outcome_fields
 from canister_factory.cli.progress import EventLines, step
+from canister_factory.cli.worker_standing import Standing
 from canister_factory.factory.events import Claimed, Event, Transferred
 from canister_factory.factory.stages import Outcome
 
@@ -67,6 +68,33 @@ class Report:
         else:
             step(f"{output.ident(owner)}: {summary}")
 
+    def back(self, seconds: float) -> None:
+        """The network answers again, after so many seconds."""
+        if settings.current().json:
+            _line({"event": "BackAgain", "seconds": round(seconds, 1)})
+        else:
+            step(f"back again after {quantities.duration(seconds)}: the network answers")
+
+    def idle(self, standing: Standing) -> None:
+        """A sign of life from a worker that runs nothing: what it waits for, and what there is."""
+        reserve = None if standing.look is None else standing.look.reserve
+        days = None if standing.look is None else standing.look.reserve_days
+        if not settings.current().json:
+            step(f"waiting for {standing.waits_for}: {', '.join(_idle_words(standing))}")
+            return
+        _line(
+            {
+                "event": "Idle",
+                "waits_for": standing.waits_for,
+                "open_requests": len(standing.open),
+                "oldest_open_request_seconds": _rounded(standing.oldest_seconds),
+                "unreachable_seconds": _rounded(standing.outage_seconds),
+                "reserve_available": None if reserve is None else str(reserve.available),
+                "reserve_level": None if reserve is None else reserve.alert_level,
+                "reserve_days_left": _rounded(days),
+            }
+        )
+
     def _was_shown(self, owner: Principal | None) -> bool:
         """Whether an owner's progress was shown within the last second."""
         now = self._clock()
@@ -78,6 +106,25 @@ class Report:
 
 def _name(owner: Principal | None) -> str:
     return "nobody" if owner is None else output.ident(owner)
+
+
+def _idle_words(standing: Standing) -> Iterator[str]:
+    if standing.outage_seconds is not None:
+        yield f"no answer for {quantities.duration(standing.outage_seconds)}"
+        return
+    oldest = standing.oldest_seconds
+    since = "" if oldest is None else f", the oldest for {quantities.duration(oldest)}"
+    yield f"{len(standing.open)} open{since}"
+    look = standing.look
+    if look is None or look.reserve is None:
+        return
+    lasts = "" if look.reserve_days is None else f", {look.reserve_days:,.0f} days at the pace of the last week"
+    available = quantities.cycles(look.reserve.available).partition(" (")[0]
+    yield f"the reserve has {available} cycles available ({look.reserve.alert_level}{lasts})"
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 1)
 
 
 def _plain_fields(event: Event) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import BackendClient
@@ -24,6 +24,7 @@ from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.places import Places
 from canister_factory.factory.retry import Sleep
 from canister_factory.factory.stages import Outcome
+from canister_factory.factory.worker_events import Dropped, LeaseLost, Looked, Unlisted, WorkerHook, ignore
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.task_group import task_group
 
@@ -36,10 +37,11 @@ class Worker:
     """Runs open creations with one orchestrator; at most `parallel` at once, and `long` besides that have taken more
     than `patient_seconds`. Each takes the memory that `FactoryConfig` says.
 
-    `finished` is told of each one's end. A creation that another worker has, or that belongs to another operator, is
-    left to it. So is one that was taken over under this worker's own name, as long as its lease lasts: a worker that
-    starts goes on at once with what it had before, but two that have one name by mistake don't take it from each other
-    for ever. A creation that has to wait, for an admin or for the next day's budget, is tried again with the next look.
+    `finished` is told of each one's end, `told` of what the loop does. A creation that another worker has, or that
+    belongs to another operator, is left to it. So is one that was taken over under this worker's own name, as long as
+    its lease lasts: a worker that starts goes on at once with what it had before, but two that have one name by mistake
+    don't take it from each other for ever. A creation that has to wait, for an admin or for the next day's budget, is
+    tried again with the next look.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Worker:
         patient_seconds: float = 60.0,
         idle_seconds: float = 10.0,
         finished: Finished = lambda owner, result: None,
+        told: WorkerHook = ignore,
         sleep: Sleep = asyncio.sleep,
         clock_ns: Callable[[], int] | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Worker:
         self._running: set[Principal] = set()
         self._idle_seconds = idle_seconds
         self._finished = finished
+        self._tell = told
         self._sleep = sleep
         self._taken_over: set[Principal] = set()
         self._told: set[Principal] = set()
@@ -69,6 +73,11 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"Worker({self._orchestrator}, {self._parallel} at once)"
+
+    @property
+    def running(self) -> int:
+        """How many creations it has taken at this moment."""
+        return len(self._running)
 
     async def run(self) -> None:
         """Works until cancelled; failures of the network, and lists that changed meanwhile, are waited out. It looks
@@ -80,10 +89,11 @@ class Worker:
         async with task_group() as group:
             while True:
                 try:
-                    owners = [request.owner async for request in self._open()]
+                    owners = await self._look()
                 except (IcError, PagingError) as error:
                     # Where an owner is forgotten who was the last of a page, the backend begins its list anew.
                     logger.warning("open requests can't be listed, again in %.0f s: %s", self._idle_seconds, error)
+                    self._tell(Unlisted(str(error)))
                     owners = []
                 for owner in owners:
                     if owner not in self._running:
@@ -98,7 +108,7 @@ class Worker:
             CreationRefused, IcError: the open requests can't be listed.
         """
         # Listed before the group begins: it would wrap an error of the list in an ExceptionGroup.
-        owners = [request.owner async for request in self._open()]
+        owners = await self._look()
         async with asyncio.TaskGroup() as group:
             runs = [group.create_task(self._run_one(owner)) for owner in owners]
         return sum(run.result() for run in runs)
@@ -118,11 +128,13 @@ class Worker:
                 return not isinstance(result, Exception)
         finally:
             self._running.discard(owner)
+            self._tell(Dropped(owner))
 
     async def _is_left(self, owner: Principal, error: Exception) -> bool:
         """Whether the creation is left alone for now, which is no failure of it."""
         if isinstance(error, LeaseLostError):
             self._taken_over.add(owner)
+            self._tell(LeaseLost(owner))
             name = self._orchestrator.config.worker
             logger.warning("%s. Workers that run at a time need different names: is another one %s?", error, name)
         if is_waiting(error):
@@ -140,10 +152,12 @@ class Worker:
                 return True
         return await completed_by_another(self._orchestrator.backend, owner, error) is not None
 
-    async def _open(self) -> AsyncIterator[OpenRequest]:
-        async for request in open_requests(self._orchestrator.backend):
-            if self._is_for_us(request):
-                yield request
+    async def _look(self) -> list[Principal]:
+        """Whose requests this worker may run now, the oldest request first."""
+        requests = [request async for request in open_requests(self._orchestrator.backend)]
+        owners = [request.owner for request in requests if self._is_for_us(request)]
+        self._tell(Looked(tuple(requests), len(owners)))
+        return owners
 
     def _is_for_us(self, request: OpenRequest) -> bool:
         us = Principal(self._orchestrator.agent.identity.sender().bytes)

@@ -17,10 +17,14 @@ from canister_factory import interrupts
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import main, worker
 from canister_factory.cli.worker_report import Report
+from canister_factory.cli.worker_standing import Standing
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.events import Claimed, HandedOver, StageDone, Transferred
+from canister_factory.factory.worker_events import Looked, Unlisted
 from canister_factory.ic.identity import Identity
+from support.backend_looks import T, look, open_request
+from support.backend_script import Clock
 from support.cli_settings import printing, run_alone, signals_in_hand
 from support.ic_test_support import ROOT
 
@@ -117,3 +121,58 @@ def test_a_person_reads_each_line_with_its_owner(capsys: pytest.CaptureFixture[s
         f"{OWNERS[0]}: Exporting: 3 memories",
         f"{OWNERS[0]}: failed: another module",
     ]
+
+
+def idle_standing(*, reserve_known: bool = True, requests: int = 2) -> Standing:
+    standing = Standing(10, lambda: 0, back=lambda seconds: None, clock=lambda: 0.0, now_ns=lambda: 7_200 * 10**9)
+    standing.event(Looked((open_request(),) * requests, 0))
+    if reserve_known:
+        standing.looked(look(available=8 * T, consumed=14 * T))
+    return standing
+
+
+def test_a_worker_without_work_says_what_it_waits_for_and_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Report().idle(idle_standing())
+    assert lines(capsys) == [
+        {
+            "event": "Idle",
+            "waits_for": "other workers and operators",
+            "open_requests": 2,
+            "oldest_open_request_seconds": 7200.0,
+            "unreachable_seconds": None,
+            "reserve_available": str(8 * T),
+            "reserve_level": "Normal",
+            "reserve_days_left": 4.0,
+        }
+    ]
+    with printing():
+        Report().idle(idle_standing())
+        Report().idle(idle_standing(reserve_known=False, requests=0))
+    assert capsys.readouterr().err.splitlines() == [
+        "waiting for other workers and operators: 2 open, the oldest for 2 h, the reserve has 8.000 T cycles available "
+        "(Normal, 4 days at the pace of the last week)",
+        "waiting for requests: 0 open",
+    ]
+
+
+def test_a_worker_without_a_network_says_since_when(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    standing = Standing(10, lambda: 0, back=lambda seconds: None, clock=clock)
+    standing.event(Unlisted("cut"))
+    clock.now = 34
+    Report().idle(standing)
+    (line,) = lines(capsys)
+    assert (line["waits_for"], line["unreachable_seconds"], line["reserve_level"]) == ("the network", 34.0, None)
+    with printing():
+        Report().idle(standing)
+    assert capsys.readouterr().err == "waiting for the network: no answer for 34 s\n"
+
+
+def test_a_network_that_is_back_is_said_to_be_with_the_time_that_it_was_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Report().back(34.04)
+    assert lines(capsys) == [{"event": "BackAgain", "seconds": 34.0}]
+    with printing():
+        Report().back(34.04)
+    assert capsys.readouterr().err == "back again after 34 s: the network answers\n"
