@@ -3,8 +3,10 @@
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Dates "../capsule/Dates";
 import BoundedLog "BoundedLog";
 import Errors "Errors";
+import Expiry "Expiry";
 import Reserve "Reserve";
 import Types "Types";
 
@@ -18,6 +20,8 @@ module {
     /// Times.
     attempts : BoundedLog.Log<Nat64>;
     failures : BoundedLog.Log<Nat64>;
+    /// Of canisters whose cycles end soon.
+    warned : Expiry.State;
   };
 
   let refusalIntervalNs : Nat64 = 60_000_000_000;
@@ -31,6 +35,7 @@ module {
       errors = BoundedLog.empty<Types.ErrorLogEntry>();
       attempts = BoundedLog.empty<Nat64>();
       failures = BoundedLog.empty<Nat64>();
+      warned = Expiry.start();
     };
   };
 
@@ -41,8 +46,10 @@ module {
     let text = Reserve.recommendation(reserve, 0);
     switch (reserve.alert_level) {
       case (#Normal) {};
-      case (#Warning) notify(state, #ReserveWarning, "The reserve is under its threshold. " # text, now);
-      case (#Critical) notify(state, #ReserveCritical, "The reserve is at half of its threshold or less. " # text, now);
+      case (#Warning) notify(state, #ReserveWarning, aboutNobody, "The reserve is under its threshold. " # text, now);
+      case (#Critical) {
+        notify(state, #ReserveCritical, aboutNobody, "The reserve is at half of its threshold or less. " # text, now);
+      };
     };
   };
 
@@ -70,6 +77,7 @@ module {
     notify(
       state,
       #CreationFailed,
+      { aboutNobody with subject = ?owner },
       "The personal canister of " # owner.toText() # " failed" # stage # ": " # error.message,
       now,
     );
@@ -80,10 +88,29 @@ module {
     notify(
       state,
       #DepositUnknown,
+      { aboutNobody with subject = ?canisterId },
       "It is not known whether " # canisterId.toText() # " got the " # Nat.toText(cycles) # " cycles of its completion ("
       # reason # "); they are booked, and not sent again. Its owner can see its balance.",
       now,
     );
+  };
+
+  /// Tells admins that a canister's cycles end soon, as far as is known here.
+  public func expires(state : State, canisterId : Principal, owner : Principal, warned : Expiry.Warned, now : Nat64) {
+    notify(
+      state,
+      #CanisterExpires,
+      { subject = ?canisterId; until = ?warned.until },
+      "The personal canister " # canisterId.toText() # " of " # owner.toText() # " is paid until "
+      # Dates.isoText(warned.until) # ": " # Nat.toText(warned.days) # " days are left at most. Its owner can top it up.",
+      now,
+    );
+  };
+
+  /// Tells admins of so many canisters more.
+  public func moreExpire(state : State, count : Nat, now : Nat64) {
+    let text = Nat.toText(count) # " personal canisters more reach a date of warning; the registry has them all.";
+    notify(state, #CanisterExpires, aboutNobody, text, now);
   };
 
   /// Acknowledging again is a success; the first one who did stays named.
@@ -125,10 +152,14 @@ module {
     count;
   };
 
-  func notify(state : State, kind : Types.NotificationKind, message : Text, now : Nat64) {
+  /// Whom or which canister a notification is about, and its date, where it has these.
+  type About = { subject : ?Principal; until : ?Nat64 };
+  let aboutNobody : About = { subject = null; until = null };
+
+  func notify(state : State, kind : Types.NotificationKind, about : About, message : Text, now : Nat64) {
     ignore BoundedLog.append<Types.Notification>(
       state.notifications,
-      func(id) = { id; at = now; kind; message; acknowledged_by = null },
+      func(id) = { about with id; at = now; kind; message; acknowledged_by = null },
     );
   };
 };

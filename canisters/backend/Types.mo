@@ -208,11 +208,20 @@ module {
   public type CapsuleSwitches = { new_capsules : Bool; writes : Bool; message : ?Text };
 
   // ---- Alerts ----
-  public type NotificationKind = { #ReserveWarning; #ReserveCritical; #CreationFailed; #DepositUnknown };
+  public type NotificationKind = {
+    #ReserveWarning;
+    #ReserveCritical;
+    #CreationFailed;
+    #DepositUnknown;
+    #CanisterExpires;
+  };
+  /// `subject`: the owner or the canister that it is about; `until`: when the cycles of that canister end.
   public type Notification = {
     id : Nat64;
     at : Nat64;
     kind : NotificationKind;
+    subject : ?Principal;
+    until : ?Nat64;
     message : Text;
     acknowledged_by : ?Principal;
   };

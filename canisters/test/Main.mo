@@ -21,6 +21,7 @@ import ApiCompatibility "backend/ApiCompatibility.test";
 import BoundedLog "backend/BoundedLog.test";
 import CreationPolicy "backend/CreationPolicy.test";
 import Deposits "backend/Deposits.test";
+import Expiry "backend/Expiry.test";
 import Funding "backend/Funding.test";
 import Hosting "backend/Hosting.test";
 import Leases "backend/Leases.test";
@@ -65,6 +66,7 @@ persistent actor {
     ("backend/BoundedLog", BoundedLog.tests()),
     ("backend/CreationPolicy", CreationPolicy.tests()),
     ("backend/Deposits", Deposits.tests()),
+    ("backend/Expiry", Expiry.tests()),
     ("backend/Funding", Funding.tests()),
     ("backend/Hosting", Hosting.tests()),
     ("backend/Leases", Leases.tests()),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UnknownMethodError as UnknownMethodError,
     )
     from canister_factory.factory.errors import (
+        AlertStateError as AlertStateError,
         BoundsError as BoundsError,
         CanisterStateError as CanisterStateError,
         CreateError as CreateError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         PriceTableError as PriceTableError,
         SourceMovedError as SourceMovedError,
         VerifyError as VerifyError,
+        WebhookError as WebhookError,
     )
     from canister_factory.ic.errors import (
         CanisterNotFoundError as CanisterNotFoundError,
@@ -114,8 +116,9 @@ _HOMES = {
     "contract.errors": "ArgumentTooLargeError ArtifactError CapsuleRefused ContractError ContractMismatchError "
     "CreationRefused PagingError",
     "face.canister": "NoInterfaceError UnknownMethodError",
-    "factory.errors": "BoundsError CanisterStateError CreateError CreationFailedError ExportError FactoryError "
-    "HandoffError HistoryError InstallError LeaseLostError PausedError PriceTableError SourceMovedError VerifyError",
+    "factory.errors": "AlertStateError BoundsError CanisterStateError CreateError CreationFailedError ExportError "
+    "FactoryError HandoffError HistoryError InstallError LeaseLostError PausedError PriceTableError SourceMovedError "
+    "VerifyError WebhookError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 HASH = "ab" * 32
+WEBHOOK = ["--webhook", "http://127.0.0.1:9/", "--webhook-state", "sent.json"]
+"""A receiver that nobody is, for commands that are refused before they send anything."""
+SECRET = str(Path(__file__).with_name("webhook.secret"))
 
 
 ARGUMENTS = {
@@ -25,6 +30,7 @@ ARGUMENTS = {
     "admin abort": ["{other}", "--yes"],
     "admin clear": ["{other}", "--yes"],
     "admin ack": ["0"],
+    "alerts": [*WEBHOOK, "--webhook-secret", SECRET],
     "reserve top-up": ["1T"],
     "reserve settings": ["--threshold", "1T"],
     "run": ["{other}"],

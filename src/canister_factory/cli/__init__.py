@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
         "Keep copies of a backend, and restore one that is lost.",
         ("backup", "check", "restore"),
     ),
+    "alerts": Entry("alerts:alerts", "Send the notifications for admins to a webhook."),
     "call": Entry("call:call", "Call METHOD of CANISTER with ARGS in textual Candid."),
     "cancel": Entry("request:cancel", "Cancel the creation of your personal canister, as its owner."),
     "cleanup": Entry("cleanup:cleanup", "Delete what a failed creation left behind."),

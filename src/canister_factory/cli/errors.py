@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from canister_factory.base_error import CanisterFactoryError
 
-DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
-"""Besides these: 130 interrupted, 143 terminated."""
+DONE, FAILED, USAGE, UNREACHABLE, RUNNING_OUT = 0, 1, 2, 3, 4
+"""`RUNNING_OUT`: `owner status`, of a canister that stops soon. Besides these: 130 interrupted, 143 terminated."""
 
 
 class CommandError(CanisterFactoryError):

@@ -18,6 +18,7 @@ from canister_factory.cli.backend import needs_role, signed_backend_options, wor
 from canister_factory.cli.errors import DONE, FAILED
 from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.roles import Role
+from canister_factory.cli.webhook_options import Receiver, webhook_options
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     type=ADDRESS,
     help="Serve /metrics, /healthz and /readyz there; without a host on 127.0.0.1.",
 )
+@webhook_options(required=False)
 @worker_option(None)
 @output_options
 @needs_role(Role.OPERATOR)
@@ -64,13 +66,15 @@ def worker(
     once: bool,
     worker: str | None,
     metrics_address: Address | None,
+    receiver: Receiver | None,
     **rates: Any,
 ) -> None:
     """Create what owners ask for, until stopped.
 
     The identity must be an operator of the backend. Ctrl-C or SIGTERM stops the worker in good order: it gives its
     leases back, and another worker can continue the creations. Run several workers, on several machines, for more
-    throughput. With --json each line is an event.
+    throughput. With --json each line is an event. With --webhook it sends the notifications for admins as well, as
+    'alerts' does; give it to one worker of a backend.
 
     \b
     Example:
@@ -91,7 +95,7 @@ def worker(
     async def work(agent: Agent) -> None:
         config = FactoryConfig(worker=worker or f"worker-{secrets.token_hex(4)}")
         step(f"worker {config.worker}, operator {output.ident(identity.sender())}, backend {backend}")
-        watched = Watched(agent, backend, config, report, **rates)
+        watched = Watched(agent, backend, config, report, receiver, **rates)
         async with watched.served(metrics_address):
             await watched.run(once=once)
 

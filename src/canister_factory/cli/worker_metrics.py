@@ -33,7 +33,7 @@ from canister_factory.factory.worker_events import Dropped, LeaseLost, Unlisted,
 from canister_factory.ic import trace
 from canister_factory.version import __version__
 
-disable_created_metrics()  # a second series for each, of when it began, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of when it began, which nobody asks for
 
 _SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400)
 _OUTCOMES = {"HTTP 429": "429", "HTTP 503": "503"}

@@ -16,6 +16,7 @@ from canister_factory.cli.failures import context_of, words_of
 from canister_factory.cli.outcomes import outcome_fields
 from canister_factory.cli.progress import EventLines, step
 from canister_factory.cli.worker_standing import Standing
+from canister_factory.contract.admin_models import Notification
 from canister_factory.factory.events import Claimed, Event, Transferred
 from canister_factory.factory.stages import Outcome
 
@@ -75,6 +76,13 @@ class Report:
         else:
             step(f"back again after {quantities.duration(seconds)}: the network answers")
 
+    def alerted(self, notification: Notification) -> None:
+        """The webhook took a notification."""
+        if settings.current().json:
+            _line({"event": "Alerted", **sent_fields(notification)})
+        else:
+            step(f"sent to the webhook: notification {notification.id}, {notification.kind}")
+
     def idle(self, standing: Standing) -> None:
         """A sign of life from a worker that runs nothing: what it waits for, and what there is."""
         reserve = None if standing.look is None else standing.look.reserve
@@ -102,6 +110,11 @@ class Report:
             return True
         self._shown_at[owner] = now
         return False
+
+
+def sent_fields(notification: Notification) -> dict[str, Any]:
+    """A notification that was sent to a webhook, as JSON: what its message says, too."""
+    return notification.model_dump(mode="json", include={"id", "at", "kind", "subject", "until"})
 
 
 def _name(owner: Principal | None) -> str:

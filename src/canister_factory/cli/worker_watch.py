@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import logs
@@ -23,6 +23,7 @@ from canister_factory.cli.worker_standing import Standing
 from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.factory.backend_look import look_at_backend
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import AlertStateError, WebhookError
 from canister_factory.factory.events import Event
 from canister_factory.factory.orchestrator import Orchestrator
 from canister_factory.factory.stages import Outcome
@@ -33,9 +34,13 @@ from canister_factory.ic.errors import IcError, TransportError
 from canister_factory.ic.trace import heard_by
 
 if TYPE_CHECKING:
+    from canister_factory.cli.webhook_options import Receiver
     from canister_factory.cli.worker_metrics import Metrics
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_S: Final = 900.0
+"""Between two attempts to send notifications to a webhook that takes none."""
 
 
 class Watched:
@@ -47,6 +52,7 @@ class Watched:
         backend: Principal,
         config: FactoryConfig,
         report: Report,
+        receiver: Receiver | None = None,
         *,
         parallel: int,
         idle_seconds: float,
@@ -68,6 +74,7 @@ class Watched:
         self.standing = Standing(
             idle_seconds, lambda: self._worker.running, back=report.back, clock=clock, now_ns=lambda: agent.clock()
         )
+        self._alerts = None if receiver is None else receiver.alerts(self._orchestrator.backend)
         self._metrics: Metrics | None = None
 
     def __repr__(self) -> str:
@@ -105,13 +112,19 @@ class Watched:
         await self._require_backend(wait=not once)
         if once:
             await self._worker.run_once()
+            await self.send_alerts()
             return
-        beside = asyncio.create_task(self._keep_looking())
+        beside = [asyncio.create_task(self._keep_looking())]
+        if self._alerts is not None:
+            beside.append(asyncio.create_task(self._keep_alerting()))
+        for task in beside:
+            task.add_done_callback(_tell_of_a_defect)
         try:
             await self._worker.run()
         finally:
-            beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _require_backend(self, *, wait: bool) -> None:
         """Makes sure of the backend; with `wait` for as long as the network fails, as the loop itself does."""
@@ -147,6 +160,32 @@ class Watched:
             self.standing.unknown()
             logger.info("the backend can't be looked at: %s", error)
 
+    async def _keep_alerting(self) -> None:
+        """Sends what is new, and what the webhook didn't take, again and again: less often while it takes nothing."""
+        pause_s = self._heartbeat_seconds
+        while True:
+            pause_s = self._heartbeat_seconds if await self.send_alerts() else min(2 * pause_s, _LONGEST_PAUSE_S)
+            await self._sleep(pause_s)
+
+    async def send_alerts(self) -> bool:
+        """Sends the notifications that weren't sent yet, if there is a webhook. What fails is told, hindering nothing.
+
+        Returns whether nothing is left to be sent.
+        """
+        if self._alerts is None:
+            return True
+        try:
+            async for notification in self._alerts.send():
+                self._report.alerted(notification)
+                if self._metrics is not None:
+                    self._metrics.alerts_sent.inc()
+        except (WebhookError, AlertStateError, CreationRefused, ContractError, IcError) as error:
+            logger.warning("notifications were not sent to the webhook, again later: %s", error)
+            if self._metrics is not None:
+                self._metrics.alerts_failed.inc()
+            return False
+        return True
+
     # --- Hooks ---
 
     def _heard(self, event: Event) -> None:
@@ -163,3 +202,9 @@ class Watched:
         self.standing.event(event)
         if self._metrics is not None:
             self._metrics.told(event)
+
+
+def _tell_of_a_defect(task: asyncio.Task[None]) -> None:
+    """What goes on beside the loop ends by itself only by a defect, which has to be told when it happens."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("a worker's watch ended; the worker goes on without it: %s", error, exc_info=error)

@@ -124,14 +124,19 @@ class NotificationKind(CandidEnum):
     ReserveCritical = "ReserveCritical"
     CreationFailed = "CreationFailed"
     DepositUnknown = "DepositUnknown"
+    CanisterExpires = "CanisterExpires"
 
 
 class Notification(CandidModel):
-    """A message to the admins."""
+    """A message to the admins. `subject`: the owner or the canister that it is about; `until`: when the cycles of that
+    canister end, of `CanisterExpires`.
+    """
 
     id: Nat64
     at: TimeNs
     kind: NotificationKind
+    subject: Principal | None = None
+    until: TimeNs | None = None
     message: str
     acknowledged_by: Principal | None = None
 

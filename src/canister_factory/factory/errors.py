@@ -204,6 +204,18 @@ class CreationFailedError(FactoryError):
         return super().context if self.state is None else {**super().context, "state": str(self.state)}
 
 
+class WebhookError(CanisterFactoryError):
+    """A webhook can't be used, or didn't take a message; the message names its host and nothing more of its URL."""
+
+    def __init__(self, message: str, *, retry_helps: bool = False) -> None:
+        super().__init__(message)
+        self.retry_helps = retry_helps
+
+
+class AlertStateError(CanisterFactoryError):
+    """The file that remembers which notifications were sent can't be read or written."""
+
+
 WAITING = (CreationErrorKind.Disabled, CreationErrorKind.BudgetSpent, CreationErrorKind.NotAdmitted)
 """Refusals by the backend after which a creation stays open, for a worker to go on with later."""
 

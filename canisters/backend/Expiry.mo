@@ -1,0 +1,44 @@
+/// Which warning is due for a canister whose cycles end at a known date. Owns the marks, and what was warned of: each mark
+/// once for a date, so that another date, after a top-up, begins anew. Does not own: dates, and who is told (`ExpiryWatch`).
+import Map "mo:core/Map";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+
+module {
+  /// Days before the date, the last warning first.
+  public let marks : [Nat] = [7, 30, 90];
+
+  let dayNs : Nat64 = 86_400_000_000_000;
+
+  /// The date (nanoseconds since 1970) and the mark that its canister was last warned of.
+  public type Warned = { until : Nat64; days : Nat };
+  public type State = Map.Map<Principal, Warned>;
+
+  /// Nothing was warned of.
+  public func start() : State = Map.empty<Principal, Warned>();
+
+  /// The smallest mark that has come; null when the date is further off than any, or isn't known.
+  public func mark(paidUntil : ?Nat64, now : Nat64) : ?Nat {
+    let ?until = paidUntil else return null;
+    for (days in marks.values()) {
+      if (until <= now + Nat64.fromNat(days) * dayNs) return ?days;
+    };
+    null;
+  };
+
+  /// The mark to warn of now, which is on record then.
+  public func due(state : State, canisterId : Principal, paidUntil : ?Nat64, now : Nat64) : ?Warned {
+    switch (mark(paidUntil, now), paidUntil) {
+      case (?days, ?until) {
+        switch (state.get(canisterId)) {
+          case (?before) if (before.until == until and before.days <= days) return null;
+          case null {};
+        };
+        let warned = { until; days };
+        state.add(canisterId, warned);
+        ?warned;
+      };
+      case _ { state.remove(canisterId); null };
+    };
+  };
+};
