@@ -232,10 +232,9 @@ class Stages:
         return not was_installed
 
     def _init(self, manifest: CapsuleManifest) -> PersonalInit:
-        wanted = manifest.content_size + self._run.config.import_margin_bytes
-        limits = DEFAULT_LIMITS.model_copy(update={"max_import_bytes": max(DEFAULT_LIMITS.max_import_bytes, wanted)})
-        backend_id = self._run.backend.canister_id
-        return PersonalInit(owner=self._run.owner, backend=backend_id, name=self._name, limits=limits)
+        wanted = max(DEFAULT_LIMITS.max_import_bytes, manifest.content_size + self._run.config.import_margin_bytes)
+        most = DEFAULT_LIMITS.model_copy(update={"max_import_bytes": wanted})
+        return PersonalInit(owner=self._run.owner, backend=self._run.backend.canister_id, name=self._name, limits=most)
 
     # --- Importing and verifying ---
 
