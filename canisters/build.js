@@ -12,6 +12,7 @@ const fs = require('fs');
 const path = require('path');
 const zlib = require('zlib');
 const { report } = require('./diagnostics.js');
+const { takeEmptyArgument } = require('./empty-argument.js');
 const { limitArguments, limits, methods } = require('./limit-arguments.js');
 const { replaceSha256Block } = require('./sha256-block.js');
 const { loadCompiler, read, record } = require('./sources.js');
@@ -77,7 +78,7 @@ function build(name, feature) {
   const { diagnostics, code } = compiler.compiler.compileWasm('ic', `${name}/Main.mo`);
   if (report(diagnostics) || !code) return null;
   const contract = Buffer.from(without(feature, read(`${name}/${name}.did`)));
-  const compiled = replaceSha256Block(raiseRegionLimit(Buffer.from(code.wasm)));
+  const compiled = takeEmptyArgument(replaceSha256Block(raiseRegionLimit(Buffer.from(code.wasm))));
   const limitOf = limits(compiler, methods(compiled));
   const module = replaceCustomSection(limitArguments(compiled, limitOf), 'icp:public candid:service', contract);
   return {

@@ -7,7 +7,7 @@ const path = require('path');
 const SHARED_FOLDERS = ['capsule', 'capsule/sha256'];
 // What makes an artifact of the Motoko and the contract: the version of the compiler, and how it is driven.
 const TOOLS = [
-  'build.js', 'limit-arguments.js', 'package-lock.json', 'sha256-block.js', 'sources.js', 'wasm-code.js', 'wasm.js',
+  'build.js', 'empty-argument.js', 'limit-arguments.js', 'package-lock.json', 'sha256-block.js', 'sources.js', 'wasm-code.js', 'wasm.js',
 ];
 
 function read(file) {

@@ -80,6 +80,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     reason : Text,
   ) : async Types.Result<Types.DetailedCreationStatus> {
     switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
     let ?creation = Creations.get(context.creations, owner) else {
       return #Err(Errors.invalid(owner.toText() # " has no creation to abort."));
     };
@@ -210,6 +211,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
   /// well, since the reserve derives from the real balance.
   public shared ({ caller }) func top_up_reserve() : async Types.Result<Nat> {
     switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
     let accepted = Cycles.accept<system>(Cycles.available());
     if (accepted == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to add."));
     Reserve.accepted(context.reserve, context.deposits, accepted);
@@ -223,6 +225,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     let ?{ created_by } = Registry.get(context.registry, caller) else {
       return #Err(Errors.unauthorized(caller, "a canister that was created here"));
     };
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
     let returned = Cycles.accept<system>(Cycles.available());
     if (returned == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to return."));
     let booked = Reserve.takeBack(context.reserve, caller, returned);

@@ -26,6 +26,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
     answer : () -> Types.Result<Creation.Creation>,
   ) : Types.Result<Types.DetailedCreationStatus> {
     switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
     switch (answer()) {
       case (#Err problem) #Err problem;
       case (#Ok creation) {

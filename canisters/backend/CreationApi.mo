@@ -13,9 +13,12 @@ mixin (context : Creation.Context, roles : Roles.State) {
   func request(
     caller : Principal,
     config : ?Types.CreatePersonalCanisterConfig,
-  ) : Types.Result<Types.PersonalCanisterCreationResponse> = switch (CreationRequest.request(context, caller, config)) {
-    case (#Err error) #Err(if (Roles.isStaff(roles, caller)) error else Errors.forOwner(error));
-    case answer answer;
+  ) : Types.Result<Types.PersonalCanisterCreationResponse> {
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
+    switch (CreationRequest.request(context, caller, config)) {
+      case (#Err error) #Err(if (Roles.isStaff(roles, caller)) error else Errors.forOwner(error));
+      case answer answer;
+    };
   };
 
   func ownCreation<A>(owner : Principal, view : Creation.Creation -> A) : ?A {
@@ -30,6 +33,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared ({ caller }) func cancel_personal_canister() : async Types.Result<Types.DetailedCreationStatus> {
     if (caller.isAnonymous()) return #Err(Errors.unauthorized(caller, "the owner of a capsule"));
+    switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
     let ?creation = Creations.get(context.creations, caller) else {
       return #Err(Errors.invalid(caller.toText() # " has not asked for a personal canister."));
     };

@@ -18,6 +18,7 @@ import CapsuleTypes "../capsule/Types";
 import Clock "../capsule/Clock";
 import Contents "../capsule/Contents";
 import Heap "../capsule/Heap";
+import Maintenance "../capsule/Maintenance";
 import Store "../capsule/Store";
 import Admission "Admission";
 import Alerts "Alerts";
@@ -89,6 +90,9 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   };
   let limits : Creation.Limits = { var present = CreationPolicy.startLimits(given.limits) };
 
+  transient let maintenance = Maintenance.start<system>();
+  roles.closed := maintenance.isOn;
+
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
   transient let calls : CanisterOperations.Calls = { var underWay = 0 };
   func funds() : Reserve.Funds {
@@ -125,21 +129,31 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     isBackend = func id = Lineage.has(lineage, self(), id);
     wasRestored = func() = Lineage.all(lineage, self()).size() > 1;
     enter = func() = Lineage.enter(lineage, roles.acts, self(), Clock.now());
+  transient let authorities : Attestation.Authorities = { roles; backend = func() = Principal.fromActor(this) };
+  func refuseWrites() : ?CapsuleTypes.CapsuleError = switch (Maintenance.refusal(maintenance)) {
+    case null CapsulePolicy.refuseWrites(policy);
+    case refusal refusal;
   };
   transient let service = CapsuleService.CapsuleService(
     store,
     {
       randomness = func() : async* CapsuleTypes.Result<Blob> { await* CanisterOperations.randomness(calls) };
-      refuseUser = func _ = CapsulePolicy.refuseWrites(policy);
+      refuseUser = func _ = refuseWrites();
       refuseAccount = func _ = null;
-      refuseNewCapsule = func _ = CapsulePolicy.refuseNewCapsules(policy);
+      refuseNewCapsule = func _ = switch (Maintenance.refusal(maintenance)) {
+        case null CapsulePolicy.refuseNewCapsules(policy);
+        case refusal refusal;
+      };
       isComplete = func() = true;
       ruleTime = func capsule = Creation.ruleTime(context, capsule.id);
       refuseWrite = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
-        case null CapsulePolicy.refuseWrites(policy);
+        case null refuseWrites();
         case barrier barrier;
       };
-      refuseVeto = func capsule = Creation.writeBarrier(context, capsule.id);
+      refuseVeto = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
+        case null Maintenance.refusal(maintenance);
+        case barrier barrier;
+      };
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       changed = func _ {};
       staged = func() = Iter.empty();
@@ -147,7 +161,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     },
   );
 
-  include CapsuleApi(service);
+  include CapsuleApi(Maintenance.guarded(service, maintenance));
   include RolesApi(roles);
   include CapsulePolicyApi(policy, roles);
   include InventoryApi(store, creations, registry, roles, lineage, self);
@@ -161,9 +175,13 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
 
   system func postupgrade() {
     authorities.enter();
+  /// What an upgrade ended, goes on: at once, or when the new module was found sound.
+  func resume<system>() {
+    roles.closed := false;
     Handoff.resume<system>(context, authorities);
     Endowment.resume<system>(context);
   };
+  Maintenance.afterwards<system>(maintenance, resume);
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(roles, store, caller, arg.size(), msg);

@@ -17,6 +17,8 @@ module {
     var newest : ?Principal;
     /// What admins did.
     acts : AuditLog.Log;
+    /// Whether nothing is written (`Maintenance`); set anew whenever the module starts.
+    var closed : Bool;
   };
 
   /// The installer is the first admin. Principals that can hold no role are left out.
@@ -27,6 +29,7 @@ module {
       former = Map.empty<Principal, Nat64>();
       var newest = null;
       acts = AuditLog.start();
+      var closed = false;
     };
     ignore addAdmin(state, installer);
     for (admin in (switch admins { case (?some) some; case null [] }).values()) { ignore addAdmin(state, admin) };
@@ -76,14 +79,22 @@ module {
     apply : () -> Types.CreationResult,
   ) : Types.CreationResult {
     switch (requireAdmin(state, caller)) { case null {}; case (?problem) return #Err problem };
+    switch (requireOpen state) { case null {}; case (?problem) return #Err problem };
     let result = apply();
     switch result { case (#Ok) AuditLog.note(state.acts, caller, act, now); case (#Err _) {} };
     result;
   };
 
-  /// Null when the caller is an operator.
+  /// Null when the caller is an operator, and operators may go on now.
   public func requireOperator(state : State, caller : Principal) : ?Types.CreationError {
-    if (isOperator(state, caller)) null else ?Errors.unauthorized(caller, "an operator");
+    if (isOperator(state, caller)) requireOpen state else ?Errors.unauthorized(caller, "an operator");
+  };
+
+  /// Null unless nothing is written now.
+  public func requireOpen(state : State) : ?Types.CreationError {
+    if (not state.closed) return null;
+    let message = "The backend is being upgraded; nothing is written until its new module was found sound.";
+    ?Errors.make(#Disabled, message, true);
   };
 
   /// Null when the caller is an admin or an operator.

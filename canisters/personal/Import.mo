@@ -38,6 +38,8 @@ module {
     self : () -> Principal;
     /// Whether the canister is its owner's already.
     isOpen : () -> Bool;
+    /// Why nothing is imported now, or null.
+    refusal : () -> ?Capsule.CapsuleError;
   };
 
   /// Chunks that one page of `get_import_status` lists at most, apart from those of its last memory.
@@ -55,7 +57,7 @@ module {
       if (caller.isAnonymous() or not caller.isController()) {
         return ?#Unauthorized "only controllers of this canister import";
       };
-      if (caller != parties.owner or not ImportState.isOperated(state)) return null;
+      if (caller != parties.owner or not ImportState.isOperated(state)) return parties.refusal();
       ?#Unauthorized "an operator imports; the owner can't change the import";
     };
 

@@ -5,6 +5,7 @@ import Access "../capsule/Access";
 import CandidLimits "../capsule/CandidLimits";
 import CapsuleApi "../capsule/CapsuleApi";
 import CapsuleService "../capsule/CapsuleService";
+import Maintenance "../capsule/Maintenance";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import HistoryApi "HistoryApi";
@@ -15,28 +16,39 @@ import Inspection "Inspection";
 import Ownership "Ownership";
 import Types "Types";
 
-shared ({ caller = installer }) persistent actor class Personal(init : Types.PersonalInit) = this {
-  // What the first installation was given stays; the argument of an upgrade changes nothing.
-  let owner = init.owner;
-  let backend = init.backend;
-  let name = init.name;
+shared ({ caller = installer }) persistent actor class Personal(init : ?Types.PersonalInit) = this {
+  // What the first installation was given stays; the argument of an upgrade changes nothing, and can be left out.
+  let owner = Ownership.given(init).owner;
+  let backend = Ownership.given(init).backend;
+  let name = Ownership.given(init).name;
   let store = Store.empty(Quotas.personalLimits);
-  let state = ImportState.empty(store, init.owner, installer, init.limits);
+  let state = ImportState.empty(store, owner, installer, Ownership.given(init).limits);
 
   CandidLimits.setTypeTables<system>(2); // the network may know more kinds of changes one day
   CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
-  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state));
+  transient let maintenance = Maintenance.start<system>();
+  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state, maintenance));
   transient let imports = Import.Import(
     store,
     state,
-    { owner; backend; name; self; isOpen = func() = Ownership.isOpen(owner, state) },
+    {
+      owner;
+      backend;
+      name;
+      self;
+      isOpen = func() = Ownership.isOpen(owner, state);
+      refusal = func() = Maintenance.refusal(maintenance);
+    },
   );
 
-  include CapsuleApi(Ownership.withOneCapsule(service, owner, state));
+  include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, maintenance), owner, state));
   include ImportApi(imports);
   include HistoryApi(func caller = caller == owner or Access.mayWrite(state.capsule, caller), self);
+
+  func resume<system>() {};
+  Maintenance.afterwards<system>(maintenance, resume);
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
     Inspection.accepts(owner, state, Ownership.isOpen(owner, state), store, caller, arg.size(), msg);

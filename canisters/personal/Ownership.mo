@@ -5,6 +5,7 @@
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
+import Runtime "mo:core/Runtime";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";
@@ -13,12 +14,20 @@ import CapsuleService "../capsule/CapsuleService";
 import Guard "../capsule/Guard";
 import Randomness "../capsule/Randomness";
 import Heap "../capsule/Heap";
+import Maintenance "../capsule/Maintenance";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
 import ImportState "ImportState";
+import Types "Types";
 
 module {
   type Refusal = ?Capsule.CapsuleError;
+
+  /// What an installation was given. Traps when it was given nothing: nobody would own the canister.
+  public func given(init : ?Types.PersonalInit) : Types.PersonalInit = switch init {
+    case (?some) some;
+    case null Runtime.trap("an installation needs the owner and the backend as its argument; only an upgrade needs none");
+  };
 
   /// Whether the canister is its owner's. Needs nobody else, least of all the backend; once it is so, it stays so,
   /// whomever the owner makes a controller later.
@@ -29,10 +38,16 @@ module {
     true;
   };
 
-  /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open.
-  public func host(owner : Principal, store : Store.Store, state : ImportState.State) : Guard.Host {
+  /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open, or in
+  /// maintenance.
+  public func host(
+    owner : Principal,
+    store : Store.Store,
+    state : ImportState.State,
+    maintenance : Maintenance.State,
+  ) : Guard.Host {
     func unfinished() : Refusal {
-      if (isOpen(owner, state)) return null;
+      if (isOpen(owner, state)) return Maintenance.refusal(maintenance);
       let reason = if (state.final == null) "import in progress" else "not handed over to its owner yet";
       ?#Locked { reason; until = null };
     };
