@@ -19,6 +19,7 @@ import Errors "Errors";
 import Funding "Funding";
 import Hosting "Hosting";
 import Leases "Leases";
+import Receipts "Receipts";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
@@ -33,6 +34,7 @@ module {
     var attempts : Nat64;
     var successes : Nat64;
     var failures : Nat64;
+    var undone : Nat64;
   };
 
   /// How many creations there may be, as an admin set it.
@@ -59,6 +61,13 @@ module {
     looks : { due : Map.Map<Principal, Nat64>; var timer : ?Timer.TimerId };
     /// The timer that pays what canisters are owed (`Endowment`), while there is anything.
     payer : { var timer : ?Timer.TimerId };
+    /// The timer that erases what moved away (`Erasures`), while there is anything.
+    eraser : { var timer : ?Timer.TimerId };
+    receipts : Receipts.State;
+    /// Owners whose personal canister is being asked about at their wish.
+    asking : Set.Set<Principal>;
+    /// The backend's own id.
+    self : () -> Principal;
     now : () -> Nat64;
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;
@@ -102,6 +111,26 @@ module {
       verified = isVerified(context, creation);
       locked_until = lockedUntil(creation, context.now());
       lost_canisters = creation.lost;
+      undone_at = creation.undoneAt;
+      move_back_until = if (creation.moveBackUntil > context.now()) ?creation.moveBackUntil else null;
+      erasure = erasure(context, creation);
+    };
+  };
+
+  func erasure(context : Context, creation : Creation) : ?Types.Erasure {
+    let ?kept = creation.erasure else return null;
+    let left = switch (context.store.capsules.get(creation.capsuleId)) {
+      case (?capsule) capsule.memories.size();
+      case null 0;
+    };
+    ?{
+      stage = if (kept.erasedAt != null) #Erased else if (kept.begun != null) #Erasing else #Waiting;
+      requested_at = kept.requestedAt;
+      due_at = kept.dueAt;
+      started_at = switch (kept.begun) { case (?{ at }) ?at; case null null };
+      erased_at = kept.erasedAt;
+      memories_left = Nat64.fromNat(left);
+      message = kept.message;
     };
   };
 
@@ -131,6 +160,7 @@ module {
       total_attempts = context.switches.attempts;
       total_successes = context.switches.successes;
       total_failures = context.switches.failures;
+      total_undone = context.switches.undone;
       total_cycles_consumed = context.reserve.totalConsumed;
     };
   };
@@ -151,11 +181,14 @@ module {
   };
 
   // ---- Write guard ----
-  /// Why the capsule takes no writes now, or null. Reads stay allowed in any case.
-  public func writeBarrier(context : Context, capsuleId : Text) : ?Capsule.CapsuleError {
+  /// Why the capsule takes no writes of the caller's now, or null. Reads stay allowed, unless the contents are erased.
+  public func writeBarrier(context : Context, capsuleId : Text, caller : Principal) : ?Capsule.CapsuleError {
     let ?creation = Creations.ofCapsule(context.creations, capsuleId) else return null;
     switch (creation.status, creation.canisterId) {
-      case (#Completed, ?personal_canister) return ?#Moved { personal_canister };
+      case (#Completed, ?personal_canister) {
+        if (caller == creation.owner and creation.moveBackUntil > context.now()) return null;
+        return ?#Moved { personal_canister };
+      };
       case _ {};
     };
     switch (lockedUntil(creation, context.now())) {
@@ -167,10 +200,22 @@ module {
     };
   };
 
-  /// The time that the capsule's rules of access go by. Since the capsule moved it stands still here: the owner takes an event
-  /// back, or a date, in the personal canister alone.
+  /// Where the capsule's contents are, if they are being erased here, or were.
+  public func erased(context : Context, capsuleId : Text) : ?Capsule.CapsuleError {
+    let ?creation = Creations.ofCapsule(context.creations, capsuleId) else return null;
+    switch (creation.status, creation.canisterId, creation.erasure) {
+      case (#Completed, ?personal_canister, ?erasure) if (erasure.begun != null) ?#Moved { personal_canister } else null;
+      case _ null;
+    };
+  };
+
+  /// The time that the capsule's rules of access go by. While the capsule is elsewhere it stands still here: the owner takes
+  /// an event back, or a date, in the personal canister alone.
   public func ruleTime(context : Context, capsuleId : Text) : Nat64 {
-    let moved = do ? { Creations.ofCapsule(context.creations, capsuleId)!.completedAt! };
+    let moved = do ? {
+      let creation = Creations.ofCapsule(context.creations, capsuleId)!;
+      if (creation.status == #Completed) creation.completedAt! else null!;
+    };
     switch moved { case (?at) at; case null context.now() };
   };
 
@@ -192,7 +237,8 @@ module {
   /// Who takes the place of the creation's operator, once that is none any more; the owner alone can put it there.
   public func nextOperator(context : Context, creation : Creation) : ?Principal {
     let ?operator = Creations.operator(creation) else return null;
-    if (creation.status == #Completed or Roles.isOperator(context.roles, operator)) return null;
+    let isOver = creation.status == #Completed or creation.status == #Undone;
+    if (isOver or Roles.isOperator(context.roles, operator)) return null;
     Roles.newestOperator(context.roles);
   };
 

@@ -177,8 +177,8 @@ module {
     Creations.unseal(context.creations, creation);
   };
 
-  /// Forgets a creation that has ended, so that its owner may begin anew; the registry keeps its canister. Clearing a
-  /// completed one makes the shared capsule writable again.
+  /// Forgets a creation that has failed or was undone, so that its owner may begin anew; the registry keeps its canister. A
+  /// completed one stays: forgotten, there would be two capsules that take writes, and nobody would know.
   public func clear(context : Creation.Context, owner : Principal) : Types.CreationResult {
     let ?creation = Creations.get(context.creations, owner) else {
       return #Err(Errors.invalid(owner.toText() # " has no creation to clear."));
@@ -188,11 +188,16 @@ module {
         Creation.refused(creation, "A creation in progress must be failed by an operator before it can be cleared.")
       );
     };
+    if (creation.status == #Completed) {
+      return #Err(Creation.refused(
+        creation,
+        "A creation that is completed can't be cleared: the capsule lives in the personal canister, and the one here would "
+        # "take writes beside it. Its owner takes it back (owner undo, owner move-back), also when the canister was "
+        # "deleted, or has it erased here (owner erase).",
+      ));
+    };
     if (Creation.isSealed(creation)) {
       return #Err(Creation.unsettled(creation));
-    };
-    if (creation.payment == #Owed or creation.payment == #Sent) {
-      return #Err(Creation.located(creation, Errors.busy("The canister hasn't got the rest of its cycles yet.")));
     };
     Creations.remove(context.creations, creation);
     #Ok;

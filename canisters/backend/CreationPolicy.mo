@@ -17,6 +17,8 @@ module {
   /// How many canisters one owner's creation may lose before an admin has to look at it: each takes its cycles along, and
   /// the owner controls it as well.
   public let mostLosses = 3;
+  /// How many canisters one owner may get and keep by undoing their creations before an admin has to look at it.
+  public let mostUndone = 3;
   /// One owner's part of `max_per_hour`: a tenth, and at least one attempt.
   public func ownersShare(limits : Types.CreationLimits) : Nat = Nat.max(1, Nat32.toNat(limits.max_per_hour) / 10);
   /// Failures in a row after which the next attempt may be made at once.

@@ -28,7 +28,7 @@ module {
     let existing = Creations.get(context.creations, owner);
     switch existing {
       case (?creation) {
-        if (creation.status != #Failed and not creation.waits) {
+        if (creation.status != #Failed and creation.status != #Undone and not creation.waits) {
           Belonging.replaceFormer(context, creation);
           return #Ok(response(creation));
         };
@@ -82,7 +82,7 @@ module {
   ) : Types.Result<Creation.Creation> {
     switch (overCapacity(context)) { case null {}; case (?problem) return #Err problem };
     let forCanister = switch existing {
-      case (?creation) if (creation.canisterId != null) ?creation.rest else null;
+      case (?creation) if (creation.canisterId != null and creation.status != #Undone) ?creation.rest else null;
       case null null;
     };
     let needed = switch forCanister {
@@ -159,6 +159,11 @@ module {
 
   /// Why no more canisters are made for a creation that loses them, or null.
   func overLosses(creation : Creation.Creation) : ?Types.CreationError {
+    if (creation.undone >= CreationPolicy.mostUndone) {
+      let message = "The owner has got " # Nat.toText(creation.undone) # " canisters, and undone each creation; "
+      # "an admin has to clear it before there is another one (clear_creation_state).";
+      return ?Creation.located(creation, Errors.make(#NotAdmitted, message, false));
+    };
     if (creation.lost.size() < CreationPolicy.mostLosses) return null;
     ?Creation.located(
       creation,

@@ -66,7 +66,27 @@ module {
     /// at the canister, which it does then.
     var sealedUntil : Nat64;
     var lease : ?Leases.Lease;
+    var undoneAt : ?Nat64;
+    /// Canisters of this creation that its owner has got and kept.
+    var undone : Nat;
+    /// Not 0: the owner's writes were let in until then, to bring back what was written on the personal canister.
+    var moveBackUntil : Nat64;
+    var erasure : ?Erasure;
   };
+
+  /// Of the capsule's contents here. `nextAt`: when the backend sees to it again.
+  public type Erasure = {
+    requestedAt : Nat64;
+    dueAt : Nat64;
+    var nextAt : Nat64;
+    var begun : ?Begun;
+    var erasedAt : ?Nat64;
+    var message : Text;
+    var receipt : ?Blob;
+  };
+
+  /// What there was here when the erasing began, and what the personal canister had got.
+  public type Begun = { at : Nat64; memories : Nat64; contentSize : Nat64; manifestHash : Blob; importedHash : Blob };
 
   /// Of the rest of a completed creation's cycles (`Endowment`).
   public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown };
@@ -83,6 +103,8 @@ module {
     sealed : Set.Set<Principal>;
     /// Owners whose canister hasn't got the rest of its cycles.
     owed : Set.Set<Principal>;
+    /// Those whose contents here are to be erased, by when that goes on.
+    erasures : Set.Set<Place>;
   };
 
   /// Open creations wait in the order of their requests.
@@ -94,19 +116,15 @@ module {
       byOwner = Map.empty<Principal, Creation>();
       byCapsule = Map.empty<Text, Creation>();
       byStatus = [
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
-        Set.empty<Principal>(),
+        Set.empty<Principal>(), Set.empty<Principal>(), Set.empty<Principal>(),
+        Set.empty<Principal>(), Set.empty<Principal>(), Set.empty<Principal>(),
+        Set.empty<Principal>(), Set.empty<Principal>(), Set.empty<Principal>(),
       ];
       open = Set.empty<Place>();
       waiting = Set.empty<Place>();
       sealed = Set.empty<Principal>();
       owed = Set.empty<Principal>();
+      erasures = Set.empty<Place>();
     };
   };
 
@@ -121,6 +139,7 @@ module {
       case (#Verifying) 5;
       case (#Completed) 6;
       case (#Failed) 7;
+      case (#Undone) 8;
     };
   };
 
@@ -130,8 +149,11 @@ module {
     if (count == 0) null else ?creation.operators[count - 1];
   };
 
-  /// Neither completed nor failed.
-  public func isOpen(creation : Creation) : Bool = creation.status != #Completed and creation.status != #Failed;
+  /// Has it neither been completed nor failed?
+  public func isOpen(creation : Creation) : Bool = switch (creation.status) {
+    case (#Completed or #Failed or #Undone) false;
+    case _ true;
+  };
 
   /// The owner's creation, also one that has ended.
   public func get(state : State, owner : Principal) : ?Creation = state.byOwner.get(owner);
@@ -188,6 +210,10 @@ module {
       var lost = [];
       var sealedUntil = 0;
       var lease = null;
+      var undoneAt = null;
+      var undone = 0;
+      var moveBackUntil = 0;
+      var erasure = null;
     };
     state.byOwner.add(owner, creation);
     state.byCapsule.add(capsuleId, creation);
@@ -220,9 +246,21 @@ module {
     state.owed.toArray().values().filterMap(func owner = get(state, owner));
   };
 
+  /// When the erasure goes on; null: it doesn't.
+  public func setErasure(state : State, creation : Creation, erasure : Erasure, nextAt : ?Nat64) {
+    state.erasures.remove(comparePlace, (erasure.nextAt, creation.owner));
+    let ?at = nextAt else return;
+    erasure.nextAt := at;
+    state.erasures.add(comparePlace, (at, creation.owner));
+  };
+
+  /// The erasure that is to go on first, and when.
+  public func nextErasure(state : State) : ?(Nat64, Principal) = state.erasures.min();
+
   /// Forgets the creation.
   public func remove(state : State, creation : Creation) {
     unseal(state, creation);
+    switch (creation.erasure) { case (?erasure) setErasure(state, creation, erasure, null); case null {} };
     unindex(state, creation);
     state.byCapsule.remove(creation.capsuleId);
     state.byOwner.remove(creation.owner);
@@ -247,11 +285,28 @@ module {
   /// Back into the queue, or to those who wait for approval, behind whoever is there already.
   public func requeue(state : State, creation : Creation, waits : Bool, now : Nat64) {
     unindex(state, creation);
+    if (creation.status == #Undone) takeAnother(creation);
     creation.status := #NotStarted;
     creation.waits := waits;
     creation.requestedAt := now;
     creation.updatedAt := now;
     index(state, creation);
+  };
+
+  /// The canister that its owner kept has no part in the creation any more.
+  func takeAnother(creation : Creation) {
+    creation.canisterId := null;
+    creation.operators := [];
+    creation.completedAt := null;
+    creation.undoneAt := null;
+    creation.erasure := null;
+    creation.entry := 0;
+    creation.rest := 0;
+    creation.payment := #None;
+    creation.sourceManifest := null;
+    creation.verifiedRevision := null;
+    creation.attested := null;
+    creation.verifiedModule := null;
   };
 
   /// In the order of owners; `after` is the last owner of the page before.

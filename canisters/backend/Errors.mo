@@ -32,6 +32,12 @@ module {
   /// The request itself is wrong; the same request again is refused again.
   public func invalid(message : Text) : Types.CreationError = make(#InvalidRequest, message, false);
 
+  /// What comes first hasn't been done or hasn't ended yet.
+  public func tooEarly(message : Text) : Types.CreationError = make(#TooEarly, message, false);
+
+  /// What was done can't be taken back any more.
+  public func tooLate(message : Text) : Types.CreationError = make(#TooLate, message, false);
+
   /// Someone else is at it, or it's too much at once; the same request may succeed later.
   public func busy(message : Text) : Types.CreationError = make(#Busy, message, true);
 
@@ -103,6 +109,7 @@ module {
       case (#Verifying) "Verifying";
       case (#Completed) "Completed";
       case (#Failed) "Failed";
+      case (#Undone) "Undone";
     };
   };
 };

@@ -28,6 +28,7 @@ module {
     #claim_creation : Any; #renew_lease : Any; #release_lease : Any; #hand_on_creation : Any; #report_progress : Any; #begin_export : Any;
     #provision_canister : Any; #start_over : Any; #verify_creation : Any; #complete_creation : Any; #fail_creation : Any;
     // who may write a capsule
+    #undo_personal_canister : Any; #begin_move_back : Any; #request_erasure : Any; #cancel_erasure : Any;
     #revoke_capsule_event : Any; #add_executor : Any; #remove_executor : Any; #set_event_wait : Any;
     // everyone who has signed in
     #register : Any; #register_with_nonce : Any; #prove_nonce : Any; #mark_bound : Any; #create_capsule : Any;
@@ -59,7 +60,7 @@ module {
     #is_personal_canister_creation_enabled : Any; #list_capsule_memories : Any; #list_connection_groups : Any;
     #list_connections : Any; #list_my_capsules : Any; #list_releases : Any; #list_users : Any;
     #read_memory_chunk : Any; #verify_nonce : Any; #whoami : Any; #get_my_quota : Any; #get_capsule_switches : Any;
-    #list_capsule_events : Any; #get_event_rules : Any; #get_admission : Any; #get_backend_ids : Any;
+    #list_capsule_events : Any; #get_event_rules : Any; #get_admission : Any; #get_backend_ids : Any; #get_erasure_receipt : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
@@ -102,7 +103,10 @@ module {
         #add_memory_to_capsule _ or #update_memory_in_capsule _ or #begin_memory_upload _ or
         #create_connection_group _ or #update_connection_group _ or #store_gallery_forever _ or #update_gallery _
       ) bytes <= ArgumentLimits.small or writesCapsule();
-      case (#revoke_capsule_event _ or #add_executor _ or #remove_executor _ or #set_event_wait _) writesCapsule();
+      case (
+        #revoke_capsule_event _ or #add_executor _ or #remove_executor _ or #set_event_wait _ or
+        #undo_personal_canister _ or #begin_move_back _ or #request_erasure _ or #cancel_erasure _
+      ) writesCapsule();
       case (#return_cycles _) false;
       case (#audit_contents _) caller.isController();
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
@@ -125,7 +129,7 @@ module {
         #list_connections _ or #list_my_capsules _ or #list_releases _ or #list_users _ or #read_memory_chunk _ or
         #verify_nonce _ or #whoami _ or #get_my_quota _ or #get_capsule_switches _ or
         #list_capsule_events _ or #get_event_rules _ or #get_admission _ or
-        #get_backend_ids _
+        #get_backend_ids _ or #get_erasure_receipt _
       ) store.users.containsKey(caller) or writesCapsule() or Roles.isStaff(roles, caller);
     };
   };

@@ -30,6 +30,7 @@ import Creation "Creation";
 import Creations "Creations";
 import Deposits "Deposits";
 import Endowment "Endowment";
+import Erasures "Erasures";
 import Funding "Funding";
 import Handoff "Handoff";
 import Hosting "Hosting";
@@ -38,6 +39,7 @@ import InventoryApi "InventoryApi";
 import Leases "Leases";
 import Lineage "Lineage";
 import CreationPolicy "CreationPolicy";
+import Receipts "Receipts";
 import Registry "Registry";
 import Releases "Releases";
 import Reserve "Reserve";
@@ -48,6 +50,7 @@ import RolesApi "RolesApi";
 import AdminApi "AdminApi";
 import AdmissionApi "AdmissionApi";
 import CreationApi "CreationApi";
+import OldSideApi "OldSideApi";
 import OperatorApi "OperatorApi";
 import OutcomeApi "OutcomeApi";
 // end of personal_canister_creation
@@ -87,7 +90,9 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     var attempts = 0;
     var successes = 0;
     var failures = 0;
+    var undone = 0;
   };
+  let receipts = Receipts.start(store.contents);
   let limits : Creation.Limits = { var present = CreationPolicy.startLimits(given.limits) };
 
   transient let maintenance = Maintenance.start<system>();
@@ -118,6 +123,10 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     provisioning = Set.empty<Principal>();
     looks = { due = Map.empty<Principal, Nat64>(); var timer : ?Timer.TimerId = null };
     payer = { var timer : ?Timer.TimerId = null };
+    eraser = { var timer : ?Timer.TimerId = null };
+    receipts;
+    asking = Set.empty<Principal>();
+    self = func() = Principal.fromActor(this);
     now = Clock.now;
     funds;
     hosting;
@@ -154,6 +163,12 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
         case null Maintenance.refusal(maintenance);
         case barrier barrier;
       };
+      refuseWrite = func(capsule, caller) = switch (Creation.writeBarrier(context, capsule.id, caller)) {
+        case null CapsulePolicy.refuseWrites(policy);
+        case barrier barrier;
+      };
+      refuseVeto = func(capsule, caller) = Creation.writeBarrier(context, capsule.id, caller);
+      erased = func capsule = Creation.erased(context, capsule.id);
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       changed = func _ {};
       staged = func() = Iter.empty();
@@ -171,6 +186,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include AdmissionApi(context, roles);
   include OperatorApi(context, authorities);
   include OutcomeApi(context, authorities);
+  include OldSideApi(context);
   // end of personal_canister_creation
 
   system func postupgrade() {
@@ -180,6 +196,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     roles.closed := false;
     Handoff.resume<system>(context, authorities);
     Endowment.resume<system>(context);
+    Erasures.resume<system>(context);
   };
   Maintenance.afterwards<system>(maintenance, resume);
 

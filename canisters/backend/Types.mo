@@ -15,6 +15,8 @@ module {
     #Verifying;
     #Completed;
     #Failed;
+    /// Completed, and taken back by its owner: the shared capsule takes writes again.
+    #Undone;
   };
   public type CreationErrorKind = {
     #Unauthorized;
@@ -32,6 +34,9 @@ module {
     #NotAdmitted;
     #Declined;
     #BudgetSpent;
+    #TooEarly;
+    #TooLate;
+    #Written;
   };
   public type CreationError = {
     kind : CreationErrorKind;
@@ -77,6 +82,44 @@ module {
     locked_until : ?Nat64;
     /// Canisters that can't become the owner's any more, by what was done to them; to be cleaned up.
     lost_canisters : [Principal];
+    undone_at : ?Nat64;
+    /// Until when the owner's writes are taken here beside the personal canister, to bring back what was written there.
+    move_back_until : ?Nat64;
+    erasure : ?Erasure;
+  };
+  // ---- The old side of a completed creation ----
+  public type ErasureStage = { #Waiting; #Erasing; #Erased };
+  /// `due_at`: when it begins, and can't be cancelled any more; while it waits, `message` says what holds it up then.
+  public type Erasure = {
+    stage : ErasureStage;
+    requested_at : Nat64;
+    due_at : Nat64;
+    started_at : ?Nat64;
+    erased_at : ?Nat64;
+    memories_left : Nat64;
+    message : Text;
+  };
+  /// What was erased, where it lives on, and what the canister there had got.
+  public type ErasureReceipt = {
+    backend : Principal;
+    owner : Principal;
+    capsule_id : Text;
+    canister_id : Principal;
+    requested_at : Nat64;
+    started_at : Nat64;
+    erased_at : Nat64;
+    memories : Nat64;
+    content_size : Nat64;
+    manifest_hash : Blob;
+    imported_manifest_hash : Blob;
+  };
+  /// The hashes beside the way from the receipt's to the root, from below; `left`: it stands on the left.
+  public type WitnessStep = { left : Bool; hash : Blob };
+  public type CertifiedReceipt = {
+    receipt : ErasureReceipt;
+    encoded : Blob;
+    witness : [WitnessStep];
+    certificate : ?Blob;
   };
   public type CreationPage = { items : [DetailedCreationStatus]; next : ?Principal; total : Nat64 };
   public type OwnerPageRequest = { after : ?Principal; limit : ?Nat32 };
@@ -88,6 +131,8 @@ module {
     total_attempts : Nat64;
     total_successes : Nat64;
     total_failures : Nat64;
+    /// Of the successes.
+    total_undone : Nat64;
     total_cycles_consumed : Nat;
   };
   public type PersonalCanisterRecord = {

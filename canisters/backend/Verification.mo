@@ -16,6 +16,8 @@ module {
     manifest : Capsule.CapsuleManifest;
     imported : ?Capsule.CapsuleManifest;
     beside : Capsule.Beside;
+    /// Its owner lets it be compared as it is now; else `manifest` is that of the import.
+    closed_until : ?Nat64;
   };
 
   /// Every count, size and hash, in words where they differ, and what the target has that it shouldn't. `revision` and

@@ -189,7 +189,10 @@ module {
     ) : Result<Types.MemoryPage> {
       let capsule = switch capsuleId {
         case (?id) switch (store.capsules.get(id)) {
-          case (?named) named;
+          case (?named) if (not Access.mayWrite(named, caller)) named else switch (guard.present(named)) {
+            case (#Ok here) here;
+            case (#Err moved) return #Err moved;
+          };
           case null return #Ok(MemoryViews.emptyPage());
         };
         case null switch (guard.ownCapsule(caller)) { case (#Ok own) own; case (#Err problem) return #Err problem };

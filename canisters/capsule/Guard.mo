@@ -36,10 +36,12 @@ module {
     /// The time that the capsule's rules of access go by. It stands still where the capsule has moved away from: what opens
     /// later opens where its owner can keep it shut.
     ruleTime : Capsule -> Nat64;
-    /// May this capsule be written now, by someone who has the right to?
-    refuseWrite : Capsule -> ?Types.CapsuleError;
+    /// May this capsule be written now by this principal, who has the right to?
+    refuseWrite : (Capsule, Principal) -> ?Types.CapsuleError;
     /// The same for an owner who takes back what others could open: only while the capsule moves may that be refused.
-    refuseVeto : Capsule -> ?Types.CapsuleError;
+    refuseVeto : (Capsule, Principal) -> ?Types.CapsuleError;
+    /// Where the capsule's contents are, if they are being erased here, or were.
+    erased : Capsule -> ?Types.CapsuleError;
     /// May anything be added here now: is there heap for it, and are there cycles to keep it? What only takes away isn't
     /// asked about.
     refuseGrowth : () -> ?Types.CapsuleError;
@@ -76,9 +78,24 @@ module {
     /// The one answer for a thing that isn't there, and for one that the caller may not know of.
     func notFound<T>(kind : Text, id : Text) : Result<T> = #Err(#NotFound { kind; id });
 
-    /// Who decides what the caller may read in the capsule.
+    /// The same for an id that isn't known. It may be one of what was erased: those who may write such a capsule are told
+    /// where its contents are.
+    func unknown<T>(caller : Principal, kind : Text, id : Text) : Result<T> {
+      let ?capsules = store.capsules_of.get(caller) else return notFound(kind, id);
+      for (home in capsules.values()) { switch (host.erased(home)) { case (?moved) return #Err moved; case null {} } };
+      notFound(kind, id);
+    };
+
+    /// The capsule, if its contents are here; those who may write it are told where else they are.
+    public func present(home : Capsule) : Result<Capsule> = switch (host.erased(home)) {
+      case (?moved) #Err moved;
+      case null #Ok home;
+    };
+
+    /// Who decides what the caller may read in the capsule; of one that is being erased nobody reads anything but who may
+    /// write it.
     public func reader(home : Capsule, caller : Principal) : Access.Reader {
-      Access.Reader(home, caller, host.ruleTime(home), host.isComplete());
+      Access.Reader(home, caller, host.ruleTime(home), host.isComplete() and host.erased(home) == null);
     };
 
     /// The capsule of that id, if its head is the caller's to see.
@@ -94,25 +111,30 @@ module {
       view : Capsule -> T,
     ) : Result<T> = switch (capsule(caller, id)) {
       case (#Err problem) #Err problem;
-      case (#Ok home) if (Access.mayWrite(home, caller)) #Ok(view(home)) else #Err(
-        #Unauthorized("capsule " # id # " is shown to its owners and controllers only")
-      );
+      case (#Ok home) {
+        if (not Access.mayWrite(home, caller)) return #Err(
+          #Unauthorized("capsule " # id # " is shown to its owners and controllers only")
+        );
+        switch (present home) { case (#Ok _) #Ok(view(home)); case (#Err moved) #Err moved };
+      };
     };
 
     /// The memory of that id and its capsule, if the caller may read it.
     public func memory(caller : Principal, id : Text) : Result<(Capsule, Store.StoredMemory, Access.Reader)> {
-      let ?home = store.memory_homes.get(id) else return notFound("memory", id);
-      let ?found = home.memories.get(id) else return notFound("memory", id);
+      let ?home = store.memory_homes.get(id) else return unknown(caller, "memory", id);
+      let ?found = home.memories.get(id) else return unknown(caller, "memory", id);
       let by = reader(home, caller);
-      if (by.mayRead(found)) #Ok(home, found, by) else notFound("memory", id);
+      if (not by.mayRead(found)) return notFound("memory", id);
+      switch (present home) { case (#Ok _) #Ok(home, found, by); case (#Err moved) #Err moved };
     };
 
     /// The gallery of that id and its capsule, if the caller may see it.
     public func gallery(caller : Principal, id : Text) : Result<(Capsule, Types.Gallery, Access.Reader)> {
-      let ?home = store.gallery_homes.get(id) else return notFound("gallery", id);
-      let ?{ record } = home.galleries.get(id) else return notFound("gallery", id);
+      let ?home = store.gallery_homes.get(id) else return unknown(caller, "gallery", id);
+      let ?{ record } = home.galleries.get(id) else return unknown(caller, "gallery", id);
       let by = reader(home, caller);
-      if (Galleries.mayRead(record, by)) #Ok(home, record, by) else notFound("gallery", id);
+      if (not Galleries.mayRead(record, by)) return notFound("gallery", id);
+      switch (present home) { case (#Ok _) #Ok(home, record, by); case (#Err moved) #Err moved };
     };
 
     /// The caller's session of that id, unless it has expired.
@@ -125,7 +147,7 @@ module {
     public func ownCapsule(caller : Principal) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       switch (Store.selfCapsule(store, caller)) {
-        case (?own) #Ok own;
+        case (?own) present own;
         case null notFound("self-capsule", caller.toText());
       };
     };
@@ -154,20 +176,20 @@ module {
     func writersOwn(
       caller : Principal,
       found : Result<Capsule>,
-      refusal : Capsule -> ?Types.CapsuleError,
+      refusal : (Capsule, Principal) -> ?Types.CapsuleError,
     ) : Result<Capsule> {
       if (caller.isAnonymous()) return #Err anonymousRefused;
       let #Ok home = found else return found;
       if (not Access.mayWrite(home, caller)) return #Err(
         #Unauthorized "only the owners and controllers of the capsule may do this"
       );
-      switch (refusal(home)) { case (?problem) #Err problem; case null #Ok home };
+      switch (refusal(home, caller)) { case (?problem) #Err problem; case null #Ok home };
     };
 
     /// The capsule, if the caller may record an event in it now: as one of its people, or as an executor, for whose
     /// events there is room since they were named.
     public func recordable(caller : Principal, id : Text) : Result<Capsule> = switch (executed(caller, id)) {
-      case (?home) unlocked(home);
+      case (?home) unlocked(home, caller);
       case null writable(caller, capsule(caller, id));
     };
 
@@ -177,7 +199,7 @@ module {
       if (Access.mayWrite(home, caller) or not Access.isExecutor(home, caller)) null! else home;
     };
 
-    func unlocked(home : Capsule) : Result<Capsule> = switch (host.refuseWrite(home)) {
+    func unlocked(home : Capsule, caller : Principal) : Result<Capsule> = switch (host.refuseWrite(home, caller)) {
       case (?problem) #Err problem;
       case null #Ok home;
     };

@@ -237,6 +237,27 @@ module {
     };
   };
 
+  /// A hash beside the way from an item's to the root; `left`: it stands on the left.
+  public type Step = { left : Bool; hash : Blob };
+
+  /// The hashes beside the way from an item's to the root, from below; none of an item that isn't there. Of a tree whose root
+  /// was asked for since it changed.
+  public func witness(tree : Tree, key : Blob) : [Step] {
+    let ?root = tree.root else return [];
+    if (nearest(tree, root, key) != key) return [];
+    let steps = List.empty<Step>();
+    var place = root.place;
+    var isLeaf = root.isLeaf;
+    while (not isLeaf) {
+      let form = formOf(tree, place);
+      let side = bitOf(key, bitOfForm(form));
+      steps.add({ left = side == 1; hash = link(tree, place, 1 - side).hash });
+      isLeaf := form & (leafFlag << side) != 0;
+      place := child(tree, place, side);
+    };
+    steps.reverse().toArray();
+  };
+
   /// Computes what is out of date now: at the end of a change, so that whoever asks for the root doesn't pay for it.
   public func settle(tree : Tree) { ignore root(tree) };
 

@@ -258,6 +258,12 @@ module {
     #Ok(upload.memory_id);
   };
 
+  /// Frees the owner's sessions in progress that bring something to the capsule.
+  public func abortAll(store : Store.Store, capsule : Store.Capsule, owner : Principal) {
+    let ?own = store.uploads_of.get(owner) else return;
+    for (upload in own.values().toArray().values()) { if (upload.capsule.id == capsule.id) free(store, upload) };
+  };
+
   /// Frees the session and its chunks.
   public func abort(store : Store.Store, upload : Store.Upload) { free(store, upload) };
 };

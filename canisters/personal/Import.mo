@@ -295,17 +295,27 @@ module {
       copied(caller, func capsule = Export.memoryManifests(capsule, ids));
     };
 
+    /// Lets the backend compare what is there, at the owner's wish; returns until when.
+    public func closeForUndo(caller : Principal, now : Nat64) : Result<Nat64> {
+      if (caller != parties.owner) return #Err(#Unauthorized "only the owner closes the canister");
+      if (parties.isOpen()) return #Ok(ImportState.close(state, now));
+      #Err(#Locked { reason = "the canister isn't its owner's yet"; until = null });
+    };
+
     /// The manifest of what is there, and that of the finished import; the certificate when asked in a query. The backend
-    /// compares it until the canister is open; of what the owner does then it is told nothing.
+    /// compares it until the canister is open; of what the owner does then it is told nothing, unless the owner has closed
+    /// the canister for it.
     public func manifest(caller : Principal, now : Nat64) : Result<Types.CertifiedManifest> {
       let isBackend = caller == parties.backend;
+      let closed_until = ImportState.closed(state, now);
       if (not isBackend) switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
       switch (state.final) {
-        case (?{ manifest }) if (isBackend and parties.isOpen()) return #Ok {
+        case (?{ manifest }) if (isBackend and parties.isOpen() and closed_until == null) return #Ok {
           manifest;
           imported = ?manifest;
           beside = Beside.nothing;
           certificate = null;
+          closed_until;
         };
         case null {};
       };
@@ -314,6 +324,7 @@ module {
         imported = do ? { state.final!.manifest };
         beside = Beside.count(store, state, parties.owner);
         certificate = if (state.final == null) null else CertifiedData.getCertificate();
+        closed_until;
       };
     };
 

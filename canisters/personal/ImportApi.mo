@@ -76,6 +76,10 @@ mixin (imports : Import.Import) {
     imports.manifest(caller, Clock.now());
   };
 
+  public shared ({ caller }) func close_for_undo() : async Capsule.Result<Nat64> {
+    imports.closeForUndo(caller, Clock.now());
+  };
+
   public shared query func get_personal_info() : async Types.PersonalInfo { imports.info(Clock.now()) };
 
   // ---- A copy of everything, for the owner ----

@@ -40,6 +40,8 @@ module {
     var final : ?Final;
     /// Since when the canister is its owner's. Never taken back.
     var openedAt : ?Nat64;
+    /// Until when the owner has closed it for the backend's comparison; 0: never.
+    var closedUntil : Nat64;
   };
 
   public let defaultLimits : Types.ImportLimits = {
@@ -63,6 +65,7 @@ module {
     var session = null;
     var final = null;
     var openedAt = null;
+    var closedUntil = 0;
   };
 
   /// Whether the capsule's own record has come.
@@ -79,6 +82,18 @@ module {
 
   /// Whether somebody who imported still controls the canister: then nothing but the import may write here.
   public func isOperated(state : State) : Bool = state.operators.any(func operator = operator.isController());
+
+  /// How long the owner closes the canister: for a question and an answer, and what may delay them.
+  let closedNs : Nat64 = 600_000_000_000;
+
+  /// Closes the canister; returns until when.
+  public func close(state : State, now : Nat64) : Nat64 {
+    state.closedUntil := now + closedNs;
+    state.closedUntil;
+  };
+
+  /// Until when the canister is closed, if it is.
+  public func closed(state : State, now : Nat64) : ?Nat64 = if (state.closedUntil > now) ?state.closedUntil else null;
 
   /// Null before the first session.
   public func currentState(state : State, now : Nat64) : ?Types.ImportState = switch (state.session) {

@@ -38,6 +38,8 @@ module {
     #get_memory_upload : Any; #list_connections : Any; #list_connection_groups : Any; #get_my_galleries : Any;
     #get_user_galleries : Any; #get_gallery_by_id : Any; #get_api_version : Any; #get_my_quota : Any;
     #get_event_rules : Any;
+    // the owner
+    #close_for_undo : Any;
     // queries of the owner
     #get_items : Any; #get_memory_manifests : Any;
     // a query of executors, too
@@ -75,7 +77,7 @@ module {
         #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or #get_history _
       ) isTheirs();
-      case (#get_items _ or #get_memory_manifests _) caller == owner;
+      case (#get_items _ or #get_memory_manifests _ or #close_for_undo _) caller == owner;
       case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
       (bytes <= ArgumentLimits.small and isTheirs());

@@ -71,8 +71,15 @@ module {
       };
       isComplete = func() = isOpen(owner, state);
       ruleTime = func _ = Clock.now();
-      refuseWrite = func _ = unfinished();
-      refuseVeto = func _ = unfinished();
+      refuseWrite = func(_, _) = switch (unfinished()) {
+        case null switch (ImportState.closed(state, Clock.now())) {
+          case null null;
+          case until ?#Locked { reason = "its owner takes the capsule back to the backend"; until };
+        };
+        case refusal refusal;
+      };
+      refuseVeto = func(_, _) = unfinished();
+      erased = func _ = null;
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
       changed = func _ = ImportState.certify(state);
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());

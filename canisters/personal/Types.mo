@@ -53,6 +53,8 @@ module {
     imported : ?CapsuleManifest;
     beside : Capsule.Beside;
     certificate : ?Blob;
+    /// Until when nothing is written here, so that the backend can compare what is there.
+    closed_until : ?Nat64;
   };
   public type PersonalInfo = {
     owner : Principal;

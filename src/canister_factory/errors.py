@@ -89,6 +89,8 @@ if TYPE_CHECKING:
         BackupError as BackupError,
         ForgedBackupError as ForgedBackupError,
         MemoryNotFoundError as MemoryNotFoundError,
+        MoveBackError as MoveBackError,
+        ReceiptError as ReceiptError,
         RestoreError as RestoreError,
     )
     from canister_factory.ic.query_signature import UnverifiedAnswerError as UnverifiedAnswerError
@@ -125,7 +127,8 @@ _HOMES = {
     "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
     "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
-    "owner.errors": "AddError BackupError ForgedBackupError MemoryNotFoundError RestoreError",
+    "owner.errors": "AddError BackupError ForgedBackupError MemoryNotFoundError MoveBackError ReceiptError "
+    "RestoreError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

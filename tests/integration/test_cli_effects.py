@@ -55,8 +55,10 @@ def test_a_personal_canister_that_its_owner_deleted_is_not_called_ready(requeste
     assert f"{canister} was completed, and then deleted by its owner" in asked.error
     assert requested.run("operator", "run", requested.id("owner")).json["canister"] == "deleted"
     # What the message says to do works.
-    assert f"'admin clear {requested.id('owner')}'" in asked.error
-    requested.ok("admin", "admin", "clear", requested.id("owner"), "--yes")
+    assert "'owner undo'" in asked.error
+    assert "owner undo" in requested.run("admin", "admin", "clear", requested.id("owner"), "--yes").error
+    assert requested.ok("owner", "owner", "undo", "--yes").json["status"] == "Undone"
+    assert requested.ok("owner", "status").json["status"] == "Undone"
     assert requested.ok("owner", "request").json["status"] == "NotStarted"
     assert completed(requested) != canister
 

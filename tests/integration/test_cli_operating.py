@@ -340,8 +340,8 @@ def test_what_an_operator_does_not_control_is_left_and_admin_clear_is_named(requ
     assert done["canister_id"] != str(canister)
 
 
-def test_cleanup_of_a_completed_creation_names_admin_clear(requested: Cli) -> None:
+def test_cleanup_of_a_completed_creation_says_whose_its_canister_is(requested: Cli) -> None:
     requested.ok("operator", "worker", "--once")
     owner = requested.id("owner")
     refused = requested.run("operator", "cleanup", owner, "--admin-identity", requested.pem("admin"), "--yes")
-    assert f"'admin clear {owner}' forgets a completed one" in refused.error
+    assert "its canister is its owner's" in refused.error

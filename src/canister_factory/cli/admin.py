@@ -223,8 +223,9 @@ def abort(owner: Principal, reason: str, yes: bool, ask: Ask) -> None:
 def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     """Forget the creation of OWNER, so that OWNER can ask again.
 
-    The creation must have ended. Its canister remains, and remains in the registry: use 'cleanup' first to delete the
-    canister of a failed creation. Clearing a completed creation makes the shared capsule writable again.
+    The creation must have failed, or be undone. Its canister remains, and remains in the registry: use 'cleanup' first
+    to delete the canister of a failed creation. A completed creation can't be cleared, since there would be two
+    capsules that take writes: its owner undoes it ('owner undo').
     """
 
     creation = _creation_of(owner, "clear", ask)

@@ -162,8 +162,8 @@ async def _creation_to_clean(as_admin: BackendClient, admin: Principal, owner: P
         raise CommandError(
             f"the creation of {owner} is {creation.status}. Only a failed creation can be cleaned up; "
             + (
-                f"'admin clear {owner}' forgets a completed one"
-                if creation.status == CreationStatus.Completed
+                "its canister is its owner's"
+                if creation.status in (CreationStatus.Completed, CreationStatus.Undone)
                 else "'canister-factory status' shows its progress"
             )
         )

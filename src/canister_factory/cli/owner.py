@@ -1,7 +1,8 @@
 """`owner …`: what owners do with their own canister.
 
 Owns the group, `owner status`, and that `owner events` has the commands of `events` and `executors`. Does not own:
-copies (`owner_copies`), files (`owner_files`) and rules (`owner_share`).
+copies (`owner_copies`), files (`owner_files`), rules (`owner_share`) and the old side
+(`owner_old_side`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from canister_factory.cli.groups import CommandGroup
 from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
 from canister_factory.cli.owner_copies import backup, check, download, restore
 from canister_factory.cli.owner_files import add, get, ls
+from canister_factory.cli.owner_old_side import erase, move_back, undo
 from canister_factory.cli.owner_share import share
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ owner.add_command(ls)
 owner.add_command(get)
 owner.add_command(share)
 owner.add_command(CommandGroup("events", commands=[*events.commands.values(), executors], help=events.help))
+owner.add_command(undo)
+owner.add_command(move_back)
+owner.add_command(erase)
 
 
 @owner.command()

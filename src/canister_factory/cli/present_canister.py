@@ -45,6 +45,8 @@ class PresentCanister:
     def usable(self) -> bool:
         """Whether the creation, or its owner, can continue with the canister."""
         gone = self.presence == Presence.DELETED
+        if self.creation.status == CreationStatus.Undone:
+            return True  # another creation takes another canister
         return not gone and not (self.presence == Presence.EMPTY and self._completed)
 
     @property
@@ -52,6 +54,8 @@ class PresentCanister:
         """The state of the creation: what the backend has on record, where that is still true."""
         creation = self.creation
         recorded = creation.error.message if creation.error else creation.progress_message
+        if creation.status == CreationStatus.Undone:
+            return recorded
         if self.presence == Presence.DELETED and not self._completed:
             return (
                 f"the canister {creation.canister_id} of this creation was deleted, so the creation can't continue. "
@@ -60,7 +64,9 @@ class PresentCanister:
             )
         if not self._completed or self.presence == Presence.NONE:
             return recorded
-        clear = f"An admin can clear it with 'admin clear {creation.owner}', so that the owner can ask for a new one"
+        clear = (
+            "Its owner's 'owner undo' lets the capsule on the backend take writes again, and 'request' asks for another"
+        )
         if self.presence == Presence.DELETED:
             return (
                 f"the personal canister {creation.canister_id} was completed, and then deleted by its owner or by "

@@ -101,7 +101,8 @@ def _waits_for_its_owner(present: PresentCanister) -> bool:
     from canister_factory.contract.creation_models import CreationStatus
 
     creation, controllers = present.creation, set(present.controllers)
-    if creation.status in (CreationStatus.Completed, CreationStatus.Failed) or creation.operator is None:
+    ended = (CreationStatus.Completed, CreationStatus.Failed, CreationStatus.Undone)
+    if creation.status in ended or creation.operator is None:
         return False
     misses_operator = len(controllers) == 2 and creation.owner in controllers and creation.operator not in controllers
     return creation.next_operator is not None or misses_operator
@@ -134,9 +135,10 @@ def _require_failed(creation: DetailedCreationStatus) -> None:
     from canister_factory.contract.creation_models import CreationStatus
 
     if creation.status != CreationStatus.Failed:
-        advice = (
-            "" if creation.status == CreationStatus.Completed else "; an operator continues it with 'run' or 'worker'"
-        )
+        advice = {
+            CreationStatus.Completed: "",
+            CreationStatus.Undone: "; 'request' asks for another canister",
+        }.get(creation.status, "; an operator continues it with 'run' or 'worker'")
         raise CommandError(f"there is nothing to retry: the creation is {creation.status}{advice}")
     if creation.error is not None and not creation.error.retry_helps:
         output.note(
@@ -190,6 +192,8 @@ def require_open(creation: DetailedCreationStatus, verb: str, after_a_failure: s
         )
     if creation.status == CreationStatus.Failed:
         raise CommandError(f"there is nothing to {verb}: the creation is Failed already; {after_a_failure}")
+    if creation.status == CreationStatus.Undone:
+        raise CommandError(f"there is nothing to {verb}: the creation is Undone; the capsule is on the backend")
 
 
 async def ending(call: Awaitable[DetailedCreationStatus], status: str, again: str) -> DetailedCreationStatus:

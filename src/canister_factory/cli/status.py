@@ -31,12 +31,22 @@ if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.cli.present_canister import PresentCanister
     from canister_factory.contract.clients import BackendClient
-    from canister_factory.contract.creation_models import CreationPage
+    from canister_factory.contract.creation_models import CreationPage, DetailedCreationStatus
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
 
-STATUSES = ("NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed")
+STATUSES = (
+    "NotStarted",
+    "Exporting",
+    "Creating",
+    "Installing",
+    "Importing",
+    "Verifying",
+    "Completed",
+    "Failed",
+    "Undone",
+)
 """The names of `CreationStatus`, which the help of `list` shows without importing the contract."""
 
 
@@ -88,12 +98,27 @@ def _show(present: PresentCanister) -> None:
             ("message", quoted(present.message, SHOWN_CHARACTERS)),
             ("progress", f"{quantities.size(progress.bytes_done)} of {quantities.size(progress.bytes_total)}"),
             ("items", f"{progress.items_done} of {progress.items_total}"),
+            *_old_side(creation),
             ("attempts", creation.attempts),
             ("cycles consumed", quantities.cycles(creation.cycles_consumed)),
             ("paid until", moment(creation.paid_until)),
             ("retry helps", creation.error.retry_helps if creation.error else "-"),
         ],
     )
+
+
+def _old_side(creation: DetailedCreationStatus) -> list[tuple[str, object]]:
+    """What becomes of the copy on the backend."""
+    rows: list[tuple[str, object]] = []
+    if creation.undone_at is not None:
+        rows.append(("undone", moment(creation.undone_at)))
+    if creation.move_back_until is not None:
+        rows.append(("moving back", f"the backend takes the owner's writes until {moment(creation.move_back_until)}"))
+    if (erasure := creation.erasure) is not None:
+        when = erasure.erased_at or erasure.started_at or erasure.due_at
+        held = f"; held up: {quoted(erasure.message)}" if erasure.message else ""
+        rows.append(("copy on the backend", f"{erasure.stage}, {moment(when)}{held}"))
+    return rows
 
 
 @click.command("list")

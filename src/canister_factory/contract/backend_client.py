@@ -53,10 +53,11 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.keepers_client import KeepersClient
 from canister_factory.contract.manifest_models import CapsuleManifest, ExportItem, ItemRef, ManifestPage, MemoryManifest
+from canister_factory.contract.old_side_client import OldSideClient
 from canister_factory.contract.quota_models import CapsuleSwitches, QuotaReport, Quotas, QuotaStatus
 
 
-class BackendClient(KeepersClient):
+class BackendClient(KeepersClient, OldSideClient):
     """The backend canister. Creation methods raise `CreationRefused`, the others `CapsuleRefused`."""
 
     @classmethod

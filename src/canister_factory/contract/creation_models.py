@@ -36,6 +36,7 @@ class CreationStatus(CandidEnum):
     Verifying = "Verifying"
     Completed = "Completed"
     Failed = "Failed"
+    Undone = "Undone"
 
 
 class CreationErrorKind(CandidEnum):
@@ -55,6 +56,9 @@ class CreationErrorKind(CandidEnum):
     Cancelled = "Cancelled"
     NotAdmitted = "NotAdmitted"
     Declined = "Declined"
+    TooEarly = "TooEarly"
+    TooLate = "TooLate"
+    Written = "Written"
     BudgetSpent = "BudgetSpent"
 
 
@@ -92,11 +96,68 @@ class CreationStatusResponse(CandidModel):
     message: str
 
 
+class ErasureStage(CandidEnum):
+    """How far the erasing of what a completed creation left on the backend is."""
+
+    Waiting = "Waiting"
+    Erasing = "Erasing"
+    Erased = "Erased"
+
+
+class Erasure(CandidModel):
+    """An erasure that the owner asked for: it begins at `due_at`, until when it may be cancelled; `message` says what
+    holds it up then.
+    """
+
+    stage: ErasureStage
+    requested_at: TimeNs
+    due_at: TimeNs
+    started_at: TimeNs | None = None
+    erased_at: TimeNs | None = None
+    memories_left: Nat64
+    message: str
+
+
+class ErasureReceipt(CandidModel):
+    """What was erased, in bytes and with its manifest hash; and the personal canister, with the hash of what it
+    got.
+    """
+
+    backend: Principal
+    owner: Principal
+    capsule_id: str
+    canister_id: Principal
+    requested_at: TimeNs
+    started_at: TimeNs
+    erased_at: TimeNs
+    memories: Nat64
+    content_size: Nat64
+    manifest_hash: bytes
+    imported_manifest_hash: bytes
+
+
+class WitnessStep(CandidModel):
+    """A hash beside the way from a receipt's to the root; `left`: it stands on the left."""
+
+    left: bool
+    hash: bytes
+
+
+class CertifiedReceipt(CandidModel):
+    """A receipt, as it was hashed (`encoded`), and what certifies it: the way to the backend's certified data."""
+
+    receipt: ErasureReceipt
+    encoded: bytes
+    witness: list[WitnessStep]
+    certificate: bytes | None = None
+
+
 class DetailedCreationStatus(CandidModel):
     """All about a creation; times in nanoseconds since 1970. `lost_canisters`: whose history was refused.
 
     `operators`: whose it was since it has a canister; it is the last one's. `next_operator`: who takes its place by the
-    owner's retry, where it is no operator any more.
+    owner's retry, where it is no operator any more. `move_back_until`: the owner's writes are taken on the backend
+    beside the personal canister.
     """
 
     owner: Principal
@@ -119,6 +180,9 @@ class DetailedCreationStatus(CandidModel):
     verified: bool
     locked_until: TimeNs | None = None
     lost_canisters: list[Principal]
+    undone_at: TimeNs | None = None
+    move_back_until: TimeNs | None = None
+    erasure: Erasure | None = None
 
     @property
     def operator(self) -> Principal | None:
@@ -170,6 +234,7 @@ class PersonalCanisterCreationStats(CandidModel):
     total_attempts: Nat64
     total_successes: Nat64
     total_failures: Nat64
+    total_undone: Nat64
     total_cycles_consumed: Nat
 
 

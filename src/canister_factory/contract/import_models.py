@@ -129,12 +129,16 @@ class Beside(CandidModel):
 
 
 class CertifiedManifest(CandidModel):
-    """Manifests of what is there now and of the finished import, and a certificate for both (in query replies)."""
+    """Manifests of what is there now and of the finished import, and a certificate for both (in query replies).
+
+    `closed_until`: the owner lets the backend compare what is there, and nothing is written until then.
+    """
 
     manifest: CapsuleManifest
     imported: CapsuleManifest | None = None
     beside: Beside
     certificate: bytes | None = None
+    closed_until: TimeNs | None = None
 
 
 class PersonalInfo(CandidModel):

@@ -90,6 +90,11 @@ class PersonalClient(CapsuleClient):
     async def get_manifest(self) -> CertifiedManifest:
         """The manifest computed from what is stored, with a certificate for its hash."""
 
+    @repeatable
+    @endpoint
+    async def close_for_undo(self) -> Nat64:
+        """Lets the backend compare what is there, and nothing be written, for ten minutes; until when."""
+
     @endpoint
     async def get_personal_info(self) -> PersonalInfo:
         """Whose canister this is, and how far its import got."""

@@ -23,3 +23,11 @@ class MemoryNotFoundError(CanisterFactoryError):
 
 class AddError(CanisterFactoryError):
     """A file can't be stored; the message names it."""
+
+
+class MoveBackError(CanisterFactoryError):
+    """What is on the personal canister can't be brought back to the backend now; what was written stays."""
+
+
+class ReceiptError(CanisterFactoryError):
+    """A receipt of an erasure isn't what the network certifies, or can't be kept."""

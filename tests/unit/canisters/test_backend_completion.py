@@ -287,13 +287,14 @@ def test_there_is_nothing_to_complete_without_a_canister() -> None:
     assert world.err("complete_creation", lease, sender=OPERATOR)["kind"] == Case("InvalidRequest")
 
 
-def test_an_admin_may_clear_a_completed_creation_and_the_shared_capsule_takes_writes_again() -> None:
+def test_an_admin_does_not_clear_a_completed_creation_so_that_one_capsule_takes_writes() -> None:
     world = World()
     canister = world.completed()
-    world.ok("clear_creation_state", OWNER, sender=ADMIN)
-    assert world.call("get_personal_canister_id", OWNER, sender=STRANGER) is None
-    assert world.add_memory(1).tag == "Ok"
-    assert world.ok("get_registry_entry", canister, sender=ADMIN)["status"] == Case("Completed")
+    refused = world.err("clear_creation_state", OWNER, sender=ADMIN)
+    assert refused["kind"] == Case("InvalidRequest")
+    assert "owner undo" in refused["message"]
+    assert world.call("get_personal_canister_id", OWNER, sender=STRANGER) == canister
+    assert world.add_memory(1) == Case("Err", Case("Moved", {"personal_canister": canister}))
 
 
 # --- releases --------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ def test_what_is_owed_while_everything_is_stopped_is_paid_when_it_goes_on(is_upg
     world.ok("set_personal_canister_creation_enabled", False, sender=ADMIN)
     world.ok("complete_creation", lease, sender=OPERATOR)
     assert (world.stage(), got(world, canister), world.reserve()["in_flight"]) == ("Completed", FIRST_PART, COMPLETION)
-    assert world.err("clear_creation_state", OWNER, sender=ADMIN)["kind"] == Case("Busy")
+    assert world.err("undo_personal_canister", None, sender=OWNER)["kind"] == Case("Busy")
     if is_upgraded:
         world.upgrade_backend()
     world.advance(MINUTE)
@@ -161,7 +161,9 @@ def test_what_is_owed_while_everything_is_stopped_is_paid_when_it_goes_on(is_upg
         world.advance(MINUTE)
         world.run()
     assert got(world, canister) == CREATION_BASE, "it is paid once"
-    world.ok("clear_creation_state", OWNER, sender=ADMIN)
+    assert world.err("undo_personal_canister", None, sender=OWNER)["kind"] == Case("TooEarly"), (
+        "the payment is no reason"
+    )
 
 
 def test_what_the_reserve_cannot_pay_is_owed_until_it_can() -> None:
@@ -311,4 +313,6 @@ def test_an_unknown_outcome_is_named_to_the_admins_and_not_repeated(how: str) ->
     assert got(world, canister) == before
     [notice] = notices(world)
     assert f"not known whether {canister} got the {COMPLETION} cycles" in notice["message"]
-    world.ok("clear_creation_state", OWNER, sender=ADMIN)
+    assert world.err("undo_personal_canister", None, sender=OWNER)["kind"] == Case("TooEarly"), (
+        "the payment is no reason"
+    )

@@ -29,6 +29,9 @@ HELPS = {
     ("HistoryFailed", "false"): "too many canisters were lost: an admin has to clear the creation",
     ("Busy", "false"): "the creation is another operator's",
     ("Declined", "false"): "an admin said no",
+    ("TooEarly", "false"): "something else comes first",
+    ("TooLate", "false"): "what was done isn't undone",
+    ("Written", "false"): "what was written has to be brought back first",
     ("NotAdmitted", "false"): "the owner isn't on the list",
 }
 """Why a retry helps or doesn't, by kind and flag as the sources have them."""

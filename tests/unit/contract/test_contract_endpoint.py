@@ -118,11 +118,12 @@ REPEATABLE: dict[type[Client], set[str]] = {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("claim_creation", "renew_lease", "release_lease", "report_progress", "begin_export", "provision_canister"),
         *("verify_creation", "complete_creation", "fail_creation", "hand_on_creation"),
+        *("undo_personal_canister", "begin_move_back", "request_erasure"),
     },
     PersonalClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("begin_import", "put_memory_chunk", "put_memory_chunks", "put_items", "commit_memory", "commit_memories"),
-        *("remove_items", "import_batch", "finalize_import", "get_history"),
+        *("remove_items", "import_batch", "finalize_import", "get_history", "close_for_undo"),
     },
 }
 """Updates that may be sent again when their outcome is unknown. What adds or deletes something by itself isn't here."""
