@@ -71,7 +71,7 @@ module {
   public func paidUntil(balance : Nat, burnedPerDay : Nat, freezingThreshold : Nat, now : Nat64) : ?Nat64 {
     if (burnedPerDay == 0) return null;
     let kept = burnedPerDay * freezingThreshold / daySeconds + messageCycles;
-    let seconds = (Nat.max(balance, kept) - kept) * daySeconds / burnedPerDay;
+    let seconds = (Nat.max(balance, kept) - kept : Nat) * daySeconds / burnedPerDay;
     ?Nat64.fromNat(Nat.min(Nat64.toNat(now) + seconds * 1_000_000_000, lastNs));
   };
 

@@ -6,7 +6,7 @@ import Principal "mo:core/Principal";
 import AuditLog "AuditLog";
 
 module {
-  /// In the order in which the backend had them; none before it has created a canister or was upgraded.
+  /// In the order in which the backend had them.
   public type State = { var ids : [Principal] };
 
   /// No ids.

@@ -138,7 +138,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     isBackend = func id = Lineage.has(lineage, self(), id);
     wasRestored = func() = Lineage.all(lineage, self()).size() > 1;
     enter = func() = Lineage.enter(lineage, roles.acts, self(), Clock.now());
-  transient let authorities : Attestation.Authorities = { roles; backend = func() = Principal.fromActor(this) };
+  };
   func refuseWrites() : ?CapsuleTypes.CapsuleError = switch (Maintenance.refusal(maintenance)) {
     case null CapsulePolicy.refuseWrites(policy);
     case refusal refusal;
@@ -155,19 +155,14 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
       };
       isComplete = func() = true;
       ruleTime = func capsule = Creation.ruleTime(context, capsule.id);
-      refuseWrite = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
+      refuseWrite = func(capsule, caller) = switch (Creation.writeBarrier(context, capsule.id, caller)) {
         case null refuseWrites();
         case barrier barrier;
       };
-      refuseVeto = func capsule = switch (Creation.writeBarrier(context, capsule.id)) {
+      refuseVeto = func(capsule, caller) = switch (Creation.writeBarrier(context, capsule.id, caller)) {
         case null Maintenance.refusal(maintenance);
         case barrier barrier;
       };
-      refuseWrite = func(capsule, caller) = switch (Creation.writeBarrier(context, capsule.id, caller)) {
-        case null CapsulePolicy.refuseWrites(policy);
-        case barrier barrier;
-      };
-      refuseVeto = func(capsule, caller) = Creation.writeBarrier(context, capsule.id, caller);
       erased = func capsule = Creation.erased(context, capsule.id);
       refuseGrowth = func() = CapsulePolicy.refuseGrowth(policy);
       changed = func _ {};
@@ -189,10 +184,9 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OldSideApi(context);
   // end of personal_canister_creation
 
-  system func postupgrade() {
-    authorities.enter();
   /// What an upgrade ended, goes on: at once, or when the new module was found sound.
   func resume<system>() {
+    authorities.enter();
     roles.closed := false;
     Handoff.resume<system>(context, authorities);
     Endowment.resume<system>(context);
