@@ -67,7 +67,7 @@ def backup(directory: Path, backend: Principal, network: Network, identity: Iden
         from canister_factory.operating.backup import BackendBackup
 
         await require_backend(agent, backend)
-        target = _directory(directory, backend, network)
+        target = await _directory(directory, agent, backend)
         with target.locked(), bytes_bar("reading", None) as advance:
             interrupts.if_interrupted(
                 "the same command goes on: it starts the backend, and reads the snapshot to its end"
@@ -100,20 +100,23 @@ def _holds(inventory: BackendInventory | None) -> str:
     )
 
 
-def _directory(path: Path, backend: Principal, network: Network) -> SnapshotDirectory:
-    """The backup of this backend at `path`, made if there is none.
+async def _directory(path: Path, agent: Agent, backend: Principal) -> SnapshotDirectory:
+    """The backup of this backend, by whatever id it had, at `path`; made if there is none.
 
     Raises:
         BackupError: it can't be made or read.
         CommandError: it is of another backend.
     """
+    from canister_factory.contract.clients import BackendClient
     from canister_factory.operating.snapshot_files import SnapshotDirectory
 
+    root_key = agent.network.root_key
     if not (path / "backup.json").exists():
-        return SnapshotDirectory.create(path, backend, network.root_key)
-    found = SnapshotDirectory.open(path)
-    if (found.about.backend, found.about.root_key) != (backend, network.root_key.hex()):
-        raise CommandError(f"{path} has a backup of backend {found.about.backend}; give another directory")
+        return SnapshotDirectory.create(path, backend, root_key)
+    about = (found := SnapshotDirectory.open(path)).about
+    is_its = about.backend == backend or about.backend in await BackendClient(agent, backend).get_backend_ids()
+    if not is_its or about.root_key != root_key.hex():
+        raise CommandError(f"{path} has a backup of backend {about.backend}; give another directory")
     return found
 
 
@@ -170,7 +173,8 @@ def restore(
         raise click.UsageError("give --canister ID, or --new")
     target, state, name = _state(directory, name)
     require_whole(target, name, damages_of(target.damages(state)), "backend check")
-    output.note(f"restoring the state of {moment(state.taken_at_ns)}: what was written later is not in it")
+    newer = "" if name == target.names()[-1] else f"; {directory} has a newer state, {target.names()[-1]}"
+    output.note(f"restoring the state of {moment(state.taken_at_ns)}: what was written later is not in it{newer}")
 
     async def work(agent: Agent) -> tuple[BackendRestored, list[OpenCreation]]:
         made = canister or await _created(agent, state)

@@ -89,11 +89,8 @@ class SnapshotState(SavedState):
         return None if len(self.chunk_store) == len(self.chunk_sizes) else "its chunk store has no sizes"
 
     def digest(self) -> bytes:
-        """The hash of all pieces."""
-        whole = hashlib.sha256()
-        for piece in self.all_pieces():
-            whole.update(piece.sha256)
-        return whole.digest()
+        """The hash of all that the state says."""
+        return hashlib.sha256(self.model_dump_json().encode()).digest()
 
     def all_pieces(self) -> Iterator[Piece]:
         """Everything that the snapshot is made of but its globals."""
@@ -253,7 +250,13 @@ class SnapshotDirectory(ContentFiles):
         Raises:
             BackupError: there is no such state, or it is damaged.
         """
-        return self.read_state(name, SnapshotState)
+        state = self.read_state(name, SnapshotState)
+        if not name.endswith(f"-{state.digest().hex()[:16]}"):
+            raise BackupError(
+                f"the state {name} in {self.path} is damaged: its hash isn't that of its name; restore another state, "
+                "or make another backup"
+            )
+        return state
 
     def add(self, state: SnapshotState) -> str:
         """Adds a state all of whose pieces are there; returns its name."""

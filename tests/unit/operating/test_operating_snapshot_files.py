@@ -73,6 +73,10 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     (directory.path / "states" / f"{name}.json").write_text(shorter.model_dump_json())
     with pytest.raises(BackupError, match="its pieces don't amount to its wasm_memory"):
         directory.state(name)
+    other = state(globals=[GlobalValue(i64=-2), GlobalValue(f64=0.5)])
+    (directory.path / "states" / f"{name}.json").write_text(other.model_dump_json())
+    with pytest.raises(BackupError, match="its hash isn't that of its name"):
+        directory.state(name)
 
 
 def test_pieces_of_one_run_are_not_taken_for_those_of_the_next(tmp_path: Path) -> None:
