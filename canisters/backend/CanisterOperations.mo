@@ -31,10 +31,53 @@ module {
   let patience : Nat32 = 60;
 
   // IC interface specification, "IC management canister". What isn't used here is left out.
-  type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
+  type Audience = { #controllers; #public_; #allowed_viewers : [Principal] };
+  type Settings = {
+    controllers : ?[Principal];
+    freezing_threshold : ?Nat;
+    wasm_memory_limit : ?Nat;
+    status_visibility : ?{ #allowed_viewers : [Principal] };
+  };
   type Management = actor {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
+    canister_status : shared { canister_id : Principal } -> async Status;
     deposit_cycles : shared { canister_id : Principal } -> async ();
+  };
+  /// Whole, since a reply may have a type table of twice the length of the one that is expected (`CandidLimits`).
+  type Status = {
+    status : { #running; #stopping; #stopped };
+    memory_size : Nat;
+    cycles : Nat;
+    reserved_cycles : Nat;
+    idle_cycles_burned_per_day : Nat;
+    module_hash : ?Blob;
+    memory_metrics : {
+      wasm_memory_size : Nat;
+      stable_memory_size : Nat;
+      global_memory_size : Nat;
+      wasm_binary_size : Nat;
+      custom_sections_size : Nat;
+      canister_history_size : Nat;
+      wasm_chunk_store_size : Nat;
+      snapshots_size : Nat;
+    };
+    settings : {
+      controllers : [Principal];
+      compute_allocation : Nat;
+      memory_allocation : Nat;
+      freezing_threshold : Nat;
+      reserved_cycles_limit : Nat;
+      log_visibility : Audience;
+      wasm_memory_limit : Nat;
+      wasm_memory_threshold : Nat;
+      environment_variables : [{ name : Text; value : Text }];
+    };
+    query_stats : {
+      num_calls_total : Nat;
+      num_instructions_total : Nat;
+      request_payload_bytes_total : Nat;
+      response_payload_bytes_total : Nat;
+    };
   };
   type Target = actor {
     get_manifest : shared query () -> async Capsule.Result<Verification.Held>;
@@ -50,9 +93,13 @@ module {
   /// Creates an empty canister with `cycles` attached. The calls of this system wait without a deadline, so the outcome
   /// is always known: created, or rejected. A rejected call brings all its cycles back, since the management canister
   /// accepts them only for a canister that it creates (Motoko itself tells refunds of replies only).
+  ///
+  /// `viewer` may see the canister's status, where the network can be told so: one that refuses it is asked once more
+  /// without; one that doesn't know it ignores it.
   public func create(
     calls : Calls,
     controllers : [Principal],
+    viewer : Principal,
     settings : Types.PersonalCanisterSettings,
     cycles : Nat,
   ) : async* Created {
@@ -61,12 +108,30 @@ module {
       controllers = ?controllers;
       freezing_threshold = ?freezing_threshold;
       wasm_memory_limit = ?wasm_memory_limit;
+      status_visibility = ?#allowed_viewers([viewer]);
     };
+    switch (await* createWith(calls, all, cycles)) {
+      case (#Created made) #Created made;
+      case (#Rejected _) await* createWith(calls, { all with status_visibility = null }, cycles);
+    };
+  };
+
+  func createWith(calls : Calls, settings : Settings, cycles : Nat) : async* Created {
     calls.underWay += 1;
     try {
-      let reply = await (with cycles) management().create_canister({ settings = ?all });
+      let reply = await (with cycles) management().create_canister({ settings = ?settings });
       #Created { canisterId = reply.canister_id; refunded = Cycles.refunded() };
     } catch error #Rejected { reason = Error.message(error); refunded = cycles } finally calls.underWay -= 1;
+  };
+
+  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles; null
+  /// where the network doesn't tell it the caller.
+  public func status(calls : Calls, canisterId : Principal) : async* ?{ has : Nat; burnedPerDay : Nat } {
+    calls.underWay += 1;
+    try {
+      let told = await (with timeout = patience) management().canister_status({ canister_id = canisterId });
+      ?{ has = told.cycles + told.reserved_cycles; burnedPerDay = told.idle_cycles_burned_per_day };
+    } catch _ null finally calls.underWay -= 1;
   };
 
   /// `isGone`: there is no such canister any more. `Rejected`: all cycles are back, for certain.

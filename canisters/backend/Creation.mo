@@ -9,6 +9,7 @@ import Text "mo:core/Text";
 import Timer "mo:core/Timer";
 import Capsule "../capsule/Types";
 import CapsuleLimits "../capsule/Limits";
+import Dates "../capsule/Dates";
 import Store "../capsule/Store";
 import Admission "Admission";
 import Alerts "Alerts";
@@ -177,6 +178,15 @@ module {
     switch (creation.status, creation.error) {
       case (#Failed, ?error) Errors.forOwner(error).message;
       case _ creation.progressMessage;
+    };
+  };
+
+  /// What a completed creation says of its canister.
+  public func readyMessage(creation : Creation) : Text {
+    let ready = "The personal canister is ready and its owner alone controls it.";
+    switch (creation.paidUntil) {
+      case (?until) ready # " It is paid until " # Dates.isoText(until) # ".";
+      case null ready;
     };
   };
 

@@ -83,7 +83,6 @@ module {
       bytes_done = creation.progress.bytes_total;
       items_done = creation.progress.items_total;
     };
-    creation.progressMessage := "The personal canister is ready and its owner alone controls it.";
     Endowment.owe(context, creation);
     Creation.setRegistryStatus(context, creation);
     context.switches.successes += 1;

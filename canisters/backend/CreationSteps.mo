@@ -225,6 +225,8 @@ module {
     creation.entry := debit.entry;
     creation.rest := debit.rest;
     creation.payment := #None;
+    creation.seen := null;
+    creation.paidUntil := null;
     creation.error := null;
     let consumed = settle(context, creation, debit, ?canisterId, refunded);
     Registry.add(

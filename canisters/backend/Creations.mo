@@ -48,6 +48,8 @@ module {
     var entry : Nat64;
     var rest : Nat;
     var payment : Payment;
+    /// What the network told of its canister, while it was verified.
+    var seen : ?Seen;
     /// Of a completed creation: until when its canister takes updates, in nanoseconds since 1970.
     var paidUntil : ?Nat64;
     var error : ?Types.CreationError;
@@ -87,6 +89,9 @@ module {
 
   /// What there was here when the erasing began, and what the personal canister had got.
   public type Begun = { at : Nat64; memories : Nat64; contentSize : Nat64; manifestHash : Blob; importedHash : Blob };
+
+  /// A canister's balance and what it burns idle in a day, in cycles, at a time.
+  public type Seen = { canisterId : Principal; at : Nat64; balance : Nat; burnedPerDay : Nat };
 
   /// Of the rest of a completed creation's cycles (`Endowment`).
   public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown };
@@ -189,7 +194,7 @@ module {
       var approved = false;
       var canisterId = null;
       var operators = [];
-      var config = { name = null; subnet_id = null };
+      var config = { name = null; subnet_id = null; show_status = null };
       var attempts = 0;
       var attemptsAt = [];
       var failures = 0;
@@ -199,6 +204,7 @@ module {
       var entry = 0;
       var rest = 0;
       var payment = #None;
+      var seen = null;
       var paidUntil = null;
       var error = null;
       var progress = noProgress();

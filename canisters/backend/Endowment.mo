@@ -4,6 +4,7 @@
 ///
 /// What is paid is on record before the call. After a certain reject the cycles are back, and it is tried again. Nobody
 /// repeats what nobody knows the outcome of: admins are told of it.
+import Int "mo:core/Int";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
@@ -22,8 +23,34 @@ module {
   /// Until what couldn't be paid is tried again.
   let pauseNs = 60_000_000_000;
 
+  /// What the network told of the creation's canister, by which the rest is corrected and dated.
+  public func note(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    canisterId : Principal,
+    { has; burnedPerDay } : { has : Nat; burnedPerDay : Nat },
+  ) {
+    if (creation.canisterId != ?canisterId or creation.status == #Completed) return;
+    creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
+  };
+
+  func seen(creation : Creation.Creation) : ?Creations.Seen {
+    let ?seen = creation.seen else return null;
+    if (creation.canisterId == ?seen.canisterId) ?seen else null;
+  };
+
+  /// What the canister lacks of its life by what it was seen to have and to burn; never more than is held for it.
+  func correct(context : Creation.Context, creation : Creation.Creation) {
+    let ?{ at; balance; burnedPerDay } = seen(creation) else return;
+    let wanted = Funding.life(context.reserve.settings, context.hosting.settings, burnedPerDay);
+    let burned = Funding.burned(burnedPerDay, at, context.now());
+    let lacking = Int.toNat(Int.max(0, wanted + burned - balance : Int));
+    creation.rest := Nat.min(creation.rest, lacking);
+  };
+
   /// The creation is completed: its canister is owed the rest, which is held until it is paid.
   public func owe(context : Creation.Context, creation : Creation.Creation) {
+    if (creation.payment == #None) correct(context, creation);
     date(context, creation);
     if (creation.rest == 0 or creation.payment != #None) return Creation.hold(context, creation, 0);
     creation.payment := #Owed;
@@ -51,7 +78,10 @@ module {
           Reserve.undoMore(context.reserve, creation.entry, amount, at);
           unbook(context, creation, canisterId, amount);
           // A canister that its owner has deleted gets nothing.
-          if isGone settled(context, creation, #Paid) else {
+          if isGone {
+            creation.rest := 0;
+            settled(context, creation, #Paid);
+          } else {
             creation.payment := #Owed;
             Creation.hold(context, creation, amount);
             arm<system>(context);
@@ -90,20 +120,34 @@ module {
     Creation.watchReserve(context);
   };
 
-  /// Until when the canister takes updates, by what it is known to have got and by the prices. What nobody knows to have
-  /// arrived doesn't count.
+  /// Until when the canister takes updates, by what it was seen to have and to burn, or else by what it got and by the
+  /// prices. What nobody knows to have arrived doesn't count.
   func date(context : Creation.Context, creation : Creation.Creation) {
     let ?canisterId = creation.canisterId else return;
-    let ?{ cycles_consumed } = Registry.get(context.registry, canisterId) else return;
+    let paid = if (creation.payment == #Paid) creation.rest else 0;
+    let { balance; burnedPerDay; at } = switch (seen(creation)) {
+      case (?some) some;
+      case null reckoned(context, creation, canisterId, paid);
+    };
+    let threshold = context.hosting.settings.freezing_threshold;
+    creation.paidUntil := Funding.paidUntil(balance + paid, burnedPerDay, threshold, at);
+    if (creation.status == #Completed) creation.progressMessage := Creation.readyMessage(creation);
+    Registry.setPaidUntil(context.registry, canisterId, creation.paidUntil);
+  };
+
+  /// What the canister has before the rest arrives, and burns, by the prices.
+  func reckoned(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, paid : Nat) : Creations.Seen {
     let { prices } = context.reserve.settings;
     let content = switch (creation.sourceManifest) { case (?{ content_size }) Nat64.toNat(content_size); case null 0 };
-    let doubtful = if (creation.payment == #Unknown) creation.rest else 0;
-    let spent = doubtful + prices.creation + prices.import_base + prices.import_byte * content;
-    let balance = Nat.max(cycles_consumed, spent) - spent : Nat;
-    let burned = Funding.idle(prices, Funding.canisterBytes(content), Funding.daySeconds);
-    let threshold = context.hosting.settings.freezing_threshold;
-    creation.paidUntil := Funding.paidUntil(balance, burned, threshold, context.now());
-    Registry.setPaidUntil(context.registry, canisterId, creation.paidUntil);
+    let got = switch (Registry.get(context.registry, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };
+    let sent = if (creation.payment == #Sent or creation.payment == #Unknown) creation.rest else paid;
+    let spent = sent + prices.creation + prices.import_base + prices.import_byte * content;
+    {
+      canisterId;
+      at = context.now();
+      balance = Nat.max(got, spent) - spent : Nat;
+      burnedPerDay = Funding.idle(prices, Funding.canisterBytes(content), Funding.daySeconds);
+    };
   };
 
   func unknown(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, reason : Text) {

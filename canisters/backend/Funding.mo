@@ -58,13 +58,18 @@ module {
     let made = prices.creation + prices.import_byte * contentBytes;
     let first = made + prices.installation + idle(prices, bytes, canisters.freezing_threshold);
     let needed = made + prices.import_base + life(reserve, canisters, idle(prices, bytes, daySeconds));
-    { first; rest = Nat.max(needed, first) - first : Nat };
+    { first; rest = (Nat.max(needed, first) - first : Nat) };
   };
 
   /// The balance with which a canister that burns so much a day takes updates for all the funded days.
   public func life(reserve : Types.ReserveSettings, canisters : Types.PersonalCanisterSettings, burnedPerDay : Nat) : Nat {
     let seconds = reserve.funded_days * daySeconds + canisters.freezing_threshold;
     burnedPerDay * seconds / daySeconds + messageCycles;
+  };
+
+  /// What it burns from one time to a later one, in nanoseconds since 1970.
+  public func burned(burnedPerDay : Nat, from : Nat64, until : Nat64) : Nat {
+    burnedPerDay * Nat64.toNat(Nat64.max(from, until) - from) / (daySeconds * 1_000_000_000);
   };
 
   /// Until when a canister with this balance takes updates, in nanoseconds since 1970: null when it burns nothing.

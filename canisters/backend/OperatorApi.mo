@@ -185,7 +185,8 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     authorities.enter();
     context.provisioning.add(creation.owner);
     let controllers = CanisterOperations.firstControllers(caller, creation.owner);
-    switch (await* CanisterOperations.create(context.calls, controllers, context.hosting.settings, debit.cycles)) {
+    let viewer = authorities.backend();
+    switch (await* CanisterOperations.create(context.calls, controllers, viewer, context.hosting.settings, debit.cycles)) {
       case (#Created { canisterId; refunded }) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);

@@ -1,6 +1,7 @@
 /// How a worker ends a creation: verify what was copied, complete what was handed over, or put a failure on record. Owns
 /// the order of the questions to other canisters; what follows from the answers is in `CreationEnd` and `Handoff`.
 import Principal "mo:core/Principal";
+import Timer "mo:core/Timer";
 import Manifest "../capsule/Manifest";
 import Store "../capsule/Store";
 import Attestation "Attestation";
@@ -44,6 +45,8 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
+    // A timer's message, so that the verification's answer waits for nothing of it.
+    ignore Timer.setTimer<system>(#nanoseconds 0, func() : async () { await* look(lease.owner, canisterId) });
     let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.
@@ -63,6 +66,13 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     #Ok {
       report with handoff_until = if (report.matches) ?Handoff.permit<system>(context, authorities, creation) else null
     };
+  };
+
+  /// What the canister has and burns, asked beside the verification, which doesn't wait for it and doesn't need it.
+  func look(owner : Principal, canisterId : Principal) : async* () {
+    let ?told = await* CanisterOperations.status(context.calls, canisterId) else return;
+    let ?creation = Creations.get(context.creations, owner) else return;
+    Endowment.note(context, creation, canisterId, told);
   };
 
   func verifiable(

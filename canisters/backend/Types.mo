@@ -4,7 +4,8 @@ import Capsule "../capsule/Types";
 
 module {
   // ---- Creation ----
-  public type CreatePersonalCanisterConfig = { name : ?Text; subnet_id : ?Principal };
+  /// `show_status`: whether the backend may see the canister's status also when it is the owner's.
+  public type CreatePersonalCanisterConfig = { name : ?Text; subnet_id : ?Principal; show_status : ?Bool };
   public type PersonalCanisterCreationResponse = { success : Bool; canister_id : ?Principal; message : Text };
   public type CreationStatus = {
     #NotStarted;

@@ -13,18 +13,8 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import (
-    ADMIN,
-    CREATION_BASE,
-    FIRST_PART,
-    OPERATOR,
-    OWNER,
-    TRILLION,
-    World,
-    encode_args,
-    method_of,
-    person,
-)
+from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, encode_args, method_of, person
+from support.reserve_figures import CREATION_BASE, FIRST_PART
 
 SYBILS = [person(f"sybil-{number}") for number in range(1_000)]
 BUDGET = 5 * CREATION_BASE + 1

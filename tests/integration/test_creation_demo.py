@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ FIELDS = {
     "source_manifest",
     "target_manifest",
     "cycles_consumed",
+    "paid_until",
     "seconds",
     "replica_url",
     "backend_id",
@@ -66,6 +68,9 @@ def test_the_demo_gives_files_of_all_sorts_back_and_prints_one_object(tmp_path: 
     result = json.loads(line)
     assert result.keys() >= FIELDS
     assert result["status"] == "Completed"
+    assert abs(datetime.fromisoformat(result["paid_until"]) - datetime.now(UTC) - timedelta(days=365)) < timedelta(
+        days=1
+    )
     assert result["controllers_after"] == [result["owner"]]
     assert sorted(result["controllers_before"]) == sorted([result["owner"], result["operator"]])
     assert result["source_manifest"] == result["target_manifest"]

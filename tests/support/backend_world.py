@@ -19,9 +19,6 @@ from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.types import Func, Opt, Record, Type, Variant, Vec, resolve
 from canister_factory.candid.values import Case
-from canister_factory.contract.admin_models import ReserveSettings
-from canister_factory.contract.creation_models import PersonalCanisterSettings
-from canister_factory.factory.funding import DEAREST_PRICES, Need, need
 from canister_factory.ic.requests import QueryRequest
 from canister_factory.replica.node.compiled_modules import compiled_modules_directory
 from canister_factory.replica.runtime.engine import Engine
@@ -38,26 +35,6 @@ CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
 START_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 TRILLION = 10**12
-RESERVE = ReserveSettings(
-    threshold=5 * TRILLION,
-    operating_minimum=2 * TRILLION,
-    funded_days=365,
-    prices=DEAREST_PRICES,
-    cycles_per_day=200 * TRILLION,
-)
-"""A new backend's settings."""
-
-
-def needed(content_size: int, reserve: ReserveSettings = RESERVE) -> Need:
-    """What a creation of so many bytes takes; that the backend reckons the same is a test's to say."""
-    hosting = PersonalCanisterSettings(freezing_threshold=90 * 86_400, wasm_memory_limit=3 * 2**30)
-    return need(reserve, hosting, content_size)
-
-
-FIRST_PART, COMPLETION = needed(0).first, needed(0).rest
-"""What an empty capsule's canister gets at its creation, and at its completion, by default."""
-CREATION_BASE = FIRST_PART + COMPLETION
-CREATION_FEE = DEAREST_PRICES.creation
 MANAGEMENT = Principal(b"")
 ANONYMOUS = Principal(b"\x04")
 

@@ -17,6 +17,8 @@ OWNER, STRANGER = Identity.generate().sender(), Identity.generate().sender()
 class OneCanister:
     """An agent on a network with one canister; keeps the calls of the management canister, and may refuse them."""
 
+    root_key = b"k" * 133
+
     def __init__(
         self, *controllers: Principal, module: bytes | None = None, interface: bytes = b"", stable_types: bytes = b""
     ) -> None:

@@ -21,6 +21,7 @@ from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import Admission
+from canister_factory.factory.calibration import calibrated, read_burns
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
     SETTINGS,
@@ -31,6 +32,7 @@ from canister_factory.factory.deployment import (
     set_backend,
     upgrade_backend,
 )
+from canister_factory.factory.errors import PriceTableError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
@@ -106,9 +108,21 @@ async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
         if wanted.freezing_threshold is not None:
             await _set_freezing_threshold(backend, wanted.freezing_threshold)
         await register_release(backend)
+        if installed:
+            await _set_prices(agent, backend)
         if not agent.network.is_mainnet:
             await fill_reserve(agent, canister_id, wanted.reserve)
         return await _described(agent, backend, installed)
+
+
+async def _set_prices(agent: Agent, backend: BackendClient) -> None:
+    """The network's own, as far as they follow from what the new backend burns; else it keeps the dearest known."""
+    try:
+        prices = calibrated(await read_burns(agent, [backend.canister_id]), agent.root_key)
+    except PriceTableError:
+        return
+    settings = (await backend.get_reserve_status()).settings
+    await backend.set_reserve_settings(settings.model_copy(update={"prices": prices}))
 
 
 async def _set_freezing_threshold(backend: BackendClient, seconds: int) -> None:

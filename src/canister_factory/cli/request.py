@@ -16,7 +16,7 @@ from canister_factory.cli import output, settings
 from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.parameter_types import PRINCIPAL
-from canister_factory.cli.results import confirm, done
+from canister_factory.cli.results import as_text, confirm, done, moment
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -36,8 +36,15 @@ _IF_INTERRUPTED = "the request may have been made. 'status' shows it, and it is 
 @click.option(
     "--subnet", type=PRINCIPAL, help="Subnet to create the canister on.  [default: the subnet of the backend]"
 )
+@click.option(
+    "--show-status-to-backend",
+    "show_status",
+    is_flag=True,
+    help="Let the backend see the cycles, memory and settings of the canister also when it is yours, to tell you "
+    "when cycles run out. You can change that at any time.",
+)
 @backend_command(Role.OWNER)
-def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
+def request(name: str | None, subnet: Principal | None, show_status: bool, ask: Ask) -> None:
     """Ask for a personal canister, as its owner.
 
     A worker creates the canister afterwards. 'status' shows its progress. If you have asked before, the command shows
@@ -50,7 +57,8 @@ def request(name: str | None, subnet: Principal | None, ask: Ask) -> None:
     """
     from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 
-    config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
+    asked = CreatePersonalCanisterConfig(name=name, subnet_id=subnet, show_status=show_status or None)
+    config = None if asked == CreatePersonalCanisterConfig() else asked
 
     async def work(backend: CheckedBackend) -> Answer:
         _require_usable(await _present(backend))
@@ -243,6 +251,7 @@ def _show(answer: Answer) -> None:
         "canister_id": response.canister_id,
         "status": creation.status if creation else None,
         "attempts": creation.attempts if creation else None,
+        "paid_until": as_text(creation.paid_until) if creation else None,
         "message": present.message if present and creation and creation.canister_id else response.message,
     }
     if not response.success:
@@ -256,6 +265,7 @@ def _show(answer: Answer) -> None:
                 ("status", fields["status"] or "-"),
                 ("canister", response.canister_id or "none yet"),
                 ("attempts", fields["attempts"] or "-"),
+                ("paid until", moment(creation.paid_until) if creation else "-"),
                 ("message", quoted(str(fields["message"]), SHOWN_CHARACTERS)),
             ],
         )

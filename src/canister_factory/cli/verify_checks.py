@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from canister_factory.candid.principal import Principal
 from canister_factory.cli import output
 from canister_factory.cli.results import Check, Verdict, moment
-from canister_factory.cli.verify_past import check_history, check_settings
+from canister_factory.cli.verify_past import check_history, check_life, check_settings
 from canister_factory.contract.artifacts import compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, Release
@@ -62,7 +62,9 @@ async def check_canister(
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
             yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")
-    yield await check_settings(agent, canister_id, creation.owner)
+    viewer = backend.canister_id if creation.config.show_status else None
+    yield await check_settings(agent, canister_id, creation.owner, viewer)
+    yield await check_life(agent, canister_id, creation)
 
 
 async def _registry(backend: BackendClient, creation: DetailedCreationStatus, canister_id: Principal) -> Check:

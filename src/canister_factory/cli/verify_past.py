@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from canister_factory.candid.principal import Principal
-from canister_factory.cli import output
+from canister_factory.cli import output, quantities
 from canister_factory.cli.results import Check, Verdict, moment
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
@@ -20,6 +20,8 @@ from canister_factory.factory.handoff import changed_settings
 from canister_factory.factory.history import Known, author, judge
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import Audience
+from canister_factory.owner.life import dates
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -80,8 +82,33 @@ def _known(
     return Known(backends, owner, lambda who, at_ns: who in operators, approved.__contains__)
 
 
-async def check_settings(agent: Agent, canister_id: Principal, owner: Principal) -> Check:
-    """What the canister is set to, and what else it holds: nothing that its owner didn't ask for."""
+async def check_life(agent: Agent, canister_id: Principal, creation: DetailedCreationStatus) -> Check:
+    """Until when the canister is paid: for its owner as it is now, for others as the backend has it on record."""
+    name = "paid until"
+    if agent.identity.sender().bytes != creation.owner.bytes:
+        return Check(
+            name, Verdict.SKIPPED, f"{moment(creation.paid_until)} when it was completed; now told to the owner"
+        )
+    try:
+        status = await ManagementCanister(agent).canister_status(canister_id)
+    except RejectedError as refusal:
+        return Check(name, Verdict.FAILED, f"told to controllers only: {refusal}")
+    stops, _, days = dates(status, agent.clock())
+    if stops is None:
+        return Check(name, Verdict.OK, "it burns nothing (certified)")
+    told = f"{moment(stops)}, by {quantities.cycles(status.cycles)} cycles and what it burns idle (certified)"
+    if days == 0:
+        return Check(name, Verdict.FAILED, told, "it takes no updates any more: give it cycles")
+    return Check(name, Verdict.OK, told)
+
+
+async def check_settings(
+    agent: Agent, canister_id: Principal, owner: Principal, viewer: Principal | None = None
+) -> Check:
+    """What the canister is set to, and what else it holds: nothing that its owner didn't ask for.
+
+    `viewer`: the backend, where the owner let it see the status.
+    """
     name = "settings"
     if agent.identity.sender().bytes != owner.bytes:
         return Check(name, Verdict.SKIPPED, "told to the owner only")
@@ -92,10 +119,13 @@ async def check_settings(agent: Agent, canister_id: Principal, owner: Principal)
         snapshots = len(await management.list_canister_snapshots(canister_id))
     except RejectedError as refusal:
         return Check(name, Verdict.FAILED, f"told to controllers only: {refusal}")
-    changed = changed_settings(status.settings)
+    changed = changed_settings(status.settings, viewer)
     changed += [f"{count} {what}" for count, what in ((chunks, "stored chunks"), (snapshots, "snapshots")) if count]
     days = status.settings.freezing_threshold / 86_400
     kept = f"frozen below {days:,.0f} days of idling, {status.settings.wasm_memory_limit or 0:,} bytes of Wasm memory"
+    if viewer is not None:
+        is_viewer = status.settings.status_visibility == Audience(allowed_viewers=[viewer])
+        kept += f"; the backend {'may' if is_viewer else 'can not'} see its status, which you allowed"
     if not changed:
         return Check(name, Verdict.OK, f"as at the handoff: {kept} (certified)")
     advice = "the handoff left it otherwise. If it wasn't you who changed this, set it back"

@@ -15,6 +15,8 @@ class CreatePersonalCanisterConfig(CandidModel):
 
     name: str | None = None
     subnet_id: Principal | None = None
+    show_status: bool | None = None
+    """Whether the backend may see the canister's status (cycles, memory, settings) also when it is the owner's."""
 
 
 class PersonalCanisterCreationResponse(CandidModel):

@@ -23,6 +23,7 @@ from canister_factory.contract.artifacts import (
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import NewRelease
 from canister_factory.factory.errors import InstallError
+from canister_factory.factory.funding import check_prices
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
@@ -96,9 +97,12 @@ async def install_backend(agent: Agent, canister_id: PrincipalLike, init: Backen
     Raises:
         PrincipalError: the id is none.
         InstallError: the canister is another identity's, or runs any other module.
+        PriceTableError: the reserve's prices are another network's; nothing was done.
         IcError: the network failed, or rejected the installation.
     """
     canister_id = as_principal(canister_id)
+    if init is not None and init.reserve is not None:
+        check_prices(init.reserve.prices, agent.root_key)
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
     if info.module_hash == module.module_hash:

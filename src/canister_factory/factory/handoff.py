@@ -20,11 +20,13 @@ LOG_MEMORY_LIMIT = 4_096
 """Bytes of log that are kept: what the network sets unless told otherwise."""
 
 
-def handoff_settings(owner: Principal, hosting: PersonalCanisterSettings) -> CanisterSettings:
+def handoff_settings(
+    owner: Principal, hosting: PersonalCanisterSettings, viewer: Principal | None = None
+) -> CanisterSettings:
     """All settings, but for the environment variables, which stay.
 
     `hosting` has the freezing threshold (seconds) and the limit of the Wasm memory (bytes) of new canisters, as the
-    backend's admins set them.
+    backend's admins set them. `viewer`: the backend, where the owner lets it see the status.
     """
     return CanisterSettings(
         controllers=[owner],
@@ -37,7 +39,7 @@ def handoff_settings(owner: Principal, hosting: PersonalCanisterSettings) -> Can
         wasm_memory_threshold=0,
         log_memory_limit=LOG_MEMORY_LIMIT,
         log_visibility=_CONTROLLERS,
-        status_visibility=_CONTROLLERS,
+        status_visibility=_CONTROLLERS if viewer is None else Audience(allowed_viewers=[viewer]),
         snapshot_visibility=_CONTROLLERS,
     )
 
@@ -45,19 +47,24 @@ def handoff_settings(owner: Principal, hosting: PersonalCanisterSettings) -> Can
 _NOT_COMPARED = {"controllers", "environment_variables", "freezing_threshold", "wasm_memory_limit"}
 
 
-def changed_settings(found: EffectiveSettings) -> list[str]:
+def changed_settings(found: EffectiveSettings, viewer: Principal | None = None) -> list[str]:
     """The settings in force that aren't those of a handoff, each as `name value`; not the controllers.
+
+    `viewer`: whom the owner lets see the status. It may have been taken from the list since, or never have come onto
+    it, where the network has no such setting.
 
     Freezing threshold and memory limit are the admins' choice at the time, so they aren't compared. Nor is a setting
     that the network doesn't tell.
     """
     hosting = PersonalCanisterSettings(freezing_threshold=0, wasm_memory_limit=0)
     expected = handoff_settings(Principal.management_canister(), hosting)
+    seen_by_viewer = Audience(allowed_viewers=[viewer]) if viewer is not None else None
     compared = [name for name in CanisterSettings.model_fields if name not in _NOT_COMPARED]
     return [
         f"{name} {_shown(getattr(found, name))}"
         for name in compared
         if getattr(found, name) not in (None, getattr(expected, name))
+        and not (name == "status_visibility" and found.status_visibility == seen_by_viewer)
     ]
 
 

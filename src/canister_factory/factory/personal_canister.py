@@ -201,11 +201,16 @@ class PersonalCanister:
             )
 
     async def hand_over(
-        self, info: CanisterInfo, hosting: PersonalCanisterSettings, permitted_until: int | None
+        self,
+        info: CanisterInfo,
+        hosting: PersonalCanisterSettings,
+        permitted_until: int | None,
+        viewer: Principal | None = None,
     ) -> CanisterInfo:
         """Makes the owner the only controller of a canister with known settings, in one change, and reads that back.
         It's done until `permitted_until` or not at all, since after that the source may take writes again; nanoseconds
-        since 1970. `info`: what is certified of the canister just before.
+        since 1970. `info`: what is certified of the canister just before. `viewer`: who, besides the owner, is to see
+        the canister's status; left out where the network doesn't take that.
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
@@ -219,17 +224,13 @@ class PersonalCanister:
                 retry_helps=True,
             )
         try:
-            settings = handoff_settings(self.owner, hosting)
-            await self._retry(
-                "update_settings",
-                self._management.update_settings,
-                self.canister_id,
-                settings,
-                latest_ns=permitted_until,
-            )
+            await self._set(handoff_settings(self.owner, hosting, viewer), permitted_until)
         except RejectedError as error:
             # An earlier attempt that went through leaves us without the right to repeat it.
-            if not self.is_handed_over(await self.info()):
+            after = await self.info()
+            if not self.is_handed_over(after) and viewer is not None:
+                return await self.hand_over(after, hosting, permitted_until)
+            if not self.is_handed_over(after):
                 raise HandoffError(
                     f"the controllers of {self.canister_id} could not be set: {error}",
                     canister_id=self.canister_id,
@@ -237,6 +238,12 @@ class PersonalCanister:
                     cause=error,
                 ) from error
         return await self._handed_over()
+
+    async def _set(self, settings: CanisterSettings, latest_ns: int | None) -> None:
+        management = self._management
+        await self._retry(
+            "update_settings", management.update_settings, self.canister_id, settings, latest_ns=latest_ns
+        )
 
     async def _handed_over(self) -> CanisterInfo:
         """Reads back that the owner alone controls the canister. What runs there is theirs from then on; whether it was

@@ -353,7 +353,8 @@ class Stages:
         info = await personal.info()
         if not personal.is_handed_over(info):
             hosting = await self._run.backend.get_personal_canister_settings()
-            info = await personal.hand_over(info, hosting, self._permitted_until)
+            viewer = self._run.backend.canister_id if self._outcome.creation.config.show_status else None
+            info = await personal.hand_over(info, hosting, self._permitted_until, viewer)
         self._outcome.controllers_after = frozenset(info.controllers)
         self._outcome.module_hash = info.module_hash
         self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))

@@ -6,19 +6,8 @@ from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import (
-    ADMIN,
-    COMPLETION,
-    CREATION_BASE,
-    FIRST_PART,
-    OPERATOR,
-    OWNER,
-    STRANGER,
-    TRILLION,
-    World,
-    failure,
-    person,
-)
+from support.backend_world import ADMIN, OPERATOR, OWNER, STRANGER, TRILLION, World, failure, person
+from support.reserve_figures import COMPLETION, CREATION_BASE, FIRST_PART, hide_statuses
 
 DAY = 86_400
 SLOT = 300
@@ -66,6 +55,7 @@ def test_what_is_held_counts_to_the_budget_and_is_there_again_when_it_is_given_b
 
 def test_a_day_takes_no_more_than_its_budget_and_the_refusal_says_when_there_is_room_again() -> None:
     world = rich(2 * CREATION_BASE)
+    hide_statuses(world)
     world.approve()
     for owner in OWNERS[:2]:
         world.completed(owner)

@@ -10,7 +10,8 @@ from canister_factory.candid.values import Case
 from canister_factory.contract.admin_models import PriceTable
 from canister_factory.contract.creation_models import PersonalCanisterSettings
 from canister_factory.factory.funding import DEAREST_PRICES, MAX_DAYS, need
-from support.backend_world import ADMIN, OPERATOR, OWNER, RESERVE, SECOND_NS, TRILLION, RejectedError, World
+from support.backend_world import ADMIN, OPERATOR, OWNER, SECOND_NS, TRILLION, RejectedError, World
+from support.reserve_figures import RESERVE
 
 DAY = 86_400
 ODD = PriceTable(

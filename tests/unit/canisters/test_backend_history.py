@@ -10,7 +10,6 @@ import pytest
 from canister_factory.candid.values import Case
 from support.backend_world import (
     ADMIN,
-    FIRST_PART,
     OPERATOR,
     OWNER,
     STRANGER,
@@ -21,6 +20,7 @@ from support.backend_world import (
     interface,
     wasm,
 )
+from support.reserve_figures import FIRST_PART
 
 
 @pytest.mark.parametrize(

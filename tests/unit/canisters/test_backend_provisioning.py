@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from canister_factory.candid.values import Case
-from support.backend_world import (
-    ADMIN,
-    CREATION_BASE,
-    CREATION_FEE,
-    FIRST_PART,
-    OPERATOR,
-    OTHER_OPERATOR,
-    OWNER,
-    TRILLION,
-    World,
-    failure,
-    needed,
-)
+from support.backend_world import ADMIN, OPERATOR, OTHER_OPERATOR, OWNER, TRILLION, World, failure
+from support.reserve_figures import CREATION_BASE, CREATION_FEE, FIRST_PART, needed
 
 
 def test_the_new_canister_belongs_to_operator_and_owner_and_is_paid_by_the_reserve() -> None:

@@ -93,7 +93,7 @@ def test_a_subnet_must_be_one(subnet: Principal) -> None:
 def test_a_subnet_id_is_kept_with_the_creation() -> None:
     world = World()
     world.request(config={"subnet_id": person("subnet")})
-    assert world.status()["config"] == {"name": None, "subnet_id": person("subnet")}
+    assert world.status()["config"] == {"name": None, "subnet_id": person("subnet"), "show_status": None}
 
 
 def test_after_a_failure_a_request_is_a_new_attempt_on_the_same_canister() -> None:

@@ -8,20 +8,8 @@ import pytest
 
 from canister_factory.candid.values import Case
 from canister_factory.factory.funding import DEAREST_PRICES
-from support.backend_world import (
-    ADMIN,
-    CREATION_BASE,
-    FIRST_PART,
-    OPERATOR,
-    OWNER,
-    RESERVE,
-    SECOND_NS,
-    TRILLION,
-    World,
-    failure,
-    needed,
-    person,
-)
+from support.backend_world import ADMIN, OPERATOR, OWNER, SECOND_NS, TRILLION, World, failure, person
+from support.reserve_figures import CREATION_BASE, FIRST_PART, RESERVE, needed
 
 
 def settings(**changes: Any) -> dict[str, Any]:

@@ -8,18 +8,8 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import (
-    ADMIN,
-    OPERATOR,
-    OTHER_OPERATOR,
-    OWNER,
-    STRANGER,
-    World,
-    encode_args,
-    interface,
-    needed,
-    wasm,
-)
+from support.backend_world import ADMIN, OPERATOR, OTHER_OPERATOR, OWNER, STRANGER, World, encode_args, interface, wasm
+from support.reserve_figures import needed
 
 
 def reinstall(world: World, canister: Principal, times: int) -> None:

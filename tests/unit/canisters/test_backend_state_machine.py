@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, COMPLETION, CREATION_BASE, OPERATOR, STRANGER, World, failure, person
+from support.backend_world import ADMIN, OPERATOR, STRANGER, World, failure, person
+from support.reserve_figures import COMPLETION, CREATION_BASE
 
 OWNERS = [person(name) for name in ("ana", "ben", "cleo")]
 STATUSES = ["NotStarted", "Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed", "Failed"]

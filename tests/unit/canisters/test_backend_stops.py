@@ -9,18 +9,9 @@ import pytest
 
 from canister_factory.candid.values import Case
 from canister_factory.replica.subnet.cycles import Prices
-from support.backend_world import (
-    ADMIN,
-    CONTROLLER,
-    OPERATOR,
-    OWNER,
-    STRANGER,
-    TRILLION,
-    RejectedError,
-    World,
-    needed,
-)
+from support.backend_world import ADMIN, CONTROLLER, OPERATOR, OWNER, STRANGER, TRILLION, RejectedError, World
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
+from support.reserve_figures import needed
 
 PIECE = bytes(1_000)
 

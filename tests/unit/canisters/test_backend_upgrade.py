@@ -14,7 +14,6 @@ from support.backend_world import (
     OPERATOR,
     OTHER_OPERATOR,
     OWNER,
-    RESERVE,
     STRANGER,
     RejectedError,
     World,
@@ -23,6 +22,7 @@ from support.backend_world import (
     interface,
     wasm,
 )
+from support.reserve_figures import RESERVE
 
 
 def requested(world: World) -> None:

@@ -29,7 +29,7 @@ from canister_factory.factory.deployment import (
     is_backend,
     upgrade_backend,
 )
-from canister_factory.factory.errors import InstallError
+from canister_factory.factory.errors import InstallError, PriceTableError
 from canister_factory.factory.funding import DEAREST_PRICES
 from canister_factory.ic.management_types import ProvisionalTopUp
 from support.backend_script import BACKEND, OWNER, BackendScript, refusal
@@ -180,6 +180,15 @@ async def test_a_backend_gets_what_an_init_gives_and_it_lacks() -> None:
         ("canisters", canisters),
         ("admission", Admission.Listed),
     ]
+
+
+async def test_prices_of_another_network_are_refused_before_anything_is_done() -> None:
+    prices = DEAREST_PRICES.model_copy(update={"network": "ic"})
+    init = BackendInit(operators=[ID], reserve=SETTINGS.model_copy(update={"prices": prices}))
+    empty = own_canister()
+    with pytest.raises(PriceTableError, match="those of the network 'ic'"):
+        await install_backend(empty, ID, init)
+    assert empty.calls == []
 
 
 async def test_what_an_init_leaves_out_stays_as_it_is() -> None:

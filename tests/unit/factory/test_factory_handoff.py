@@ -34,6 +34,16 @@ def test_settings_as_they_were_left_have_not_changed() -> None:
     assert changed_settings(in_force(environment_variables=[own])) == []
 
 
+def test_the_backend_sees_the_status_where_it_is_to() -> None:
+    sent = handoff_settings(OWNER, HOSTING, STRANGER)
+    assert sent.status_visibility == Audience(allowed_viewers=[STRANGER])
+    assert (sent.log_visibility, sent.snapshot_visibility) == (Audience(controllers=None), Audience(controllers=None))
+    allowed = in_force(status_visibility=sent.status_visibility)
+    assert changed_settings(allowed, STRANGER) == []
+    assert changed_settings(in_force(), STRANGER) == [], "the owner has taken it from the list"
+    assert changed_settings(allowed, OWNER) == [f"status_visibility allowed_viewers {STRANGER}"]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

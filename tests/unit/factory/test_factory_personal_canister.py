@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.creation_models import PersonalCanisterSettings
@@ -76,6 +77,22 @@ async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
         await canister.hand_over(await canister.info(), HOSTING, None)
     assert caught.value.retry_helps
     assert (caught.value.method, caught.value.canister_id, caught.value.request_id) == ("update_settings", ID, b"id")
+
+
+async def test_a_network_that_refuses_a_viewer_is_asked_without_one() -> None:
+    network = own_canister(OWNER, module=b"m" * 32)
+
+    async def refusing_the_first(canister_id: Any, method: str, arg: bytes, **where: Any) -> bytes:
+        network.calls.append(method)
+        if len(network.calls) == 1:
+            raise RejectedError(5, "no such setting", certified=True)
+        network.controllers = (OWNER,)
+        return encode([], [])
+
+    network.update = refusing_the_first
+    canister = personal(network)
+    after = await canister.hand_over(await canister.info(), HOSTING, None, BACKEND)
+    assert (after.controllers, network.calls) == ((OWNER,), ["update_settings"] * 2)
 
 
 async def test_a_canister_whose_module_was_uninstalled_is_not_handed_over() -> None:
