@@ -78,8 +78,8 @@ module {
     /// The one answer for a thing that isn't there, and for one that the caller may not know of.
     func notFound<T>(kind : Text, id : Text) : Result<T> = #Err(#NotFound { kind; id });
 
-    /// The same for an id that isn't known. It may be one of what was erased: those who may write such a capsule are told
-    /// where its contents are.
+    /// The same for a memory or a gallery. It may be one of what was erased: those who may write such a capsule are told where
+    /// its contents are, whether the id is unknown or somebody else's.
     func unknown<T>(caller : Principal, kind : Text, id : Text) : Result<T> {
       let ?capsules = store.capsules_of.get(caller) else return notFound(kind, id);
       for (home in capsules.values()) { switch (host.erased(home)) { case (?moved) return #Err moved; case null {} } };
@@ -124,7 +124,7 @@ module {
       let ?home = store.memory_homes.get(id) else return unknown(caller, "memory", id);
       let ?found = home.memories.get(id) else return unknown(caller, "memory", id);
       let by = reader(home, caller);
-      if (not by.mayRead(found)) return notFound("memory", id);
+      if (not by.mayRead(found)) return unknown(caller, "memory", id);
       switch (present home) { case (#Ok _) #Ok(home, found, by); case (#Err moved) #Err moved };
     };
 
@@ -133,7 +133,7 @@ module {
       let ?home = store.gallery_homes.get(id) else return unknown(caller, "gallery", id);
       let ?{ record } = home.galleries.get(id) else return unknown(caller, "gallery", id);
       let by = reader(home, caller);
-      if (not Galleries.mayRead(record, by)) return notFound("gallery", id);
+      if (not Galleries.mayRead(record, by)) return unknown(caller, "gallery", id);
       switch (present home) { case (#Ok _) #Ok(home, record, by); case (#Err moved) #Err moved };
     };
 

@@ -80,3 +80,32 @@ def test_what_an_owner_is_refused_is_one_line_with_the_way_on(requested: Cli, tm
     assert "is damaged: its entries don't amount to its manifest" in damaged.error
     (copy / "backup.json").write_text('{"format": "another"}')
     assert "a backup of the format 'another'" in requested.run("owner", "owner", "backup", copy).error
+
+
+def test_an_owner_decides_about_the_copy_on_the_backend(requested: Cli, tmp_path: Path) -> None:
+    assert "the creation is NotStarted" in requested.run("owner", "owner", "undo", "--yes").error
+    requested.ok("operator", "run", requested.id("owner"))
+    canister = requested.ok("owner", "status").json["canister_id"]
+
+    assert "--yes" in requested.run("owner", "owner", "erase").error
+    assert "no erasure was asked for" in requested.run("owner", "owner", "erase", "--cancel").error
+    asked = requested.ok("owner", "owner", "erase", "--days", "2", "--yes").json
+    assert asked["erasure"]["stage"] == "Waiting"
+    assert requested.ok("owner", "status").json["erasure"] == asked["erasure"]
+    receipt = tmp_path / "receipt.json"
+    assert "nothing is erased yet" in requested.run("owner", "owner", "erase", "--receipt", receipt).error
+    assert not receipt.exists()
+    assert "cancel that first" in requested.run("owner", "owner", "undo", "--yes").error
+    assert requested.ok("owner", "owner", "erase", "--cancel").json["erasure"] is None
+
+    (tmp_path / "late.txt").write_text("written there")
+    requested.ok("owner", "owner", "add", tmp_path / "late.txt")
+    assert "owner move-back" in requested.run("owner", "owner", "undo", "--yes").error
+    unasked = requested.run("owner", "owner", "move-back")
+    assert f"Bring back from {canister}: 1 added?" in unasked.error
+    moved = requested.ok("owner", "owner", "move-back", "--yes").json
+    assert (moved["status"], moved["added"], moved["deleted"], moved["left"]) == ("Undone", 1, 0, [])
+    assert requested.ok("owner", "status").json["status"] == "Undone"
+    assert "the creation is Undone" in requested.run("owner", "owner", "undo", "--yes").error
+    assert "'request' asks for another canister" in requested.run("owner", "retry").error
+    assert requested.ok("owner", "request").json["status"] == "NotStarted"

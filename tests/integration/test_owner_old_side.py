@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -34,24 +35,6 @@ from support.killing import DyingAgent, Killed
 
 CONFIG = FactoryConfig(backoff_seconds=0.05)
 WEDDING = AccessEvent(Wedding=None)
-MESSAGES = {
-    "begin_move_back",
-    "set_event_wait",
-    "add_connection",
-    "update_connection_status",
-    "create_connection_group",
-    "delete_memory_from_capsule",
-    "update_memory_in_capsule",
-    "add_memory_to_capsule",
-    "begin_memory_upload",
-    "put_memory_upload_chunk",
-    "commit_memory_upload",
-    "add_executor",
-    "record_capsule_event",
-    "close_for_undo",
-    "undo_personal_canister",
-}
-"""The updates of a move back of `write_everything`."""
 
 
 async def _moved(world: World) -> tuple[Principal, dict[str, bytes]]:
@@ -69,31 +52,35 @@ async def move_back(world: World, canister_id: Principal, agent: Agent | None = 
     return await MoveBack(agent, backend, personal, capsule_id, CONFIG).run()
 
 
-async def write_everything(world: World, canister_id: Principal, contents: dict[str, bytes]) -> None:
-    """Something new, something changed and something deleted, of every kind, on the personal canister."""
+async def write_memories(world: World, canister_id: Principal, contents: dict[str, bytes]) -> None:
+    """On the personal canister: a memory is deleted, one changed, one added in chunks."""
     client = world.personal(canister_id)
-    capsule_id = (await client.get_personal_info()).capsule_id
-    assert capsule_id is not None
     first, second, *_ = contents
     await client.delete_memory_from_capsule(first)
     await client.update_memory_in_capsule(
         second, MemoryUpdate(info=MemoryInfoUpdate(name="renamed"), data=inline(b"other bytes"))
     )
-    friend, enemy = Identity.generate().sender(), Identity.generate().sender()
-    for person, status in ((friend, ConnectionStatus.Accepted), (enemy, ConnectionStatus.Blocked)):
-        await client.add_connection(PersonRef(Principal=person))
-        await client.update_connection_status(PersonRef(Principal=person), status)
+    upload = await client.begin_memory_upload(
+        UploadRequest(memory=note("uploaded"), total_size=1_500, chunk_size=1_000)
+    )
+    for index, data in enumerate((b"a" * 1_000, b"b" * 500)):
+        await client.put_memory_upload_chunk(upload.upload_id, index, data, hashlib.sha256(data).digest())
+    await client.commit_memory_upload(upload.upload_id)
+
+
+async def write_people(world: World, canister_id: Principal, _contents: dict[str, bytes]) -> None:
+    """On the personal canister: somebody comes, into a group that may read a memory, and may record events."""
+    client = world.personal(canister_id)
+    capsule_id = (await client.get_personal_info()).capsule_id
+    assert capsule_id is not None
+    friend = Identity.generate().sender()
+    await client.add_connection(PersonRef(Principal=friend))
+    await client.update_connection_status(PersonRef(Principal=friend), ConnectionStatus.Accepted)
     group = await client.create_connection_group(
         NewConnectionGroup(name="new group", members=[PersonRef(Principal=friend)])
     )
     for_group = MemoryAccess(Custom=CustomAccess(individuals=[], groups=[group]))
     await client.add_memory_to_capsule(inline(b"for the group"), note("for the group", access=for_group))
-    upload = await client.begin_memory_upload(
-        UploadRequest(memory=note("uploaded"), total_size=2_500, chunk_size=1_000)
-    )
-    for index, data in enumerate((b"a" * 1_000, b"b" * 1_000, b"c" * 500)):
-        await client.put_memory_upload_chunk(upload.upload_id, index, data, hashlib.sha256(data).digest())
-    await client.commit_memory_upload(upload.upload_id)
     await client.add_executor(capsule_id, friend)
     await client.set_event_wait(capsule_id, EventKind.Wedding, 5 * 86_400 * 10**9)
     await client.record_capsule_event(capsule_id, WEDDING)
@@ -139,7 +126,11 @@ async def test_while_nothing_was_written_there_the_capsule_is_taken_back_and_ano
 
 async def test_what_was_written_there_is_brought_back_in_both_directions_and_then_undone(world: World) -> None:
     canister_id, contents = await _moved(world)
-    await write_everything(world, canister_id, contents)
+    await write_memories(world, canister_id, contents)
+    await write_people(world, canister_id, contents)
+    enemy = PersonRef(Principal=Identity.generate().sender())
+    await world.personal(canister_id).add_connection(enemy)
+    await world.personal(canister_id).update_connection_status(enemy, ConnectionStatus.Blocked)
     with pytest.raises(CreationRefused) as written:
         await undo(world.as_owner, world.personal(canister_id))
     assert (written.value.error.kind, written.value.retry_helps) == (CreationErrorKind.Written, False)
@@ -154,7 +145,7 @@ async def test_what_was_written_there_is_brought_back_in_both_directions_and_the
     moved = await move_back(world, canister_id)
     assert moved.creation.status == CreationStatus.Undone
     assert moved.left == []
-    assert moved.counts["added"] == 3
+    assert moved.counts["added"] == 3, "two memories and a group"
     assert moved.counts["deleted"] == 1
     assert not await differences(world, canister_id)
     there = sorted((await read_back(world.personal(canister_id))).values())
@@ -162,41 +153,51 @@ async def test_what_was_written_there_is_brought_back_in_both_directions_and_the
     assert b"other bytes" in there
 
 
-async def killed(world: World, canister_id: Principal, dies_at: int, *, executed: bool) -> str | None:
-    """A move back that ends at the message of this number: which that is; `None` if there are fewer."""
+async def killed(world: World, canister_id: Principal, dies_at: int) -> str | None:
+    """A move back that ends when its message of this number was executed: which that is; `None` if there are fewer."""
     agent = await world.stack.enter_async_context(DyingAgent(world.owner.identity, world.network))
-    agent.executed, agent.dies_at = executed, dies_at
+    agent.executed, agent.dies_at = True, dies_at
     try:
         await move_back(world, canister_id, agent)
     except Killed:
-        return agent.sent[-1]
+        last: str = agent.sent[-1]
+        return last
     return None
 
 
+Writing = Callable[[World, Principal, dict[str, bytes]], Awaitable[None]]
+AT_BOTH_ENDS = {"begin_move_back", "close_for_undo", "undo_personal_canister"}
+MESSAGES: dict[Writing, set[str]] = {
+    write_memories: {
+        *("delete_memory_from_capsule", "update_memory_in_capsule"),
+        *("begin_memory_upload", "put_memory_upload_chunk", "commit_memory_upload"),
+    },
+    write_people: {
+        *("set_event_wait", "add_connection", "update_connection_status", "create_connection_group"),
+        *("add_memory_to_capsule", "add_executor", "record_capsule_event"),
+    },
+}
+"""The updates of a move back of what was written, beside those at its ends."""
+
+
+@pytest.mark.parametrize("write", MESSAGES)
 async def test_a_move_back_that_is_killed_after_each_of_its_messages_goes_on_and_writes_nothing_twice(
-    world: World,
+    world: World, write: Writing
 ) -> None:
-    canister_id, contents = await _moved(world)
-    await write_everything(world, canister_id, contents)
+    contents = {
+        await world.as_owner.add_memory_to_capsule(inline(data), note(data.decode())): data
+        for data in (b"a", b"b", b"c")
+    }
+    canister_id = (await world.create()).creation.canister_id
+    assert canister_id is not None
+    await write(world, canister_id, contents)
     deaths: list[str | None] = []
     dies_at = 1
     while (await world.creation()).status == CreationStatus.Completed:
-        deaths.append(await killed(world, canister_id, dies_at, executed=True))
+        deaths.append(await killed(world, canister_id, dies_at))
         # The first is the same each time, the second is new; but an upload is begun anew.
         dies_at = dies_at + 1 if deaths[-1] in ("begin_memory_upload", "put_memory_upload_chunk") else 2
-    assert set(deaths) == MESSAGES
-    assert not await differences(world, canister_id)
-    there = sorted((await read_back(world.personal(canister_id))).values())
-    assert sorted((await read_back(world.as_owner)).values()) == there
-
-
-async def test_killed_before_its_first_second_and_every_further_message_a_move_back_goes_on(world: World) -> None:
-    canister_id, contents = await _moved(world)
-    await write_everything(world, canister_id, contents)
-    deaths: list[str | None] = []
-    while (await world.creation()).status == CreationStatus.Completed:
-        deaths.append(await killed(world, canister_id, len(deaths) + 1, executed=False))
-    assert {"begin_move_back", "delete_memory_from_capsule", "add_connection", None} <= set(deaths)
+    assert set(deaths) == MESSAGES[write] | AT_BOTH_ENDS
     assert not await differences(world, canister_id)
     there = sorted((await read_back(world.personal(canister_id))).values())
     assert sorted((await read_back(world.as_owner)).values()) == there

@@ -155,6 +155,8 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "add_connection": (by_principal(person("peer")),),
     "create_connection_group": ({"name": "x", "members": []},),
     "create_personal_canister": (None,),
+    "undo_personal_canister": (None,),
+    "request_erasure": (None,),
     "migrate_capsule": (),
     "update_connection_status": (by_principal(FRIEND), Case("Accepted")),
     "remove_connection": (by_principal(FRIEND),),
