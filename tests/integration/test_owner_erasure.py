@@ -123,6 +123,9 @@ async def test_who_asks_for_old_ids_is_told_where_they_are_if_they_may_know(move
     client = moved.client
     capsule_id = (await client.register_capsule()).capsule_id
     memory_id = next(iter(moved.contents))
+    neighbour = BackendClient(moved.world.agent(clock_ns=moved.replica.clock), moved.world.backend_id)
+    await neighbour.register_capsule()
+    hers = await neighbour.add_memory_to_capsule(inline(b"hers"), note("hers"))
     await client.request_erasure(DAY_NS)
     moved.days(1)
     await moved.erasing_goes_on()
@@ -140,6 +143,9 @@ async def test_who_asks_for_old_ids_is_told_where_they_are_if_they_may_know(move
             await getattr(client, method)(*arguments)
         assert refused.value.kind == "Moved", method
         assert refused.value.error.value.personal_canister == moved.canister_id
+    with pytest.raises(CapsuleRefused) as of_others:
+        await client.get_memory_from_capsule(hers)
+    assert of_others.value.kind == "Moved", "as of an id that nobody made: nothing is told of others' memories"
     stranger = BackendClient(moved.world.agent(clock_ns=moved.replica.clock), moved.world.backend_id)
     for memory_id in moved.contents:
         with pytest.raises(CapsuleRefused) as hidden:
