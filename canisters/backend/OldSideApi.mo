@@ -9,6 +9,7 @@ import Creations "Creations";
 import Erasures "Erasures";
 import Errors "Errors";
 import OldSide "OldSide";
+import Roles "Roles";
 import Types "Types";
 
 mixin (context : Creation.Context) {
@@ -28,6 +29,7 @@ mixin (context : Creation.Context) {
 
   // ---- Undo ----
   public shared ({ caller }) func undo_personal_canister(moved_back : ?Blob) : async Details {
+    switch (Roles.requireOpen(context.roles)) { case null {}; case (?problem) return #Err problem };
     switch (Creations.get(context.creations, caller)) {
       case (?creation) if (creation.status == #Undone) return told creation;
       case null {};
@@ -54,10 +56,14 @@ mixin (context : Creation.Context) {
     };
   };
 
-  public shared ({ caller }) func begin_move_back() : async Types.Result<Nat64> { OldSide.beginMoveBack(context, caller) };
+  public shared ({ caller }) func begin_move_back() : async Types.Result<Nat64> {
+    switch (Roles.requireOpen(context.roles)) { case null {}; case (?problem) return #Err problem };
+    OldSide.beginMoveBack(context, caller);
+  };
 
   // ---- Erasure ----
   public shared ({ caller }) func request_erasure(wait_ns : ?Nat64) : async Details {
+    switch (Roles.requireOpen(context.roles)) { case null {}; case (?problem) return #Err problem };
     let (wanted, canisterId) = switch (OldSide.completed(context, caller)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
@@ -82,6 +88,7 @@ mixin (context : Creation.Context) {
   };
 
   public shared ({ caller }) func cancel_erasure() : async Details {
+    switch (Roles.requireOpen(context.roles)) { case null {}; case (?problem) return #Err problem };
     switch (Erasures.cancel(context, caller)) { case (#Ok creation) told creation; case (#Err problem) #Err problem };
   };
 
