@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         PausedError as PausedError,
         PriceTableError as PriceTableError,
         SourceMovedError as SourceMovedError,
+        UpgradeError as UpgradeError,
         VerifyError as VerifyError,
         WebhookError as WebhookError,
     )
@@ -120,7 +121,7 @@ _HOMES = {
     "face.canister": "NoInterfaceError UnknownMethodError",
     "factory.errors": "AlertStateError BoundsError CanisterStateError CreateError CreationFailedError ExportError "
     "FactoryError HandoffError HistoryError InstallError LeaseLostError PausedError PriceTableError SourceMovedError "
-    "VerifyError WebhookError",
+    "UpgradeError VerifyError WebhookError",
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "

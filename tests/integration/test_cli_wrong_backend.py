@@ -45,6 +45,7 @@ MORE_ARGUMENTS = {
     "owner undo": ["--yes"],
     "owner move-back": ["--yes"],
     "owner erase": ["--yes"],
+    "owner upgrade": ["--yes"],
     "events record": ["AfterDeath"],
     "events revoke": ["AfterDeath"],
     "executors add": ["{other}"],

@@ -78,7 +78,22 @@ COMMANDS: dict[str, Entry] = {
     "owner": Entry(
         "owner:owner",
         "Look after your personal canister, and keep copies of it.",
-        ("add", "backup", "check", "download", "events", "get", "ls", "restore", "share", "status"),
+        (
+            "add",
+            "backup",
+            "check",
+            "download",
+            "erase",
+            "events",
+            "get",
+            "ls",
+            "move-back",
+            "restore",
+            "share",
+            "status",
+            "undo",
+            "upgrade",
+        ),
     ),
     "quota": Entry("quota:quota", "Show what you use of a backend, and how much you may."),
     "replica": Entry(

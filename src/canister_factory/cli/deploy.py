@@ -132,20 +132,47 @@ def _require_affordable(
 @network_options
 @signing_identity_option
 @click.option("--no-release", is_flag=True, help="Don't approve the bundled personal canister.")
+@click.option(
+    "--keep-snapshot",
+    "keep_days",
+    metavar="DAYS",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Keep the snapshot for so long. It costs as much as the backend itself.",
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and change nothing.")
 @output_options
-def upgrade(backend: Principal, network: Network, identity: Identity, no_release: bool) -> None:
+def upgrade(
+    backend: Principal, network: Network, identity: Identity, no_release: bool, keep_days: int, only_plan: bool
+) -> None:
     """Upgrade a backend and keep its data.
 
-    BACKEND gets the bundled module. The identity must be a controller of it.
+    BACKEND gets the bundled module. The identity must be a controller of it. First interface, memory and cycles are
+    checked. Then the backend is stopped, a snapshot is taken, the module is installed, and what the backend has is
+    counted again. If anything is wrong, it goes back to the snapshot. When the command is interrupted, the same command
+    goes on. Open creations wait meanwhile.
+
+    With --keep-snapshot, the next 'upgrade' after so many days deletes the snapshot.
 
     \b
     Example:
+      canister-factory upgrade $BACKEND --identity admin.pem --plan
       canister-factory upgrade $BACKEND --identity admin.pem
     """
-    from canister_factory.cli import deploy_steps
+    from canister_factory.cli import deploy_steps, upgrades
 
+    plan = run_with_agent(identity, network, lambda agent: deploy_steps.plan_upgrade(agent, backend))
+    if only_plan:
+        upgrades.show_plan(plan, "Upgrade of the backend")
+        return
+    upgrades.require_possible(plan)
+    if plan.changes and not settings.current().json:
+        output.note(f"{backend} gets the module {output.ident(plan.after.hex())}. {upgrades.PAUSE}.")
     upgraded = run_with_agent(
-        identity, network, lambda agent: deploy_steps.upgrade(agent, backend, release=not no_release)
+        identity,
+        network,
+        lambda agent: deploy_steps.upgrade(agent, backend, release=not no_release, keep_ns=keep_days * 86_400 * 10**9),
     )
     if settings.current().json:
         output.json_object(upgraded)

@@ -6,6 +6,7 @@ options (`deploy`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,20 +18,23 @@ from canister_factory.cli.admission import MEANING
 from canister_factory.cli.backend_check import require_backend
 from canister_factory.cli.errors import done_already
 from canister_factory.cli.progress import step
+from canister_factory.cli.upgrades import upgraded_fields
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import Admission
 from canister_factory.factory.calibration import calibrated, read_burns
+from canister_factory.contract.creation_models import Admission, CreationErrorKind
+from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
     SETTINGS,
     apply_init,
+    backend_upgrading,
     fill_reserve,
     install_backend,
     register_release,
     set_backend,
-    upgrade_backend,
 )
 from canister_factory.factory.errors import PriceTableError
 from canister_factory.ic.foreign_text import quoted
@@ -38,8 +42,12 @@ from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
 
 if TYPE_CHECKING:
+    from canister_factory.factory.upgrading import Plan
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.network import Network
+
+_LOOK_S, _LOOKS = 0.5, 20
+"""How often a backend that takes no writes yet is asked: it looks each second whether its maintenance has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +140,50 @@ async def _set_freezing_threshold(backend: BackendClient, seconds: int) -> None:
         await backend.set_personal_canister_settings(present.model_copy(update={"freezing_threshold": seconds}))
 
 
-async def upgrade(agent: Agent, backend_id: Principal, release: bool) -> dict[str, Any]:
+async def plan_upgrade(agent: Agent, backend_id: Principal) -> Plan:
+    """What `upgrade` would do.
+
+    Raises:
+        Exception: the canister can't be looked at, or is no backend of the caller's.
+    """
+    await require_backend(agent, backend_id)
+    return await (await backend_upgrading(agent, backend_id)).plan()
+
+
+async def upgrade(agent: Agent, backend_id: Principal, release: bool, keep_ns: int) -> dict[str, Any]:
     """Upgrades a backend to the bundled module; the backend as JSON shows it. `release`: approves the bundled one.
 
     Raises:
         Exception: what the steps raise, with a note that says what was done before.
     """
     await require_backend(agent, backend_id)
-    interrupts.if_interrupted("the backend may have been upgraded. The same command checks it and continues")
-    change = await upgrade_backend(agent, backend_id)
+    interrupts.if_interrupted("the backend may be stopped, or take no writes. The same command continues")
+    upgrading = await backend_upgrading(agent, backend_id, keep_ns=keep_ns, say=step)
+    change = await upgrading.run()
     client = BackendClient(agent, backend_id)
     with done_already(f"The backend {backend_id} was upgraded" if change.changed else ""):
         if release:
-            await register_release(client)
+            await _register(client, change.changed)
         return {
             "backend_id": backend_id,
-            "changed": change.changed,
-            "module_hash_before": change.before,
-            "module_hash": change.after,
+            **upgraded_fields(change),
             "api_version": await client.get_api_version(),
             "releases": [release.module_hash for release in await client.list_releases()],
         }
+
+
+async def _register(client: BackendClient, is_upgraded: bool) -> None:
+    """Approves the bundled release: a backend that was just upgraded takes that once it saw its maintenance end."""
+    for _ in range(_LOOKS if is_upgraded else 1):
+        try:
+            await register_release(client)
+            return
+        except CreationRefused as refusal:
+            if refusal.error.kind != CreationErrorKind.Disabled:
+                raise
+            last = refusal
+            await asyncio.sleep(_LOOK_S)
+    raise last
 
 
 def show_deployed(deployed: dict[str, Any], network: Network) -> None:

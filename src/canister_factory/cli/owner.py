@@ -21,6 +21,7 @@ from canister_factory.cli.owner_copies import backup, check, download, restore
 from canister_factory.cli.owner_files import add, get, ls
 from canister_factory.cli.owner_old_side import erase, move_back, undo
 from canister_factory.cli.owner_share import share
+from canister_factory.cli.owner_upgrade import upgrade
 
 if TYPE_CHECKING:
     from canister_factory.owner.life import Life
@@ -50,6 +51,7 @@ owner.add_command(CommandGroup("events", commands=[*events.commands.values(), ex
 owner.add_command(undo)
 owner.add_command(move_back)
 owner.add_command(erase)
+owner.add_command(upgrade)
 
 
 @owner.command()
@@ -69,8 +71,14 @@ def status(days: int, ask: AskOwn) -> None:
     """
 
     async def work(own: Own) -> Life:
+        from canister_factory.factory.upgrading import delete_expired
+        from canister_factory.ic.management import ManagementCanister
         from canister_factory.owner.life import look
 
+        management = ManagementCanister(own.agent)
+        present = await management.canister_status(own.canister_id, certified=False)
+        if await delete_expired(management, own.canister_id, present, own.agent.clock()):
+            output.note("The snapshot that the last upgrade left was deleted: its time is over.")
         return await look(own.agent, own.client)
 
     life = ask(work)

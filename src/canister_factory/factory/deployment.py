@@ -6,7 +6,7 @@ canisters and to send them cycles, which need a person's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from canister_factory.candid.binding import to_candid
@@ -22,12 +22,16 @@ from canister_factory.contract.artifacts import (
 )
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import NewRelease
+from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.funding import check_prices
+from canister_factory.factory.retry import Retry
+from canister_factory.factory.upgrade_health import BackendHealth
+from canister_factory.factory.upgrading import Upgrading
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_types import CanisterSettings, InstallMode, MemoryPersistence, UpgradeOptions
+from canister_factory.ic.management_types import CanisterSettings
 
 INITIAL_CYCLES = 3_000_000_000_000
 """Enough for the backend itself; creations need the reserve to be funded on top (`fund`)."""
@@ -164,14 +168,33 @@ async def apply_init(backend: BackendClient, init: BackendInit) -> None:
         await backend.set_admission(init.admission)
 
 
-async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
-    """Upgrades a backend to the bundled module; its memory is kept, as Motoko's enhanced orthogonal persistence needs.
+async def upgrade_backend(
+    agent: Agent, canister_id: PrincipalLike, *, say: Callable[[str], None] = lambda _: None
+) -> Upgrade:
+    """Upgrades a backend to the bundled module, or leaves it with the module and everything that it had (`Upgrading`).
+
+    Args:
+        agent: calls as a controller of the canister.
+        canister_id: the backend.
+        say: told of each step.
 
     Raises:
         PrincipalError: the id is none.
         InstallError: the canister is another identity's, is empty, isn't a backend, or is one of a build that kept
-            contents elsewhere; or it runs another module after the upgrade.
-        IcError: the network failed, or rejected the upgrade.
+            contents elsewhere.
+        UpgradeError: the upgrade isn't possible, or was taken back.
+        IcError: the network failed; the same call goes on.
+    """
+    upgraded = await (await backend_upgrading(agent, canister_id, say=say)).run()
+    return Upgrade(upgraded.before, upgraded.after)
+
+
+async def backend_upgrading(
+    agent: Agent, canister_id: PrincipalLike, *, keep_ns: int = 0, say: Callable[[str], None] = lambda _: None
+) -> Upgrading:
+    """The upgrade of a backend to the bundled module, to be looked at (`plan`) or done (`run`).
+
+    `keep_ns`: how long the snapshot stays. The other parameters, and the errors, are those of `upgrade_backend`.
     """
     canister_id = as_principal(canister_id)
     info = await _controlled(agent, canister_id)
@@ -181,32 +204,27 @@ async def upgrade_backend(agent: Agent, canister_id: PrincipalLike) -> Upgrade:
             f"{canister_id} has no module yet; install the backend with `deploy --canister {canister_id}`",
             canister_id=canister_id,
         )
-    if info.module_hash == module.module_hash:
-        return Upgrade(info.module_hash, info.module_hash)
+    if info.module_hash != module.module_hash:
+        await _require_upgradable(agent, canister_id, info.module_hash)
+    retry = Retry(FactoryConfig())
+    health = BackendHealth(agent, canister_id, retry)
+    return Upgrading(agent, module, health, keep_ns=keep_ns, retry=retry, say=say)
+
+
+async def _require_upgradable(agent: Agent, canister_id: Principal, module_hash: bytes) -> None:
     if not await is_backend(agent, canister_id):
         raise InstallError(
-            f"{canister_id} runs the module {info.module_hash.hex()}, which is not a backend by its interface; it was "
+            f"{canister_id} runs the module {module_hash.hex()}, which is not a backend by its interface; it was "
             "left as it is",
             canister_id=canister_id,
         )
     if await _keeps_contents_in_heap(agent, canister_id):
         raise InstallError(
-            f"the backend {canister_id} is of a build before 0.1.0 (module {info.module_hash.hex()}), which keeps "
+            f"the backend {canister_id} is of a build before 0.1.0 (module {module_hash.hex()}), which keeps "
             "contents in its heap; this build keeps them in stable memory and can't take them over, so it was left "
             "as it is. Deploy a new backend, and move what is there by its interface",
             canister_id=canister_id,
         )
-    mode = InstallMode(upgrade=UpgradeOptions(wasm_memory_persistence=MemoryPersistence.of("keep")))
-    argument = encode(backend_interface().init_args, [None])
-    await ManagementCanister(agent).install(canister_id, module.wasm, argument, mode=mode)
-    after = (await agent.canister_info(canister_id)).module_hash
-    if after != module.module_hash:
-        raise InstallError(
-            f"after the upgrade {canister_id} runs the module {after.hex() if after else 'none'}, not "
-            f"{module.module_hash.hex()}; somebody else may have changed it at the same time",
-            canister_id=canister_id,
-        )
-    return Upgrade(info.module_hash, after)
 
 
 async def is_backend(agent: Agent, canister_id: PrincipalLike) -> bool:

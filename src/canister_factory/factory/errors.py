@@ -104,6 +104,12 @@ class InstallError(FactoryError):
     kind = CreationErrorKind.InstallFailed
 
 
+class UpgradeError(FactoryError):
+    """An upgrade isn't possible, or was taken back; the message says which module runs."""
+
+    kind = CreationErrorKind.InstallFailed
+
+
 class VerifyError(FactoryError):
     """Source and target differ, or the target's certificate doesn't say what it must."""
 

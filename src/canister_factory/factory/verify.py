@@ -55,11 +55,11 @@ async def verify(
         VerifyError: a side contradicts itself, or both differ; says in what.
         CertificateError: the target's certificate can't be trusted.
     """
-    _check_side("source", source, source_entries)
+    check_side("source", source, source_entries)
     async with task_group() as group:
         listing, asking = group.create_task(target.entries()), group.create_task(target.client.get_manifest())
     target_entries, certified = listing.result(), asking.result()
-    _check_side("target", certified.manifest, target_entries)
+    check_side("target", certified.manifest, target_entries)
     imported = check_certificate(certified, target.client.canister_id, certificates, clock_ns())
     if imported.manifest_hash != certified.manifest.manifest_hash:
         raise VerifyError(f"the target has changed since its import, whose manifest is {imported.manifest_hash.hex()}")
@@ -82,7 +82,12 @@ async def verify(
     return Verification(source.manifest_hash, certified.manifest.manifest_hash, totals(source_entries.values()))
 
 
-def _check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, Entry]) -> None:
+def check_side(side: str, manifest: CapsuleManifest, entries: Mapping[ItemKey, Entry]) -> None:
+    """Sees to it that a manifest is what its entries amount to.
+
+    Raises:
+        VerifyError: it isn't.
+    """
     if manifest.scheme != SCHEME:
         raise VerifyError(f"the {side}'s manifest has scheme {manifest.scheme}, this orchestrator knows {SCHEME}")
     claimed = Totals(

@@ -1,5 +1,7 @@
-"""Maintenance: a module that starts under it writes nothing until the canister's controllers end it; and upgrades without
-an argument."""
+"""Maintenance: a module that starts under it writes nothing until the canister's controllers end it.
+
+And upgrades without an argument.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,363 @@
+"""Gives a running canister another module so that nothing is lost, whatever happens on the way: it gets the new module,
+or keeps the old one with everything that it had.
+
+Owns the order of the steps, and what follows when one fails. All that a later run needs is on the chain: the record in
+the canister's settings, its module, its snapshots, and whether it runs. So a run can be killed anywhere, and the next
+one goes on. Does not own: the record's form (`upgrade_record`), whether the module fits (`upgrade_checks`), and whether
+the canister is sound (`upgrade_health`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.artifacts import WasmModule
+from canister_factory.contract.errors import ContractError
+from canister_factory.factory.errors import FactoryError, UpgradeError
+from canister_factory.factory.retry import Retry
+from canister_factory.factory.upgrade_checks import Cycles, cycles_of, incompatibility, keeps_heap, upgrade_mode
+from canister_factory.factory.upgrade_health import Health
+from canister_factory.factory.upgrade_record import (
+    FACTS,
+    SNAPSHOT,
+    VARIABLE,
+    Kept,
+    Record,
+    changed,
+    facts_in,
+    kept_in,
+    record_in,
+)
+from canister_factory.ic.agent import Agent
+from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_snapshot_types import CanisterSnapshot
+from canister_factory.ic.management_types import CanisterSettings, CanisterStatus, RunState
+from canister_factory.ic.verdict import Verdict, verdict
+
+NO_ARGUMENT = b"DIDL\0\0"
+_GONE = ("IC0305", "IC0406")
+"""The implementation's codes for a snapshot that isn't there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an upgrade would do; `problem`: why it wouldn't."""
+
+    canister_id: Principal
+    before: bytes | None
+    after: bytes
+    cycles: Cycles
+    goes_on: bool
+    problem: str | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return self.goes_on or self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """Module hashes before and after, certified; `kept`: the snapshot that stays for now."""
+
+    before: bytes
+    after: bytes
+    kept: Kept | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether an upgrade was necessary."""
+        return self.before != self.after
+
+
+class Upgrading:
+    """One canister's upgrade to one module, by one of its controllers.
+
+    Args:
+        health: judges the canister, before and after.
+        argument: Candid, for a module that wants one.
+        keep_ns: how long the snapshot stays after an upgrade.
+        retry: makes calls again that may be repeated.
+        say: told of each step.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        module: WasmModule,
+        health: Health,
+        *,
+        argument: bytes = NO_ARGUMENT,
+        keep_ns: int = 0,
+        retry: Retry,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._agent = agent
+        self._canister_id = health.canister_id
+        self._module = module
+        self._health = health
+        self._argument = argument
+        self._keep_ns = keep_ns
+        self._retry = retry
+        self._say = say
+        self._management = ManagementCanister(agent)
+
+    def __repr__(self) -> str:
+        return f"Upgrading({self._canister_id} to {self._module!r})"
+
+    async def plan(self) -> Plan:
+        """Looks at everything, and changes nothing.
+
+        Raises:
+            UpgradeError: the canister has no module, or isn't the caller's to upgrade.
+            ArtifactError: the module is none.
+            IcError: a call failed.
+        """
+        status = await self._status()
+        record = record_in(status.settings)
+        cycles = cycles_of(status, keeps_heap(self._module))
+        problem = None
+        if record is None and status.module_hash != self._module.module_hash:
+            problem = await self._problem(status, cycles)
+        return Plan(
+            self._canister_id, status.module_hash, self._module.module_hash, cycles, record is not None, problem
+        )
+
+    async def run(self) -> Upgraded:
+        """Upgrades the canister, or goes on with what an earlier run began.
+
+        Raises:
+            UpgradeError: it isn't possible, or was taken back; the old module runs.
+            IcError: a call failed for good, or more often than it may be repeated; another run goes on.
+        """
+        status = await self._status()
+        record = record_in(status.settings)
+        if record is not None:
+            done = await self._go_on(status, record)
+            if done is not None:
+                return done
+            status = await self._status()
+        if status.module_hash == self._module.module_hash:
+            await delete_expired(self._management, self._canister_id, status, self._agent.clock())
+            return Upgraded(self._module.module_hash, self._module.module_hash, None)
+        problem = await self._problem(status, cycles_of(status, keeps_heap(self._module)))
+        if problem is not None:
+            raise UpgradeError(f"{self._canister_id} was left as it is: {problem}")
+        record = await self._begin(status)
+        done = await self._go_on(await self._status(), record)
+        assert done is not None, "an upgrade that was just begun is to this module"
+        return done
+
+    # --- what an upgrade needs ---------------------------------------------------------------------------------------
+
+    async def _status(self) -> CanisterStatus:
+        status = await self._retry("canister_status", self._management.canister_status, self._canister_id)
+        if status.module_hash is None:
+            raise UpgradeError(f"{self._canister_id} has no module: it was never installed, or it ran out of cycles")
+        return status
+
+    async def _problem(self, status: CanisterStatus, cycles: Cycles) -> str | None:
+        if status.status != RunState.running:
+            return f"it is {status.status}; start it first"
+        mismatch = await incompatibility(self._agent, self._canister_id, self._module)
+        if mismatch is not None:
+            return f"the module {self._module.module_hash.hex()} doesn't fit: {mismatch}"
+        if cycles.missing:
+            return (
+                f"it has {cycles.balance:,} cycles, and needs {cycles.missing:,} more: the snapshot doubles what it "
+                f"keeps, and with it the freezing threshold, to {cycles.frozen:,}; the work takes up to {cycles.work:,}"
+            )
+        return None
+
+    async def _begin(self, status: CanisterStatus) -> Record:
+        """From here on a module that starts takes no writes, until it was judged."""
+        assert status.module_hash is not None
+        facts = await self._health.before()
+        kept = kept_in(status.settings)
+        if kept is not None:
+            await self._delete(kept.snapshot_id)
+        snapshots = await self._snapshots()
+        earlier_ns = max((each.taken_at_timestamp for each in snapshots), default=0)
+        record = Record(status.module_hash, self._module.module_hash, earlier_ns)
+        await self._set(status, {VARIABLE: record.text, FACTS: facts, SNAPSHOT: None})
+        return record
+
+    # --- the steps ---------------------------------------------------------------------------------------------------
+
+    async def _go_on(self, status: CanisterStatus, record: Record) -> Upgraded | None:
+        """To the end of what is on record; `None` when that was another module, and this one's turn begins."""
+        if record.goes_back:
+            await self._go_back(status, record)
+            raise UpgradeError(self._taken_back(record, "an earlier run found the new module unsound"))
+        if record.was(status.module_hash):
+            if record.target != self._module.module_hash:
+                await self._forsake(status)
+                return None
+            await self._install(status, record)
+            status = await self._status()
+        elif status.module_hash != record.target:
+            await self._close(status, None)
+            raise UpgradeError(
+                f"{self._canister_id} runs the module {_hex(status.module_hash)}, which is neither that of before nor "
+                f"{record.target.hex()}: somebody else installed it. The snapshot of before is still there"
+            )
+        await self._judge(status, record)
+        return await self._finish(status, record) if record.target == self._module.module_hash else None
+
+    async def _install(self, status: CanisterStatus, record: Record) -> None:
+        """Up to the new module, in a canister that is stopped; or back at the old one."""
+        try:
+            await self._stop()
+            await self._snapshot(record)
+            self._say("installing the new module")
+            await self._retry("install_code", self._install_once)
+        except Exception as error:
+            if verdict(error) is not Verdict.FINAL:
+                raise
+            await self._forsake(await self._status())
+            raise UpgradeError(self._taken_back(record, str(error)), cause=error) from error
+
+    async def _install_once(self) -> None:
+        if (await self._agent.canister_info(self._canister_id)).module_hash == self._module.module_hash:
+            return
+        mode = upgrade_mode(self._module)
+        await self._management.install(self._canister_id, self._module.wasm, self._argument, mode=mode)
+
+    async def _stop(self) -> None:
+        self._say("stopping the canister")
+        await self._retry("stop_canister", self._management.stop_canister, self._canister_id)
+
+    async def _snapshot(self, record: Record) -> None:
+        """Of the stopped canister; it replaces that of an earlier run, since when the canister may have run."""
+        stale = await self._taken(record)
+
+        async def once() -> None:
+            taken = await self._taken(record)
+            if taken is None or taken == stale:
+                replaced = None if stale is None else stale.id
+                await self._management.take_canister_snapshot(self._canister_id, replace_snapshot=replaced)
+
+        self._say("taking a snapshot")
+        await self._retry("take_canister_snapshot", once)
+
+    async def _taken(self, record: Record) -> CanisterSnapshot | None:
+        later = [each for each in await self._snapshots() if each.taken_at_timestamp > record.earlier_ns]
+        return min(later, key=lambda each: each.taken_at_timestamp, default=None)
+
+    async def _snapshots(self) -> list[CanisterSnapshot]:
+        return await self._retry("list_canister_snapshots", self._management.list_canister_snapshots, self._canister_id)
+
+    async def _judge(self, status: CanisterStatus, record: Record) -> None:
+        """Starts the new module, which takes no writes yet, and asks it.
+
+        Raises:
+            UpgradeError: it is unsound, and the old one is back.
+        """
+        snapshot = await self._taken(record)
+        certified = None if snapshot is None else await self._certified(snapshot)
+        await self._start()
+        self._say("looking whether everything is there")
+        try:
+            await self._health.check(facts_in(status.settings), certified)
+        except (FactoryError, ContractError, RejectedError) as error:
+            if isinstance(error, RejectedError) and (error.retry_helps or error.error_code == OUT_OF_CYCLES):
+                raise
+            if snapshot is None:
+                raise UpgradeError(f"{self._canister_id} is unsound, and its snapshot is gone: {error}") from error
+            self._say("the new module is unsound: going back")
+            back = Record(record.before, record.target, record.earlier_ns, goes_back=True)
+            await self._set(status, {VARIABLE: back.text})
+            await self._go_back(await self._status(), back)
+            raise UpgradeError(self._taken_back(record, str(error)), cause=error) from error
+
+    async def _certified(self, snapshot: CanisterSnapshot) -> bytes:
+        read = self._management.read_canister_snapshot_metadata
+        metadata = await self._retry("read_canister_snapshot_metadata", read, self._canister_id, snapshot.id)
+        return metadata.certified_data
+
+    async def _start(self) -> None:
+        await self._retry("start_canister", self._management.start_canister, self._canister_id)
+
+    # --- the ends ----------------------------------------------------------------------------------------------------
+
+    async def _finish(self, status: CanisterStatus, record: Record) -> Upgraded:
+        """The new module stays; it takes writes from now on."""
+        snapshot = await self._taken(record)
+        kept = None
+        if snapshot is not None and self._keep_ns:
+            kept = Kept(snapshot.id, self._agent.clock() + self._keep_ns)
+        await self._close(status, snapshot, kept)
+        return Upgraded(record.before, record.target, kept)
+
+    async def _forsake(self, status: CanisterStatus) -> None:
+        """The old module was never replaced; it goes on."""
+        await self._start()
+        record = record_in(status.settings)
+        assert record is not None
+        await self._close(status, await self._taken(record))
+
+    async def _go_back(self, status: CanisterStatus, record: Record) -> None:
+        """To the snapshot, unless that is done."""
+        snapshot = await self._taken(record)
+        if not record.was(status.module_hash):
+            if snapshot is None:
+                raise UpgradeError(f"{self._canister_id} can't go back: its snapshot is gone")
+            await self._stop()
+            load = self._management.load_canister_snapshot
+            await self._retry("load_canister_snapshot", load, self._canister_id, snapshot.id)
+        await self._forsake(status)
+
+    async def _close(self, status: CanisterStatus, snapshot: CanisterSnapshot | None, kept: Kept | None = None) -> None:
+        """Ends the maintenance, and deletes the snapshot unless it is to stay."""
+        going = None if snapshot is None or kept is not None else Kept(snapshot.id, 0)
+        left = kept or going
+        await self._set(status, {VARIABLE: None, FACTS: None, SNAPSHOT: left.text if left else None})
+        if going is not None:
+            await self._delete(going.snapshot_id)
+            await self._set(await self._status(), {SNAPSHOT: None})
+
+    async def _set(self, status: CanisterStatus, changes: dict[str, str | None]) -> None:
+        settings = CanisterSettings(environment_variables=changed(status.settings, changes))
+        await self._retry("update_settings", self._management.update_settings, self._canister_id, settings)
+
+    async def _delete(self, snapshot_id: bytes) -> None:
+        await self._retry("delete_canister_snapshot", _delete, self._management, self._canister_id, snapshot_id)
+
+    def _taken_back(self, record: Record, why: str) -> str:
+        return (
+            f"the upgrade of {self._canister_id} was taken back, and its module {record.before.hex()[:16]}… runs with "
+            f"everything that it had: {why}"
+        )
+
+
+async def delete_expired(
+    management: ManagementCanister, canister_id: Principal, status: CanisterStatus, now_ns: int
+) -> bool:
+    """Deletes the snapshot that an upgrade left, when its time is over; whether it did.
+
+    Raises:
+        IcError: a call failed.
+    """
+    kept = kept_in(status.settings)
+    if kept is None or kept.until_ns > now_ns:
+        return False
+    await _delete(management, canister_id, kept.snapshot_id)
+    settings = CanisterSettings(environment_variables=changed(status.settings, {SNAPSHOT: None}))
+    await management.update_settings(canister_id, settings)
+    return True
+
+
+async def _delete(management: ManagementCanister, canister_id: Principal, snapshot_id: bytes) -> None:
+    """Deletes a snapshot; one that isn't there any more is a success."""
+    try:
+        await management.delete_canister_snapshot(canister_id, snapshot_id)
+    except RejectedError as rejection:
+        if rejection.error_code not in _GONE:
+            raise
+
+
+def _hex(module_hash: bytes | None) -> str:
+    return "none" if module_hash is None else module_hash.hex()

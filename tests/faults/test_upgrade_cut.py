@@ -1,0 +1,52 @@
+"""Each request of an upgrade is cut, or its process killed at it; the same command again ends it, and nothing is lost.
+
+A seeded sample of the requests; with --sweep each request, in each way.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from canister_factory.contract.artifacts import WasmModule
+from canister_factory.factory.errors import UpgradeError
+from support.broken_way import CUTS, KILLS, Break, at
+from support.fault_world import FaultWorld, Stage
+from support.upgrade_world import OLD, good, misreading, owned
+
+SAMPLE = 2
+MODULES = {"good": good(), "unsound": misreading()}
+
+
+async def requests_of(world: FaultWorld, module: WasmModule) -> list[str]:
+    mine = await owned(world)
+    return (await mine.life(module)).way.names
+
+
+@pytest.mark.parametrize("kind", MODULES)
+@pytest.mark.parametrize("breaks", CUTS + KILLS, ids=lambda breaks: breaks.__name__)
+def test_whatever_happens_to_a_request_the_canister_ends_old_or_new_with_everything(
+    faults: Stage, kind: str, breaks: Break, sweep: bool
+) -> None:
+    module = MODULES[kind]
+    numbered = list(enumerate(faults.play(lambda world: requests_of(world, module)), 1))
+    chosen = numbered if sweep else sorted(random.Random(f"{kind} {breaks.__name__}").sample(numbered, SAMPLE))
+
+    async def scenario(world: FaultWorld, number: int) -> list[str]:
+        mine = await owned(world)
+        life = await mine.life(module, at(number, breaks))
+        ended = await mine.go_on(module)
+        await world.at_rest()
+        wrong = [] if life.way.broken else ["it was never sent"]
+        if kind == "good":
+            return wrong + await mine.faults(module.module_hash)
+        if not isinstance(ended, UpgradeError):
+            wrong.append(f"an unsound module was taken: {ended}")
+        return wrong + await mine.faults(OLD)
+
+    wrong = []
+    for number, name in chosen:
+        found = faults.play(lambda world, number=number: scenario(world, number))  # type: ignore[misc]
+        wrong += [f"request {number}, {name}: {what}" for what in found]
+    assert not wrong, "\n".join(wrong)
