@@ -70,6 +70,7 @@ def personal_writes(world: PersonalWorld, upload_id: int) -> list[tuple[str, tup
         ("abort_memory_upload", (upload_id,)),
         ("commit_memory_upload", (upload_id,)),
         ("create_connection_group", ({"name": "a", "members": []},)),
+        ("close_for_undo", ()),
     ]
 
 
@@ -137,6 +138,10 @@ def test_under_maintenance_nobody_writes_to_a_backend_and_creations_wait() -> No
     for method, arguments, sender in (
         ("create_personal_canister", (None,), STRANGER),
         ("cancel_personal_canister", (), OWNER),
+        ("undo_personal_canister", (None,), OWNER),
+        ("begin_move_back", (), OWNER),
+        ("request_erasure", (None,), OWNER),
+        ("cancel_erasure", (), OWNER),
         ("claim_creation", ({"owner": OWNER, "worker": "worker-1"},), OPERATOR),
         ("renew_lease", (lease,), OPERATOR),
         ("verify_creation", (lease,), OPERATOR),
