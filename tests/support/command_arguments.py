@@ -33,6 +33,7 @@ ARGUMENTS = {
     "alerts": [*WEBHOOK, "--webhook-secret", SECRET],
     "reserve top-up": ["1T"],
     "reserve settings": ["--threshold", "1T"],
+    "plan": ["{other}"],
     "run": ["{other}"],
     "status": ["{other}"],
     "verify": ["{other}"],

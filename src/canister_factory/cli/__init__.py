@@ -95,6 +95,7 @@ COMMANDS: dict[str, Entry] = {
             "upgrade",
         ),
     ),
+    "plan": Entry("plan:plan", "Show what OWNER's creation would do and cost."),
     "quota": Entry("quota:quota", "Show what you use of a backend, and how much you may."),
     "replica": Entry(
         "replica:replica",

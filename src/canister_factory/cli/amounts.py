@@ -1,4 +1,5 @@
-"""Amounts, sizes and durations as people type them: `5T`, `500B`, `1_000_000` cycles; `2GB`, `3GiB`; `90s`, `7d`.
+"""Amounts, sizes and durations as people type them: `5T`, `500B`, `1_000_000` cycles, `1.36USD` for a trillion of them;
+`2GB`, `3GiB`; `90s`, `7d`.
 
 Owns their meaning. Does not own: how amounts are shown (`output`).
 """
@@ -6,6 +7,7 @@ Owns their meaning. Does not own: how amounts are shown (`output`).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +25,10 @@ _BYTES = {"": 1, "B": 1} | {
     for power, prefix in enumerate("kMGT", 1)
     for binary in ("", "i")
 }
+_PRICE = re.compile(
+    rf"(?P<before>[A-Z]{{2,5}})?\s*{_NUMBER}(?(before)|(?P<after>[A-Z]{{2,5}})?)", re.IGNORECASE | re.ASCII
+)
+_DEAREST = 10**9
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -100,7 +106,37 @@ class SecondsType(DurationType):
         return seconds
 
 
+@dataclass(frozen=True, slots=True)
+class CyclesPrice:
+    """What a trillion cycles cost, in `unit`s of some currency; without a unit it is empty."""
+
+    per_trillion: Fraction
+    unit: str
+
+    def of(self, cycles: int) -> Fraction:
+        """What an amount of cycles costs."""
+        return self.per_trillion * cycles / 10**12
+
+
+class CyclesPriceType(click.ParamType[CyclesPrice]):
+    """The price of a trillion cycles, perhaps with a currency: `1.36`, `1.36USD`, `1 XDR`, `USD 1.36`."""
+
+    name = "price"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> CyclesPrice:
+        if isinstance(value, CyclesPrice):
+            return value
+        match = _PRICE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is not the price of a trillion cycles; write it as 1.36USD or 1XDR", param, ctx)
+        amount = Fraction(re.sub("[_,]", "", match["number"]))
+        if not 0 < amount <= _DEAREST:
+            self.fail(f"{value!r} is not the price of a trillion cycles: about 1 XDR, by definition", param, ctx)
+        return CyclesPrice(amount, (match["before"] or match["after"] or "").upper())
+
+
 CYCLES = CyclesType()
+CYCLES_PRICE = CyclesPriceType()
 SIZE = SizeType()
 DURATION = DurationType()
 SECONDS = SecondsType()

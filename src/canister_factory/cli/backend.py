@@ -69,19 +69,25 @@ def backend_command(role: Role) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @wraps(command)
         def with_backend(*args: Any, backend: Principal, network: Network, identity: Identity, **rest: Any) -> Any:
-            def ask(work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
-                from canister_factory.cli.backend_check import CheckedBackend
-
-                async def with_client(agent: Agent) -> T:
-                    return await work(CheckedBackend(agent, backend))
-
-                return run_with_agent(identity, network, with_client)
-
-            return command(*args, ask=ask, **rest)
+            return command(*args, ask=asking(backend, network, identity), **rest)
 
         return signed_backend_options(output_options(needs_role(role)(with_backend)))  # type: ignore[return-value]
 
     return decorate
+
+
+def asking(backend: Principal, network: Network, identity: Identity) -> Ask:
+    """Runs calls of that backend, each time with a new agent."""
+
+    def ask(work: Callable[[CheckedBackend], Awaitable[T]]) -> T:
+        from canister_factory.cli.backend_check import CheckedBackend
+
+        async def with_client(agent: Agent) -> T:
+            return await work(CheckedBackend(agent, backend))
+
+        return run_with_agent(identity, network, with_client)
+
+    return ask
 
 
 def signed_backend_options(command: F) -> F:

@@ -13,19 +13,22 @@ import click
 from canister_factory.cli import output, settings
 from canister_factory.cli.admission import ADMISSIONS
 from canister_factory.cli.amounts import CYCLES, SECONDS, SIZE
-from canister_factory.cli.errors import InputError
+from canister_factory.cli.errors import FAILED, InputError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import BACKEND_VARIABLE, network_options, output_options, run_with_agent
 from canister_factory.cli.parameter_types import PRINCIPAL, ROLE_HOLDER
 from canister_factory.cli.parameters import Choice, CommonArgument
+from canister_factory.cli.plan import plan_options, require_plan
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
+    from canister_factory.cli.amounts import CyclesPrice
+    from canister_factory.cli.deploy_steps import Wanted
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
 
 _DEFAULT_RESERVE = 20 * 10**12
-_MIN_CYCLES = 700 * 10**9
+MIN_CYCLES = 700 * 10**9
 """An installation reserves 600 B for its longest execution, by the dearest prices known; and a canister freezes before
 it is empty."""
 
@@ -57,6 +60,7 @@ it is empty."""
     help="How long the backend, and each new personal canister, can idle before it is frozen.  [default: 90d]",
 )
 @click.option("--wasm-memory-limit", type=SIZE, help="Limit of the backend's Wasm memory.  [default: 4GiB]")
+@plan_options
 @output_options
 def deploy(
     network: Network,
@@ -70,10 +74,13 @@ def deploy(
     disabled: bool,
     freezing_threshold: int | None,
     wasm_memory_limit: int | None,
+    only_plan: bool,
+    price: CyclesPrice | None,
 ) -> None:
     """Install a backend on a network, ready for creations.
 
-    The command installs the backend, approves the bundled personal canister and funds the reserve.
+    The command installs the backend, approves the bundled personal canister and funds the reserve. --plan shows what it
+    would do, and does nothing.
 
     On a test network it creates the canister and the cycles. On mainnet create a canister first, with your own cycles
     and this identity as its controller, and give its id with --canister. With --canister the command can be repeated:
@@ -86,6 +93,7 @@ def deploy(
     """
     from canister_factory.cli import deploy_steps
 
+    require_plan(only_plan, price)
     _require_affordable(network, identity, cycles, reserve, canister)
     wanted = deploy_steps.Wanted(
         operators,
@@ -98,11 +106,24 @@ def deploy(
         freezing_threshold,
         wasm_memory_limit,
     )
+    if only_plan:
+        _show_plan(network, identity, wanted, price)
+        return
     deployed = run_with_agent(identity, network, lambda agent: deploy_steps.deploy(agent, wanted))
     if settings.current().json:
         output.json_object(deployed)
     else:
         deploy_steps.show_deployed(deployed, network)
+
+
+def _show_plan(network: Network, identity: Identity, wanted: Wanted, price: CyclesPrice | None) -> None:
+    """Shows what a deployment would do; the exit code is 1 when something would be refused."""
+    from canister_factory.cli import deploy_plan
+
+    made = run_with_agent(identity, network, lambda agent: deploy_plan.plan(agent, wanted))
+    deploy_plan.show(made, price, network.name)
+    if made.refusals:
+        click.get_current_context().exit(FAILED)
 
 
 def _require_affordable(
@@ -113,7 +134,7 @@ def _require_affordable(
     Raises:
         InputError: it can't; the message says what to do instead.
     """
-    if cycles is not None and cycles < _MIN_CYCLES and canister is None:
+    if cycles is not None and cycles < MIN_CYCLES and canister is None:
         raise InputError(f"--cycles {cycles:,} is too little to install the backend; give at least 700B")
     if network.is_mainnet and canister is None:
         raise InputError(

@@ -17,11 +17,14 @@ from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.results import as_text, confirm, done, moment
+from canister_factory.cli.plan import plan_options, require_plan, show_plan
+from canister_factory.cli.results import confirm, done
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
+    from canister_factory.cli.amounts import CyclesPrice
     from canister_factory.cli.backend_check import CheckedBackend
     from canister_factory.cli.present_canister import PresentCanister
     from canister_factory.contract.creation_models import DetailedCreationStatus, PersonalCanisterCreationResponse
@@ -45,10 +48,13 @@ _IF_INTERRUPTED = "the request may have been made. 'status' shows it, and it is 
 )
 @backend_command(Role.OWNER)
 def request(name: str | None, subnet: Principal | None, show_status: bool, ask: Ask) -> None:
+@plan_options
+@backend_command(Role.OWNER)
+def request(name: str | None, subnet: Principal | None, only_plan: bool, price: CyclesPrice | None, ask: Ask) -> None:
     """Ask for a personal canister, as its owner.
 
     A worker creates the canister afterwards. 'status' shows its progress. If you have asked before, the command shows
-    that creation and changes nothing.
+    that creation and changes nothing. --plan shows what would come of it, and does nothing.
 
     \b
     Example:
@@ -59,6 +65,13 @@ def request(name: str | None, subnet: Principal | None, show_status: bool, ask: 
 
     asked = CreatePersonalCanisterConfig(name=name, subnet_id=subnet, show_status=show_status or None)
     config = None if asked == CreatePersonalCanisterConfig() else asked
+    require_plan(only_plan, price)
+    config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
+    if only_plan:
+        from canister_factory.factory.plan_refusals import Command
+
+        show_plan(ask, lambda caller: caller, Command.REQUEST, price, asked=config)
+        return
 
     async def work(backend: CheckedBackend) -> Answer:
         _require_usable(await _present(backend))

@@ -43,9 +43,11 @@ async def look(personal: PersonalCanister, stage: CreationStatus) -> CanisterInf
     return info
 
 
-async def behind(error: Exception, personal: PersonalCanister, stage: CreationStatus) -> CanisterStateError | None:
-    """The state of the canister that explains why its creation failed at `stage`; `None` where it is as it should be,
-    can't be looked at, or was judged already.
+async def behind(
+    error: Exception | None, personal: PersonalCanister, stage: CreationStatus
+) -> CanisterStateError | None:
+    """The state of the canister that explains why its creation failed at `stage`, or would fail where it hasn't yet
+    (`error` is `None`). `None` where the canister is as it should be, can't be looked at, or was judged already.
     """
     if isinstance(error, CanisterStateError):
         return error
@@ -61,8 +63,9 @@ async def behind(error: Exception, personal: PersonalCanister, stage: CreationSt
         return _rejecting(rejection, personal, stage)
     except (IcError, ContractError):
         return None
-    is_gone = isinstance(error, CapsuleRefused) and error.kind in _GONE and stage == CreationStatus.Importing
-    return _reinstalled(personal, stage, error) if is_gone else None
+    if isinstance(error, CapsuleRefused) and error.kind in _GONE and stage == CreationStatus.Importing:
+        return _reinstalled(personal, stage, error)
+    return None
 
 
 def _found(info: CanisterInfo, personal: PersonalCanister, stage: CreationStatus) -> CanisterStateError | None:

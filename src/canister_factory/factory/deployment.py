@@ -110,16 +110,28 @@ async def install_backend(agent: Agent, canister_id: PrincipalLike, init: Backen
     info = await _controlled(agent, canister_id)
     module = backend_wasm()
     if info.module_hash == module.module_hash:
+    if await is_installed(agent, canister_id):
         return False
-    if info.module_hash is not None:
+    argument = encode(backend_interface().init_args, [to_candid(BackendInit | None, init)])
+    await ManagementCanister(agent).install(canister_id, backend_wasm().wasm, argument)
+    return True
+
+
+async def is_installed(agent: Agent, canister_id: Principal) -> bool:
+    """Whether a canister runs the bundled backend; false for an empty one, which it can be installed into.
+
+    Raises:
+        InstallError: the canister is another identity's, or runs any other module.
+        IcError: the network failed.
+    """
+    info = await _controlled(agent, canister_id)
+    if info.module_hash not in (None, backend_wasm().module_hash):
         raise InstallError(
             f"{canister_id} runs the module {info.module_hash.hex()} already, and installing would destroy its data; "
             "use `upgrade` if it is an older backend, or an empty canister if it isn't",
             canister_id=canister_id,
         )
-    argument = encode(backend_interface().init_args, [to_candid(BackendInit | None, init)])
-    await ManagementCanister(agent).install(canister_id, module.wasm, argument)
-    return True
+    return info.module_hash is not None
 
 
 async def set_backend(agent: Agent, canister_id: PrincipalLike, settings: CanisterSettings) -> bool:

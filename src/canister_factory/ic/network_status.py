@@ -29,6 +29,11 @@ class NetworkStatus:
     reason: str | None = None
     """Why it isn't healthy: the embedded replica says so in the field `health_reason`."""
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it says to be the embedded replica."""
+        return (self.implementation or "").startswith("canister-factory ")
+
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> NetworkStatus:
         """Reads the map of the status endpoint (interface specification, "Status endpoint")."""

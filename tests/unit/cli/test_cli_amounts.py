@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canister_factory.cli.amounts import CYCLES, DURATION, SECONDS, SIZE
+from canister_factory.cli.amounts import CYCLES, CYCLES_PRICE, DURATION, SECONDS, SIZE
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,29 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_a_comma_in_a_size_that_may_be_a_decimal_comma_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a number of bytes"):
         SIZE.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "per_trillion", "unit"),
+    [
+        ("1.36USD", 1.36, "USD"),
+        ("1.36 usd", 1.36, "USD"),
+        ("USD 1.36", 1.36, "USD"),
+        ("1XDR", 1.0, "XDR"),
+        ("0.95", 0.95, ""),
+        ("1,300 JPY", 1300.0, "JPY"),
+    ],
+)
+def test_a_price_is_read_as_people_write_it(text: str, per_trillion: float, unit: str) -> None:
+    price = CYCLES_PRICE.convert(text, None, None)
+    assert (float(price.per_trillion), price.unit) == (per_trillion, unit)
+    assert float(price.of(5 * 10**11)) == per_trillion / 2
+    assert CYCLES_PRICE.convert(price, None, None) is price
+
+
+@pytest.mark.parametrize(
+    "text", ["", "USD", "0USD", "-1USD", "1,36USD", "USD 1 USD", "1e3", "$1", "1USDOLLAR", "10000000000"]
+)
+def test_what_is_no_price_of_cycles_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not the price of a trillion cycles"):
+        CYCLES_PRICE.convert(text, None, None)
