@@ -18,6 +18,7 @@ from canister_factory.contract.creation_models import (
     DetailedCreationStatus,
     PersonalCanisterSettings,
 )
+from canister_factory.factory.funding import DEAREST_PRICES
 from canister_factory.factory.plan_facts import Canister, Content, Facts, Office, Stored
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.identity import Identity
@@ -100,8 +101,7 @@ def stored(size: int, items: int = 1, **changes: Any) -> Stored:
 SETTINGS: dict[str, Any] = {
     "threshold": 5 * T,
     "operating_minimum": 2 * T,
-    "creation_base_cycles": 2 * T,
-    "creation_cycles_per_byte": 6_000,
-    "completion_cycles": 800 * 10**9,
+    "funded_days": 365,
+    "prices": DEAREST_PRICES,
     "cycles_per_day": 200 * T,
 }

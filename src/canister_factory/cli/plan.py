@@ -17,6 +17,7 @@ from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import FAILED, InputError
 from canister_factory.cli.options import F
 from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.results import moment
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -180,13 +181,14 @@ def _cost(made: Plan, price: CyclesPrice | None) -> list[tuple[str, str]]:
     rows = [
         ("creation", amount(cost.creation)),
         ("import", amount(cost.importing)),
-        ("to live on", amount(cost.life)),
+        ("to live on", f"{amount(cost.life)}, for {cost.funded_days:,} days besides its freezing threshold"),
         ("in all", amount(cost.needed) + usual),
         ("each year", amount(cost.per_year) + usual),
     ]
     if cost.spent:
         rows.append(("spent so far", amount(cost.spent)))
-    return [*rows, ("still to pay", amount(cost.left))]
+    rows.append(("still to pay", amount(cost.left)))
+    return [*rows, ("paid until", moment(cost.paid_until_ns))]
 
 
 def _time(made: Plan) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from canister_factory.candid.binding import rfc3339
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, personal_wasm
 from canister_factory.contract.clients import BackendClient
@@ -86,7 +87,8 @@ class Plan:
         facts, canister = self.facts, self.facts.canister
         creation = facts.creation
         info = canister.info if canister is not None else None
-        office = facts.office
+        office, paid_until_ns = facts.office, self.cost.paid_until_ns
+        cost = {name: getattr(self.cost, name) for name in CYCLES}
         return {
             "command": self.of,
             "ok": self.ok,
@@ -105,7 +107,9 @@ class Plan:
                 "stored_size": canister.stored.size if canister is not None else 0,
             },
             "steps": [asdict(step) for step in self.steps],
-            "cycles": asdict(self.cost) | {"needed": self.cost.needed},
+            "cycles": {**cost, "needed": self.cost.needed, "is_told": self.cost.is_told},
+            "funded_days": self.cost.funded_days,
+            "paid_until": None if paid_until_ns is None else rfc3339(paid_until_ns),
             "reserve": None if office is None else {"available": office.reserve.available},
             "seconds": {pace.name: round(self.seconds(pace), 1) for pace in self.paces},
             "updates": self.updates,
@@ -115,6 +119,7 @@ class Plan:
         }
 
 
+CYCLES = ("creation", "importing", "life", "first", "rest", "per_year", "spent", "left")
 _STAGES = ("Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed")
 
 

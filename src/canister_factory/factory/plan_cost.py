@@ -1,6 +1,7 @@
 """What a creation takes of the reserve, and what its canister burns afterwards, in cycles.
 
-Owns dividing that into what a person asks about. Does not own: the arithmetic, which is the backend's.
+Owns dividing that into what a person asks about. Does not own: the arithmetic (`funding`), and the settings that it
+goes by, which the backend tells to admins and operators only.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canister_factory.contract.admin_models import ReserveSettings
-from canister_factory.contract.creation_models import DetailedCreationStatus
+from canister_factory.contract.creation_models import DetailedCreationStatus, PersonalCanisterSettings
+from canister_factory.factory import funding
+from canister_factory.factory.deployment import FREEZING_THRESHOLD_S
 from canister_factory.factory.plan_facts import Facts, creation_is_over
 
-_CREATION = 500_000_000_000
-_IMPORT, _IMPORT_BYTE = 30_000_000_000, 2_500
-_IDLE_SECOND, _GIB_SECOND = 10_000, 317_500
-_EMPTY_BYTES = 24_000_000
-_YEAR_S = 365 * 86_400
+_YEAR_DAYS = 365
+_USUAL = ReserveSettings(
+    threshold=0, operating_minimum=0, funded_days=365, prices=funding.DEAREST_PRICES, cycles_per_day=0
+)
+"""What a canister is funded by where no admin has set anything else (`Funding` of the backend); its other limits are
+none that an owner is told."""
+_USUAL_HOSTING = PersonalCanisterSettings(freezing_threshold=FREEZING_THRESHOLD_S, wasm_memory_limit=3 * 2**30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class Cost:
     per_year: int
     spent: int
     left: int
+    funded_days: int
+    """How long the canister takes updates, before its freezing threshold."""
+    paid_until_ns: int | None
+    """Until when it is paid for: since its completion as the backend has it, else if it were completed now."""
     is_told: bool
     """By the backend's own settings; else by the usual ones."""
 
@@ -43,36 +52,31 @@ class Cost:
 
 def cost_of(facts: Facts) -> Cost:
     """Of the creation that `facts` are about."""
-    reserve = facts.office.reserve.settings if facts.office is not None else _USUAL
-    size = facts.content.size
-    needed = reserve.creation_base_cycles + reserve.creation_cycles_per_byte * size
-    rest = min(reserve.completion_cycles, needed)
-    importing = _IMPORT + _IMPORT_BYTE * size
+    office, creation, size = facts.office, facts.creation, facts.content.size
+    settings = office.reserve.settings if office is not None else _USUAL
+    hosting = office.hosting if office is not None else _USUAL_HOSTING
+    need, prices = funding.need(settings, hosting, size), settings.prices
+    importing = prices.import_base + prices.import_byte * size
+    life = need.total - prices.creation - importing
+    threshold = hosting.freezing_threshold
+    paid_until_ns = funding.paid_until_ns(life, need.burned_per_day, threshold, facts.now_ns)
     return Cost(
-        creation=_CREATION,
+        creation=prices.creation,
         importing=importing,
-        life=needed - _CREATION - importing,
-        first=needed - rest,
-        rest=rest,
-        per_year=_YEAR_S * (_IDLE_SECOND + _GIB_SECOND * (size * 11 // 10 + _EMPTY_BYTES) // 2**30),
-        spent=facts.creation.cycles_consumed if facts.creation is not None else 0,
-        left=_left(facts.creation, needed, rest),
-        is_told=facts.office is not None,
+        life=life,
+        first=need.first,
+        rest=need.rest,
+        per_year=_YEAR_DAYS * need.burned_per_day,
+        spent=creation.cycles_consumed if creation is not None else 0,
+        left=_left(creation, need),
+        funded_days=settings.funded_days,
+        paid_until_ns=creation.paid_until if creation is not None and creation.paid_until else paid_until_ns,
+        is_told=office is not None,
     )
 
 
-def _left(creation: DetailedCreationStatus | None, needed: int, rest: int) -> int:
+def _left(creation: DetailedCreationStatus | None, need: funding.Need) -> int:
     """What is still taken of the reserve: the whole for a canister that there isn't yet, else the second part."""
     if creation_is_over(creation):
         return 0
-    return needed if creation is None or creation.canister_id is None else rest
-
-
-_USUAL = ReserveSettings(
-    threshold=0,
-    operating_minimum=0,
-    creation_base_cycles=2 * 10**12,
-    creation_cycles_per_byte=6_000,
-    completion_cycles=800 * 10**9,
-    cycles_per_day=0,
-)
+    return need.total if creation is None or creation.canister_id is None else need.rest

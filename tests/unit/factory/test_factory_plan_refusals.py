@@ -162,10 +162,11 @@ def test_a_lease_of_another_worker_is_a_refusal_until_it_ends() -> None:
 
 
 def test_what_an_open_creation_holds_is_not_missing_for_it() -> None:
-    held = office(request=request(), reserve=reserve(balance=5 * T, in_flight=cost_of(facts()).needed))
+    needed = cost_of(facts()).needed
+    just_enough = reserve(balance=2 * T + needed, in_flight=needed)
+    held = office(request=request(), reserve=just_enough)
     assert kinds(facts(creation=REQUESTED, office=held), Command.RUN) == []
-    other = office(reserve=reserve(balance=5 * T, in_flight=cost_of(facts()).needed))
-    assert kinds(facts(office=other), Command.REQUEST) == [("request", "ReserveInsufficient")]
+    assert kinds(facts(office=office(reserve=just_enough)), Command.REQUEST) == [("request", "ReserveInsufficient")]
 
 
 def test_an_operator_that_is_none_any_more_is_replaced_by_the_owners_retry() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -58,11 +59,18 @@ def test_the_cycles_of_a_plan_are_those_of_the_run(deployed: Cli, sizes: list[in
         deployed.ok("owner", "request", "--plan").json["cycles"]["needed"],
     ]
     deployed.ok("owner", "request")
-    before.append(deployed.ok("operator", "run", owner, "--plan").json["cycles"]["left"])
-    spent = deployed.ok("operator", "run", owner).json["cycles_consumed"]
+    planned = deployed.ok("operator", "run", owner, "--plan").json
+    before.append(planned["cycles"]["left"])
+    made = deployed.ok("operator", "run", owner).json
+    spent = made["cycles_consumed"]
     assert before == pytest.approx([spent] * 3, rel=0.05)
+    has = int(deployed.ok("owner", "owner", "status", "--days", "1").json["cycles"])
+    assert planned["cycles"]["life"] == pytest.approx(has, rel=0.05)
+    told, paid = (datetime.fromisoformat(each["paid_until"][:19]) for each in (planned, made))
+    assert abs((told - paid).days) <= 1
     after = deployed.ok("admin", "plan", owner).json
     assert (after["cycles"]["left"], after["cycles"]["spent"], after["updates"]) == (0, spent, 0)
+    assert after["paid_until"] == made["paid_until"]
 
 
 async def told(_agent: Agent, backend: BackendClient) -> dict[str, Any]:
