@@ -18,7 +18,7 @@ from canister_factory.ic.traffic import Traffic
 from support.cli_world import Cli, Ran
 from support.creation_world import inline, note
 
-SIZES = {"small": [5_000], "large": [1_500_000] * 3}
+SIZES = {"small": [5_000], "large": [1_500_000] * 20}
 
 
 def store(cli: Cli, sizes: list[int]) -> None:
