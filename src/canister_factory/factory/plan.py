@@ -205,6 +205,8 @@ def _request(facts: Facts) -> Step:
         return Step(
             "Request", State.TO_DO, "the owner asks for it ('request'), and the reserve holds its cycles", updates=1
         )
+    if facts.is_undone:
+        return Step("Request", State.TO_DO, "the creation was undone; the owner's 'request' begins another", updates=1)
     if facts.status == CreationStatus.Failed:
         return Step("Request", State.TO_DO, "the creation failed; the owner's 'retry' opens it again", updates=1)
     return Step("Request", State.DONE, "the owner has asked")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from canister_factory.contract.admin_models import ReserveSettings
-from canister_factory.contract.creation_models import DetailedCreationStatus, PersonalCanisterSettings
+from canister_factory.contract.creation_models import CreationStatus, DetailedCreationStatus, PersonalCanisterSettings
 from canister_factory.factory import funding
 from canister_factory.factory.deployment import FREEZING_THRESHOLD_S
 from canister_factory.factory.plan_facts import Facts, creation_is_over
@@ -70,7 +70,7 @@ def cost_of(facts: Facts) -> Cost:
         spent=creation.cycles_consumed if creation is not None else 0,
         left=_left(creation, need),
         funded_days=settings.funded_days,
-        paid_until_ns=creation.paid_until if creation is not None and creation.paid_until else paid_until_ns,
+        paid_until_ns=creation.paid_until if creation is not None and creation_is_over(creation) else paid_until_ns,
         is_told=office is not None,
     )
 
@@ -79,4 +79,6 @@ def _left(creation: DetailedCreationStatus | None, need: funding.Need) -> int:
     """What is still taken of the reserve: the whole for a canister that there isn't yet, else the second part."""
     if creation_is_over(creation):
         return 0
-    return need.total if creation is None or creation.canister_id is None else need.rest
+    if creation is None or creation.canister_id is None or creation.status == CreationStatus.Undone:
+        return need.total
+    return need.rest

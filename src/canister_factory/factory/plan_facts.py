@@ -121,6 +121,11 @@ class Facts:
         return None if self.creation is None else self.creation.status
 
     @property
+    def is_undone(self) -> bool:
+        """Whether the owner has taken the capsule back: a request is for another canister then."""
+        return self.status == CreationStatus.Undone
+
+    @property
     def waits(self) -> bool:
         """Whether the request waits for approval: the staff is told so, its owner reads it in the message."""
         creation = self.creation
@@ -228,8 +233,8 @@ def creation_is_over(creation: DetailedCreationStatus | None) -> bool:
 async def _canister(
     agent: Agent, creation: DetailedCreationStatus, releases: Sequence[Release], config: FactoryConfig
 ) -> Canister | None:
-    """The creation's canister; `None` where it has none."""
-    if creation.canister_id is None:
+    """The creation's canister; `None` where it has none, or where its owner keeps it beside an undone creation."""
+    if creation.canister_id is None or creation.status == CreationStatus.Undone:
         return None
     personal = PersonalCanister(agent, creation.canister_id, creation.owner, Retry(config))
     personal.operator = creation.operator or personal.operator

@@ -71,7 +71,7 @@ def refusals(
 
 def asks(facts: Facts) -> bool:
     """Whether a request, or a retry, is the next thing."""
-    return facts.creation is None or facts.status == CreationStatus.Failed or facts.waits
+    return facts.creation is None or facts.status == CreationStatus.Failed or facts.is_undone or facts.waits
 
 
 def would_wait(facts: Facts) -> bool:
@@ -95,6 +95,8 @@ def unknown(facts: Facts, of: Command) -> list[str]:
             said.append("whether the request waits for approval: owners on the admins' list needn't wait")
     if creation is not None and creation.status == CreationStatus.Failed and creation.attempts > _FREE_FAILURES:
         said.append("whether a pause after so many failed attempts is over: the backend says so when it is asked")
+    if facts.is_undone:
+        said.append("whether the owner has undone creations too often: the backend says so when it is asked")
     if creation is not None and not facts.content.is_exact:
         said.append("how large the capsule is: this is all that the owner has on the backend")
     return said
@@ -247,14 +249,15 @@ def _not_open(facts: Facts) -> Refusal:
     if facts.waits:
         message = f"the request of {facts.owner} waits for approval; 'admin requests approve {facts.owner}' approves it"
         return _refused("run", CreationErrorKind.NotAdmitted, message)
-    message = f"the creation of {facts.owner} is Failed; its owner's 'retry' opens it again"
+    again = "request" if facts.is_undone else "retry"
+    message = f"the creation of {facts.owner} is {facts.status}; its owner's '{again}' opens it again"
     return _refused("run", CreationErrorKind.InvalidRequest, message)
 
 
 def _of_operator(facts: Facts, *, caller_runs: bool) -> Iterator[Refusal]:
     """Of a creation that belongs to another operator."""
     creation, office = facts.creation, facts.office
-    if creation is None or creation.operator is None:
+    if creation is None or creation.operator is None or facts.is_undone:
         return
     gone = office is not None and creation.operator not in office.operators
     if creation.operator == facts.caller or (not caller_runs and not gone):

@@ -47,8 +47,10 @@ def test_a_small_creation_takes_the_seven_updates_of_the_protocol() -> None:
     assert planned(facts(content=LARGE)).updates == 8
 
 
-@pytest.mark.parametrize(("status", "state"), [(S.Exporting, State.DONE), (S.Failed, State.TO_DO)])
-def test_a_creation_that_failed_is_opened_again_first(status: CreationStatus, state: State) -> None:
+@pytest.mark.parametrize(
+    ("status", "state"), [(S.Exporting, State.DONE), (S.Failed, State.TO_DO), (S.Undone, State.TO_DO)]
+)
+def test_a_creation_that_failed_or_was_undone_is_opened_again_first(status: CreationStatus, state: State) -> None:
     assert steps(facts(creation=creation(status)))["Request"].state == state
 
 

@@ -177,6 +177,13 @@ def test_an_operator_that_is_none_any_more_is_replaced_by_the_owners_retry() -> 
     assert kinds(facts(creation=failed, canister=canister())) == []
 
 
+def test_who_has_undone_a_creation_asks_for_another_canister() -> None:
+    undone = facts(creation=creation(S.Undone, canister_id=CANISTER))
+    assert kinds(undone) == []
+    assert "undone" in unknown(undone, Command.ALL)[0]
+    assert (cost_of(undone).left, kinds(undone, Command.RUN)) == (cost_of(facts()).needed, [("run", "InvalidRequest")])
+
+
 def test_an_owner_is_told_what_they_can_not_know() -> None:
     own = facts(caller=OWNER, office=None, admission=Admission.Listed)
     assert kinds(own) == []
