@@ -17,6 +17,7 @@ import CanisterOperations "CanisterOperations";
 import Creations "Creations";
 import Deposits "Deposits";
 import Errors "Errors";
+import Expiry "Expiry";
 import Funding "Funding";
 import Hosting "Hosting";
 import Leases "Leases";
@@ -105,6 +106,7 @@ module {
       attempts = creation.attempts;
       cycles_consumed = creation.cyclesConsumed;
       paid_until = creation.paidUntil;
+      expires_within_days = Expiry.mark(creation.paidUntil, context.now());
       error = creation.error;
       progress = creation.progress;
       progress_message = creation.progressMessage;

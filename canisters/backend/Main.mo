@@ -51,6 +51,7 @@ import AdminApi "AdminApi";
 import AdmissionApi "AdmissionApi";
 import CreationApi "CreationApi";
 import OldSideApi "OldSideApi";
+import ExpiryWatch "ExpiryWatch";
 import OperatorApi "OperatorApi";
 import OutcomeApi "OutcomeApi";
 // end of personal_canister_creation
@@ -182,6 +183,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OperatorApi(context, authorities);
   include OutcomeApi(context, authorities);
   include OldSideApi(context);
+  ExpiryWatch.start<system>(context);
   // end of personal_canister_creation
 
   /// What an upgrade ended, goes on: at once, or when the new module was found sound.

@@ -75,6 +75,8 @@ module {
     attempts : Nat32;
     cycles_consumed : Nat;
     paid_until : ?Nat64;
+    /// The warning mark that the present time has come to: 90, 30 or 7 days before that date.
+    expires_within_days : ?Nat;
     error : ?CreationError;
     progress : CreationProgress;
     progress_message : Text;

@@ -69,6 +69,7 @@ COMMANDS: dict[str, Entry] = {
         "List, name and remove executors, who record events for you.",
         ("add", "list", "remove"),
     ),
+    "fleet": Entry("fleet:fleet", "List the personal canisters, the first whose cycles end first."),
     "identity": Entry(
         "identity:identity",
         "Create, import and show the keys that sign calls.",

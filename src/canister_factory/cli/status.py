@@ -101,7 +101,7 @@ def _show(present: PresentCanister) -> None:
             *_old_side(creation),
             ("attempts", creation.attempts),
             ("cycles consumed", quantities.cycles(creation.cycles_consumed)),
-            ("paid until", moment(creation.paid_until)),
+            ("paid until", _paid_until(creation)),
             ("retry helps", creation.error.retry_helps if creation.error else "-"),
         ],
     )
@@ -119,6 +119,12 @@ def _old_side(creation: DetailedCreationStatus) -> list[tuple[str, object]]:
         held = f"; held up: {quoted(erasure.message)}" if erasure.message else ""
         rows.append(("copy on the backend", f"{erasure.stage}, {moment(when)}{held}"))
     return rows
+
+
+def _paid_until(creation: DetailedCreationStatus) -> str:
+    """The date, with a warning when it is near."""
+    date, days = moment(creation.paid_until), creation.expires_within_days
+    return date if days is None else f"{date}, in less than {days} days: top it up with 'canister-factory owner top-up'"
 
 
 @click.command("list")

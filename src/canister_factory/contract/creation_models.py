@@ -175,6 +175,8 @@ class DetailedCreationStatus(CandidModel):
     cycles_consumed: Nat
     paid_until: TimeNs | None = None
     """Since the completion: until when the canister takes updates, by what it was given."""
+    expires_within_days: Nat | None = None
+    """90, 30 or 7, once that date is so near."""
     error: CreationError | None = None
     progress: CreationProgress
     progress_message: str
