@@ -26,19 +26,21 @@ module {
     null;
   };
 
-  /// The mark to warn of now, which is on record then.
-  public func due(state : State, canisterId : Principal, paidUntil : ?Nat64, now : Nat64) : ?Warned {
-    switch (mark(paidUntil, now), paidUntil) {
-      case (?days, ?until) {
-        switch (state.get(canisterId)) {
-          case (?before) if (before.until == until and before.days <= days) return null;
-          case null {};
-        };
-        let warned = { until; days };
-        state.add(canisterId, warned);
-        ?warned;
-      };
-      case _ { state.remove(canisterId); null };
+  /// The mark that wasn't warned of yet.
+  public func unwarned(state : State, canisterId : Principal, paidUntil : ?Nat64, now : Nat64) : ?Warned {
+    let ?until = paidUntil else return null;
+    let ?days = mark(paidUntil, now) else return null;
+    switch (state.get(canisterId)) {
+      case (?before) if (before.until == until and before.days <= days) null else ?{ until; days };
+      case null ?{ until; days };
     };
+  };
+
+  /// The mark to warn of now, which is on record then. A canister whose date is far off is forgotten.
+  public func due(state : State, canisterId : Principal, paidUntil : ?Nat64, now : Nat64) : ?Warned {
+    if (mark(paidUntil, now) == null) { state.remove(canisterId); return null };
+    let warned = unwarned(state, canisterId, paidUntil, now);
+    switch warned { case (?some) state.add(canisterId, some); case null {} };
+    warned;
   };
 };
