@@ -11,6 +11,7 @@ import pytest
 
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.memory_models import MemoryType, NewMemory, UploadRequest, UploadSession
+from canister_factory.ic.errors import NetworkUnreachableError
 from canister_factory.owner.adding import Added, Adding
 from canister_factory.owner.memories import memories
 from canister_factory.owner.upload_notes import UploadNotes
@@ -42,6 +43,15 @@ class Watched(PersonalClient):
     async def put_memory_upload_chunk(self, upload_id: int, index: int, data: bytes, sha256: bytes) -> None:
         await super().put_memory_upload_chunk(upload_id, index, data, sha256)
         self.seen.chunks.append(index)
+
+
+class CutOff(Watched):
+    """Of each upload only the first two chunks arrive."""
+
+    async def put_memory_upload_chunk(self, upload_id: int, index: int, data: bytes, sha256: bytes) -> None:
+        if index >= 2:
+            raise NetworkUnreachableError("the line is dead")
+        await super().put_memory_upload_chunk(upload_id, index, data, sha256)
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,22 @@ async def test_an_upload_that_was_killed_goes_on_with_what_is_missing(uploads: U
     assert uploads.notes.read_text() == "{}"
     third, seen, _ = await uploads.attempt()
     assert (third.stored, len(third.present), seen.chunks) == ([], 1, [])
+
+
+async def test_when_the_network_goes_away_small_files_are_stored_and_a_large_one_goes_on_later(
+    uploads: Uploads,
+) -> None:
+    small = File(uploads.file.path.with_name("note.txt"))
+    small.path.write_bytes(b"small")
+    client = CutOff(uploads.client.agent, uploads.client.canister_id)
+    client.seen = Seen()
+    adding = Adding(client, uploads.capsule_id, UploadNotes(uploads.notes))
+    with pytest.raises(NetworkUnreachableError, match="the line is dead"):
+        await adding.run(await adding.plan([uploads.file, small]))
+    assert [name for name, _ in adding.done.stored] == ["note.txt"]
+    _, seen, _ = await uploads.attempt()
+    assert (seen.sessions, len(seen.chunks)) == ([], 2)
+    assert await uploads.stored() == [uploads.content]
 
 
 async def test_a_changed_file_is_another_upload(uploads: Uploads) -> None:
