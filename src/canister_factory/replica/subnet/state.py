@@ -60,6 +60,7 @@ class SubnetState:
     messages_executed: int = 0
     ledger_balances: dict[bytes, int] = field(default_factory=dict)  # accounts that differ from the test balance
     ledger_blocks: int = 0
+    ledger_withdrawals: dict[bytes, int] = field(default_factory=dict)  # those that a repetition is known by: the block
     subnet_admins: tuple[bytes, ...] = ()
     node_metrics: list[NodeSample] = field(default_factory=list)
     outcalls: dict[int, Outcall] = field(default_factory=dict)

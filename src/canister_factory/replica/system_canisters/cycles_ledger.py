@@ -1,16 +1,18 @@
 """The cycles ledger of a test network: pays for creating and topping up canisters with cycles that nobody bought.
 
-Owns the accounts, these two payments, and deposits. Not emulated: transfers, approvals, the block log and deduplication
-(`created_at_time` is refused, so that nobody relies on it).
+Owns the accounts, these two payments, and deposits; a withdrawal with `created_at_time` is made once. Not emulated:
+transfers, approvals, the block log and deduplication of creations (`created_at_time` is refused there, so that nobody
+relies on it).
 
 Every account starts with `TEST_BALANCE`; what it pays comes into circulation as newly minted cycles, what is deposited
-counts as consumed. Unlike on the real ledger, a payment that fails costs no fee.
+counts as consumed. Unlike on the real ledger, a payment that fails costs no fee, and may be made again as it was.
 
-Source: the cycles ledger's interface description (dfinity/cycles-ledger).
+Source: the cycles ledger's interface description (dfinity/cycles-ledger); ICRC-1, "Transaction deduplication".
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from canister_factory.candid.decoding import decode
@@ -29,6 +31,9 @@ TEST_BALANCE = 1_000_000_000_000_000
 """Cycles on every account that has paid nothing yet: enough for hundreds of canisters."""
 BLOCK_FEE = 100_000_000
 """Cycles for each payment, besides its amount."""
+WINDOW_NS = 86_400 * 10**9
+"""For so long after its `created_at_time` a payment is known again; the sender's clock may differ by `DRIFT_NS`."""
+DRIFT_NS = 60 * 10**9
 _DECIMALS = 12
 _SUBACCOUNT_BYTES = 32
 
@@ -47,7 +52,7 @@ class _RefusedError(Exception):
 
     def __init__(self, tag: str, **content: Any) -> None:
         super().__init__(tag)
-        self.answer = Case("Err", Case(tag, content))
+        self.answer = Case("Err", Case(tag, content or None))
 
 
 def _account(owner: bytes, subaccount: bytes | None) -> bytes:
@@ -73,9 +78,6 @@ def _pay(subnet: Subnet, payer: Request, argument: dict[str, Any], method: str, 
         _RefusedError: the account's balance is too low, or something is asked that is not emulated.
         CanisterError: the management canister rejected the call.
     """
-    if argument["created_at_time"] is not None:
-        message = "This test ledger has no deduplication: leave created_at_time out"
-        raise _RefusedError("GenericError", message=message, error_code=0)
     state, amount = subnet.state, argument["amount"]
     account = _account(payer.caller, argument["from_subaccount"])
     balance = state.ledger_balances.get(account, TEST_BALANCE)
@@ -90,8 +92,38 @@ def _pay(subnet: Subnet, payer: Request, argument: dict[str, Any], method: str, 
     return response
 
 
+def _made_before(subnet: Subnet, request: Request, argument: dict[str, Any]) -> bytes | None:
+    """The name of a withdrawal with `created_at_time`, under which it is noted once it is made: its time comes first.
+
+    Raises:
+        _RefusedError: it was made before, or its time isn't now.
+    """
+    created: int | None = argument["created_at_time"]
+    if created is None:
+        return None
+    state = subnet.state
+    for known in sorted(state.ledger_withdrawals):
+        if int.from_bytes(known[:8], "big") + WINDOW_NS + DRIFT_NS >= state.time_ns:
+            break
+        state.transaction.pop(state.ledger_withdrawals, known)
+    account = _account(request.caller, argument["from_subaccount"])
+    parts = (account, argument["to"].bytes, str(argument["amount"]).encode())
+    payment = sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+    name = created.to_bytes(8, "big") + payment
+    if name in state.ledger_withdrawals:
+        raise _RefusedError("Duplicate", duplicate_of=state.ledger_withdrawals[name])
+    if created + WINDOW_NS + DRIFT_NS < state.time_ns:
+        raise _RefusedError("TooOld")
+    if created > state.time_ns + DRIFT_NS:
+        raise _RefusedError("CreatedInFuture", ledger_time=state.time_ns)
+    return name
+
+
 def _create_canister(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Case:
     """A canister with the amount less the creation fee; its caller controls it unless the settings say otherwise."""
+    if argument["created_at_time"] is not None:
+        message = "This test ledger doesn't deduplicate creations: leave created_at_time out"
+        return Case("Err", Case("GenericError", {"message": message, "error_code": 0}))
     creation = argument["creation_args"] or {"settings": None, "subnet_selection": None}
     selection = creation["subnet_selection"]
     try:
@@ -113,9 +145,17 @@ def _create_canister(subnet: Subnet, request: Request, argument: dict[str, Any])
     return Case("Ok", {"block_id": subnet.state.ledger_blocks, "canister_id": created["canister_id"]})
 
 
+def _is_persons(principal: Principal) -> bool:
+    """Whether it is derived from a key (interface specification, "Special forms of Principals")."""
+    return len(principal.bytes) == 29 and principal.bytes.endswith(b"\x02")
+
+
 def _withdraw(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Case:
     """The amount goes to a canister's balance."""
     try:
+        if _is_persons(argument["to"]):
+            raise _RefusedError("InvalidReceiver", receiver=argument["to"])
+        name = _made_before(subnet, request, argument)
         _pay(subnet, request, argument, "deposit_cycles", {"canister_id": argument["to"]})
     except _RefusedError as refused:
         return refused.answer
@@ -123,6 +163,8 @@ def _withdraw(subnet: Subnet, request: Request, argument: dict[str, Any]) -> Cas
         code = Case(_REJECTION_CODES[error.code])
         failure = {"rejection_code": code, "rejection_reason": error.message, "fee_block": None}
         return Case("Err", Case("FailedToWithdraw", failure))
+    if name is not None:
+        subnet.state.transaction.put(subnet.state.ledger_withdrawals, name, subnet.state.ledger_blocks)
     return Case("Ok", subnet.state.ledger_blocks)
 
 

@@ -100,7 +100,16 @@ def test_numbers_and_mappings_of_the_state_are_all_taken_back_or_never_changed_b
 
     constant = {"seed", "prices", "first_canister_id", "last_canister_id", "subnet_admins"}
     by_rounds = {"time_ns", "storage_charged_ns", "messages_executed", "node_metrics"}
-    containers = {"canisters", "queue", "begun", "statuses", "ledger_balances", "outcalls", "transaction"}
+    containers = {
+        "canisters",
+        "queue",
+        "begun",
+        "statuses",
+        "ledger_balances",
+        "ledger_withdrawals",
+        "outcalls",
+        "transaction",
+    }
     assert {field.name for field in fields(SubnetState)} == constant | by_rounds | containers | set(STATE_NUMBERS)
 
 

@@ -14,7 +14,14 @@ from canister_factory.candid.values import Case
 from canister_factory.replica.store.checkpoint import Checkpoint
 from canister_factory.replica.subnet.subnet import Subnet
 from canister_factory.replica.system_canisters import builtins
-from canister_factory.replica.system_canisters.cycles_ledger import BLOCK_FEE, CYCLES_LEDGER, LEDGER, TEST_BALANCE
+from canister_factory.replica.system_canisters.cycles_ledger import (
+    BLOCK_FEE,
+    CYCLES_LEDGER,
+    DRIFT_NS,
+    LEDGER,
+    TEST_BALANCE,
+    WINDOW_NS,
+)
 from canister_factory.replica.system_canisters.cycles_minting import CYCLES_MINTING, MINTING
 from canister_factory.replica.system_canisters.interface import SystemCanister
 from support.replica_bench import OWNER, STRANGER, Bench, CallRejectedError, Clock, engine, system_result
@@ -123,6 +130,42 @@ def test_withdrawn_cycles_arrive_at_the_canister(bench: Bench) -> None:
     assert result.tag == "Ok"
     assert bench.canister(canister).balance == 10**12 + 7_000
     assert balance(bench) == TEST_BALANCE - 7_000 - BLOCK_FEE
+
+
+def withdrawal(canister: bytes, created_ns: int, amount: int = 7_000) -> str:
+    to = Principal(canister)
+    return f'(record {{ amount = {amount}; to = principal "{to}"; created_at_time = opt {created_ns} }})'
+
+
+def test_a_withdrawal_with_its_time_is_made_once(bench: Bench) -> None:
+    canister, now = bench.create(10**12), bench.clock.now_ns
+    first = ask(bench, LEDGER, "withdraw", withdrawal(canister, now))
+    again = ask(bench, LEDGER, "withdraw", withdrawal(canister, now))
+    assert again == Case("Err", Case("Duplicate", {"duplicate_of": first.value}))
+    assert bench.canister(canister).balance == 10**12 + 7_000
+    assert balance(bench) == TEST_BALANCE - 7_000 - BLOCK_FEE
+    for other in (withdrawal(canister, now + 1), withdrawal(canister, now, 7_001), withdrawal(bench.create(), now)):
+        assert ask(bench, LEDGER, "withdraw", other).tag == "Ok"
+
+
+def test_a_withdrawal_of_another_day_is_refused_and_forgotten(bench: Bench) -> None:
+    canister, now = bench.create(10**12), bench.clock.now_ns
+    assert ask(bench, LEDGER, "withdraw", withdrawal(canister, now)).tag == "Ok"
+    bench.clock.advance((WINDOW_NS + DRIFT_NS) // 10**9 + 1)
+    assert ask(bench, LEDGER, "withdraw", withdrawal(canister, now)) == Case("Err", Case("TooOld"))
+    late = bench.clock.now_ns + DRIFT_NS + 10**12
+    assert ask(bench, LEDGER, "withdraw", withdrawal(canister, late)).value.tag == "CreatedInFuture"
+    assert bench.subnet.state.ledger_withdrawals == {}
+    assert balance(bench) == TEST_BALANCE - 7_000 - BLOCK_FEE
+
+
+def test_a_withdrawal_that_failed_may_be_made_again(bench: Bench) -> None:
+    nobody, now = Principal.from_str("lxzze-o7777-77777-aaaaa-cai").bytes, bench.clock.now_ns
+    for _ in range(2):
+        assert ask(bench, LEDGER, "withdraw", withdrawal(nobody, now)).value.tag == "FailedToWithdraw"
+    person = Principal.self_authenticating(b"a key").bytes
+    assert ask(bench, LEDGER, "withdraw", withdrawal(person, now)).value.tag == "InvalidReceiver"
+    assert balance(bench) == TEST_BALANCE
 
 
 def test_a_canister_deposits_cycles_on_an_account(bench: Bench) -> None:
