@@ -69,6 +69,8 @@ module {
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
     #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any; #get_history : Any;
     #get_items : Any; #get_memory_manifests : Any; #close_for_undo : Any;
+    #get_items : Any; #get_memory_manifests : Any;
+    #offer_ownership : Any; #accept_ownership : Any; #remove_owner : Any;
   };
 
   /// Bytes of the encoded arguments.
@@ -97,6 +99,7 @@ module {
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _ or
       #undo_personal_canister _ or #begin_move_back _ or #request_erasure _ or #cancel_erasure _ or
       #get_erasure_receipt _ or #close_for_undo _
+      #offer_ownership _ or #accept_ownership _ or #remove_owner _
     ) fixed;
     case (
       #register_with_nonce _ or #prove_nonce _ or #verify_nonce _ or #create_capsule _ or #get_capsule _ or

@@ -32,7 +32,7 @@ module {
 
   /// Who has to do with this canister, and what it is called.
   public type Parties = {
-    owner : Principal;
+    owner : () -> Principal;
     backend : Principal;
     name : ?Text;
     self : () -> Principal;
@@ -58,11 +58,12 @@ module {
         return ?#Unauthorized "only controllers of this canister import";
       };
       if (caller != parties.owner or not ImportState.isOperated(state)) return parties.refusal();
+      if (caller != parties.owner() or not ImportState.isOperated(state)) return null;
       ?#Unauthorized "an operator imports; the owner can't change the import";
     };
 
     func refuseLook(caller : Principal) : ?Capsule.CapsuleError {
-      if (caller == parties.owner or caller.isController()) return null;
+      if (caller == parties.owner() or caller.isController()) return null;
       ?#Unauthorized "only the owner and the controllers may look at the import";
     };
 
@@ -115,7 +116,7 @@ module {
         case (?problem) return #Err problem;
       };
       ImportState.reopen(state);
-      if (caller != parties.owner) state.operators.add(caller);
+      if (caller != parties.owner()) state.operators.add(caller);
       ignore ImportState.begin(state, now);
       let ?session = ImportState.view(state, now) else return #Err(#NotFound { kind = "import session"; id = "" });
       #Ok session;
@@ -144,7 +145,7 @@ module {
         now,
         func() = switch (checkBatch(items.size())) {
           case (?problem) #Err problem;
-          case null ImportItems.put(store, state, items, parties.owner);
+          case null ImportItems.put(store, state, items, parties.owner());
         },
       );
     };
@@ -281,7 +282,7 @@ module {
 
     /// What a copy of the capsule is made of: for its owner alone, whom it shows nothing new.
     func copied<T>(caller : Principal, read : Store.Capsule -> Result<T>) : Result<T> {
-      if (caller != parties.owner) return #Err(#Unauthorized "only the owner may copy the capsule");
+      if (caller != parties.owner()) return #Err(#Unauthorized "only the owner may copy the capsule");
       read(state.capsule);
     };
 
@@ -323,7 +324,7 @@ module {
       #Ok {
         manifest = Manifest.take(state.capsule, parties.self(), now);
         imported = do ? { state.final!.manifest };
-        beside = Beside.count(store, state, parties.owner);
+        beside = Beside.count(store, state, parties.owner());
         certificate = if (state.final == null) null else CertifiedData.getCertificate();
         closed_until;
       };
@@ -331,7 +332,7 @@ module {
 
     /// What anyone may know of this canister.
     public func info(now : Nat64) : Types.PersonalInfo = {
-      owner = parties.owner;
+      owner = parties.owner();
       backend = parties.backend;
       name = parties.name;
       api_version = ApiVersion.current;

@@ -10,6 +10,7 @@ import Access "../capsule/Access";
 import ArgumentLimits "../capsule/ArgumentLimits";
 import Store "../capsule/Store";
 import ImportState "ImportState";
+import Ownership "Ownership";
 
 module {
   /// Every method of the personal canister; the compiler asks for all of them.
@@ -46,11 +47,13 @@ module {
     #list_capsule_events : Any;
     // the owner, and who may write the capsule: an update that asks the network
     #get_history : Any;
+    // the owner; and to whom the owner offers the canister
+    #offer_ownership : Any; #remove_owner : Any; #accept_ownership : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
   public func accepts(
-    owner : Principal,
+    title : Ownership.Title,
     state : ImportState.State,
     isOpen : Bool,
     store : Store.Store,
@@ -60,6 +63,7 @@ module {
   ) : Bool {
     if (caller.isAnonymous() or bytes > ArgumentLimits.most(message)) return false;
 
+    let owner = title.owner;
     func isTheirs() : Bool = caller == owner or Access.mayWrite(state.capsule, caller);
     func isCircle() : Bool = caller == owner or Access.knows(state.capsule, caller) or caller.isController();
     switch message {
@@ -78,6 +82,8 @@ module {
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or #get_history _
       ) isTheirs();
       case (#get_items _ or #get_memory_manifests _ or #close_for_undo _) caller == owner;
+      case (#get_items _ or #get_memory_manifests _ or #offer_ownership _ or #remove_owner _) caller == owner;
+      case (#accept_ownership _) caller == owner or title.heir == ?caller;
       case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or
       (bytes <= ArgumentLimits.small and isTheirs());

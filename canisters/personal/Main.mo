@@ -14,6 +14,7 @@ import ImportApi "ImportApi";
 import ImportState "ImportState";
 import Inspection "Inspection";
 import Ownership "Ownership";
+import OwnershipApi "OwnershipApi";
 import Types "Types";
 
 shared ({ caller = installer }) persistent actor class Personal(init : ?Types.PersonalInit) = this {
@@ -21,6 +22,11 @@ shared ({ caller = installer }) persistent actor class Personal(init : ?Types.Pe
   let owner = Ownership.given(init).owner;
   let backend = Ownership.given(init).backend;
   let name = Ownership.given(init).name;
+shared ({ caller = installer }) persistent actor class Personal(init : Types.PersonalInit) = this {
+  // What the first installation was given stays; the argument of an upgrade changes nothing.
+  let title = Ownership.title(init.owner);
+  let backend = init.backend;
+  let name = init.name;
   let store = Store.empty(Quotas.personalLimits);
   let state = ImportState.empty(store, owner, installer, Ownership.given(init).limits);
 
@@ -44,14 +50,23 @@ shared ({ caller = installer }) persistent actor class Personal(init : ?Types.Pe
   );
 
   include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, maintenance), owner, state));
+  transient let service = CapsuleService.CapsuleService(store, Ownership.host(title, store, state));
+  transient let imports = Import.Import(
+    store,
+    state,
+    { owner = func() = title.owner; backend; name; self; isOpen = func() = Ownership.isOpen(title, state) },
+  );
+
+  include CapsuleApi(Ownership.withOneCapsule(service, title, store, state));
   include ImportApi(imports);
-  include HistoryApi(func caller = caller == owner or Access.mayWrite(state.capsule, caller), self);
+  include OwnershipApi(Ownership.Giving(title, store, state));
+  include HistoryApi(func caller = caller == title.owner or Access.mayWrite(state.capsule, caller), self);
 
   func resume<system>() {};
   Maintenance.afterwards<system>(maintenance, resume);
 
   system func inspect({ caller : Principal; arg : Blob; msg : Inspection.Message }) : Bool {
-    Inspection.accepts(owner, state, Ownership.isOpen(owner, state), store, caller, arg.size(), msg);
+    Inspection.accepts(title, state, Ownership.isOpen(title, state), store, caller, arg.size(), msg);
   };
 
   system func postupgrade() { ImportState.certify(state) };

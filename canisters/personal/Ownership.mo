@@ -1,11 +1,13 @@
 /// Whose canister this is: the capsule API belongs to the owner and to the people who may write the capsule. It changes
 /// nothing, and shows nothing to others, until the canister is open: its import is final and its owner controls it
 /// without those who imported. So nothing that was accepted here can be in the way of the import, or be lost to a new
-/// installation by an operator. Owns no state.
+/// installation by an operator. Owns who the owner is, and giving that to another principal: it is offered, and accepted by
+/// the other, so that it never goes to one who can't sign. The one before stays an owner of the capsule until removed.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import Runtime "mo:core/Runtime";
+import Text "mo:core/Text";
 import Access "../capsule/Access";
 import Capsule "../capsule/Types";
 import Capsules "../capsule/Capsules";
@@ -15,8 +17,10 @@ import Guard "../capsule/Guard";
 import Randomness "../capsule/Randomness";
 import Heap "../capsule/Heap";
 import Maintenance "../capsule/Maintenance";
+import Persons "../capsule/Persons";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
+import Validate "../capsule/Validate";
 import ImportState "ImportState";
 import Types "Types";
 
@@ -29,11 +33,19 @@ module {
     case null Runtime.trap("an installation needs the owner and the backend as its argument; only an upgrade needs none");
   };
 
+  public type Title = {
+    var owner : Principal;
+    /// To whom the owner offers the canister.
+    var heir : ?Principal;
+  };
+
+  public func title(owner : Principal) : Title = { var owner; var heir = null };
+
   /// Whether the canister is its owner's. Needs nobody else, least of all the backend; once it is so, it stays so,
   /// whomever the owner makes a controller later.
-  public func isOpen(owner : Principal, state : ImportState.State) : Bool {
+  public func isOpen(title : Title, state : ImportState.State) : Bool {
     if (state.openedAt != null) return true;
-    if (state.final == null or not owner.isController() or ImportState.isOperated(state)) return false;
+    if (state.final == null or not title.owner.isController() or ImportState.isOperated(state)) return false;
     state.openedAt := ?Clock.now();
     true;
   };
@@ -48,12 +60,16 @@ module {
   ) : Guard.Host {
     func unfinished() : Refusal {
       if (isOpen(owner, state)) return Maintenance.refusal(maintenance);
+  /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open.
+  public func host(title : Title, store : Store.Store, state : ImportState.State) : Guard.Host {
+    func unfinished() : Refusal {
+      if (isOpen(title, state)) return null;
       let reason = if (state.final == null) "import in progress" else "not handed over to its owner yet";
       ?#Locked { reason; until = null };
     };
 
     func refuseAccount(caller : Principal) : Refusal {
-      let isTheirs = caller == owner or Access.mayWrite(state.capsule, caller);
+      let isTheirs = caller == title.owner or Access.mayWrite(state.capsule, caller);
       if isTheirs null else ?#Unauthorized "this canister belongs to someone else";
     };
 
@@ -69,7 +85,7 @@ module {
         case null ?#AlreadyExists { kind = "capsule"; id = state.capsule.id };
         case refusal refusal;
       };
-      isComplete = func() = isOpen(owner, state);
+      isComplete = func() = isOpen(title, state);
       ruleTime = func _ = Clock.now();
       refuseWrite = func(_, _) = switch (unfinished()) {
         case null switch (ImportState.closed(state, Clock.now())) {
@@ -87,16 +103,82 @@ module {
     };
   };
 
-  /// There is one capsule here: its owner gets that one, whoever a new one is asked for.
+  /// There is one capsule here: its owner gets that one, whoever a new one is asked for, and is told all that is used. It
+  /// is charged to whom it was imported for.
   public func withOneCapsule(
     service : CapsuleService.CapsuleService,
-    owner : Principal,
+    title : Title,
+    store : Store.Store,
     state : ImportState.State,
   ) : CapsuleService.CapsuleService = {
     service with
     createCapsule = func(caller : Principal, subject : Capsule.PersonRef) : Capsule.Result<Capsule.CapsuleHeader> {
-      if (caller == owner and ImportState.hasCapsule(state)) return #Ok(Capsules.header(state.capsule));
+      if (caller == title.owner and ImportState.hasCapsule(state)) return #Ok(Capsules.header(state.capsule));
       service.createCapsule(caller, subject);
+    };
+    getMyQuota = func(caller : Principal) : Capsule.Result<Capsule.QuotaStatus> {
+      if (caller == title.owner) return #Ok(Quotas.status(store.books, state.capsule.account.payer));
+      service.getMyQuota(caller);
+    };
+  };
+
+  // ---- Another owner ----
+
+  public class Giving(title : Title, store : Store.Store, state : ImportState.State) {
+    /// Only the owner may, and only what is theirs already.
+    func refuse(caller : Principal) : Refusal {
+      if (caller != title.owner) return ?#Unauthorized "only the owner gives this canister to somebody else";
+      if (isOpen(title, state)) null else ?#Locked { reason = "not handed over to its owner yet"; until = null };
+    };
+
+    /// Offers the canister to another principal, or to nobody. The last offer counts.
+    public func offer(caller : Principal, heir : ?Principal) : Capsule.UnitResult {
+      switch (refuse(caller)) { case null {}; case (?problem) return #Err problem };
+      switch heir {
+        case (?to) switch (Validate.person("to", #Principal to)) { case null {}; case (?problem) return #Err problem };
+        case null {};
+      };
+      title.heir := if (heir == ?title.owner) null else heir;
+      #Ok;
+    };
+
+    /// Makes the caller the owner, to whom it was offered, and the one whom the capsule is about in the place of the one
+    /// before, who stays an owner of the capsule. Again it does nothing.
+    public func accept(caller : Principal) : Capsule.UnitResult {
+      if (caller == title.owner) return #Ok;
+      if (title.heir != ?caller) return #Err(#Unauthorized "this canister isn't offered to you");
+      if (not isOpen(title, state)) return #Err(#Locked { reason = "not handed over to its owner yet"; until = null });
+      let now = Clock.now();
+      let capsule = state.capsule;
+      Store.unindex(store, capsule);
+      capsule.owners.add(Persons.key(#Principal caller), (#Principal caller, { since = now; last_activity_at = now }));
+      if (Persons.isPrincipal(capsule.subject, title.owner)) capsule.subject := #Principal caller;
+      Store.insert(store, capsule);
+      title.owner := caller;
+      title.heir := null;
+      noted(caller, now);
+      #Ok;
+    };
+
+    /// Takes the capsule from an owner or a controller of it, such as the owner before. Who isn't one is none afterwards.
+    public func remove(caller : Principal, person : Principal) : Capsule.UnitResult {
+      switch (refuse(caller)) { case null {}; case (?problem) return #Err problem };
+      if (person == caller) return #Err(
+        #InvalidArgument { field = "person"; reason = "the owner stays; offer the canister to another one first" }
+      );
+      let capsule = state.capsule;
+      if (not Access.mayWrite(capsule, person)) return #Ok;
+      Store.unindex(store, capsule);
+      capsule.owners.remove(Persons.key(#Principal person));
+      capsule.controllers.remove(Persons.key(#Principal person));
+      Store.insert(store, capsule);
+      noted(caller, Clock.now());
+      #Ok;
+    };
+
+    func noted(caller : Principal, now : Nat64) {
+      Capsules.touch(state.capsule, caller, now);
+      ImportState.certify(state);
     };
   };
 };

@@ -78,6 +78,7 @@ IMPORTING_DOORS = {
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "writer or executor": {"owner", "helper", "executor"},
     "owner": {"owner"},
+    "owner or heir": {"owner"},
     "circle": {"owner", "helper", "friend", "operator"},
     "circle or executor": {"owner", "helper", "friend", "operator", "executor"},
 }
@@ -88,6 +89,7 @@ MOVED_DOORS = {
     f"uploader, up to {SMALL:,} bytes writer": {"owner", "helper"},
     "writer or executor": {"owner", "helper", "executor"},
     "owner": {"owner"},
+    "owner or heir": {"owner"},
     "circle": {"owner", "helper", "friend"},
     "circle or executor": {"owner", "helper", "friend", "executor"},
 }

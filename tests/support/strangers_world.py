@@ -221,6 +221,8 @@ IMPORT: dict[str, list[Probe]] = {
     "get_import_status": [lambda a: ({"after": a.memory},)],
     "list_import_entries": [lambda a: (_item(a), None)],
     "get_items": [lambda a: ([_item(a)],)],
+    "offer_ownership": [lambda a: (a.owner,)],
+    "remove_owner": [lambda a: (a.owner,)],
     "get_memory_manifests": [lambda a: ([a.memory],)],
 }
 

@@ -9,6 +9,7 @@ Owns these declarations. Does not own: what the endpoints mean (`canisters/perso
 from __future__ import annotations
 
 from canister_factory.candid.binding import Nat32, Nat64
+from canister_factory.candid.principal import PrincipalLike
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.endpoint import endpoint, repeatable
 from canister_factory.contract.history_models import CanisterHistory
@@ -115,3 +116,20 @@ class PersonalClient(CapsuleClient):
     @endpoint
     async def get_history(self) -> CanisterHistory:
         """What the network tells of the canister's past; certified, as the reply to an update."""
+
+    # Another owner
+
+    @repeatable
+    @endpoint
+    async def offer_ownership(self, to: PrincipalLike | None) -> None:
+        """Offers the canister to a principal in the place of the last offer; `None` takes the offer back."""
+
+    @repeatable
+    @endpoint
+    async def accept_ownership(self) -> None:
+        """Makes the caller the owner, to whom it was offered; the one before stays an owner of the capsule."""
+
+    @repeatable
+    @endpoint
+    async def remove_owner(self, person: PrincipalLike) -> None:
+        """Takes the capsule from an owner or a controller of it, but not from the canister's owner."""
