@@ -24,7 +24,7 @@ from support.killing import DyingAgent, Killed, killed_at
 from support.wallet_canister import Wallet
 
 STEPS = [
-    *("update_settings", "uninstall_code", "start_canister", "install_code", "return_cycles"),
+    *("update_settings", "uninstall_code", "start_canister", "install_code", "send_cycles"),
     *("stop_canister", "delete_canister"),
 ]
 KEPT = 100 * 10**9
@@ -149,7 +149,7 @@ async def test_a_canister_that_has_too_little_for_the_module_is_deleted_all_the_
     had = (await ManagementCanister(world.operator).canister_status(canister)).cycles
     before = await books(world, canister)
     dying = await world.stack.enter_async_context(DyingAgent(world.operator.identity, world.network))
-    dying.dies_at, dying.executed = 1 + STEPS.index("return_cycles"), True
+    dying.dies_at, dying.executed = 1 + STEPS.index("send_cycles"), True
     with pytest.raises(Killed):
         await canister_of(world, canister, dying).clean_up(world.backend_id)
     await ManagementCanister(world.owner).uninstall_code(canister)
@@ -164,7 +164,7 @@ async def test_nobody_but_a_controller_has_the_cycles_sent_away(world: World) ->
     with pytest.raises(Killed):
         await canister_of(world, canister, dying).clean_up(world.backend_id)
     with pytest.raises(RejectedError, match="for controllers only"):
-        await world.agent().update(canister, cycles_return.METHOD, world.backend_id.bytes)
+        await world.agent().update(canister, cycles_return.METHOD, cycles_return.to_backend(world.backend_id))
 
 
 async def test_only_a_canister_that_was_created_here_returns_cycles(world: World) -> None:

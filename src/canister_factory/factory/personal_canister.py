@@ -18,7 +18,7 @@ from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.errors import OUT_OF_CYCLES, IcError, RejectedError
+from canister_factory.ic.errors import IcError, RejectedError
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
@@ -288,33 +288,11 @@ class PersonalCanister:
 
     async def _give_back_and_delete(self, backend_id: Principal) -> int:
         """Each step may be repeated: cycles that went back aren't there any more, so they do so once."""
-        returned = await self._give_back(backend_id)
+        order = cycles_return.to_backend(backend_id)
+        returned = cycles_return.returned(await cycles_return.emptied(self.agent, self._retry, self.canister_id, order))
         for method in (self._management.stop_canister, self._management.delete_canister):
             await self._retry(method.__name__, method, self.canister_id)
         return returned
-
-    async def _give_back(self, backend_id: Principal) -> int:
-        """Has a module of our own send the cycles; 0 where they don't suffice to install it.
-
-        First the settings, since a frozen canister takes no other call. Then what runs here goes, since it may be
-        waiting for something, and couldn't be stopped then.
-        """
-        unbound = CanisterSettings(freezing_threshold=0, memory_allocation=0, compute_allocation=0)
-        await self._retry("update_settings", self._management.update_settings, self.canister_id, unbound)
-        if (await self.info()).module_hash != cycles_return.MODULE_HASH:
-            await self._retry("uninstall_code", self._management.uninstall_code, self.canister_id)
-        await self._retry("start_canister", self._management.start_canister, self.canister_id)
-        try:
-            if (await self.info()).module_hash is None:
-                await self._retry("install", self._management.install, self.canister_id, cycles_return.MODULE, b"")
-            reply = await self._retry(
-                cycles_return.METHOD, self.agent.update, self.canister_id, cycles_return.METHOD, backend_id.bytes
-            )
-        except RejectedError as error:
-            if error.error_code == OUT_OF_CYCLES:
-                return 0
-            raise
-        return cycles_return.returned(reply)
 
 
 def names(principals: Iterable[Principal]) -> str:
