@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         NetworkUnreachableError as NetworkUnreachableError,
         NotOfferedError as NotOfferedError,
         OutcomeUnknownError as OutcomeUnknownError,
+        PaymentRefusedError as PaymentRefusedError,
         ProtocolError as ProtocolError,
         QuerySignatureError as QuerySignatureError,
         RejectedError as RejectedError,
@@ -88,9 +89,11 @@ if TYPE_CHECKING:
     from canister_factory.owner.errors import (
         AddError as AddError,
         BackupError as BackupError,
+        ControlError as ControlError,
         ForgedBackupError as ForgedBackupError,
         MemoryNotFoundError as MemoryNotFoundError,
         MoveBackError as MoveBackError,
+        PaymentError as PaymentError,
         ReceiptError as ReceiptError,
         RestoreError as RestoreError,
     )
@@ -125,11 +128,15 @@ _HOMES = {
     "ic.errors": "CanisterNotFoundError CertificateError CertificateScopeError CertificateSignatureError "
     "DelegationError EnvelopeError ExpiryError HashTreeError IcError IdentityError IngressTooLargeError "
     "MalformedCborError MalformedCertificateError MalformedEnvelopeError NetworkConfigError NetworkUnreachableError "
-    "NotOfferedError OutcomeUnknownError ProtocolError QuerySignatureError RejectedError RequestExpiryError "
-    "SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
+    "NotOfferedError OutcomeUnknownError PaymentRefusedError ProtocolError QuerySignatureError RejectedError "
+    "RequestExpiryError SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
+<<<<<<< HEAD
     "owner.errors": "AddError BackupError ForgedBackupError MemoryNotFoundError MoveBackError ReceiptError "
     "RestoreError",
+=======
+    "owner.errors": "AddError BackupError ControlError ForgedBackupError MemoryNotFoundError PaymentError RestoreError",
+>>>>>>> 97765e14 (Owners: top-up, controllers, move-to, accept, delete; status is watched, and has an exit code of its own)
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

@@ -45,10 +45,12 @@ def begun(stage: CreationStatus) -> Callable[[Any], bool]:
 
 class DyingAgent(Agent):
     """The process ends at the update of that number, from 1: before it is sent, or when it was executed. At 0 it
-    lives; `sent` has the methods.
+    lives; `sent` has the methods. Or at the call of the method `dies_of`, when it has survived `lives` of them.
     """
 
     dies_at = 0
+    dies_of = ""
+    lives = 0
     executed = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -57,7 +59,7 @@ class DyingAgent(Agent):
 
     async def update(self, canister_id: Any, method: str, arg: bytes, **rest: Any) -> bytes:
         self.sent.append(method)
-        dies = len(self.sent) == self.dies_at
+        dies = len(self.sent) == self.dies_at or (method == self.dies_of and self.sent.count(method) > self.lives)
         if dies and not self.executed:
             raise Killed
         reply: bytes = await super().update(canister_id, method, arg, **rest)

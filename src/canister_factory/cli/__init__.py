@@ -94,6 +94,8 @@ COMMANDS: dict[str, Entry] = {
             "status",
             "undo",
             "upgrade",
+            *("accept", "add", "backup", "check", "controllers", "delete", "download", "events", "get", "ls"),
+            *("move-to", "restore", "share", "status", "top-up"),
         ),
     ),
     "plan": Entry("plan:plan", "Show what OWNER's creation would do and cost."),

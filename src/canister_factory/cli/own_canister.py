@@ -27,6 +27,21 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The canister that the options name. Nothing was asked of it: it may be frozen, stopped or deleted."""
+
+    agent: Agent
+    canister_id: Principal
+    by_backend: Principal | None
+    """The backend that named it, if one did."""
+
+    @property
+    def caller(self) -> Principal:
+        """Who asks."""
+        return self.agent.principal
+
+
+@dataclass(frozen=True, slots=True)
 class Own:
     """The caller's canister. `client` repeats what fails in passing."""
 
@@ -40,10 +55,13 @@ class Own:
         return self.client.canister_id
 
 
-class AskOwn(Protocol):
+C = TypeVar("C", covariant=True)
+
+
+class Ask(Protocol[C]):
     """Runs calls about the caller's canister, and returns what they return."""
 
-    def __call__(self, work: Callable[[Own], Awaitable[T]]) -> T:
+    def __call__(self, work: Callable[[C], Awaitable[T]]) -> T:
         """Runs `work` to its end.
 
         Raises:
@@ -52,8 +70,18 @@ class AskOwn(Protocol):
 
 
 def own_canister_command(command: F) -> F:
-    """`--canister` and the common options: passed to the command as `ask: AskOwn`."""
+    """`--canister` and the common options: passed to the command as `ask: Ask[Own]`. The canister has been asked whose
+    it is.
+    """
+    return _command(command, _own)
 
+
+def found_canister_command(command: F) -> F:
+    """The same, as `ask: Ask[Found]`: for what concerns also a canister that can't answer, or isn't the caller's."""
+    return _command(command, _find)
+
+
+def _command(command: F, find: Callable[[Agent, Principal | None, Principal | None], Awaitable[Any]]) -> F:
     @canister_or_backend("your canister", "Your personal canister.  [default: the one that the backend made for you]")
     @wraps(command)
     def with_canister(
@@ -64,9 +92,9 @@ def own_canister_command(command: F) -> F:
         identity: Identity,
         **rest: Any,
     ) -> Any:
-        def ask(work: Callable[[Own], Awaitable[T]]) -> T:
+        def ask(work: Callable[[Any], Awaitable[T]]) -> T:
             async def at_the_canister(agent: Agent) -> T:
-                return await work(await _find(agent, canister, backend))
+                return await work(await find(agent, canister, backend))
 
             return run_with_agent(identity, network, at_the_canister)
 
@@ -76,28 +104,44 @@ def own_canister_command(command: F) -> F:
     return cast(F, with_canister)
 
 
-async def _find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Own:
+async def _find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Found:
+    """The canister of the options.
+
+    Raises:
+        CommandError: the backend has made none for the caller.
+    """
+    from canister_factory.cli.backend_check import CheckedBackend
+
+    if canister is not None:
+        return Found(agent, canister, None)
+    assert backend is not None
+    canister = await CheckedBackend(agent, backend).get_my_personal_canister_id()
+    if canister is None:
+        raise CommandError(
+            f"you have no personal canister on {backend} yet; 'status' says how far it is, 'request' asks for one"
+        )
+    return Found(agent, canister, backend)
+
+
+async def _own(agent: Agent, canister: Principal | None, backend: Principal | None) -> Own:
     """The caller's canister.
 
     Raises:
         CommandError: there is none, or it's somebody else's.
     """
-    from canister_factory.candid.principal import Principal
-    from canister_factory.cli.backend_check import CheckedBackend
     from canister_factory.contract.clients import PersonalClient
     from canister_factory.factory.config import FactoryConfig
     from canister_factory.factory.retry import Retry
+    from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
 
-    if canister is None:
-        assert backend is not None
-        canister = await CheckedBackend(agent, backend).get_my_personal_canister_id()
-        if canister is None:
-            raise CommandError(
-                f"you have no personal canister on {backend} yet; 'status' says how far it is, 'request' asks for one"
-            )
-    client = PersonalClient(agent, canister, repeat=Retry(FactoryConfig()))
-    info = await client.get_personal_info()
-    caller = Principal(agent.identity.sender().bytes)
-    if info.owner != caller:
-        raise CommandError(f"{canister} belongs to {info.owner}, and you are {caller}")
+    found = await _find(agent, canister, backend)
+    client = PersonalClient(agent, found.canister_id, repeat=Retry(FactoryConfig()))
+    try:
+        info = await client.get_personal_info()
+    except RejectedError as error:
+        if error.error_code == OUT_OF_CYCLES:
+            error.add_note("It is frozen: 'owner top-up' gives it cycles, 'owner status' says how many it has")
+        raise
+    if info.owner != found.caller:
+        raise CommandError(f"{found.canister_id} belongs to {info.owner}, and you are {found.caller}")
     return Own(agent, client, info)

@@ -3,21 +3,21 @@
 Owns the group, `owner status`, and that `owner events` has the commands of `events` and `executors`. Does not own:
 copies (`owner_copies`), files (`owner_files`), rules (`owner_share`) and the old side
 (`owner_old_side`).
+Owns the group, and that `owner events` has the commands of `events` and `executors`. Does not own: its commands
+(`owner_…`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from canister_factory.cli import output, quantities, settings
-from canister_factory.cli.errors import FAILED
 from canister_factory.cli.events import events
 from canister_factory.cli.executors import executors
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.owner_control import accept, controllers, move_to
 from canister_factory.cli.owner_copies import backup, check, download, restore
+from canister_factory.cli.owner_cycles import top_up
+from canister_factory.cli.owner_delete import delete
 from canister_factory.cli.owner_files import add, get, ls
 from canister_factory.cli.owner_old_side import erase, move_back, undo
 from canister_factory.cli.owner_share import share
@@ -25,6 +25,7 @@ from canister_factory.cli.owner_upgrade import upgrade
 
 if TYPE_CHECKING:
     from canister_factory.owner.life import Life
+from canister_factory.cli.owner_status import status
 
 
 @click.group(cls=CommandGroup)
@@ -106,3 +107,9 @@ def _rows(life: Life) -> list[tuple[str, object]]:
         ("API version", life.api_version),
         ("freezing threshold", quantities.duration(life.freezing_threshold_s)),
     ]
+owner.add_command(status)
+owner.add_command(top_up)
+owner.add_command(controllers)
+owner.add_command(move_to)
+owner.add_command(accept)
+owner.add_command(delete)

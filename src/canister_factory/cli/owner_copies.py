@@ -16,7 +16,7 @@ from canister_factory.cli.copies import chosen, damages_of, directory_argument, 
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import network_options, output_options, run_with_agent
-from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.own_canister import Ask, Own, own_canister_command
 from canister_factory.cli.parameter_types import PRINCIPAL, ROOT_KEY
 from canister_factory.cli.results import confirm, done, moment
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.command()
 @directory_argument
 @own_canister_command
-def backup(directory: Path, ask: AskOwn) -> None:
+def backup(directory: Path, ask: Ask[Own]) -> None:
     """Copy everything in your canister into DIR.
 
     The first backup fetches all of it, later ones what has changed; each adds a state to DIR, and none takes one away.
@@ -247,7 +247,7 @@ async def _restore(
 @click.command()
 @directory_argument
 @own_canister_command
-def download(directory: Path, ask: AskOwn) -> None:
+def download(directory: Path, ask: Ask[Own]) -> None:
     """Write your memories into DIR as files under their names.
 
     A file that is there already with the same content is left as it is. One with another content keeps its name: the

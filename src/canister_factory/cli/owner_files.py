@@ -15,7 +15,7 @@ import click
 from canister_factory import interrupts
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import FAILED, CommandError, InputError
-from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.own_canister import Ask, Own, own_canister_command
 from canister_factory.cli.results import done, listing, moment
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def capsule_of(own: Own) -> str:
 @click.option("--all", "hidden", is_flag=True, help="Take hidden files and folders of folders, too.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders with such a name.")
 @own_canister_command
-def add(files: tuple[Path, ...], again: bool, hidden: bool, exclude: tuple[str, ...], ask: AskOwn) -> None:
+def add(files: tuple[Path, ...], again: bool, hidden: bool, exclude: tuple[str, ...], ask: Ask[Own]) -> None:
     """Store files as memories, each once.
 
     A file gets its own name; one in a folder gets its path from the folder's name on. A file is there already when a
@@ -129,7 +129,7 @@ def _counted(count: int) -> str:
 
 @click.command()
 @own_canister_command
-def ls(ask: AskOwn) -> None:
+def ls(ask: Ask[Own]) -> None:
     """List your memories.
 
     With --json each line is an object, and lines come as the canister's pages do. --full shows the ids.
@@ -171,7 +171,7 @@ def _row(memory: Listed) -> list[object]:
     help="File or folder to write, '-' for stdout.  [default: the memory's name, in this folder]",
 )
 @own_canister_command
-def get(wanted: str, target: Path | None, ask: AskOwn) -> None:
+def get(wanted: str, target: Path | None, ask: Ask[Own]) -> None:
     """Write the bytes of a memory into a file.
 
     Each chunk is compared with its hash, and the file is there as a whole or not at all. No file is overwritten. When

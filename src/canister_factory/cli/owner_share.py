@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from canister_factory.cli.events import EVENT
-from canister_factory.cli.own_canister import AskOwn, Own, own_canister_command
+from canister_factory.cli.own_canister import Ask, Own, own_canister_command
 from canister_factory.cli.owner_files import capsule_of
 from canister_factory.cli.parameter_types import ROLE_HOLDER
 from canister_factory.cli.results import confirm, done
@@ -66,7 +66,7 @@ def share(
     after: int | None,
     event: AccessEvent | None,
     yes: bool,
-    ask: AskOwn,
+    ask: Ask[Own],
 ) -> None:
     """Choose who may read a memory, and from when on.
 

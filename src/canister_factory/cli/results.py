@@ -72,6 +72,19 @@ def confirm(question: str, yes: bool) -> None:
         raise CommandError("not confirmed; nothing was changed")
 
 
+def announced(deed: str, yes: bool) -> None:
+    """Says in one line what is about to be done, and asks whether to; with `yes` it only says so.
+
+    Raises:
+        InputError: nobody can answer.
+        CommandError: the answer isn't yes.
+    """
+    if yes:
+        output.note(f"{deed}.")
+    else:
+        confirm(f"{deed}?", yes=False)
+
+
 def moment(time_ns: int | None) -> str:
     """A time (nanoseconds since 1970) for a person, in UTC."""
     if time_ns is None:

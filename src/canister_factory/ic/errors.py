@@ -139,6 +139,15 @@ class OutcomeUnknownError(IcError):
         self.reason = reason
 
 
+class PaymentRefusedError(IcError):
+    """A cycles ledger or wallet answers that it made no payment; `kind` is its own word for the reason."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_helps = kind == "TemporarilyUnavailable"
+
+
 class CanisterNotFoundError(IcError):
     """A canister doesn't exist, as its subnet certifies."""
 

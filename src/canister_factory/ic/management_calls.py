@@ -29,7 +29,7 @@ class ManagementCalls:
     async def _call(self, method: str, effective: Principal, argument: Any, *, latest_ns: int | None = None) -> bytes:
         with noting_call(_MANAGEMENT, method):
             return await self.agent.update(
-                _MANAGEMENT, method, _encoded(argument), effective_canister_id=effective, latest_ns=latest_ns
+                _MANAGEMENT, method, encoded(argument), effective_canister_id=effective, latest_ns=latest_ns
             )
 
     async def _call_about(self, method: str, canister_id: PrincipalLike) -> bytes:
@@ -38,12 +38,13 @@ class ManagementCalls:
 
     async def _query_about(self, method: str, canister_id: PrincipalLike) -> bytes:
         canister = as_principal(canister_id)
-        argument = _encoded(Target(canister_id=canister))
+        argument = encoded(Target(canister_id=canister))
         with noting_call(_MANAGEMENT, method):
             return await self.agent.query(_MANAGEMENT, method, argument, effective_canister_id=canister)
 
 
-def _encoded(argument: Any) -> bytes:
+def encoded(argument: Any) -> bytes:
+    """A model as the only argument of a method."""
     kind = type(argument)
     return encode([candid_type(kind)], [to_candid(kind, argument)])
 

@@ -1,4 +1,4 @@
-"""What goes wrong with an owner's copies. Does not own: errors of the canister and of the network."""
+"""What goes wrong with an owner's copies, payments and rights. Does not own: errors of canister and network."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ class MoveBackError(CanisterFactoryError):
 
 class ReceiptError(CanisterFactoryError):
     """A receipt of an erasure isn't what the network certifies, or can't be kept."""
+class PaymentError(CanisterFactoryError):
+    """A top-up is refused, or it isn't known whether it was paid; the message says which."""
+
+
+class ControlError(CanisterFactoryError):
+    """A change of who controls or owns a canister, or its deletion, is refused; the message says what holds now."""
