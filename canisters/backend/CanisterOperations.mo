@@ -38,7 +38,6 @@ module {
     wasm_memory_limit : ?Nat;
     status_visibility : ?{ #allowed_viewers : [Principal] };
   };
-  type Settings = { controllers : ?[Principal]; freezing_threshold : ?Nat; wasm_memory_limit : ?Nat };
   type Management = actor {
     create_canister : shared { settings : ?Settings } -> async { canister_id : Principal };
     canister_status : shared { canister_id : Principal } -> async Status;
@@ -149,16 +148,6 @@ module {
       case (#system_unknown) #Unknown(Error.message(error));
       case code #Rejected { reason = Error.message(error); isGone = code == #destination_invalid };
     } finally calls.underWay -= 1;
-  };
-
-  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles; null
-  /// where the network doesn't tell it the caller.
-  public func status(calls : Calls, canisterId : Principal) : async* ?{ has : Nat; burnedPerDay : Nat } {
-    calls.underWay += 1;
-    try {
-      let told = await (with timeout = patience) management().canister_status({ canister_id = canisterId });
-      ?{ has = told.cycles + told.reserved_cycles; burnedPerDay = told.idle_cycles_burned_per_day };
-    } catch _ null finally calls.underWay -= 1;
   };
 
   /// Asks who controls the canister, which module it runs, and all its changes that are told.

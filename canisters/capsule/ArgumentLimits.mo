@@ -69,7 +69,6 @@ module {
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
     #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any; #get_history : Any;
     #get_items : Any; #get_memory_manifests : Any; #close_for_undo : Any;
-    #get_items : Any; #get_memory_manifests : Any;
     #offer_ownership : Any; #accept_ownership : Any; #remove_owner : Any;
   };
 
@@ -98,7 +97,7 @@ module {
       #get_backend_ids _ or #get_inventory _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _ or
       #undo_personal_canister _ or #begin_move_back _ or #request_erasure _ or #cancel_erasure _ or
-      #get_erasure_receipt _ or #close_for_undo _
+      #get_erasure_receipt _ or #close_for_undo _ or
       #offer_ownership _ or #accept_ownership _ or #remove_owner _
     ) fixed;
     case (

@@ -57,8 +57,7 @@ module {
       if (caller.isAnonymous() or not caller.isController()) {
         return ?#Unauthorized "only controllers of this canister import";
       };
-      if (caller != parties.owner or not ImportState.isOperated(state)) return parties.refusal();
-      if (caller != parties.owner() or not ImportState.isOperated(state)) return null;
+      if (caller != parties.owner() or not ImportState.isOperated(state)) return parties.refusal();
       ?#Unauthorized "an operator imports; the owner can't change the import";
     };
 
@@ -298,7 +297,7 @@ module {
 
     /// Lets the backend compare what is there, at the owner's wish; returns until when.
     public func closeForUndo(caller : Principal, now : Nat64) : Result<Nat64> {
-      if (caller != parties.owner) return #Err(#Unauthorized "only the owner closes the canister");
+      if (caller != parties.owner()) return #Err(#Unauthorized "only the owner closes the canister");
       switch (parties.refusal()) { case null {}; case (?problem) return #Err problem };
       if (parties.isOpen()) return #Ok(ImportState.close(state, now));
       #Err(#Locked { reason = "the canister isn't its owner's yet"; until = null });

@@ -81,8 +81,9 @@ module {
         #create_connection_group _ or #update_connection_group _ or #delete_connection_group _ or
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or #get_history _
       ) isTheirs();
-      case (#get_items _ or #get_memory_manifests _ or #close_for_undo _) caller == owner;
-      case (#get_items _ or #get_memory_manifests _ or #offer_ownership _ or #remove_owner _) caller == owner;
+      case (
+        #get_items _ or #get_memory_manifests _ or #close_for_undo _ or #offer_ownership _ or #remove_owner _
+      ) caller == owner;
       case (#accept_ownership _) caller == owner or title.heir == ?caller;
       case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);
       case (#put_memory_upload_chunk _) store.uploads_of.containsKey(caller) or

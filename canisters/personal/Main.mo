@@ -19,47 +19,34 @@ import Types "Types";
 
 shared ({ caller = installer }) persistent actor class Personal(init : ?Types.PersonalInit) = this {
   // What the first installation was given stays; the argument of an upgrade changes nothing, and can be left out.
-  let owner = Ownership.given(init).owner;
+  let title = Ownership.title(Ownership.given(init).owner);
   let backend = Ownership.given(init).backend;
   let name = Ownership.given(init).name;
-shared ({ caller = installer }) persistent actor class Personal(init : Types.PersonalInit) = this {
-  // What the first installation was given stays; the argument of an upgrade changes nothing.
-  let title = Ownership.title(init.owner);
-  let backend = init.backend;
-  let name = init.name;
   let store = Store.empty(Quotas.personalLimits);
-  let state = ImportState.empty(store, owner, installer, Ownership.given(init).limits);
+  let state = ImportState.empty(store, title.owner, installer, Ownership.given(init).limits);
 
   CandidLimits.setTypeTables<system>(2); // the network may know more kinds of changes one day
   CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
   transient let maintenance = Maintenance.start<system>();
-  transient let service = CapsuleService.CapsuleService(store, Ownership.host(owner, store, state, maintenance));
+  transient let service = CapsuleService.CapsuleService(store, Ownership.host(title, store, state, maintenance));
   transient let imports = Import.Import(
     store,
     state,
     {
-      owner;
+      owner = func() = title.owner;
       backend;
       name;
       self;
-      isOpen = func() = Ownership.isOpen(owner, state);
+      isOpen = func() = Ownership.isOpen(title, state);
       refusal = func() = Maintenance.refusal(maintenance);
     },
   );
 
-  include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, maintenance), owner, state));
-  transient let service = CapsuleService.CapsuleService(store, Ownership.host(title, store, state));
-  transient let imports = Import.Import(
-    store,
-    state,
-    { owner = func() = title.owner; backend; name; self; isOpen = func() = Ownership.isOpen(title, state) },
-  );
-
-  include CapsuleApi(Ownership.withOneCapsule(service, title, store, state));
+  include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, maintenance), title, store, state));
   include ImportApi(imports);
-  include OwnershipApi(Ownership.Giving(title, store, state));
+  include OwnershipApi(Ownership.Giving(title, store, state, maintenance));
   include HistoryApi(func caller = caller == title.owner or Access.mayWrite(state.capsule, caller), self);
 
   func resume<system>() {};

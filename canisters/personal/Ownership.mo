@@ -53,17 +53,13 @@ module {
   /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open, or in
   /// maintenance.
   public func host(
-    owner : Principal,
+    title : Title,
     store : Store.Store,
     state : ImportState.State,
     maintenance : Maintenance.State,
   ) : Guard.Host {
     func unfinished() : Refusal {
-      if (isOpen(owner, state)) return Maintenance.refusal(maintenance);
-  /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open.
-  public func host(title : Title, store : Store.Store, state : ImportState.State) : Guard.Host {
-    func unfinished() : Refusal {
-      if (isOpen(title, state)) return null;
+      if (isOpen(title, state)) return Maintenance.refusal(maintenance);
       let reason = if (state.final == null) "import in progress" else "not handed over to its owner yet";
       ?#Locked { reason; until = null };
     };
@@ -87,13 +83,7 @@ module {
       };
       isComplete = func() = isOpen(title, state);
       ruleTime = func _ = Clock.now();
-      refuseWrite = func(_, _) = switch (unfinished()) {
-        case null switch (ImportState.closed(state, Clock.now())) {
-          case null null;
-          case until ?#Locked { reason = "its owner takes the capsule back to the backend"; until };
-        };
-        case refusal refusal;
-      };
+      refuseWrite = func(_, _) = switch (unfinished()) { case null closed(state); case refusal refusal };
       refuseVeto = func(_, _) = unfinished();
       erased = func _ = null;
       refuseGrowth = func() = Quotas.checkHeap(store.books, Heap.bytes());
@@ -101,6 +91,11 @@ module {
       staged = func() = state.pending.values().flatMap(func pending = pending.chunks.values());
       capsules = func() = Iter.singleton(state.capsule);
     };
+  };
+
+  func closed(state : ImportState.State) : Refusal = switch (ImportState.closed(state, Clock.now())) {
+    case null null;
+    case until ?#Locked { reason = "its owner takes the capsule back to the backend"; until };
   };
 
   /// There is one capsule here: its owner gets that one, whoever a new one is asked for, and is told all that is used. It
@@ -124,11 +119,16 @@ module {
 
   // ---- Another owner ----
 
-  public class Giving(title : Title, store : Store.Store, state : ImportState.State) {
+  public class Giving(title : Title, store : Store.Store, state : ImportState.State, maintenance : Maintenance.State) {
     /// Only the owner may, and only what is theirs already.
     func refuse(caller : Principal) : Refusal {
       if (caller != title.owner) return ?#Unauthorized "only the owner gives this canister to somebody else";
-      if (isOpen(title, state)) null else ?#Locked { reason = "not handed over to its owner yet"; until = null };
+      unready();
+    };
+
+    func unready() : Refusal {
+      if (not isOpen(title, state)) return ?#Locked { reason = "not handed over to its owner yet"; until = null };
+      switch (Maintenance.refusal(maintenance)) { case null closed(state); case refusal refusal };
     };
 
     /// Offers the canister to another principal, or to nobody. The last offer counts.
@@ -147,7 +147,7 @@ module {
     public func accept(caller : Principal) : Capsule.UnitResult {
       if (caller == title.owner) return #Ok;
       if (title.heir != ?caller) return #Err(#Unauthorized "this canister isn't offered to you");
-      if (not isOpen(title, state)) return #Err(#Locked { reason = "not handed over to its owner yet"; until = null });
+      switch (unready()) { case null {}; case (?problem) return #Err problem };
       let now = Clock.now();
       let capsule = state.capsule;
       Store.unindex(store, capsule);

@@ -131,12 +131,8 @@ _HOMES = {
     "NotOfferedError OutcomeUnknownError PaymentRefusedError ProtocolError QuerySignatureError RejectedError "
     "RequestExpiryError SenderError SignatureError StaleAnswerError StaleCertificateError TransportError",
     "ic.query_signature": "UnverifiedAnswerError",
-<<<<<<< HEAD
-    "owner.errors": "AddError BackupError ForgedBackupError MemoryNotFoundError MoveBackError ReceiptError "
-    "RestoreError",
-=======
-    "owner.errors": "AddError BackupError ControlError ForgedBackupError MemoryNotFoundError PaymentError RestoreError",
->>>>>>> 97765e14 (Owners: top-up, controllers, move-to, accept, delete; status is watched, and has an exit code of its own)
+    "owner.errors": "AddError BackupError ControlError ForgedBackupError MemoryNotFoundError MoveBackError "
+    "PaymentError ReceiptError RestoreError",
     "replica.node.keys": "KeyFileError",
     "replica.node.launch": "ReplicaProcessError",
     "replica.node.listening": "ServerError",

@@ -22,10 +22,9 @@ from canister_factory.cli.upgrades import upgraded_fields
 from canister_factory.contract.admin_models import BackendInit
 from canister_factory.contract.artifacts import API_VERSION, personal_wasm
 from canister_factory.contract.clients import BackendClient
-from canister_factory.contract.creation_models import Admission
-from canister_factory.factory.calibration import calibrated, read_burns
 from canister_factory.contract.creation_models import Admission, CreationErrorKind
 from canister_factory.contract.errors import CreationRefused
+from canister_factory.factory.calibration import calibrated, read_burns
 from canister_factory.factory.deployment import (
     INITIAL_CYCLES,
     SETTINGS,

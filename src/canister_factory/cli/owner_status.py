@@ -49,7 +49,7 @@ def status(days: int, watch: bool, every_ns: int, ask: Ask[Found]) -> None:
     if watch:
         _watch(ask, every_ns / 10**9)
         return
-    life = ask(_look)
+    life = ask(_look_and_tidy)
     _show(life)
     if life.days_left is not None and life.days_left < days:
         output.note(f"It stops within {days} days: 'owner top-up' gives it cycles.")
@@ -75,6 +75,20 @@ async def _look(found: Found) -> Life:
     except (CanisterNotFoundError, CertificateScopeError) as error:
         raise CommandError(no_canister(found)) from error
     return await look(found.agent, PersonalClient(found.agent, found.canister_id, repeat=Retry(FactoryConfig())))
+
+
+async def _look_and_tidy(found: Found) -> Life:
+    """The same. A snapshot that an upgrade left is deleted when its time is over, which its controllers may."""
+    from canister_factory.factory.upgrading import delete_expired
+    from canister_factory.ic.management import ManagementCanister
+
+    life = await _look(found)
+    if found.agent.principal in life.settings.controllers:
+        management = ManagementCanister(found.agent)
+        present = await management.canister_status(found.canister_id, certified=False)
+        if await delete_expired(management, found.canister_id, present, found.agent.clock()):
+            output.note("The snapshot that the last upgrade left was deleted: its time is over.")
+    return life
 
 
 def no_canister(found: Found) -> str:

@@ -16,9 +16,8 @@ from canister_factory.cli import output, settings
 from canister_factory.cli.backend import Ask, backend_command
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.parameter_types import PRINCIPAL
-from canister_factory.cli.results import as_text, confirm, done, moment
 from canister_factory.cli.plan import plan_options, require_plan, show_plan
-from canister_factory.cli.results import confirm, done
+from canister_factory.cli.results import as_text, confirm, done, moment
 from canister_factory.cli.roles import Role
 from canister_factory.ic.foreign_text import quoted
 
@@ -46,11 +45,16 @@ _IF_INTERRUPTED = "the request may have been made. 'status' shows it, and it is 
     help="Let the backend see the cycles, memory and settings of the canister also when it is yours, to tell you "
     "when cycles run out. You can change that at any time.",
 )
-@backend_command(Role.OWNER)
-def request(name: str | None, subnet: Principal | None, show_status: bool, ask: Ask) -> None:
 @plan_options
 @backend_command(Role.OWNER)
-def request(name: str | None, subnet: Principal | None, only_plan: bool, price: CyclesPrice | None, ask: Ask) -> None:
+def request(
+    name: str | None,
+    subnet: Principal | None,
+    show_status: bool,
+    only_plan: bool,
+    price: CyclesPrice | None,
+    ask: Ask,
+) -> None:
     """Ask for a personal canister, as its owner.
 
     A worker creates the canister afterwards. 'status' shows its progress. If you have asked before, the command shows
@@ -66,7 +70,6 @@ def request(name: str | None, subnet: Principal | None, only_plan: bool, price: 
     asked = CreatePersonalCanisterConfig(name=name, subnet_id=subnet, show_status=show_status or None)
     config = None if asked == CreatePersonalCanisterConfig() else asked
     require_plan(only_plan, price)
-    config = None if name is None and subnet is None else CreatePersonalCanisterConfig(name=name, subnet_id=subnet)
     if only_plan:
         from canister_factory.factory.plan_refusals import Command
 

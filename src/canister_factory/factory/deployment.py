@@ -107,9 +107,6 @@ async def install_backend(agent: Agent, canister_id: PrincipalLike, init: Backen
     canister_id = as_principal(canister_id)
     if init is not None and init.reserve is not None:
         check_prices(init.reserve.prices, agent.root_key)
-    info = await _controlled(agent, canister_id)
-    module = backend_wasm()
-    if info.module_hash == module.module_hash:
     if await is_installed(agent, canister_id):
         return False
     argument = encode(backend_interface().init_args, [to_candid(BackendInit | None, init)])

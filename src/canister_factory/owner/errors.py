@@ -31,6 +31,8 @@ class MoveBackError(CanisterFactoryError):
 
 class ReceiptError(CanisterFactoryError):
     """A receipt of an erasure isn't what the network certifies, or can't be kept."""
+
+
 class PaymentError(CanisterFactoryError):
     """A top-up is refused, or it isn't known whether it was paid; the message says which."""
 
