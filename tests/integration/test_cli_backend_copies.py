@@ -39,6 +39,10 @@ def test_a_backend_is_copied_checked_and_restored_and_its_open_creations_are_lis
     assert requested.ok("operator", "run", requested.id("owner")).json["status"] == "Completed"
     assert requested.ok("owner", "verify", requested.id("owner")).json["ok"] is True
 
+    later = requested.ok("admin", "backend", "backup", copy).json
+    assert later["canister_id"] == restored["canister_id"], "it is the same backend's directory"
+    assert later["inventory"]["canisters"] == "1"
+
     piece = next((copy / "chunks").glob("*/*"))
     piece.write_bytes(b"damaged")
     damaged = requested.run("admin", "backend", "restore", copy, "--new", backend=False)
