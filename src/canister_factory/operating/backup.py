@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class BackendBackup:
         self._retry = Retry(config, on_pressure=self._window.pressure)
         self._management = ManagementCanister(agent)
         self._client = BackendClient(agent, backend_id, repeat=self._retry)
+        self._writing: defaultdict[bytes, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._read = self._new = 0
 
     def __repr__(self) -> str:
@@ -237,9 +239,10 @@ class BackendBackup:
         read = self._management.read_canister_snapshot_data
         data = await self._retry("read_canister_snapshot_data", read, self._backend_id, snapshot_id, wanted)
         sha256 = hashlib.sha256(data).digest()
-        if not self._directory.has_chunk(sha256):
-            await asyncio.to_thread(self._directory.put_chunk, sha256, data)
-            self._new += len(data)
+        async with self._writing[sha256]:  # many pieces are alike, such as those of zeroes
+            if not self._directory.has_chunk(sha256):
+                await asyncio.to_thread(self._directory.put_chunk, sha256, data)
+                self._new += len(data)
         if piece.kind != "wasm_chunk":
             self._journal.add(piece._replace(sha256=sha256))
         self._read += len(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,17 @@ def test_pieces_of_one_run_are_not_taken_for_those_of_the_next(tmp_path: Path) -
     assert later.done == {}
     later.end()
     assert directory.taking().begun() is None
+
+
+def test_threads_that_write_the_same_piece_are_in_nobodys_way(tmp_path: Path) -> None:
+    directory = SnapshotDirectory.create(tmp_path / "backup", CANISTER, b"key")
+    data = bytes(PIECE_BYTES)
+    name = sha256(data).digest()
+    with ThreadPoolExecutor(8) as threads:
+        for writing in [threads.submit(directory.put_chunk, name, data) for _ in range(32)]:
+            writing.result()
+    assert directory.chunk(name) == data
+    assert list(directory.path.glob("**/*.part")) == []
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 10 * PIECE_BYTES])
