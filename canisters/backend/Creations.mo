@@ -42,15 +42,13 @@ module {
     var failures : Nat32;
     var failedAt : Nat64;
     var cyclesConsumed : Nat;
-    /// Of the reserve: what this creation may still use.
-    var cyclesHeld : Nat;
+    var cyclesHeld : Nat; // of the reserve: what this creation may still use
     /// The consumption log's entry of its canister, what that gets at its completion (cycles), and how far that is.
     var entry : Nat64;
     var rest : Nat;
     var payment : Payment;
-    /// What the network told of its canister, while it was verified.
-    var seen : ?Seen;
-    /// Of a completed creation: until when its canister takes updates, in nanoseconds since 1970.
+    /// What the network told of its canister at its verification; once it's completed, until when that takes updates.
+    var seen : ?Types.Seen;
     var paidUntil : ?Nat64;
     var error : ?Types.CreationError;
     var progress : Types.CreationProgress;
@@ -89,9 +87,6 @@ module {
 
   /// What there was here when the erasing began, and what the personal canister had got.
   public type Begun = { at : Nat64; memories : Nat64; contentSize : Nat64; manifestHash : Blob; importedHash : Blob };
-
-  /// A canister's balance and what it burns idle in a day, in cycles, at a time.
-  public type Seen = { canisterId : Principal; at : Nat64; balance : Nat; burnedPerDay : Nat };
 
   /// Of the rest of a completed creation's cycles (`Endowment`).
   public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown };

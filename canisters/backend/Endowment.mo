@@ -34,7 +34,7 @@ module {
     creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
   };
 
-  func seen(creation : Creation.Creation) : ?Creations.Seen {
+  func seen(creation : Creation.Creation) : ?Types.Seen {
     let ?seen = creation.seen else return null;
     if (creation.canisterId == ?seen.canisterId) ?seen else null;
   };
@@ -136,7 +136,7 @@ module {
   };
 
   /// What the canister has before the rest arrives, and burns, by the prices.
-  func reckoned(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, paid : Nat) : Creations.Seen {
+  func reckoned(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, paid : Nat) : Types.Seen {
     let { prices } = context.reserve.settings;
     let content = switch (creation.sourceManifest) { case (?{ content_size }) Nat64.toNat(content_size); case null 0 };
     let got = switch (Registry.get(context.registry, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };

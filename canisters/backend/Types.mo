@@ -50,6 +50,8 @@ module {
     /// When the same request may succeed, where that is known.
     retry_at : ?Nat64;
   };
+  /// A canister's balance and what it burns idle in a day, in cycles, at a time.
+  public type Seen = { canisterId : Principal; at : Nat64; balance : Nat; burnedPerDay : Nat };
   public type Result<T> = { #Ok : T; #Err : CreationError };
   public type CreationResult = { #Ok; #Err : CreationError };
   public type CreationProgress = {

@@ -57,13 +57,13 @@ async def test_an_owner_sees_what_was_changed_after_the_handoff_and_before(creat
     assert canister is not None
     owner, owner_id = creation_world.owner, creation_world.owner_id
     releases = await creation_world.as_owner.list_releases()
-    past = await check_history(owner, creation, creation_world.backend_id, releases)
+    past = await check_history(owner, creation, [creation_world.backend_id], releases)
     assert past.verdict == Verdict.OK
     assert past.found.startswith("3 changes until ")
     assert past.found.endswith(", none since (certified)")
     assert (await check_settings(owner, canister, owner_id)).verdict == Verdict.OK
 
-    elsewhere = await check_history(owner, creation, owner_id, releases)
+    elsewhere = await check_history(owner, creation, [owner_id], releases)
     assert elsewhere.verdict == Verdict.FAILED
     assert "isn't by this backend" in elsewhere.found
     as_owner = ManagementCanister(owner)
@@ -73,7 +73,7 @@ async def test_an_owner_sees_what_was_changed_after_the_handoff_and_before(creat
     assert changed.verdict == Verdict.FAILED
     assert changed.found.startswith("log_visibility public; 1 snapshots; ")
     await Hostile(creation_world, owner, canister).deploy(personal_wasm().wasm, "reinstall")
-    since = await check_history(owner, creation, creation_world.backend_id, releases)
+    since = await check_history(owner, creation, [creation_world.backend_id], releases)
     assert since.verdict == Verdict.OK
     assert since.found.endswith(", 1 since (certified)")
 
@@ -84,7 +84,7 @@ async def test_nobody_but_the_owner_is_told_the_past_by_verify(creation_world: W
     assert canister is not None
     admin, owner_id = creation_world.admin, creation_world.owner_id
     for check in (
-        await check_history(admin, creation, creation_world.backend_id, []),
+        await check_history(admin, creation, [creation_world.backend_id], []),
         await check_settings(admin, canister, owner_id),
     ):
         assert (check.verdict, check.found) == (Verdict.SKIPPED, "told to the owner only")

@@ -182,7 +182,9 @@ def test_the_demo_says_at_its_end_whose_files_are_where(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     last = done.stdout.splitlines()[-1]
     assert re.fullmatch(
-        r"The file of owner [a-z2-7]{5}-…-[a-z2-7]{3} is on canister [a-z2-7-]{27}, which they alone control\.", last
+        r"The file of owner [a-z2-7]{5}-…-[a-z2-7]{3} is on canister [a-z2-7-]{27}, which they alone control, "
+        r"paid until 20[-0-9]{8} [:0-9]{8} UTC\.",
+        last,
     )
 
 

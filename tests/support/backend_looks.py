@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from canister_factory.contract.admin_models import AlertLevel, ConsumptionReport, ReserveSettings, ReserveStatus
+from canister_factory.contract.admin_models import AlertLevel, ConsumptionReport, ReserveStatus
 from canister_factory.contract.artifacts import API_VERSION
 from canister_factory.contract.creation_models import CreationStatus, OpenRequest
 from canister_factory.factory.backend_look import BackendLook
 from support.backend_script import OWNER
+from support.reserve_figures import RESERVE
 
 T = 10**12
 
 
 def reserve(available: int = 8 * T, level: AlertLevel = AlertLevel.Normal) -> ReserveStatus:
-    settings: dict[str, Any] = dict.fromkeys(ReserveSettings.model_fields, 1)
     return ReserveStatus(
         balance=available + 2 * T,
         available=available,
         in_flight=0,
         frozen=0,
-        settings=ReserveSettings(**{**settings, "threshold": 5 * T}),
+        settings=RESERVE,
         total_consumed=3 * T,
         spent_in_day=0,
         total_topped_up=0,

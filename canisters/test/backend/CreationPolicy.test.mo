@@ -6,12 +6,12 @@ import { type Test; test } "../Test";
 import CreationPolicy "../../backend/CreationPolicy";
 
 module {
-  func named(name : Text) : Bool = CreationPolicy.check({ name = ?name; subnet_id = null }) == null;
+  func named(name : Text) : Bool = CreationPolicy.check({ name = ?name; subnet_id = null; show_status = null }) == null;
 
   func chars(count : Nat) : Text = Text.fromIter(Array.repeat('ß', count).values());
 
   func onSubnet(id : Blob) : Bool {
-    CreationPolicy.check({ name = null; subnet_id = ?Principal.fromBlob(id) }) == null;
+    CreationPolicy.check({ name = null; subnet_id = ?Principal.fromBlob(id); show_status = null }) == null;
   };
 
   func allowed(max_in_progress : Nat32, max_per_hour : Nat32) : Bool {
@@ -20,7 +20,7 @@ module {
 
   public func tests() : [Test] = [
     test("a request needs neither name nor subnet", func() {
-      assert CreationPolicy.check({ name = null; subnet_id = null }) == null;
+      assert CreationPolicy.check({ name = null; subnet_id = null; show_status = null }) == null;
     }),
     test("a name has 1 to 100 characters", func() {
       assert not named("") and named("a") and named(chars 100) and not named(chars 101);

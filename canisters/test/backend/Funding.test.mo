@@ -41,6 +41,11 @@ module {
       assert Funding.paidUntil(0, 1, 0, 5) == ?5 and Funding.paidUntil(life, 0, 0, 5) == null;
       assert Funding.paidUntil(10 ** 40, 1, 0, 5) == ?9_223_372_036_854_775_807;
     }),
+    test("what burns between two times is counted forwards only", func() {
+      let later : Nat64 = 2 * 86_400_000_000_000 + 5;
+      assert Funding.burned(1_000, 5, later) == 2_000;
+      assert Funding.burned(1_000, later, 5) == 0;
+    }),
     test("prices are for a network with a name, and for nothing free but being there", func() {
       assert not isRefused({ prices with network = "ic"; idle_second = 0 });
       for (network in ["", "IC", "a b", "0123456789012345678901234567890123456789012345678901234567890123456789"].values()) {

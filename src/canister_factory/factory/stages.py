@@ -347,8 +347,7 @@ class Stages:
     # --- Handing over ---
 
     async def _hand_over(self, personal: PersonalCanister) -> None:
-        until = self._permitted_until
-        if until is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
+        if (until := self._permitted_until) is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
             await self._verify_by_backend(personal)
         info = await personal.info()
         if not personal.is_handed_over(info):
