@@ -166,6 +166,7 @@ async def killed(world: World, canister_id: Principal, dies_at: int) -> str | No
 
 
 Writing = Callable[[World, Principal, dict[str, bytes]], Awaitable[None]]
+REPEATED = {"begin_memory_upload", "put_memory_upload_chunk", "undo_personal_canister"}
 AT_BOTH_ENDS = {"begin_move_back", "close_for_undo", "undo_personal_canister"}
 MESSAGES: dict[Writing, set[str]] = {
     write_memories: {
@@ -195,8 +196,8 @@ async def test_a_move_back_that_is_killed_after_each_of_its_messages_goes_on_and
     dies_at = 1
     while (await world.creation()).status == CreationStatus.Completed:
         deaths.append(await killed(world, canister_id, dies_at))
-        # The first is the same each time, the second is new; but an upload is begun anew.
-        dies_at = dies_at + 1 if deaths[-1] in ("begin_memory_upload", "put_memory_upload_chunk") else 2
+        # The first is the same each time, the second is new; but an upload is begun anew, and the backend asked again.
+        dies_at = dies_at + 1 if deaths[-1] in REPEATED else 2
     assert set(deaths) == MESSAGES[write] | AT_BOTH_ENDS
     assert not await differences(world, canister_id)
     there = sorted((await read_back(world.personal(canister_id))).values())

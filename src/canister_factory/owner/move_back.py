@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from canister_factory.contract.backend_client import BackendClient
@@ -35,7 +34,6 @@ from canister_factory.factory.manifest import Entry, ItemKey
 from canister_factory.factory.source import Source
 from canister_factory.factory.window import Window
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CanisterNotFoundError, RejectedError
 from canister_factory.owner.backup import PersonalCapsule
 from canister_factory.owner.capsule_side import CertifiedSide, Side, read_backend, read_personal
 from canister_factory.owner.difference_back import Difference, access_there, difference_back
@@ -61,15 +59,19 @@ async def undo(
 ) -> DetailedCreationStatus:
     """Has the creation undone, when the personal canister holds what the backend does, or `moved_back`.
 
-    A canister that is closed nowhere, since it was deleted or is stopped, is judged by the backend alone.
+    The canister is closed only when nothing else is in the way; the backend is asked for that before.
 
     Raises:
         CreationRefused: the backend doesn't undo it.
         CapsuleRefused: the canister refuses the caller.
         IcError: a call failed for good, or its outcome isn't known.
     """
-    with suppress(CanisterNotFoundError, RejectedError):
-        await personal.close_for_undo()
+    try:
+        return await backend.undo_personal_canister(moved_back)
+    except CreationRefused as refused:
+        if refused.error.kind != CreationErrorKind.TooEarly:
+            raise
+    await personal.close_for_undo()
     return await backend.undo_personal_canister(moved_back)
 
 
