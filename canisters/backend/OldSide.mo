@@ -130,6 +130,8 @@ module {
     standing : Standing,
     movedBack : ?Blob,
   ) : ?Types.CreationError {
+    if (standing == #Gone) return null;
+    if (creation.erasure.isSome()) return ?erased creation;
     let held = switch standing {
       case (#Gone) return null;
       case (#Refused error) return ?error;
@@ -142,7 +144,6 @@ module {
         ),
       );
     };
-    if (creation.erasure.isSome()) return ?erased creation;
     let ?capsule = context.store.capsules.get(creation.capsuleId) else return ?Errors.invalid("The capsule is gone.");
     if (held == Manifest.hash(capsule)) return null;
     let ?brought = movedBack else return ?written(

@@ -95,7 +95,7 @@ async def test_after_the_period_nothing_is_left_but_a_head_and_a_receipt_that_th
         await client.cancel_erasure()
     assert late.value.kind == "TooLate"
     with pytest.raises(CreationRefused) as gone:
-        await client.undo_personal_canister()
+        await undo(client, world.personal(moved.canister_id))
     assert gone.value.error.kind == CreationErrorKind.TooLate
 
     used = (await client.get_my_quota()).used
