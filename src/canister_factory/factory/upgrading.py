@@ -9,6 +9,7 @@ the canister is sound (`upgrade_health`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.contract.errors import ContractError
 from canister_factory.factory.errors import FactoryError, UpgradeError
-from canister_factory.factory.retry import Retry
+from canister_factory.factory.retry import Retry, Sleep
 from canister_factory.factory.upgrade_checks import Cycles, cycles_of, incompatibility, keeps_heap, upgrade_mode
 from canister_factory.factory.upgrade_health import Health
 from canister_factory.factory.upgrade_record import (
@@ -38,6 +39,8 @@ from canister_factory.ic.management_types import CanisterSettings, CanisterStatu
 from canister_factory.ic.verdict import Verdict, verdict
 
 NO_ARGUMENT = b"DIDL\0\0"
+_SETTLE_S = 1.5
+"""A module looks each second whether its maintenance has ended; from then on it takes writes."""
 _GONE = ("IC0305", "IC0406")
 """The implementation's codes for a snapshot that isn't there."""
 
@@ -82,6 +85,7 @@ class Upgrading:
         keep_ns: how long the snapshot stays after an upgrade.
         retry: makes calls again that may be repeated.
         say: told of each step.
+        sleep: waits for so many seconds.
     """
 
     def __init__(
@@ -94,8 +98,10 @@ class Upgrading:
         keep_ns: int = 0,
         retry: Retry,
         say: Callable[[str], None] = lambda _: None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._agent = agent
+        self._sleep = sleep
         self._canister_id = health.canister_id
         self._module = module
         self._health = health
@@ -290,6 +296,7 @@ class Upgrading:
         if snapshot is not None and self._keep_ns:
             kept = Kept(snapshot.id, self._agent.clock() + self._keep_ns)
         await self._close(status, snapshot, kept)
+        await self._sleep(_SETTLE_S)
         return Upgraded(record.before, record.target, kept)
 
     async def _forsake(self, status: CanisterStatus) -> None:
