@@ -56,6 +56,26 @@ def status(days: int, watch: bool, every_ns: int, ask: Ask[Found]) -> None:
         click.get_current_context().exit(RUNNING_OUT)
 
 
+async def _look_and_tidy(found: Found) -> Life:
+    """The canister's life, after a snapshot was deleted that an upgrade left for a time that is over.
+
+    Raises:
+        Exception: what `_look` raises, or the deletion.
+    """
+    from canister_factory.candid.principal import Principal
+    from canister_factory.factory.upgrading import delete_expired
+    from canister_factory.ic.management import ManagementCanister
+
+    life = await _look(found)
+    management = ManagementCanister(found.agent)
+    present = await management.canister_status(found.canister_id, certified=False)
+    is_controller = Principal(found.agent.identity.sender().bytes) in present.settings.controllers
+    if not is_controller or not await delete_expired(management, found.canister_id, present, found.agent.clock()):
+        return life
+    output.note("The snapshot that the last upgrade left was deleted: its time is over.")
+    return await _look(found)
+
+
 async def _look(found: Found) -> Life:
     """The canister's life.
 
