@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from canister_factory.base_error import CanisterFactoryError
 
 DONE, FAILED, USAGE, UNREACHABLE, RUNNING_OUT = 0, 1, 2, 3, 4
-"""`RUNNING_OUT`: `owner status`, of a canister that stops soon. Besides these: 130 interrupted, 143 terminated."""
+"""`RUNNING_OUT`: of `owner status` and `fleet`: one stops soon. Besides these: 130 interrupted, 143 terminated."""
 
 
 class CommandError(CanisterFactoryError):

@@ -9,7 +9,7 @@ import pytest
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
-from support.backend_world import ADMIN, OPERATOR, OWNER, World, person
+from support.backend_world import ADMIN, OPERATOR, OWNER, TRILLION, World, person
 
 DAY = 86_400
 DAY_NS = DAY * 10**9
@@ -64,6 +64,34 @@ def test_the_owner_sees_the_mark_and_nobody_else_than_staff() -> None:
         seen.append(world.call("get_detailed_creation_status", sender=OWNER)["expires_within_days"])
     assert seen == [None, 90, 30, 7]
     assert world.status()["expires_within_days"] == 7
+
+
+def show_status(world: World, canister: Principal) -> None:
+    """The owner lets the backend see the canister's status."""
+    viewers = {"status_visibility": Case("allowed_viewers", [world.backend])}
+    world.manage("update_settings", {"canister_id": canister, "settings": viewers}, sender=OWNER)
+
+
+def test_a_top_up_that_the_backend_may_see_moves_the_date_before_anybody_is_warned() -> None:
+    world = World()
+    canister, until = completed(world)
+    show_status(world, canister)
+    world.state(canister).balance += 50 * TRILLION
+    go_to(world, until - 88 * DAY_NS)
+    status = world.status()
+    assert warnings(world) == []
+    assert status["expires_within_days"] is None
+    assert status["paid_until"] > until + 365 * DAY_NS
+    assert world.ok("get_registry_entry", canister, sender=ADMIN)["paid_until"] == status["paid_until"]
+
+
+def test_a_top_up_that_it_may_not_see_leaves_the_date_that_it_knows() -> None:
+    world = World()
+    canister, until = completed(world)
+    world.state(canister).balance += 50 * TRILLION
+    go_to(world, until - 88 * DAY_NS)
+    assert warnings(world) == [(canister, until)]
+    assert world.status()["paid_until"] == until
 
 
 def test_an_upgrade_neither_repeats_nor_forgets_a_warning() -> None:
