@@ -32,6 +32,7 @@ import Deposits "Deposits";
 import Endowment "Endowment";
 import Erasures "Erasures";
 import Funding "Funding";
+import ExpiryWatch "ExpiryWatch";
 import Handoff "Handoff";
 import Hosting "Hosting";
 import Inspection "Inspection";
@@ -51,7 +52,6 @@ import AdminApi "AdminApi";
 import AdmissionApi "AdmissionApi";
 import CreationApi "CreationApi";
 import OldSideApi "OldSideApi";
-import ExpiryWatch "ExpiryWatch";
 import OperatorApi "OperatorApi";
 import OutcomeApi "OutcomeApi";
 // end of personal_canister_creation
@@ -183,7 +183,6 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OperatorApi(context, authorities);
   include OutcomeApi(context, authorities);
   include OldSideApi(context);
-  ExpiryWatch.start<system>(context);
   // end of personal_canister_creation
 
   /// What an upgrade ended, goes on: at once, or when the new module was found sound.
@@ -193,6 +192,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     Handoff.resume<system>(context, authorities);
     Endowment.resume<system>(context);
     Erasures.resume<system>(context);
+    ExpiryWatch.start<system>(context);
   };
   Maintenance.afterwards<system>(maintenance, resume);
 

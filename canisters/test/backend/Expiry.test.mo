@@ -1,10 +1,11 @@
+import Map "mo:core/Map";
 import Principal "mo:core/Principal";
 import { type Test; test } "../Test";
 import Expiry "../../backend/Expiry";
 
 module {
   let day : Nat64 = 86_400_000_000_000;
-  let until : Nat64 = 1_000 * 86_400_000_000_000;
+  let until : Nat64 = 86_400_000_000_000_000;
   func canister() : Principal = Principal.fromBlob("canister");
   func other() : Principal = Principal.fromBlob("other");
 
