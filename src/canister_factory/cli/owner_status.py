@@ -62,15 +62,15 @@ async def _look_and_tidy(found: Found) -> Life:
     Raises:
         Exception: what `_look` raises, or the deletion.
     """
-    from canister_factory.candid.principal import Principal
     from canister_factory.factory.upgrading import delete_expired
     from canister_factory.ic.management import ManagementCanister
 
     life = await _look(found)
+    if found.agent.principal not in life.settings.controllers:
+        return life
     management = ManagementCanister(found.agent)
     present = await management.canister_status(found.canister_id, certified=False)
-    is_controller = Principal(found.agent.identity.sender().bytes) in present.settings.controllers
-    if not is_controller or not await delete_expired(management, found.canister_id, present, found.agent.clock()):
+    if not await delete_expired(management, found.canister_id, present, found.agent.clock()):
         return life
     output.note("The snapshot that the last upgrade left was deleted: its time is over.")
     return await _look(found)
@@ -95,20 +95,6 @@ async def _look(found: Found) -> Life:
     except (CanisterNotFoundError, CertificateScopeError) as error:
         raise CommandError(no_canister(found)) from error
     return await look(found.agent, PersonalClient(found.agent, found.canister_id, repeat=Retry(FactoryConfig())))
-
-
-async def _look_and_tidy(found: Found) -> Life:
-    """The same. A snapshot that an upgrade left is deleted when its time is over, which its controllers may."""
-    from canister_factory.factory.upgrading import delete_expired
-    from canister_factory.ic.management import ManagementCanister
-
-    life = await _look(found)
-    if found.agent.principal in life.settings.controllers:
-        management = ManagementCanister(found.agent)
-        present = await management.canister_status(found.canister_id, certified=False)
-        if await delete_expired(management, found.canister_id, present, found.agent.clock()):
-            output.note("The snapshot that the last upgrade left was deleted: its time is over.")
-    return life
 
 
 def no_canister(found: Found) -> str:
