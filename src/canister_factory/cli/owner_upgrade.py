@@ -16,7 +16,6 @@ from canister_factory.cli import output, settings
 from canister_factory.cli.capsule_place import canister_or_backend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import run_with_agent
-from canister_factory.cli.progress import step
 from canister_factory.cli.results import confirm, done
 from canister_factory.cli.roles import Role
 
@@ -130,7 +129,7 @@ async def _upgrading(
 
 def _say(what: str) -> None:
     if not settings.current().json:
-        step(what)
+        output.note(what)
 
 
 def _file(file: Path) -> WasmModule:
