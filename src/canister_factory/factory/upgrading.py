@@ -217,7 +217,7 @@ class Upgrading:
         """Up to the new module, in a canister that is stopped; or back at the old one."""
         try:
             await self._stop()
-            await self._snapshot(record)
+            await self._snapshot(record, status.status == RunState.stopped)
             self._say("installing the new module")
             await self._retry("install_code", self._install_once)
         except Exception as error:
@@ -236,9 +236,13 @@ class Upgrading:
         self._say("stopping the canister")
         await self._retry("stop_canister", self._management.stop_canister, self._canister_id)
 
-    async def _snapshot(self, record: Record) -> None:
-        """Of the stopped canister; it replaces that of an earlier run, since when the canister may have run."""
+    async def _snapshot(self, record: Record, was_stopped: bool) -> None:
+        """Of the stopped canister. That of an earlier run counts while the canister stays stopped, also since
+        its installation may be under way still; else another one replaces it.
+        """
         stale = await self._taken(record)
+        if stale is not None and was_stopped:
+            return
 
         async def once() -> None:
             taken = await self._taken(record)
