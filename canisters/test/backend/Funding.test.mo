@@ -29,7 +29,7 @@ module {
       let two = Funding.parts({ reserve with funded_days = 800 }, canisters, gib);
       assert one.first == two.first;
       let burned = Funding.idle(prices, Funding.canisterBytes(gib), day);
-      assert two.rest - one.rest == 400 * burned;
+      assert two.rest == one.rest + 400 * burned;
     }),
     test("without days to pay for nothing is left for the second part", func() {
       assert Funding.parts({ reserve with funded_days = 0 }, { canisters with freezing_threshold = 0 }, 0).rest == 0;
@@ -37,7 +37,7 @@ module {
     test("what is paid for a day lasts for a day", func() {
       let life = Funding.life({ reserve with funded_days = 3 }, canisters, 1_000_000_000);
       assert Funding.paidUntil(life, 1_000_000_000, canisters.freezing_threshold, 5) == ?(3 * 86_400_000_000_000 + 5);
-      assert Funding.paidUntil(life - 1, 1_000_000_000, canisters.freezing_threshold, 5) != ?(3 * 86_400_000_000_000 + 5);
+      assert Funding.paidUntil(life - 1 : Nat, 1_000_000_000, canisters.freezing_threshold, 5) != ?(3 * 86_400_000_000_000 + 5);
       assert Funding.paidUntil(0, 1, 0, 5) == ?5 and Funding.paidUntil(life, 0, 0, 5) == null;
       assert Funding.paidUntil(10 ** 40, 1, 0, 5) == ?9_223_372_036_854_775_807;
     }),

@@ -37,7 +37,7 @@ module {
   };
 
   /// In a word each, what differs between the manifest and that of the target.
-  func differences(there : Types.CapsuleManifest) : Text = told({ manifest = there; imported = ?there; beside = nothing });
+  func differences(there : Types.CapsuleManifest) : Text = told({ manifest = there; imported = ?there; beside = nothing; closed_until = null });
 
   func told(held : Verification.Held) : Text {
     let report = Verification.compare(manifest(), held, target());
@@ -69,7 +69,7 @@ module {
       same(differences({ manifest() with origin = target(); api_version = "2.0.0" }), "api_version");
     }),
     test("what the target holds beside the capsule is a difference, whatever it is", func() {
-      let held = { manifest = copy(); imported = ?copy(); beside = nothing };
+      let held = { manifest = copy(); imported = ?copy(); beside = nothing; closed_until = null };
       same(told held, "");
       for (
         beside in ([
@@ -85,7 +85,7 @@ module {
       same(told({ held with beside = { nothing with uploads = 2; nonces = 3 } }), "beside beside");
     }),
     test("an import must be final, and what it left must still be there", func() {
-      let held = { manifest = copy(); imported = null; beside = nothing };
+      let held = { manifest = copy(); imported = null; beside = nothing; closed_until = null };
       same(told held, "imported");
       same(told({ held with imported = ?{ copy() with manifest_hash = "\de\ae" : Blob } }), "imported");
     }),

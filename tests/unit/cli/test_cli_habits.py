@@ -171,7 +171,7 @@ def test_wrong_usage_is_json_wherever_json_was_asked_for(args: list[str]) -> Non
         (["admin", "oprators"], "Did you mean 'operators'?"),
         (["admin", "operators", "ad"], "Did you mean 'add'?"),
         (["operators"], "Did you mean 'admin operators'?"),
-        (["top-up"], "Did you mean 'reserve top-up'?"),
+        (["top-up"], "Did you mean 'owner top-up' or 'reserve top-up'?"),
         (["list", "--lmit", "2"], "Did you mean '--limit'?"),
         (["--jsn", "list"], "Did you mean '--json'?"),
         (["list", "--status", "Complete"], "Did you mean 'Completed'?"),

@@ -172,4 +172,4 @@ def test_the_shared_parts_of_both_did_files_are_the_same_text(repository: Path, 
 
 def test_the_init_arguments_have_models(backend: Interface, personal: Interface) -> None:
     assert types_equal(backend.init_args[0], candid_type(BackendInit | None))
-    assert types_equal(personal.init_args[0], candid_type(PersonalInit))
+    assert types_equal(personal.init_args[0], candid_type(PersonalInit | None))
