@@ -5,6 +5,7 @@ import Nat "mo:core/Nat";
 import Nat32 "mo:core/Nat32";
 import Principal "mo:core/Principal";
 import Text "mo:core/Text";
+import Timer "mo:core/Timer";
 import { type Test; same; test } "../Test";
 import Capsule "../../capsule/Types";
 import Capsules "../../capsule/Capsules";
@@ -143,7 +144,14 @@ module {
       let imports = Import.Import(
         canister.store,
         canister.state,
-        { owner = Samples.owner(); backend = controller; name = null; self = func() = controller; isOpen = func() = false },
+        {
+          owner = Samples.owner;
+          backend = controller;
+          name = null;
+          self = func() = controller;
+          isOpen = func() = false;
+          refusal = func() = null;
+        },
       );
       let #Ok { id } = imports.begin(controller, 1) else return assert false;
       let before = canister.used();
@@ -157,7 +165,8 @@ module {
       };
       assert canister.used() == before;
       assert imports.removeItems(controller, id, [{ kind = #Memory; id = "mem-1" }], 1) == #Ok and canister.isEmpty();
-      let host = Ownership.host(Samples.owner(), canister.store, canister.state);
+      let maintenance = { var isOn = false; var timer : ?Timer.TimerId = null };
+      let host = Ownership.host(Ownership.title(Samples.owner()), canister.store, canister.state, maintenance);
       assert host.refuseGrowth() != null;
       canister.store.books.limits := Quotas.personalLimits;
       assert host.refuseGrowth() == null;
