@@ -51,24 +51,30 @@ module {
       context.looks.due.add(creation.owner, creation.sealedUntil);
       watch<system>(context, authorities);
     };
+    // What is due already needn't wait for the first tick, which comes after this, should this one be lost.
+    ignore Timer.setTimer<system>(#nanoseconds 0, func() : async () { await* lookAtDue<system>(context, authorities) });
   };
 
   /// One timer for all, as long as there is anything to look at.
   func watch<system>(context : Creation.Context, authorities : Attestation.Authorities) {
     if (context.looks.timer != null) return;
     let lookAtAll = func() : async () {
-      let now = context.now();
-      for ((owner, at) in context.looks.due.toArray().values()) {
-        if (at <= now) {
-          context.looks.due.add(owner, now + lostNs);
-          ignore look<system>(context, authorities, owner);
-        };
-      };
+      await* lookAtDue<system>(context, authorities);
       if (not context.looks.due.isEmpty()) return;
       switch (context.looks.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };
       context.looks.timer := null;
     };
     context.looks.timer := ?Timer.recurringTimer<system>(#nanoseconds tickNs, lookAtAll);
+  };
+
+  func lookAtDue<system>(context : Creation.Context, authorities : Attestation.Authorities) : async* () {
+    let now = context.now();
+    for ((owner, at) in context.looks.due.toArray().values()) {
+      if (at <= now) {
+        context.looks.due.add(owner, now + lostNs);
+        ignore look<system>(context, authorities, owner);
+      };
+    };
   };
 
   /// A message of its own, so that no canister holds up the look at another.

@@ -284,6 +284,7 @@ OPEN = {
     "create_personal_canister": "names nothing: a name for the caller's own canister",
     "undo_personal_canister": "names nothing: a hash of what the caller's own canister holds",
     "request_erasure": "names nothing: a period for the caller's own copy",
+    "set_reserve_settings": "names a network and its prices; for admins",
     "list_releases": "what a personal canister may run is for everybody to check",
     "get_personal_canister_id": "the people to whom an owner gave links must find where they lead after the move",
 }
