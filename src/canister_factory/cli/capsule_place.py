@@ -83,6 +83,7 @@ def canister_or_backend(what: str, explained: str, *more: Callable[[Any], Any]) 
                 raise InputError(f"give --canister, or --backend (or set {BACKEND_VARIABLE}): one of them finds {what}")
             return command(*args, canister=canister, backend=backend, **rest)
 
+        with_either.role = Role.OWNER  # type: ignore[attr-defined]  # executors have no role of a backend, either
         options: list[Callable[[Any], Any]] = [
             click.option("--canister", type=PRINCIPAL, help=explained),
             *more,
@@ -130,7 +131,6 @@ def capsule_command(command: F) -> F:
 
         return command(*args, ask=ask, **rest)
 
-    with_capsule.role = Role.OWNER  # executors have no role of a backend, either
     return cast(F, with_capsule)
 
 

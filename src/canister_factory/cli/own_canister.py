@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from canister_factory.cli.capsule_place import canister_or_backend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import F, run_with_agent
-from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -100,7 +99,6 @@ def _command(command: F, find: Callable[[Agent, Principal | None, Principal | No
 
         return command(*args, ask=ask, **rest)
 
-    with_canister.role = Role.OWNER
     return cast(F, with_canister)
 
 

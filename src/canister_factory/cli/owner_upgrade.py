@@ -17,7 +17,6 @@ from canister_factory.cli.capsule_place import canister_or_backend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import run_with_agent
 from canister_factory.cli.results import confirm, done
-from canister_factory.cli.roles import Role
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -101,9 +100,6 @@ def upgrade(
         canister_id=plan.canister_id,
         **upgrades.upgraded_fields(upgraded),
     )
-
-
-upgrade.role = Role.OWNER  # type: ignore[attr-defined]
 
 
 async def _upgrading(
