@@ -82,6 +82,7 @@ RETRY_HELPS = {
     ),
     "CreateError": (False, "somebody else controls the canister; where the owner's retry changes that it says so"),
     "InstallError": (False, "the same module stays unapproved, or somebody else's"),
+    "UpgradeError": (False, "the same module stays unfit, and the canister without cycles, until somebody acts"),
     "HandoffError": (False, "others control the canister; where it may be sent again it says so"),
     "PriceTableError": (False, "the same prices stay another network's"),
     "HistoryError": (False, "what was done to a canister stays done"),
