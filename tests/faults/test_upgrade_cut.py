@@ -11,7 +11,7 @@ import pytest
 
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.factory.errors import UpgradeError
-from support.broken_way import CUTS, KILLS, Break, at
+from support.broken_way import CUTS, KILLS, Break, at, killed_and_delivered_late, killed_meanwhile
 from support.fault_world import FaultWorld, Stage
 from support.upgrade_world import OLD, good, misreading, owned
 
@@ -24,8 +24,23 @@ async def requests_of(world: FaultWorld, module: WasmModule) -> list[str]:
     return (await mine.life(module)).way.names
 
 
+async def cut(world: FaultWorld, kind: str, number: int, breaks: Break) -> list[str]:
+    """What is wrong at the end of an upgrade one of whose requests was broken."""
+    module = MODULES[kind]
+    mine = await owned(world)
+    life = await mine.life(module, at(number, breaks))
+    ended = await mine.go_on(module)
+    await world.at_rest()
+    wrong = [] if life.way.broken else ["it was never sent"]
+    if kind == "good":
+        return wrong + await mine.faults(module.module_hash)
+    if not isinstance(ended, UpgradeError):
+        wrong.append(f"an unsound module was taken: {ended}")
+    return wrong + await mine.faults(OLD)
+
+
 @pytest.mark.parametrize("kind", MODULES)
-@pytest.mark.parametrize("breaks", CUTS + KILLS, ids=lambda breaks: breaks.__name__)
+@pytest.mark.parametrize("breaks", [*CUTS, *KILLS, killed_and_delivered_late], ids=lambda breaks: breaks.__name__)
 def test_whatever_happens_to_a_request_the_canister_ends_old_or_new_with_everything(
     faults: Stage, kind: str, breaks: Break, sweep: bool
 ) -> None:
@@ -33,20 +48,17 @@ def test_whatever_happens_to_a_request_the_canister_ends_old_or_new_with_everyth
     numbered = list(enumerate(faults.play(lambda world: requests_of(world, module)), 1))
     chosen = numbered if sweep else sorted(random.Random(f"{kind} {breaks.__name__}").sample(numbered, SAMPLE))
 
-    async def scenario(world: FaultWorld, number: int) -> list[str]:
-        mine = await owned(world)
-        life = await mine.life(module, at(number, breaks))
-        ended = await mine.go_on(module)
-        await world.at_rest()
-        wrong = [] if life.way.broken else ["it was never sent"]
-        if kind == "good":
-            return wrong + await mine.faults(module.module_hash)
-        if not isinstance(ended, UpgradeError):
-            wrong.append(f"an unsound module was taken: {ended}")
-        return wrong + await mine.faults(OLD)
-
     wrong = []
     for number, name in chosen:
-        found = faults.play(lambda world, number=number: scenario(world, number))  # type: ignore[misc]
+        found = faults.play(lambda world, number=number: cut(world, kind, number, breaks))  # type: ignore[misc]
         wrong += [f"request {number}, {name}: {what}" for what in found]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("breaks", [killed_meanwhile, killed_and_delivered_late], ids=lambda breaks: breaks.__name__)
+def test_an_installation_of_a_killed_run_does_not_come_after_the_next_run_has_ended(
+    faults: Stage, breaks: Break
+) -> None:
+    names = faults.play(lambda world: requests_of(world, MODULES["unsound"]))
+    number = names.index("call install_code") + 1
+    assert faults.play(lambda world: cut(world, "unsound", number, breaks)) == []

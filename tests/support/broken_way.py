@@ -58,7 +58,7 @@ class BrokenWay(Mainnet):
         if breaks is None:
             return await super().handle_async_request(request)
         self.broken.append(name)
-        return await breaks(self, lambda: super(BrokenWay, self).handle_async_request(request))
+        return await breaks(self, lambda: self.carried(request))
 
     def die(self) -> None:
         """kill -9 of the sender."""
@@ -155,6 +155,13 @@ async def killed_before_delivery(way: BrokenWay, deliver: Deliver) -> httpx.Resp
 async def killed_meanwhile(way: BrokenWay, deliver: Deliver) -> httpx.Response:
     """The sender ends while its request is under way."""
     await way.send(deliver)
+    way.die()
+    raise httpx.ReadError("dead")
+
+
+async def killed_and_delivered_late(way: BrokenWay, deliver: Deliver) -> httpx.Response:
+    """The sender ends, and its request arrives when others have gone on without it."""
+    await way.send(deliver, after_s=LATE_S)
     way.die()
     raise httpx.ReadError("dead")
 

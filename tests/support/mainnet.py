@@ -103,6 +103,10 @@ class Mainnet(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.is_dead:
             raise httpx.ConnectError("dead")
+        return await self.carried(request)
+
+    async def carried(self, request: httpx.Request) -> httpx.Response:
+        """The answer to a request that has left its sender, who may be dead by now."""
         body = await request.aread()
         kind = request.url.path.rsplit("/", 1)[-1]
         exchange = Exchange(kind, _method_in(kind, body), len(body), self._loop.time())

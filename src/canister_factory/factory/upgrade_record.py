@@ -18,6 +18,7 @@ from canister_factory.ic.management_types import EffectiveSettings, EnvironmentV
 VARIABLE = "canister_factory_upgrade"
 FACTS = "canister_factory_before"
 SNAPSHOT = "canister_factory_snapshot"
+UNTIL = "canister_factory_until"
 _BEFORE_DIGITS = 32
 
 
@@ -90,6 +91,14 @@ def kept_in(settings: EffectiveSettings) -> Kept | None:
         return Kept(bytes.fromhex(snapshot_id), int(until))
     except ValueError:
         return None
+
+
+def until_in(settings: EffectiveSettings) -> int:
+    """Until when what a run has sent may be executed (`upgrade_turn`), nanoseconds since 1970; 0 where no run is on
+    record, and where the variable has something else.
+    """
+    text = _value(settings, UNTIL) or ""
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def changed(settings: EffectiveSettings, changes: Mapping[str, str | None]) -> list[EnvironmentVariable]:

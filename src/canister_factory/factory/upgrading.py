@@ -23,6 +23,7 @@ from canister_factory.factory.upgrade_health import Health
 from canister_factory.factory.upgrade_record import (
     FACTS,
     SNAPSHOT,
+    UNTIL,
     VARIABLE,
     Kept,
     Record,
@@ -30,7 +31,9 @@ from canister_factory.factory.upgrade_record import (
     facts_in,
     kept_in,
     record_in,
+    until_in,
 )
+from canister_factory.factory.upgrade_turn import Turn
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
 from canister_factory.ic.management import ManagementCanister
@@ -110,6 +113,7 @@ class Upgrading:
         self._retry = retry
         self._say = say
         self._management = ManagementCanister(agent)
+        self._turn = Turn(agent, self._canister_id, retry, say, sleep)
 
     def __repr__(self) -> str:
         return f"Upgrading({self._canister_id} to {self._module!r})"
@@ -139,7 +143,7 @@ class Upgrading:
             UpgradeError: it isn't possible, or was taken back; the old module runs.
             IcError: a call failed for good, or more often than it may be repeated; another run goes on.
         """
-        status = await self._status()
+        status = self._with_module(await self._turn.waited_for())
         record = record_in(status.settings)
         if record is not None:
             done = await self._go_on(status, record)
@@ -160,7 +164,9 @@ class Upgrading:
     # --- what an upgrade needs ---------------------------------------------------------------------------------------
 
     async def _status(self) -> CanisterStatus:
-        status = await self._retry("canister_status", self._management.canister_status, self._canister_id)
+        return self._with_module(await self._turn.status())
+
+    def _with_module(self, status: CanisterStatus) -> CanisterStatus:
         if status.module_hash is None:
             raise UpgradeError(f"{self._canister_id} has no module: it was never installed, or it ran out of cycles")
         return status
@@ -230,11 +236,11 @@ class Upgrading:
         if (await self._agent.canister_info(self._canister_id)).module_hash == self._module.module_hash:
             return
         mode = upgrade_mode(self._module)
-        await self._management.install(self._canister_id, self._module.wasm, self._argument, mode=mode)
+        await self._turn.management.install(self._canister_id, self._module.wasm, self._argument, mode=mode)
 
     async def _stop(self) -> None:
         self._say("stopping the canister")
-        await self._retry("stop_canister", self._management.stop_canister, self._canister_id)
+        await self._retry("stop_canister", self._turn.management.stop_canister, self._canister_id)
 
     async def _snapshot(self, record: Record, was_stopped: bool) -> None:
         """Of the stopped canister. That of an earlier run counts while the canister stays stopped, also since
@@ -248,7 +254,7 @@ class Upgrading:
             taken = await self._taken(record)
             if taken is None or taken == stale:
                 replaced = None if stale is None else stale.id
-                await self._management.take_canister_snapshot(self._canister_id, replace_snapshot=replaced)
+                await self._turn.management.take_canister_snapshot(self._canister_id, replace_snapshot=replaced)
 
         self._say("taking a snapshot")
         await self._retry("take_canister_snapshot", once)
@@ -289,7 +295,7 @@ class Upgrading:
         return metadata.certified_data
 
     async def _start(self) -> None:
-        await self._retry("start_canister", self._management.start_canister, self._canister_id)
+        await self._retry("start_canister", self._turn.management.start_canister, self._canister_id)
 
     # --- the ends ----------------------------------------------------------------------------------------------------
 
@@ -317,7 +323,7 @@ class Upgrading:
             if snapshot is None:
                 raise UpgradeError(f"{self._canister_id} can't go back: its snapshot is gone")
             await self._stop()
-            load = self._management.load_canister_snapshot
+            load = self._turn.management.load_canister_snapshot
             await self._retry("load_canister_snapshot", load, self._canister_id, snapshot.id)
         await self._forsake(status)
 
@@ -325,17 +331,31 @@ class Upgrading:
         """Ends the maintenance, and deletes the snapshot unless it is to stay."""
         going = None if snapshot is None or kept is not None else Kept(snapshot.id, 0)
         left = kept or going
-        await self._set(status, {VARIABLE: None, FACTS: None, SNAPSHOT: left.text if left else None})
+        ends: dict[str, str | None] = {VARIABLE: None, FACTS: None, SNAPSHOT: left.text if left else None}
         if going is not None:
+            await self._set(status, ends)
             await self._delete(going.snapshot_id)
-            await self._set(await self._status(), {SNAPSHOT: None})
+            status, ends = await self._status(), {SNAPSHOT: None}
+        await self._set(status, {**ends, UNTIL: None})
+        self._turn.ended()
 
     async def _set(self, status: CanisterStatus, changes: dict[str, str | None]) -> None:
-        settings = CanisterSettings(environment_variables=changed(status.settings, changes))
-        await self._retry("update_settings", self._management.update_settings, self._canister_id, settings)
+        ends, sent = changes.get(UNTIL, "") is None, False
+
+        async def once() -> None:
+            nonlocal sent
+            if ends and sent and not until_in((await self._status()).settings):
+                return  # an attempt whose outcome wasn't known
+            latest_ns = await self._turn.latest_ns()
+            sent = True
+            variables = changed(status.settings, {UNTIL: str(latest_ns), **changes})
+            settings = CanisterSettings(environment_variables=variables)
+            await self._management.update_settings(self._canister_id, settings, latest_ns=latest_ns)
+
+        await self._retry("update_settings", once)
 
     async def _delete(self, snapshot_id: bytes) -> None:
-        await self._retry("delete_canister_snapshot", _delete, self._management, self._canister_id, snapshot_id)
+        await self._retry("delete_canister_snapshot", _delete, self._turn.management, self._canister_id, snapshot_id)
 
     def _taken_back(self, record: Record, why: str) -> str:
         return (
@@ -353,10 +373,10 @@ async def delete_expired(
         IcError: a call failed.
     """
     kept = kept_in(status.settings)
-    if kept is None or kept.until_ns > now_ns:
+    if kept is None or max(kept.until_ns, until_in(status.settings)) > now_ns:
         return False
     await _delete(management, canister_id, kept.snapshot_id)
-    settings = CanisterSettings(environment_variables=changed(status.settings, {SNAPSHOT: None}))
+    settings = CanisterSettings(environment_variables=changed(status.settings, {SNAPSHOT: None, UNTIL: None}))
     await management.update_settings(canister_id, settings)
     return True
 

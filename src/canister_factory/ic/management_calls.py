@@ -5,7 +5,7 @@ Owns the call. Does not own the methods (`management`, `management_snapshots`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from canister_factory.candid.binding import candid_type, from_candid, to_candid
@@ -21,12 +21,19 @@ _MANAGEMENT = Principal.management_canister()
 
 
 class ManagementCalls:
-    """What the methods have in common: the agent that calls."""
+    """What the methods have in common: the agent that calls.
 
-    def __init__(self, agent: Agent) -> None:
+    `latest_ns` is asked before each call that is sent by consensus: after which time it must not be executed,
+    nanoseconds since 1970. By default it may wait as long as any call of the agent.
+    """
+
+    def __init__(self, agent: Agent, latest_ns: Callable[[], Awaitable[int]] | None = None) -> None:
         self.agent = agent
+        self._latest_ns = latest_ns
 
     async def _call(self, method: str, effective: Principal, argument: Any, *, latest_ns: int | None = None) -> bytes:
+        if latest_ns is None and self._latest_ns is not None:
+            latest_ns = await self._latest_ns()
         with noting_call(_MANAGEMENT, method):
             return await self.agent.update(
                 _MANAGEMENT, method, encoded(argument), effective_canister_id=effective, latest_ns=latest_ns
