@@ -208,7 +208,7 @@ def test_cleanup_deletes_the_canister_and_lets_the_owner_begin_anew(requested: C
     returned = done.pop("cycles_returned")
     after = requested.ok("admin", "reserve", "status").json
     assert int(before["total_consumed"]) - int(after["total_consumed"]) == returned
-    assert returned > 600_000_000_000, "of the first part, what its creation has left"
+    assert returned > 300_000_000_000, "of the first part, what its creation has left"
     cleaned = {"canister_id": str(canister), "deleted": True, "lost_canisters": [], "cleared": True}
     assert done == {"owner": str(owner), **cleaned}
 
@@ -257,7 +257,7 @@ def test_cleanup_deletes_lost_canisters_and_leaves_the_one_that_is_in_use_alone(
     done = requested.ok("operator", "worker", "--once").lines[-1]
     admin = ("--admin-identity", requested.pem("admin"), "--yes")
     cleaned = requested.ok("operator", "cleanup", requested.id("owner"), *admin)
-    assert cleaned.json["cycles_returned"] > 600_000_000_000
+    assert cleaned.json["cycles_returned"] > 300_000_000_000
     assert {name: value for name, value in cleaned.json.items() if name != "cycles_returned"} == {
         "owner": str(requested.id("owner")),
         "canister_id": None,

@@ -14,6 +14,9 @@ from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
+from canister_factory.contract.admin_models import ReserveSettings
+from canister_factory.contract.creation_models import PersonalCanisterSettings
+from canister_factory.factory.funding import DEAREST_PRICES, need
 from canister_factory.factory.history import Attested, Known, judge
 from support.adverse_world import OWNERS, UNANSWERED, AdverseWorld
 from support.backend_world import ADMIN, CONTROLLER, OPERATOR, OTHER_OPERATOR, SECOND_NS, failure, wasm
@@ -57,6 +60,14 @@ class Equal:
     attested: Attested
     handed: bool = False
     tampered: bool = False
+
+
+MOST_REST = need(
+    ReserveSettings(threshold=0, operating_minimum=0, funded_days=365, prices=DEAREST_PRICES, cycles_per_day=0),
+    PersonalCanisterSettings(freezing_threshold=7_776_000, wasm_memory_limit=3 * 2**30),
+    100_000,
+).rest
+"""Cycles that follow at the completion, by the prices of a table: no capsule of a play has so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -331,7 +342,9 @@ class Play:
         """Whether a completed canister hasn't got the rest of its cycles yet, which it gets once and whole."""
         entry = self.world.ok("get_registry_entry", canister, sender=ADMIN)
         rest = entry["cycles_consumed"] - self.given[canister]
-        if canister not in self.endowed and self.world.cycles_given(canister) == self.given[canister] + rest:
+        if rest and self.world.cycles_given(canister) == self.given[canister] + rest:
+            assert canister not in self.endowed, "the second part was paid twice"
+            assert 0 < rest <= MOST_REST, "more was paid than any of these canisters needs"
             self.endowed.add(canister)
             self.given[canister] += rest
         return canister not in self.endowed
