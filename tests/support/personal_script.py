@@ -101,7 +101,10 @@ class PersonalScript:
         arguments = decode(request.arg, function.args)
         self.calls.append((name, tuple(arguments)))
         answer = self.answers[name](*arguments)
-        annotation = PersonalClient.method(name).result_annotation
+        method = PersonalClient.method(name)
+        annotation = method.result_annotation
+        if method.refusal is None:
+            return encode(function.results, [to_candid(annotation, answer)])
         if isinstance(answer, CapsuleError):
             return encode(function.results, [Case("Err", to_candid(CapsuleError, answer))])
         return encode(function.results, [Case("Ok", to_candid(annotation, answer))])
