@@ -11,9 +11,22 @@ import pytest
 
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.factory.errors import UpgradeError
-from support.broken_way import CUTS, KILLS, Break, at, killed_and_delivered_late, killed_meanwhile
-from support.fault_world import FaultWorld, Stage
-from support.upgrade_world import OLD, good, misreading, owned
+from canister_factory.factory.upgrade_record import UNTIL
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import RunState
+from support.broken_way import (
+    CUTS,
+    KILLS,
+    Break,
+    at,
+    killed_after_execution,
+    killed_and_delivered_late,
+    killed_meanwhile,
+)
+from support.creation_ends import faults_at_the_end
+from support.fault_world import ONE_MESSAGE, FaultWorld, Stage
+from support.mainnet import Conditions
+from support.upgrade_world import OLD, backend_upgrading, good, misreading, owned
 
 SAMPLE = 2
 MODULES = {"good": good(), "unsound": misreading()}
@@ -62,3 +75,30 @@ def test_an_installation_of_a_killed_run_does_not_come_after_the_next_run_has_en
     names = faults.play(lambda world: requests_of(world, MODULES["unsound"]))
     number = names.index("call install_code") + 1
     assert faults.play(lambda world: cut(world, "unsound", number, breaks)) == []
+
+
+@pytest.mark.parametrize("breaks", [killed_and_delivered_late, killed_after_execution], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("method", ["update_settings", "stop_canister", "take_canister_snapshot", "install_code"])
+def test_a_backend_whose_upgrade_was_killed_gets_the_new_module_and_its_creations_go_on(
+    faults: Stage, method: str, breaks: Break
+) -> None:
+    module = good("backend")
+
+    async def scenario(world: FaultWorld) -> list[str]:
+        person = await world.person(ONE_MESSAGE)
+        way = world.broken_way(lambda _, name: breaks if name == f"call {method}" else None, Conditions())
+        agent = world.agent(world.admin.identity, way)  # type: ignore[arg-type]
+        life = await world.until_death(way, backend_upgrading(world, module, agent).run())
+        assert life.way.is_dead
+        assert (await backend_upgrading(world, module).run()).after == module.module_hash
+        await world.at_rest()
+        management = ManagementCanister(world.admin)
+        status = await management.canister_status(world.backend_id)
+        assert (status.module_hash, status.status) == (module.module_hash, RunState.running)
+        left = {each.name for each in status.settings.environment_variables or ()}
+        assert left <= {UNTIL}, "a time that came late begins nothing"
+        assert await management.list_canister_snapshots(world.backend_id) == []
+        await world.go_on(person)
+        return await faults_at_the_end(world, person)
+
+    assert faults.play(scenario) == []

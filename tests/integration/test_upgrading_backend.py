@@ -6,17 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from canister_factory.contract.artifacts import WasmModule, backend_wasm
+from canister_factory.contract.artifacts import backend_wasm
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import UpgradeError, VerifyError
 from canister_factory.factory.retry import Retry
 from canister_factory.factory.upgrade_health import BackendHealth
-from canister_factory.factory.upgrading import Upgrading
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import RunState
 from support.creation_ends import faults_at_the_end
 from support.fault_world import ONE_MESSAGE, FaultWorld, Stage, stage
-from support.upgrade_world import good, trapping
+from support.upgrade_world import backend_upgrading, good, trapping
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +25,17 @@ def made() -> Iterator[Stage]:
         yield world
 
 
-def upgrading(world: FaultWorld, module: WasmModule) -> Upgrading:
-    retry = Retry(FactoryConfig())
-    return Upgrading(world.admin, module, BackendHealth(world.admin, world.backend_id, retry), retry=retry)
-
-
 def test_open_creations_survive_a_good_upgrade_and_one_that_was_taken_back(made: Stage) -> None:
     async def scenario(world: FaultWorld) -> list[str]:
         people = [await world.person(ONE_MESSAGE) for _ in range(2)]
         management = ManagementCanister(world.admin)
         with pytest.raises(UpgradeError, match="was taken back"):
-            await upgrading(world, trapping("backend")).run()
+            await backend_upgrading(world, trapping("backend")).run()
         status = await management.canister_status(world.backend_id)
         assert (status.module_hash, status.status) == (backend_wasm().module_hash, RunState.running)
         await world.go_on(people[0])
 
-        upgraded = await upgrading(world, good("backend")).run()
+        upgraded = await backend_upgrading(world, good("backend")).run()
         assert (upgraded.before, upgraded.after) == (backend_wasm().module_hash, good("backend").module_hash)
         await world.go_on(people[1])
         status = await management.canister_status(world.backend_id)

@@ -19,7 +19,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import UpgradeError
 from canister_factory.factory.manifest import SCHEME
 from canister_factory.factory.retry import Retry
-from canister_factory.factory.upgrade_health import PersonalHealth
+from canister_factory.factory.upgrade_health import BackendHealth, PersonalHealth
 from canister_factory.factory.upgrade_record import UNTIL
 from canister_factory.factory.upgrading import Upgraded, Upgrading
 from canister_factory.ic.agent import Agent
@@ -140,6 +140,12 @@ class Owned:
         if (await read_back(personal)).get(added) != b"later":
             wrong.append("what was added isn't there")
         return wrong
+
+
+def backend_upgrading(world: FaultWorld, module: WasmModule, agent: Agent | None = None) -> Upgrading:
+    """The admin's upgrade of the backend."""
+    agent, retry = agent or world.admin, Retry(FactoryConfig())
+    return Upgrading(agent, module, BackendHealth(agent, world.backend_id, retry), retry=retry)
 
 
 async def owned(world: FaultWorld) -> Owned:

@@ -67,7 +67,12 @@ class Personal(PersonalScript):
         return PersonalHealth(self.agent, CANISTER, config, Retry(config, sleep=self.clock.sleep))
 
     def _info(self) -> PersonalInfo:
-        told: dict[str, Any] = {"backend": BACKEND, "name": "Ada", "capsule_id": CAPSULE_ID, "api_version": self.version}
+        told: dict[str, Any] = {
+            "backend": BACKEND,
+            "name": "Ada",
+            "capsule_id": CAPSULE_ID,
+            "api_version": self.version,
+        }
         return PersonalInfo(**(told | self.info))
 
     def _memory(self, id: str) -> MemoryManifest:
