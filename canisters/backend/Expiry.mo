@@ -1,6 +1,7 @@
 /// Which warning is due for a canister whose cycles end at a known date. Owns the marks, and what was warned of: each mark
 /// once for a date, so that another date, after a top-up, begins anew. Does not own: dates, and who is told (`ExpiryWatch`).
 import Map "mo:core/Map";
+import Nat32 "mo:core/Nat32";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 
@@ -24,6 +25,17 @@ module {
       if (until <= now + Nat64.fromNat(days) * dayNs) return ?days;
     };
     null;
+  };
+
+  /// Whether it's this canister's turn today to be asked for its date again: once in so many days, from the first mark on.
+  public func isAskedAgain(canisterId : Principal, paidUntil : ?Nat64, now : Nat64, turns : Nat) : Bool {
+    let today = Nat64.toNat(now / dayNs);
+    mark(paidUntil, now) != null and Nat32.toNat(canisterId.hash()) % turns == today % turns;
+  };
+
+  /// From when on a date is another one than this, by what was paid since: what use and rounding move is less than a day.
+  public func laterThan(paidUntil : ?Nat64) : Nat64 {
+    switch paidUntil { case (?until) until + dayNs; case null 0 };
   };
 
   /// The mark that wasn't warned of yet.

@@ -2,6 +2,7 @@
 /// message. Where a canister's owner lets the backend see its status, what it really has moves the date before anybody is
 /// warned. Owns when that happens. Does not own: which warning is due (`Expiry`), and how it is kept (`Alerts`).
 import Nat32 "mo:core/Nat32";
+import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Timer "mo:core/Timer";
 import Alerts "Alerts";
@@ -20,7 +21,8 @@ module {
   /// Notifications of canisters by name in one look, so that other notifications aren't pushed out of their log; the rest
   /// is told as a number.
   let mostByName = 1_000;
-  /// Canisters whose status is asked for in one look; further ones are judged by the date that is known.
+  /// Canisters whose status is asked for in one look before they are warned of; further ones are judged by the date that is
+  /// known. About as many that were warned of are asked again.
   let mostAsked = 100;
 
   /// One way through the registry.
@@ -39,18 +41,24 @@ module {
     if (page.next != null) {
       ignore Timer.setTimer<system>(#seconds 1, func() : async () { await* lookAt<system>(context, page.next, look) });
     };
-    for ({ canister_id; created_by } in page.items.values()) await* watch(context, canister_id, created_by, look);
+    let turns = Nat64.toNat(page.total) / mostAsked + 1;
+    for ({ canister_id; created_by } in page.items.values()) await* watch(context, canister_id, created_by, turns, look);
     if (page.next == null and look.told > mostByName) {
       Alerts.moreExpire(context.alerts, look.told - mostByName : Nat, context.now());
     };
   };
 
-  func watch(context : Creation.Context, canisterId : Principal, owner : Principal, look : Look) : async* () {
+  func watch(context : Creation.Context, canisterId : Principal, owner : Principal, turns : Nat, look : Look) : async* () {
     let { warned } = context.alerts;
-    let isNew = Expiry.unwarned(warned, canisterId, dateOf(context, canisterId), context.now()) != null;
-    if (isNew and look.asked < mostAsked) {
-      look.asked += 1;
-      await* learn(context, canisterId, owner);
+    let known = dateOf(context, canisterId);
+    if (Expiry.unwarned(warned, canisterId, known, context.now()) != null) {
+      if (look.asked < mostAsked) {
+        look.asked += 1;
+        await* learn(context, canisterId, owner, 0);
+      };
+    } else if (Expiry.isAskedAgain(canisterId, known, context.now(), turns)) {
+      // Whoever pays after a warning has another date, also after the last one.
+      await* learn(context, canisterId, owner, Expiry.laterThan(known));
     };
     switch (Expiry.due(warned, canisterId, dateOf(context, canisterId), context.now())) {
       case (?due) {
@@ -67,10 +75,12 @@ module {
     if (entry.status == #Completed) entry.paid_until else null;
   };
 
-  /// Moves the date to what follows from what the canister has and burns, where the network tells the backend of it.
-  func learn(context : Creation.Context, canisterId : Principal, owner : Principal) : async* () {
+  /// Moves the date to what follows from what the canister has and burns, where the network tells the backend of it; a date
+  /// before `earliest` is none that counts.
+  func learn(context : Creation.Context, canisterId : Principal, owner : Principal, earliest : Nat64) : async* () {
     let ?{ has; burnedPerDay } = await* CanisterOperations.status(context.calls, canisterId) else return;
     let until = Funding.paidUntil(has, burnedPerDay, context.hosting.settings.freezing_threshold, context.now());
+    switch until { case (?date) if (date < earliest) return; case null {} };
     Registry.setPaidUntil(context.registry, canisterId, until);
     switch (Creations.get(context.creations, owner)) {
       case (?creation) {

@@ -16,9 +16,13 @@ DAY_NS = DAY * 10**9
 
 
 def completed(world: World, owner: Principal = OWNER) -> tuple[Principal, int]:
-    """A personal canister that is its owner's, and the date until which it is paid (nanoseconds since 1970)."""
+    """A personal canister that is its owner's, and the date until which it is paid (nanoseconds since 1970). Its status
+    is shown to nobody else, as after a handoff without the owner's consent.
+    """
     lease, canister = world.verified(owner)
     world.hand_over(canister, owner)
+    hidden = {"status_visibility": Case("controllers")}
+    world.manage("update_settings", {"canister_id": canister, "settings": hidden}, sender=owner)
     world.ok("complete_creation", {"owner": owner, "lease": lease["lease"]}, sender=OPERATOR)
     world.run()
     until = world.status(owner)["paid_until"]
@@ -83,6 +87,35 @@ def test_a_top_up_that_the_backend_may_see_moves_the_date_before_anybody_is_warn
     assert status["expires_within_days"] is None
     assert status["paid_until"] > until + 365 * DAY_NS
     assert world.ok("get_registry_entry", canister, sender=ADMIN)["paid_until"] == status["paid_until"]
+
+
+@pytest.mark.parametrize("days", [88, 5, -20], ids=["after the first", "after the last", "after the date"])
+def test_a_top_up_after_a_warning_moves_the_date_too_and_warnings_come_anew(days: int) -> None:
+    world = World()
+    canister, until = completed(world)
+    show_status(world, canister)
+    go_to(world, until - days * DAY_NS)
+    warned = len(warnings(world))
+    world.state(canister).balance += 50 * TRILLION
+    go_to(world, world.now_ns + DAY_NS)
+    moved = world.status()["paid_until"]
+    assert moved > until + 365 * DAY_NS
+    assert world.status()["expires_within_days"] is None
+    assert len(warnings(world)) == warned
+    world.now_ns = moved - 92 * DAY_NS
+    go_to(world, moved - 85 * DAY_NS)
+    assert len(warnings(world)) == warned + 1
+
+
+def test_what_use_takes_from_a_canister_repeats_no_warning() -> None:
+    world = World()
+    canister, until = completed(world)
+    show_status(world, canister)
+    go_to(world, until - 88 * DAY_NS)
+    for _ in range(5):
+        world.state(canister).balance -= world.state(canister).balance // 100
+        go_to(world, world.now_ns + DAY_NS)
+    assert len(warnings(world)) == 1
 
 
 def test_a_top_up_that_it_may_not_see_leaves_the_date_that_it_knows() -> None:
