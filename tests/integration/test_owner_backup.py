@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.candid.principal import Principal
-from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.contract.errors import CapsuleRefused
@@ -16,78 +14,26 @@ from canister_factory.contract.manifest_models import ExportItem, ItemKind, Item
 from canister_factory.contract.memory_models import MemoryAccess, MemoryUpdate
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.manifest import Entry, manifest_hash
-from canister_factory.ic.agent import Agent
-from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.network import MAINNET_ROOT_KEY
-from canister_factory.owner.backup import BackedUp, Backup
-from canister_factory.owner.backup_files import FORMAT, About, BackupDirectory
+from canister_factory.owner.backup_files import BackupDirectory
 from canister_factory.owner.download import Download
 from canister_factory.owner.errors import BackupError, ForgedBackupError, RestoreError
 from canister_factory.owner.proof import prove
-from canister_factory.owner.restore import Restore, Restored
 from support.creation_contents import fill, pattern, read_back
 from support.creation_world import World, inline, note
-
-CONFIG = FactoryConfig(backoff_seconds=0.05)
-
-
-class Moved:
-    """An owner's canister with a capsule, and a directory for its copies."""
-
-    def __init__(self, world: World, canister_id: Principal, contents: dict[str, bytes], path: Path) -> None:
-        self.world = world
-        self.canister_id = canister_id
-        self.contents = contents
-        self.path = path
-        self.client = PersonalClient(world.owner, canister_id)
-
-    async def directory(self) -> BackupDirectory:
-        if (self.path / "backup.json").exists():
-            return BackupDirectory.open(self.path)
-        info = await self.client.get_personal_info()
-        assert info.capsule_id is not None
-        about = About(
-            format=FORMAT,
-            owner=info.owner,
-            backend=info.backend,
-            capsule_id=info.capsule_id,
-            canister_id=self.canister_id,
-        )
-        return BackupDirectory.create(self.path, about)
-
-    async def back_up(self, client: PersonalClient | None = None, config: FactoryConfig = CONFIG) -> BackedUp:
-        directory = await self.directory()
-        with directory.locked():
-            return await Backup(
-                client or self.client,
-                self.world.owner.certificates,
-                directory,
-                config,
-                clock_ns=self.world.owner.clock,
-            ).take()
-
-    async def fresh(self) -> Principal:
-        """A canister of the owner's without a module."""
-        management = ManagementCanister(self.world.owner)
-        return await management.provisional_create_canister_with_cycles(amount=10**13)
-
-    async def restore(self, canister_id: Principal, agent: Agent | None = None) -> Restored:
-        directory = BackupDirectory.open(self.path)
-        state = directory.latest()
-        assert state is not None
-        return await Restore(agent or self.world.owner, canister_id, directory, state, personal_wasm(), CONFIG).run()
+from support.owner_copies import CONFIG, OwnersCopies
 
 
 @pytest.fixture
-async def moved(world: World, tmp_path: Path) -> Moved:
+async def moved(world: World, tmp_path: Path) -> OwnersCopies:
     contents = await fill(world.as_owner)
     await world.create()
     canister_id = (await world.creation()).canister_id
     assert canister_id is not None
-    return Moved(world, canister_id, contents, tmp_path / "backup")
+    return OwnersCopies(world, canister_id, contents, tmp_path / "backup")
 
 
-async def test_a_restored_capsule_is_equal_byte_for_byte(moved: Moved) -> None:
+async def test_a_restored_capsule_is_equal_byte_for_byte(moved: OwnersCopies) -> None:
     taken = await moved.back_up()
     assert taken.is_new
     assert taken.bytes == sum(map(len, set(moved.contents.values())))
@@ -103,7 +49,7 @@ async def test_a_restored_capsule_is_equal_byte_for_byte(moved: Moved) -> None:
     assert (await read_back(client))[added] == b"more", "it is the owner's to use"
 
 
-async def test_the_second_backup_fetches_what_changed(moved: Moved) -> None:
+async def test_the_second_backup_fetches_what_changed(moved: OwnersCopies) -> None:
     first = await moved.back_up()
     again = await moved.back_up()
     assert (again.is_new, again.name, again.records, again.chunks) == (False, first.name, 0, 0)
@@ -118,7 +64,7 @@ async def test_the_second_backup_fetches_what_changed(moved: Moved) -> None:
     assert BackupDirectory.open(moved.path).names() == [first.name, third.name]
 
 
-async def test_what_broke_off_goes_on(moved: Moved) -> None:
+async def test_what_broke_off_goes_on(moved: OwnersCopies) -> None:
     class Breaking(PersonalClient):
         left = 3
 
@@ -137,7 +83,7 @@ async def test_what_broke_off_goes_on(moved: Moved) -> None:
     assert [damage for _, damage in directory.damages(taken.state) if damage] == []
 
 
-async def test_a_damaged_file_is_named_and_nothing_is_restored_from_it(moved: Moved) -> None:
+async def test_a_damaged_file_is_named_and_nothing_is_restored_from_it(moved: OwnersCopies) -> None:
     taken = await moved.back_up()
     directory = BackupDirectory.open(moved.path)
     chunk = next(file for file in (moved.path / "chunks").glob("*/*") if file.stat().st_size > 10)
@@ -152,7 +98,7 @@ async def test_a_damaged_file_is_named_and_nothing_is_restored_from_it(moved: Mo
     assert (again.records, again.is_new) == (1, False), "what is missing is fetched again"
 
 
-async def test_only_the_owner_copies_and_only_into_an_empty_canister_of_their_own(moved: Moved) -> None:
+async def test_only_the_owner_copies_and_only_into_an_empty_canister_of_their_own(moved: OwnersCopies) -> None:
     stranger = moved.world.agent()
     with pytest.raises(CapsuleRefused, match="not authorized"):
         await moved.back_up(PersonalClient(stranger, moved.canister_id))
@@ -170,7 +116,7 @@ async def test_only_the_owner_copies_and_only_into_an_empty_canister_of_their_ow
         await moved.restore(fresh)
 
 
-async def test_memories_become_files_under_their_names(moved: Moved, tmp_path: Path) -> None:
+async def test_memories_become_files_under_their_names(moved: OwnersCopies, tmp_path: Path) -> None:
     await moved.client.add_memory_to_capsule(inline(b"out"), note("../../etc/passwd"))
     await moved.client.add_memory_to_capsule(inline(b"folder"), note("inline 1/below"))
     files = tmp_path / "files"
@@ -219,7 +165,7 @@ class Changing(PersonalClient):
         return await super().get_items(items)
 
 
-async def test_what_the_owner_writes_meanwhile_is_in_it_or_the_state_is_of_before(moved: Moved) -> None:
+async def test_what_the_owner_writes_meanwhile_is_in_it_or_the_state_is_of_before(moved: OwnersCopies) -> None:
     writing = Writing(moved.world.owner, moved.canister_id)
     writing.times = 1
     taken = await moved.back_up(writing)
@@ -235,7 +181,7 @@ async def test_what_the_owner_writes_meanwhile_is_in_it_or_the_state_is_of_befor
     assert restored.verification.target_manifest == held
 
 
-async def test_entries_that_are_not_the_certified_ones_make_no_state(moved: Moved) -> None:
+async def test_entries_that_are_not_the_certified_ones_make_no_state(moved: OwnersCopies) -> None:
     class Hiding(PersonalClient):
         async def list_import_entries(self, after: ItemRef | None = None, limit: int | None = None) -> ManifestPage:
             page = await super().list_import_entries(after, limit)
@@ -246,7 +192,7 @@ async def test_entries_that_are_not_the_certified_ones_make_no_state(moved: Move
     assert BackupDirectory.open(moved.path).names() == []
 
 
-async def test_a_link_is_no_file_of_the_owners(moved: Moved, tmp_path: Path) -> None:
+async def test_a_link_is_no_file_of_the_owners(moved: OwnersCopies, tmp_path: Path) -> None:
     files, elsewhere = tmp_path / "files", tmp_path / "elsewhere"
     files.mkdir()
     elsewhere.write_bytes(pattern(1, "inline 1"))
@@ -257,7 +203,7 @@ async def test_a_link_is_no_file_of_the_owners(moved: Moved, tmp_path: Path) -> 
     assert files / "inline 1 (2)" in done.written
 
 
-async def test_a_state_carries_what_the_network_certified_of_it(moved: Moved) -> None:
+async def test_a_state_carries_what_the_network_certified_of_it(moved: OwnersCopies) -> None:
     taken = await moved.back_up()
     state = BackupDirectory.open(moved.path).state(taken.name)
     assert state.proof is not None
@@ -273,7 +219,7 @@ async def test_a_state_carries_what_the_network_certified_of_it(moved: Moved) ->
         prove(state.manifest, other, key)
 
 
-async def test_a_forged_state_whose_hashes_fit_is_told_by_its_certificate(moved: Moved) -> None:
+async def test_a_forged_state_whose_hashes_fit_is_told_by_its_certificate(moved: OwnersCopies) -> None:
     whole = (await moved.back_up()).state
     gallery = next(entry for entry in whole.entries if entry.kind == ItemKind.Gallery)
     fewer = [entry for entry in whole.entries if entry != gallery]
@@ -287,7 +233,7 @@ async def test_a_forged_state_whose_hashes_fit_is_told_by_its_certificate(moved:
         prove(forged.manifest, forged.proof, moved.world.network.root_key)
 
 
-async def test_a_backup_of_an_earlier_version_gets_its_certificate_by_the_next_one(moved: Moved) -> None:
+async def test_a_backup_of_an_earlier_version_gets_its_certificate_by_the_next_one(moved: OwnersCopies) -> None:
     taken = await moved.back_up()
     file = moved.path / "states" / f"{taken.name}.json"
     earlier = json.loads(file.read_text())
@@ -304,7 +250,7 @@ async def test_a_restored_canister_keeps_its_name(world: World, tmp_path: Path) 
     await world.as_owner.create_personal_canister(CreatePersonalCanisterConfig(name="my life"))
     canister_id = (await world.orchestrator().run(world.owner_id)).creation.canister_id
     assert canister_id is not None
-    named = Moved(world, canister_id, {}, tmp_path / "backup")
+    named = OwnersCopies(world, canister_id, {}, tmp_path / "backup")
     await named.back_up()
     fresh = await named.fresh()
     await named.restore(fresh)
