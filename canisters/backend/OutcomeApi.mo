@@ -1,7 +1,6 @@
 /// How a worker ends a creation: verify what was copied, complete what was handed over, or put a failure on record. Owns
 /// the order of the questions to other canisters; what follows from the answers is in `CreationEnd` and `Handoff`.
 import Principal "mo:core/Principal";
-import Timer "mo:core/Timer";
 import Manifest "../capsule/Manifest";
 import Store "../capsule/Store";
 import Attestation "Attestation";
@@ -45,8 +44,9 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    // A timer's message, so that the verification's answer waits for nothing of it.
-    ignore Timer.setTimer<system>(#nanoseconds 0, func() : async () { await* look(lease.owner, canisterId) });
+    // Under way before the manifest is asked for, so that it is answered before anybody can hand the canister over, after
+    // which the backend sees no status; a timer may come too late for that. The verification's answer doesn't wait for it.
+    ignore async { await* look(lease.owner, canisterId) };
     let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from canister_factory.factory.funding import DAY_S, life, paid_until_ns
 from canister_factory.replica.runtime.execution import CanisterError, RejectCode
 from canister_factory.replica.subnet.messages import Request
 from support.backend_world import ADMIN, MANAGEMENT, OPERATOR, OWNER, SECOND_NS, World
-from support.reserve_figures import COMPLETION, FIRST_PART, HOSTING, RESERVE
+from support.reserve_figures import COMPLETION, FIRST_PART, HOSTING, RESERVE, hide_statuses
 
 THRESHOLD_S = HOSTING.freezing_threshold
 DAY_NS = DAY_S * SECOND_NS
@@ -53,6 +54,17 @@ def test_the_canister_gets_what_it_lacks_of_its_days_and_not_all_that_was_held()
     real = paid_until_ns(balance, burned, THRESHOLD_S, world.now_ns)
     assert real is not None
     assert abs(real - until) < DAY_NS
+
+
+def test_the_status_is_read_before_the_verification_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker hands the canister over at once, and timers come late, as they do on a busy network."""
+    world = World()
+    monkeypatch.setattr(world.subnet, "execute_round", partial(world.subnet.execute_round, with_tasks=False))
+    lease, canister = world.verified()
+    hide_statuses(world)
+    world.hand_over(canister, OWNER)
+    world.ok("complete_creation", lease, sender=OPERATOR)
+    assert 0 < rest_of(world) < COMPLETION
 
 
 def test_it_gets_no_more_than_the_prices_allow_and_the_date_is_the_real_one() -> None:
