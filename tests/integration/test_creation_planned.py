@@ -60,7 +60,7 @@ async def test_a_run_that_was_killed_is_planned_from_where_it_stands(world: Worl
         assert made.to_copy == (0 if copied else size)
     outcome = await world.orchestrator(**PARTS).run(world.owner_id)
     assert outcome.bytes_moved <= made.to_copy + PARTS["max_message_bytes"]
-    assert made.cost.spent + made.cost.left == pytest.approx(outcome.creation.cycles_consumed, rel=0.15)
+    assert made.cost.spent + made.cost.expected_left == pytest.approx(outcome.creation.cycles_consumed, rel=0.05)
 
 
 @pytest.mark.parametrize(

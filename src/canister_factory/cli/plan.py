@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from canister_factory.factory.plan_refusals import Command, Refusal
 
 _MOST_SHOWN = 600
-_IN_MONEY = ("creation", "importing", "life", "needed", "left", "per_year")
+_IN_MONEY = ("creation", "importing", "life", "at_most", "expected", "left", "expected_left", "per_year")
 
 
 def price_option(command: F) -> F:
@@ -182,13 +182,23 @@ def _cost(made: Plan, price: CyclesPrice | None) -> list[tuple[str, str]]:
         ("creation", amount(cost.creation)),
         ("import", amount(cost.importing)),
         ("to live on", f"{amount(cost.life)}, for {cost.funded_days:,} days besides its freezing threshold"),
-        ("in all", amount(cost.needed) + usual),
-        ("each year", amount(cost.per_year) + usual),
+        ("held, at most", amount(cost.at_most) + usual),
+        ("expected", f"{amount(cost.expected)}, {_prices(cost.prices)}"),
+        ("each year", f"{amount(cost.per_year)}, as expected"),
     ]
     if cost.spent:
         rows.append(("spent so far", amount(cost.spent)))
-    rows.append(("still to pay", amount(cost.left)))
+    rows.append(("still to pay", f"{amount(cost.expected_left)}; at most {amount(cost.left)}"))
     return [*rows, ("paid until", moment(cost.paid_until_ns))]
+
+
+def _prices(network: str) -> str:
+    """What the expectation goes by, which may be far from what the network charges."""
+    from canister_factory.factory.funding import ANY_NETWORK
+
+    if network == ANY_NETWORK:
+        return "by the dearest prices known; this network may charge less"
+    return f"by the table of prices of {quoted(network)}"
 
 
 def _time(made: Plan) -> list[tuple[str, str]]:

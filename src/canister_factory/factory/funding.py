@@ -37,6 +37,13 @@ MESSAGE_CYCLES = 82_200_000_000
 network sets aside the price of 40 billion instructions for the message, and as much with 2 MiB of reply for what comes
 back; what isn't used is given back. 32-bit canister, subnet of 13 nodes."""
 _LAST_NS = 2**63 - 1
+_STABLE_BYTES = 1 << 20
+_STABLE_BLOCK_BYTES = 8 << 20
+_BENCH_BYTES = 2 << 20
+_BYTES_PER_ITEM = 256
+_HEAP_AND_MODULE_BYTES = 3_000_000
+_HEAP_PER_BYTE = 3
+_MOST_IN_A_MESSAGE = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,17 @@ def need(reserve: ReserveSettings, canisters: PersonalCanisterSettings, content_
 def canister_bytes(content_size: int) -> int:
     """The size of a canister with such contents: a tenth more for what is around them, and what an empty one has."""
     return content_size * 11 // 10 + EMPTY_CANISTER_BYTES
+
+
+def likely_canister_bytes(content_size: int, items: int) -> int:
+    """The size that such a canister was measured to have after its import; `canister_bytes` is what it never exceeds.
+
+    Stable memory grows by blocks of 8 MiB, with 2 MiB behind the contents. The heap keeps the room of the largest
+    messages, three times their contents.
+    """
+    blocks = -(-(content_size + items * _BYTES_PER_ITEM + _BENCH_BYTES) // _STABLE_BLOCK_BYTES)
+    heap = _HEAP_AND_MODULE_BYTES + _HEAP_PER_BYTE * min(content_size, _MOST_IN_A_MESSAGE)
+    return _STABLE_BYTES + blocks * _STABLE_BLOCK_BYTES + heap
 
 
 def idle(prices: PriceTable, size: int, seconds: int) -> int:

@@ -107,7 +107,7 @@ class Plan:
                 "stored_size": canister.stored.size if canister is not None else 0,
             },
             "steps": [asdict(step) for step in self.steps],
-            "cycles": {**cost, "needed": self.cost.needed, "is_told": self.cost.is_told},
+            "cycles": {**cost, "at_most": self.cost.at_most, "is_told": self.cost.is_told, "prices": self.cost.prices},
             "funded_days": self.cost.funded_days,
             "paid_until": None if paid_until_ns is None else rfc3339(paid_until_ns),
             "reserve": None if office is None else {"available": office.reserve.available},
@@ -119,7 +119,7 @@ class Plan:
         }
 
 
-CYCLES = ("creation", "importing", "life", "first", "rest", "per_year", "spent", "left")
+CYCLES = ("creation", "importing", "life", "first", "rest", "expected", "per_year", "spent", "left", "expected_left")
 _STAGES = ("Exporting", "Creating", "Installing", "Importing", "Verifying", "Completed")
 
 
@@ -194,7 +194,8 @@ def _steps(facts: Facts, cost: Cost) -> Iterator[Step]:
     yield Step(
         "Completed",
         State.TO_DO,
-        f"the canister gets its other {cost.rest / 10**12:,.3f} T cycles; the capsule here takes no writes any more",
+        f"the canister gets what it lacks, {cost.rest / 10**12:,.3f} T cycles at most; "
+        "the capsule here takes no writes any more",
         updates=1,
         cycles=cost.rest,
     )

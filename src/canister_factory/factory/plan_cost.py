@@ -25,8 +25,8 @@ _USUAL_HOSTING = PersonalCanisterSettings(freezing_threshold=FREEZING_THRESHOLD_
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Cycles. `creation`, `importing` and `life` add up to `needed`; `first` is attached to the new canister, `rest`
-    follows at its completion. `spent`: by this creation so far; `left`: what it still takes of the reserve.
+    """Cycles. `creation`, `importing` and `life` add up to `at_most`; `first` is attached to the new canister, `rest`
+    follows at its completion. `spent`: by this creation so far; `left`: what it still takes of the reserve at most.
     """
 
     creation: int
@@ -34,19 +34,25 @@ class Cost:
     life: int
     first: int
     rest: int
+    expected: int
+    """What a new canister takes in all when the rest is corrected by what the network says that it burns."""
     per_year: int
+    """What it is expected to burn."""
     spent: int
     left: int
+    expected_left: int
     funded_days: int
     """How long the canister takes updates, before its freezing threshold."""
     paid_until_ns: int | None
     """Until when it is paid for: since its completion as the backend has it, else if it were completed now."""
     is_told: bool
     """By the backend's own settings; else by the usual ones."""
+    prices: str
+    """Whose prices all goes by: the label of the table."""
 
     @property
-    def needed(self) -> int:
-        """All that a new canister takes of the reserve."""
+    def at_most(self) -> int:
+        """What the reserve has to hold for a new canister."""
         return self.first + self.rest
 
 
@@ -59,6 +65,9 @@ def cost_of(facts: Facts) -> Cost:
     importing = prices.import_base + prices.import_byte * size
     life = need.total - prices.creation - importing
     threshold = hosting.freezing_threshold
+    burned = funding.idle(prices, funding.likely_canister_bytes(size, facts.content.items), funding.DAY_S)
+    wanted = prices.creation + importing + funding.life(settings.funded_days, threshold, burned)
+    expected = min(max(wanted, need.first), need.total)
     paid_until_ns = funding.paid_until_ns(life, need.burned_per_day, threshold, facts.now_ns)
     return Cost(
         creation=prices.creation,
@@ -66,19 +75,22 @@ def cost_of(facts: Facts) -> Cost:
         life=life,
         first=need.first,
         rest=need.rest,
-        per_year=_YEAR_DAYS * need.burned_per_day,
+        expected=expected,
+        per_year=_YEAR_DAYS * burned,
         spent=creation.cycles_consumed if creation is not None else 0,
-        left=_left(creation, need),
+        left=_left(creation, need.total, need.rest),
+        expected_left=_left(creation, expected, expected - need.first),
         funded_days=settings.funded_days,
         paid_until_ns=creation.paid_until if creation is not None and creation_is_over(creation) else paid_until_ns,
         is_told=office is not None,
+        prices=prices.network,
     )
 
 
-def _left(creation: DetailedCreationStatus | None, need: funding.Need) -> int:
+def _left(creation: DetailedCreationStatus | None, whole: int, rest: int) -> int:
     """What is still taken of the reserve: the whole for a canister that there isn't yet, else the second part."""
     if creation_is_over(creation):
         return 0
     if creation is None or creation.canister_id is None or creation.status == CreationStatus.Undone:
-        return need.total
-    return need.rest
+        return whole
+    return rest

@@ -162,7 +162,7 @@ def test_a_lease_of_another_worker_is_a_refusal_until_it_ends() -> None:
 
 
 def test_what_an_open_creation_holds_is_not_missing_for_it() -> None:
-    needed = cost_of(facts()).needed
+    needed = cost_of(facts()).at_most
     just_enough = reserve(balance=2 * T + needed, in_flight=needed)
     held = office(request=request(), reserve=just_enough)
     assert kinds(facts(creation=REQUESTED, office=held), Command.RUN) == []
@@ -181,7 +181,7 @@ def test_who_has_undone_a_creation_asks_for_another_canister() -> None:
     undone = facts(creation=creation(S.Undone, canister_id=CANISTER))
     assert kinds(undone) == []
     assert "undone" in unknown(undone, Command.ALL)[0]
-    assert (cost_of(undone).left, kinds(undone, Command.RUN)) == (cost_of(facts()).needed, [("run", "InvalidRequest")])
+    assert (cost_of(undone).left, kinds(undone, Command.RUN)) == (cost_of(facts()).at_most, [("run", "InvalidRequest")])
 
 
 def test_an_owner_is_told_what_they_can_not_know() -> None:
