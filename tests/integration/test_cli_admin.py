@@ -33,6 +33,10 @@ def test_deploy_makes_a_backend_that_is_ready_for_creations(cli: Cli) -> None:
     assert [release["module_hash"] for release in releases] == [personal_wasm().module_hash.hex()]
 
 
+def test_a_new_backend_warns_of_nothing(deployed: Cli) -> None:
+    assert deployed.ok("admin", "admin", "notifications").lines == []
+
+
 def test_deploy_again_adds_only_what_is_missing(deployed: Cli) -> None:
     people = ("--operator", deployed.id("operator"), "--operator", deployed.id("stranger"))
     again = deployed.ok("admin", "deploy", "--canister", deployed.backend_id, *people, "--disabled", backend=False).json

@@ -109,9 +109,9 @@ def _of_new(made: DeployPlan, wanted: Wanted, is_mainnet: bool, status: Canister
     switch = "disabled" if wanted.disabled else "enabled"
     made.step("Creations", False, f"{switch}, admission {init.admission}", "")
     made.step("Release", False, f"approves the personal canister {personal_wasm().module_hash.hex()[:8]}…", "")
-    made.step("Prices", False, "the network's, as far as they follow from what the new backend burns", "")
     balance = made.canister if status is None else status.cycles
     _reserve(made, wanted, max(0, balance - _OPERATING_MINIMUM), is_mainnet)
+    made.step("Prices", False, "the network's, as far as they follow from what the new backend burns", "")
 
 
 def _people(role: str, principals: Any) -> Iterator[str]:
@@ -148,8 +148,8 @@ async def _of_present(made: DeployPlan, backend: BackendClient, wanted: Wanted, 
     made.step(
         "Release", bundled in approved, f"approves the personal canister {shown}…", f"{shown}… is approved already"
     )
-    made.step("Prices", True, "", "as they are")
     _reserve(made, wanted, reserve.available, is_mainnet)
+    made.step("Prices", True, "", "as they are")
 
 
 def _reserve(made: DeployPlan, wanted: Wanted, available: int, is_mainnet: bool) -> None:

@@ -115,10 +115,11 @@ async def deploy(agent: Agent, wanted: Wanted) -> dict[str, Any]:
         if wanted.freezing_threshold is not None:
             await _set_freezing_threshold(backend, wanted.freezing_threshold)
         await register_release(backend)
+        if not agent.network.is_mainnet:
+            # Before the settings: with them the backend judges its reserve, and would warn of an empty one.
+            await fill_reserve(agent, canister_id, wanted.reserve)
         if installed:
             await _set_prices(agent, backend)
-        if not agent.network.is_mainnet:
-            await fill_reserve(agent, canister_id, wanted.reserve)
         return await _described(agent, backend, installed)
 
 
