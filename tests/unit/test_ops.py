@@ -11,6 +11,7 @@ import pytest
 
 from canister_factory.cli.worker_metrics import Metrics
 from canister_factory.cli.worker_standing import Standing
+from canister_factory.ic.network import Network
 
 OPS = Path(__file__).resolve().parents[2] / "ops"
 SERVICE = "canister-factory-worker.service"
@@ -49,6 +50,11 @@ def test_every_alert_has_a_test() -> None:
     alerts = set(re.findall(r"alert: (\w+)", (OPS / "alerts.yml").read_text()))
     tested = set(re.findall(r"CanisterFactory\w+", (OPS / "alerts_test.yml").read_text()))
     assert alerts == tested
+
+
+def test_the_network_that_the_service_names_is_one() -> None:
+    (name,) = re.findall(r"CANISTER_FACTORY_NETWORK=(\w+)", (OPS / SERVICE).read_text())
+    assert Network.resolve(name).is_mainnet
 
 
 def test_the_rules_are_valid(promtool: str) -> None:
