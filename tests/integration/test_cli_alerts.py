@@ -61,6 +61,7 @@ def test_a_webhook_that_takes_nothing_is_named_and_nothing_is_lost(
     refused = requested.run("operator", "alerts", *webhook)
     assert refused.code == 1
     assert said in refused.error
+    assert "The same command goes on with the first that wasn't taken" in refused.error
     assert "token-in-path" not in refused.out + refused.err
     assert len(receiver.received) == 1
     assert [sent["kind"] for sent in requested.ok("operator", "alerts", *webhook).lines] == ["CreationFailed"]

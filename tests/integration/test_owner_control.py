@@ -118,6 +118,8 @@ async def test_a_wrong_move_is_refused_before_anything_is_changed(world: World, 
         await HandingOn(new, canister_id).accept()
     with pytest.raises(ControlError, match="belongs to"):
         await HandingOn(new, canister_id).offer(world.operator_id)
+    with pytest.raises(ControlError, match="belongs to"):  # a controller alone doesn't make itself the owner
+        await HandingOn(new, canister_id).offer(new.principal)
     with pytest.raises(ControlError, match="nothing was taken from"):
         await HandingOn(new, canister_id).dismiss(world.owner_id)
     assert (await PersonalClient(new, canister_id).get_personal_info()).owner == world.owner_id

@@ -52,6 +52,7 @@ def alerts(receiver: Receiver, ask: Ask) -> None:
         except Exception as error:
             if count:
                 error.add_note(f"Before it {count} were sent")
+            error.add_note("The same command goes on with the first that wasn't taken")
             raise
         if not settings.current().json:
             output.sentence(f"{count} sent." if count else "Nothing is to be sent.")

@@ -99,7 +99,7 @@ def _columns() -> Columns:
     return {
         "canister": lambda one: one.canister_id,
         "owner": lambda one: output.ident(one.owner),
-        "age": lambda one: f"{one.age_days:,} days",
+        "age": lambda one: f"{one.age_days} d",
         "paid until": lambda one: moment(one.paid_until).partition(" ")[0],
         "days left": lambda one: "-" if one.days_left is None else f"{one.days_left:,}",
         "cycles": lambda one: "-" if one.cycles is None else quantities.cycles(one.cycles).partition(" (")[0],

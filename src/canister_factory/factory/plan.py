@@ -185,7 +185,7 @@ def _steps(facts: Facts, cost: Cost) -> Iterator[Step]:
         return
     yield _request(facts)
     if asks(facts) and would_wait(facts):
-        yield Step("Approval", State.TO_DO, f"an admin approves it ('admin requests approve {facts.owner}')")
+        yield Step("Approval", State.TO_DO, "an admin approves it ('admin requests approve')")
     yield Step("Exporting", State.TO_DO, "takes the lease, and the manifest of the capsule", updates=1)
     yield _creating(facts, cost)
     yield _installing(facts)

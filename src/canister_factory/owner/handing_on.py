@@ -36,10 +36,10 @@ class HandingOn:
             IcError: that can't be learnt.
         """
         caller = self._agent.principal
-        if new == caller:
-            raise ControlError(f"{new} is you: the canister is yours already. Nothing was changed")
         await self._controllers.own()
         info = await self._client.get_personal_info()
+        if new == caller == info.owner:
+            raise ControlError(f"{new} is you: the canister is yours already. Nothing was changed")
         if info.owner == new:
             return True
         if info.owner != caller:

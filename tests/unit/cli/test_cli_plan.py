@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from canister_factory.cli.amounts import CyclesPrice
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.plan import in_money, require_plan, show, with_money
-from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.contract.creation_models import Admission, CreationStatus
 from canister_factory.factory.plan import made_of
 from canister_factory.factory.plan_facts import Facts
 from canister_factory.factory.plan_refusals import Command
@@ -44,6 +44,14 @@ def test_a_half_done_creation_shows_its_canister_and_what_is_stored_there() -> N
     assert f"canister      {CANISTER}" in screen
     assert "stored there  1.0 kB" in screen
     assert "spent so far            1.000 T" in screen
+
+
+def test_no_step_has_a_word_too_long_for_a_line_of_a_table() -> None:
+    steps = made_of(
+        facts(admission=Admission.Approval), Command.ALL, MODULE, network="embedded", is_embedded=True
+    ).steps
+    assert "Approval" in {step.name for step in steps}
+    assert max(len(word) for step in steps for word in step.why.split()) < 40
 
 
 def test_what_would_be_refused_is_shown_with_its_command_and_a_sentence() -> None:
