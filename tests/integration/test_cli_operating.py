@@ -54,6 +54,7 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         "since then": "ok",
         "history": "ok",
         "settings": "ok",
+        "paid until": "ok",
     }
     assert re.search(
         r"\(certified\), installed \d{4}-\d\d-\d\d .* UTC, approved release", json.dumps(as_owner["checks"])
@@ -66,6 +67,7 @@ def test_a_worker_creates_what_was_asked_for_and_it_verifies(requested: Cli) -> 
         "manifest": "skip",
         "history": "skip",
         "settings": "skip",
+        "paid until": "skip",
     }
     (spent,) = requested.ok("admin", "reserve", "consumption").lines
     assert spent["canister_id"] == as_owner["canister_id"]

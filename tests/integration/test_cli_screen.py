@@ -18,6 +18,7 @@ SHORT = r"[a-z2-7]{5}-…-[a-z2-7]{3}"
 PERSON = r"[a-z2-7]{5}(-[a-z2-7]{5}){9}-[a-z2-7]{3}"
 HASH = r"[0-9a-f]{8}…[0-9a-f]{8}"
 CYCLES = r"[\d.]+ T \([\d,]+\)"
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 TOOK = r"[\d.]+ s, [\d.]+ [kM]B/s"
 
 WHOLE_DEMO = rf"""
@@ -51,11 +52,12 @@ memory size \d\d\.\d MB
 source manifest {HASH}
 target manifest {HASH} \(certified\)
 cycles consumed {CYCLES}
+paid until {TIME}
 reserve {CYCLES} before, {CYCLES} after
 copying {TOOK}
 creation [\d.]+ s
 whole demo [\d.]+ s
-The 2 files of owner {SHORT} are on canister {CANISTER}, which they alone control\."""
+The 2 files of owner {SHORT} are on canister {CANISTER}, which they alone control, paid until {TIME}\."""
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,9 @@ async def test_another_module_in_the_canister_is_never_overwritten(world: World)
     created = await killed_at(world, "after the canister was created")
     assert created.canister_id is not None
     foreign = backend_wasm()
-    await ManagementCanister(world.owner).install(created.canister_id, foreign.wasm, b"DIDL\x00\x00")
+    management = ManagementCanister(world.owner)
+    await management.provisional_top_up_canister(created.canister_id, 10**12)  # it is dearer than the right one
+    await management.install(created.canister_id, foreign.wasm, b"DIDL\x00\x00")
 
     with pytest.raises(CreationFailedError, match="is of no approved release"):
         await world.orchestrator().run(world.owner_id)

@@ -41,6 +41,7 @@ NOISY = ("--debug", "-vvv")
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("CANISTER_FACTORY_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)  # some commands write there
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
