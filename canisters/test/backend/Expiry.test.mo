@@ -49,7 +49,7 @@ module {
       for (turns in [1, 3].values()) {
         for (who in [canister(), other()].values()) {
           var asked = 0;
-          for (days in [8, 7, 6, 5, 4, 3].values()) if (Expiry.isAskedAgain(who, ?until, until - days * day, turns)) asked += 1;
+          for (days in ([8, 7, 6, 5, 4, 3] : [Nat64]).values()) if (Expiry.isAskedAgain(who, ?until, until - days * day, turns)) asked += 1;
           assert asked * turns == 6;
         };
       };
