@@ -27,6 +27,8 @@ class Silent(World):
         self.lease = {"owner": OWNER, "lease": claimed["lease"]}
         self.ok("begin_export", self.lease, False, sender=OPERATOR)
         self.canister = self.ok("provision_canister", self.lease, sender=OPERATOR)["canister_id"]
+        more = {"canister_id": self.canister, "amount": 400_000_000_000}  # to be silent takes cycles
+        self.manage("provisional_top_up_canister", more, OPERATOR)
         self.approve(silent())
         self.install(self.canister, silent(), b"", OPERATOR)
         self.report(self.lease, "Importing")
