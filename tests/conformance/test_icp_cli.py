@@ -136,7 +136,7 @@ def test_icp_build_makes_the_artifact_that_is_installed(icp: Icp, tmp_path: Path
         // What the build changes in the compiled module has to be there.
         import CandidLimits "../capsule/CandidLimits";
         import Sha256 "../capsule/sha256/Sha256";
-        persistent actor {
+        persistent actor class Small(_init : ?Nat) {
           CandidLimits.setTypeTables<system>(1);
           CandidLimits.setValues<system>();
           public query func get_api_version() : async Text {

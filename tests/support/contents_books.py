@@ -55,6 +55,8 @@ def audit(subnet: Subnet, canister: CanisterState, now_ns: int) -> dict[str, Any
     try:
         response: Response | None = subnet.query(query)
     except CanisterError as error:
+        if error.error_code == _CANNOT_PAY:
+            return None
         if error.error_code != _TOO_LONG:
             raise
         message = ingress_message(now_ns, canister.id, method.name, method.encode(()), controller, _AUDIT_ID)

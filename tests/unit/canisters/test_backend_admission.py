@@ -20,6 +20,7 @@ from support.backend_world import (
     failure,
     person,
 )
+from support.reserve_figures import CREATION_BASE
 
 WAITS = "Requested; waits for approval by an admin."
 
@@ -103,7 +104,7 @@ def test_an_approved_request_goes_on_as_if_it_had_been_made_then() -> None:
     approved = world.ok("approve_creation", OWNER, sender=ADMIN)
     assert (approved["progress_message"], approved["attempts"]) == ("Requested; waiting for a worker.", 1)
     assert (waiting(world), open_requests(world)) == ([], [OWNER])
-    assert world.reserve()["in_flight"] == 2 * TRILLION
+    assert world.reserve()["in_flight"] == CREATION_BASE
     assert world.status()["config"]["name"] == "mine"
     world.completed()
     assert world.stage() == "Completed"
@@ -161,7 +162,7 @@ def test_an_approval_that_the_reserve_cannot_pay_leaves_the_request_waiting() ->
     world = asked("Approval", cycles=3 * TRILLION)
     error = world.err("approve_creation", OWNER, sender=ADMIN)
     assert error["kind"] == Case("ReserveInsufficient")
-    assert error["available"] < 2 * TRILLION
+    assert error["available"] < error["needed"] == CREATION_BASE
     world.ok("set_personal_canister_creation_enabled", False, sender=ADMIN)
     assert world.err("approve_creation", OWNER, sender=ADMIN)["kind"] == Case("Disabled")
     assert (waiting(world), world.reserve()["in_flight"]) == ([OWNER], 0)

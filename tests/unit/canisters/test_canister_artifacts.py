@@ -32,7 +32,15 @@ def test_the_record_of_the_sources_names_every_motoko_file_and_what_builds_it() 
     folders = (CANISTERS / folder for folder in ("backend", "capsule", "capsule/sha256", "personal"))
     motoko = {str(path.relative_to(CANISTERS)) for folder in folders for path in folder.glob("*.mo")}
     contracts = {"backend/backend.did", "personal/personal.did"}
-    scripts = {"build.js", "limit-arguments.js", "sha256-block.js", "sources.js", "wasm-code.js", "wasm.js"}
+    scripts = {
+        "build.js",
+        "empty-argument.js",
+        "limit-arguments.js",
+        "sha256-block.js",
+        "sources.js",
+        "wasm-code.js",
+        "wasm.js",
+    }
     assert recorded == motoko | scripts | contracts | {"package-lock.json"}
 
 

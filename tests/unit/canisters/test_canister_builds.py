@@ -64,7 +64,8 @@ def capsule_and_roles() -> set[str]:
     roles = {f"{verb}_{role}" for verb in ("add", "remove") for role in ("admin", "operator")}
     roles |= {"list_admins", "list_operators", "list_audit_log"}
     limits = {"set_quotas", "get_quotas", "get_user_quota", "set_capsule_switches", "get_capsule_switches"}
-    return set(methods(interface("personal"))) & set(methods(interface("backend"))) | roles | limits
+    whole = {"get_backend_ids", "get_inventory"}
+    return set(methods(interface("personal"))) & set(methods(interface("backend"))) | roles | limits | whole
 
 
 @pytest.mark.parametrize("file", ["backend.did", "backend.compiled.did"])
