@@ -84,7 +84,12 @@ def assert_certified(subnet: Subnet, canister: CanisterState, now_ns: int) -> No
         return
     method = PersonalClient.method("get_manifest")
     query = QueryRequest(next(iter(controllers)), now_ns, canister.id, method.name, method.encode(()))
-    response = subnet.query(query)
+    try:
+        response = subnet.query(query)
+    except CanisterError as error:
+        if error.error_code == _CANNOT_PAY:
+            return
+        raise
     if response.error_code == _CANNOT_PAY:
         return
     answer = decode(response.data, method.result_types)[0].value
