@@ -58,6 +58,7 @@ class UpgradedCanister:
         self.state = RunState.running
         self.variables: dict[str, str] = {}
         self.snapshots: dict[bytes, tuple[int, bytes]] = {}
+        self.uploaded: set[bytes] = set()
         self.cycles = 10**13
         self.lost: list[str] = []
         self.refused: dict[str, RejectedError] = {}
@@ -153,10 +154,11 @@ class UpgradedCanister:
         return encode([candid_type(kind)], [to_candid(kind, listed)])
 
     def _read_canister_snapshot_metadata(self, arg: bytes) -> bytes:
-        taken_ns, _ = self.snapshots[_argument(NamedSnapshot, arg).snapshot_id]
+        name = _argument(NamedSnapshot, arg).snapshot_id
+        taken_ns, _ = self.snapshots[name]
         return encoded(
             SnapshotMetadata(
-                source=SnapshotSource.of("taken_from_canister"),
+                source=SnapshotSource.of("metadata_upload" if name in self.uploaded else "taken_from_canister"),
                 taken_at_timestamp=taken_ns,
                 canister_version=1,
                 wasm_module_size=1,

@@ -4,13 +4,15 @@ Owns the values. Does not own: sending them (`personal_canister`).
 
 An operator could have set any of these before, and none is in the canister's history. So all are set, in the very
 change that leaves the owner as the only controller: nothing can come in between. Environment variables are left as they
-are, since no release reads them. Source: interface specification, "IC method create_canister", settings.
+are, since the owner may have set some; releases read one of them only, which is told afterwards. Source: interface
+specification, "IC method create_canister", settings.
 """
 
 from __future__ import annotations
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import PersonalCanisterSettings
+from canister_factory.factory.upgrade_record import VARIABLE
 from canister_factory.ic.management_types import Audience, CanisterSettings, EffectiveSettings
 
 _CONTROLLERS = Audience(controllers=None)
@@ -55,17 +57,21 @@ def changed_settings(found: EffectiveSettings, viewer: Principal | None = None) 
 
     Freezing threshold and memory limit are the admins' choice at the time, so they aren't compared. Nor is a setting
     that the network doesn't tell.
+
+    Of the environment variables only that of an upgrade is told: the owner's next one would go on from it.
     """
     hosting = PersonalCanisterSettings(freezing_threshold=0, wasm_memory_limit=0)
     expected = handoff_settings(Principal.management_canister(), hosting)
     seen_by_viewer = Audience(allowed_viewers=[viewer]) if viewer is not None else None
     compared = [name for name in CanisterSettings.model_fields if name not in _NOT_COMPARED]
-    return [
+    changed = [
         f"{name} {_shown(getattr(found, name))}"
         for name in compared
         if getattr(found, name) not in (None, getattr(expected, name))
         and not (name == "status_visibility" and found.status_visibility == seen_by_viewer)
     ]
+    begun = [f"environment variable {each.name}" for each in found.environment_variables or () if each.name == VARIABLE]
+    return changed + begun
 
 
 def _shown(value: int | Audience) -> str:

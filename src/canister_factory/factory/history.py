@@ -89,7 +89,7 @@ def _problem(known: Known, change: CanisterChange, number: int, after_verificati
     if (controllers_now := controllers_set(change)) is not None:
         return _problem_of_controllers(known, controllers_now, change.timestamp_nanos)
     if details is not None and details.tag == "settings_change":
-        return ""  # the environment only, which no approved release reads
+        return ""  # the environment only, of which the settings in force tell what matters (`handoff`)
     return "is nothing that a creation does"
 
 

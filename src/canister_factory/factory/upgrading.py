@@ -37,7 +37,7 @@ from canister_factory.factory.upgrade_turn import Turn
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
 from canister_factory.ic.management import ManagementCanister
-from canister_factory.ic.management_snapshot_types import CanisterSnapshot
+from canister_factory.ic.management_snapshot_types import CanisterSnapshot, SnapshotMetadata
 from canister_factory.ic.management_types import CanisterSettings, CanisterStatus, RunState
 from canister_factory.ic.verdict import Verdict, verdict
 
@@ -273,7 +273,7 @@ class Upgrading:
             UpgradeError: it is unsound, and the old one is back.
         """
         snapshot = await self._taken(record)
-        certified = None if snapshot is None else await self._certified(snapshot)
+        certified = None if snapshot is None else (await self._metadata(snapshot)).certified_data
         await self._start()
         self._say("looking whether everything is there")
         try:
@@ -289,10 +289,9 @@ class Upgrading:
             await self._go_back(await self._status(), back)
             raise UpgradeError(self._taken_back(record, str(error)), cause=error) from error
 
-    async def _certified(self, snapshot: CanisterSnapshot) -> bytes:
+    async def _metadata(self, snapshot: CanisterSnapshot) -> SnapshotMetadata:
         read = self._management.read_canister_snapshot_metadata
-        metadata = await self._retry("read_canister_snapshot_metadata", read, self._canister_id, snapshot.id)
-        return metadata.certified_data
+        return await self._retry("read_canister_snapshot_metadata", read, self._canister_id, snapshot.id)
 
     async def _start(self) -> None:
         await self._retry("start_canister", self._turn.management.start_canister, self._canister_id)
@@ -317,11 +316,16 @@ class Upgrading:
         await self._close(status, await self._taken(record))
 
     async def _go_back(self, status: CanisterStatus, record: Record) -> None:
-        """To the snapshot, unless that is done."""
+        """To the snapshot, unless that is done; to none that could hold anything, as one that was uploaded does."""
         snapshot = await self._taken(record)
         if not record.was(status.module_hash):
             if snapshot is None:
                 raise UpgradeError(f"{self._canister_id} can't go back: its snapshot is gone")
+            if (await self._metadata(snapshot)).source.tag != "taken_from_canister":
+                raise UpgradeError(
+                    f"{self._canister_id} was left as it is: its snapshot {snapshot.id.hex()} was uploaded, which no "
+                    f"upgrade does. Unless you want it, delete it, and the environment variable {VARIABLE}"
+                )
             await self._stop()
             load = self._turn.management.load_canister_snapshot
             await self._retry("load_canister_snapshot", load, self._canister_id, snapshot.id)

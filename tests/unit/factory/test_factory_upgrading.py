@@ -96,6 +96,17 @@ async def test_an_unsound_module_goes_and_the_record_says_so_before_it_does() ->
     assert (canister.variables, canister.snapshots) == ({}, {})
 
 
+async def test_nothing_goes_back_to_a_snapshot_that_somebody_has_uploaded() -> None:
+    """An earlier controller could leave both, the record and a snapshot with any module, and have them wait here."""
+    canister = UpgradedCanister()
+    canister.variables = {VARIABLE: Record(b"y" * 32, NEW.module_hash, 0, goes_back=True).text}
+    canister.snapshots, canister.uploaded = {b"s": (canister.now_ns, b"x" * 32)}, {b"s"}
+    with pytest.raises(UpgradeError, match=f"its snapshot 73 was uploaded, .* {VARIABLE}"):
+        await upgrading(canister).run()
+    assert (canister.module, canister.state) == (OLD, RunState.running)
+    assert methods(canister) == []
+
+
 async def test_a_module_of_somebody_else_is_left_with_the_snapshot() -> None:
     canister = UpgradedCanister()
     canister.variables = {VARIABLE: RECORD.text}
