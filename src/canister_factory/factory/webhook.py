@@ -196,8 +196,8 @@ def _checked(url: str) -> tuple[str, bool]:
     """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
+        host, port = httpx.URL(url).host, parts.port  # the host as the client reads it, which is where it sends
+    except (ValueError, httpx.InvalidURL):
         host, port = "", None
     if not host or parts.scheme not in ("https", "http"):
         raise WebhookError("the webhook's URL can't be used: write it as https://HOST/PATH")

@@ -113,6 +113,9 @@ async def test_nothing_of_the_url_but_its_host_is_said(caplog: pytest.LogCapture
         ("example.org/hook", "write it as https"),
         ("https:///hook", "write it as https"),
         ("https://[::1/hook", "write it as https"),
+        ("https://example.org/\0", "write it as https"),
+        ("https://xn--/hook", "write it as https"),
+        (f"https://example.org/{'a' * 70_000}", "write it as https"),
     ],
 )
 def test_a_url_that_would_give_something_away_is_refused(url: str, why: str) -> None:
