@@ -20,6 +20,8 @@ FACTS = "canister_factory_before"
 SNAPSHOT = "canister_factory_snapshot"
 UNTIL = "canister_factory_until"
 _BEFORE_DIGITS = 32
+_NO_TIME_NS = 2**64
+"""Times of the network are less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def until_in(settings: EffectiveSettings) -> int:
     record, and where the variable has something else.
     """
     text = _value(settings, UNTIL) or ""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    until_ns = int(text) if text.isascii() and text.isdigit() else 0
+    return until_ns if until_ns < _NO_TIME_NS else 0
 
 
 def changed(settings: EffectiveSettings, changes: Mapping[str, str | None]) -> list[EnvironmentVariable]:

@@ -70,7 +70,7 @@ def test_a_variable_of_somebody_else_names_no_snapshot(text: str) -> None:
     assert kept_in(settings(**{SNAPSHOT: text})) is None
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "²"])
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "²", "9" * 20])
 def test_a_variable_of_somebody_else_is_no_time(text: str) -> None:
     assert until_in(settings(**{UNTIL: text})) == 0
 
