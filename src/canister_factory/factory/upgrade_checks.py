@@ -81,7 +81,7 @@ async def incompatibility(agent: Agent, canister_id: Principal, module: WasmModu
     """
     sections = metadata_of(module.wasm)
     has_kept = await agent.metadata(canister_id, KEEPS_HEAP) is not None
-    if has_kept != keeps_heap(module):
+    if has_kept != (KEEPS_HEAP in sections):
         has, wants = ("keeps its heap", "writes it") if has_kept else ("writes its heap", "keeps it")
         return f"the canister {has} over an upgrade, the module {wants} (wasm_memory_persistence)"
     present, wanted = await agent.metadata(canister_id, INTERFACE), sections.get(INTERFACE)

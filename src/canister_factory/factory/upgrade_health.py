@@ -97,9 +97,7 @@ class PersonalHealth:
         await self._check(audit, certified)
 
     async def _check(self, audit: str, certified: bytes | None) -> None:
-        version = await self._client.get_api_version()
-        if not compatible(version):
-            raise VerifyError(f"{self.canister_id} has the API version {version[:40]!r}, not {API_VERSION}")
+        await _check_version(self._client)
         held = await self._client.get_manifest()
         try:
             imported = check_certificate(held, self.canister_id, self._agent.certificates, self._agent.clock())
@@ -148,10 +146,10 @@ class BackendHealth:
 
     async def check(self, before: str, certified: bytes | None) -> None:
         """Compares the counts."""
-        version = await self._client.get_api_version()
-        if not compatible(version):
-            raise VerifyError(f"{self.canister_id} has the API version {version[:40]!r}, not {API_VERSION}")
+        await _check_version(self._client)
         audit, *had = before.split(" ")
+        if not had or not all(count.isdecimal() for count in had):
+            raise VerifyError(f"what {self.canister_id} counted before is not on record")
         # One without the creation of canisters counts less.
         for (name, count), least in zip((await self._counts()).items(), map(int, had), strict=False):
             if count < least:
@@ -196,6 +194,17 @@ def _facts(info: PersonalInfo) -> str:
 async def _count(fetch: Callable[[Principal | None], Awaitable[P]], what: str) -> int:
     kept: Kept[P] = Kept(f"the list of {what}")
     return sum([len(list(kept.items(page))) async for page in pages(fetch, kept)])
+
+
+async def _check_version(client: CapsuleClient) -> None:
+    """Sees to it that the new module speaks the interface of this version.
+
+    Raises:
+        VerifyError: it doesn't.
+    """
+    version = await client.get_api_version()
+    if not compatible(version):
+        raise VerifyError(f"{client.canister_id} has the API version {version[:40]!r}, not {API_VERSION}")
 
 
 async def _audit(client: CapsuleClient) -> str:

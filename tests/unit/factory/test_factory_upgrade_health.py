@@ -219,6 +219,12 @@ async def test_a_backend_with_less_or_of_another_kind_is_unsound(change: dict[st
         await backend.health.check(before, None)
 
 
+@pytest.mark.parametrize("before", ["", "audited", "audited 7 many"])
+async def test_a_backend_of_which_no_counts_are_on_record_is_not_called_sound(before: str) -> None:
+    with pytest.raises(VerifyError, match="counted before is not on record"):
+        await Backend().health.check(before, None)
+
+
 async def test_what_was_too_much_to_be_audited_before_is_not_audited_afterwards() -> None:
     backend = Backend()
     backend.audit = TOO_LONG
