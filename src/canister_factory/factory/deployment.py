@@ -7,7 +7,6 @@ canisters and to send them cycles, which need a person's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
@@ -27,7 +26,7 @@ from canister_factory.factory.errors import InstallError
 from canister_factory.factory.funding import check_prices
 from canister_factory.factory.retry import Retry
 from canister_factory.factory.upgrade_health import BackendHealth
-from canister_factory.factory.upgrading import Upgrading
+from canister_factory.factory.upgrading import Upgraded, Upgrading
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.management import ManagementCanister
@@ -45,19 +44,6 @@ rest is for collecting it."""
 
 SETTINGS = CanisterSettings(freezing_threshold=FREEZING_THRESHOLD_S, wasm_memory_limit=WASM_MEMORY_LIMIT)
 """What a backend is set to. New personal canisters get the backend's `PersonalCanisterSettings`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Certified module hashes (32 bytes) before and after; `changed` is false when the module was there already."""
-
-    before: bytes
-    after: bytes
-
-    @property
-    def changed(self) -> bool:
-        """Whether an upgrade was necessary."""
-        return self.before != self.after
 
 
 async def deploy_backend(
@@ -179,7 +165,7 @@ async def apply_init(backend: BackendClient, init: BackendInit) -> None:
 
 async def upgrade_backend(
     agent: Agent, canister_id: PrincipalLike, *, say: Callable[[str], None] = lambda _: None
-) -> Upgrade:
+) -> Upgraded:
     """Upgrades a backend to the bundled module, or leaves it with the module and everything that it had (`Upgrading`).
 
     Args:
@@ -194,8 +180,7 @@ async def upgrade_backend(
         UpgradeError: the upgrade isn't possible, or was taken back.
         IcError: the network failed; the same call goes on.
     """
-    upgraded = await (await backend_upgrading(agent, canister_id, say=say)).run()
-    return Upgrade(upgraded.before, upgraded.after)
+    return await (await backend_upgrading(agent, canister_id, say=say)).run()
 
 
 async def backend_upgrading(

@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Upgraded:
-    """Module hashes before and after, certified; `kept`: the snapshot that stays for now."""
+    """Certified module hashes (32 bytes) before and after; `kept`: the snapshot that stays for now."""
 
     before: bytes
     after: bytes
