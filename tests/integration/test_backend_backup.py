@@ -188,7 +188,7 @@ async def test_a_disk_that_is_full_says_so_and_the_backend_runs(world: World, tm
                 raise OSError(errno.ENOSPC, "No space left on device")
             super().write(file, data)
 
-    directory = SnapshotDirectory.create(tmp_path / "backup", world.backend_id, world.network.root_key)
+    directory = SnapshotDirectory.create_for(world.backend_id, world.network.root_key, tmp_path / "backup")
     full = Full(directory.path, directory.about)
     with full.locked(), pytest.raises(BackupError, match="make room, and run the same command again"):
         await BackendBackup(world.admin, world.backend_id, full, CONFIG).take()

@@ -24,7 +24,7 @@ async def back_up(world: World, path: Path, agent: Agent | None = None) -> Backe
     if (path / "backup.json").exists():
         directory = SnapshotDirectory.open(path)
     else:
-        directory = SnapshotDirectory.create(path, world.backend_id, world.network.root_key)
+        directory = SnapshotDirectory.create_for(world.backend_id, world.network.root_key, path)
     with directory.locked():
         return await BackendBackup(agent or world.admin, world.backend_id, directory, CONFIG).take()
 

@@ -112,7 +112,7 @@ async def _directory(path: Path, agent: Agent, backend: Principal) -> SnapshotDi
 
     root_key = agent.network.root_key
     if not (path / "backup.json").exists():
-        return SnapshotDirectory.create(path, backend, root_key)
+        return SnapshotDirectory.create_for(backend, root_key, path)
     about = (found := SnapshotDirectory.open(path)).about
     is_its = about.backend == backend or about.backend in await BackendClient(agent, backend).get_backend_ids()
     if not is_its or about.root_key != root_key.hex():

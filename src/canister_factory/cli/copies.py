@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,7 +27,7 @@ def directory_argument(command: F) -> F:
     return click.argument("directory", type=DIRECTORY, metavar="DIR")(command)
 
 
-def chosen(target: ContentFiles, name: str | None) -> str:
+def chosen(target: ContentFiles[Any], name: str | None) -> str:
     """The name of the state: the given one, or the newest.
 
     Raises:
@@ -52,7 +52,7 @@ def damages_of(read: Iterator[tuple[int, Damage | None]]) -> list[Damage]:
     return damages
 
 
-def require_whole(target: ContentFiles, name: str, damages: Sequence[Damage], check: str) -> None:
+def require_whole(target: ContentFiles[Any], name: str, damages: Sequence[Damage], check: str) -> None:
     """Sees to it that nothing of a state is damaged; `check`: the command that names all that is.
 
     Raises:
@@ -65,7 +65,9 @@ def require_whole(target: ContentFiles, name: str, damages: Sequence[Damage], ch
         )
 
 
-def show_checked(target: ContentFiles, name: str, damages: Sequence[Damage], *found: str, **fields: object) -> None:
+def show_checked(
+    target: ContentFiles[Any], name: str, damages: Sequence[Damage], *found: str, **fields: object
+) -> None:
     """Shows what a check found, and `found`: further sentences. With damage the command ends with an exit code."""
     if settings.current().json:
         damaged = [damage._asdict() for damage in damages]

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -153,7 +153,7 @@ class Journal:
         name: of its files.
     """
 
-    def __init__(self, files: ContentFiles, name: str) -> None:
+    def __init__(self, files: ContentFiles[Any], name: str) -> None:
         self._files = files
         self._head = files.path / f"{name}.json"
         self._log = files.path / f"{name}.log"
@@ -204,37 +204,16 @@ class Journal:
             self._log.unlink(missing_ok=True)
 
 
-class SnapshotDirectory(ContentFiles):
-    """A backup of a backend on disk.
+class SnapshotDirectory(ContentFiles[About]):
+    """A backup of a backend on disk."""
 
-    Args:
-        path: the directory; `open` and `create` see to it that it is one.
-    """
-
-    def __init__(self, path: Path, about: About) -> None:
-        super().__init__(path)
-        self.about = about
+    format = FORMAT
+    about_model = About
 
     @classmethod
-    def open(cls, path: Path) -> SnapshotDirectory:
-        """The backup in a directory.
-
-        Raises:
-            BackupError: there is none, or it is of a format that this version doesn't know, such as an owner's.
-        """
-        return cls(path, cls.about_of(path, FORMAT, About))
-
-    @classmethod
-    def create(cls, path: Path, backend: Principal, root_key: bytes) -> SnapshotDirectory:
-        """A backup without a state, in a directory that is empty or isn't there yet; only its user can read it.
-
-        Raises:
-            BackupError: the directory has other files, or can't be written.
-        """
-        about = About(format=FORMAT, backend=backend, root_key=root_key.hex())
-        directory = cls(path, about)
-        directory.make(about)
-        return directory
+    def create_for(cls, backend: Principal, root_key: bytes, path: Path) -> SnapshotDirectory:
+        """As `create`, of this backend on the network with this root key (DER)."""
+        return cls.create(path, About(format=FORMAT, backend=backend, root_key=root_key.hex()))
 
     def taking(self) -> Journal:
         """Of a backup."""

@@ -72,36 +72,11 @@ class State(SavedState):
         return None
 
 
-class BackupDirectory(ContentFiles):
-    """A backup on disk.
+class BackupDirectory(ContentFiles[About]):
+    """A backup on disk."""
 
-    Args:
-        path: the directory; `open` and `create` see to it that it is one.
-    """
-
-    def __init__(self, path: Path, about: About) -> None:
-        super().__init__(path)
-        self.about = about
-
-    @classmethod
-    def open(cls, path: Path) -> BackupDirectory:
-        """The backup in a directory.
-
-        Raises:
-            BackupError: there is none, or it is of a format that this version doesn't know.
-        """
-        return cls(path, cls.about_of(path, FORMAT, About))
-
-    @classmethod
-    def create(cls, path: Path, about: About) -> BackupDirectory:
-        """A backup without a state, in a directory that is empty or isn't there yet; only its user can read it.
-
-        Raises:
-            BackupError: the directory has other files, or can't be written.
-        """
-        directory = cls(path, about)
-        directory.make(about)
-        return directory
+    format = FORMAT
+    about_model = About
 
     # ---- States ----
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import get_ident
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,6 +29,7 @@ from canister_factory.owner.disk import writing
 from canister_factory.owner.errors import BackupError
 
 M = TypeVar("M", bound=BaseModel)
+A = TypeVar("A", bound=BaseModel)
 S = TypeVar("S", bound="SavedState")
 
 
@@ -53,27 +54,31 @@ class _Format(BaseModel):
     format: str
 
 
-class ContentFiles:
-    """A directory of copies.
+class ContentFiles(Generic[A]):
+    """A directory of copies; each kind of them has its format, and a model that says what it is a copy of.
 
     Args:
-        path: the directory; `about_of` and `make` see to it that it is one.
+        path: the directory; `open` and `create` see to it that it is one.
     """
 
-    def __init__(self, path: Path) -> None:
+    format: ClassVar[str]
+    about_model: type[A]
+
+    def __init__(self, path: Path, about: A) -> None:
         self.path = path
+        self.about = about
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
     # ---- The directory ----
 
-    @staticmethod
-    def about_of(path: Path, known: str, model: type[M]) -> M:
-        """What the directory is a copy of; `known`: the format that is read.
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The copies in a directory.
 
         Raises:
-            BackupError: it is none, or of another format.
+            BackupError: there are none, or they are of another format.
         """
         file = path / "backup.json"
         try:
@@ -83,22 +88,25 @@ class ContentFiles:
         except (OSError, UnicodeDecodeError) as error:
             raise BackupError(f"{file} can't be read: {error}") from None
         found = parsed(_Format, text, file).format
-        if found != known:
-            raise BackupError(f"{path} has a backup of the format {found[:60]!r}; this command knows {known}")
-        return parsed(model, text, file)
+        if found != cls.format:
+            raise BackupError(f"{path} has a backup of the format {found[:60]!r}; this command knows {cls.format}")
+        return cls(path, parsed(cls.about_model, text, file))
 
-    def make(self, about: BaseModel) -> None:
-        """Makes it, without a state, where there is an empty directory or none; only its user can read it.
+    @classmethod
+    def create(cls, path: Path, about: A) -> Self:
+        """Copies without a state, where there is an empty directory or none; only its user can read it.
 
         Raises:
             BackupError: the directory has other files, or can't be written.
         """
-        with writing(self.path):
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
-                raise BackupError(f"{self.path} isn't empty and no backup; give a directory of its own")
-            self.path.chmod(0o700)
-            self.write(self.path / "backup.json", about.model_dump_json(indent=2).encode())
+        made = cls(path, about)
+        with writing(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise BackupError(f"{path} isn't empty and no backup; give a directory of its own")
+            path.chmod(0o700)
+            made.write(path / "backup.json", about.model_dump_json(indent=2).encode())
+        return made
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -66,7 +66,7 @@ def test_a_snapshot_that_may_be_somebody_elses_is_left_and_named() -> None:
 
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
-    directory = SnapshotDirectory.create(tmp_path / "backup", CANISTER, b"key")
+    directory = SnapshotDirectory.create_for(CANISTER, b"key", tmp_path / "backup")
     name = directory.add(state())
     assert SnapshotDirectory.open(directory.path).state(name) == state()
     assert [piece.kind for piece in state().all_pieces()] == ["wasm_module", "wasm_memory", "wasm_memory", "wasm_chunk"]
@@ -82,7 +82,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_pieces_of_one_run_are_not_taken_for_those_of_the_next(tmp_path: Path) -> None:
-    directory = SnapshotDirectory.create(tmp_path / "backup", CANISTER, b"key")
+    directory = SnapshotDirectory.create_for(CANISTER, b"key", tmp_path / "backup")
     first = directory.taking()
     first.start(BEGUN)
     first.add(Piece("wasm_memory", 0, 5, b"x" * 32))
@@ -103,7 +103,7 @@ def test_pieces_of_one_run_are_not_taken_for_those_of_the_next(tmp_path: Path) -
 
 
 def test_threads_that_write_the_same_piece_are_in_nobodys_way(tmp_path: Path) -> None:
-    directory = SnapshotDirectory.create(tmp_path / "backup", CANISTER, b"key")
+    directory = SnapshotDirectory.create_for(CANISTER, b"key", tmp_path / "backup")
     data = bytes(PIECE_BYTES)
     name = sha256(data).digest()
     with ThreadPoolExecutor(8) as threads:
