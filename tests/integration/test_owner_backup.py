@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import CreatePersonalCanisterConfig
 from canister_factory.contract.errors import CapsuleRefused
 from canister_factory.contract.manifest_models import ExportItem, ItemKind, ItemRef, ManifestPage, MemoryManifest
-from canister_factory.contract.memory_models import MemoryAccess, MemoryUpdate
+from canister_factory.contract.memory_models import MemoryAccess, MemoryRecord, MemoryUpdate
 from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import SourceMovedError
 from canister_factory.factory.manifest import Entry, manifest_hash
 from canister_factory.ic.network import MAINNET_ROOT_KEY
 from canister_factory.owner.backup_files import BackupDirectory
@@ -135,6 +137,29 @@ async def test_memories_become_files_under_their_names(moved: OwnersCopies, tmp_
     third = await Download(moved.client, files, CONFIG).run()
     assert (files / "inline 1").read_bytes() == b"mine"
     assert [path.name for path in third.written] == ["inline 1 (2)"]
+
+
+async def test_records_of_other_memories_than_were_asked_for_become_no_files(
+    moved: OwnersCopies, tmp_path: Path
+) -> None:
+    """A canister isn't believed: neither another memory's record nor one that was changed gives a file its name."""
+
+    class Mistaking(PersonalClient):
+        other: Callable[[MemoryRecord], MemoryRecord]
+
+        async def get_items(self, items: list[ItemRef]) -> list[ExportItem]:
+            first, *rest = await super().get_items(items)
+            return [ExportItem.of("Memory", self.other(first.value)), *rest]
+
+    client = Mistaking(moved.world.owner, moved.canister_id)
+
+    def named(record: MemoryRecord) -> MemoryRecord:
+        return record.model_copy(update={"info": record.info.model_copy(update={"name": "another name"})})
+
+    for client.other in (lambda record: record.model_copy(update={"id": "nobody asked for it"}), named):
+        with pytest.raises(SourceMovedError, match="isn't that of its entry"):
+            await Download(client, tmp_path / "files", CONFIG).run()
+        assert list((tmp_path / "files").iterdir()) == []
 
 
 class Writing(PersonalClient):

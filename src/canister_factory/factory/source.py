@@ -22,7 +22,7 @@ from canister_factory.contract.pages import pages
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import ExportError, SourceMovedError
 from canister_factory.factory.listing import entries_kept
-from canister_factory.factory.manifest import Entry, ItemKey, content_checksum
+from canister_factory.factory.manifest import Entry, ItemKey, content_checksum, key_of, record_checksum
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -133,6 +133,21 @@ class Source:
 
         async for part in self._parts(keys, read):
             yield part
+
+    async def records(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[Entry, ExportItem]]:
+        """These entries in their order, each with its record.
+
+        Raises:
+            SourceMovedError: the source has one of them no more, or has another record than its entry is of.
+        """
+        described = iter(entries)
+        async for part in self.items([entry.key for entry in entries]):
+            for item, entry in zip(part, described, strict=False):
+                if (key_of(item), record_checksum(item)) != (entry.key, entry.record_checksum):
+                    raise SourceMovedError(
+                        f"the record of {entry.key.kind.name} {entry.key.id} isn't that of its entry"
+                    )
+                yield entry, item
 
     async def memory_manifests(self, entries: Sequence[Entry]) -> AsyncIterator[MemoryManifest]:
         """The chunk checksums of these memories in their order, checked against the entries.

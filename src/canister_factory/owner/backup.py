@@ -18,7 +18,7 @@ from canister_factory.contract.import_models import CertifiedManifest
 from canister_factory.contract.manifest_models import ExportItem, ItemRef, ManifestPage, MemoryManifest
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import ExportError, SourceMovedError
-from canister_factory.factory.manifest import Entry, ItemKey, manifest_hash, record_checksum
+from canister_factory.factory.manifest import Entry, ItemKey, manifest_hash
 from canister_factory.factory.source import Listing, Source
 from canister_factory.factory.verify import check_certificate
 from canister_factory.factory.window import Window
@@ -178,14 +178,9 @@ class Backup:
         )
 
     async def _fetch_records(self, entries: list[Entry]) -> None:
-        checksums = {entry.key: entry.record_checksum for entry in entries}
-        keys = iter(list(checksums))
-        async for part in self._source.items(list(checksums)):
-            for item, key in zip(part, keys, strict=False):
-                if record_checksum(item) != checksums[key]:
-                    raise SourceMovedError(f"the record of {key.kind.name} {key.id} isn't that of its entry")
-                self._directory.put_record(checksums[key], item)
-                self._records += 1
+        async for entry, item in self._source.records(entries):
+            self._directory.put_record(entry.record_checksum, item)
+            self._records += 1
 
     async def _chunk_lists(self, entries: list[Entry], before: State | None) -> dict[str, list[bytes]]:
         """The chunks of each memory; those of contents that the last state has, too, aren't asked for again."""

@@ -21,7 +21,7 @@ from canister_factory.contract.person_models import Connection, ConnectionGroup,
 from canister_factory.contract.personal_client import PersonalClient
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import ExportError, SourceMovedError
-from canister_factory.factory.manifest import Entry, ItemKey, Kind, manifest_hash, record_checksum
+from canister_factory.factory.manifest import Entry, ItemKey, Kind, manifest_hash
 from canister_factory.factory.source import Source
 from canister_factory.factory.verify import check_certificate
 from canister_factory.ic.certificate import CertificateVerifier
@@ -89,12 +89,8 @@ async def read_personal(
     source = Source(PersonalCapsule(client), config)
     entries = (await source.listing()).entries
     records: dict[Kind, list[Any]] = {kind: [] for kind in Kind}
-    keys = iter(list(entries))
-    async for part in source.items(list(entries)):
-        for item, key in zip(part, keys, strict=False):
-            if record_checksum(item) != entries[key].record_checksum:
-                raise SourceMovedError(f"the record of {key.kind.name} {key.id} isn't that of its entry")
-            records[key.kind].append(item.value)
+    async for entry, item in source.records(list(entries.values())):
+        records[entry.key.kind].append(item.value)
     capsule = records[Kind.CAPSULE][0]
     waits = {wait.kind: wait.wait_ns for wait in (await client.get_event_rules(capsule.id)).waits}
     if await certified_root(client, certificates, clock_ns()) != before:

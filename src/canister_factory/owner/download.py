@@ -17,7 +17,7 @@ from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.manifest_models import MemoryManifest
 from canister_factory.contract.memory_models import MemoryRecord
 from canister_factory.factory.config import FactoryConfig
-from canister_factory.factory.manifest import Entry, ItemKey, Kind
+from canister_factory.factory.manifest import Entry, Kind
 from canister_factory.factory.source import Source
 from canister_factory.factory.window import Window
 from canister_factory.owner.backup import PersonalCapsule
@@ -77,17 +77,18 @@ class Download:
             IcError: a call failed for good, or more often than it may be repeated.
         """
         listing = await self._source.listing()
-        entries = {key: entry for key, entry in listing.entries.items() if key.kind is Kind.MEMORY}
+        entries = [entry for key, entry in listing.entries.items() if key.kind is Kind.MEMORY]
         with writing(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-        records = [item.value async for part in self._source.items(list(entries)) for item in part]
-        here = [entry for entry in entries.values() if entry.content_checksum is not None]
-        by_id: dict[str, MemoryRecord] = {record.id: record for record in records}
-        for record in records:
-            if entries[ItemKey.memory(record.id)].content_checksum is None:
-                self._done.elsewhere[record.info.name] = record.blob_ref.locator
-        async for manifest in self._source.memory_manifests(here):
-            await self._memory(by_id[manifest.memory_id], manifest, entries[ItemKey.memory(manifest.memory_id)])
+        here: dict[str, tuple[MemoryRecord, Entry]] = {}
+        async for entry, item in self._source.records(entries):
+            if entry.content_checksum is None:
+                self._done.elsewhere[item.value.info.name] = item.value.blob_ref.locator
+            else:
+                here[entry.key.id] = item.value, entry
+        async for manifest in self._source.memory_manifests([entry for _, entry in here.values()]):
+            record, entry = here[manifest.memory_id]
+            await self._memory(record, manifest, entry)
         return self._done
 
     async def _memory(self, record: MemoryRecord, manifest: MemoryManifest, entry: Entry) -> None:

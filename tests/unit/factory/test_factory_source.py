@@ -19,7 +19,7 @@ from canister_factory.contract.manifest_models import (
     MemoryManifest,
 )
 from canister_factory.factory.errors import ExportError, SourceMovedError
-from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum
+from canister_factory.factory.manifest import Entry, ItemKey, Kind, content_checksum, key_of, record_checksum
 from canister_factory.factory.source import LeasedSource
 from support.backend_script import OWNER, BackendScript, Clock, run_on
 
@@ -158,3 +158,13 @@ async def test_a_record_that_is_gone_ends_the_copy_by_its_name() -> None:
     keys = [ItemKey(Kind.GALLERY, id) for id in "ab"]
     with pytest.raises(SourceMovedError, match="the source no longer has GALLERY b"):
         [part async for part in source(backend).items(keys)]
+
+
+async def test_a_record_is_believed_that_is_the_one_of_its_entry() -> None:
+    backend = Backend()
+    backend.items = [gallery(id) for id in "abc"]
+    entries = [Entry(key_of(item), record_checksum(item), None, 0, 0, 0) for item in backend.items]
+    found = [(entry.key.id, item) async for entry, item in source(backend).records(entries)]
+    assert found == list(zip("abc", backend.items, strict=True))
+    with pytest.raises(SourceMovedError, match="the record of GALLERY a isn't that of its entry"):
+        [each async for each in source(backend).records([entries[0]._replace(record_checksum=b"another one")])]
