@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from canister_factory.ic.identity import Identity
 
@@ -32,6 +35,9 @@ BHLOsOJ1Y7oiLCKGzxNClhCzoxULfjVikqn5EIuofTyQqAtoJ5l+S5lQYdxubF8=
 """
 """The Ed25519 key of `PHRASE` as icp-cli 1.5.0 encrypts it, under `PASSWORD`: PKCS#8 version 2 in PBES2 with scrypt."""
 
+_ICP_SALT = bytes.fromhex("eb6a412109568462af7f8ca1b8310db1")
+_ICP_IV = bytes.fromhex("be0d7564f9c47cc7926b8af21abfd71b")
+
 DFX_ENCRYPTION = {
     "pw_salt": "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0",
     "file_nonce": list(range(1, 13)),
@@ -50,6 +56,18 @@ def encrypted(form: ser.PrivateFormat, password: str = PASSWORD) -> bytes:
     """A secp256k1 key as openssl encrypts it, in that form."""
     key = ec.generate_private_key(ec.SECP256K1())
     return key.private_bytes(ser.Encoding.PEM, form, ser.BestAvailableEncryption(password.encode()))
+
+
+def sealed_like_icp_cli(change: Callable[[bytes], bytes]) -> bytes:
+    """`ICP_ENCRYPTED_ED25519` with another key (PKCS#8) of the same length in it, made by `change`."""
+    der = base64.b64decode(b"".join(ICP_ENCRYPTED_ED25519.splitlines()[1:-1]))
+    rest, sealed = der[:-96], der[-96:]
+    key = Scrypt(salt=_ICP_SALT, length=32, n=2**17, r=8, p=1).derive(PASSWORD.encode())
+    cipher = Cipher(algorithms.AES(key), modes.CBC(_ICP_IV))
+    opener, sealer = cipher.decryptor(), cipher.encryptor()
+    other = sealer.update(change(opener.update(sealed) + opener.finalize())) + sealer.finalize()
+    lines = base64.encodebytes(rest + other)
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + lines + b"-----END ENCRYPTED PRIVATE KEY-----\n"
 
 
 class Homes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -110,11 +111,15 @@ def _decrypted(pem: bytes, password: bytes) -> tuple[object, str]:
     try:
         return ser.load_pem_private_key(pem, password), ""
     except (TypeError, ValueError):
-        der = _der(pem, b"ENCRYPTED PRIVATE KEY")
-        opened = None if der is None else decrypted_pbes2(der, password)
-        key = None if opened is None else _version_2(opened)
+        pass  # it may be of version 2
     except UnsupportedAlgorithm:
         return None, "is encrypted in a way that isn't supported: 'openssl pkcs8 -topk8' encrypts it in one that is"
+    der = _der(pem, b"ENCRYPTED PRIVATE KEY")
+    opened = None if der is None else decrypted_pbes2(der, password)
+    key: object = None
+    if opened is not None:
+        with suppress(ValueError, UnsupportedAlgorithm):  # what was encrypted needn't be a key
+            key = _version_2(opened)
     return key, "" if key is not None else "can't be decrypted: the password is wrong, or the file is damaged"
 
 

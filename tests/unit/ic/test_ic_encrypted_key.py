@@ -14,7 +14,7 @@ from canister_factory.ic.encrypted_key import decrypted_pbes2
 from canister_factory.ic.errors import IdentityError
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.private_key import KeyKind
-from support.kept_by_tools import ICP_ENCRYPTED_ED25519, PASSWORD, PRINCIPALS, encrypted
+from support.kept_by_tools import ICP_ENCRYPTED_ED25519, PASSWORD, PRINCIPALS, encrypted, sealed_like_icp_cli
 
 FORMS = [ser.PrivateFormat.PKCS8, ser.PrivateFormat.TraditionalOpenSSL]
 KINDS: list[KeyKind] = ["ed25519", "secp256k1", "p256"]
@@ -56,6 +56,15 @@ def test_nobody_is_asked_for_the_password_of_a_plain_key() -> None:
 
     identity = Identity.generate()
     assert Identity.from_pem(identity.to_pem(), password=ask).sender() == identity.sender()
+
+
+def test_what_is_encrypted_and_no_key_is_refused_in_words_that_carry_nothing_of_it() -> None:
+    """PKCS#8 of version 2, of an algorithm that nobody has: the tenth byte is within its identifier."""
+    with pytest.raises(IdentityError, match="the password is wrong, or the file is damaged") as e:
+        Identity.from_pem(sealed_like_icp_cli(lambda key: key[:9] + b"\x07" + key[10:]), password=PASSWORD)
+    assert (e.value.__cause__, e.value.__context__) == (None, None)
+    whole = Identity.from_pem(sealed_like_icp_cli(lambda key: key), password=PASSWORD)
+    assert str(whole.sender()) == PRINCIPALS["ed25519"]
 
 
 def test_costs_beyond_any_key_are_not_paid() -> None:
