@@ -35,7 +35,7 @@ from canister_factory.factory.source import Source
 from canister_factory.factory.window import Window
 from canister_factory.ic.agent import Agent
 from canister_factory.owner.backup import PersonalCapsule
-from canister_factory.owner.capsule_side import CertifiedSide, Side, read_backend, read_personal
+from canister_factory.owner.capsule_side import CertifiedSide, Side, name_of, read_backend, read_personal
 from canister_factory.owner.difference_back import Difference, access_there, difference_back
 from canister_factory.owner.errors import MoveBackError
 
@@ -136,7 +136,7 @@ class MoveBack:
         """
         counts: dict[str, int] = {}
         for _ in range(_PASSES):
-            held, _there, found = await self.look()
+            held, there, found = await self.look()
             await self._backend.begin_move_back()
             if not found:
                 try:
@@ -147,17 +147,17 @@ class MoveBack:
                     raise
                 return MovedBack(creation, counts, self._bytes, found.left)
             counts = {name: counts.get(name, 0) + count for name, count in found.counts.items()}
-            await self._write(held, found)
+            await self._write(held, there, found)
         raise MoveBackError(
             f"after {_PASSES} passes {self._backend.canister_id} still differs from {self._personal.canister_id}; what "
             "was written stays, and the same command goes on"
         )
 
-    async def _write(self, held: CertifiedSide, found: Difference) -> None:
+    async def _write(self, held: CertifiedSide, there: Side, found: Difference) -> None:
         """First what shuts somebody out, last what opens something."""
-        await self._shut(found)
+        await self._shut(there, found)
         await self._write_groups(held.side, found)
-        await self._write_memories(held, found)
+        await self._write_memories(held, there, found)
         await self._write_galleries(held.side, found)
         if found.bind:
             await self._backend.mark_bound()
@@ -166,16 +166,15 @@ class MoveBack:
         for event in found.record:
             await self._backend.record_capsule_event(self._capsule_id, event)
 
-    async def _shut(self, found: Difference) -> None:
+    async def _shut(self, there: Side, found: Difference) -> None:
         for event in found.revoke:
             await self._backend.revoke_capsule_event(self._capsule_id, event)
         for kind, wait in found.waits.items():
             await self._backend.set_event_wait(self._capsule_id, kind, wait)
         for person in found.unname:
             await self._backend.remove_executor(self._capsule_id, person)
-        known = {connection.peer for connection in await self._backend.list_connections()} if found.connect else set()
         for connection in found.connect:
-            if connection.peer not in known:
+            if name_of(connection.peer) not in there.connections:
                 await self._backend.add_connection(connection.peer)
                 if connection.status == ConnectionStatus.Pending:
                     continue
@@ -196,22 +195,22 @@ class MoveBack:
             new = NewConnectionGroup(name=group.name, description=group.description, members=group.members)
             items.ids[id] = await self._backend.create_connection_group(new)
 
-    async def _write_memories(self, held: CertifiedSide, found: Difference) -> None:
+    async def _write_memories(self, held: CertifiedSide, there: Side, found: Difference) -> None:
         items, groups = found.memories, found.groups.ids
         for id in items.delete:
             await self._backend.delete_memory_from_capsule(id)
         contents = {id: held.entries[ItemKey.memory(id)] for id in (*items.change, *items.add)}
         for id in items.change:
-            await self._change(held.side.memories[id], contents[id], groups)
+            await self._change(held.side.memories[id], there.memories[id].blob_ref, contents[id], groups)
         for id in items.add:
             items.ids[id] = await self._add(held.side.memories[id], contents[id], groups)
 
-    async def _change(self, memory: MemoryRecord, entry: Entry, groups: dict[str, str]) -> None:
+    async def _change(self, memory: MemoryRecord, there: BlobRef, entry: Entry, groups: dict[str, str]) -> None:
+        """`there`: where the backend has its bytes."""
         blob = memory.blob_ref
-        there = await self._backend.get_memory_from_capsule(memory.id)
         data = None
-        if (blob.kind, blob.hash) != (there.data.blob_ref.kind, there.data.blob_ref.hash) or (
-            blob.kind == BlobKind.MemoryBlobKindExternal and blob.locator != there.data.blob_ref.locator
+        if (blob.kind, blob.hash) != (there.kind, there.hash) or (
+            blob.kind == BlobKind.MemoryBlobKindExternal and blob.locator != there.locator
         ):
             if entry.total_chunks > 1 or (entry.total_chunks == 1 and entry.chunk_size != _INLINE_CHUNK):
                 await self._backend.delete_memory_from_capsule(
