@@ -19,7 +19,9 @@ from canister_factory.factory.manifest import Entry, manifest_hash
 from canister_factory.ic.network import MAINNET_ROOT_KEY
 from canister_factory.owner.backup_files import BackupDirectory
 from canister_factory.owner.download import Download
-from canister_factory.owner.errors import BackupError, ForgedBackupError, RestoreError
+from canister_factory.owner.errors import BackupError, ForgedBackupError, MemoryNotFoundError, RestoreError
+from canister_factory.owner.memories import find
+from canister_factory.owner.memory_file import manifest_of
 from canister_factory.owner.proof import prove
 from support.creation_contents import fill, pattern, read_back
 from support.creation_world import World, inline, note
@@ -160,6 +162,30 @@ async def test_records_of_other_memories_than_were_asked_for_become_no_files(
         with pytest.raises(SourceMovedError, match="isn't that of its entry"):
             await Download(client, tmp_path / "files", CONFIG).run()
         assert list((tmp_path / "files").iterdir()) == []
+
+
+async def test_chunks_that_are_not_those_of_the_memory_in_the_list_are_not_read(moved: OwnersCopies) -> None:
+    class Mistaking(PersonalClient):
+        other: dict[str, object]
+
+        async def get_memory_manifests(self, memory_ids: list[str]) -> list[MemoryManifest]:
+            (found,) = await super().get_memory_manifests(memory_ids)
+            return [found.model_copy(update=self.other)]
+
+    summary = await find(moved.client, None, "inline 1")
+    manifest = await manifest_of(moved.client, summary)
+    assert manifest.total_size == len(pattern(1, "inline 1"))
+    client = Mistaking(moved.world.owner, moved.canister_id)
+    for name, wrong in (
+        ("memory_id", "another one"),
+        ("total_chunks", manifest.total_chunks + 1),
+        ("total_size", manifest.total_size + 1),
+        ("chunk_size", 1),
+        ("chunk_checksums", [*manifest.chunk_checksums, bytes(32)]),
+    ):
+        client.other = {name: wrong}
+        with pytest.raises(MemoryNotFoundError, match="was changed or deleted meanwhile; nothing was written"):
+            await manifest_of(client, summary)
 
 
 class Writing(PersonalClient):

@@ -76,9 +76,18 @@ async def manifest_of(client: PersonalClient, summary: MemorySummary) -> MemoryM
     if not is_here(summary):
         raise MemoryNotFoundError(f"the canister doesn't have the bytes of {memory.id}; {memory.blob_ref.locator} does")
     found = await client.get_memory_manifests([memory.id])
-    if not found or content_checksum(found[0].chunk_checksums) != memory.blob_ref.hash:
+    if not found or not _is_of(found[0], summary):
         raise MemoryNotFoundError(f"{memory.id} was changed or deleted meanwhile; nothing was written")
     return found[0]
+
+
+def _is_of(manifest: MemoryManifest, summary: MemorySummary) -> bool:
+    told = (manifest.memory_id, manifest.total_size, manifest.chunk_size, manifest.total_chunks)
+    return (
+        told == (summary.memory.id, summary.size, summary.chunk_size, summary.total_chunks)
+        and len(manifest.chunk_checksums) == manifest.total_chunks
+        and content_checksum(manifest.chunk_checksums) == summary.memory.blob_ref.hash
+    )
 
 
 def holds(path: Path, manifest: MemoryManifest) -> bool:
