@@ -14,13 +14,13 @@ from canister_factory.contract.clients import PersonalClient
 from canister_factory.factory import cycles_return
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.retry import Retry
-from canister_factory.factory.verify import check_certificate
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import OUT_OF_CYCLES, CanisterNotFoundError, CertificateScopeError, RejectedError
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
-from canister_factory.owner.backup_files import BackupDirectory
+from canister_factory.owner.backup_files import BackupDirectory, State
+from canister_factory.owner.capsule_side import certified_root
 from canister_factory.owner.control import Controllers
 from canister_factory.owner.errors import ControlError
 
@@ -78,8 +78,9 @@ class Deletion:
         status = await ManagementCanister(self._agent).canister_status(self._canister_id, certified=False)
         is_whole = status.module_hash not in (None, cycles_return.MODULE_HASH)
         if is_whole and self._backup is not None:
-            self._check_whole(self._backup)
-            await self._check_current(self._backup)
+            state = _newest(self._backup)
+            self._check_whole(self._backup, state)
+            await self._check_current(self._backup, state)
         return Doomed(status.cycles, status.memory_size, is_whole)
 
     async def _check_receiver(self) -> None:
@@ -95,30 +96,25 @@ class Deletion:
                 "changed"
             ) from error
 
-    def _check_whole(self, backup: BackupDirectory) -> None:
-        state = backup.latest()
-        if state is None:
-            raise ControlError(f"{backup.path} has no state yet: its backup isn't finished. Nothing was changed")
+    def _check_whole(self, backup: BackupDirectory, state: State) -> None:
         for size, damage in backup.damages(state):
             self._on_bytes(size)
             if damage is not None:
                 raise ControlError(f"the backup is damaged: {damage[0]}: {damage[1]}. Nothing was changed")
 
-    async def _check_current(self, backup: BackupDirectory) -> None:
+    async def _check_current(self, backup: BackupDirectory, state: State) -> None:
         """Compares the newest state with what is in the canister now, certified."""
         client = PersonalClient(self._agent, self._canister_id, repeat=self._retry)
         try:
-            held = await client.get_manifest()
+            held = await certified_root(client, self._agent.certificates, self._agent.clock())
         except RejectedError as error:
             if error.error_code == OUT_OF_CYCLES:
                 error.add_note("It is frozen, and can't be compared with the backup; nothing was changed")
             raise
-        check_certificate(held, self._canister_id, self._agent.certificates, self._agent.clock())
-        state = backup.latest()
-        if state is None or state.manifest.manifest_hash != held.manifest.manifest_hash:
+        if state.manifest.manifest_hash != held:
             raise ControlError(
-                f"{backup.path} isn't up to date: what is in the canister, {held.manifest.manifest_hash.hex()[:16]}…, "
-                "isn't its newest state. Make another backup; nothing was changed"
+                f"{backup.path} isn't up to date: what is in the canister, {held.hex()[:16]}…, isn't its newest state. "
+                "Make another backup; nothing was changed"
             )
 
     async def run(self) -> int:
@@ -131,7 +127,7 @@ class Deletion:
         """
         management = ManagementCanister(self._agent)
         if self._backup is not None and await self._is_whole():
-            await self._check_current(self._backup)
+            await self._check_current(self._backup, _newest(self._backup))
         sent = 0
         if self._cycles_to is not None:
             order = cycles_return.to_canister(self._cycles_to)
@@ -148,3 +144,10 @@ class Deletion:
     async def _is_whole(self) -> bool:
         info: CanisterInfo = await self._retry("canister_info", self._agent.canister_info, self._canister_id)
         return info.module_hash not in (None, cycles_return.MODULE_HASH)
+
+
+def _newest(backup: BackupDirectory) -> State:
+    state = backup.latest()
+    if state is None:
+        raise ControlError(f"{backup.path} has no state yet: its backup isn't finished. Nothing was changed")
+    return state
