@@ -87,10 +87,20 @@ class OpenPayments:
             raise PaymentError("another top-up of this canister has just begun here; nothing was paid") from None
         self._sync()
 
-    def end(self) -> None:
-        """The outcome is known."""
-        self._file.unlink(missing_ok=True)
-        self._sync()
+    def end(self, outcome: str = "nothing was paid just now") -> None:
+        """The outcome is known; `outcome` says it in words, should this fail.
+
+        Raises:
+            PaymentError: the note can't be removed: it holds back the next payment.
+        """
+        try:
+            self._file.unlink(missing_ok=True)
+            self._sync()
+        except OSError as error:
+            raise PaymentError(
+                f"{self._file} can't be removed: {error.strerror}; {outcome}. Delete the file before the next top-up, "
+                "which would be taken for the same one"
+            ) from error
 
     def _sync(self) -> None:
         directory = os.open(self._file.parent, os.O_RDONLY)

@@ -146,7 +146,7 @@ class TopUp:
         else:
             await self._check_open(opened, amount)
         paid = await self._pay(opened, is_new)
-        self._payments.end()
+        self._payments.end(f"{self._shown(amount)} cycles were paid")
         return ToppedUp(amount, paid, await self._status())
 
     async def _pay(self, opened: OpenPayment, is_new: bool) -> Paid:
@@ -155,7 +155,7 @@ class TopUp:
         except PaymentRefusedError as error:
             if error.kind == "TooOld" and not is_new:
                 raise await self._unknown(opened) from error
-            self._payments.end()
+            self._payments.end("nothing was paid")
             raise
         except (IcError, CandidError) as error:
             if self._payer.pays_once:
@@ -165,7 +165,7 @@ class TopUp:
                 raise
             if not await self._was_refused(error, opened):
                 raise await self._unknown(opened) from error
-            self._payments.end()
+            self._payments.end("nothing was paid")
             error.add_note("Nothing was paid")
             raise
 

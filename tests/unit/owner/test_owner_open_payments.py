@@ -47,3 +47,10 @@ def test_a_place_that_cannot_be_written_pays_nothing(file: Path) -> None:
     file.parent.write_text("a file in the way")
     with pytest.raises(PaymentError, match=r"can't be written: .*; nothing was paid"):
         OpenPayments(file).begin(PAYMENT)
+
+
+def test_a_note_that_cannot_be_removed_is_told_with_what_became_of_the_payment(file: Path) -> None:
+    file.mkdir(parents=True)
+    with pytest.raises(PaymentError, match=r"can't be removed: .*; 2 T cycles were paid\. Delete the file before"):
+        OpenPayments(file).end("2 T cycles were paid")
+    assert file.is_dir()
