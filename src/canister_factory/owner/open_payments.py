@@ -94,8 +94,10 @@ class OpenPayments:
             PaymentError: the note can't be removed: it holds back the next payment.
         """
         try:
-            self._file.unlink(missing_ok=True)
+            self._file.unlink()
             self._sync()
+        except FileNotFoundError:
+            pass  # there was none
         except OSError as error:
             raise PaymentError(
                 f"{self._file} can't be removed: {error.strerror}; {outcome}. Delete the file before the next top-up, "

@@ -54,3 +54,8 @@ def test_a_note_that_cannot_be_removed_is_told_with_what_became_of_the_payment(f
     with pytest.raises(PaymentError, match=r"can't be removed: .*; 2 T cycles were paid\. Delete the file before"):
         OpenPayments(file).end("2 T cycles were paid")
     assert file.is_dir()
+
+
+def test_where_none_was_ever_begun_none_ends(file: Path) -> None:
+    OpenPayments(file).end()
+    assert not file.parent.exists()
