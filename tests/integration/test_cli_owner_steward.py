@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.candid.principal import Principal
+from canister_factory.contract.clients import BackendClient
+from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import CanisterSettings
 from support.cli_world import Cli
 from support.terminal_screen import on_terminal
 
@@ -94,6 +99,34 @@ def test_the_canister_goes_to_another_key_and_in_the_end_away(owning: tuple[Cli,
     ).json
     assert (gone["deleted"], gone["cycles_to"]) == (True, str(cli.backend_id))
     assert int(gone["cycles_sent"]) > 10**11
+
+
+def test_of_a_frozen_canister_it_is_said_that_it_has_stopped_and_what_to_do(owning: tuple[Cli, str]) -> None:
+    cli, canister = owning
+    assert "frozen" not in cli.said("owner", "owner", "status")
+
+    async def freeze(agent: Agent, backend: BackendClient) -> None:
+        settings = CanisterSettings(freezing_threshold=10**12)
+        await ManagementCanister(agent).update_settings(Principal.from_str(canister), settings)
+
+    cli.directly("owner", freeze)
+    frozen = cli.said("owner", "owner", "status", code=4)
+    assert "state running, but frozen" in frozen
+    assert "stops it has stopped" in frozen
+    assert "It has stopped: it takes no updates" in frozen
+    assert "'owner top-up' gives it cycles" in frozen
+    assert "It stops within" not in frozen
+    assert "It has stopped" in cli.said("owner", "owner", "status", "--days", "0"), "whatever the days"
+
+
+def test_undo_doesnt_promise_a_canister_that_was_deleted(owning: tuple[Cli, str]) -> None:
+    cli, canister = owning
+    kept = cli.run("owner", "owner", "undo")
+    assert f"{canister} remains yours" in kept.error
+    cli.ok("owner", "owner", "delete", "--burn-cycles", "--without-backup", "--yes")
+    assert f"{canister} was deleted." in cli.run("owner", "owner", "undo").error
+    undone = cli.said("owner", "owner", "undo", "--yes")
+    assert undone.endswith(f"The capsule is on the backend again, and takes writes there. {canister} was deleted.")
 
 
 def test_after_the_end_every_command_says_so(owning: tuple[Cli, str]) -> None:

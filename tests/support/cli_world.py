@@ -97,6 +97,13 @@ class Cli:
         assert ran.code == 0, f"{args} ended with {ran.code}: {ran.out}{ran.err}"
         return ran
 
+    def said(self, role: str, *args: object, code: int = 0) -> str:
+        """What a person reads, all lines in one, of a command that ends with `code`."""
+        arguments = [word for word in self.arguments(role, *args) if word != "--json"]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == code, f"{args} ended with {result.exit_code}: {result.output}"
+        return " ".join(result.output.split())
+
     def directly(self, role: str, work: Callable[[Agent, BackendClient], Coroutine[Any, Any, T]]) -> T:
         """What no command does."""
         assert self.backend_id is not None

@@ -75,10 +75,18 @@ def undo(yes: bool, ask: Ask) -> None:
     Example:
       canister-factory owner undo --backend $BACKEND --identity owner.pem
     """
-    creation, canister_id = ask(lambda backend: _completed(backend, "undo"))
+
+    async def look(backend: CheckedBackend) -> tuple[DetailedCreationStatus, Principal, bool]:
+        from canister_factory.cli.present_canister import Presence, look_at
+
+        creation, canister_id = await _completed(backend, "undo")
+        return creation, canister_id, (await look_at(backend.ic, creation)).presence != Presence.DELETED
+
+    creation, canister_id, remains = ask(look)
+    fate = "remains yours, with what is in it" if remains else "was deleted"
     confirm(
         f"Let the capsule on the backend take writes again, as it was on {moment(creation.completed_at)}? "
-        f"{canister_id} remains yours, with what is in it.",
+        f"{canister_id} {fate}.",
         yes,
     )
     interrupts.if_interrupted("the creation may be undone. 'status' shows it, and it is safe to repeat the command")
@@ -90,13 +98,15 @@ def undo(yes: bool, ask: Ask) -> None:
         return await taken_back(backend, _personal(backend, canister_id))
 
     ask(work)
-    _undone(canister_id)
+    _undone(canister_id, remains)
 
 
-def _undone(canister_id: Principal, said: str = "", **fields: object) -> None:
+def _undone(canister_id: Principal, remains: bool, said: str = "", **fields: object) -> None:
+    fate = "was deleted"
+    if remains:
+        fate = "is yours to keep or to delete; what is written there from now on stays there alone"
     done(
-        f"{said}The capsule is on the backend again, and takes writes there. {canister_id} is yours to keep or to "
-        "delete; what is written there from now on stays there alone.",
+        f"{said}The capsule is on the backend again, and takes writes there. {canister_id} {fate}.",
         canister_id=canister_id,
         status="Undone",
         **fields,
@@ -144,6 +154,7 @@ def move_back(yes: bool, ask: Ask) -> None:
         output.note(f"not brought back: {each}")
     _undone(
         canister_id,
+        True,
         f"Brought back: {', '.join(f'{count} {name}' for name, count in moved.counts.items() if count) or 'nothing'}. ",
         **{"added": 0, "changed": 0, "deleted": 0, "events": 0, **moved.counts},
         sent_bytes=moved.bytes,

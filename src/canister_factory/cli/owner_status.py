@@ -51,9 +51,22 @@ def status(days: int, watch: bool, every_ns: int, ask: Ask[Found]) -> None:
         return
     life = ask(_look_and_tidy)
     _show(life)
+    if life.has_stopped:
+        output.note(_stopped(life))
     if life.days_left is not None and life.days_left < days:
-        output.note(f"It stops within {days} days: 'owner top-up' gives it cycles.")
+        if not life.has_stopped:
+            output.note(f"It stops within {days} days: 'owner top-up' gives it cycles.")
         click.get_current_context().exit(RUNNING_OUT)
+
+
+def _stopped(life: Life) -> str:
+    """What holds of a frozen canister, and what its owner does."""
+    from canister_factory.owner.life import shown_date
+
+    return (
+        "It has stopped: it takes no updates, since its cycles are down to its freezing threshold. All it has is there "
+        f"until {shown_date(life.deleted_ns)}; 'owner top-up' gives it cycles, and it goes on."
+    )
 
 
 async def _look_and_tidy(found: Found) -> Life:
@@ -190,10 +203,10 @@ def _rows(life: Life) -> list[tuple[str, object]]:
     held = "it can't say" if life.content_size is None else f"{life.memories}, {quantities.size(life.content_size)}"
     return [
         ("canister", life.canister_id),
-        ("state", life.state),
+        ("state", f"{life.state}, but frozen" if life.has_stopped else life.state),
         ("cycles", quantities.cycles(life.cycles)),
         ("burns a day", quantities.cycles(life.burned_per_day)),
-        ("stops", shown_date(life.stops_ns)),
+        ("stops", "it has stopped" if life.has_stopped else shown_date(life.stops_ns)),
         ("deleted", shown_date(life.deleted_ns)),
         ("memory size", quantities.size(life.memory_size)),
         ("memories", held),

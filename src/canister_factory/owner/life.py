@@ -43,6 +43,8 @@ class Life:
     deleted_ns: int | None
     days_left: int | None
     """Whole days until it stops."""
+    has_stopped: bool
+    """It is frozen: `stops_ns` is now, whatever its state."""
     memory_size: int
     settings: EffectiveSettings
     """Controllers, limits, and who may look."""
@@ -91,7 +93,8 @@ async def look(agent: Agent, client: PersonalClient) -> Life:
     """
     status = await status_of(agent, client.canister_id)
     about, held = await _told(client, status)
-    stops, deleted, days = dates(status, agent.clock())
+    now_ns = agent.clock()
+    stops, deleted, days = dates(status, now_ns)
     return Life(
         canister_id=client.canister_id,
         state=status.status,
@@ -100,6 +103,7 @@ async def look(agent: Agent, client: PersonalClient) -> Life:
         stops_ns=stops,
         deleted_ns=deleted,
         days_left=days,
+        has_stopped=stops is not None and stops <= now_ns,
         memory_size=status.memory_size,
         settings=status.settings,
         module_hash=status.module_hash,
