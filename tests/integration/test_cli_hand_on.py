@@ -79,6 +79,8 @@ def test_nothing_to_hand_on_is_no_failure(provisioned: Cli) -> None:
     hand_on(provisioned)
     ran = hand_on(provisioned)
     assert (ran.code, ran.json["handed_on"], ran.json["left"]) == (0, [], [])
+    said = provisioned.said("operator", "admin", "operators", "hand-on", provisioned.id("successor"))
+    assert said.startswith("There is nothing to hand on: ")
 
 
 @pytest.mark.parametrize(("to", "why"), [("stranger", "is no operator"), ("operator", "is the operator that hands on")])

@@ -43,9 +43,13 @@ def hand_on(successor: Principal, ask: Ask) -> None:
     """
     interrupts.if_interrupted("some creations may be handed on. The same command continues")
     handed_on, left = ask(lambda backend: _hand_on(backend, successor))
-    message = f"Handed on {len(handed_on)} to {output.ident(successor)}."
+    if handed_on or left:
+        message = f"Handed on {len(handed_on)} to {output.ident(successor)}."
+        message += f" {len(left)} could not be handed on: run the command again." if left else ""
+    else:
+        message = "There is nothing to hand on: no open creation belongs to this operator."
     done(
-        message + (f" {len(left)} could not be handed on: run the command again." if left else ""),
+        message,
         operator=successor,
         handed_on=handed_on,
         left=left,
