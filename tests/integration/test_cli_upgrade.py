@@ -34,6 +34,11 @@ def test_an_owner_plans_an_upgrade_and_does_it(created: tuple[Cli, str, dict[str
     cli, canister, _ = created
     module = good()
     file = file_of(tmp_path, module.wasm)
+    unneeded = cli.said("owner", "owner", "upgrade", "--plan")
+    assert "not needed: the canister has this module already" in unneeded
+    assert "steps" not in unneeded
+    assert "snapshot" not in unneeded
+    assert "steps stop, snapshot, new module" in cli.said("owner", "owner", "upgrade", "--module", file, "--plan")
     same = cli.ok("owner", "owner", "upgrade", "--yes").json
     assert (same["changed"], same["module_hash"]) == (False, OLD.hex())
 

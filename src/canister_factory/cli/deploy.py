@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from canister_factory.cli import output, settings
+from canister_factory.cli import output, settings, upgrades
 from canister_factory.cli.admission import ADMISSIONS
 from canister_factory.cli.amounts import CYCLES, SECONDS, SIZE
 from canister_factory.cli.errors import FAILED, InputError
@@ -19,6 +19,7 @@ from canister_factory.cli.options import BACKEND_VARIABLE, network_options, outp
 from canister_factory.cli.parameter_types import PRINCIPAL, ROLE_HOLDER
 from canister_factory.cli.parameters import Choice, CommonArgument
 from canister_factory.cli.plan import plan_options, require_plan
+from canister_factory.cli.upgrades import upgrade_options
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -153,16 +154,7 @@ def _require_affordable(
 @network_options
 @signing_identity_option
 @click.option("--no-release", is_flag=True, help="Don't approve the bundled personal canister.")
-@click.option(
-    "--keep-snapshot",
-    "keep_days",
-    metavar="DAYS",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Keep the snapshot for so long. It costs as much as the backend itself.",
-)
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and change nothing.")
+@upgrade_options("backend")
 @output_options
 def upgrade(
     backend: Principal, network: Network, identity: Identity, no_release: bool, keep_days: int, only_plan: bool
@@ -181,7 +173,7 @@ def upgrade(
       canister-factory upgrade $BACKEND --identity admin.pem --plan
       canister-factory upgrade $BACKEND --identity admin.pem
     """
-    from canister_factory.cli import deploy_steps, upgrades
+    from canister_factory.cli import deploy_steps
 
     plan = run_with_agent(identity, network, lambda agent: deploy_steps.plan_upgrade(agent, backend))
     if only_plan:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from canister_factory import interrupts
-from canister_factory.cli import output, settings
+from canister_factory.cli import output, settings, upgrades
 from canister_factory.cli.capsule_place import canister_or_backend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import run_with_agent
 from canister_factory.cli.results import confirm, done
+from canister_factory.cli.upgrades import upgrade_options
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
@@ -39,16 +40,7 @@ _NEWEST = "newest"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A module of your own choice (.wasm, .wasm.gz); nobody needs to have approved it.",
 )
-@click.option(
-    "--keep-snapshot",
-    "keep_days",
-    metavar="DAYS",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Keep the snapshot for so long. It costs as much as the canister itself.",
-)
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and change nothing.")
+@upgrade_options("canister")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @canister_or_backend("your canister", "Your personal canister.  [default: the one that the backend made for you]")
 def upgrade(
@@ -70,7 +62,6 @@ def upgrade(
 
     With --keep-snapshot, 'owner status' and 'owner upgrade' delete the snapshot when its time is over.
     """
-    from canister_factory.cli import upgrades
 
     async def prepared(agent: Agent) -> Upgrading:
         return await _upgrading(agent, canister, backend, release, file, keep_days * _DAY_NS)
