@@ -13,12 +13,18 @@ import click
 from canister_factory import interrupts
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.backend import signed_backend_options
-from canister_factory.cli.copies import chosen, damages_of, directory_argument, require_whole, show_checked
+from canister_factory.cli.copies import (
+    chosen,
+    damages_of,
+    directory_argument,
+    require_whole,
+    restore_options,
+    show_checked,
+    state_option,
+)
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.groups import CommandGroup
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import network_options, output_options, run_with_agent
-from canister_factory.cli.parameter_types import PRINCIPAL
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.results import done, moment
 
 if TYPE_CHECKING:
@@ -130,7 +136,7 @@ def _state(directory: Path, name: str | None) -> tuple[SnapshotDirectory, Snapsh
 
 @backend.command()
 @directory_argument
-@click.option("--state", "name", metavar="STATE", help="State to check.  [default: the newest]")
+@state_option("check")
 @output_options
 def check(directory: Path, name: str | None) -> None:
     """Read the backup in DIR, and compare it with its hashes.
@@ -144,22 +150,9 @@ def check(directory: Path, name: str | None) -> None:
 
 
 @backend.command()
-@directory_argument
-@click.option("--canister", type=PRINCIPAL, help="A canister that you control, without a module.")
-@click.option("--new", is_flag=True, help="Create a canister first; test networks give it cycles for nothing.")
-@click.option("--state", "name", metavar="STATE", help="State to restore.  [default: the newest]")
-@click.option("--yes", is_flag=True, help="Replace what --canister has, if it has a module.")
-@network_options
-@signing_identity_option
-@output_options
+@restore_options("A canister that you control, without a module.", "Replace what --canister has, if it has a module.")
 def restore(
-    directory: Path,
-    canister: Principal | None,
-    new: bool,
-    name: str | None,
-    yes: bool,
-    network: Network,
-    identity: Identity,
+    directory: Path, canister: Principal | None, name: str | None, yes: bool, network: Network, identity: Identity
 ) -> None:
     """Put a backup of a backend into a canister, and compare what it holds then.
 
@@ -169,8 +162,6 @@ def restore(
     The canister may be the lost one, or another one: give its id to workers and owners then. The command lists the
     creations that were open, and what becomes of each.
     """
-    if (canister is None) == (not new):
-        raise click.UsageError("give --canister ID, or --new")
     target, state, name = _state(directory, name)
     require_whole(target, name, damages_of(target.damages(state)), "backend check")
     newer = "" if name == target.names()[-1] else f"; {directory} has a newer state, {target.names()[-1]}"

@@ -5,17 +5,22 @@ Owns how that is asked and shown. Does not own: the copies (`owner.content_files
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from canister_factory.cli import output, settings
 from canister_factory.cli.errors import FAILED, CommandError
+from canister_factory.cli.identity import signing_identity_option
+from canister_factory.cli.options import F, network_options, output_options
+from canister_factory.cli.parameter_types import PRINCIPAL
 
 if TYPE_CHECKING:
-    from canister_factory.cli.options import F
+    from canister_factory.candid.principal import Principal
     from canister_factory.owner.content_files import ContentFiles, Damage
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -28,6 +33,48 @@ def directory_argument(command: F) -> F:
 
 
 def chosen(target: ContentFiles[Any], name: str | None) -> str:
+def state_option(deed: str) -> Callable[[F], F]:
+    """`--state`: passed to the command, which does `deed` with it, as `name`."""
+    return click.option("--state", "name", metavar="STATE", help=f"State to {deed}.  [default: the newest]")
+
+
+def restore_options(which: str, confirmed: str) -> Callable[[F], F]:
+    """`DIR`, `--canister` or `--new`, `--state`, `--yes`, and the common options: passed to the command as `directory`,
+    `canister` (`None`: a new one), `name`, `yes`, `network` and `identity`.
+
+    Args:
+        which: what `--canister` may be.
+        confirmed: what `--yes` does.
+    """
+
+    def decorated(command: F) -> F:
+        @wraps(command)
+        def with_one(*args: Any, canister: Principal | None, new: bool, **rest: Any) -> Any:
+            if (canister is None) == (not new):
+                raise click.UsageError("give --canister ID, or --new")
+            return command(*args, canister=canister, **rest)
+
+        options: list[Callable[[Any], Any]] = [
+            directory_argument,
+            click.option("--canister", type=PRINCIPAL, help=which),
+            click.option(
+                "--new", is_flag=True, help="Create a canister first; test networks give it cycles for nothing."
+            ),
+            state_option("restore"),
+            click.option("--yes", is_flag=True, help=confirmed),
+            network_options,
+            signing_identity_option,
+            output_options,
+        ]
+        decorating: Any = with_one
+        for option in reversed(options):
+            decorating = option(decorating)
+        return cast(F, decorating)
+
+    return decorated
+
+
+def chosen(target: ContentFiles, name: str | None) -> str:
     """The name of the state: the given one, or the newest.
 
     Raises:

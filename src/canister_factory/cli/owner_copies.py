@@ -12,12 +12,19 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli import output, quantities
-from canister_factory.cli.copies import chosen, damages_of, directory_argument, require_whole, show_checked
+from canister_factory.cli.copies import (
+    chosen,
+    damages_of,
+    directory_argument,
+    require_whole,
+    restore_options,
+    show_checked,
+    state_option,
+)
 from canister_factory.cli.errors import CommandError
-from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import network_options, output_options, run_with_agent
+from canister_factory.cli.options import output_options, run_with_agent
 from canister_factory.cli.own_canister import Ask, Own, own_canister_command
-from canister_factory.cli.parameter_types import PRINCIPAL, ROOT_KEY
+from canister_factory.cli.parameter_types import ROOT_KEY
 from canister_factory.cli.results import confirm, done, moment
 
 if TYPE_CHECKING:
@@ -111,7 +118,7 @@ def _directory(path: Path, own: Own) -> BackupDirectory:
 
 @click.command()
 @directory_argument
-@click.option("--state", "name", metavar="STATE", help="State to check.  [default: the newest]")
+@state_option("check")
 @click.option(
     "--root-key",
     "root_key",
@@ -165,22 +172,9 @@ def _state(directory: Path, name: str | None) -> tuple[BackupDirectory, State, s
 
 
 @click.command()
-@directory_argument
-@click.option("--canister", type=PRINCIPAL, help="A canister without a module that you alone control.")
-@click.option("--new", is_flag=True, help="Create a canister first; test networks give it cycles for nothing.")
-@click.option("--state", "name", metavar="STATE", help="State to restore.  [default: the newest]")
-@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
-@network_options
-@signing_identity_option
-@output_options
+@restore_options("A canister without a module that you alone control.", "Don't ask for confirmation.")
 def restore(
-    directory: Path,
-    canister: Principal | None,
-    new: bool,
-    name: str | None,
-    yes: bool,
-    network: Network,
-    identity: Identity,
+    directory: Path, canister: Principal | None, name: str | None, yes: bool, network: Network, identity: Identity
 ) -> None:
     """Put a backup into another canister of yours.
 
@@ -188,8 +182,6 @@ def restore(
     is installed in --canister, the capsule is sent, and both sides are compared. When that is interrupted, the same
     command goes on. The memories, galleries and connections have the ids that they had.
     """
-    if (canister is None) == (not new):
-        raise click.UsageError("give --canister ID, or --new")
     target, state, name = _state(directory, name)
     is_this_network = state.proof is not None and state.proof.root_key == network.root_key
     told, _ = _proof(state, network.root_key if is_this_network else None)

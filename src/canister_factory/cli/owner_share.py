@@ -57,17 +57,7 @@ class DateType(click.ParamType[int]):
 @click.option("--event", type=EVENT, help="Once this event is on record, such as AfterDeath ('owner events').")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @own_canister_command
-def share(
-    wanted: str,
-    people: tuple[Principal, ...],
-    groups: tuple[str, ...],
-    public: bool,
-    private: bool,
-    after: int | None,
-    event: AccessEvent | None,
-    yes: bool,
-    ask: Ask[Own],
-) -> None:
+def share(wanted: str, yes: bool, ask: Ask[Own], **wish: Any) -> None:
     """Choose who may read a memory, and from when on.
 
     The new rule takes the place of the one before: name everybody again. --after and --event say when, and --with,
@@ -80,7 +70,7 @@ def share(
     """
     from canister_factory.cli.access import access_words
 
-    rule = _rule(people, groups, public, private, after, event)
+    rule = _rule(**wish)
 
     async def look(own: Own) -> MemorySummary:
         from canister_factory.owner.memories import find
