@@ -117,6 +117,8 @@ def test_of_a_frozen_canister_it_is_said_that_it_has_stopped_and_what_to_do(owni
     assert "'owner top-up' gives it cycles" in frozen
     assert "It stops within" not in frozen
     assert "It has stopped" in cli.said("owner", "owner", "status", "--days", "0"), "whatever the days"
+    paid = cli.said("owner", "owner", "top-up", "100B", "--from", "made", "--yes")
+    assert paid.endswith("), and is frozen still: it takes no updates until it has more.")
 
 
 def test_undo_doesnt_promise_a_canister_that_was_deleted(owning: tuple[Cli, str]) -> None:

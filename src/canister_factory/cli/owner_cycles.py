@@ -104,10 +104,14 @@ def _show(found: Found, payer: str, made: ToppedUp) -> None:
     from canister_factory.owner.life import dates, shown_date
 
     status = made.status
-    stops = None if status is None else dates(status, found.agent.clock())[0]
+    now_ns = found.agent.clock()
+    stops = None if status is None else dates(status, now_ns)[0]
     lasts = "Its balance is shown to its controllers."
     if status is not None:
-        lasts = f"It has {quantities.cycles(status.cycles)}, and stops {shown_date(stops)}."
+        until = f"stops {shown_date(stops)}"
+        if stops is not None and stops <= now_ns:
+            until = "is frozen still: it takes no updates until it has more"
+        lasts = f"It has {quantities.cycles(status.cycles)}, and {until}."
     before = " by an earlier call, and not again" if made.paid.was_made_before else ""
     done(
         f"{quantities.cycles(made.amount)} cycles from {payer} were paid to {found.canister_id}{before}. {lasts}",
