@@ -8,9 +8,11 @@ from canister_factory.cli.verify_past import check_history, check_settings
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.factory.handoff import changed_settings
+from canister_factory.factory.upgrade_record import UNTIL, VARIABLE
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import Audience, CanisterSettings, EnvironmentVariable
-from support.creation_world import World
+from support.creation_contents import read_back
+from support.creation_world import World, inline, note
 from support.hostile_operator import Hostile
 from support.killing import killed_at
 
@@ -49,6 +51,40 @@ async def test_an_operator_leaves_itself_no_window_into_the_canister(creation_wo
     assert settings.environment_variables == own
     assert await as_owner.stored_chunks(hostile.canister) == []
     assert await as_owner.list_canister_snapshots(hostile.canister) == []
+
+
+async def test_an_operator_leaves_no_maintenance_behind_that_keeps_the_owner_from_writing(
+    creation_world: World,
+) -> None:
+    creation = await killed_at(creation_world, "after the import was final")
+    assert creation.canister_id is not None
+    hostile = Hostile(creation_world, creation_world.operator, creation.canister_id)
+    own = EnvironmentVariable(name="of", value="the owner")
+    planted = [EnvironmentVariable(name=VARIABLE, value="on"), EnvironmentVariable(name=UNTIL, value=str(10**20))]
+    await hostile.management.update_settings(hostile.canister, CanisterSettings(environment_variables=[own, *planted]))
+    outcome = await creation_world.orchestrator().run(creation_world.owner_id)
+    assert outcome.creation.status == CreationStatus.Completed
+
+    as_owner = ManagementCanister(creation_world.owner)
+    assert (await as_owner.canister_status(hostile.canister)).settings.environment_variables == [own]
+    await Hostile(creation_world, creation_world.owner, hostile.canister).deploy(personal_wasm().wasm, "upgrade")
+    personal = creation_world.personal(hostile.canister)
+    memory = await personal.add_memory_to_capsule(inline(b"afterwards"), note("afterwards"))
+    assert (await read_back(personal))[memory] == b"afterwards"
+    assert (await check_settings(creation_world.owner, hostile.canister, creation_world.owner_id)).verdict == Verdict.OK
+
+
+async def test_an_owner_is_told_of_a_maintenance_that_no_handoff_leaves(creation_world: World) -> None:
+    creation = (await creation_world.create()).creation
+    canister = creation.canister_id
+    assert canister is not None
+    planted = [EnvironmentVariable(name=VARIABLE, value="on")]
+    as_owner = ManagementCanister(creation_world.owner)
+    await as_owner.update_settings(canister, CanisterSettings(environment_variables=planted))
+    told = await check_settings(creation_world.owner, canister, creation_world.owner_id)
+    assert told.verdict == Verdict.FAILED
+    assert told.found.startswith(f"environment variable {VARIABLE}; ")
+    assert told.advice.endswith("If it wasn't you who changed this, set it back")
 
 
 async def test_an_owner_sees_what_was_changed_after_the_handoff_and_before(creation_world: World) -> None:

@@ -20,7 +20,7 @@ from support.killing import killed_at
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 STAGES = re.findall(r"^\| \w+ \| `(\w+)` \| [a-z ]+ \|", PAGE.read_text(), re.MULTILINE)
-BESIDE = {"report_progress", "renew_lease", "clear_chunk_store", "list_canister_snapshots"}
+BESIDE = {"report_progress", "renew_lease", "clear_chunk_store", "list_canister_snapshots", "canister_status"}
 
 
 class Noting(Agent):

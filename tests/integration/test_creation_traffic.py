@@ -69,6 +69,7 @@ async def test_an_outcome_has_the_requests_by_method(world: World) -> None:
     asked = {name: tally.requests for name, tally in outcome.traffic.tallies.items()}
     del asked["call report_progress"]  # nobody waits for these
     assert asked == {
+        "call canister_status": 1,
         "call claim_creation": 1,
         "call clear_chunk_store": 1,
         "call complete_creation": 1,

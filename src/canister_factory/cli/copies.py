@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -32,7 +31,6 @@ def directory_argument(command: F) -> F:
     return click.argument("directory", type=DIRECTORY, metavar="DIR")(command)
 
 
-def chosen(target: ContentFiles[Any], name: str | None) -> str:
 def state_option(deed: str) -> Callable[[F], F]:
     """`--state`: passed to the command, which does `deed` with it, as `name`."""
     return click.option("--state", "name", metavar="STATE", help=f"State to {deed}.  [default: the newest]")
@@ -74,7 +72,7 @@ def restore_options(which: str, confirmed: str) -> Callable[[F], F]:
     return decorated
 
 
-def chosen(target: ContentFiles, name: str | None) -> str:
+def chosen(target: ContentFiles[Any], name: str | None) -> str:
     """The name of the state: the given one, or the newest.
 
     Raises:

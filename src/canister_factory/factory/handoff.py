@@ -4,15 +4,15 @@ Owns the values. Does not own: sending them (`personal_canister`).
 
 An operator could have set any of these before, and none is in the canister's history. So all are set, in the very
 change that leaves the owner as the only controller: nothing can come in between. Environment variables are left as they
-are, since the owner may have set some; releases read one of them only, which is told afterwards. Source: interface
-specification, "IC method create_canister", settings.
+are, since the owner may have set some; those that upgrades read are deleted before (`personal_canister`). Source:
+interface specification, "IC method create_canister", settings.
 """
 
 from __future__ import annotations
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import PersonalCanisterSettings
-from canister_factory.factory.upgrade_record import VARIABLE
+from canister_factory.factory.upgrade_record import OURS
 from canister_factory.ic.management_types import Audience, CanisterSettings, EffectiveSettings
 
 _CONTROLLERS = Audience(controllers=None)
@@ -58,7 +58,7 @@ def changed_settings(found: EffectiveSettings, viewer: Principal | None = None) 
     Freezing threshold and memory limit are the admins' choice at the time, so they aren't compared. Nor is a setting
     that the network doesn't tell.
 
-    Of the environment variables only that of an upgrade is told: the owner's next one would go on from it.
+    Of the environment variables only those of an upgrade are told: the owner's next one would go on from them.
     """
     hosting = PersonalCanisterSettings(freezing_threshold=0, wasm_memory_limit=0)
     expected = handoff_settings(Principal.management_canister(), hosting)
@@ -70,8 +70,8 @@ def changed_settings(found: EffectiveSettings, viewer: Principal | None = None) 
         if getattr(found, name) not in (None, getattr(expected, name))
         and not (name == "status_visibility" and found.status_visibility == seen_by_viewer)
     ]
-    begun = [f"environment variable {each.name}" for each in found.environment_variables or () if each.name == VARIABLE]
-    return changed + begun
+    variables = [each.name for each in found.environment_variables or () if each.name.startswith(OURS)]
+    return changed + [f"environment variable {name}" for name in variables]
 
 
 def _shown(value: int | Audience) -> str:

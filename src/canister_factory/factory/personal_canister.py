@@ -16,6 +16,7 @@ from canister_factory.factory import cycles_return
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
 from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
+from canister_factory.factory.upgrade_record import OURS
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import IcError, RejectedError
@@ -187,10 +188,21 @@ class PersonalCanister:
                 raise
 
     async def tidy(self) -> None:
-        """Leaves no stored chunks and no snapshots to the owner, who would pay for them."""
+        """Leaves no stored chunks and no snapshots to the owner, who would pay for them; and no record of an upgrade,
+        from which the owner's first one would go on.
+        """
         async with task_group() as group:
             group.create_task(self._retry("clear_chunk_store", self._management.clear_chunk_store, self.canister_id))
             group.create_task(self._delete_snapshots())
+            group.create_task(self._forget_upgrades())
+
+    async def _forget_upgrades(self) -> None:
+        management = self._management
+        status = await self._retry("canister_status", management.canister_status, self.canister_id)
+        variables = status.settings.environment_variables or []
+        others = [variable for variable in variables if not variable.name.startswith(OURS)]
+        if len(others) < len(variables):
+            await self._set(CanisterSettings(environment_variables=others), None)
 
     async def _delete_snapshots(self) -> None:
         management = self._management

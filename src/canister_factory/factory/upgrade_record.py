@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from canister_factory.factory.errors import UpgradeError
 from canister_factory.ic.management_types import EffectiveSettings, EnvironmentVariable
 
+OURS = "canister_factory_"
+"""How the names of these variables begin."""
 VARIABLE = "canister_factory_upgrade"
 FACTS = "canister_factory_before"
 SNAPSHOT = "canister_factory_snapshot"

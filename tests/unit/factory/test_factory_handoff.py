@@ -8,7 +8,7 @@ import pytest
 
 from canister_factory.contract.creation_models import PersonalCanisterSettings
 from canister_factory.factory.handoff import changed_settings, handoff_settings
-from canister_factory.factory.upgrade_record import VARIABLE
+from canister_factory.factory.upgrade_record import FACTS, SNAPSHOT, UNTIL, VARIABLE
 from canister_factory.ic.management_types import Audience, CanisterSettings, EffectiveSettings, EnvironmentVariable
 from support.one_canister import OWNER, STRANGER
 
@@ -57,9 +57,9 @@ def test_the_backend_sees_the_status_where_it_is_to() -> None:
         ({"log_visibility": Audience(public=None)}, "log_visibility public"),
         ({"status_visibility": Audience(allowed_viewers=[STRANGER])}, f"status_visibility allowed_viewers {STRANGER}"),
         ({"snapshot_visibility": Audience(public=None)}, "snapshot_visibility public"),
-        (
-            {"environment_variables": [EnvironmentVariable(name=VARIABLE, value="back 00 00 5")]},
-            "environment variable canister_factory_upgrade",
+        *(
+            ({"environment_variables": [EnvironmentVariable(name=name, value="")]}, f"environment variable {name}")
+            for name in (VARIABLE, FACTS, SNAPSHOT, UNTIL)
         ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
