@@ -1,10 +1,12 @@
 /// Maintenance: from the start of a new module until somebody has judged it, nothing is written, so that going back to what
 /// was before loses nothing. The canister's controllers begin and end it by an environment variable, which no module can
-/// lose, new ones least of all: it is read when a module starts, and then each second until it is gone. Owns the variable,
-/// and the refusal.
+/// lose, new ones least of all: it is read when a module starts, and then again and again until it is gone. Owns the
+/// variable, and the refusal.
+import Nat64 "mo:core/Nat64";
 import Runtime "mo:core/Runtime";
 import Timer "mo:core/Timer";
 import CapsuleService "CapsuleService";
+import Clock "Clock";
 import Types "Types";
 
 module {
@@ -18,16 +20,41 @@ module {
   /// For the start of a module.
   public func start<system>() : State = { var isOn = isSet<system>(); var timer = null };
 
+  /// How long it is looked each second. A look costs what a small canister burns idle in some minutes: an upgrade that
+  /// nobody goes on with must not use up its cycles.
+  let promptSeconds : Nat64 = 900;
+  /// Between two looks at most.
+  let longestPause : Nat64 = 600;
+
+  /// Seconds until the next look, after so many: a sixtieth of them, once it has lasted longer than an upgrade does.
+  func pause(lasted : Nat64) : Nat64 = if (lasted < promptSeconds) 1 else Nat64.min(longestPause, lasted / 60);
+
   /// Does what waits for the end of the maintenance: now, or when the controllers have ended it.
   public func afterwards<system>(state : State, resume : <system>() -> ()) {
     if (not state.isOn) return resume<system>();
-    let look = func() : async () {
-      if (isSet<system>() or not state.isOn) return;
-      state.isOn := false;
-      switch (state.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };
-      resume<system>();
+    let begun = Clock.now();
+    // A timer repeats itself until it is set anew, also when a look is lost.
+    func arm<system>(seconds : Nat64) {
+      disarm state;
+      let look = func() : async () {
+        if (not state.isOn) return;
+        if (isSet<system>()) {
+          let next = pause((Clock.now() - begun) / 1_000_000_000);
+          if (next != seconds) arm<system>(next);
+          return;
+        };
+        state.isOn := false;
+        disarm state;
+        resume<system>();
+      };
+      state.timer := ?Timer.recurringTimer<system>(#seconds(Nat64.toNat(seconds)), look);
     };
-    state.timer := ?Timer.recurringTimer<system>(#seconds 1, look);
+    arm<system>(pause 0);
+  };
+
+  func disarm(state : State) {
+    switch (state.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };
+    state.timer := null;
   };
 
   public let reason = "the canister is being upgraded; nothing is written until its new module was found sound";

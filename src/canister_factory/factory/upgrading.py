@@ -43,7 +43,9 @@ from canister_factory.ic.verdict import Verdict, verdict
 
 NO_ARGUMENT = b"DIDL\0\0"
 _SETTLE_S = 1.5
-"""A module looks each second whether its maintenance has ended; from then on it takes writes."""
+"""A module looks each second whether its maintenance has ended; from then on it takes writes. One that was left in it
+for more than a quarter of an hour looks less often (`canisters/capsule/Maintenance.mo`).
+"""
 _GONE = ("IC0305", "IC0406")
 """The implementation's codes for a snapshot that isn't there."""
 

@@ -97,6 +97,27 @@ def test_under_maintenance_nobody_writes_to_a_personal_canister_and_everybody_re
     world.ok("add_memory_to_capsule", inline(b"new"), new_memory())
 
 
+def test_a_maintenance_that_nobody_ends_does_not_use_up_the_canisters_cycles() -> None:
+    world = owned()
+    in_maintenance(world)
+    at_once = burned(world, steps=10, seconds=1)
+    world.advance(86_400)
+    world.run()
+    assert burned(world, steps=60, seconds=10) < at_once, "fewer than ten looks in ten minutes"
+    set_variable(world, world.personal, OWNER, None)
+    world.advance(600)
+    world.run()
+    world.ok("add_memory_to_capsule", inline(b"new"), new_memory())
+
+
+def burned(world: PersonalWorld, *, steps: int, seconds: int) -> int:
+    before = world.state(world.personal).balance
+    for _ in range(steps):
+        world.advance(seconds)
+        world.run()
+    return before - world.state(world.personal).balance
+
+
 def test_maintenance_begins_when_a_module_starts_and_survives_another_upgrade() -> None:
     world = owned()
     set_variable(world, world.personal, OWNER, "on")
