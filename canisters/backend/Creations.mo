@@ -165,9 +165,7 @@ module {
   };
 
   /// The creation that moves this capsule.
-  public func ofCapsule(state : State, capsuleId : Text) : ?Creation {
-    state.byCapsule.get(capsuleId);
-  };
+  public func ofCapsule(state : State, capsuleId : Text) : ?Creation = state.byCapsule.get(capsuleId);
 
   /// How many are open, over all owners; not those that wait for approval.
   public func openCount(state : State) : Nat = state.open.size();
@@ -304,6 +302,8 @@ module {
     creation.entry := 0;
     creation.rest := 0;
     creation.payment := #None;
+    creation.seen := null;
+    creation.paidUntil := null;
     creation.sourceManifest := null;
     creation.verifiedRevision := null;
     creation.attested := null;

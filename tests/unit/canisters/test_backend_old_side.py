@@ -160,3 +160,13 @@ def test_an_undone_creation_takes_another_approval() -> None:
     world.request()
     assert (world.stage(), world.status()["canister_id"]) == ("NotStarted", None)
     assert world.ok("list_open_requests", {}, sender=ADMIN)["items"] == []
+
+
+def test_a_request_after_an_undone_creation_says_nothing_of_the_canister_that_its_owner_kept() -> None:
+    world = World()
+    canister = world.completed()
+    world.ok("close_for_undo", on=canister, kind="personal", sender=OWNER)
+    assert world.ok("undo_personal_canister", None, sender=OWNER)["paid_until"] is not None
+    world.request()
+    found = world.status()
+    assert (found["canister_id"], found["paid_until"], found["completed_at"]) == (None, None, None)
