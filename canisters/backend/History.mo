@@ -97,7 +97,7 @@ module {
       case (?#settings_change { controllers = ?controllers }) {
         problemOfControllers(known, controllers, change.timestamp_nanos);
       };
-      case (?#settings_change _) null; // the environment only, which no approved release reads
+      case (?#settings_change _) null; // the environment only: what upgrades read of it goes before the handoff, and verify tells it
       case _ ?"is nothing that a creation does";
     };
   };
