@@ -27,6 +27,7 @@ from canister_factory.ic.envelope import DELEGATION_DOMAIN, follow_delegations
 from canister_factory.ic.errors import EnvelopeError, IdentityError, NotOfferedError, SignatureError
 from canister_factory.ic.kept_identities import read_kept_key
 from canister_factory.ic.key_file import read_key_file, shown_name
+from canister_factory.ic.new_file import write_new
 from canister_factory.ic.private_key import KeyKind, PrivateKey, key_from_hex, kind_of, load_pem, new_key
 from canister_factory.ic.public_key import canister_key, verify_signature, webauthn_key
 from canister_factory.ic.request_id import hash_of_map
@@ -185,8 +186,7 @@ class Identity(IcPyIdentity):  # type: ignore[misc]
         """
         pem = self.to_pem(password)
         try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(pem)
+            write_new(path, pem, 0o600)
         except FileExistsError:
             raise IdentityError(
                 f"{shown_name(path)} exists already; a key there might be the only copy, so it is kept"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from canister_factory.candid.binding import from_candid
@@ -17,6 +16,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import backend_interface
 from canister_factory.contract.creation_models import CertifiedReceipt, ErasureReceipt
 from canister_factory.ic.certificate import CertificateVerifier
+from canister_factory.ic.new_file import write_new
 from canister_factory.owner.errors import ReceiptError
 
 SCHEME = "canister-factory-erasure-1"
@@ -68,10 +68,7 @@ def keep(told: CertifiedReceipt, receipt: ErasureReceipt, path: Path) -> None:
         "certificate": (told.certificate or b"").hex(),
     }
     try:
-        with path.open("x") as file:
-            file.write(json.dumps(content, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(path, f"{json.dumps(content, indent=1)}\n".encode())
     except FileExistsError:
         raise ReceiptError(f"{path} is there already; give another file") from None
     except OSError as error:
