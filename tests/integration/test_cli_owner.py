@@ -107,5 +107,8 @@ def test_an_owner_decides_about_the_copy_on_the_backend(requested: Cli, tmp_path
     assert (moved["status"], moved["added"], moved["deleted"], moved["left"]) == ("Undone", 1, 0, [])
     assert requested.ok("owner", "status").json["status"] == "Undone"
     assert "the creation is Undone" in requested.run("owner", "owner", "undo", "--yes").error
+    assert "of an undone creation" in requested.run("owner", "owner", "status").error
+    kept = requested.ok("owner", "owner", "status", "--days", "0", "--canister", canister).json
+    assert kept["canister_id"] == canister
     assert "'request' asks for another canister" in requested.run("owner", "retry").error
     assert requested.ok("owner", "request").json["status"] == "NotStarted"

@@ -77,10 +77,10 @@ def own_canister_command(command: F) -> F:
 
 def found_canister_command(command: F) -> F:
     """The same, as `ask: Ask[Found]`: for what concerns also a canister that can't answer, or isn't the caller's."""
-    return _command(command, _find)
+    return _command(command, find)
 
 
-def _command(command: F, find: Callable[[Agent, Principal | None, Principal | None], Awaitable[Any]]) -> F:
+def _command(command: F, found: Callable[[Agent, Principal | None, Principal | None], Awaitable[Any]]) -> F:
     @canister_or_backend("your canister", "Your personal canister.  [default: the one that the backend made for you]")
     @wraps(command)
     def with_canister(
@@ -93,7 +93,7 @@ def _command(command: F, find: Callable[[Agent, Principal | None, Principal | No
     ) -> Any:
         def ask(work: Callable[[Any], Awaitable[T]]) -> T:
             async def at_the_canister(agent: Agent) -> T:
-                return await work(await find(agent, canister, backend))
+                return await work(await found(agent, canister, backend))
 
             return run_with_agent(identity, network, at_the_canister)
 
@@ -102,7 +102,7 @@ def _command(command: F, find: Callable[[Agent, Principal | None, Principal | No
     return cast(F, with_canister)
 
 
-async def _find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Found:
+async def find(agent: Agent, canister: Principal | None, backend: Principal | None) -> Found:
     """The canister of the options.
 
     Raises:
@@ -116,7 +116,8 @@ async def _find(agent: Agent, canister: Principal | None, backend: Principal | N
     canister = await CheckedBackend(agent, backend).get_my_personal_canister_id()
     if canister is None:
         raise CommandError(
-            f"you have no personal canister on {backend} yet; 'status' says how far it is, 'request' asks for one"
+            f"you have no personal canister on {backend}: 'status' says how far it is, 'request' asks for one. One of "
+            "an undone creation, or that another key of yours gave you, is found by --canister"
         )
     return Found(agent, canister, backend)
 
@@ -132,7 +133,7 @@ async def _own(agent: Agent, canister: Principal | None, backend: Principal | No
     from canister_factory.factory.retry import Retry
     from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
 
-    found = await _find(agent, canister, backend)
+    found = await find(agent, canister, backend)
     client = PersonalClient(agent, found.canister_id, repeat=Retry(FactoryConfig()))
     try:
         info = await client.get_personal_info()

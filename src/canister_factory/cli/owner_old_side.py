@@ -104,7 +104,10 @@ def undo(yes: bool, ask: Ask) -> None:
 def _undone(canister_id: Principal, remains: bool, said: str = "", **fields: object) -> None:
     fate = "was deleted"
     if remains:
-        fate = "is yours to keep or to delete; what is written there from now on stays there alone"
+        fate = (
+            f"is yours to keep or to delete ('owner delete --canister {canister_id}'); what is written there from now "
+            "on stays there alone"
+        )
     done(
         f"{said}The capsule is on the backend again, and takes writes there. {canister_id} {fate}.",
         canister_id=canister_id,

@@ -16,6 +16,7 @@ from canister_factory.cli import output, settings, upgrades
 from canister_factory.cli.capsule_place import canister_or_backend
 from canister_factory.cli.errors import CommandError
 from canister_factory.cli.options import run_with_agent
+from canister_factory.cli.own_canister import find
 from canister_factory.cli.results import confirm, done
 from canister_factory.cli.upgrades import upgrade_options
 
@@ -96,20 +97,14 @@ def upgrade(
 async def _upgrading(
     agent: Agent, canister: Principal | None, backend: Principal | None, release: str, file: Path | None, keep_ns: int
 ) -> Upgrading:
-    from canister_factory.cli.backend_check import CheckedBackend
     from canister_factory.factory.config import FactoryConfig
     from canister_factory.factory.retry import Retry
     from canister_factory.factory.upgrade_health import PersonalHealth
     from canister_factory.factory.upgrading import Upgrading
 
-    if canister is None:
-        assert backend is not None
-        canister = await CheckedBackend(agent, backend).get_my_personal_canister_id()
-        if canister is None:
-            raise CommandError(f"you have no personal canister on {backend} yet; 'request' asks for one")
     config = FactoryConfig()
     retry = Retry(config)
-    health = PersonalHealth(agent, canister, config, retry)
+    health = PersonalHealth(agent, (await find(agent, canister, backend)).canister_id, config, retry)
     module = _file(file) if file is not None else await _release(agent, health, backend, release)
     return Upgrading(agent, module, health, keep_ns=keep_ns, retry=retry, say=_say)
 
