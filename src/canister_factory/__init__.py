@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         upgrade_backend as upgrade_backend,
     )
     from canister_factory.factory.orchestrator import Orchestrator as Orchestrator
-    from canister_factory.factory.stages import Outcome as Outcome
+    from canister_factory.factory.outcome import Outcome as Outcome
     from canister_factory.factory.worker import Worker as Worker
     from canister_factory.ic.agent import Agent as Agent
     from canister_factory.ic.identity import Identity as Identity
@@ -58,7 +58,7 @@ _HOMES = {
     "factory.deployment": "apply_init deploy_backend fill_reserve fund install_backend register_release "
     "set_backend upgrade_backend",
     "factory.orchestrator": "Orchestrator",
-    "factory.stages": "Outcome",
+    "factory.outcome": "Outcome",
     "factory.worker": "Worker",
     "ic.agent": "Agent",
     "ic.identity": "Identity",

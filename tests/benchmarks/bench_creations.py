@@ -33,7 +33,7 @@ from canister_factory.contract.memory_models import BlobKind, BlobRef, MemoryDat
 from canister_factory.factory.config import FactoryConfig  # noqa: E402
 from canister_factory.factory.deployment import deploy_backend, fund, register_release  # noqa: E402
 from canister_factory.factory.orchestrator import Orchestrator  # noqa: E402
-from canister_factory.factory.stages import Outcome  # noqa: E402
+from canister_factory.factory.outcome import Outcome  # noqa: E402
 from canister_factory.factory.worker import Worker  # noqa: E402
 from canister_factory.ic.agent import Agent  # noqa: E402
 from canister_factory.ic.identity import Identity  # noqa: E402

@@ -12,8 +12,8 @@ from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import HandoffError, LeaseLostError
 from canister_factory.factory.operators import HandOn
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.retry import Retry
-from canister_factory.factory.stages import Outcome
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from support.creation_contents import fill, read_back

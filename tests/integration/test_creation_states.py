@@ -12,7 +12,7 @@ import pytest
 from canister_factory.contract.creation_models import CreationErrorKind, CreationStatus
 from canister_factory.factory.errors import CanisterState, CreationFailedError
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.testing import EmbeddedReplica
 from support.creation_contents import pattern, read_back
 from support.creation_world import World, inline, note

@@ -7,7 +7,7 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.creation_models import Admission, CreationErrorKind, CreationStatus, OwnerPageRequest
 from canister_factory.contract.errors import CreationRefused
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker import Worker
 from support.creation_world import World
 from support.killing import killed_at

@@ -40,14 +40,14 @@ def test_with_a_block_for_each_call_that_a_canister_makes_a_small_capsule_takes_
     assert create(Conditions(blocks_per_inner_call=1.0), SMALL).seconds <= 24
 
 
-def test_a_large_capsule_takes_19_seconds_more_than_its_bytes_and_the_lock_not_longer_than_for_a_small_one(
+def test_a_large_capsule_takes_15_seconds_more_than_its_bytes_and_the_lock_not_longer_than_for_a_small_one(
     sweep: bool,
 ) -> None:
     conditions = Conditions()
     made = create(conditions, MB_500 if sweep else MB_60)
     assert made.copying_bytes_per_s >= 0.95 * conditions.ingress_bytes_per_s
-    assert made.seconds - made.content_bytes / conditions.ingress_bytes_per_s <= 19
-    assert made.bytes_per_s >= (0.85 if sweep else 0.44) * conditions.ingress_bytes_per_s
+    assert made.seconds - made.content_bytes / conditions.ingress_bytes_per_s <= 15
+    assert made.bytes_per_s >= (0.85 if sweep else 0.5) * conditions.ingress_bytes_per_s
     assert made.locked_s <= 8
 
 

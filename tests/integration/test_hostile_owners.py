@@ -10,7 +10,7 @@ from canister_factory.contract.artifacts import personal_interface
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import CreationErrorKind, CreationStatus
 from canister_factory.factory.errors import CanisterState, CreationFailedError
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from support.backend_script import Clock
 from support.creation_contents import read_back
 from support.creation_world import World, inline, note

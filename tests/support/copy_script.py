@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -35,6 +36,8 @@ class CapsuleToCopy:
         self.locked = self.begun = False
         self.failures: list[Exception] = []
         self.final = False
+        self.is_ready = asyncio.Event()
+        self.is_ready.set()
 
     def write(self) -> None:
         """The owner adds a memory."""
@@ -82,6 +85,7 @@ class CapsuleToCopy:
         return dict(self.arrived)
 
     async def batch(self, batch: ImportBatch) -> None:
+        await self.is_ready.wait()
         assert batch.finalize
         if batch.chunks:
             self.sent.append([(chunk.memory_id, chunk.index) for chunk in batch.chunks])
@@ -100,9 +104,10 @@ class CapsuleToCopy:
         return dict(self.begun_memories)
 
     async def put(self, items: list[Any]) -> None:
-        return None
+        await self.is_ready.wait()
 
     async def put_chunks(self, chunks: list[MemoryChunk]) -> None:
+        await self.is_ready.wait()
         assert [chunk.bytes for chunk in chunks] == [b"byte"] * len(chunks)
         self.sent.append([(chunk.memory_id, chunk.index) for chunk in chunks])
         self.on_chunks()

@@ -10,7 +10,7 @@ from canister_factory.candid.decoding import decode
 from canister_factory.contract.clients import BackendClient
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.ic.agent import Agent
 from support.creation_world import World
 

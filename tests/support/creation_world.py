@@ -18,7 +18,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.factory.funding import Need, need
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.ic.agent import Agent, CallerIdentity
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network

@@ -234,7 +234,7 @@ async def doors_world(replica: EmbeddedReplica) -> DoorsWorld:
 
 
 FIRST_LOOKS_SECONDS = 120
-"""A backend looks at the dates of all canisters a minute after its installation: none of what somebody's knock costs."""
+"""A minute after its installation a backend looks at the dates of all canisters: no part of what a knock costs."""
 
 UPLOAD = UploadRequest(memory=note("letter"), total_size=1_000, chunk_size=500)
 

@@ -21,7 +21,7 @@ from canister_factory.contract.upload import upload_memory
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError

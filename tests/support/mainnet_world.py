@@ -21,7 +21,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fund, register_release
 from canister_factory.factory.events import EventHook, Transferred, ignore
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
@@ -125,7 +125,7 @@ class MainnetWorld:
         async with self.agent(Identity.generate()) as admin:
             backend = await deploy_backend(admin, [self.operator.sender()])
             await register_release(backend)
-            await fund(admin, backend.canister_id, FUNDS)
+            await fund(admin, backend.canister_id, 3 * FUNDS)  # some of its owners have hundreds of megabytes
             self.backend_id = backend.canister_id
 
     @asynccontextmanager

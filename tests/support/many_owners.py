@@ -15,7 +15,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import BackendClient
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker import Worker
 from canister_factory.ic.agent import Agent
 from support.creation_contents import pattern

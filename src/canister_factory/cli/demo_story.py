@@ -25,7 +25,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.deployment import deploy_backend, fill_reserve, register_release
 from canister_factory.factory.funding import need
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.foreign_text import quoted
 from canister_factory.ic.identity import Identity

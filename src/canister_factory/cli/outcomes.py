@@ -12,7 +12,7 @@ from canister_factory.cli.results import as_text, done, moment
 
 if TYPE_CHECKING:
     from canister_factory.cli.present_canister import PresentCanister
-    from canister_factory.factory.stages import Outcome
+    from canister_factory.factory.outcome import Outcome
 
 
 def show_outcome(outcome: Outcome) -> None:

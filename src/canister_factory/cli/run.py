@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.cli.amounts import CyclesPrice
     from canister_factory.cli.present_canister import PresentCanister
-    from canister_factory.factory.stages import Outcome
+    from canister_factory.factory.outcome import Outcome
     from canister_factory.ic.agent import Agent
     from canister_factory.ic.identity import Identity
     from canister_factory.ic.network import Network
@@ -53,7 +53,7 @@ def run(
       canister-factory run $OWNER --backend $BACKEND --identity operator.pem
     """
     from canister_factory.cli import outcomes
-    from canister_factory.factory.stages import Outcome
+    from canister_factory.factory.outcome import Outcome
 
     require_plan(only_plan, price)
     if only_plan:

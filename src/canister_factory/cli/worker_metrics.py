@@ -28,7 +28,7 @@ from canister_factory.contract.creation_models import CreationStatus
 from canister_factory.contract.errors import CreationRefused
 from canister_factory.factory.errors import FactoryError
 from canister_factory.factory.events import Event, PassDone, Retrying, StageDone, StageStarted, Transferred
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker_events import Dropped, LeaseLost, Unlisted, WorkerEvent
 from canister_factory.ic import trace
 from canister_factory.version import __version__

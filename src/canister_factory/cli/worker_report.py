@@ -18,7 +18,7 @@ from canister_factory.cli.progress import EventLines, step
 from canister_factory.cli.worker_standing import Standing
 from canister_factory.contract.admin_models import Notification
 from canister_factory.factory.events import Claimed, Event, Transferred
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 
 _PROGRESS_SECONDS = 1.0
 

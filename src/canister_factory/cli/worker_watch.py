@@ -26,7 +26,7 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import AlertStateError, WebhookError
 from canister_factory.factory.events import Event
 from canister_factory.factory.orchestrator import Orchestrator
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker import Worker
 from canister_factory.factory.worker_events import Unlisted, WorkerEvent
 from canister_factory.ic.agent import Agent

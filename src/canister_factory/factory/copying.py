@@ -9,17 +9,20 @@ Owns how many passes there are, and which one is the last. Does not own: one pas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from canister_factory.contract.import_models import ImportBatch
 from canister_factory.factory.bundle import bundle, fits
 from canister_factory.factory.copy_pass import CopyPass, Moved
 from canister_factory.factory.difference import Difference, difference
+from canister_factory.factory.errors import ExportError
 from canister_factory.factory.events import PassDone, Transferred
+from canister_factory.factory.manifest import Entry, ItemKey
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import LeasedSource, Listing
-from canister_factory.factory.target import Target
+from canister_factory.factory.target import Pending, Target
 from canister_factory.ic.errors import IngressTooLargeError
 from canister_factory.ic.task_group import task_group
 
@@ -28,10 +31,10 @@ Report = Callable[[Transferred], None]
 
 @dataclass(frozen=True, slots=True)
 class ReadAhead:
-    """A capsule that fits one message, read while the target was being made."""
+    """What was read of a capsule while the target was being made: all of it in `batch`, if it fits one message."""
 
     listing: Listing
-    batch: ImportBatch
+    batch: ImportBatch | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,15 @@ class Copied:
     skipped: bool = False
 
 
-async def read_ahead(source: LeasedSource, run: Run) -> ReadAhead | None:
-    """Reads a capsule for a target that has nothing yet; `None` for one that takes more than a message.
+async def read_ahead(source: LeasedSource, run: Run) -> ReadAhead:
+    """Reads for a target that has nothing yet: a capsule that fits a message, of a larger one the entries.
 
     Raises:
         ExportError: the source's data can't be read, aren't what its manifest says, or changed meanwhile.
     """
     listing = await source.listing()
     todo = difference(listing.entries, {}, {})
-    return ReadAhead(listing, await bundle(source, todo, {}, run.window.size)) if fits(todo, run.config) else None
+    return ReadAhead(listing, await bundle(source, todo, {}, run.window.size) if fits(todo, run.config) else None)
 
 
 class Copying:
@@ -68,20 +71,39 @@ class Copying:
         self._number = 0
         self._bytes_moved = 0
         self._seconds = 0.0
+        self._ready_at = 0.0
 
     def __repr__(self) -> str:
         return f"Copying({self._source} to {self._target}, {self._bytes_moved} bytes moved)"
 
-    async def send(self, ahead: ReadAhead) -> Copied:
-        """Sends to an empty target what was read ahead, and makes the import final.
+    async def copy_new(self, reading: Awaitable[ReadAhead]) -> Copied:
+        """As `copy`, without a lock, to a target that has nothing yet, or is still being made: what is put waits until
+        `target_is_ready`, and what was read ahead isn't asked for again.
 
         Raises:
+            ExportError: the source's data can't be read, or aren't what its manifest says.
             CapsuleRefused: the target refused what was sent.
+            CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        todo = difference(ahead.listing.entries, {}, {})
-        await self._send(todo, ahead.listing, ahead.batch, self._run.clock(), locked=False)
-        return self._copied(ahead.listing)
+        self._target.is_ready.clear()
+        try:
+            ahead = await reading
+        except ExportError:  # the copy meets the same again, or it was a write
+            await self._target.is_ready.wait()
+            return await self.copy(lock=False)
+        listing = ahead.listing
+        if ahead.batch is not None:
+            with suppress(IngressTooLargeError):  # its records are large; they go one after the other
+                todo = difference(listing.entries, {}, {})
+                await self._send(todo, listing, ahead.batch, self._run.clock(), locked=False)
+                return self._copied(listing)
+        return await self._copy_freely(listing) or await self._copy_locked()
+
+    def target_is_ready(self) -> None:
+        """What `copy_new` has read may be put."""
+        self._ready_at = self._run.clock()
+        self._target.is_ready.set()
 
     async def copy(self, *, lock: bool) -> Copied:
         """Copies until both sides are equal, and makes the import final; with `lock`, under the write lock.
@@ -94,33 +116,38 @@ class Copying:
         """
         if lock or await self._target.latest() is not None:
             await self._target.begin()  # otherwise the first message begins the session
-        if not lock:
-            for _ in range(self._run.config.free_passes):
-                before = await self._source.revision()
-                try:
-                    copied = await self._pass(locked=False)
-                except Exception:
-                    # Whatever went wrong may be due to a write in between; if there was none, it isn't.
-                    if await self._source.revision() == before:
-                        raise
-                    continue
-                if copied is not None:
-                    return copied
+        return (None if lock else await self._copy_freely()) or await self._copy_locked()
+
+    async def _copy_freely(self, new: Listing | None = None) -> Copied | None:
+        """Passes while the owner may write; `None` when they wrote during all of them. `new`: what the first one is of,
+        if the target has nothing yet.
+        """
+        for _ in range(self._run.config.free_passes):
+            before = await self._source.revision() if new is None else new.revision
+            try:
+                copied = await self._pass(locked=False, new=new)
+            except Exception:
+                # Whatever went wrong may be due to a write in between; if there was none, it isn't.
+                if await self._source.revision() == before:
+                    raise
+                copied = None
+            if copied is not None:
+                return copied
+            new = None
+        return None
+
+    async def _copy_locked(self) -> Copied:
         await self._source.freeze(lock=True)
         while True:
             copied = await self._pass(locked=True)
             if copied is not None:
                 return copied
 
-    async def _pass(self, *, locked: bool) -> Copied | None:
+    async def _pass(self, *, locked: bool, new: Listing | None = None) -> Copied | None:
         """One pass; what fits a message is sent as one. `None` when the owner wrote meanwhile, and it isn't final."""
         started = self._run.clock()
-        async with task_group() as group:
-            listed = group.create_task(self._source.listing())
-            begun = group.create_task(self._target.pending())
-            held = group.create_task(self._target.entries())
-        listing, pending = listed.result(), begun.result()
-        todo = difference(listing.entries, held.result(), pending)
+        listing, held, pending = await self._look() if new is None else (new, {}, {})
+        todo = difference(listing.entries, held, pending)
         if fits(todo, self._run.config):
             try:
                 batch = await bundle(self._source, todo, pending, self._run.window.size)
@@ -138,6 +165,14 @@ class Copying:
         self._passed(moved, started, locked=locked)
         return self._copied(listing) if copy_pass.ended else None
 
+    async def _look(self) -> tuple[Listing, dict[ItemKey, Entry], dict[str, Pending]]:
+        """What the source has, what the target has, and what that has begun."""
+        async with task_group() as group:
+            listed = group.create_task(self._source.listing())
+            begun = group.create_task(self._target.pending())
+            held = group.create_task(self._target.entries())
+        return listed.result(), held.result(), begun.result()
+
     async def _send(
         self, todo: Difference, listing: Listing, batch: ImportBatch, started: float, *, locked: bool
     ) -> None:
@@ -148,7 +183,7 @@ class Copying:
         self._passed(moved, started, locked=locked)
 
     def _passed(self, moved: Moved, started: float, *, locked: bool) -> None:
-        seconds = self._run.clock() - started
+        seconds = self._run.clock() - max(started, self._ready_at)
         self._number += 1
         self._bytes_moved += moved.bytes
         self._seconds += seconds

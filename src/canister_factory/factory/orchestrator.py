@@ -18,6 +18,7 @@ from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import CreationErrorKind
 from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.factory import condition
+from canister_factory.factory.aside import Aside
 from canister_factory.factory.bounds import Bounds, looking
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import (
@@ -29,9 +30,10 @@ from canister_factory.factory.errors import (
 )
 from canister_factory.factory.events import Claimed, EventHook, ignore
 from canister_factory.factory.lease import Lease
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.retry import Retry, Sleep
 from canister_factory.factory.run import Run
-from canister_factory.factory.stages import CanisterGivenUp, Outcome, Stages
+from canister_factory.factory.stages import CanisterGivenUp, Stages
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.trace import heard_by
@@ -101,9 +103,14 @@ class Orchestrator:
 
     async def _run(self, run: Run) -> Outcome:
         lease = Lease(run)
-        granted = await lease.claim()
-        self._emit(Claimed(run.owner, lease.ref.lease, granted.creation.status))
-        stages, bounds = Stages(run, granted.creation, granted.manifest, lease), Bounds(run)
+        async with Aside() as aside:
+            releases = aside.start(run.backend.list_releases())  # beside the claim, which takes longer
+            granted = await lease.claim()
+            self._emit(Claimed(run.owner, lease.ref.lease, granted.creation.status))
+            return await self._stages(run, lease, Stages(run, granted.creation, granted.manifest, lease, releases))
+
+    async def _stages(self, run: Run, lease: Lease, stages: Stages) -> Outcome:
+        bounds = Bounds(run)
 
         async def look() -> None:
             bounds.check(stages.extent)

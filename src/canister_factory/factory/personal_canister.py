@@ -11,8 +11,9 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule, compatible
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import PersonalCanisterSettings, Release
-from canister_factory.contract.import_models import PersonalInit
+from canister_factory.contract.import_models import PersonalInfo, PersonalInit
 from canister_factory.factory import cycles_return
+from canister_factory.factory.aside import Aside
 from canister_factory.factory.errors import CreateError, HandoffError, InstallError
 from canister_factory.factory.handoff import handoff_settings
 from canister_factory.factory.retry import Retry
@@ -123,14 +124,17 @@ class PersonalCanister:
                 # A call whose outcome was unknown may have installed it; what is there decides.
                 if (await self.info()).module_hash is None:
                     raise
-        installed = (await self.info()).module_hash
-        if installed not in approved:
-            raise InstallError(
-                f"{self.canister_id} runs the module {installed.hex() if installed else 'none'}, which isn't an "
-                "approved release; the canister was not changed. Clean it up, or register the release if it is one",
-                canister_id=self.canister_id,
-            )
-        await self._check_interface(init)
+        async with Aside() as aside:  # asked at once; believed when it's known who answers
+            version, about = aside.start(self.client.get_api_version()), aside.start(self.client.get_personal_info())
+            installed = (await self.info()).module_hash
+            if installed not in approved:
+                raise InstallError(
+                    f"{self.canister_id} runs the module {installed.hex() if installed else 'none'}, which isn't an "
+                    "approved release; the canister was not changed. Clean it up, or register the release if it is one",
+                    canister_id=self.canister_id,
+                )
+            self._check_version(await version)
+            self._check_owner(await about, init)
         self.module_hash = installed
         return info.module_hash is not None
 
@@ -142,15 +146,14 @@ class PersonalCanister:
                 canister_id=self.canister_id,
             )
 
-    async def _check_interface(self, init: PersonalInit) -> None:
-        """The API version fits, and the canister belongs to the right owner and backend. Before any data is sent."""
-        version = await self.client.get_api_version()
+    def _check_version(self, version: str) -> None:
         if not compatible(version):
             raise InstallError(
                 f"{self.canister_id} has API version {quoted(version, 40)}, which this orchestrator can't import into",
                 canister_id=self.canister_id,
             )
-        about = await self.client.get_personal_info()
+
+    def _check_owner(self, about: PersonalInfo, init: PersonalInit) -> None:
         if (about.owner, about.backend) != (init.owner, init.backend):
             raise InstallError(
                 f"{self.canister_id} was initialized for owner {about.owner} and backend {about.backend}, not for "
@@ -218,15 +221,15 @@ class PersonalCanister:
         hosting: PersonalCanisterSettings,
         permitted_until: int | None,
         viewer: Principal | None = None,
-    ) -> CanisterInfo:
-        """Makes the owner the only controller of a canister with known settings, in one change, and reads that back.
-        It's done until `permitted_until` or not at all, since after that the source may take writes again; nanoseconds
-        since 1970. `info`: what is certified of the canister just before. `viewer`: who, besides the owner, is to see
-        the canister's status; left out where the network doesn't take that.
+    ) -> None:
+        """Makes the owner the only controller of a canister with known settings, in one change. It's done until
+        `permitted_until` or not at all, since after that the source may take writes again; nanoseconds since 1970.
+        `info`: what is certified of the canister just before. `viewer`: who, besides the owner, is to see the
+        canister's status; left out where the network doesn't take that.
 
         Raises:
             CreateError: before, the canister wasn't controlled by exactly operator and owner.
-            HandoffError: it has no module; or the controllers could not be set, or aren't as expected afterwards.
+            HandoffError: it has no module; or the controllers could not be set.
         """
         self.check_controllers(info)
         if info.module_hash is None:
@@ -241,15 +244,14 @@ class PersonalCanister:
             # An earlier attempt that went through leaves us without the right to repeat it.
             after = await self.info()
             if not self.is_handed_over(after) and viewer is not None:
-                return await self.hand_over(after, hosting, permitted_until)
-            if not self.is_handed_over(after):
+                await self.hand_over(after, hosting, permitted_until)
+            elif not self.is_handed_over(after):
                 raise HandoffError(
                     f"the controllers of {self.canister_id} could not be set: {error}",
                     canister_id=self.canister_id,
                     retry_helps=True,
                     cause=error,
                 ) from error
-        return await self._handed_over()
 
     async def _set(self, settings: CanisterSettings, latest_ns: int | None) -> None:
         management = self._management
@@ -257,7 +259,7 @@ class PersonalCanister:
             "update_settings", management.update_settings, self.canister_id, settings, latest_ns=latest_ns
         )
 
-    async def _handed_over(self) -> CanisterInfo:
+    async def handed_over(self) -> CanisterInfo:
         """Reads back that the owner alone controls the canister. What runs there is theirs from then on; whether it was
         replaced before, the backend judges by the history.
 

@@ -7,10 +7,9 @@ failure leads to (`orchestrator`), and the copy itself (`copying`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
-from canister_factory.candid.principal import Principal
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.creation_models import (
     CreationErrorKind,
@@ -18,6 +17,7 @@ from canister_factory.contract.creation_models import (
     CreationStatus,
     DetailedCreationStatus,
     ProvisionResult,
+    Release,
     VerificationReport,
 )
 from canister_factory.contract.errors import CreationRefused
@@ -28,7 +28,7 @@ from canister_factory.factory.bounds import Extent
 from canister_factory.factory.condition import check_taken, owners_alone
 from canister_factory.factory.config import NS_PER_SECOND
 from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
-from canister_factory.factory.errors import ExportError, InstallError, SourceMovedError, VerifyError
+from canister_factory.factory.errors import InstallError, SourceMovedError, VerifyError
 from canister_factory.factory.events import (
     HandedOver,
     Provisioned,
@@ -39,15 +39,14 @@ from canister_factory.factory.events import (
 )
 from canister_factory.factory.lease import Lease
 from canister_factory.factory.manifest import totals
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.personal_canister import PersonalCanister
 from canister_factory.factory.run import Run
 from canister_factory.factory.source import LeasedSource
 from canister_factory.factory.target import Target
-from canister_factory.factory.verify import verify
+from canister_factory.factory.verify import Held, held_by, verify
 from canister_factory.ic.canister_info import CanisterInfo
-from canister_factory.ic.errors import IngressTooLargeError
 from canister_factory.ic.task_group import task_group
-from canister_factory.ic.traffic import Traffic
 
 DEFAULT_LIMITS = ImportLimits(
     max_chunk_bytes=2_000_000, max_import_bytes=100_000_000, session_timeout_ns=3_600 * NS_PER_SECOND
@@ -56,34 +55,23 @@ _ORDER = list(CreationStatus)
 _PERMIT_LEFT_NS = 30 * NS_PER_SECOND  # what the handoff needs; with less it isn't begun
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run did; sizes in bytes, times in seconds. Hashes are `None` where this run didn't come by them.
-
-    `traffic` counts the run's requests from the claim on, by method; `traffic.total` is their sum.
-    """
-
-    creation: DetailedCreationStatus
-    controllers_before: frozenset[Principal] = frozenset()
-    controllers_after: frozenset[Principal] = frozenset()
-    module_hash: bytes | None = None
-    source_manifest: bytes | None = None
-    target_manifest: bytes | None = None
-    bytes_moved: int = 0
-    transfer_seconds: float = 0.0
-    seconds: float = 0.0
-    traffic: Traffic = field(default_factory=Traffic)
-
-
 class CanisterGivenUp(Exception):  # noqa: N818 - no error: the creation goes on with another canister
     """The backend gave up a canister whose history has become too long to be told whole."""
 
 
 class Stages:
-    """One attempt at one creation. `stage` and `canister_id` say where it is, for whoever reports a failure."""
+    """One attempt at one creation. `stage` and `canister_id` say where it is, for whoever reports a failure.
+
+    `releases`: the backend's releases, asked for beside the claim.
+    """
 
     def __init__(
-        self, run: Run, creation: DetailedCreationStatus, manifest: CapsuleManifest | None, lease: Lease
+        self,
+        run: Run,
+        creation: DetailedCreationStatus,
+        manifest: CapsuleManifest | None,
+        lease: Lease,
+        releases: Awaitable[list[Release]],
     ) -> None:
         self.stage = creation.status
         self.canister_id = creation.canister_id
@@ -97,7 +85,9 @@ class Stages:
         self._outcome = Outcome(creation, traffic=run.traffic)
         self._manifest = manifest
         self._permitted_until: int | None = None
+        self._releases = releases
         self._aside = Aside()
+        self._ahead: asyncio.Task[ReadAhead] | None = None
         self._reported_at = run.clock()  # as much as a report says was on record at the claim
         self._backend_once = BackendClient(run.agent, run.backend.canister_id)
 
@@ -127,19 +117,20 @@ class Stages:
         started = self._run.clock()
         async with self._aside:
             manifest = await self._export()
-            ahead = self._aside.start(read_ahead(self._source, self._run)) if self.canister_id is None else None
+            if self.canister_id is None:
+                self._ahead = self._aside.start(read_ahead(self._source, self._run))
             while True:
                 try:
-                    personal = await self._move(manifest, ahead)
+                    personal = await self._move(manifest)
                     break
                 except CanisterGivenUp:
                     self.canister_id = None
             await self._hand_over(personal)
-            await self._complete()
+            await self._complete(personal)
         self._outcome.seconds = self._run.clock() - started
         return self._outcome
 
-    async def _move(self, manifest: CapsuleManifest, ahead: asyncio.Task[ReadAhead | None] | None) -> PersonalCanister:
+    async def _move(self, manifest: CapsuleManifest) -> PersonalCanister:
         """The canister that has the capsule, verified.
 
         Raises:
@@ -154,9 +145,13 @@ class Stages:
                 await self._verify_by_backend(personal)
         else:
             try:
-                is_new = await self._install(personal, info, manifest)
                 target = Target(personal.client, self._run.config)
-                await self._import(personal, manifest, target, ahead if is_new else None)
+                copying = Copying(self._run, self._source, target, self._report_transfer)
+                early = None
+                if self._ahead is not None and info.module_hash is None:
+                    early = self._aside.start(copying.copy_new(self._ahead))
+                await self._install(personal, info, manifest)
+                await self._import(personal, manifest, target, copying, early)
             except Exception:
                 if not await personal.was_taken():
                     raise
@@ -184,6 +179,7 @@ class Stages:
         self.canister_id = provisioned.canister_id
         personal = PersonalCanister(self._run.agent, provisioned.canister_id, self._run.owner, self._run.retry)
         self.personal = personal
+        self._releases = self._aside.start(self._run.backend.list_releases())  # beside what the network certifies
         info = await personal.info()
         self._outcome.controllers_before = frozenset(info.controllers)
         self._run.emit(
@@ -194,7 +190,7 @@ class Stages:
 
     async def _check_release(self) -> None:
         """Before any cycles are spent: the module that would be installed is approved."""
-        approved = {release.module_hash for release in await self._run.backend.list_releases()}
+        approved = {release.module_hash for release in await self._releases}
         module_hash = self._run.module.module_hash
         if module_hash not in approved:
             raise InstallError(
@@ -217,11 +213,10 @@ class Stages:
 
     # --- Installing ---
 
-    async def _install(self, personal: PersonalCanister, info: CanisterInfo, manifest: CapsuleManifest) -> bool:
-        """Whether the module was installed just now."""
+    async def _install(self, personal: PersonalCanister, info: CanisterInfo, manifest: CapsuleManifest) -> None:
         self._enter(CreationStatus.Installing)
         self._report("Installing the canister's module.")
-        releases = await self._run.backend.list_releases()
+        releases = await self._releases
         was_installed = _ORDER.index(self._reached) > _ORDER.index(CreationStatus.Installing)
         if not personal.is_as_left(info, releases, was_installed=was_installed):
             await self.ask_to_start_over()  # where somebody else was at it, the backend ends this canister
@@ -229,7 +224,6 @@ class Stages:
             await self._start_over(personal, manifest, "it was installed for the backend by its former id")
         was_installed = await personal.install(self._run.module, self._init(manifest), releases, info)
         self._leave("module and API version are right", skipped=was_installed)
-        return not was_installed
 
     def _init(self, manifest: CapsuleManifest) -> PersonalInit:
         wanted = max(DEFAULT_LIMITS.max_import_bytes, manifest.content_size + self._run.config.import_margin_bytes)
@@ -243,23 +237,24 @@ class Stages:
         personal: PersonalCanister,
         manifest: CapsuleManifest,
         target: Target,
-        ahead: asyncio.Task[ReadAhead | None] | None,
+        copying: Copying,
+        early: asyncio.Task[Copied] | None,
     ) -> None:
         """Copies and compares, until both sides are equal. The owner may write meanwhile; if they did each time, the
-        last changes are copied under the write lock.
+        last changes are copied under the write lock. `early`: the copy to a new canister, which waits for it.
         """
         self._enter(CreationStatus.Importing)
         self._report("Copying the capsule.")
-        copying = Copying(self._run, self._source, target, self._report_transfer)
-        copied = await self._first_copy(copying, personal, manifest, target, ahead)
+        copying.target_is_ready()
+        copied = await (early or self._first_copy(copying, personal, manifest, target))
         tries = 1
         while True:
             self._outcome.bytes_moved, self._outcome.transfer_seconds = copied.bytes_moved, copied.seconds
             counted = totals(copied.listing.entries.values())
-            held = f"{counted.memories} memories, {counted.content_size:,} bytes"
-            self._leave("the import is final and up to date" if copied.skipped else held, skipped=copied.skipped)
+            size = f"{counted.memories} memories, {counted.content_size:,} bytes"
+            self._leave("the import is final and up to date" if copied.skipped else size, skipped=copied.skipped)
             self._enter(CreationStatus.Verifying)
-            report = await self._compare(personal)
+            report, held = await self._compare(personal, target)
             if report.matches:
                 break
             if report.source.revision == copied.listing.revision:
@@ -268,25 +263,15 @@ class Stages:
             copied = await copying.copy(lock=tries >= self._run.config.free_verifications)
             tries += 1
         agent = self._run.agent
-        equal = await verify(report.source, copied.listing.entries, target, agent.certificates, agent.clock)
+        equal = verify(report.source, copied.listing.entries, held, agent.certificates, agent.clock)
         self._run.emit(
             Verified(equal.source_manifest, equal.target_manifest, equal.totals.memories, equal.totals.content_size)
         )
 
     async def _first_copy(
-        self,
-        copying: Copying,
-        personal: PersonalCanister,
-        manifest: CapsuleManifest,
-        target: Target,
-        ahead: asyncio.Task[ReadAhead | None] | None,
+        self, copying: Copying, personal: PersonalCanister, manifest: CapsuleManifest, target: Target
     ) -> Copied:
-        if ahead is not None:
-            with suppress(ExportError, IngressTooLargeError):  # the copy meets the same again, or it was a write
-                small = await ahead
-                if small is not None:
-                    return await copying.send(small)
-        elif (latest := await target.latest()) is not None and latest.state == ImportState.Completed:
+        if (latest := await target.latest()) is not None and latest.state == ImportState.Completed:
             final = await personal.client.get_manifest()
             with suppress(SourceMovedError):  # then it is copied
                 listing = await self._source.listing()
@@ -321,12 +306,15 @@ class Stages:
             self._reached = max(self._reached, self.stage, key=_ORDER.index)  # what is on record doesn't go back
             raise CanisterGivenUp
 
-    async def _compare(self, personal: PersonalCanister) -> VerificationReport:
-        """What the backend finds; beside it the canister is made as its owner is to have it."""
+    async def _compare(self, personal: PersonalCanister, target: Target) -> tuple[VerificationReport, Held]:
+        """What the backend finds, and what the target says that it holds, for our own judgement; beside them the
+        canister is made as its owner is to have it.
+        """
         async with task_group() as group:
             asked = group.create_task(self._ask_backend())
+            held = group.create_task(held_by(target))
             group.create_task(personal.tidy())
-        return asked.result()
+        return asked.result(), held.result()
 
     async def _verify_by_backend(self, personal: PersonalCanister) -> None:
         """Of a canister that was handed over already."""
@@ -349,21 +337,25 @@ class Stages:
     async def _hand_over(self, personal: PersonalCanister) -> None:
         if (until := self._permitted_until) is not None and until - self._run.agent.clock() < _PERMIT_LEFT_NS:
             await self._verify_by_backend(personal)
+        hosting = self._aside.start(self._run.backend.get_personal_canister_settings())
         info = await personal.info()
         if not personal.is_handed_over(info):
-            hosting = await self._run.backend.get_personal_canister_settings()
             viewer = self._run.backend.canister_id if self._outcome.creation.config.show_status else None
-            info = await personal.hand_over(info, hosting, self._permitted_until, viewer)
-        self._outcome.controllers_after = frozenset(info.controllers)
-        self._outcome.module_hash = info.module_hash
-        self._run.emit(HandedOver(personal.canister_id, frozenset(info.controllers), info.module_hash))
+            await personal.hand_over(info, await hosting, self._permitted_until, viewer)
+        self._run.emit(HandedOver(personal.canister_id, frozenset({personal.owner}), info.module_hash))
         self._leave("both sides are equal, the owner alone controls the canister")
 
     # --- Completed ---
 
-    async def _complete(self) -> None:
+    async def _complete(self, personal: PersonalCanister) -> None:
+        """The backend completes what it finds handed over; beside that, the handoff is read back."""
         self._enter(CreationStatus.Completed)
-        self._outcome.creation = await self._run.backend.complete_creation(self._lease.ref)
+        async with task_group() as group:
+            seen = group.create_task(personal.handed_over())
+            completed = group.create_task(self._run.backend.complete_creation(self._lease.ref))
+        info, self._outcome.creation = seen.result(), completed.result()
+        self._outcome.controllers_after = frozenset(info.controllers)
+        self._outcome.module_hash = info.module_hash
         self._leave()
 
     # --- Telling ---

@@ -6,6 +6,7 @@ Owns the import session. Does not own: what should be there (`difference`), inst
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -42,10 +43,15 @@ NOTHING = Pending(False, MappingProxyType({}))
 
 
 class Target:
-    """The import side of a personal canister. What comes first begins a session, which expires without activity."""
+    """The import side of a personal canister. What comes first begins a session, which expires without activity.
+
+    `is_ready`: what is put waits for it; not set while the canister is still being made.
+    """
 
     def __init__(self, client: PersonalClient, config: FactoryConfig) -> None:
         self.client = client
+        self.is_ready = asyncio.Event()
+        self.is_ready.set()
         self._config = config
         self._session = 0
 
@@ -100,6 +106,7 @@ class Target:
 
     async def put(self, items: list[ExportItem]) -> None:
         """Stores or replaces records; as many as a part of `Source.items` has."""
+        await self.is_ready.wait()
         if self._session:
             await self.client.put_items(self._session, items)
         else:
@@ -107,6 +114,7 @@ class Target:
 
     async def put_chunks(self, chunks: list[MemoryChunk]) -> None:
         """Stores chunks; together they fit a message."""
+        await self.is_ready.wait()
         if self._session:
             await self.client.put_memory_chunks(self._session, chunks)
         else:
@@ -124,6 +132,7 @@ class Target:
             CapsuleRefused: a step of it was refused.
             IngressTooLargeError: it doesn't fit a message.
         """
+        await self.is_ready.wait()
         try:
             outcome = await self.client.import_batch(batch)
         except (CapsuleRefused, RejectedError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from canister_factory.candid.principal import Principal
 from canister_factory.contract.import_models import Beside, CertifiedManifest
@@ -39,14 +40,29 @@ class Verification:
     totals: Totals
 
 
-async def verify(
+class Held(NamedTuple):
+    """What a target says that it holds, at one moment; nothing of it is checked."""
+
+    canister_id: Principal
+    entries: dict[ItemKey, Entry]
+    certified: CertifiedManifest
+
+
+async def held_by(target: Target) -> Held:
+    """Asks the target for what it holds."""
+    async with task_group() as group:
+        listing, asking = group.create_task(target.entries()), group.create_task(target.client.get_manifest())
+    return Held(target.client.canister_id, listing.result(), asking.result())
+
+
+def verify(
     source: CapsuleManifest,
     source_entries: Mapping[ItemKey, Entry],
-    target: Target,
+    held: Held,
     certificates: CertificateVerifier,
     clock_ns: Callable[[], int] = time.time_ns,
 ) -> Verification:
-    """Compares source and target.
+    """Compares a source with what a target holds.
 
     Checked are: each side's manifest against its own entries, the target's manifest hash against the certified data of
     the target's certificate, both sides' entries with each other, and that the target holds nothing beside them.
@@ -56,11 +72,9 @@ async def verify(
         CertificateError: the target's certificate can't be trusted.
     """
     check_side("source", source, source_entries)
-    async with task_group() as group:
-        listing, asking = group.create_task(target.entries()), group.create_task(target.client.get_manifest())
-    target_entries, certified = listing.result(), asking.result()
+    canister_id, target_entries, certified = held
     check_side("target", certified.manifest, target_entries)
-    imported = check_certificate(certified, target.client.canister_id, certificates, clock_ns())
+    imported = check_certificate(certified, canister_id, certificates, clock_ns())
     if imported.manifest_hash != certified.manifest.manifest_hash:
         raise VerifyError(f"the target has changed since its import, whose manifest is {imported.manifest_hash.hex()}")
     _check_beside(certified.beside)

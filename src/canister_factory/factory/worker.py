@@ -21,9 +21,9 @@ from canister_factory.contract.errors import ContractError, CreationRefused, Pag
 from canister_factory.factory.errors import FactoryError, LeaseLostError, is_waiting
 from canister_factory.factory.listing import open_requests
 from canister_factory.factory.orchestrator import Orchestrator
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.places import Places
 from canister_factory.factory.retry import Sleep
-from canister_factory.factory.stages import Outcome
 from canister_factory.factory.worker_events import Dropped, LeaseLost, Looked, Unlisted, WorkerHook, ignore
 from canister_factory.ic.errors import IcError
 from canister_factory.ic.task_group import task_group

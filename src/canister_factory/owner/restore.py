@@ -21,7 +21,7 @@ from canister_factory.factory.run import Run
 from canister_factory.factory.source import Source
 from canister_factory.factory.stages import DEFAULT_LIMITS
 from canister_factory.factory.target import Target
-from canister_factory.factory.verify import Verification, check_certificate, verify
+from canister_factory.factory.verify import Verification, check_certificate, held_by, verify
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.owner.backup_files import BackupDirectory, BackupReader, State
@@ -93,9 +93,8 @@ class Restore:
             todo = difference(listing.entries, held, pending)
             copy_pass = CopyPass(self._run, source, target, self._emit)
             moved = (await copy_pass.copy(listing.entries, todo, pending, self._is_current)).bytes
-        verification = await verify(
-            self._state.manifest, listing.entries, target, self._agent.certificates, self._agent.clock
-        )
+        held_now, agent = await held_by(target), self._agent
+        verification = verify(self._state.manifest, listing.entries, held_now, agent.certificates, agent.clock)
         return Restored(verification, moved, was_there)
 
     async def _is_current(self) -> bool:

@@ -10,7 +10,7 @@ from canister_factory.contract.admin_models import AlertLevel
 from canister_factory.contract.creation_models import CreationErrorKind, CreationStatus
 from canister_factory.factory.errors import InstallError
 from canister_factory.factory.events import PassDone, Retrying, StageDone, StageStarted, Transferred
-from canister_factory.factory.stages import Outcome
+from canister_factory.factory.outcome import Outcome
 from canister_factory.factory.worker_events import Dropped, LeaseLost, Looked, Unlisted
 from canister_factory.ic.errors import TransportError
 from canister_factory.ic.trace import Event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from canister_factory.factory.copying import Copied, Copying, ReadAhead, read_ahead
 from canister_factory.factory.errors import SourceMovedError
 from canister_factory.factory.events import PassDone, Transferred
+from canister_factory.factory.source import Listing
 from canister_factory.ic.errors import IngressTooLargeError
 from support.backend_script import Clock, run_on
 from support.copy_script import CapsuleToCopy
@@ -35,6 +37,21 @@ async def copy(capsule: Any, *, lock: bool = False, **config: Any) -> tuple[Copi
     assert copied.listing.entries == capsule.arrived == capsule.held
     assert capsule.final
     return copied, passes(events)
+
+
+async def copied_new(capsule: Any, run: Any, ahead: ReadAhead | Exception) -> Copied:
+    """The copy to a target that gets ready when everything is waiting for it."""
+    copying, reading = Copying(run, capsule, capsule, lambda transferred: None), asyncio.Future[ReadAhead]()
+    if isinstance(ahead, Exception):
+        reading.set_exception(ahead)
+    else:
+        reading.set_result(ahead)
+    copied = asyncio.create_task(copying.copy_new(reading))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (capsule.sent, capsule.arrived, copied.done()) == ([], {}, False)
+    copying.target_is_ready()
+    return await copied
 
 
 async def test_what_fits_a_message_is_one_pass_without_a_lock() -> None:
@@ -123,17 +140,58 @@ async def test_a_small_capsule_is_read_ahead_and_sent_as_it_was_read() -> None:
     capsule, events = CapsuleToCopy(writes=1), list[Any]()
     both: Any = capsule
     run = run_with(events)
-    ahead = await read_ahead(both, run)
-    assert isinstance(ahead, ReadAhead)
-    copied = await Copying(run, both, both, lambda transferred: None).send(ahead)
+    copied = await copied_new(capsule, run, await read_ahead(both, run))
     assert (copied.listing.revision, passes(events)) == (1, [(1, 4, False)])
     assert capsule.arrived == capsule.held
 
 
-async def test_a_larger_capsule_is_not_read_ahead() -> None:
-    capsule: Any = CapsuleToCopy(writes=1)
+async def test_of_a_larger_capsule_the_entries_are_read_ahead_and_nobody_is_asked_for_them_again() -> None:
+    capsule, events = CapsuleToCopy(writes=1), list[Any]()
     capsule.write()
-    assert await read_ahead(capsule, run_with([], max_message_chunks=1)) is None
+    both: Any = capsule
+    run = run_with(events, max_message_chunks=1)
+    ahead = await read_ahead(both, run)
+    assert ahead == ReadAhead(Listing(2, capsule.held), None)
+    asked = list[str]()
+    for name in ("listing", "entries", "pending", "latest"):
+        setattr(capsule, name, lambda name=name: asked.append(name))
+    copied = await copied_new(capsule, run, ahead)
+    assert (asked, passes(events)) == ([], [(1, 8, False)])
+    assert copied.listing.entries == capsule.arrived == capsule.held
+
+
+async def test_what_was_written_after_it_was_read_ahead_is_the_next_pass() -> None:
+    capsule, events = CapsuleToCopy(writes=1), list[Any]()
+    capsule.write()
+    both: Any = capsule
+    run = run_with(events, max_message_chunks=1)
+    ahead = await read_ahead(both, run)
+    capsule.write()
+    copied = await copied_new(capsule, run, ahead)
+    assert passes(events) == [(1, 8, False), (2, 4, False)]
+    assert copied.listing.entries == capsule.arrived == capsule.held
+
+
+async def test_a_write_while_it_was_read_ahead_is_no_failure_of_the_copy() -> None:
+    capsule, events = CapsuleToCopy(writes=1), list[Any]()
+    copied = await copied_new(capsule, run_with(events), SourceMovedError("the capsule moved"))
+    assert (copied.listing.entries, passes(events)) == (capsule.held, [(1, 4, False)])
+
+
+async def test_a_copy_takes_no_longer_than_since_its_target_is_ready() -> None:
+    capsule, clock = CapsuleToCopy(writes=1), Clock()
+    capsule.write()
+    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
+    run: Any = run_on(agent, clock, max_message_chunks=1)
+    both: Any = capsule
+    copying = Copying(run, both, both, lambda transferred: None)
+    copied = asyncio.create_task(copying.copy_new(asyncio.ensure_future(read_ahead(both, run))))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    clock.now += 6
+    capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
+    copying.target_is_ready()
+    assert (await copied).seconds == 4
 
 
 async def test_progress_is_told_after_each_message_and_at_the_end_of_a_pass() -> None:

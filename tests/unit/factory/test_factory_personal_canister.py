@@ -68,8 +68,9 @@ async def test_a_module_that_is_not_approved_is_not_installed() -> None:
 async def test_a_handoff_that_changed_nothing_is_no_success() -> None:
     network = own_canister(OWNER, module=b"m" * 32)
     canister = personal(network)
+    await canister.hand_over(await canister.info(), HOSTING, None)
     with pytest.raises(HandoffError, match="after the handoff"):
-        await canister.hand_over(await canister.info(), HOSTING, None)
+        await canister.handed_over()
     assert network.calls == ["update_settings"]
     network.refusal = RejectedError(5, "no", certified=True)
     network.refusal.note_call("update_settings", Principal.management_canister(), b"id")
@@ -91,8 +92,8 @@ async def test_a_network_that_refuses_a_viewer_is_asked_without_one() -> None:
 
     network.update = refusing_the_first
     canister = personal(network)
-    after = await canister.hand_over(await canister.info(), HOSTING, None, BACKEND)
-    assert (after.controllers, network.calls) == ((OWNER,), ["update_settings"] * 2)
+    await canister.hand_over(await canister.info(), HOSTING, None, BACKEND)
+    assert ((await canister.handed_over()).controllers, network.calls) == ((OWNER,), ["update_settings"] * 2)
 
 
 async def test_a_canister_whose_module_was_uninstalled_is_not_handed_over() -> None:

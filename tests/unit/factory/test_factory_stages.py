@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from canister_factory.contract.manifest_models import CapsuleManifest, ItemRef, 
 from canister_factory.factory.errors import CanisterState, CanisterStateError, InstallError
 from canister_factory.factory.events import Event, Provisioned, StageDone, StageStarted
 from canister_factory.factory.lease import Lease
+from canister_factory.factory.run import Run
 from canister_factory.factory.stages import DEFAULT_LIMITS, Stages
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import CanisterNotFoundError
@@ -49,6 +51,11 @@ class Backend(BackendScript):
         self.exists = True
         self.module: bytes | None = personal_wasm().module_hash
         self.on_verify: Callable[[], None] = lambda: None
+
+    @property
+    def changed(self) -> list[Any]:
+        """What it was asked, but for the releases, which are asked for beside the rest."""
+        return [each for each in self.asked if each != "list_releases"]
 
     async def canister_info(self, canister_id: Principal) -> CanisterInfo:
         if not self.exists:
@@ -88,9 +95,15 @@ class Backend(BackendScript):
         return creation(CreationStatus.Completed)
 
 
+def stages_of(
+    backend: Backend, run: Run, which: DetailedCreationStatus, manifest: CapsuleManifest | None = MANIFEST
+) -> Stages:
+    return Stages(run, which, manifest, Lease(run), asyncio.ensure_future(backend.list_releases()))
+
+
 def stages_on(backend: Backend, clock: Clock, **options: Any) -> Stages:
     run = run_on(backend, clock, **options)
-    return Stages(run, creation(), MANIFEST, Lease(run))
+    return stages_of(backend, run, creation())
 
 
 def test_the_limits_of_a_personal_canister_are_the_contract_s_defaults() -> None:
@@ -121,7 +134,7 @@ async def test_a_busy_backend_is_waited_for_while_the_lease_is_renewed() -> None
     with pytest.raises(CanisterNotFoundError):
         await stages.run()
     assert stages.canister_id == CANISTER
-    assert backend.asked[1:] == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
+    assert backend.changed == ["provision_canister", "renew_lease"] * 2 + ["provision_canister"]
     assert clock.slept == [2, 4]
 
 
@@ -147,7 +160,7 @@ async def test_a_canister_that_was_handed_over_is_only_compared_and_completed() 
     backend, clock, events = Backend(), Clock(), list[Event]()
     backend.on_verify = lambda: setattr(clock, "now", 5.0)
     outcome = await stages_on(backend, clock, emit=events.append).run()
-    assert backend.asked[2:] == ["verify_creation", "complete_creation"]
+    assert backend.changed == ["provision_canister", "verify_creation", "complete_creation"]
     assert outcome.creation == creation(CreationStatus.Completed)
     assert outcome.controllers_before == outcome.controllers_after == {OWNER}
     assert (outcome.seconds, outcome.bytes_moved, outcome.transfer_seconds) == (5.0, 0, 0.0)
@@ -171,8 +184,8 @@ async def test_a_canister_that_was_verified_and_handed_over_is_only_completed(mo
     backend.module = module
     run = run_on(backend, clock)
     verified = creation().model_copy(update={"verified": True})
-    outcome = await Stages(run, verified, MANIFEST, Lease(run)).run()
-    assert backend.asked == ["list_releases", "provision_canister", "complete_creation"]
+    outcome = await stages_of(backend, run, verified).run()
+    assert backend.changed == ["provision_canister", "complete_creation"]
     assert outcome.creation == creation(CreationStatus.Completed)
     assert outcome.module_hash == module
 
@@ -182,7 +195,7 @@ async def test_a_claim_without_a_manifest_lets_the_backend_say_why() -> None:
     backend.releases = []
     run = run_on(backend, clock)
     with pytest.raises(InstallError):
-        await Stages(run, creation(), None, Lease(run)).run()
+        await stages_of(backend, run, creation(), None).run()
     assert backend.asked == [("begin_export", False), "list_releases"]
 
 

@@ -14,7 +14,7 @@ from canister_factory.contract.creation_models import CreationErrorKind
 from canister_factory.contract.import_models import Beside
 from canister_factory.factory.errors import VerifyError
 from canister_factory.factory.manifest import Entry, ItemKey, Kind, Totals, certified_data
-from canister_factory.factory.verify import Verification, verify
+from canister_factory.factory.verify import Verification, held_by, verify
 from canister_factory.ic.certificate import MAX_AGE_NS, MAX_FUTURE_NS, CertificateVerifier
 from canister_factory.ic.errors import (
     CertificateError,
@@ -51,10 +51,10 @@ async def judged(
 ) -> Verification:
     """`source` against what the canister shows; `claims` are what the source's manifest says instead, `listed` what
     the source lists instead."""
-    return await verify(
+    return verify(
         manifest_of(*source, **claims),
         by_key(*(source if listed is None else listed)),
-        personal.target(entries_per_page=page),
+        await held_by(personal.target(entries_per_page=page)),
         CertificateVerifier(personal.root_key),
         personal.clock,
     )
