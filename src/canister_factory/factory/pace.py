@@ -34,9 +34,9 @@ class Pace:
         return updates * self.update_s + self.reading_large_s + copied_bytes / self.bytes_per_s
 
 
-MAINNET = Pace("mainnet", update_s=1.8, reading_s=2.2, reading_large_s=4.0, bytes_per_s=4_000_000)
+MAINNET = Pace("mainnet", update_s=1.8, reading_s=0.6, reading_large_s=0.5, bytes_per_s=4_000_000)
 """A subnet whose blocks nobody else fills."""
-GATEWAY = Pace("mainnet, gateway", update_s=1.8, reading_s=2.2, reading_large_s=4.0, bytes_per_s=2_500_000)
+GATEWAY = Pace("mainnet, gateway", update_s=1.8, reading_s=0.6, reading_large_s=0.5, bytes_per_s=2_500_000)
 """The same behind a gateway that lets through 2.5 MB a second."""
 EMBEDDED = Pace("embedded replica", update_s=0.02, reading_s=0.1, reading_large_s=0.2, bytes_per_s=50_000_000)
 """On a quiet computer with two cores."""

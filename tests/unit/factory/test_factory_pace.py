@@ -9,12 +9,12 @@ from canister_factory.factory.pace import EMBEDDED, GATEWAY, MAINNET, Pace
 
 @pytest.mark.parametrize(
     ("pace", "updates", "size", "measured"),
-    [(MAINNET, 7, 600_000, 14.8), (MAINNET, 8, 60_000_000, 32.4), (MAINNET, 8, 500_000_000, 143.8)],
+    [(MAINNET, 7, 600_000, 13.2), (MAINNET, 8, 60_000_000, 29.8), (MAINNET, 8, 500_000_000, 139.8)],
 )
 def test_a_plan_at_mainnets_speed_takes_what_the_simulated_mainnet_took(
     pace: Pace, updates: int, size: int, measured: float
 ) -> None:
-    assert pace.seconds(updates, size, in_one_message=size <= 1_900_000) == pytest.approx(measured, rel=0.05)
+    assert pace.seconds(updates, size, in_one_message=size <= 1_900_000) == pytest.approx(measured, rel=0.01)
 
 
 def test_bytes_in_a_message_take_no_time_of_their_own_and_more_take_what_the_network_lets_through() -> None:
