@@ -13,6 +13,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import CanisterSettings
+from canister_factory.owner.open_payments import OpenPayment, OpenPayments
 from support.cli_world import Cli
 from support.terminal_screen import on_terminal
 
@@ -48,6 +49,25 @@ def test_cycles_are_given_from_where_the_owner_says(owning: tuple[Cli, str]) -> 
     gift = cli.ok("stranger", "owner", "top-up", "1T", "--yes", "--any-canister", "--canister", canister)
     assert gift.json["cycles"] is None
     assert "doesn't see the canister's status" in gift.err
+
+
+def test_an_open_payment_is_forgotten_when_the_owner_has_said_yes(owning: tuple[Cli, str]) -> None:
+    cli, canister = owning
+
+    async def begin(agent: Agent, backend: BackendClient) -> None:
+        had = OpenPayment(
+            payer="the test network", amount=10**12, created_at_ns=agent.clock(), had=None, payer_had=None
+        )
+        OpenPayments.of(agent, Principal.from_str(canister)).begin(had)
+
+    cli.directly("owner", begin)
+    pay = ("owner", "owner", "top-up", "1T", "--from", "made")
+    asked = cli.run(*pay, "--forget")
+    assert "beside the top-up of 1.000 T (1,000,000,000,000) cycles from the test network at 20" in asked.error
+    assert "which may have been paid as well and is forgotten?" in asked.error
+    assert "isn't known: the call was cut" in cli.run(*pay, "--yes").error, "nothing was forgotten by the question"
+    assert cli.ok(*pay, "--forget", "--yes").json["paid"] == str(10**12)
+    assert cli.ok(*pay, "--yes").json["paid"] == str(10**12), "it is forgotten"
 
 
 def test_controllers_change_with_a_plain_warning(owning: tuple[Cli, str]) -> None:

@@ -137,8 +137,14 @@ async def test_a_killed_payment_of_a_wallet_is_told_by_both_balances_and_not_rep
         assert "can still be executed until" in str(told.value)
     paid = AMOUNT if executed else 0
     assert abs(await till.has() - before - paid) < IDLE
-    till.top_up(till.world.owner, payer(till.world.owner)).forget()
-    await till.pay(payer)
+    paying = till.top_up(till.world.owner, payer(till.world.owner))
+    opened = await paying.check(AMOUNT, any_canister=False, anew=True)
+    assert opened is not None
+    assert (opened.amount, opened.payer) == (AMOUNT, f"the wallet {wallet}")
+    with pytest.raises(PaymentError, match="isn't known"):
+        await till.pay(payer)  # nothing is forgotten until the owner has said so
+    paying.forget()
+    await paying.pay(AMOUNT)
     assert abs(await till.has() - before - paid - AMOUNT) < IDLE
 
 
@@ -191,7 +197,7 @@ async def test_a_wrong_canister_is_refused_before_anything_is_paid(till: Till) -
             await till.top_up(world.owner, FromLedger(world.owner), canister_id).check(AMOUNT, any_canister=False)
     assert await ledger.balance() == had
     gift = till.top_up(world.owner, FromLedger(world.owner), foreign)
-    assert await gift.check(AMOUNT, any_canister=True) is False
+    assert await gift.check(AMOUNT, any_canister=True) is None
     assert (await gift.pay(AMOUNT)).status is None, "not the caller's to see"
 
 

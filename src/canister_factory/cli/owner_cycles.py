@@ -15,11 +15,12 @@ from canister_factory.cli.amounts import CYCLES
 from canister_factory.cli.errors import InputError
 from canister_factory.cli.own_canister import Ask, Found, found_canister_command
 from canister_factory.cli.parameter_types import PrincipalType
-from canister_factory.cli.results import announced, done
+from canister_factory.cli.results import announced, done, moment
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
     from canister_factory.ic.agent import Agent
+    from canister_factory.owner.open_payments import OpenPayment
     from canister_factory.owner.payers import Payer
     from canister_factory.owner.top_up import ToppedUp
 
@@ -78,15 +79,25 @@ def top_up(
         payer = _payer(found.agent, origin)
         payments = OpenPayments.of(found.agent, found.canister_id)
         paying = TopUp(found.agent, found.canister_id, payer, payments, quantities.cycles)
+        opened = await paying.check(amount, any_canister=any_canister, anew=forget)
+        again = _earlier(opened, forget)
+        announced(f"Pay {quantities.cycles(amount)} cycles from {payer.name} to {found.canister_id}{again}", yes)
         if forget:
             paying.forget()
-        is_open = await paying.check(amount, any_canister=any_canister)
-        again = ", as an earlier top-up that wasn't finished: it is paid once" if is_open else ""
-        announced(f"Pay {quantities.cycles(amount)} cycles from {payer.name} to {found.canister_id}{again}", yes)
         interrupts.if_interrupted("whether it was paid isn't known; the same command finds out, and finishes it")
         return found, payer.name, await paying.pay(amount)
 
     _show(*ask(work))
+
+
+def _earlier(opened: OpenPayment | None, forget: bool) -> str:
+    """What becomes of an earlier payment whose outcome isn't known."""
+    if opened is None:
+        return ""
+    if not forget:
+        return ", as an earlier top-up that wasn't finished: it is paid once"
+    earlier = f"{quantities.cycles(opened.amount)} cycles from {opened.payer} at {moment(opened.created_at_ns)}"
+    return f", beside the top-up of {earlier}, which may have been paid as well and is forgotten"
 
 
 def _payer(agent: Agent, origin: str | Principal | None) -> Payer:

@@ -62,8 +62,9 @@ class TopUp:
     def __repr__(self) -> str:
         return f"TopUp({self._canister_id} from {self._payer.name})"
 
-    async def check(self, amount: int, *, any_canister: bool) -> bool:
-        """Refuses what mustn't be paid; returns whether an earlier, unfinished payment is what would be finished.
+    async def check(self, amount: int, *, any_canister: bool, anew: bool = False) -> OpenPayment | None:
+        """Refuses what mustn't be paid; returns the earlier payment whose outcome isn't known, if there is one: it is
+        what would be finished, or, with `anew`, what has to be forgotten (`forget`) before `pay`. Changes nothing.
 
         Args:
             any_canister: whether it may be a canister that isn't the caller's, or isn't a personal canister.
@@ -75,16 +76,16 @@ class TopUp:
         """
         await self._check_canister(any_canister)
         opened = self._payments.read()
-        if opened is not None:
+        if opened is not None and not anew:
             await self._check_open(opened, amount)
-            return True
+            return opened
         available = await self._payer.available()
         if available is not None and available < amount:
             raise PaymentError(
                 f"{self._payer.name} can pay {self._shown(available)} cycles at most, not {self._shown(amount)}; "
                 "nothing was paid"
             )
-        return False
+        return opened
 
     async def _check_canister(self, any_canister: bool) -> None:
         canister, url = self._canister_id, self._agent.network.url
