@@ -44,8 +44,11 @@ def test_an_owner_looks_copies_checks_and_restores(requested: Cli, tmp_path: Pat
     assert check(copy, "--root-key", requested.network.root_key.hex())["is_trusted"] is True
     assert "isn't by the network" in check(copy, "--root-key", MAINNET_ROOT_KEY.hex())["error"]["message"]
 
-    restored = requested.ok("owner", "owner", "restore", copy, "--new", "--yes", backend=False).json
+    ran = requested.ok("owner", "owner", "restore", copy, "--new", "--yes", backend=False)
+    assert "gets the settings that the backup names, which nothing certifies: frozen below 90 days" in ran.err
+    restored = ran.json
     assert restored["manifest_hash"] == taken["manifest_hash"]
+    assert restored["settings"]["freezing_threshold"] == str(90 * 86_400)
     assert restored["canister_id"] != canister
     there = requested.ok("owner", "owner", "status", "--canister", restored["canister_id"], "--days", "0").json
     assert there["memories"] == taken["memories"]

@@ -16,10 +16,13 @@ from canister_factory.contract.memory_models import MemoryAccess, MemoryRecord, 
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import SourceMovedError
 from canister_factory.factory.manifest import Entry, manifest_hash
+from canister_factory.ic.management import ManagementCanister
+from canister_factory.ic.management_types import Audience, CanisterSettings, EnvironmentVariable
 from canister_factory.ic.network import MAINNET_ROOT_KEY
 from canister_factory.owner.backup_files import BackupDirectory
 from canister_factory.owner.download import Download
 from canister_factory.owner.errors import BackupError, ForgedBackupError, MemoryNotFoundError, RestoreError
+from canister_factory.owner.kept_settings import kept
 from canister_factory.owner.memories import find
 from canister_factory.owner.memory_file import manifest_of
 from canister_factory.owner.proof import prove
@@ -288,7 +291,7 @@ async def test_a_backup_of_an_earlier_version_gets_its_certificate_by_the_next_o
     taken = await moved.back_up()
     file = moved.path / "states" / f"{taken.name}.json"
     earlier = json.loads(file.read_text())
-    del earlier["proof"], earlier["name"]
+    del earlier["proof"], earlier["name"], earlier["settings"]
     file.write_text(json.dumps(earlier))
     assert BackupDirectory.open(moved.path).state(taken.name).proof is None
     again = await moved.back_up()
@@ -306,3 +309,40 @@ async def test_a_restored_canister_keeps_its_name(world: World, tmp_path: Path) 
     fresh = await named.fresh()
     await named.restore(fresh)
     assert (await PersonalClient(world.owner, fresh).get_personal_info()).name == "my life"
+
+
+async def test_a_restored_canister_has_the_settings_that_the_other_one_had(moved: OwnersCopies) -> None:
+    management, friend = ManagementCanister(moved.world.owner), moved.world.operator_id
+    chosen = CanisterSettings(
+        freezing_threshold=100 * 86_400,
+        log_visibility=Audience(public=None),
+        status_visibility=Audience(allowed_viewers=[friend]),
+        environment_variables=[EnvironmentVariable(name="MINE", value="1")],
+    )
+    first = await moved.back_up()
+    await management.update_settings(moved.canister_id, chosen)
+    assert (await moved.back_up()).is_new, "only settings have changed"
+    assert not (await moved.back_up()).is_new
+    fresh = await moved.fresh()
+    await moved.restore(fresh)
+    there = (await management.canister_status(fresh)).settings
+    assert there == (await management.canister_status(moved.canister_id)).settings
+    assert kept(there) == (await moved.back_up()).state.settings != first.state.settings
+
+    await management.update_settings(fresh, CanisterSettings(freezing_threshold=86_400))
+    assert (await moved.restore(fresh)).was_there
+    assert (await management.canister_status(fresh)).settings.freezing_threshold == 86_400, "the owner's later choice"
+
+
+async def test_a_forged_state_takes_no_control_and_begins_no_upgrade(moved: OwnersCopies) -> None:
+    taken = await moved.back_up()
+    file = moved.path / "states" / f"{taken.name}.json"
+    forged = json.loads(file.read_text())
+    forged["settings"]["controllers"] = [str(moved.world.operator_id)]
+    forged["settings"]["environment_variables"] = [{"name": "canister_factory_upgrade", "value": "on"}]
+    file.write_text(json.dumps(forged))
+    fresh = await moved.fresh()
+    await moved.restore(fresh)
+    there = (await ManagementCanister(moved.world.owner).canister_status(fresh)).settings
+    assert (there.controllers, there.environment_variables) == ([moved.world.owner_id], [])
+    await PersonalClient(moved.world.owner, fresh).add_memory_to_capsule(inline(b"more"), note("more"))

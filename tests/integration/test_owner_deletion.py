@@ -78,7 +78,7 @@ async def end(world: World, tmp_path: Path) -> End:
     directory = BackupDirectory.create(made.path, about)
     with directory.locked():
         agent = world.owner
-        await Backup(made.client, agent.certificates, directory, FactoryConfig(), clock_ns=agent.clock).take()
+        await Backup(agent, made.client, directory, FactoryConfig()).take()
     return made
 
 

@@ -48,13 +48,7 @@ class OwnersCopies:
     async def back_up(self, client: PersonalClient | None = None, config: FactoryConfig = CONFIG) -> BackedUp:
         directory = await self.directory()
         with directory.locked():
-            return await Backup(
-                client or self.client,
-                self.world.owner.certificates,
-                directory,
-                config,
-                clock_ns=self.world.owner.clock,
-            ).take()
+            return await Backup(self.world.owner, client or self.client, directory, config).take()
 
     async def fresh(self) -> Principal:
         """A canister of the owner's without a module."""

@@ -60,14 +60,7 @@ def backup(directory: Path, ask: Ask[Own]) -> None:
         target = _directory(directory, own)
         with target.locked(), bytes_bar("fetching", None) as advance:
             interrupts.if_interrupted("the same command goes on; what is there stays")
-            return await Backup(
-                own.client,
-                own.agent.certificates,
-                target,
-                FactoryConfig(),
-                on_bytes=advance,
-                clock_ns=own.agent.clock,
-            ).take()
+            return await Backup(own.agent, own.client, target, FactoryConfig(), on_bytes=advance).take()
 
     taken = ask(work)
     manifest = taken.state.manifest
@@ -180,12 +173,14 @@ def restore(
 
     All of the backup is read and compared with its hashes before anything is sent. Then the personal canister's module
     is installed in --canister, the capsule is sent, and both sides are compared. When that is interrupted, the same
-    command goes on. The memories, galleries and connections have the ids that they had.
+    command goes on. The memories, galleries and connections have the ids that they had, and the canister the settings
+    that yours had, such as its freezing threshold and who sees its status; you alone control it.
     """
     target, state, name = _state(directory, name)
     is_this_network = state.proof is not None and state.proof.root_key == network.root_key
     told, _ = _proof(state, network.root_key if is_this_network else None)
     output.note(told)
+    output.note(_settings_told(state))
     require_whole(target, name, damages_of(target.damages(state)), "owner check")
     size = quantities.size(state.manifest.content_size)
     where = "a new canister" if canister is None else str(canister)
@@ -214,7 +209,20 @@ def restore(
         memories=verification.totals.memories,
         content_size=verification.totals.content_size,
         sent_bytes=restored.bytes,
+        settings=None if state.settings is None else state.settings.model_dump(mode="json", exclude={"controllers"}),
     )
+
+
+def _settings_told(state: State) -> str:
+    """What a restored canister is set to."""
+    from canister_factory.factory.handoff import changed_settings
+
+    kept = state.settings
+    if kept is None:
+        return "The backup has no settings of the canister: those of the new one stay ('owner status' shows them)."
+    days = (kept.freezing_threshold or 0) / 86_400
+    told = "; ".join([f"frozen below {days:,.0f} days of idling", *changed_settings(kept)])
+    return f"The canister gets the settings that the backup names, which nothing certifies: {told}."
 
 
 async def _restore(
@@ -223,6 +231,7 @@ async def _restore(
     from canister_factory.contract.artifacts import personal_wasm
     from canister_factory.factory.config import FactoryConfig
     from canister_factory.factory.events import Transferred
+    from canister_factory.ic.errors import OUT_OF_CYCLES, RejectedError
     from canister_factory.owner.restore import Restore
 
     told = 0
@@ -233,7 +242,15 @@ async def _restore(
             advance(event.bytes_done - told)
             told = event.bytes_done
 
-    return await Restore(agent, canister_id, target, state, personal_wasm(), FactoryConfig(), emit=on_event).run()
+    restoring = Restore(agent, canister_id, target, state, personal_wasm(), FactoryConfig(), emit=on_event)
+    try:
+        return await restoring.run()
+    except RejectedError as error:
+        if error.error_code == OUT_OF_CYCLES:
+            error.add_note(
+                f"'owner top-up' with --canister {canister_id} gives it cycles; then the same command goes on"
+            )
+        raise
 
 
 @click.command()

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 from canister_factory.cli import output
 from canister_factory.cli.roles import ANONYMOUS, Role
 from canister_factory.contract.errors import CapsuleRefused, CreationRefused
-from canister_factory.ic.errors import RejectedError
+from canister_factory.ic.errors import NOT_CONTROLLER, RejectedError
 
 if TYPE_CHECKING:
     from canister_factory.candid.principal import Principal
 
 _GRANTED_BY = {Role.OPERATOR: "operators", Role.ADMIN: "admins", Role.STAFF: "operators"}
 """The sub-group of `admin` whose `add` grants the role; of two the one with less power."""
-
-_NOT_CONTROLLER = "IC0512"
-"""The implementation's code of a call by no controller."""
 
 _ABOUT_THE_CALLER = re.compile(
     r"anonymous|un-?authori[sz]ed|not (an? )?(authori[sz]ed|allowed|permitted|owner|admin|controller)|permission|"
@@ -44,7 +41,7 @@ def note_missing_role(error: Exception, role: Role, caller: Principal, backend: 
 
 def note_caller(error: Exception, caller: Principal) -> None:
     """Says that the caller is anonymous, or is no controller, if that may be the reason of `error`."""
-    not_controller = isinstance(error, RejectedError) and error.error_code == _NOT_CONTROLLER
+    not_controller = isinstance(error, RejectedError) and error.error_code == NOT_CONTROLLER
     if caller.is_anonymous:
         names_the_caller = isinstance(error, RejectedError) and _ABOUT_THE_CALLER.search(error.message) is not None
         if not_controller or names_the_caller or _is_refusal(error):

@@ -49,8 +49,8 @@ def handoff_settings(
 _NOT_COMPARED = {"controllers", "environment_variables", "freezing_threshold", "wasm_memory_limit"}
 
 
-def changed_settings(found: EffectiveSettings, viewer: Principal | None = None) -> list[str]:
-    """The settings in force that aren't those of a handoff, each as `name value`; not the controllers.
+def changed_settings(found: EffectiveSettings | CanisterSettings, viewer: Principal | None = None) -> list[str]:
+    """The settings, in force or kept, that aren't those of a handoff, each as `name value`; not the controllers.
 
     `viewer`: whom the owner lets see the status. It may have been taken from the list since, or never have come onto
     it, where the network has no such setting.

@@ -22,6 +22,8 @@ STOPPED_CODES = ("IC0508", "IC0509")
 """The implementation's codes of a canister that is stopped or stopping: most often while it is upgraded."""
 OUT_OF_CYCLES = "IC0207"
 """The implementation's code of what a canister can't pay for, or can't without being frozen."""
+NOT_CONTROLLER = "IC0512"
+"""The implementation's code of what is for a canister's controllers, or those whom its settings allow."""
 
 
 class IcError(CanisterFactoryError):

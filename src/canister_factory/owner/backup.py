@@ -7,7 +7,6 @@ what is read (`factory.source`).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,12 +18,14 @@ from canister_factory.contract.manifest_models import ExportItem, ItemRef, Manif
 from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import ExportError, SourceMovedError
 from canister_factory.factory.manifest import Entry, ItemKey, manifest_hash
+from canister_factory.factory.retry import Retry
 from canister_factory.factory.source import Listing, Source
 from canister_factory.factory.verify import check_certificate
 from canister_factory.factory.window import Window
-from canister_factory.ic.certificate import CertificateVerifier
+from canister_factory.ic.agent import Agent
 from canister_factory.owner.backup_files import BackupDirectory, State
 from canister_factory.owner.errors import BackupError
+from canister_factory.owner.kept_settings import settings_of
 from canister_factory.owner.proof import Proof
 
 _PASSES = 10
@@ -81,29 +82,26 @@ class Backup:
     """Copies the capsule of a personal canister into a directory: `take` is called once.
 
     Args:
+        agent: calls as the owner; its certificates and its clock judge those of the network.
         client: of the personal canister, as its owner; it repeats queries that fail in passing.
-        certificates: judges those of the network.
         directory: where to; locked by the caller.
         on_bytes: told how many bytes of chunks more are there.
-        clock_ns: the time, nanoseconds since 1970, that certificates are judged by.
     """
 
     def __init__(
         self,
+        agent: Agent,
         client: PersonalClient,
-        certificates: CertificateVerifier,
         directory: BackupDirectory,
         config: FactoryConfig,
         *,
         on_bytes: Callable[[int], None] = lambda _more: None,
-        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._agent = agent
         self._client = client
-        self._certificates = certificates
         self._directory = directory
-        self._config = config
         self._on_bytes = on_bytes
-        self._clock_ns = clock_ns
+        self._retry = Retry(config)
         self._source = Source(PersonalCapsule(client), config)
         self._window = Window(config.start_window, config.max_window)
         self._records = self._chunks = self._bytes = 0
@@ -134,8 +132,7 @@ class Backup:
                 continue
             if state is None:
                 continue
-            is_same = before is not None and before.manifest.manifest_hash == state.manifest.manifest_hash
-            if before is not None and is_same and before.proof is not None:
+            if before is not None and before.proof is not None and _is_same(before, state):
                 return self._done(self._directory.names()[-1], before, is_new=False)
             return self._done(self._directory.add(state), state, is_new=True)
         raise BackupError(
@@ -148,7 +145,7 @@ class Backup:
 
     async def _certified(self) -> CertifiedManifest:
         held = await self._client.get_manifest()
-        check_certificate(held, self._client.canister_id, self._certificates, self._clock_ns())
+        check_certificate(held, self._client.canister_id, self._agent.certificates, self._agent.clock())
         return held
 
     async def _fetched(self, held: CertifiedManifest, listing: Listing, before: State | None) -> State | None:
@@ -165,6 +162,7 @@ class Backup:
             chunks=chunks,
             name=(await self._client.get_personal_info()).name,
             proof=self._proof(held),
+            settings=await settings_of(self._agent, self._client.canister_id, self._retry),
         )
 
     def _proof(self, held: CertifiedManifest) -> Proof:
@@ -174,7 +172,7 @@ class Backup:
             canister_id=self._client.canister_id,
             imported_hash=held.imported.manifest_hash,
             certificate=held.certificate,
-            root_key=self._certificates.root_key,
+            root_key=self._agent.certificates.root_key,
         )
 
     async def _fetch_records(self, entries: list[Entry]) -> None:
@@ -208,3 +206,8 @@ class Backup:
         self._chunks += 1
         self._bytes += len(data)
         self._on_bytes(len(data))
+
+
+def _is_same(before: State, now: State) -> bool:
+    """Whether nothing has changed that a state keeps, but for its proof."""
+    return before.manifest.manifest_hash == now.manifest.manifest_hash and before.settings == now.settings

@@ -24,6 +24,7 @@ from canister_factory.contract.manifest_models import (
     MemoryManifest,
 )
 from canister_factory.factory.manifest import Entry, ItemKey, content_checksum, key_of, manifest_hash, record_checksum
+from canister_factory.ic.management_types import CanisterSettings
 from canister_factory.owner.content_files import ContentFiles, Damage, SavedState, parsed
 from canister_factory.owner.disk import writing
 from canister_factory.owner.errors import BackupError
@@ -45,7 +46,8 @@ class About(CandidModel):
 class State(SavedState):
     """A capsule as it was. `chunks`: the SHA-256 of each memory's chunks, by the memory's id.
 
-    `name`: the canister's; `proof`: what the network certified, `None` in states of versions before it was kept.
+    `name`: the canister's; `proof`: what the network certified; `settings`: what of the canister's is kept. These are
+    `None` in states of versions before they were; settings also where the owner didn't control the canister.
     """
 
     manifest: CapsuleManifest
@@ -53,6 +55,7 @@ class State(SavedState):
     chunks: dict[str, list[bytes]]
     name: str | None = None
     proof: Proof | None = None
+    settings: CanisterSettings | None = None
 
     def keyed(self) -> dict[ItemKey, Entry]:
         """The entries as the factory compares them."""

@@ -26,6 +26,7 @@ from canister_factory.ic.agent import Agent
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.owner.backup_files import BackupDirectory, BackupReader, State
 from canister_factory.owner.errors import RestoreError
+from canister_factory.owner.kept_settings import kept
 
 LARGEST_IMPORT = 60_000_000_000
 """Bytes of contents that a personal canister takes at most."""
@@ -75,12 +76,14 @@ class Restore:
         return f"Restore({self._directory} to {self._canister_id})"
 
     async def run(self) -> Restored:
-        """Installs, imports and compares.
+        """Installs, sets, imports and compares.
 
         Raises:
             RestoreError: the canister, or the caller, isn't the right one.
             VerifyError: both sides aren't equal in the end.
             CapsuleRefused: the canister refused what the backup has.
+            RejectedError: the network refused a step; with `OUT_OF_CYCLES`, the canister needs more for its freezing
+                threshold.
             IcError: a call failed for good, or more often than it may be repeated.
         """
         was_there = await self._is_finished(await self._install())
@@ -88,6 +91,7 @@ class Restore:
         source = Source(BackupReader(self._directory, self._state), self._run.config)
         listing = await source.listing()
         if not was_there:
+            await self._set()
             await target.begin()
             pending, held = await target.pending(), await target.entries()
             todo = difference(listing.entries, held, pending)
@@ -133,6 +137,16 @@ class Restore:
                 "changed"
             )
         return found
+
+    async def _set(self) -> None:
+        """Gives the canister the settings of the one that the backup is of; its controllers stay.
+
+        Before it has the capsule: later its owner may have set others. What the network doesn't certify is no word on
+        who controls the canister, whatever the file says (`kept`).
+        """
+        if self._state.settings is not None:
+            update = ManagementCanister(self._agent).update_settings
+            await self._run.retry("update_settings", update, self._canister_id, kept(self._state.settings))
 
     async def _is_finished(self, found: PersonalInfo) -> bool:
         """Whether the import is final with this state.
