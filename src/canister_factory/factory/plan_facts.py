@@ -28,6 +28,7 @@ from canister_factory.contract.creation_models import (
 from canister_factory.contract.errors import ContractError, CreationRefused
 from canister_factory.contract.import_models import ImportState
 from canister_factory.contract.pages import Kept, pages
+from canister_factory.contract.quota_models import Usage
 from canister_factory.factory import condition
 from canister_factory.factory.config import NS_PER_SECOND, FactoryConfig
 from canister_factory.factory.errors import CanisterStateError
@@ -38,6 +39,7 @@ from canister_factory.factory.target import Target
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.canister_info import CanisterInfo
 from canister_factory.ic.errors import CanisterNotFoundError, IcError
+from canister_factory.ic.task_group import task_group
 
 T = TypeVar("T")
 MOST_WAITING = 1_000
@@ -137,7 +139,7 @@ class Facts:
 
 
 async def look(backend: BackendClient, agent: Agent, owner: Principal, config: FactoryConfig) -> Facts:
-    """Asks the backend, and the network about the creation's canister, without changing anything.
+    """Asks the backend, and the network about the creation's canister, all at once, without changing anything.
 
     Raises:
         CreationRefused: the caller may not know of another's creation (kind Unauthorized).
@@ -145,20 +147,25 @@ async def look(backend: BackendClient, agent: Agent, owner: Principal, config: F
     """
     caller = Principal(agent.identity.sender().bytes)
     is_own = caller == owner
-    creation = await (backend.get_detailed_creation_status() if is_own else backend.get_user_creation_status(owner))
-    office = await _office(backend, owner, is_own=is_own)
-    releases = await backend.list_releases()
+    asked = backend.get_detailed_creation_status() if is_own else backend.get_user_creation_status(owner)
+    async with task_group() as group:
+        creation, releases = group.create_task(asked), group.create_task(backend.list_releases())
+        canister = group.create_task(_canister(agent, creation, releases, config))
+        quota = group.create_task(backend.get_my_quota() if is_own else backend.get_user_quota(owner))
+        office = group.create_task(_office(backend, owner, is_own=is_own))
+        enabled = group.create_task(backend.is_personal_canister_creation_enabled())
+        admission = group.create_task(backend.get_admission())
     return Facts(
         caller=caller,
         owner=owner,
         now_ns=agent.clock(),
-        creation=creation,
-        content=await _content(backend, owner, creation, is_own=is_own),
-        enabled=await backend.is_personal_canister_creation_enabled(),
-        admission=await backend.get_admission(),
-        releases=frozenset(release.module_hash for release in releases),
-        canister=None if creation is None else await _canister(agent, creation, releases, config),
-        office=office,
+        creation=creation.result(),
+        content=_content(quota.result().used, creation.result()),
+        enabled=enabled.result(),
+        admission=admission.result(),
+        releases=frozenset(release.module_hash for release in releases.result()),
+        canister=canister.result(),
+        office=office.result(),
         config=config,
     )
 
@@ -182,19 +189,29 @@ async def _office(backend: BackendClient, owner: Principal, *, is_own: bool) -> 
     reserve = await (_allowed(backend.get_reserve_status()) if is_own else backend.get_reserve_status())
     if reserve is None:
         return None
-    waiting = await backend.list_waiting_requests(OwnerPageRequest(limit=MOST_WAITING))
-    requests = [request async for request in open_requests(backend)]
+    async with task_group() as group:
+        waiting = group.create_task(backend.list_waiting_requests(OwnerPageRequest(limit=MOST_WAITING)))
+        requests = group.create_task(_requests(backend))
+        hosting = group.create_task(backend.get_personal_canister_settings())
+        limits = group.create_task(backend.get_creation_limits())
+        operators = group.create_task(backend.list_operators())
+        rate = group.create_task(backend.get_error_rate(_HOUR_NS))
+        is_listed = group.create_task(_is_listed(backend, owner))
     return Office(
         reserve=reserve,
-        hosting=await backend.get_personal_canister_settings(),
-        limits=await backend.get_creation_limits(),
-        operators=frozenset(await backend.list_operators()),
-        in_progress=len(requests),
-        attempts_in_hour=(await backend.get_error_rate(_HOUR_NS)).attempts,
-        waiting=len(waiting.items),
-        is_listed=await _is_listed(backend, owner),
-        request=next((request for request in requests if request.owner == owner), None),
+        hosting=hosting.result(),
+        limits=limits.result(),
+        operators=frozenset(operators.result()),
+        in_progress=len(requests.result()),
+        attempts_in_hour=rate.result().attempts,
+        waiting=len(waiting.result().items),
+        is_listed=is_listed.result(),
+        request=next((request for request in requests.result() if request.owner == owner), None),
     )
+
+
+async def _requests(backend: BackendClient) -> list[OpenRequest]:
+    return [request async for request in open_requests(backend)]
 
 
 async def _is_listed(backend: BackendClient, owner: Principal) -> bool:
@@ -209,14 +226,11 @@ async def _is_listed(backend: BackendClient, owner: Principal) -> bool:
     return False
 
 
-async def _content(
-    backend: BackendClient, owner: Principal, creation: DetailedCreationStatus | None, *, is_own: bool
-) -> Content:
+def _content(used: Usage, creation: DetailedCreationStatus | None) -> Content:
     """By the owner's quota: a capsule's own size is told to nobody but its owner and, once it is leased, its operator.
 
     The quota rounds each chunk up to 16 bytes, and counts all capsules and uploads of the owner.
     """
-    used = (await (backend.get_my_quota() if is_own else backend.get_user_quota(owner))).used
     is_exact = used.capsules <= 1 and used.uploads == 0
     manifest = creation.source_manifest if creation is not None else None
     if manifest is not None and (not is_exact or creation_is_over(creation)):
@@ -231,10 +245,14 @@ def creation_is_over(creation: DetailedCreationStatus | None) -> bool:
 
 
 async def _canister(
-    agent: Agent, creation: DetailedCreationStatus, releases: Sequence[Release], config: FactoryConfig
+    agent: Agent,
+    found: Awaitable[DetailedCreationStatus | None],
+    listed: Awaitable[Sequence[Release]],
+    config: FactoryConfig,
 ) -> Canister | None:
-    """The creation's canister; `None` where it has none, or where its owner keeps it beside an undone creation."""
-    if creation.canister_id is None or creation.status == CreationStatus.Undone:
+    """The canister of the creation; `None` where it has none, or where its owner keeps it beside an undone creation."""
+    creation, releases = await found, await listed
+    if creation is None or creation.canister_id is None or creation.status == CreationStatus.Undone:
         return None
     personal = PersonalCanister(agent, creation.canister_id, creation.owner, Retry(config))
     personal.operator = creation.operator or personal.operator
@@ -274,11 +292,12 @@ async def _stored(client: PersonalClient, creation: DetailedCreationStatus, conf
     """What the canister has of the capsule: it tells so to its owner and controllers; others go by the last report."""
     target = Target(client, config)
     try:
-        session = await target.latest()
-        entries = await target.entries()
+        async with task_group() as group:
+            latest, held = group.create_task(target.latest()), group.create_task(target.entries())
     except (ContractError, IcError):
         progress = creation.progress
         return Stored(progress.bytes_done, progress.items_done, None, is_known=False)
+    session, entries = latest.result(), held.result()
     size = sum(entry.size for entry in entries.values())
     received = session.bytes_received if session is not None else 0
     return Stored(max(size, received), len(entries), session.state if session is not None else None)

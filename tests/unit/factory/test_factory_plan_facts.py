@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -34,9 +35,11 @@ NOTHING: dict[str, int] = dict.fromkeys(Usage.model_fields, 0)
 
 
 class Backend(BackendScript):
-    """Answers owners; those who ask for the staff's things are refused."""
+    """Answers owners; refuses the staff's things. `most_at_once`: questions that waited together."""
 
     def __init__(self, found: DetailedCreationStatus | None = None, **used: int) -> None:
+        self.asked: list[str] = []
+        self.waiting = self.most_at_once = 0
         self.identity = Identity.generate()
         self.found = found
         self.used = Usage(**(NOTHING | {"capsules": 1} | used))
@@ -44,6 +47,14 @@ class Backend(BackendScript):
 
     def clock(self) -> int:
         return NOW_NS
+
+    async def query(self, canister_id: Any, method: str, arg: bytes) -> bytes:
+        self.asked.append(method)
+        self.waiting += 1
+        self.most_at_once = max(self.most_at_once, self.waiting)
+        await asyncio.sleep(0)  # whoever asks besides does it now
+        self.waiting -= 1
+        return await self.update(canister_id, method, arg)
 
     async def canister_info(self, canister_id: Principal) -> CanisterInfo:
         if self.gone:
@@ -57,6 +68,9 @@ class Backend(BackendScript):
         return self.found
 
     async def get_reserve_status(self) -> None:
+        raise refusal(CreationErrorKind.Unauthorized)
+
+    async def get_user_quota(self, user: Principal) -> QuotaStatus:
         raise refusal(CreationErrorKind.Unauthorized)
 
     async def get_my_quota(self) -> QuotaStatus:
@@ -85,6 +99,16 @@ async def test_an_owner_gets_the_facts_without_the_offices() -> None:
     assert (found.office, found.creation, found.canister) == (None, None, None)
     assert found.content == Content(4_096, 4, is_exact=True)
     assert (found.admission, found.releases, found.now_ns) == (Admission.Listed, frozenset({MODULE}), NOW_NS)
+
+
+async def test_what_does_not_depend_on_another_answer_is_asked_at_once() -> None:
+    backend = Backend()
+    await facts_of(backend)
+    assert backend.most_at_once == len(backend.asked) == 6
+    staff = Staff()
+    await facts_of(staff, OWNER)
+    assert staff.most_at_once == 7, "all that only the staff is told, once the first answer shows that it is"
+    assert len(staff.asked) == len(set(staff.asked)) + 1 == 14, "the list of admitted owners has two pages"
 
 
 async def test_others_than_the_staff_are_told_nothing_of_another() -> None:
