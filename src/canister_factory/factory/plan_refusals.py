@@ -6,7 +6,7 @@ what a creation takes (`plan_cost`). A refusal that only the backend can know of
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,9 +24,11 @@ from canister_factory.factory.plan_facts import MOST_WAITING, Facts, Office, cre
 
 MOST_LOSSES = 3
 """Canisters that a creation may lose before an admin has to clear it (`CreationPolicy.mostLosses` of the backend)."""
-_FREE_FAILURES = 5
-_NAME_CHARACTERS = 100
-_PERSONAL_MEMORIES = 200_000
+FREE_FAILURES = 5
+"""Failures in a row before an attempt has to wait (`CreationPolicy.freeFailures`)."""
+NAME_CHARACTERS = 100
+"""Of a canister's name (`CreationPolicy.nameChars`)."""
+_IN_NAMES = "0123456789 -_"
 
 
 class Command(StrEnum):
@@ -93,7 +95,7 @@ def unknown(facts: Facts, of: Command) -> list[str]:
             said.append("whether the owner is on the list of those who get a canister: admins and operators are told")
         if facts.admission == Admission.Approval and creation is None:
             said.append("whether the request waits for approval: owners on the admins' list needn't wait")
-    if creation is not None and creation.status == CreationStatus.Failed and creation.attempts > _FREE_FAILURES:
+    if creation is not None and creation.status == CreationStatus.Failed and creation.attempts > FREE_FAILURES:
         said.append("whether a pause after so many failed attempts is over: the backend says so when it is asked")
     if facts.is_undone:
         said.append("whether the owner has undone creations too often: the backend says so when it is asked")
@@ -222,7 +224,9 @@ def _of_run(facts: Facts, cost: Cost, module_hash: bytes, worker: str, *, caller
 
 
 def _of_module(facts: Facts, module_hash: bytes) -> Iterator[Refusal]:
-    """What keeps the module from being installed, and the capsule from being put into it."""
+    """What keeps the module from being installed. The capsule fits: a backend takes no more of a principal than a
+    personal canister holds (`CapsulePolicy.checkQuotas`).
+    """
     canister = facts.canister
     has_module = canister is not None and canister.info is not None and canister.info.module_hash is not None
     if not has_module and module_hash not in facts.releases:
@@ -231,13 +235,6 @@ def _of_module(facts: Facts, module_hash: bytes) -> Iterator[Refusal]:
             CreationErrorKind.InstallFailed,
             f"the personal canister's module {module_hash.hex()} is not an approved release; 'admin releases register' "
             "approves it",
-        )
-    if facts.content.items > _PERSONAL_MEMORIES:
-        yield _refused(
-            "run",
-            CreationErrorKind.ImportFailed,
-            f"the capsule has {facts.content.items:,} items; a personal canister holds {_PERSONAL_MEMORIES:,} memories",
-            retry_helps=False,
         )
 
 
@@ -290,13 +287,21 @@ def _of_lease(facts: Facts, worker: str, *, caller_runs: bool) -> Iterator[Refus
 def _config_problems(asked: CreatePersonalCanisterConfig | None) -> Iterator[str]:
     """What is wrong with what is asked of a canister to be."""
     name = asked.name if asked is not None else None
-    if name is not None and not 1 <= len(name) <= _NAME_CHARACTERS:
-        yield f"the name has {len(name)} characters; allowed are 1 to {_NAME_CHARACTERS}"
-    elif name is not None and (re.search(r"[^\w -]", name) or name.isspace()):
+    if name is not None and not 1 <= len(name) <= NAME_CHARACTERS:
+        yield f"the name has {len(name)} characters; allowed are 1 to {NAME_CHARACTERS}"
+    elif name is not None and (not all(map(_may_be_in_a_name, name)) or name.isspace()):
         yield "the name may contain letters, digits, spaces, '-' and '_' only, and not spaces alone"
     subnet = asked.subnet_id if asked is not None else None
     if subnet is not None and (subnet.is_anonymous or subnet == Principal.management_canister()):
         yield f"{subnet} is not a subnet"
+
+
+def _may_be_in_a_name(character: str) -> bool:
+    """False where the backend surely refuses it. It takes what has Unicode's property Alphabetic; besides letters these
+    are some marks, numbers and symbols, and which ones Python doesn't tell.
+    """
+    category = unicodedata.category(character)
+    return character in _IN_NAMES or category[0] in "LM" or category in ("Nl", "So")
 
 
 def _disabled(command: str) -> Refusal:

@@ -90,7 +90,7 @@ def test_a_request_is_refused(changes: dict[str, Any], kind: str) -> None:
     assert ("request", kind) in kinds(given)
 
 
-@pytest.mark.parametrize("name", ["", "x" * 101, "no/slashes", "   ", "a\nb"])
+@pytest.mark.parametrize("name", ["", "x" * 101, "no/slashes", "   ", "a\nb", "5²"])
 def test_a_name_that_no_canister_can_have_is_refused(name: str) -> None:
     asked = CreatePersonalCanisterConfig(name=name)
     assert kinds(facts(), Command.REQUEST, asked=asked) == [("request", "InvalidRequest")]
@@ -102,7 +102,7 @@ def test_what_is_no_subnet_is_refused(subnet: Principal) -> None:
     assert kinds(facts(), Command.REQUEST, asked=asked) == [("request", "InvalidRequest")]
 
 
-@pytest.mark.parametrize("name", [None, "Mine", "My memories_2-3", "Émile"])
+@pytest.mark.parametrize("name", [None, "Mine", "My memories_2-3", "Émile", "माता"])
 def test_a_name_of_letters_digits_and_spaces_is_taken(name: str | None) -> None:
     assert kinds(facts(), Command.REQUEST, asked=CreatePersonalCanisterConfig(name=name)) == []
 
@@ -135,7 +135,6 @@ ANOTHERS = {"creation": creation(S.Importing, canister_id=CANISTER, operators=[S
         (OPEN | {"caller": STRANGER}, "Unauthorized"),
         (UNAPPROVED, "InstallFailed"),
         (OPEN | {"enabled": False}, "Disabled"),
-        (OPEN | {"content": Content(1, 200_001, is_exact=True)}, "ImportFailed"),
         (POOR, "ReserveInsufficient"),
         (ANOTHERS | {"office": office(operators=frozenset({OPERATOR, STRANGER}))}, "Busy"),
         ({"creation": INSTALLED, "canister": canister(is_as_left=False)}, "HistoryFailed"),
@@ -143,6 +142,12 @@ ANOTHERS = {"creation": creation(S.Importing, canister_id=CANISTER, operators=[S
 )
 def test_a_run_is_refused(changes: dict[str, Any], kind: str) -> None:
     assert kinds(facts(**changes), Command.RUN) == [("run", kind)]
+
+
+def test_the_largest_capsule_that_the_backend_takes_is_not_refused() -> None:
+    largest = Content(60 * 10**9, 1 + 200_000 + 20_000, is_exact=True)
+    rich = office(request=request(), reserve=reserve(balance=10**6 * T, settings={"cycles_per_day": 10**6 * T}))
+    assert kinds(facts(creation=REQUESTED, content=largest, office=rich), Command.RUN) == []
 
 
 @pytest.mark.parametrize(
