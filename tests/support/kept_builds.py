@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
+import pytest
+
 CANISTERS = Path(__file__).resolve().parents[2] / "canisters"
 _SCRIPTS = CANISTERS.parent / "scripts"
 _KEPT = 8
@@ -22,10 +24,27 @@ _KEPT = 8
 Files: TypeAlias = dict[str, bytes]
 """What a build made, by file name."""
 
+_failures: dict[str, str] = {}
+"""Builds that this process has tried in vain, and how the compiler's words begin."""
+
 
 def kept(what: str, build: Callable[[], Files]) -> Files:
-    """The files of a build that is called `what`; `build` makes them unless just that is kept from an earlier time."""
-    return kept_in(_cache(), f"{what} {_node()} {digest(ingredients())}", build)
+    """The files of a build that is called `what`; `build` makes them unless just that is kept from an earlier time.
+    Where it can't, the test fails, and so does at once whichever asks for it later.
+    """
+    return tried_once(what, lambda: kept_in(_cache(), f"{what} {_node()} {digest(ingredients())}", build))
+
+
+def tried_once(what: str, make: Callable[[], Files]) -> Files:
+    """What `make` returns. Where it fails, the first test has all that the compiler says; the later ones name it."""
+    if what in _failures:
+        pytest.fail(f"{what} can't be built, as an earlier test says in full: {_failures[what]}", pytrace=False)
+    try:
+        return make()
+    except Exception as error:
+        said = str(error).strip() or type(error).__name__
+        _failures[what] = said.splitlines()[0]
+        pytest.fail(f"{what} can't be built:\n{said}", pytrace=False)
 
 
 def ingredients() -> list[Path]:

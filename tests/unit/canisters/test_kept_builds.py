@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import kept_builds
-from support.kept_builds import CANISTERS, Files, digest, ingredients, kept_in
+from support.kept_builds import CANISTERS, Files, digest, ingredients, kept_in, tried_once
 
 
 class Build:
@@ -57,6 +57,24 @@ def test_a_build_that_fails_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         kept_in(tmp_path, "a backend", fails)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_fails_is_tried_once_and_says_why() -> None:
+    times = 0
+
+    def fails() -> Files:
+        nonlocal times
+        times += 1
+        raise AssertionError("Main.mo:3:5: error [M0001] a type error\nOther.mo:1:1: error [M0002] another one")
+
+    with pytest.raises(pytest.fail.Exception, match=r"(?s)can't be built:\nMain.mo:3:5: .* another one$"):
+        tried_once("a canister of errors", fails)
+    for _ in range(3):
+        with pytest.raises(
+            pytest.fail.Exception, match=r"as an earlier test says in full: Main.mo:3:5: .* type error$"
+        ):
+            tried_once("a canister of errors", fails)
+    assert times == 1
 
 
 def test_all_sources_the_build_and_the_compiler_go_into_the_key() -> None:
