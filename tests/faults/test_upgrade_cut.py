@@ -11,7 +11,7 @@ import pytest
 
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.factory.errors import UpgradeError
-from canister_factory.factory.upgrade_record import UNTIL
+from canister_factory.factory.upgrade_record import UNTIL, VARIABLE
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import RunState
 from support.broken_way import (
@@ -19,7 +19,9 @@ from support.broken_way import (
     KILLS,
     Break,
     at,
+    first,
     killed_after_execution,
+    killed_and_delivered,
     killed_and_delivered_late,
     killed_meanwhile,
 )
@@ -75,6 +77,38 @@ def test_an_installation_of_a_killed_run_does_not_come_after_the_next_run_has_en
     names = faults.play(lambda world: requests_of(world, MODULES["unsound"]))
     number = names.index("call install_code") + 1
     assert faults.play(lambda world: cut(world, "unsound", number, breaks)) == []
+
+
+@pytest.mark.parametrize("late_s", [4, 8, 12, 16, 20, 25])
+def test_the_first_message_of_a_killed_run_does_not_end_the_maintenance_of_the_next_one(
+    faults: Stage, late_s: float
+) -> None:
+    module = MODULES["unsound"]
+    judged = {"query get_manifest", "query audit_contents", "call load_canister_snapshot"}
+
+    async def scenario(world: FaultWorld) -> tuple[list[set[str]], list[str]]:
+        mine = await owned(world)
+        killed = await mine.life(module, first("call update_settings", killed_and_delivered(late_s)))
+        assert killed.way.is_dead
+        on_record: list[set[str]] = []
+
+        def watch(number: int, name: str) -> None:
+            canister = world.subnet.canisters[mine.canister_id.bytes]
+            if name in judged and canister.module.hash == module.module_hash:
+                on_record.append({each.name for each in canister.settings.environment_variables})
+
+        for _ in range(3):
+            ended = (await mine.life(module, watch)).error
+            assert isinstance(ended, UpgradeError)
+            if not ended.retry_helps:
+                break
+        await world.at_rest()
+        return on_record, await mine.faults(OLD)
+
+    on_record, wrong = faults.play(scenario)
+    assert on_record, "the module was judged"
+    assert [names for names in on_record if VARIABLE not in names] == []
+    assert wrong == []
 
 
 @pytest.mark.parametrize("breaks", [killed_and_delivered_late, killed_after_execution], ids=lambda each: each.__name__)

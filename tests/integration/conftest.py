@@ -20,13 +20,13 @@ from canister_factory.ic.network import Network
 from canister_factory.testing import EmbeddedReplica
 from support.capsule_world import BOTH_CANISTERS, CapsuleWorld, Moved, capsule_on, people_of
 from support.cli_settings import signals_in_hand
-from support.cli_world import cli, deployed, deployment, operator, requested
+from support.cli_world import cli, deployed, deployment, operator, quick_upgrades, requested
 from support.contents_books import check_replica
 from support.creation_world import Foundation, World
 from support.preloaded_command import preloaded_command
 from support.replica_shell import Shell
 
-__all__ = ["cli", "deployed", "deployment", "operator", "requested", "signals_in_hand"]
+__all__ = ["cli", "deployed", "deployment", "operator", "quick_upgrades", "requested", "signals_in_hand"]
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 
+import pytest
+
 from canister_factory.candid.binding import to_candid
 from canister_factory.candid.encoding import encode
 from canister_factory.candid.principal import Principal
@@ -66,6 +68,7 @@ def test_deploy_never_installs_over_another_module(cli: Cli) -> None:
     assert "not controlled by" in refused.error
 
 
+@pytest.mark.usefixtures("quick_upgrades")
 def test_upgrade_replaces_an_older_module_and_keeps_the_data(cli: Cli) -> None:
     # An older build: the same code under another hash, by a custom section at its end.
     older = gzip.compress(gzip.decompress(backend_wasm().wasm) + b"\0\x06\x05older", mtime=0)

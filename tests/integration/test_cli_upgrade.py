@@ -15,6 +15,8 @@ from support.cli_world import Cli
 from support.creation_contents import fill
 from support.upgrade_world import OLD, good, misreading, trapping, without_a_method
 
+pytestmark = pytest.mark.usefixtures("quick_upgrades")
+
 
 @pytest.fixture
 def created(requested: Cli) -> tuple[Cli, str, dict[str, bytes]]:

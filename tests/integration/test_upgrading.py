@@ -9,8 +9,9 @@ import pytest
 
 from canister_factory.contract.import_models import ImportLimits, PersonalInit
 from canister_factory.factory.errors import UpgradeError
+from canister_factory.factory.kept_snapshot import delete_expired
 from canister_factory.factory.upgrade_record import SNAPSHOT, VARIABLE, Record, changed
-from canister_factory.factory.upgrading import Upgraded, delete_expired
+from canister_factory.factory.upgrading import Upgraded
 from canister_factory.ic.errors import RejectedError
 from canister_factory.ic.management_types import CanisterSettings, EnvironmentVariable
 from support.broken_way import BrokenWay, Deliver, killed_after_execution
@@ -159,7 +160,7 @@ def test_a_snapshot_stays_as_long_as_its_owner_wants_and_one_of_their_own_for_go
         now = world.loop.now_ns()
         for days, gone in ((6, False), (8, True)):
             status = await mine.management.canister_status(mine.canister_id)
-            assert await delete_expired(mine.management, mine.canister_id, status, now + days * DAY_NS) is gone
+            assert await delete_expired(mine.person.agent, mine.canister_id, status, now + days * DAY_NS) is gone
         left = await mine.management.list_canister_snapshots(mine.canister_id)
         assert [each.id for each in left] == [own]
         status = await mine.management.canister_status(mine.canister_id)

@@ -159,11 +159,19 @@ async def killed_meanwhile(way: BrokenWay, deliver: Deliver) -> httpx.Response:
     raise httpx.ReadError("dead")
 
 
-async def killed_and_delivered_late(way: BrokenWay, deliver: Deliver) -> httpx.Response:
+def killed_and_delivered(after_s: float) -> Break:
     """The sender ends, and its request arrives when others have gone on without it."""
-    await way.send(deliver, after_s=LATE_S)
-    way.die()
-    raise httpx.ReadError("dead")
+
+    async def breaks(way: BrokenWay, deliver: Deliver) -> httpx.Response:
+        await way.send(deliver, after_s)
+        way.die()
+        raise httpx.ReadError("dead")
+
+    return breaks
+
+
+killed_and_delivered_late = killed_and_delivered(LATE_S)
+killed_and_delivered_late.__name__ = "killed_and_delivered_late"
 
 
 async def killed_after_execution(way: BrokenWay, deliver: Deliver) -> httpx.Response:
@@ -180,6 +188,18 @@ KILLS: tuple[Break, ...] = (killed_before_delivery, killed_meanwhile, killed_aft
 def at(number: int, breaks: Break) -> Chosen:
     """Breaks the request of this number."""
     return lambda present, name: breaks if present == number else None
+
+
+def first(name: str, breaks: Break) -> Chosen:
+    """Breaks the first request of this name."""
+    met: list[int] = []
+
+    def chosen(number: int, present: str) -> Break | None:
+        if present == name:
+            met.append(number)
+        return breaks if met == [number] else None
+
+    return chosen
 
 
 def _gateway_error() -> httpx.Response:

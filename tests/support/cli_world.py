@@ -22,6 +22,7 @@ from canister_factory.contract.creation_models import (
     CreationStatus,
     LeaseRef,
 )
+from canister_factory.factory.upgrading import Upgrading
 from canister_factory.ic.agent import Agent
 from canister_factory.ic.identity import Identity
 from canister_factory.ic.network import Network
@@ -174,6 +175,21 @@ def cli(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undon
     """The command line before there is a backend."""
     run_alone(monkeypatch)
     return Cli(network, tmp_path)
+
+
+@pytest.fixture
+def quick_upgrades(own_replica: EmbeddedReplica | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an upgrade waits for passes at once on a network whose time is the test's."""
+    if own_replica is None:
+        return
+    replica = own_replica
+
+    async def sleep(seconds: float) -> None:
+        replica.advance(seconds)
+
+    defaults = Upgrading.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "sleep", sleep)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ async def _look_and_tidy(found: Found) -> Life:
     Raises:
         Exception: what `_look` raises, or the deletion.
     """
-    from canister_factory.factory.upgrading import delete_expired
+    from canister_factory.factory.kept_snapshot import delete_expired
     from canister_factory.ic.management import ManagementCanister
 
     life = await _look(found)
@@ -83,7 +83,7 @@ async def _look_and_tidy(found: Found) -> Life:
         return life
     management = ManagementCanister(found.agent)
     present = await management.canister_status(found.canister_id, certified=False)
-    if not await delete_expired(management, found.canister_id, present, found.agent.clock()):
+    if not await delete_expired(found.agent, found.canister_id, present, found.agent.clock()):
         return life
     output.note("The snapshot that the last upgrade left was deleted: its time is over.")
     return await _look(found)

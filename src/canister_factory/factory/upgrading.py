@@ -17,6 +17,7 @@ from canister_factory.candid.principal import Principal
 from canister_factory.contract.artifacts import WasmModule
 from canister_factory.contract.errors import ContractError
 from canister_factory.factory.errors import FactoryError, UpgradeError
+from canister_factory.factory.kept_snapshot import delete, delete_expired
 from canister_factory.factory.retry import Retry, Sleep
 from canister_factory.factory.upgrade_checks import Cycles, cycles_of, incompatibility, keeps_heap, upgrade_mode
 from canister_factory.factory.upgrade_health import Health
@@ -46,8 +47,6 @@ _SETTLE_S = 1.5
 """A module looks each second whether its maintenance has ended; from then on it takes writes. One that was left in it
 for more than a quarter of an hour looks less often (`canisters/capsule/Maintenance.mo`).
 """
-_GONE = ("IC0305", "IC0406")
-"""The implementation's codes for a snapshot that isn't there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ class Upgrading:
                 return done
             status = await self._status()
         if status.module_hash == self._module.module_hash:
-            await delete_expired(self._management, self._canister_id, status, self._agent.clock())
+            await delete_expired(self._agent, self._canister_id, status, self._agent.clock())
             return Upgraded(self._module.module_hash, self._module.module_hash, None)
         problem = await self._problem(status, cycles_of(status, keeps_heap(self._module)))
         if problem is not None:
@@ -361,39 +360,13 @@ class Upgrading:
         await self._retry("update_settings", once)
 
     async def _delete(self, snapshot_id: bytes) -> None:
-        await self._retry("delete_canister_snapshot", _delete, self._turn.management, self._canister_id, snapshot_id)
+        await self._retry("delete_canister_snapshot", delete, self._turn.management, self._canister_id, snapshot_id)
 
     def _taken_back(self, record: Record, why: str) -> str:
         return (
             f"the upgrade of {self._canister_id} was taken back, and its module {record.before.hex()[:16]}… runs with "
             f"everything that it had: {why}"
         )
-
-
-async def delete_expired(
-    management: ManagementCanister, canister_id: Principal, status: CanisterStatus, now_ns: int
-) -> bool:
-    """Deletes the snapshot that an upgrade left, when its time is over; whether it did.
-
-    Raises:
-        IcError: a call failed.
-    """
-    kept = kept_in(status.settings)
-    if kept is None or max(kept.until_ns, until_in(status.settings)) > now_ns:
-        return False
-    await _delete(management, canister_id, kept.snapshot_id)
-    settings = CanisterSettings(environment_variables=changed(status.settings, {SNAPSHOT: None, UNTIL: None}))
-    await management.update_settings(canister_id, settings)
-    return True
-
-
-async def _delete(management: ManagementCanister, canister_id: Principal, snapshot_id: bytes) -> None:
-    """Deletes a snapshot; one that isn't there any more is a success."""
-    try:
-        await management.delete_canister_snapshot(canister_id, snapshot_id)
-    except RejectedError as rejection:
-        if rejection.error_code not in _GONE:
-            raise
 
 
 def _hex(module_hash: bytes | None) -> str:

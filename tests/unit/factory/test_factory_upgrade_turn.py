@@ -10,9 +10,9 @@ from canister_factory.factory.config import FactoryConfig
 from canister_factory.factory.errors import UpgradeError
 from canister_factory.factory.retry import Retry
 from canister_factory.factory.upgrade_record import UNTIL, VARIABLE
-from canister_factory.factory.upgrade_turn import LEFT_NS, TURN_NS, Turn
+from canister_factory.factory.upgrade_turn import LEFT_NS, TURN_NS, UNRECORDED_NS, Turn
 from support.one_canister import ID
-from support.upgraded_canister import UpgradedCanister
+from support.upgraded_canister import BEGIN_NS, UpgradedCanister
 
 
 def turn_at(canister: UpgradedCanister, said: list[str] | None = None) -> Turn:
@@ -105,6 +105,52 @@ async def test_of_two_that_begin_at_once_one_stops() -> None:
     await turns[0].latest_ns()
     with pytest.raises(UpgradeError, match="another run has gone on"):
         await turns[1].latest_ns()
+
+
+async def test_nothing_is_changed_while_a_message_may_arrive_whose_sender_looked_before_the_turn() -> None:
+    canister = UpgradedCanister()
+    killed, said = turn_at(canister), list[str]()
+    await killed.waited_for()
+    looked_ns = canister.now_ns
+    await killed.latest_ns()
+    _, latest_ns = changes(canister)[0]
+    assert latest_ns is not None
+    assert latest_ns <= looked_ns + UNRECORDED_NS, "counted from the look, not from the sending"
+    canister.now_ns, canister.variables = BEGIN_NS + 1, {}  # the message is on its way still
+    turn = turn_at(canister, said)
+    await turn.waited_for()
+    await turn.latest_ns()
+    assert canister.now_ns > latest_ns
+    assert said == ["making sure that no other run has begun as well: 40 seconds"]
+    slept = len(canister.slept)
+    canister.now_ns += TURN_NS - 2 * UNRECORDED_NS - LEFT_NS
+    await turn.latest_ns()
+    assert (len(canister.sent), len(canister.slept)) == (3, slept), "a turn that is prolonged has no gap"
+
+
+async def test_who_is_overtaken_while_it_makes_sure_to_be_alone_stops() -> None:
+    canister = UpgradedCanister()
+    turn = turn_at(canister)
+    await turn.waited_for()
+    canister.after_sleep = lambda: canister.variables.update({UNTIL: str(canister.now_ns + TURN_NS)})
+    with pytest.raises(UpgradeError, match="another run has gone on") as caught:
+        await turn.management.stop_canister(ID)
+    assert caught.value.retry_helps
+    assert [method for method, _ in changes(canister)] == ["update_settings"]
+
+
+async def test_a_turn_that_was_over_before_it_was_prolonged_begins_anew() -> None:
+    """A computer that slept: another run may have looked since."""
+    canister = UpgradedCanister()
+    turn = turn_at(canister)
+    await turn.waited_for()
+    first_ns = await turn.latest_ns()
+    canister.now_ns = looked_ns = first_ns + 1
+    await turn.latest_ns()
+    _, latest_ns = changes(canister)[-1]
+    assert latest_ns is not None
+    assert first_ns < latest_ns <= looked_ns + UNRECORDED_NS
+    assert canister.now_ns > latest_ns + UNRECORDED_NS
 
 
 async def test_a_turn_whose_beginning_was_executed_unseen_is_this_runs_all_the_same() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from canister_factory.factory.errors import UpgradeError, VerifyError
-from canister_factory.factory.upgrade_record import SNAPSHOT, UNTIL, VARIABLE, Kept, Record
+from canister_factory.factory.upgrade_record import SNAPSHOT, UNTIL, VARIABLE, Record
 from canister_factory.factory.upgrade_turn import TURN_NS
-from canister_factory.factory.upgrading import delete_expired
+from canister_factory.factory.upgrading import Upgraded
 from canister_factory.ic.errors import RejectedError
-from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import RunState
-from support.one_canister import ID
 from support.upgraded_canister import NEW, OLD, ROOT, Judgement, UpgradedCanister, upgrading
 
 TRAPPED = RejectedError(5, "it traps when it starts", "IC0502", certified=True)
@@ -27,7 +25,7 @@ async def test_the_steps_of_an_upgrade_in_their_order() -> None:
     canister, health = UpgradedCanister(), Judgement()
     canister.variables = {"LANGUAGE": "eo"}
     upgraded = await upgrading(canister, health).run()
-    assert (upgraded.before, upgraded.after, upgraded.kept) == (OLD, NEW.module_hash, None)
+    assert upgraded == Upgraded(OLD, NEW.module_hash, None)
     assert methods(canister) == [
         *("stop_canister", "take_canister_snapshot", "install_code", "start_canister", "delete_canister_snapshot"),
     ]
@@ -160,22 +158,8 @@ async def test_a_plan_says_what_is_missing_and_changes_nothing() -> None:
     assert canister.sent == []
 
 
-async def test_a_snapshot_that_stays_is_on_record_and_goes_when_its_time_is_over() -> None:
+async def test_a_snapshot_that_stays_is_on_record() -> None:
     canister = UpgradedCanister()
     upgraded = await upgrading(canister, keep_ns=7 * DAY_NS).run()
     assert upgraded.kept is not None
     assert canister.variables == {SNAPSHOT: upgraded.kept.text}
-    management = ManagementCanister(canister)  # type: ignore[arg-type]
-    until_ns = upgraded.kept.until_ns
-    assert not await delete_expired(management, ID, canister.status(), until_ns - 1)
-    assert await delete_expired(management, ID, canister.status(), until_ns)
-    assert (canister.variables, canister.snapshots) == ({}, {})
-
-
-async def test_nobody_tidies_while_a_run_may_be_doing_it() -> None:
-    canister = UpgradedCanister()
-    canister.variables = {SNAPSHOT: Kept(b"s", 0).text, UNTIL: str(canister.now_ns + TURN_NS)}
-    management = ManagementCanister(canister)  # type: ignore[arg-type]
-    assert not await delete_expired(management, ID, canister.status(), canister.now_ns)
-    assert await delete_expired(management, ID, canister.status(), canister.now_ns + TURN_NS)
-    assert canister.variables == {}
