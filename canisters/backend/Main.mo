@@ -96,7 +96,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   let receipts = Receipts.start(store.contents);
   let limits : Creation.Limits = { var present = CreationPolicy.startLimits(given.limits) };
 
-  transient let maintenance = Maintenance.start<system>();
+  transient let maintenance = Maintenance.start<system>(true);
   roles.closed := maintenance.isOn;
 
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
@@ -172,7 +172,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     },
   );
 
-  include CapsuleApi(Maintenance.guarded(service, maintenance));
+  include CapsuleApi(Maintenance.guarded(service, func() = Maintenance.refusal(maintenance)));
   include RolesApi(roles);
   include CapsulePolicyApi(policy, roles);
   include InventoryApi(store, creations, registry, roles, lineage, self);

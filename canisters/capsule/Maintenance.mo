@@ -13,12 +13,14 @@ module {
   /// What it says is for those who upgrade.
   public let variable = "canister_factory_upgrade";
 
-  public type State = { var isOn : Bool; var timer : ?Timer.TimerId };
+  /// `wasOpen`: whether the canister was open when the module started. What begins before is the business of those who
+  /// control it then, and ends with that.
+  public type State = { wasOpen : Bool; var isOn : Bool; var timer : ?Timer.TimerId };
 
   func isSet<system>() : Bool = Runtime.envVar<system>(variable) != null;
 
   /// For the start of a module.
-  public func start<system>() : State = { var isOn = isSet<system>(); var timer = null };
+  public func start<system>(isOpen : Bool) : State = { wasOpen = isOpen; var isOn = isSet<system>(); var timer = null };
 
   /// How long it is looked each second. A look costs what a small canister burns idle in some minutes: an upgrade that
   /// nobody goes on with must not use up its cycles.
@@ -37,7 +39,7 @@ module {
     func arm<system>(seconds : Nat64) {
       disarm state;
       let look = func() : async () {
-        if (not state.isOn) return;
+        if (not state.isOn) return disarm state;
         if (isSet<system>()) {
           let next = pause((Clock.now() - begun) / 1_000_000_000);
           if (next != seconds) arm<system>(next);
@@ -65,9 +67,12 @@ module {
   };
 
   /// The service, where also those changes wait about which the host isn't asked.
-  public func guarded(service : CapsuleService.CapsuleService, state : State) : CapsuleService.CapsuleService = {
+  public func guarded(
+    service : CapsuleService.CapsuleService,
+    refusal : () -> ?Types.CapsuleError,
+  ) : CapsuleService.CapsuleService = {
     service with
-    abortMemoryUpload = func(caller : Principal, id : Nat64) : Types.UnitResult = switch (refusal(state)) {
+    abortMemoryUpload = func(caller : Principal, id : Nat64) : Types.UnitResult = switch (refusal()) {
       case (?problem) #Err problem;
       case null service.abortMemoryUpload(caller, id);
     };

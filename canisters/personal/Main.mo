@@ -8,6 +8,7 @@ import CapsuleService "../capsule/CapsuleService";
 import Maintenance "../capsule/Maintenance";
 import Quotas "../capsule/Quotas";
 import Store "../capsule/Store";
+import Capsule "../capsule/Types";
 import HistoryApi "HistoryApi";
 import Import "Import";
 import ImportApi "ImportApi";
@@ -29,8 +30,9 @@ shared ({ caller = installer }) persistent actor class Personal(init : ?Types.Pe
   CandidLimits.setValues<system>();
 
   func self() : Principal { Principal.fromActor(this) };
-  transient let maintenance = Maintenance.start<system>();
+  transient let maintenance = Maintenance.start<system>(Ownership.isOpen(title, state));
   transient let service = CapsuleService.CapsuleService(store, Ownership.host(title, store, state, maintenance));
+  func refusal() : ?Capsule.CapsuleError = Ownership.maintained(title, state, maintenance);
   transient let imports = Import.Import(
     store,
     state,
@@ -40,11 +42,11 @@ shared ({ caller = installer }) persistent actor class Personal(init : ?Types.Pe
       name;
       self;
       isOpen = func() = Ownership.isOpen(title, state);
-      refusal = func() = Maintenance.refusal(maintenance);
+      refusal;
     },
   );
 
-  include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, maintenance), title, store, state));
+  include CapsuleApi(Ownership.withOneCapsule(Maintenance.guarded(service, refusal), title, store, state));
   include ImportApi(imports);
   include OwnershipApi(Ownership.Giving(title, store, state, maintenance));
   include HistoryApi(func caller = caller == title.owner or Access.mayWrite(state.capsule, caller), self);

@@ -50,6 +50,13 @@ module {
     true;
   };
 
+  /// Why the maintenance lets nothing be written, or null. One that an operator began ends when the canister is its
+  /// owner's, though the operator has left the variable there: the owner can't be kept out by it.
+  public func maintained(title : Title, state : ImportState.State, maintenance : Maintenance.State) : Refusal {
+    if (isOpen(title, state) and not maintenance.wasOpen) maintenance.isOn := false;
+    Maintenance.refusal(maintenance);
+  };
+
   /// Refuses users who aren't the owner's people, further capsules, and writes before the canister is open, or in
   /// maintenance.
   public func host(
@@ -59,7 +66,7 @@ module {
     maintenance : Maintenance.State,
   ) : Guard.Host {
     func unfinished() : Refusal {
-      if (isOpen(title, state)) return Maintenance.refusal(maintenance);
+      if (isOpen(title, state)) return maintained(title, state, maintenance);
       let reason = if (state.final == null) "import in progress" else "not handed over to its owner yet";
       ?#Locked { reason; until = null };
     };
@@ -128,7 +135,7 @@ module {
 
     func unready() : Refusal {
       if (not isOpen(title, state)) return ?#Locked { reason = "not handed over to its owner yet"; until = null };
-      switch (Maintenance.refusal(maintenance)) { case null closed(state); case refusal refusal };
+      switch (maintained(title, state, maintenance)) { case null closed(state); case refusal refusal };
     };
 
     /// Offers the canister to another principal, or to nobody. The last offer counts.

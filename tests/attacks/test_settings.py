@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.results import Verdict
 from canister_factory.cli.verify_past import check_history, check_settings
 from canister_factory.contract.artifacts import personal_wasm
 from canister_factory.contract.creation_models import CreationStatus
+from canister_factory.factory.config import FactoryConfig
+from canister_factory.factory.errors import UpgradeError
 from canister_factory.factory.handoff import changed_settings
-from canister_factory.factory.upgrade_record import UNTIL, VARIABLE
+from canister_factory.factory.retry import Retry
+from canister_factory.factory.upgrade_health import PersonalHealth
+from canister_factory.factory.upgrade_record import UNTIL, VARIABLE, Record
+from canister_factory.factory.upgrading import Upgrading
 from canister_factory.ic.management import ManagementCanister
 from canister_factory.ic.management_types import Audience, CanisterSettings, EnvironmentVariable
 from support.creation_contents import read_back
@@ -72,6 +79,38 @@ async def test_an_operator_leaves_no_maintenance_behind_that_keeps_the_owner_fro
     memory = await personal.add_memory_to_capsule(inline(b"afterwards"), note("afterwards"))
     assert (await read_back(personal))[memory] == b"afterwards"
     assert (await check_settings(creation_world.owner, hostile.canister, creation_world.owner_id)).verdict == Verdict.OK
+
+
+async def test_an_operator_who_hands_over_in_its_own_way_keeps_no_owner_from_writing_and_takes_nothing_back(
+    creation_world: World,
+) -> None:
+    creation = await killed_at(creation_world, "after the import was final")
+    assert creation.canister_id is not None
+    hostile = Hostile(creation_world, creation_world.operator, creation.canister_id)
+    module_hash = personal_wasm().module_hash
+    planted = Record(bytes(32), module_hash, 0, goes_back=True)
+    variables = [EnvironmentVariable(name=VARIABLE, value=planted.text)]
+    await hostile.management.provisional_top_up_canister(hostile.canister, 10**12)
+    await hostile.management.take_canister_snapshot(hostile.canister)
+    await hostile.management.update_settings(hostile.canister, CanisterSettings(environment_variables=variables))
+    await hostile.deploy(personal_wasm().wasm, "upgrade")
+    lease = await hostile.lease()
+    await creation_world.as_operator.begin_export(lease, True)
+    await creation_world.as_operator.verify_creation(lease)
+    await hostile.hand_over()
+    assert (await creation_world.as_operator.complete_creation(lease)).status == CreationStatus.Completed
+
+    personal = creation_world.personal(hostile.canister)
+    memory = await personal.add_memory_to_capsule(inline(b"at once"), note("at once"))
+    config = FactoryConfig()
+    health = PersonalHealth(creation_world.owner, hostile.canister, config, Retry(config))
+    upgrading = Upgrading(creation_world.owner, personal_wasm(), health, retry=Retry(config))
+    with pytest.raises(UpgradeError, match=f"left as it is: its environment variable {VARIABLE}"):
+        await upgrading.run()
+    assert (await read_back(personal))[memory] == b"at once"
+    as_owner = ManagementCanister(creation_world.owner)
+    await as_owner.update_settings(hostile.canister, CanisterSettings(environment_variables=[]))
+    assert not (await upgrading.run()).changed
 
 
 async def test_an_owner_is_told_of_a_maintenance_that_no_handoff_leaves(creation_world: World) -> None:

@@ -190,16 +190,22 @@ class UpgradedCanister:
 
 
 class Judgement:
-    """What an upgrade learns of its canister's health. `unsound`: what is wrong with the new module."""
+    """What an upgrade learns of its canister's health. `unsound`: what is wrong with the new module. `is_written`: it
+    takes writes.
+    """
 
     canister_id = ID
 
     def __init__(self, unsound: Exception | None = None) -> None:
         self.unsound = unsound
+        self.is_written = False
         self.asked: list[tuple[str, bytes | None]] = []
 
     async def before(self) -> str:
         return "facts"
+
+    async def takes_writes(self) -> bool:
+        return self.is_written
 
     async def check(self, before: str, certified: bytes | None) -> None:
         self.asked.append((before, certified))

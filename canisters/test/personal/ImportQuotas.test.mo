@@ -165,7 +165,7 @@ module {
       };
       assert canister.used() == before;
       assert imports.removeItems(controller, id, [{ kind = #Memory; id = "mem-1" }], 1) == #Ok and canister.isEmpty();
-      let maintenance = { var isOn = false; var timer : ?Timer.TimerId = null };
+      let maintenance = { wasOpen = false; var isOn = false; var timer : ?Timer.TimerId = null };
       let host = Ownership.host(Ownership.title(Samples.owner()), canister.store, canister.state, maintenance);
       assert host.refuseGrowth() != null;
       canister.store.books.limits := Quotas.personalLimits;

@@ -14,6 +14,7 @@ from canister_factory.contract.artifacts import API_VERSION, compatible
 from canister_factory.contract.capsule_client import CapsuleClient
 from canister_factory.contract.clients import BackendClient, PersonalClient
 from canister_factory.contract.creation_models import CreationPage, OwnerPageRequest, RegistryPage
+from canister_factory.contract.errors import CapsuleRefused, ContractError
 from canister_factory.contract.import_models import PersonalInfo
 from canister_factory.contract.pages import Kept, Page, pages
 from canister_factory.factory.config import FactoryConfig
@@ -23,7 +24,7 @@ from canister_factory.factory.retry import Retry
 from canister_factory.factory.target import Target
 from canister_factory.factory.verify import check_certificate, check_side
 from canister_factory.ic.agent import Agent
-from canister_factory.ic.errors import CertificateError, RejectedError
+from canister_factory.ic.errors import OUT_OF_CYCLES, CertificateError, RejectedError
 
 _SAMPLE = 10
 """Memories of which the first bytes are read."""
@@ -31,6 +32,7 @@ _INSTRUCTIONS = "IC0522"
 """The implementation's code of a message that would take more instructions than one may."""
 _NO_METHOD = "IC0536"
 """The implementation's code of a method that a canister hasn't."""
+_NO_UPLOAD = 2**64 - 1
 P = TypeVar("P", bound=Page)
 _AUDITED, _TOO_LARGE = "audited", "unaudited"
 
@@ -54,6 +56,13 @@ class Health(Protocol):
         Raises:
             VerifyError: it isn't, or hasn't.
             Exception: a call failed.
+        """
+
+    async def takes_writes(self) -> bool:
+        """Whether the canister takes writes, so that it isn't being upgraded; `False` also where it can't answer.
+
+        Raises:
+            Exception: a call failed, but not by the canister's fault.
         """
 
 
@@ -95,6 +104,10 @@ class PersonalHealth:
         if facts != _facts(info):
             raise VerifyError(f"{self.canister_id} says something else of itself than before: {info}")
         await self._check(audit, certified)
+
+    async def takes_writes(self) -> bool:
+        """As the protocol has it."""
+        return await _takes_writes(self._client)
 
     async def _check(self, audit: str, certified: bytes | None) -> None:
         await _check_version(self._client)
@@ -157,6 +170,10 @@ class BackendHealth:
         if audit == _AUDITED:
             await _audit(self._client)
 
+    async def takes_writes(self) -> bool:
+        """As the protocol has it."""
+        return await _takes_writes(self._client)
+
     async def _counts(self) -> dict[str, int]:
         held = await self._client.get_quotas()
         counts = {
@@ -194,6 +211,21 @@ def _facts(info: PersonalInfo) -> str:
 async def _count(fetch: Callable[[Principal | None], Awaitable[P]], what: str) -> int:
     kept: Kept[P] = Kept(f"the list of {what}")
     return sum([len(list(kept.items(page))) async for page in pages(fetch, kept)])
+
+
+async def _takes_writes(client: CapsuleClient) -> bool:
+    """Asked by a write that changes nothing: the end of an upload that there isn't."""
+    try:
+        await client.abort_memory_upload(_NO_UPLOAD)
+    except CapsuleRefused as refusal:
+        return refusal.kind != "Locked"
+    except RejectedError as rejection:
+        if rejection.retry_helps or rejection.error_code == OUT_OF_CYCLES:
+            raise
+        return False
+    except ContractError:
+        return False
+    return True
 
 
 async def _check_version(client: CapsuleClient) -> None:

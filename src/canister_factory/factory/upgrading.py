@@ -147,6 +147,7 @@ class Upgrading:
         status = self._with_module(await self._turn.waited_for())
         record = record_in(status.settings)
         if record is not None:
+            await self._see_that_it_is_under_way(status, record)
             done = await self._go_on(status, record)
             if done is not None:
                 return done
@@ -219,6 +220,22 @@ class Upgrading:
             )
         await self._judge(status, record)
         return await self._finish(status, record) if record.target == self._module.module_hash else None
+
+    async def _see_that_it_is_under_way(self, status: CanisterStatus, record: Record) -> None:
+        """Nothing goes back that could have been written to since its snapshot. A module that an upgrade has installed
+        takes no writes; one that does was there before somebody else put the upgrade on record, as an earlier
+        controller could, or the upgrade was ended by hand.
+        """
+        if record.was(status.module_hash) or not (record.goes_back or status.module_hash == record.target):
+            return
+        if status.status != RunState.running:
+            await self._start()
+        if await self._health.takes_writes():
+            raise UpgradeError(
+                f"{self._canister_id} was left as it is: its environment variable {VARIABLE} says that it is being "
+                "upgraded, but it takes writes, which going back would lose. Remove the variable with `icp canister "
+                "settings update`; 'verify' names snapshots that you don't need"
+            )
 
     async def _install(self, status: CanisterStatus, record: Record) -> None:
         """Up to the new module, in a canister that is stopped; or back at the old one."""

@@ -25,9 +25,11 @@ from support.backend_world import (
     wasm,
 )
 from support.owner_world import begin, put
-from support.personal_world import PersonalWorld, inline, new_memory
+from support.personal_world import PersonalWorld, capsule_record, inline, new_memory
 
 VARIABLE = "canister_factory_upgrade"
+A_LOOK = 26_000_000
+"""Cycles of one look for the variable."""
 EMPTY_ARGUMENTS = {"no values": b"DIDL\0\0", "no bytes": b""}
 
 
@@ -137,6 +139,36 @@ def test_an_import_waits_for_the_end_of_the_maintenance() -> None:
     assert world.err("put_items", session, [], sender=OPERATOR).tag == "Locked"
     ended(world)
     world.ok("begin_import", sender=OPERATOR)
+
+
+def test_what_an_operator_began_ends_when_the_canister_is_its_owners() -> None:
+    world = PersonalWorld()
+    session = world.begin()
+    world.put(session, Case("Capsule", capsule_record()))
+    world.ok("finalize_import", session, sender=OPERATOR)
+    set_variable(world, world.personal, OPERATOR, "on")
+    world.install(world.personal, wasm("personal"), world.init_arg, OPERATOR, Case("upgrade", None))
+    assert world.err("abort_memory_upload", 1).tag == "Locked"
+    world.hand_over(world.personal, OWNER)
+    assert world.err("abort_memory_upload", 1).tag == "NotFound", "the very first message"
+    world.ok("add_memory_to_capsule", inline(b"at once"), new_memory())
+    world.advance(1)
+    world.run()
+    assert burned(world, steps=10, seconds=1) < A_LOOK, "nobody looks for the variable any more"
+
+    world.upgrade()
+    assert world.err("add_memory_to_capsule", inline(b"new"), new_memory()).tag == "Locked", "the owner's own"
+    ended(world)
+    world.ok("add_memory_to_capsule", inline(b"new"), new_memory())
+
+
+def test_an_upgrade_that_is_the_first_thing_an_owner_does_is_under_maintenance() -> None:
+    world = owned()
+    in_maintenance(world)
+    assert world.err("abort_memory_upload", 1).tag == "Locked", "the canister's first message of all"
+    assert world.err("add_memory_to_capsule", inline(b"new"), new_memory()).tag == "Locked"
+    ended(world)
+    world.ok("add_memory_to_capsule", inline(b"new"), new_memory())
 
 
 def test_nobody_but_a_controller_begins_or_ends_it() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from canister_factory.candid.principal import Principal
+from canister_factory.contract.capsule_models import CapsuleError, NamedThing, WriteLock
 from canister_factory.contract.creation_models import (
     CreationPage,
     OwnerPageRequest,
@@ -143,6 +144,24 @@ async def test_one_that_is_unsound_already_is_not_upgraded() -> None:
         await canister.health().before()
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_written"),
+    [
+        (CapsuleError(Locked=WriteLock(reason="it is being upgraded")), False),
+        (CapsuleError(NotFound=NamedThing(kind="upload", id="1")), True),
+        (None, True),
+    ],
+    ids=["locked", "not found", "done"],
+)
+async def test_whether_a_canister_takes_writes_is_seen_by_one_that_changes_nothing(
+    answer: CapsuleError | None, is_written: bool
+) -> None:
+    canister = Personal()
+    canister.answers["abort_memory_upload"] = lambda id: answer
+    assert await canister.health().takes_writes() is is_written
+    assert canister.asked("abort_memory_upload") == [(2**64 - 1,)]
+
+
 # --- a backend -------------------------------------------------------------------------------------------------------
 
 
@@ -249,3 +268,29 @@ async def test_a_backend_that_creates_no_canisters_counts_what_people_keep() -> 
     backend.people = 0
     with pytest.raises(VerifyError, match="had 7 people"):
         await backend.health.check(before, None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "goes_through"),
+    [
+        (RejectedError(5, "it trapped", "IC0502", certified=True), False),
+        (RejectedError(3, "it has no such method", "IC0536", certified=True), False),
+        (RejectedError(5, "it is out of cycles", "IC0207", certified=True), True),
+        (RejectedError(2, "too busy", None, certified=True), True),
+        (RejectedError(5, "it is stopped", "IC0508", certified=True), True),
+    ],
+    ids=["trapped", "no method", "no cycles", "busy", "stopped"],
+)
+async def test_a_canister_that_cannot_say_whether_it_takes_writes_takes_none(
+    failure: RejectedError, goes_through: bool
+) -> None:
+    class Failing(Backend):
+        async def abort_memory_upload(self, upload_id: int) -> None:
+            raise failure
+
+    if not goes_through:
+        assert not await Failing().health.takes_writes()
+        return
+    with pytest.raises(RejectedError) as caught:
+        await Failing().health.takes_writes()
+    assert caught.value is failure

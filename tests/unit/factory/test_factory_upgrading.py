@@ -105,6 +105,26 @@ async def test_nothing_goes_back_to_a_snapshot_that_somebody_has_uploaded() -> N
     assert methods(canister) == []
 
 
+@pytest.mark.parametrize("state", [RunState.running, RunState.stopped])
+@pytest.mark.parametrize("record", [RECORD, Record(b"y" * 32, NEW.module_hash, 0, goes_back=True)], ids=["on", "back"])
+async def test_nothing_goes_back_that_somebody_may_have_written_to(record: Record, state: RunState) -> None:
+    """An earlier controller could leave a record and a snapshot of the canister, and have both wait here."""
+    canister, health = UpgradedCanister(), Judgement(VerifyError("another root"))
+    canister.variables, canister.state = {VARIABLE: record.text}, state
+    canister.module, canister.snapshots = NEW.module_hash, {b"s": (canister.now_ns, OLD)}
+    health.is_written = True
+    with pytest.raises(UpgradeError, match=f"left as it is: its environment variable {VARIABLE} .* takes writes"):
+        await upgrading(canister, health).run()
+    assert (canister.module, list(canister.snapshots), health.asked) == (NEW.module_hash, [b"s"], [])
+    assert canister.state == RunState.running
+    assert VARIABLE in canister.variables, "whoever set it, it is the owner's to remove"
+
+    health.is_written = False
+    with pytest.raises(UpgradeError, match="was taken back"):
+        await upgrading(canister, health).run()
+    assert (canister.module, canister.variables) == (OLD, {})
+
+
 async def test_a_module_of_somebody_else_is_left_with_the_snapshot() -> None:
     canister = UpgradedCanister()
     canister.variables = {VARIABLE: RECORD.text}
