@@ -10,6 +10,7 @@ import Creation "Creation";
 import CreationEnd "CreationEnd";
 import CreationPolicy "CreationPolicy";
 import Creations "Creations";
+import Endowment "Endowment";
 import Errors "Errors";
 import Hosting "Hosting";
 import Registry "Registry";
@@ -92,6 +93,15 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   public shared ({ caller }) func clear_creation_state(owner : Principal) : async Types.CreationResult {
     byAdmin(caller, "clear_creation_state", func() = owner.toText(), func() = CreationEnd.clear(context, owner));
+  };
+
+  public shared ({ caller }) func pay_rest(owner : Principal) : async Types.CreationResult {
+    let answer = byAdmin(caller, "pay_rest", func() = owner.toText(), func() = Endowment.release(context, owner));
+    switch (answer, Creations.get(context.creations, owner)) {
+      case (#Ok, ?creation) await* Endowment.pay<system>(context, creation);
+      case _ {};
+    };
+    answer;
   };
 
   public shared query ({ caller }) func list_registry(

@@ -95,6 +95,19 @@ module {
     );
   };
 
+  /// Tells admins of cycles that a completed canister may have got from a later state of this backend than the present one.
+  public func depositDoubted(state : State, canisterId : Principal, owner : Principal, cycles : Nat, now : Nat64) {
+    notify(
+      state,
+      #DepositUnknown,
+      { aboutNobody with subject = ?canisterId },
+      "The personal canister " # canisterId.toText() # " of " # owner.toText() # " may have got the " # Nat.toText(cycles)
+      # " cycles of its completion already: this backend was put back to an earlier state since it has been its owner's. They "
+      # "are sent when an admin says so (admin pay-rest). Its owner can see its balance.",
+      now,
+    );
+  };
+
   /// Tells admins that a canister's cycles end soon, as far as is known here.
   public func expires(state : State, canisterId : Principal, owner : Principal, warned : Expiry.Warned, now : Nat64) {
     notify(

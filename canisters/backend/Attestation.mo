@@ -22,7 +22,6 @@ module {
     backend : () -> Principal;
     isBackend : Principal -> Bool;
     enter : () -> ();
-    wasRestored : () -> Bool;
   };
 
   /// Judges what the network tells of the creation's canister, from where its verification had judged it. A history that
@@ -71,10 +70,10 @@ module {
   public func notTold(reason : Text) : Text = "The management canister gave no information on the canister: " # reason;
 
   /// What else may be the reason that a canister gives this backend no manifest; "" when it can't be.
-  public func ofFormer(authorities : Authorities) : Text {
-    if (not authorities.wasRestored()) return "";
-    " It may have been installed before this backend was restored from a backup: then it answers the former backend alone. "
-    # "Where its owner alone controls it, the creation can't be completed here; the canister is the owner's all the same.";
+  public func ofFormer(context : Creation.Context) : Text {
+    if (not context.hadAnotherId()) return "";
+    " It may have been installed before this backend was restored from a backup: then it answers the former backend alone, "
+    # "until its owner tells it of this one (owner backend), whose canister it is all the same.";
   };
 
   /// The verification's error: it may be tried again.

@@ -21,6 +21,7 @@ import Expiry "Expiry";
 import Funding "Funding";
 import Hosting "Hosting";
 import Leases "Leases";
+import Loads "Loads";
 import Receipts "Receipts";
 import Registry "Registry";
 import Releases "Releases";
@@ -52,6 +53,7 @@ module {
     releases : Releases.State;
     reserve : Reserve.State;
     deposits : Deposits.State;
+    loads : Loads.State;
     alerts : Alerts.State;
     leases : Leases.Counter;
     switches : Switch;
@@ -70,6 +72,8 @@ module {
     asking : Set.Set<Principal>;
     /// The backend's own id.
     self : () -> Principal;
+    /// Whether the backend had another id, before it was restored.
+    hadAnotherId : () -> Bool;
     now : () -> Nat64;
     funds : () -> Reserve.Funds;
     hosting : Hosting.State;

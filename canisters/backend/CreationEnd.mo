@@ -68,8 +68,8 @@ module {
   };
 
   /// The canister is its owner's: the capsule takes no writes here any more. Also of a creation that was failed while
-  /// the handoff was under way.
-  public func complete(context : Creation.Context, creation : Creation.Creation) {
+  /// the handoff was under way. `since` when its owner alone controls it.
+  public func complete(context : Creation.Context, creation : Creation.Creation, since : Nat64) {
     let now = context.now();
     if (creation.status == #Failed) context.switches.failures -= 1;
     Creation.move(context, creation, #Completed);
@@ -83,6 +83,7 @@ module {
       bytes_done = creation.progress.bytes_total;
       items_done = creation.progress.items_total;
     };
+    creation.ownedSince := since;
     Endowment.owe(context, creation);
     Creation.setRegistryStatus(context, creation);
     context.switches.successes += 1;

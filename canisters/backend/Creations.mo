@@ -47,6 +47,9 @@ module {
     var entry : Nat64;
     var rest : Nat;
     var payment : Payment;
+    /// When its owner alone controlled the canister for the first time, as was told at the completion: nanoseconds since 1970,
+    /// 0 where it wasn't told.
+    var ownedSince : Nat64;
     /// What the network told of its canister at its verification; once it's completed, until when that takes updates.
     var seen : ?Types.Seen;
     var paidUntil : ?Nat64;
@@ -88,8 +91,9 @@ module {
   /// What there was here when the erasing began, and what the personal canister had got.
   public type Begun = { at : Nat64; memories : Nat64; contentSize : Nat64; manifestHash : Blob; importedHash : Blob };
 
-  /// Of the rest of a completed creation's cycles (`Endowment`).
-  public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown };
+  /// Of the rest of a completed creation's cycles (`Endowment`). `Doubted`: it may have been paid by a later state of this
+  /// backend than the one that was loaded since.
+  public type Payment = { #None; #Owed; #Sent; #Paid; #Unknown; #Doubted };
 
   public type State = {
     byOwner : Map.Map<Principal, Creation>;
@@ -197,6 +201,7 @@ module {
       var entry = 0;
       var rest = 0;
       var payment = #None;
+      var ownedSince = 0;
       var seen = null;
       var paidUntil = null;
       var error = null;
@@ -302,6 +307,7 @@ module {
     creation.entry := 0;
     creation.rest := 0;
     creation.payment := #None;
+    creation.ownedSince := 0;
     creation.seen := null;
     creation.paidUntil := null;
     creation.sourceManifest := null;

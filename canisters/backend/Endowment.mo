@@ -2,6 +2,9 @@
 /// import; this one follows when the creation is completed, so that a canister that is lost takes less along. It is held
 /// from the request on. Owns when it is paid, how it is booked, and what follows from each outcome.
 ///
+/// A backend whose state was put back to an earlier one doesn't know what it has paid since. Of a canister that was its owner's by
+/// then it pays what it sees to be lacking, where the owner lets it see that; else an admin decides.
+///
 /// What is paid is on record before the call. After a certain reject the cycles are back, and it is tried again. Nobody
 /// repeats what nobody knows the outcome of: admins are told of it.
 import Int "mo:core/Int";
@@ -14,7 +17,9 @@ import Alerts "Alerts";
 import CanisterOperations "CanisterOperations";
 import Creation "Creation";
 import Creations "Creations";
+import Errors "Errors";
 import Funding "Funding";
+import Loads "Loads";
 import Registry "Registry";
 import Reserve "Reserve";
 import Types "Types";
@@ -62,7 +67,14 @@ module {
   public func pay<system>(context : Creation.Context, creation : Creation.Creation) : async* () {
     let ?canisterId = creation.canisterId else return;
     if (creation.payment != #Owed) return;
+    if (not context.loads.isKnown) return arm<system>(context);
+    if (Loads.isBefore(context.loads, creation.ownedSince)) await* look(context, creation, canisterId);
+    if (creation.payment != #Owed) return;
     let amount = creation.rest;
+    if (amount == 0) {
+      Creation.hold(context, creation, 0);
+      return settled(context, creation, #Paid);
+    };
     let isPoor = Reserve.preflight(context.reserve, context.funds(), amount, creation.cyclesHeld) != null;
     if (isPoor or Creation.stopped(context) != null) return arm<system>(context);
     creation.payment := #Sent;
@@ -91,8 +103,54 @@ module {
     } finally if (creation.payment == #Sent) unknown(context, creation, canisterId, "the answer could not be taken");
   };
 
+  /// What the canister lacks, as it is now; where the backend can't see it, it is left to the admins.
+  func look(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) : async* () {
+    let told = await* CanisterOperations.status(context.calls, canisterId);
+    if (creation.payment != #Owed) return;
+    switch told {
+      case (?{ has; burnedPerDay }) {
+        creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
+        correct(context, creation);
+        Creation.hold(context, creation, creation.rest);
+      };
+      case null {
+        Creation.hold(context, creation, 0);
+        settled(context, creation, #Doubted);
+        Alerts.depositDoubted(context.alerts, canisterId, creation.owner, creation.rest, context.now());
+      };
+    };
+  };
+
+  /// At an admin's word, who knows that the canister hasn't got the rest: it is owed again.
+  public func release(context : Creation.Context, owner : Principal) : Types.CreationResult {
+    let ?creation = Creations.get(context.creations, owner) else {
+      return #Err(Errors.invalid(owner.toText() # " has no creation."));
+    };
+    if (creation.payment != #Doubted or creation.status != #Completed) {
+      return #Err(Creation.refused(creation, "Nothing of it waits for an admin's word."));
+    };
+    switch (Reserve.preflight(context.reserve, context.funds(), creation.rest, 0)) {
+      case (?problem) return #Err(Creation.located(creation, problem));
+      case null {};
+    };
+    creation.ownedSince := context.now(); // what was before is judged
+    creation.payment := #Owed;
+    context.creations.owed.add(owner);
+    Creation.hold(context, creation, creation.rest);
+    #Ok;
+  };
+
+  /// Learns whether the present state is an earlier one that was loaded.
+  func learnLoads(context : Creation.Context) : async* () {
+    switch (await* CanisterOperations.info(context.calls, context.self())) {
+      case (#Info history) Loads.learn(context.loads, history);
+      case _ {}; // asked again before anything is paid
+    };
+  };
+
   /// To be called after an upgrade, which ends all timers. An outcome that wasn't on record before it is unknown.
   public func resume<system>(context : Creation.Context) {
+    ignore Timer.setTimer<system>(#nanoseconds 0, func() : async () { await* learnLoads(context) });
     for (creation in Creations.owed(context.creations)) {
       switch (creation.payment, creation.canisterId) {
         case (#Sent, ?canisterId) unknown(context, creation, canisterId, "the backend was upgraded before it was on record");
@@ -105,6 +163,7 @@ module {
   func arm<system>(context : Creation.Context) {
     if (context.payer.timer != null) return;
     let payAll = func() : async () {
+      await* learnLoads(context);
       for (creation in Creations.owed(context.creations)) await* pay<system>(context, creation);
       if (not context.creations.owed.isEmpty()) return;
       switch (context.payer.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };

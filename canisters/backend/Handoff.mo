@@ -14,6 +14,7 @@ import CreationEnd "CreationEnd";
 import Creations "Creations";
 import Endowment "Endowment";
 import Errors "Errors";
+import History "History";
 import Types "Types";
 import Verification "Verification";
 
@@ -91,9 +92,9 @@ module {
     context.looks.due.remove(owner);
   };
 
-  /// How the handoff of a canister ended. `Refused`: the creation has ended with that error, and the canister is lost.
+  /// How the handoff of a canister ended. `HandedOver`: since when its owner alone controls it. `Refused`: the creation has ended with that error, and the canister is lost.
   /// `Gone`: it was deleted.
-  public type Outcome = { #HandedOver; #NotHandedOver : Text; #Gone; #Refused : Types.CreationError; #Unknown : Text };
+  public type Outcome = { #HandedOver : Nat64; #NotHandedOver : Text; #Gone; #Refused : Types.CreationError; #Unknown : Text };
 
   /// Asks the network who controls the canister and what was done to it, and then the canister, if its module is the
   /// verified one or another approved one, whether it has what was verified: an operator could have brought something
@@ -117,17 +118,18 @@ module {
       };
       case (#Ok _) {};
     };
+    let since = History.ownedSince(history, creation.owner);
     let isOwners = history.module_hash != creation.verifiedModule;
-    if (isOwners and Attestation.notReleased(context, history.module_hash) != null) return #HandedOver;
+    if (isOwners and Attestation.notReleased(context, history.module_hash) != null) return #HandedOver since;
     let imported = switch (await* CanisterOperations.manifest(context.calls, canisterId)) {
       case (#Manifest { imported }) imported;
-      case (#Rejected reason) return #Unknown(silent(authorities, reason));
+      case (#Rejected reason) return #Unknown(silent(context, reason));
     };
     // Of a capsule that has changed since nothing can be said; it isn't sealed then.
     if (not isUnsettled(creation, canisterId) or not Creation.isVerified(context, creation)) return #Unknown settled;
     let ?capsule = Store.selfCapsule(context.store, creation.owner) else return #Unknown "The capsule is gone.";
     let has = switch imported { case (?{ manifest_hash }) ?manifest_hash; case null null };
-    if (has == ?Manifest.hash(capsule)) return #HandedOver;
+    if (has == ?Manifest.hash(capsule)) return #HandedOver since;
     let error = Creation.located(creation, Errors.make(#VerifyFailed, changed canisterId, Attestation.isReplaced(creation)));
     CreationEnd.lose(context, creation, canisterId, error);
     #Refused error;
@@ -135,10 +137,10 @@ module {
 
   let settled = "The creation was settled meanwhile, or the capsule changed.";
 
-  func silent(authorities : Attestation.Authorities, reason : Text) : Text {
+  func silent(context : Creation.Context, reason : Text) : Text {
     "The canister is its owner's, but gives no manifest, so that nobody can tell whether it has what was verified. The "
     # "owner has to start it, to give it cycles, or to let canisters call it. "
-    # "Its answer: " # reason # Attestation.ofFormer(authorities);
+    # "Its answer: " # reason # Attestation.ofFormer(context);
   };
 
   func changed(canisterId : Principal) : Text {
@@ -163,8 +165,8 @@ module {
     if (not Creation.isSealed(creation) or creation.canisterId != ?canisterId) return;
     let isOver = creation.sealedUntil <= context.now();
     switch answer {
-      case (#HandedOver) {
-        CreationEnd.complete(context, creation);
+      case (#HandedOver since) {
+        CreationEnd.complete(context, creation, since);
         await* Endowment.pay<system>(context, creation);
       };
       case (#NotHandedOver _ or #Gone) if isOver Creations.unseal(context.creations, creation);

@@ -118,6 +118,15 @@ module {
     };
   };
 
+  /// When the owner became the only controller for the first time, in nanoseconds since 1970; 0 where that isn't told.
+  public func ownedSince(history : CanisterHistory.History, owner : Principal) : Nat64 {
+    if (Nat64.fromNat(history.recent_changes.size()) != history.total_num_changes) return 0;
+    for (change in history.recent_changes.values()) {
+      if (controllersIn(change) == ?[owner]) return change.timestamp_nanos;
+    };
+    0;
+  };
+
   func authorOf(change : Change) : ?Principal {
     switch (change.origin) {
       case (?#from_user { user_id }) ?user_id;

@@ -19,7 +19,7 @@ module {
     #set_reserve_settings : Any; #set_reserve_threshold : Any; #top_up_reserve : Any; #acknowledge_notification : Any;
     #set_migration_enabled : Any; #set_creation_limits : Any; #set_quotas : Any; #set_capsule_switches : Any;
     #set_personal_canister_settings : Any; #abort_creation : Any; #set_admission : Any; #add_admitted : Any;
-    #remove_admitted : Any; #approve_creation : Any; #decline_creation : Any;
+    #remove_admitted : Any; #approve_creation : Any; #decline_creation : Any; #pay_rest : Any;
     // canisters, which pass no door
     #return_cycles : Any;
     // controllers: a query that looks at everything
@@ -84,7 +84,7 @@ module {
         #set_reserve_settings _ or #set_reserve_threshold _ or #top_up_reserve _ or #acknowledge_notification _ or
         #set_migration_enabled _ or #set_creation_limits _ or #set_quotas _ or #set_capsule_switches _ or
         #set_personal_canister_settings _ or #abort_creation _ or #set_admission _ or #add_admitted _ or
-        #remove_admitted _ or #approve_creation _ or #decline_creation _
+        #remove_admitted _ or #approve_creation _ or #decline_creation _ or #pay_rest _
       ) Roles.isAdmin(roles, caller);
       case (
         #claim_creation _ or #renew_lease _ or #release_lease _ or #hand_on_creation _ or #report_progress _ or

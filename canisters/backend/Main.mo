@@ -39,6 +39,7 @@ import Inspection "Inspection";
 import InventoryApi "InventoryApi";
 import Leases "Leases";
 import Lineage "Lineage";
+import Loads "Loads";
 import CreationPolicy "CreationPolicy";
 import Receipts "Receipts";
 import Registry "Registry";
@@ -85,6 +86,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   let deposits = Deposits.start(Reserve.level(reserve, Cycles.balance()));
   let alerts = Alerts.start();
   let lineage = Lineage.start();
+  let loads = Loads.start();
   let leases : Leases.Counter = { var next = 1 };
   let switches : Creation.Switch = {
     var enabled = switch (given.creation_enabled) { case (?enabled) enabled; case null true };
@@ -98,6 +100,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
 
   transient let maintenance = Maintenance.start<system>(true);
   roles.closed := maintenance.isOn;
+  loads.isKnown := false;
 
   /// Not kept over an upgrade: the canister can't be upgraded while a call is outstanding.
   transient let calls : CanisterOperations.Calls = { var underWay = 0 };
@@ -116,6 +119,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     releases;
     reserve;
     deposits;
+    loads;
     alerts;
     leases;
     switches;
@@ -128,6 +132,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     receipts;
     asking = Set.empty<Principal>();
     self = func() = Principal.fromActor(this);
+    hadAnotherId = func() = Lineage.all(lineage, self()).size() > 1;
     now = Clock.now;
     funds;
     hosting;
@@ -137,7 +142,6 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     roles;
     backend = self;
     isBackend = func id = Lineage.has(lineage, self(), id);
-    wasRestored = func() = Lineage.all(lineage, self()).size() > 1;
     enter = func() = Lineage.enter(lineage, roles.acts, self(), Clock.now());
   };
   func refuseWrites() : ?CapsuleTypes.CapsuleError = switch (Maintenance.refusal(maintenance)) {

@@ -51,7 +51,8 @@ module {
     };
     switch (await* CanisterOperations.manifest(context.calls, canisterId)) {
       case (#Rejected reason) {
-        #Refused(Attestation.unverified(creation, "The personal canister gave no manifest: " # reason));
+        let why = "The personal canister gave no manifest: " # reason # Attestation.ofFormer(context);
+        #Refused(Attestation.unverified(creation, why));
       };
       case (#Manifest { manifest; imported; closed_until }) switch imported {
         case (?{ capsule_id; manifest_hash }) if (manifest.capsule_id == creation.capsuleId and capsule_id == creation.capsuleId) {

@@ -57,7 +57,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     let target = switch answer {
       case (#Manifest held) held;
       case (#Rejected reason) {
-        let why = "The personal canister gave no manifest: " # reason # Attestation.ofFormer(authorities);
+        let why = "The personal canister gave no manifest: " # reason # Attestation.ofFormer(context);
         return #Err(Attestation.unverified(creation, why));
       };
     };
@@ -133,8 +133,8 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
       case (#Err problem) return #Err problem;
     };
     switch answer {
-      case (#HandedOver) {
-        CreationEnd.complete(context, creation);
+      case (#HandedOver since) {
+        CreationEnd.complete(context, creation, since);
         await* Endowment.pay<system>(context, creation);
         #Ok(Creation.detailed(context, creation));
       };

@@ -63,13 +63,13 @@ module {
     #add_admitted : Any; #remove_admitted : Any; #list_admitted : Any; #list_waiting_requests : Any;
     #approve_creation : Any; #decline_creation : Any; #get_backend_ids : Any; #get_inventory : Any;
     #undo_personal_canister : Any; #begin_move_back : Any; #request_erasure : Any; #cancel_erasure : Any;
-    #get_erasure_receipt : Any;
+    #get_erasure_receipt : Any; #pay_rest : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
     #finalize_import : Any; #import_batch : Any; #get_manifest : Any; #get_personal_info : Any; #get_history : Any;
     #get_items : Any; #get_memory_manifests : Any; #close_for_undo : Any;
-    #offer_ownership : Any; #accept_ownership : Any; #remove_owner : Any;
+    #offer_ownership : Any; #accept_ownership : Any; #remove_owner : Any; #change_backend : Any;
   };
 
   /// Bytes of the encoded arguments.
@@ -97,8 +97,8 @@ module {
       #get_backend_ids _ or #get_inventory _ or
       #begin_import _ or #finalize_import _ or #get_manifest _ or #get_personal_info _ or #get_history _ or #start_over _ or
       #undo_personal_canister _ or #begin_move_back _ or #request_erasure _ or #cancel_erasure _ or
-      #get_erasure_receipt _ or #close_for_undo _ or
-      #offer_ownership _ or #accept_ownership _ or #remove_owner _
+      #get_erasure_receipt _ or #pay_rest _ or #close_for_undo _ or
+      #offer_ownership _ or #accept_ownership _ or #remove_owner _ or #change_backend _
     ) fixed;
     case (
       #register_with_nonce _ or #prove_nonce _ or #verify_nonce _ or #create_capsule _ or #get_capsule _ or

@@ -33,7 +33,7 @@ module {
   /// Who has to do with this canister, and what it is called.
   public type Parties = {
     owner : () -> Principal;
-    backend : Principal;
+    backend : () -> Principal;
     name : ?Text;
     self : () -> Principal;
     /// Whether the canister is its owner's already.
@@ -307,7 +307,7 @@ module {
     /// compares it until the canister is open; of what the owner does then it is told nothing, unless the owner has closed
     /// the canister for it.
     public func manifest(caller : Principal, now : Nat64) : Result<Types.CertifiedManifest> {
-      let isBackend = caller == parties.backend;
+      let isBackend = caller == parties.backend();
       let closed_until = ImportState.closed(state, now);
       if (not isBackend) switch (refuseLook(caller)) { case null {}; case (?problem) return #Err problem };
       switch (state.final) {
@@ -332,7 +332,7 @@ module {
     /// What anyone may know of this canister.
     public func info(now : Nat64) : Types.PersonalInfo = {
       owner = parties.owner();
-      backend = parties.backend;
+      backend = parties.backend();
       name = parties.name;
       api_version = ApiVersion.current;
       capsule_id = if (ImportState.hasCapsule(state)) ?state.capsule.id else null;

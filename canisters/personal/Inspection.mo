@@ -49,6 +49,8 @@ module {
     #get_history : Any;
     // the owner; and to whom the owner offers the canister
     #offer_ownership : Any; #remove_owner : Any; #accept_ownership : Any;
+    // the owner
+    #change_backend : Any;
   };
 
   /// Whether the message, with arguments of so many bytes, may enter the canister.
@@ -82,7 +84,8 @@ module {
         #store_gallery_forever _ or #update_gallery _ or #delete_gallery _ or #get_history _
       ) isTheirs();
       case (
-        #get_items _ or #get_memory_manifests _ or #close_for_undo _ or #offer_ownership _ or #remove_owner _
+        #get_items _ or #get_memory_manifests _ or #close_for_undo _ or #offer_ownership _ or #remove_owner _ or
+        #change_backend _
       ) caller == owner;
       case (#accept_ownership _) caller == owner or title.heir == ?caller;
       case (#record_capsule_event _) isTheirs() or Access.isExecutor(state.capsule, caller);

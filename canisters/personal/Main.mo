@@ -20,8 +20,7 @@ import Types "Types";
 
 shared ({ caller = installer }) persistent actor class Personal(init : ?Types.PersonalInit) = this {
   // What the first installation was given stays; the argument of an upgrade changes nothing, and can be left out.
-  let title = Ownership.title(Ownership.given(init).owner);
-  let backend = Ownership.given(init).backend;
+  let title = Ownership.title(Ownership.given(init));
   let name = Ownership.given(init).name;
   let store = Store.empty(Quotas.personalLimits);
   let state = ImportState.empty(store, title.owner, installer, Ownership.given(init).limits);
@@ -38,7 +37,7 @@ shared ({ caller = installer }) persistent actor class Personal(init : ?Types.Pe
     state,
     {
       owner = func() = title.owner;
-      backend;
+      backend = func() = title.backend;
       name;
       self;
       isOpen = func() = Ownership.isOpen(title, state);

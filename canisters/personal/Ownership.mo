@@ -2,7 +2,8 @@
 /// nothing, and shows nothing to others, until the canister is open: its import is final and its owner controls it
 /// without those who imported. So nothing that was accepted here can be in the way of the import, or be lost to a new
 /// installation by an operator. Owns who the owner is, and giving that to another principal: it is offered, and accepted by
-/// the other, so that it never goes to one who can't sign. The one before stays an owner of the capsule until removed.
+/// the other, so that it never goes to one who can't sign. The one before stays an owner of the capsule until removed. Owns
+/// also which backend it belongs with: the owner says so, whose backend may have been restored under another id.
 import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Principal "mo:core/Principal";
@@ -37,9 +38,13 @@ module {
     var owner : Principal;
     /// To whom the owner offers the canister.
     var heir : ?Principal;
+    /// May read the manifest.
+    var backend : Principal;
   };
 
-  public func title(owner : Principal) : Title = { var owner; var heir = null };
+  public func title({ owner; backend } : { owner : Principal; backend : Principal }) : Title {
+    { var owner; var heir = null; var backend };
+  };
 
   /// Whether the canister is its owner's. Needs nobody else, least of all the backend; once it is so, it stays so,
   /// whomever the owner makes a controller later.
@@ -129,8 +134,15 @@ module {
   public class Giving(title : Title, store : Store.Store, state : ImportState.State, maintenance : Maintenance.State) {
     /// Only the owner may, and only what is theirs already.
     func refuse(caller : Principal) : Refusal {
-      if (caller != title.owner) return ?#Unauthorized "only the owner gives this canister to somebody else";
+      if (caller != title.owner) return ?#Unauthorized "only the owner says whose this canister is";
       unready();
+    };
+
+    func refused(caller : Principal, field : Text, other : Principal) : Refusal {
+      switch (refuse(caller)) {
+        case null Validate.person(field, #Principal other);
+        case refusal refusal;
+      };
     };
 
     func unready() : Refusal {
@@ -140,11 +152,8 @@ module {
 
     /// Offers the canister to another principal, or to nobody. The last offer counts.
     public func offer(caller : Principal, heir : ?Principal) : Capsule.UnitResult {
-      switch (refuse(caller)) { case null {}; case (?problem) return #Err problem };
-      switch heir {
-        case (?to) switch (Validate.person("to", #Principal to)) { case null {}; case (?problem) return #Err problem };
-        case null {};
-      };
+      let refusal = switch heir { case (?to) refused(caller, "to", to); case null refuse(caller) };
+      switch refusal { case null {}; case (?problem) return #Err problem };
       title.heir := if (heir == ?title.owner) null else heir;
       #Ok;
     };
@@ -180,6 +189,13 @@ module {
       capsule.controllers.remove(Persons.key(#Principal person));
       Store.insert(store, capsule);
       noted(caller, Clock.now());
+      #Ok;
+    };
+
+    /// From now on this backend may ask what the import left here. It isn't asked itself: the owner knows which it is.
+    public func changeBackend(caller : Principal, backend : Principal) : Capsule.UnitResult {
+      switch (refused(caller, "backend", backend)) { case null {}; case (?problem) return #Err problem };
+      title.backend := backend;
       #Ok;
     };
 

@@ -1,5 +1,5 @@
-/// The endpoints by which the canister gets another owner, as in `personal.did`, each passing its caller on. Owns no rule
-/// and no state.
+/// The endpoints by which the canister gets another owner, or another backend, as in `personal.did`, each passing its
+/// caller on. Owns no rule and no state.
 import Capsule "../capsule/Types";
 import Ownership "Ownership";
 
@@ -12,5 +12,9 @@ mixin (giving : Ownership.Giving) {
 
   public shared ({ caller }) func remove_owner(person : Principal) : async Capsule.UnitResult {
     giving.remove(caller, person);
+  };
+
+  public shared ({ caller }) func change_backend(backend : Principal) : async Capsule.UnitResult {
+    giving.changeBackend(caller, backend);
   };
 };

@@ -121,7 +121,9 @@ async def test_a_canister_that_its_owner_has_stays_the_owners_and_its_creation_i
     await world.orchestrator().run(world.owner_id)  # what the backup doesn't know of
     moved = await elsewhere(world, tmp_path / "backup")
     assert await fate_on(moved) == Fate.OWNERS
-    with pytest.raises(CreationFailedError, match="can't be completed here; the canister is the owner's all the same"):
+    with pytest.raises(
+        CreationFailedError, match=r"until its owner tells it of this one .* whose canister it is all the same"
+    ):
         await moved.orchestrator().run(moved.owner_id)
     assert await read_back(moved.personal(canister)) == contents
 

@@ -34,6 +34,7 @@ MORE_ARGUMENTS = {
     "admin registry": ["{other}"],
     "backend backup": ["copy"],
     "owner accept": ["--yes"],
+    "owner backend": ["--yes"],
     "owner backup": ["copy"],
     "owner controllers add": ["{other}", "--yes"],
     "owner controllers remove": ["{other}", "--yes"],
@@ -132,7 +133,7 @@ class Strangers:
         words = ARGUMENTS.get(command, MORE_ARGUMENTS.get(command, []))
         arguments = [word.format(other=Identity.generate().sender()) for word in words]
         common = ["--network", self.network.url, "--root-key", self.network.root_key.hex(), "--identity", str(self.pem)]
-        given = [str(backend)] if command == "upgrade" else ["--backend", str(backend)]
+        given = [str(backend)] if command in ("upgrade", "owner backend") else ["--backend", str(backend)]
         result = CliRunner().invoke(main, [*command.split(), *arguments, *given, *common, "--json"])
         return result.exit_code, result.stdout, result.stderr
 

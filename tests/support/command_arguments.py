@@ -29,6 +29,7 @@ ARGUMENTS = {
     "admin canisters": ["--freezing-threshold", "60d"],
     "admin abort": ["{other}", "--yes"],
     "admin clear": ["{other}", "--yes"],
+    "admin pay-rest": ["{other}", "--yes"],
     "admin ack": ["0"],
     "alerts": [*WEBHOOK, "--webhook-secret", SECRET],
     "reserve top-up": ["1T"],

@@ -30,6 +30,7 @@ ADMIN_ONLY: dict[str, tuple[Any, ...]] = {
     "add_operator": (STRANGER,),
     "remove_operator": (STRANGER,),
     "clear_creation_state": (OWNER,),
+    "pay_rest": (OWNER,),
     "abort_creation": (OWNER, "because"),
     "set_admission": (Case("Listed"),),
     "add_admitted": (STRANGER,),

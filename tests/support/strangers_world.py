@@ -223,6 +223,7 @@ IMPORT: dict[str, list[Probe]] = {
     "get_items": [lambda a: ([_item(a)],)],
     "offer_ownership": [lambda a: (a.owner,)],
     "remove_owner": [lambda a: (a.owner,)],
+    "change_backend": [lambda a: (a.owner,)],
     "get_memory_manifests": [lambda a: ([a.memory],)],
 }
 
@@ -237,6 +238,7 @@ CREATION: dict[str, list[Probe]] = {
     "list_all_creation_states": [lambda a: ({"after": a.owner},)],
     "get_creation_states_by_status": [lambda a: (Case("Creating"), {"after": a.owner})],
     "clear_creation_state": [lambda a: (a.owner,)],
+    "pay_rest": [lambda a: (a.owner,)],
     "abort_creation": [lambda a: (a.owner, "because")],
     "add_admitted": [lambda a: (a.owner,)],
     "remove_admitted": [lambda a: (a.owner,)],

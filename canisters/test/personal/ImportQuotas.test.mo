@@ -146,7 +146,7 @@ module {
         canister.state,
         {
           owner = Samples.owner;
-          backend = controller;
+          backend = func() = controller;
           name = null;
           self = func() = controller;
           isOpen = func() = false;
@@ -167,6 +167,8 @@ module {
       assert imports.removeItems(controller, id, [{ kind = #Memory; id = "mem-1" }], 1) == #Ok and canister.isEmpty();
       let maintenance = { wasOpen = false; var isOn = false; var timer : ?Timer.TimerId = null };
       let host = Ownership.host(Ownership.title(Samples.owner()), canister.store, canister.state, maintenance);
+      let maintenance = { var isOn = false; var timer : ?Timer.TimerId = null };
+      let host = Ownership.host(Ownership.title({ owner = Samples.owner(); backend = admin() }), canister.store, canister.state, maintenance);
       assert host.refuseGrowth() != null;
       canister.store.books.limits := Quotas.personalLimits;
       assert host.refuseGrowth() == null;

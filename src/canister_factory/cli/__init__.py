@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
             "limits",
             "notifications",
             "operators",
+            "pay-rest",
             "quotas",
             "registry",
             "releases",
@@ -82,6 +83,7 @@ COMMANDS: dict[str, Entry] = {
         (
             "accept",
             "add",
+            "backend",
             "backup",
             "check",
             "controllers",

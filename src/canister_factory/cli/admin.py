@@ -236,6 +236,36 @@ def clear(owner: Principal, yes: bool, ask: Ask) -> None:
     done(f"The creation of {output.ident(owner)} is forgotten.{remains}", owner=owner, cleared=True)
 
 
+@admin.command("pay-rest")
+@click.argument("owner", type=PRINCIPAL)
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@backend_command(Role.ADMIN)
+def pay_rest(owner: Principal, yes: bool, ask: Ask) -> None:
+    """Pay the rest of the cycles that OWNER's canister was promised.
+
+    A backend that was restored from a backup doesn't know whether it has paid them after the backup. Where it can't see
+    that itself, it doesn't pay, and 'admin notifications' has a DepositUnknown. Ask OWNER what the canister has ('owner
+    status'); if the rest is missing, this pays it from the reserve, as soon as that has enough.
+
+    \b
+    Example:
+      canister-factory admin pay-rest $OWNER --identity admin.pem
+    """
+    creation = _creation_of(owner, "pay", ask)
+    if creation.canister_id is None:
+        raise CommandError(f"the creation of {output.ident(owner)} has no canister: there is nothing to pay")
+    confirm(f"Pay the rest of its cycles to {creation.canister_id}? It can't be taken back.", yes)
+    interrupts.if_interrupted("it may be paid. The same command pays nothing then, and says so")
+    ask(lambda backend: backend.pay_rest(owner))
+    done(
+        f"{creation.canister_id} gets the rest of its cycles, as soon as the reserve has enough. 'reserve consumption' "
+        "shows it.",
+        owner=owner,
+        canister_id=creation.canister_id,
+        paid=True,
+    )
+
+
 def _creation_of(owner: Principal, verb: str, ask: Ask) -> DetailedCreationStatus:
     """The creation of OWNER, as an admin sees it.
 

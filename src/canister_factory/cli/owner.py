@@ -11,6 +11,7 @@ import click
 from canister_factory.cli.events import events
 from canister_factory.cli.executors import executors
 from canister_factory.cli.groups import CommandGroup
+from canister_factory.cli.owner_backend import set_backend
 from canister_factory.cli.owner_control import accept, controllers, move_to
 from canister_factory.cli.owner_copies import backup, check, download, restore
 from canister_factory.cli.owner_cycles import top_up
@@ -46,6 +47,7 @@ owner.add_command(CommandGroup("events", commands=[*events.commands.values(), ex
 owner.add_command(undo)
 owner.add_command(move_back)
 owner.add_command(erase)
+owner.add_command(set_backend)
 owner.add_command(upgrade)
 
 owner.add_command(status)

@@ -52,6 +52,27 @@ async def _completed(backend: CheckedBackend, verb: str) -> tuple[DetailedCreati
     return creation, creation.canister_id
 
 
+async def _require_answer(backend: CheckedBackend, canister_id: Principal) -> None:
+    """Sees to it that the canister answers this backend. One that doesn't answer at all is the backend's to judge.
+
+    Raises:
+        CommandError: it answers another one, as after a restore of the backend.
+    """
+    from canister_factory.contract.errors import ContractError
+    from canister_factory.ic.errors import IcError
+
+    try:
+        about = await _personal(backend, canister_id).get_personal_info()
+    except (ContractError, IcError):
+        return
+    if about.backend != backend.canister_id:
+        raise CommandError(
+            f"{canister_id} answers the backend {about.backend}, and this is {backend.canister_id}. If this is the "
+            f"same one, restored from a backup, tell your canister so: 'owner backend {backend.canister_id}'; nothing "
+            "was changed"
+        )
+
+
 def _personal(backend: CheckedBackend, canister_id: Principal) -> PersonalClient:
     from canister_factory.contract.clients import PersonalClient
     from canister_factory.factory.config import FactoryConfig
@@ -80,6 +101,7 @@ def undo(yes: bool, ask: Ask) -> None:
         from canister_factory.cli.present_canister import Presence, look_at
 
         creation, canister_id = await _completed(backend, "undo")
+        await _require_answer(backend, canister_id)
         return creation, canister_id, (await look_at(backend.ic, creation)).presence != Presence.DELETED
 
     creation, canister_id, remains = ask(look)
@@ -173,6 +195,7 @@ async def _move(backend: CheckedBackend, advance: Advance = lambda _more: None) 
 
     await backend.make_sure()
     _creation, canister_id = await _completed(backend, "move back")
+    await _require_answer(backend, canister_id)
     personal = _personal(backend, canister_id)
     capsule_id = (await personal.get_personal_info()).capsule_id
     if capsule_id is None:
@@ -220,7 +243,13 @@ def erase(days: int, cancel: bool, receipt: Path | None, yes: bool, ask: Ask) ->
 
 
 def _request(days: int, yes: bool, ask: Ask) -> None:
-    creation, canister_id = ask(lambda backend: _completed(backend, "erase"))
+    async def look(backend: CheckedBackend) -> tuple[DetailedCreationStatus, Principal]:
+        creation, canister_id = await _completed(backend, "erase")
+        if creation.erasure is None:
+            await _require_answer(backend, canister_id)
+        return creation, canister_id
+
+    creation, canister_id = ask(look)
     if creation.erasure is None:
         confirm(
             f"Erase on the backend, in {days} days, all of the capsule that is in {canister_id} now? The only copy is "

@@ -143,6 +143,10 @@ class BackendClient(KeepersClient, OldSideClient):
         """Forgets a creation that isn't in progress. For admins."""
 
     @endpoint
+    async def pay_rest(self, owner: PrincipalLike) -> None:
+        """Pays the rest of a completed creation's cycles, where it is in doubt whether they were paid. For admins."""
+
+    @endpoint
     async def set_personal_canister_creation_enabled(self, enabled: bool) -> None:
         """Switches the feature at run time: off, nothing uses cycles of the reserve. For admins."""
 

@@ -133,3 +133,10 @@ class PersonalClient(CapsuleClient):
     @endpoint
     async def remove_owner(self, person: PrincipalLike) -> None:
         """Takes the capsule from an owner or a controller of it, but not from the canister's owner."""
+
+    # Another backend
+
+    @repeatable
+    @endpoint
+    async def change_backend(self, backend: PrincipalLike) -> None:
+        """Lets this backend read the manifest, in the place of the one before."""

@@ -28,7 +28,7 @@ class Fate(StrEnum):
     COPIED_AGAIN = "CopiedAgain"
     """Its canister was installed for the former backend, and is installed anew."""
     OWNERS = "Owners"
-    """It was handed over; its canister answers the former backend alone, so that this one can't complete it."""
+    """It was handed over; its canister answers the former backend alone, until its owner tells it of this one."""
     GONE = "Gone"
     """Its canister was deleted."""
     JUDGED = "Judged"
@@ -40,8 +40,9 @@ MEANING = {
     "owner control it",
     Fate.GOES_ON: "goes on where it was",
     Fate.COPIED_AGAIN: "goes on: its canister is installed anew for this backend, and all is copied again",
-    Fate.OWNERS: "can't be completed: its owner has the canister, which answers the former backend alone. It is the "
-    "owner's to use; 'admin clear' forgets the creation here",
+    Fate.OWNERS: "waits for its owner, who has the canister: it answers the former backend alone, until its "
+    "owner tells it of this one ('owner backend'). It is completed then, if it got what is here; else 'admin clear' "
+    "forgets it here",
     Fate.GONE: "ends: its canister was deleted. After 'cleanup' its owner can ask for another one",
     Fate.JUDGED: "is judged by its canister's history when a worker comes to it",
 }

@@ -73,6 +73,7 @@ def personal_writes(world: PersonalWorld, upload_id: int) -> list[tuple[str, tup
         ("commit_memory_upload", (upload_id,)),
         ("create_connection_group", ({"name": "a", "members": []},)),
         ("close_for_undo", ()),
+        ("change_backend", (STRANGER,)),
     ]
 
 

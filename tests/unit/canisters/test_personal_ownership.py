@@ -1,4 +1,6 @@
-"""A personal canister gets another owner: offered by one, accepted by the other; each has all of it meanwhile."""
+"""A personal canister gets another owner: offered by one, accepted by the other; each has all of it meanwhile. And
+another backend, at its owner's word.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.backend_world import ANONYMOUS, OWNER, STRANGER, person
-from support.personal_world import CAPSULE_ID, PersonalWorld, by_principal, inline, new_memory
+from support.personal_world import BACKEND, CAPSULE_ID, PersonalWorld, by_principal, inline, new_memory
 
 HEIR = person("heir")
 
@@ -94,6 +96,8 @@ def test_it_is_offered_only_when_it_is_the_owners(world: PersonalWorld) -> None:
     importing.begin()
     assert importing.err("offer_ownership", HEIR).tag == "Locked"
     assert importing.err("remove_owner", HEIR).tag == "Locked"
+    assert importing.err("change_backend", STRANGER).tag == "Locked"
+    assert importing.call("get_personal_info")["backend"] == BACKEND
     assert importing.err("accept_ownership", sender=HEIR).tag == "Unauthorized"
 
 
@@ -105,3 +109,26 @@ def test_an_upgrade_keeps_owner_and_offer(world: PersonalWorld) -> None:
     world.ok("accept_ownership", sender=OWNER)
     assert world.call("get_personal_info")["owner"] == OWNER
     assert info(world, OWNER)["subject"] == by_principal(OWNER)
+
+
+# --- Another backend -------------------------------------------------------------------------------------------------
+
+
+def test_the_backend_that_the_owner_names_is_answered_in_the_place_of_the_one_before(world: PersonalWorld) -> None:
+    restored = person("restored backend")
+    assert world.err("get_manifest", sender=restored).tag == "Unauthorized"
+    for other in (STRANGER, BACKEND, restored):
+        assert world.err("change_backend", restored, sender=other).tag == "Unauthorized"
+        assert not world.accepts("change_backend", restored, sender=other)
+    assert world.err("change_backend", ANONYMOUS).tag == "InvalidArgument"
+    for _ in range(2):
+        world.ok("change_backend", restored)
+    assert world.call("get_personal_info")["backend"] == restored
+    told = world.ok("get_manifest", sender=restored)
+    assert told["manifest"] == told["imported"], "what was imported, and no more"
+    assert world.err("get_manifest", sender=BACKEND).tag == "Unauthorized"
+    world.ok("close_for_undo")
+    told = world.ok("get_manifest", sender=restored)
+    assert told["manifest"]["memories"] == told["imported"]["memories"] + 1, "the owner's memory, too"
+    world.upgrade()
+    assert world.call("get_personal_info")["backend"] == restored

@@ -124,7 +124,7 @@ REPEATABLE: dict[type[Client], set[str]] = {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("begin_import", "put_memory_chunk", "put_memory_chunks", "put_items", "commit_memory", "commit_memories"),
         *("remove_items", "import_batch", "finalize_import", "get_history", "close_for_undo"),
-        *("offer_ownership", "accept_ownership", "remove_owner"),
+        *("offer_ownership", "accept_ownership", "remove_owner", "change_backend"),
     },
 }
 """Updates that may be sent again when their outcome is unknown. What adds or deletes something by itself isn't here."""
