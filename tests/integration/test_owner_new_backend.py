@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from canister_factory.candid.principal import Principal
+from canister_factory.cli.results import Verdict
+from canister_factory.cli.verify_past import check_settings
 from canister_factory.contract.admin_models import NotificationKind, NumberedPageRequest
 from canister_factory.contract.clients import PersonalClient
 from canister_factory.contract.creation_models import (
@@ -89,6 +91,23 @@ async def test_the_copy_on_it_is_erased_at_its_owners_wish(world: World, tmp_pat
     erasure = (await moved.as_owner.request_erasure(None)).erasure
     assert erasure is not None
     assert erasure.stage == ErasureStage.Waiting
+
+
+async def settings_seen(moved: World, canister: Principal) -> str:
+    """What `verify` says of the settings, which are right in any case."""
+    check = await check_settings(moved.owner, canister, moved.owner_id, await moved.as_owner.get_backend_ids())
+    assert check.verdict == Verdict.OK
+    return check.found
+
+
+async def test_verify_says_that_the_backend_is_to_see_the_status_by_its_new_id(world: World, tmp_path: Path) -> None:
+    moved, _ = await moved_and_lost(world, tmp_path / "backup", is_shown=True)
+    canister = (await moved.creation()).canister_id
+    assert canister is not None
+    seen = await settings_seen(moved, canister)
+    assert "can not see its status, which you allowed, by the id that it has now: 'owner backend' tells" in seen
+    await told(moved)
+    assert "the backend may see its status, which you allowed (certified)" in await settings_seen(moved, canister)
 
 
 @pytest.mark.parametrize("others", [[], ["friend"]], ids=["alone", "beside a friend"])
@@ -187,6 +206,8 @@ def test_the_owners_commands_say_what_to_do_and_do_it(requested: Cli, tmp_path: 
         assert f"{canister} answers the backend {former}, and this is {new}." in error
         assert f"'owner backend {new}'" in error
 
+    checks = {each["name"]: each for each in requested.ok("owner", "verify", requested.id("owner")).json["checks"]}
+    assert f"which has the id {new} now: 'owner backend' tells the canister" in checks["what it says"]["found"]
     asked = requested.run("owner", "owner", "backend", new, backend=False).error
     assert asked.startswith(f"Let {canister} belong with the backend {new} in the place of {former}?")
     stranger = requested.run("stranger", "owner", "backend", new, "--canister", canister, "--yes", backend=False)

@@ -243,4 +243,5 @@ def _show(restored: BackendRestored, open_creations: list[OpenCreation], state: 
     output.note(f"It was controlled by {others}: 'icp canister settings update --add-controller' adds who is missing.")
     if restored.canister_id != state.canister_id:
         output.note(f"Give workers and owners its id: export CANISTER_FACTORY_BACKEND={restored.canister_id}")
+        output.note(f"Owners tell their canisters: 'owner backend {restored.canister_id}'.")
     output.note("'reserve status' shows its cycles: creations wait until there are enough.")

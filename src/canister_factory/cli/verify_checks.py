@@ -62,8 +62,8 @@ async def check_canister(
         except (ContractMismatchError, RejectedError) as error:
             # Its owner may run there whatever they like.
             yield Check("what it says", Verdict.FAILED, f"it doesn't answer as a personal canister: {error}")
-    viewer = backend.canister_id if creation.config.show_status else None
-    yield await check_settings(agent, canister_id, creation.owner, viewer)
+    viewers = await backend.get_backend_ids() if creation.config.show_status else ()
+    yield await check_settings(agent, canister_id, creation.owner, viewers)
     yield await check_life(agent, canister_id, creation)
 
 
@@ -114,6 +114,8 @@ async def _interface(personal: PersonalClient, owner: Principal, backends: Seque
     version = f"API version {quoted(about.api_version, 40)}"
     claims = f"{version}, for owner {output.ident(about.owner)} and backend {about.backend}"
     right = compatible(about.api_version) and about.owner == owner and about.backend in backends
+    if right and about.backend != backends[-1]:
+        claims += f", which has the id {backends[-1]} now: 'owner backend' tells the canister"
     return Check("what it says", Verdict.OK if right else Verdict.FAILED, claims)
 
 

@@ -103,11 +103,11 @@ async def check_life(agent: Agent, canister_id: Principal, creation: DetailedCre
 
 
 async def check_settings(
-    agent: Agent, canister_id: Principal, owner: Principal, viewer: Principal | None = None
+    agent: Agent, canister_id: Principal, owner: Principal, viewers: Sequence[Principal] = ()
 ) -> Check:
     """What the canister is set to, and what else it holds: nothing that its owner didn't ask for.
 
-    `viewer`: the backend, where the owner let it see the status.
+    `viewers`: the backend by all its ids, the present one last, where the owner let it see the status.
     """
     name = "settings"
     if agent.identity.sender().bytes != owner.bytes:
@@ -119,13 +119,15 @@ async def check_settings(
         snapshots = len(await management.list_canister_snapshots(canister_id))
     except RejectedError as refusal:
         return Check(name, Verdict.FAILED, f"told to controllers only: {refusal}")
-    changed = changed_settings(status.settings, viewer)
+    allowed = [each for each in viewers if status.settings.status_visibility == Audience(allowed_viewers=[each])]
+    changed = changed_settings(status.settings, allowed[0] if allowed else None)
     changed += [f"{count} {what}" for count, what in ((chunks, "stored chunks"), (snapshots, "snapshots")) if count]
     days = status.settings.freezing_threshold / 86_400
     kept = f"frozen below {days:,.0f} days of idling, {status.settings.wasm_memory_limit or 0:,} bytes of Wasm memory"
-    if viewer is not None:
-        is_viewer = status.settings.status_visibility == Audience(allowed_viewers=[viewer])
-        kept += f"; the backend {'may' if is_viewer else 'can not'} see its status, which you allowed"
+    if viewers:
+        kept += f"; the backend {'may' if viewers[-1] in allowed else 'can not'} see its status, which you allowed"
+        if allowed and viewers[-1] not in allowed:
+            kept += ", by the id that it has now: 'owner backend' tells the canister"
     if not changed:
         return Check(name, Verdict.OK, f"as at the handoff: {kept} (certified)")
     advice = "the handoff left it otherwise. If it wasn't you who changed this, set it back"
