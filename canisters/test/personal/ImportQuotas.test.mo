@@ -166,8 +166,6 @@ module {
       assert canister.used() == before;
       assert imports.removeItems(controller, id, [{ kind = #Memory; id = "mem-1" }], 1) == #Ok and canister.isEmpty();
       let maintenance = { wasOpen = false; var isOn = false; var timer : ?Timer.TimerId = null };
-      let host = Ownership.host(Ownership.title(Samples.owner()), canister.store, canister.state, maintenance);
-      let maintenance = { var isOn = false; var timer : ?Timer.TimerId = null };
       let host = Ownership.host(Ownership.title({ owner = Samples.owner(); backend = admin() }), canister.store, canister.state, maintenance);
       assert host.refuseGrowth() != null;
       canister.store.books.limits := Quotas.personalLimits;
