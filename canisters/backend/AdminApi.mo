@@ -232,7 +232,7 @@ mixin (context : Creation.Context, roles : Roles.State) {
 
   /// What a canister that was created here gives back of its cycles, before it is deleted for example.
   public shared ({ caller }) func return_cycles() : async Types.Result<Nat> {
-    let ?{ created_by } = Registry.get(context.registry, caller) else {
+    if (Registry.get(context.registry, caller) == null) {
       return #Err(Errors.unauthorized(caller, "a canister that was created here"));
     };
     switch (Roles.requireOpen(roles)) { case null {}; case (?problem) return #Err problem };
@@ -240,7 +240,6 @@ mixin (context : Creation.Context, roles : Roles.State) {
     if (returned == 0) return #Err(Errors.invalid("No cycles came with this call; attach the amount to return."));
     let booked = Reserve.takeBack(context.reserve, caller, returned);
     Registry.charge(context.registry, caller, -booked);
-    Creations.takeBack(context.creations, created_by, caller, booked);
     // What it never had from here is a gift like any other.
     if (returned > booked) Reserve.accepted(context.reserve, context.deposits, returned - booked);
     Creation.watchReserve(context);

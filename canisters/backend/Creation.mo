@@ -108,7 +108,7 @@ module {
       updated_at = creation.updatedAt;
       completed_at = creation.completedAt;
       attempts = creation.attempts;
-      cycles_consumed = creation.cyclesConsumed;
+      cycles_consumed = consumed(context, creation);
       paid_until = creation.paidUntil;
       expires_within_days = Expiry.mark(creation.paidUntil, context.now());
       error = creation.error;
@@ -121,6 +121,16 @@ module {
       undone_at = creation.undoneAt;
       move_back_until = if (creation.moveBackUntil > context.now()) ?creation.moveBackUntil else null;
       erasure = erasure(context, creation);
+    };
+  };
+
+  /// What the creation's canisters have cost, in cycles; not those of an earlier one that was undone.
+  func consumed(context : Context, creation : Creation) : Nat {
+    var sum = 0;
+    for (canisterId in creation.lost.values()) sum += Registry.cost(context.registry, canisterId);
+    switch (creation.canisterId) {
+      case (?canisterId) sum + Registry.cost(context.registry, canisterId);
+      case null sum;
     };
   };
 

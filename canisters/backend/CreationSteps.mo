@@ -203,14 +203,8 @@ module {
     creation.operators := [operator];
     creation.progressMessage := "Creating the canister.";
     Creation.hold(context, creation, rest);
-    creation.cyclesConsumed += first;
     let entry = Reserve.debit(context.reserve, creation.owner, first, context.now());
     #Ok(#Debited { cycles = first; rest; entry });
-  };
-
-  /// What the creation's canister has cost, in cycles: not those that it lost before.
-  public func costOf(context : Creation.Context, canisterId : Principal) : Nat {
-    switch (Registry.get(context.registry, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };
   };
 
   /// First thing after `create_canister` has answered: from here on the canister can't be lost.
@@ -228,7 +222,7 @@ module {
     creation.seen := null;
     creation.paidUntil := null;
     creation.error := null;
-    let consumed = settle(context, creation, debit, ?canisterId, refunded);
+    let cycles_consumed = settle(context, debit, ?canisterId, refunded);
     Registry.add(
       context.registry,
       {
@@ -236,7 +230,7 @@ module {
         created_by = creation.owner;
         created_at = context.now();
         status = creation.status;
-        cycles_consumed = consumed;
+        cycles_consumed;
         paid_until = null;
       },
     );
@@ -254,7 +248,7 @@ module {
     reason : Text,
   ) : Types.CreationError {
     creation.operators := [];
-    ignore settle(context, creation, debit, null, refunded);
+    ignore settle(context, debit, null, refunded);
     Creation.hold(context, creation, debit.cycles + debit.rest);
     let message = Creation.shortened("The canister could not be created: " # reason);
     let error = Creation.located(creation, Errors.make(#CreateFailed, message, true));
@@ -268,13 +262,11 @@ module {
   /// Books what the canister has cost, and returns it, in cycles.
   func settle(
     context : Creation.Context,
-    creation : Creation.Creation,
     debit : Debit,
     canisterId : ?Principal,
     refunded : Nat,
   ) : Nat {
     let back = Nat.min(refunded, debit.cycles);
-    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, back) - back;
     Reserve.settle(context.reserve, debit.entry, canisterId, back);
     debit.cycles - back;
   };

@@ -41,7 +41,6 @@ module {
     /// Failures in a row, and the time of the last one.
     var failures : Nat32;
     var failedAt : Nat64;
-    var cyclesConsumed : Nat;
     var cyclesHeld : Nat; // of the reserve: what this creation may still use
     /// The consumption log's entry of its canister, what that gets at its completion (cycles), and how far that is.
     var entry : Nat64;
@@ -196,7 +195,6 @@ module {
       var attemptsAt = [];
       var failures = 0;
       var failedAt = 0;
-      var cyclesConsumed = 0;
       var cyclesHeld = 0;
       var entry = 0;
       var rest = 0;
@@ -268,13 +266,6 @@ module {
     unindex(state, creation);
     state.byCapsule.remove(creation.capsuleId);
     state.byOwner.remove(creation.owner);
-  };
-
-  /// Cycles that a canister of the owner's creation gave back; nothing where the creation was forgotten.
-  public func takeBack(state : State, owner : Principal, canisterId : Principal, cycles : Nat) {
-    let ?creation = get(state, owner) else return;
-    if (creation.canisterId != ?canisterId and creation.lost.indexOf(canisterId) == null) return;
-    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, cycles) - cycles;
   };
 
   /// To another status, in the indices too; that ends the waiting for approval.

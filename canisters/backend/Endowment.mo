@@ -81,14 +81,14 @@ module {
     Creation.hold(context, creation, 0);
     let at = context.now();
     Reserve.debitMore(context.reserve, creation.entry, amount, at);
-    book(context, creation, canisterId, amount);
+    Registry.charge(context.registry, canisterId, amount);
     try {
       switch (await* CanisterOperations.deposit(context.calls, canisterId, amount)) {
         case (#Deposited) settled(context, creation, #Paid);
         case (#Unknown reason) unknown(context, creation, canisterId, reason);
         case (#Rejected { isGone }) {
           Reserve.undoMore(context.reserve, creation.entry, amount, at);
-          unbook(context, creation, canisterId, amount);
+          Registry.charge(context.registry, canisterId, -amount);
           // A canister that its owner has deleted gets nothing.
           if isGone {
             creation.rest := 0;
@@ -198,7 +198,7 @@ module {
   func reckoned(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, paid : Nat) : Types.Seen {
     let { prices } = context.reserve.settings;
     let content = switch (creation.sourceManifest) { case (?{ content_size }) Nat64.toNat(content_size); case null 0 };
-    let got = switch (Registry.get(context.registry, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };
+    let got = Registry.cost(context.registry, canisterId);
     let sent = if (creation.payment == #Sent or creation.payment == #Unknown) creation.rest else paid;
     let spent = sent + prices.creation + prices.import_base + prices.import_byte * content;
     {
@@ -212,15 +212,5 @@ module {
   func unknown(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, reason : Text) {
     settled(context, creation, #Unknown);
     Alerts.depositUnknown(context.alerts, canisterId, creation.rest, reason, context.now());
-  };
-
-  func book(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, amount : Nat) {
-    creation.cyclesConsumed += amount;
-    Registry.charge(context.registry, canisterId, amount);
-  };
-
-  func unbook(context : Creation.Context, creation : Creation.Creation, canisterId : Principal, amount : Nat) {
-    creation.cyclesConsumed := Nat.max(creation.cyclesConsumed, amount) - amount;
-    Registry.charge(context.registry, canisterId, -amount);
   };
 };

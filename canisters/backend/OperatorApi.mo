@@ -18,6 +18,7 @@ import CreationSteps "CreationSteps";
 import Creations "Creations";
 import Errors "Errors";
 import Leases "Leases";
+import Registry "Registry";
 import Roles "Roles";
 import Types "Types";
 
@@ -178,7 +179,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     let debit = switch (CreationSteps.beginProvisioning(context, creation, caller)) {
       case (#Err problem) return #Err problem;
       case (#Ok(#Existing canister_id)) {
-        return #Ok { canister_id; cycles = CreationSteps.costOf(context, canister_id); is_new = false };
+        return #Ok { canister_id; cycles = Registry.cost(context.registry, canister_id); is_new = false };
       };
       case (#Ok(#Debited debit)) debit;
     };
@@ -191,7 +192,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
         // Recorded whoever holds the lease by now: the canister is there and paid for.
         CreationSteps.provisioned(context, creation, debit, canisterId, refunded);
         context.provisioning.remove(creation.owner);
-        #Ok { canister_id = canisterId; cycles = CreationSteps.costOf(context, canisterId); is_new = true };
+        #Ok { canister_id = canisterId; cycles = Registry.cost(context.registry, canisterId); is_new = true };
       };
       case (#Rejected { reason; refunded }) {
         let error = CreationSteps.provisioningRejected(context, creation, debit, refunded, reason);

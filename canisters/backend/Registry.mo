@@ -24,28 +24,34 @@ module {
     state.entries.get(canisterId);
   };
 
-  /// Does nothing when the canister isn't known.
+  /// What the canister has cost, in cycles.
+  public func cost(state : State, canisterId : Principal) : Nat {
+    switch (get(state, canisterId)) { case (?entry) entry.cycles_consumed; case null 0 };
+  };
+
+  // What follows does nothing when the canister isn't known.
+
+  func change(state : State, canisterId : Principal, changed : Types.PersonalCanisterRecord -> Types.PersonalCanisterRecord) {
+    switch (get(state, canisterId)) { case (?entry) add(state, changed entry); case null {} };
+  };
+
+  /// The status of its creation.
   public func setStatus(state : State, canisterId : Principal, status : Types.CreationStatus) {
-    switch (get(state, canisterId)) {
-      case (?entry) add(state, { entry with status });
-      case null {};
-    };
+    change(state, canisterId, func entry = { entry with status });
   };
 
-  /// Adds to what the canister has cost, or takes it off. Does nothing when the canister isn't known.
+  /// Adds to what the canister has cost, or takes it off.
   public func charge(state : State, canisterId : Principal, cycles : Int) {
-    switch (get(state, canisterId)) {
-      case (?entry) add(state, { entry with cycles_consumed = Int.toNat(Int.max(0, entry.cycles_consumed + cycles)) });
-      case null {};
-    };
+    change(
+      state,
+      canisterId,
+      func entry = { entry with cycles_consumed = Int.toNat(Int.max(0, entry.cycles_consumed + cycles)) },
+    );
   };
 
-  /// Until when the canister takes updates. Does nothing when it isn't known.
+  /// Until when the canister takes updates.
   public func setPaidUntil(state : State, canisterId : Principal, paid_until : ?Nat64) {
-    switch (get(state, canisterId)) {
-      case (?entry) add(state, { entry with paid_until });
-      case null {};
-    };
+    change(state, canisterId, func entry = { entry with paid_until });
   };
 
   /// In the order of canister ids; `after` is the last id of the page before.

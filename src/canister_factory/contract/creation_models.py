@@ -173,6 +173,7 @@ class DetailedCreationStatus(CandidModel):
     completed_at: TimeNs | None = None
     attempts: Nat32
     cycles_consumed: Nat
+    """By its canister, and by those that were lost."""
     paid_until: TimeNs | None = None
     """Since the completion: until when the canister takes updates, by what it was given."""
     expires_within_days: Nat | None = None

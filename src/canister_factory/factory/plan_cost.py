@@ -77,7 +77,7 @@ def cost_of(facts: Facts) -> Cost:
         rest=need.rest,
         expected=expected,
         per_year=_YEAR_DAYS * burned,
-        spent=creation.cycles_consumed if creation is not None else 0,
+        spent=0 if creation is None or facts.is_undone else creation.cycles_consumed,
         left=_left(creation, need.total, need.rest),
         expected_left=_left(creation, expected, expected - need.first),
         funded_days=settings.funded_days,

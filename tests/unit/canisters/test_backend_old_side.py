@@ -170,3 +170,18 @@ def test_a_request_after_an_undone_creation_says_nothing_of_the_canister_that_it
     world.request()
     found = world.status()
     assert (found["canister_id"], found["paid_until"], found["completed_at"]) == (None, None, None)
+    assert found["cycles_consumed"] == 0
+
+
+def test_the_second_creation_of_an_owner_says_what_its_own_canister_cost() -> None:
+    world = World()
+    kept = world.completed()
+    cost = world.status()["cycles_consumed"]
+    world.ok("close_for_undo", on=kept, kind="personal", sender=OWNER)
+    world.ok("undo_personal_canister", None, sender=OWNER)
+    assert world.status()["cycles_consumed"] == cost
+    second = world.completed()
+    costs = [world.ok("get_registry_entry", each, sender=ADMIN)["cycles_consumed"] for each in (kept, second)]
+    assert costs[0] == cost > 0
+    assert world.status()["cycles_consumed"] == costs[1] > 0
+    assert world.reserve()["total_consumed"] == sum(costs)

@@ -46,6 +46,11 @@ def test_what_is_paid_is_not_left() -> None:
     assert (over.spent, over.left, over.expected_left, over.paid_until_ns) == (T, 0, 0, 5)
 
 
+def test_what_the_canister_of_an_undone_creation_cost_is_nothing_that_another_one_spent() -> None:
+    undone = cost_of(facts(creation=creation(S.Undone, canister_id=CANISTER, cycles_consumed=T)))
+    assert (undone.spent, undone.left, undone.expected_left) == (0, undone.at_most, undone.expected)
+
+
 def test_the_expectation_is_what_the_canister_gets_at_least_and_what_is_held_at_most() -> None:
     none = cost_of(facts(office=office(reserve=reserve(settings={"funded_days": 0}))))
     assert none.first == none.expected == none.at_most
