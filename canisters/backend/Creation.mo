@@ -63,6 +63,8 @@ module {
     provisioning : Set.Set<Principal>;
     /// When the backend is going to look at the canisters of which owners (`Handoff`), and the timer that makes it look.
     looks : { due : Map.Map<Principal, Nat64>; var timer : ?Timer.TimerId };
+    /// How many canisters the staff have had looked at since when (`Sight`).
+    asked : { var since : Nat64; var count : Nat };
     /// The timer that pays what canisters are owed (`Endowment`), while there is anything.
     payer : { var timer : ?Timer.TimerId };
     /// The timer that erases what moved away (`Erasures`), while there is anything.
@@ -343,6 +345,20 @@ module {
       case (?canisterId) Registry.setStatus(context.registry, canisterId, creation.status);
       case null {};
     };
+  };
+
+  /// Until when a canister that is its owner's takes updates: of its entry, and of the creation that made it.
+  public func setPaidUntil(context : Context, canisterId : Principal, until : ?Nat64) {
+    Registry.setPaidUntil(context.registry, canisterId, until);
+    let ?{ created_by } = Registry.get(context.registry, canisterId) else return;
+    let ?creation = Creations.get(context.creations, created_by) else return;
+    if (creation.canisterId == ?canisterId and creation.status == #Completed) creation.paidUntil := until;
+  };
+
+  /// The network has no such canister any more: it isn't counted as living, and nobody is warned of it.
+  public func deleted(context : Context, canisterId : Principal) {
+    setPaidUntil(context, canisterId, null);
+    Registry.setDeleted(context.registry, canisterId, context.now());
   };
 
   /// How many cycles of the reserve the creation holds from now on.

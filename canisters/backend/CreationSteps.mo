@@ -232,6 +232,8 @@ module {
         status = creation.status;
         cycles_consumed;
         paid_until = null;
+        seen = null;
+        found_deleted_at = null;
       },
     );
     creation.updatedAt := context.now();

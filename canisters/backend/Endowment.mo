@@ -93,6 +93,7 @@ module {
           if isGone {
             creation.rest := 0;
             settled(context, creation, #Paid);
+            Creation.deleted(context, canisterId);
           } else {
             creation.payment := #Owed;
             Creation.hold(context, creation, amount);

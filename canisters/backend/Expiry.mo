@@ -27,10 +27,10 @@ module {
     null;
   };
 
-  /// Whether it's this canister's turn today to be asked for its date again: once in so many days, from the first mark on.
-  public func isAskedAgain(canisterId : Principal, paidUntil : ?Nat64, now : Nat64, turns : Nat) : Bool {
+  /// Whether it's this canister's turn today to be looked at: once in so many days.
+  public func isTurn(canisterId : Principal, now : Nat64, turns : Nat) : Bool {
     let today = Nat64.toNat(now / dayNs);
-    mark(paidUntil, now) != null and Nat32.toNat(canisterId.hash()) % turns == today % turns;
+    Nat32.toNat(canisterId.hash()) % turns == today % turns;
   };
 
   /// From when on a date is another one than this, by what was paid since: what use and rounding move is less than a day.

@@ -1,17 +1,16 @@
 /// Tells admins of personal canisters whose cycles end soon: once a day the whole registry is gone through, a page a
-/// message. Where a canister's owner lets the backend see its status, what it really has moves the date before anybody is
-/// warned. Owns when that happens. Does not own: which warning is due (`Expiry`), and how it is kept (`Alerts`).
-import Nat32 "mo:core/Nat32";
+/// message, and some canisters are looked at in turn, each before anybody is warned of it. What its owner lets the backend see
+/// moves the date; what is deleted has none. Owns when that happens. Does not own: what follows from a look (`Sight`), which
+/// warning is due (`Expiry`), and how it is kept (`Alerts`).
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Timer "mo:core/Timer";
 import Alerts "Alerts";
-import CanisterOperations "CanisterOperations";
 import Creation "Creation";
-import Creations "Creations";
 import Expiry "Expiry";
-import Funding "Funding";
 import Registry "Registry";
+import Sight "Sight";
+import Types "Types";
 
 module {
   let daySeconds = 86_400;
@@ -21,8 +20,8 @@ module {
   /// Notifications of canisters by name in one look, so that other notifications aren't pushed out of their log; the rest
   /// is told as a number.
   let mostByName = 1_000;
-  /// Canisters whose status is asked for in one look before they are warned of; further ones are judged by the date that is
-  /// known. About as many that were warned of are asked again.
+  /// Canisters that are looked at in one way through the registry before they are warned of; further ones are judged by the
+  /// date that is known. Of all others about as many are looked at each day, in turn.
   let mostAsked = 100;
 
   /// One way through the registry.
@@ -42,49 +41,32 @@ module {
       ignore Timer.setTimer<system>(#seconds 1, func() : async () { await* lookAt<system>(context, page.next, look) });
     };
     let turns = Nat64.toNat(page.total) / mostAsked + 1;
-    for ({ canister_id; created_by } in page.items.values()) await* watch(context, canister_id, created_by, turns, look);
+    for (entry in page.items.values()) await* watch(context, entry, turns, look);
     if (page.next == null and look.told > mostByName) {
       Alerts.moreExpire(context.alerts, look.told - mostByName : Nat, context.now());
     };
   };
 
-  func watch(context : Creation.Context, canisterId : Principal, owner : Principal, turns : Nat, look : Look) : async* () {
+  func watch(
+    context : Creation.Context,
+    { canister_id; created_by; status; found_deleted_at } : Types.PersonalCanisterRecord,
+    turns : Nat,
+    look : Look,
+  ) : async* () {
     let { warned } = context.alerts;
-    let known = dateOf(context, canisterId);
-    if (Expiry.unwarned(warned, canisterId, known, context.now()) != null) {
+    if (Expiry.unwarned(warned, canister_id, Sight.dateOf(context, canister_id), context.now()) != null) {
       if (look.asked < mostAsked) {
         look.asked += 1;
-        await* learn(context, canisterId, owner, 0);
+        await* Sight.look(context, canister_id);
       };
-    } else if (Expiry.isAskedAgain(canisterId, known, context.now(), turns)) {
-      // Whoever pays after a warning has another date, also after the last one.
-      await* learn(context, canisterId, owner, Expiry.laterThan(known));
+    } else if (status == #Completed and found_deleted_at == null and Expiry.isTurn(canister_id, context.now(), turns)) {
+      // Nobody waits for it: who pays after a warning has another date the next time, also after the last one.
+      ignore Sight.lookApart(context, canister_id);
     };
-    switch (Expiry.due(warned, canisterId, dateOf(context, canisterId), context.now())) {
+    switch (Expiry.due(warned, canister_id, Sight.dateOf(context, canister_id), context.now())) {
       case (?due) {
         look.told += 1;
-        if (look.told <= mostByName) Alerts.expires(context.alerts, canisterId, owner, due, context.now());
-      };
-      case null {};
-    };
-  };
-
-  /// Of a canister that is its owner's.
-  func dateOf(context : Creation.Context, canisterId : Principal) : ?Nat64 {
-    let ?entry = Registry.get(context.registry, canisterId) else return null;
-    if (entry.status == #Completed) entry.paid_until else null;
-  };
-
-  /// Moves the date to what follows from what the canister has and burns, where the network tells the backend of it; a date
-  /// before `earliest` is none that counts.
-  func learn(context : Creation.Context, canisterId : Principal, owner : Principal, earliest : Nat64) : async* () {
-    let ?{ has; burnedPerDay } = await* CanisterOperations.status(context.calls, canisterId) else return;
-    let until = Funding.paidUntil(has, burnedPerDay, context.hosting.settings.freezing_threshold, context.now());
-    switch until { case (?date) if (date < earliest) return; case null {} };
-    Registry.setPaidUntil(context.registry, canisterId, until);
-    switch (Creations.get(context.creations, owner)) {
-      case (?creation) {
-        if (creation.canisterId == ?canisterId and creation.status == #Completed) creation.paidUntil := until;
+        if (look.told <= mostByName) Alerts.expires(context.alerts, canister_id, created_by, due, context.now());
       };
       case null {};
     };

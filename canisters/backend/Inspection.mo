@@ -50,6 +50,8 @@ module {
     #list_open_requests : Any; #list_operators : Any; #list_registry : Any; #get_quotas : Any; #get_user_quota : Any;
     #get_personal_canister_settings : Any; #list_audit_log : Any; #list_admitted : Any; #list_waiting_requests : Any;
     #get_inventory : Any;
+    // staff
+    #look_at_canisters : Any;
     // queries of operators
     #get_export_items : Any; #get_export_memory_manifests : Any; #list_export_entries : Any; #read_export_chunk : Any;
     // queries of everyone
@@ -118,7 +120,7 @@ module {
         #list_consumption _ or #list_errors _ or #list_notifications _ or #list_open_requests _ or
         #list_operators _ or #list_registry _ or #get_quotas _ or #get_user_quota _ or
         #get_personal_canister_settings _ or #list_audit_log _ or #list_admitted _ or #list_waiting_requests _ or
-        #get_inventory _
+        #get_inventory _ or #look_at_canisters _
       ) Roles.isStaff(roles, caller);
       case (
         #get_api_version _ or #get_capsule _ or #get_capsule_info _ or #get_creation_status _ or

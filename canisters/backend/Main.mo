@@ -52,6 +52,7 @@ import RolesApi "RolesApi";
 import AdminApi "AdminApi";
 import AdmissionApi "AdmissionApi";
 import CreationApi "CreationApi";
+import FleetApi "FleetApi";
 import OldSideApi "OldSideApi";
 import OperatorApi "OperatorApi";
 import OutcomeApi "OutcomeApi";
@@ -127,6 +128,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
     calls;
     provisioning = Set.empty<Principal>();
     looks = { due = Map.empty<Principal, Nat64>(); var timer : ?Timer.TimerId = null };
+    asked = { var since : Nat64 = 0; var count = 0 };
     payer = { var timer : ?Timer.TimerId = null };
     eraser = { var timer : ?Timer.TimerId = null };
     receipts;
@@ -187,6 +189,7 @@ shared ({ caller = installer }) persistent actor class Backend(init : ?Types.Bac
   include OperatorApi(context, authorities);
   include OutcomeApi(context, authorities);
   include OldSideApi(context);
+  include FleetApi(context, roles);
   // end of personal_canister_creation
 
   /// What an upgrade ended, goes on: at once, or when the new module was found sound.

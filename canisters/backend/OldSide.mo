@@ -35,7 +35,7 @@ module {
     func refused(error : Types.CreationError) : Standing = #Refused(Creation.located(creation, error));
     let info = switch (await* CanisterOperations.info(context.calls, canisterId)) {
       case (#Info some) some;
-      case (#Gone) return #Gone;
+      case (#Gone) { Creation.deleted(context, canisterId); return #Gone };
       case (#Rejected reason) return #Refused(Attestation.unverified(creation, Attestation.notTold reason));
     };
     if (info.module_hash == null) return #Gone;

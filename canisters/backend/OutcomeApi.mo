@@ -70,7 +70,7 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
 
   /// What the canister has and burns, asked beside the verification, which doesn't wait for it and doesn't need it.
   func look(owner : Principal, canisterId : Principal) : async* () {
-    let ?told = await* CanisterOperations.status(context.calls, canisterId) else return;
+    let #Shown told = await* CanisterOperations.status(context.calls, canisterId) else return;
     let ?creation = Creations.get(context.creations, owner) else return;
     Endowment.note(context, creation, canisterId, told);
   };

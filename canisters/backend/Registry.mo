@@ -54,6 +54,22 @@ module {
     change(state, canisterId, func entry = { entry with paid_until });
   };
 
+  /// What was seen of it last; null: its owner doesn't let the backend see it.
+  public func setSeen(state : State, canisterId : Principal, seen : ?Types.CanisterSeen) {
+    change(state, canisterId, func entry = { entry with seen });
+  };
+
+  /// The network has no such canister any more, which is known from now on.
+  public func setDeleted(state : State, canisterId : Principal, now : Nat64) {
+    change(
+      state,
+      canisterId,
+      func entry = if (entry.found_deleted_at != null) entry else {
+        { entry with found_deleted_at = ?now; paid_until = null; seen = null };
+      },
+    );
+  };
+
   /// In the order of canister ids; `after` is the last id of the page before.
   public func page(state : State, request : Types.OwnerPageRequest) : Types.RegistryPage {
     let limit = Pages.size(request.limit);

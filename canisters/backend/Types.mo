@@ -148,7 +148,13 @@ module {
     cycles_consumed : Nat;
     /// Until when it takes updates, by what it was given; null before its completion.
     paid_until : ?Nat64;
+    /// Null where its owner doesn't let the backend see it.
+    seen : ?CanisterSeen;
+    /// When the backend learned that it is deleted.
+    found_deleted_at : ?Nat64;
   };
+  /// What the network told of a canister: cycles (the balance, and what is reserved for its storage).
+  public type CanisterSeen = { at : Nat64; cycles : Nat; burned_per_day : Nat };
   public type RegistryPage = { items : [PersonalCanisterRecord]; next : ?Principal; total : Nat64 };
 
   // ---- Operators ----

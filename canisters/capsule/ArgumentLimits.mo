@@ -64,6 +64,7 @@ module {
     #approve_creation : Any; #decline_creation : Any; #get_backend_ids : Any; #get_inventory : Any;
     #undo_personal_canister : Any; #begin_move_back : Any; #request_erasure : Any; #cancel_erasure : Any;
     #get_erasure_receipt : Any; #pay_rest : Any;
+    #get_erasure_receipt : Any; #look_at_canisters : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
@@ -107,7 +108,7 @@ module {
       #get_gallery_by_id _ or #delete_gallery _ or
       #create_personal_canister _ or #claim_creation _ or #read_export_chunk _ or #list_export_entries _ or
       #get_import_status _ or #list_import_entries _ or #set_quotas _ or #set_reserve_settings _ or #list_capsule_events _ or
-      #add_executor _ or #remove_executor _ or #set_event_wait _ or #get_event_rules _
+      #add_executor _ or #remove_executor _ or #set_event_wait _ or #get_event_rules _ or #look_at_canisters _
     ) name();
     case (
       #record_capsule_event _ or #revoke_capsule_event _ or #list_capsule_memories _ or #set_capsule_switches _

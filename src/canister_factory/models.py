@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from canister_factory.contract.creation_models import (
         Admission as Admission,
         AdmittedPage as AdmittedPage,
+        CanisterSeen as CanisterSeen,
         ClaimRequest as ClaimRequest,
         CreatePersonalCanisterConfig as CreatePersonalCanisterConfig,
         CreationError as CreationError,
@@ -226,8 +227,8 @@ _HOMES = {
     "ExpiredSession Gallery GalleryData GalleryEntry GalleryMemoryEntry GalleryUpdate "
     "MemoryEntry MissingMemoryChunks NamedThing NewHome RegisteredCapsule StorageStatus "
     "WriteLock WrongArgument WrongChecksum",
-    "contract.creation_models": "Admission AdmittedPage ClaimRequest CreatePersonalCanisterConfig CreationError "
-    "CreationErrorKind CreationLease CreationLimits CreationPage CreationProgress CreationStatus "
+    "contract.creation_models": "Admission AdmittedPage CanisterSeen ClaimRequest CreatePersonalCanisterConfig "
+    "CreationError CreationErrorKind CreationLease CreationLimits CreationPage CreationProgress CreationStatus "
     "CreationStatusResponse DetailedCreationStatus LeaseRef NewRelease OpenRequest "
     "OpenRequestPage OwnerPageRequest PersonalCanisterCreationResponse "
     "PersonalCanisterCreationStats PersonalCanisterRecord PersonalCanisterSettings ProvisionResult RegistryPage "

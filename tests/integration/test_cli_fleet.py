@@ -37,7 +37,7 @@ def test_a_canister_is_listed_with_its_age_and_its_date(completed: Cli) -> None:
     assert line["age_days"] == 0
     assert line["paid_until"] == status["paid_until"]
     assert line["days_left"] == int(days_until(line["paid_until"]))
-    assert line["cycles"] is None
+    assert (line["cycles"], line["seen_at"]) == (None, None)
 
 
 def test_those_that_end_within_so_many_days_are_an_exit_code(completed: Cli) -> None:
@@ -85,6 +85,34 @@ def test_a_balance_is_shown_to_whom_the_owner_shows_it(completed: Cli) -> None:
     assert stops is not None
     by_balance = datetime.fromtimestamp(stops / 10**9, UTC)
     assert abs(days_until(shown["paid_until"]) - days_until(by_balance.isoformat())) < 1
+
+
+def test_who_consented_at_the_request_shows_the_balance_to_all_of_the_staff_with_its_age(deployed: Cli) -> None:
+    deployed.give_capsule()
+    deployed.ok("owner", "request", "--show-status-to-backend")
+    deployed.ok("operator", "worker", "--once")
+    (unseen,) = deployed.ok("operator", "fleet").lines
+    assert (unseen["cycles"], unseen["seen_at"]) == (None, None)
+    (shown,) = deployed.ok("operator", "fleet", "--balances").lines
+    status = deployed.ok("owner", "owner", "status", "--days", "0").json
+    assert int(status["cycles"]) <= int(shown["cycles"]) < int(status["cycles"]) + 10**11
+    assert shown["seen_at"] > deployed.ok("owner", "status").json["completed_at"]
+    assert abs(days_until(shown["paid_until"]) - days_until(status["stops"])) < 1
+    for role in ("operator", "admin"):
+        assert deployed.ok(role, "fleet").lines == [shown], "what the backend saw last"
+
+
+def test_a_deleted_canister_is_not_listed_once_the_backend_knows(completed: Cli) -> None:
+    (line,) = completed.ok("operator", "fleet").lines
+    canister = line["canister_id"]
+    completed.ok("owner", "owner", "delete", "--burn-cycles", "--without-backup", "--yes")
+    assert completed.ok("operator", "fleet", "--balances").lines == []
+    assert completed.run("operator", "fleet", "--days", "100000").code == 0
+    assert "1 that were deleted aren't listed" in completed.said("operator", "fleet")
+    entry = completed.ok("admin", "admin", "registry", canister).json
+    assert entry["found_deleted_at"] is not None
+    assert entry["paid_until"] is None
+    assert completed.ok("owner", "status").json["paid_until"] is None
 
 
 def test_only_the_staff_sees_the_fleet(completed: Cli) -> None:

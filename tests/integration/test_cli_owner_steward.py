@@ -154,7 +154,7 @@ def test_undo_doesnt_promise_a_canister_that_was_deleted(owning: tuple[Cli, str]
 def test_after_the_end_every_command_says_so(owning: tuple[Cli, str]) -> None:
     cli, canister = owning
     ended = cli.ok("owner", "owner", "delete", "--burn-cycles", "--without-backup", "--yes")
-    assert "an admin's 'admin clear" in ended.err
+    assert "'owner undo' lets the capsule there take writes again" in ended.err
     assert "was completed, and then deleted by its owner" in json.dumps(cli.run("owner", "status").lines)
     looked = cli.run("owner", "owner", "status")
     assert f"your canister {canister} doesn't exist any more: a controller deleted it" in looked.error

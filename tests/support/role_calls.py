@@ -59,6 +59,7 @@ STAFF_ONLY: dict[str, tuple[Any, ...]] = {
     "list_registry": (PAGE,),
     "list_operators": (),
     "get_registry_entry": (OWNER,),
+    "look_at_canisters": ([OWNER],),
     "get_reserve_status": (),
     "get_creation_limits": (),
     "get_personal_canister_settings": (),

@@ -250,6 +250,7 @@ CREATION: dict[str, list[Probe]] = {
     "revoke_release": [lambda a: (a.release,)],
     "list_registry": [lambda a: ({"after": a.canister},)],
     "get_registry_entry": [lambda a: (a.canister,)],
+    "look_at_canisters": [lambda a: ([a.canister],)],
     "list_consumption": [lambda a: ({"after": a.notification},)],
     "list_notifications": [lambda a: ({"after": a.notification},)],
     "acknowledge_notification": [lambda a: (a.notification,)],

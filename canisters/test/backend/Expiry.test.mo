@@ -45,17 +45,14 @@ module {
       assert state.isEmpty();
       assert dueAt(state, 5, 0) == ?7;
     }),
-    test("each canister is asked again once in so many days, from the first mark on", func() {
+    test("each canister has its turn once in so many days", func() {
       for (turns in [1, 3].values()) {
         for (who in [canister(), other()].values()) {
           var asked = 0;
-          for (days in ([8, 7, 6, 5, 4, 3] : [Nat64]).values()) if (Expiry.isAskedAgain(who, ?until, until - days * day, turns)) asked += 1;
+          for (days in ([8, 7, 6, 5, 4, 3] : [Nat64]).values()) if (Expiry.isTurn(who, until - days * day, turns)) asked += 1;
           assert asked * turns == 6;
         };
       };
-      assert not Expiry.isAskedAgain(canister(), ?until, until - 91 * day, 1);
-      assert not Expiry.isAskedAgain(canister(), null, until, 1);
-      assert Expiry.isAskedAgain(canister(), ?until, until + 400 * day, 1);
     }),
     test("a date is another one from a day later on", func() {
       assert Expiry.laterThan(?until) == until + day;

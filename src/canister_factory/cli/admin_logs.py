@@ -111,6 +111,8 @@ def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
                 ("created", moment(entry.created_at)),
                 ("status", entry.status),
                 ("cycles consumed", quantities.cycles(entry.cycles_consumed)),
+                ("paid until", moment(entry.paid_until)),
+                ("found deleted", moment(entry.found_deleted_at)),
             ],
         )
         return
@@ -123,7 +125,7 @@ def registry(canister: Principal | None, limit: int | None, ask: Ask) -> None:
             "canister": lambda entry: entry.canister_id,
             "owner": lambda entry: output.ident(entry.created_by),
             "created": lambda entry: moment(entry.created_at),
-            "status": lambda entry: entry.status,
+            "status": lambda entry: f"{entry.status}, deleted" if entry.found_deleted_at else entry.status,
             "cycles consumed": lambda entry: quantities.cycles(entry.cycles_consumed),
         },
         "no personal canisters yet",

@@ -92,6 +92,6 @@ def _show(found: Found, doomed: Doomed | None, sent: int, cycles_to: Principal |
     )
     if found.by_backend is not None:
         output.note(
-            f"The record of it stays on {found.by_backend}: 'status' says so; an admin's 'admin clear {found.caller}' "
-            "lets you ask for another one"
+            f"The record of it stays on {found.by_backend}: 'status' says so. 'owner undo' lets the capsule there take "
+            "writes again, and 'request' asks for another canister"
         )

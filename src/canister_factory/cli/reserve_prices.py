@@ -18,7 +18,7 @@ from canister_factory.cli import quantities
 from canister_factory.cli.backend_check import CheckedBackend
 from canister_factory.cli.errors import InputError
 from canister_factory.contract.admin_models import PriceTable, ReserveSettings
-from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest
+from canister_factory.contract.creation_models import OwnerPageRequest
 from canister_factory.factory.calibration import MAX_READINGS, Reading, calibrated, read_burns
 from canister_factory.factory.funding import ANY_NETWORK, DEAREST_PRICES
 from canister_factory.ic.foreign_text import quoted
@@ -95,7 +95,7 @@ async def _canisters(backend: CheckedBackend) -> list[Principal]:
     found, after = [backend.canister_id], None
     while len(found) < 10 * MAX_READINGS:
         page = await backend.list_registry(OwnerPageRequest(after=after, limit=MAX_READINGS))
-        found += [entry.canister_id for entry in page.items if entry.status == CreationStatus.Completed]
+        found += [entry.canister_id for entry in page.items if entry.is_living]
         after = page.next
         if after is None:
             break

@@ -226,6 +226,11 @@ class BackendClient(KeepersClient, OldSideClient):
     async def get_registry_entry(self, canister_id: PrincipalLike) -> PersonalCanisterRecord | None:
         """The registry's entry of one personal canister. For admins."""
 
+    @repeatable
+    @endpoint
+    async def look_at_canisters(self, canister_ids: list[Principal]) -> list[PersonalCanisterRecord]:
+        """The entries of these (20 at most), once the backend has looked at them as far as it may. For the staff."""
+
     # Admin: reserve
 
     @endpoint

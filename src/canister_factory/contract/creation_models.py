@@ -243,8 +243,22 @@ class PersonalCanisterCreationStats(CandidModel):
     total_cycles_consumed: Nat
 
 
+MOST_LOOKED_AT = 20
+"""Canisters that the backend looks at in one call of `look_at_canisters`."""
+
+
+class CanisterSeen(CandidModel):
+    """What the network told the backend of a canister: cycles (its balance, and what is reserved for its storage)."""
+
+    at: TimeNs
+    cycles: Nat
+    burned_per_day: Nat
+
+
 class PersonalCanisterRecord(CandidModel):
-    """A personal canister in the registry."""
+    """A personal canister in the registry. `seen`: `None` where its owner doesn't let the backend see it.
+    `found_deleted_at`: when the backend learned that it is deleted.
+    """
 
     canister_id: Principal
     created_by: Principal
@@ -252,6 +266,13 @@ class PersonalCanisterRecord(CandidModel):
     status: CreationStatus
     cycles_consumed: Nat
     paid_until: TimeNs | None = None
+    seen: CanisterSeen | None = None
+    found_deleted_at: TimeNs | None = None
+
+    @property
+    def is_living(self) -> bool:
+        """Whether it is its owner's, and isn't known to be deleted."""
+        return self.status == CreationStatus.Completed and self.found_deleted_at is None
 
 
 class RegistryPage(CandidModel):

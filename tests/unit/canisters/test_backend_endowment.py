@@ -191,6 +191,9 @@ def test_a_canister_that_its_owner_deletes_gets_nothing_and_the_cycles_are_back(
     assert (world.reserve()["in_flight"], world.reserve()["total_consumed"]) == (0, FIRST_PART)
     check_books(world)
     assert notices(world) == []
+    entry = world.ok("get_registry_entry", canister, sender=ADMIN)
+    assert (entry["found_deleted_at"], entry["paid_until"]) == (world.now_ns, None)
+    assert world.status()["paid_until"] is None
 
 
 def test_a_canister_that_its_owner_stops_gets_its_cycles_all_the_same() -> None:

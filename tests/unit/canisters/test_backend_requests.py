@@ -297,6 +297,8 @@ def test_the_registry_follows_the_canister_and_survives_the_clearing_of_its_crea
         "status": Case("Creating"),
         "cycles_consumed": world.status()["cycles_consumed"],
         "paid_until": None,
+        "seen": None,
+        "found_deleted_at": None,
     }
     assert world.err("clear_creation_state", OWNER, sender=ADMIN)["kind"] == Case("InvalidRequest")
     world.ok("fail_creation", lease, failure(), sender=OPERATOR)

@@ -9,6 +9,7 @@ from support.planned import CANISTER
 
 OWNER = Principal.from_str("rdrb6-omqjr-vb72d-hhdup-oowhh-zxpmu-iymdl-d4rgl-2mscb-umgqa-jae")
 
+HOUR_NS = 3_600 * 10**9
 YEAR_NS = 365 * 86_400 * 10**9
 
 
@@ -21,8 +22,9 @@ def test_a_canister_of_some_years_has_one_line_of_80_columns() -> None:
         paid_until=63 * YEAR_NS,
         days_left=255,
         cycles=9_123_456_789_012,
+        seen_at=57 * YEAR_NS,
     )
-    row = {name: str(cell(one)) for name, cell in _columns().items()}
-    assert row["age"] == "2300 d"
+    row = {name: str(cell(one)) for name, cell in _columns(57 * YEAR_NS + 47 * HOUR_NS).items()}
+    assert (row["age"], row["cycles"], row["seen"]) == ("6.3 y", "9.123 T", "47 h")
     widths = [max(len(name), len(cell)) for name, cell in row.items()]
     assert sum(widths) + 2 * (len(widths) - 1) <= 80

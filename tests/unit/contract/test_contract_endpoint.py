@@ -118,7 +118,7 @@ REPEATABLE: dict[type[Client], set[str]] = {
         *("register", "register_capsule", "put_memory_upload_chunk"),
         *("claim_creation", "renew_lease", "release_lease", "report_progress", "begin_export", "provision_canister"),
         *("verify_creation", "complete_creation", "fail_creation", "hand_on_creation"),
-        *("undo_personal_canister", "begin_move_back", "request_erasure"),
+        *("undo_personal_canister", "begin_move_back", "request_erasure", "look_at_canisters"),
     },
     PersonalClient: {
         *("register", "register_capsule", "put_memory_upload_chunk"),
