@@ -6,6 +6,7 @@ Owns the bytes' form only. Does not own: what the messages mean.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -18,6 +19,8 @@ from canister_factory.ic.foreign_text import quoted
 SELF_DESCRIBE = b"\xd9\xd9\xf7"
 """Tag 55799, which opens every message (interface specification, "CBOR encoding of requests and responses")."""
 _LONGEST_REMEMBERED = 64  # characters of a string
+_LARGE_BYTES = 1 << 16
+_DEPTH, _ENTRIES = 8, 100  # of what is decoded here
 
 
 def head(major: int, value: int) -> bytes:
@@ -97,6 +100,9 @@ def loads(data: bytes, what: str = "message") -> Any:
     Raises:
         MalformedCborError: it isn't exactly one item.
     """
+    if len(data) >= _LARGE_BYTES:
+        with suppress(_UnusualError, LookupError, ValueError):
+            return _large(data)
     decoder = cbor2.CBORDecoder(BytesIO(data))
     try:
         value = decoder.decode()
@@ -109,6 +115,48 @@ def loads(data: bytes, what: str = "message") -> Any:
     except EOFError:
         return value
     raise MalformedCborError(f"{what}: bytes after the CBOR value")
+
+
+class _UnusualError(Exception):
+    """Something that is for the library to decode, or to refuse."""
+
+
+def _large(data: bytes) -> Any:
+    """What the library makes of the usual items; it copies a long byte string twice, in pieces of 64 KiB."""
+    value, end = _item(data, len(SELF_DESCRIBE) if data.startswith(SELF_DESCRIBE) else 0, _DEPTH)
+    if end != len(data):
+        raise _UnusualError
+    return value
+
+
+def _item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    """The item at an offset, and where the next one begins."""
+    major, value = data[at] >> 5, data[at] & 31
+    at += 1
+    if value >= 28 or not depth:
+        raise _UnusualError
+    if value >= 24:
+        size = 1 << value - 24
+        value, at = int.from_bytes(data[at : at + size]), at + size
+    if major == 0:
+        return value, at
+    end = at + value
+    if major in (2, 3) and end <= len(data):
+        return (data[at:end] if major == 2 else data[at:end].decode()), end
+    if major not in (4, 5) or value > _ENTRIES:
+        raise _UnusualError
+    items = []
+    for _ in range(value * (major - 3)):
+        item, at = _item(data, at, depth - 1)
+        items.append(item)
+    return (items if major == 4 else _map(items)), at
+
+
+def _map(items: list[Any]) -> dict[str, Any]:
+    names = items[::2]
+    if not all(type(name) is str for name in names):
+        raise _UnusualError
+    return dict(zip(names, items[1::2], strict=True))
 
 
 def loads_map(data: bytes, what: str = "message") -> dict[str, Any]:
