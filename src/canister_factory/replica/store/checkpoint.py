@@ -31,7 +31,7 @@ from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.images import StoredMemory
 from canister_factory.replica.store.journal import Journal
 from canister_factory.replica.store.snapshot_writer import SnapshotWriter
-from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, encode_state
+from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, state_parts
 from canister_factory.replica.subnet.canister import CanisterState
 from canister_factory.replica.subnet.durability import CheckpointError, Replayable
 from canister_factory.replica.subnet.listeners import Listeners
@@ -217,8 +217,8 @@ class Checkpoint:
         Raises:
             CheckpointError: there is no room; nothing was noted.
         """
-        encoded = encode_state(request)
-        record = b"".join((_SUBMITTED_HEAD, head(2, len(encoded)), encoded))
+        parts = state_parts(request)
+        record = b"".join((_SUBMITTED_HEAD, head(2, sum(map(len, parts))), *parts))
         self._make_room(len(record) + ROUND_BYTES)
         self._append(record)
 

@@ -97,9 +97,14 @@ _OPENINGS: Final = {record: (_opening(record), _keys(record)) for record in _FIE
 
 def encode_state(value: Any) -> bytes:
     """A value of the state's classes, with all that it holds."""
+    return b"".join(state_parts(value))
+
+
+def state_parts(value: Any) -> list[bytes]:
+    """The same in pieces, none of which is a copy of what is large."""
     parts: list[bytes] = []
     _write(value, parts)
-    return b"".join(parts)
+    return parts
 
 
 def _write(value: Any, parts: list[bytes]) -> None:

@@ -82,6 +82,24 @@ async def test_a_body_may_come_in_pieces_and_in_chunks(site: Site) -> None:
     assert [body for _, _, body in site.asked] == [b"0123456789", b"abcdefg"]
 
 
+async def test_a_body_of_large_and_small_parts_is_put_together_in_their_order(site: Site) -> None:
+    sizes = (1, 2, 70_000, 3, 4, 20_000, 70_000, 5)
+    chunks = [bytes((number,)) * size for number, size in enumerate(sizes)]
+    framed = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
+    head = b"POST /x HTTP/1.1\r\nhost: a\r\n" + CBOR + b"transfer-encoding: chunked\r\n\r\n"
+    await site.ask(head, *framed, b"0\r\n\r\n", until=b"/x %d" % sum(sizes))
+    assert [body for _, _, body in site.asked] == [b"".join(chunks)]
+
+
+def test_small_parts_of_a_body_take_no_object_each() -> None:
+    connection = http_server._Connection(lambda *_: None, lambda _: None, lambda _: None)
+    for _ in range(1000):
+        connection.on_body(b"ab")
+    connection.on_body(bytes(100_000))
+    connection.on_body(b"c")
+    assert [len(part) for part in connection._body] == [2000, 100_000, 1]
+
+
 async def test_requests_sent_at_once_are_answered_in_their_order(site: Site) -> None:
     site.holding = True
     task = asyncio.create_task(site.ask(post(b"1") + post(b"22") + post(b"333"), until=b"/x 3"))
