@@ -97,7 +97,8 @@ class Schedule:
                 self._suspended[canister_id] = Work(Turn(), begun)
         while not share.is_over:
             # One turn for a message that was suspended, one for new ones: neither can crowd out the other.
-            resumed = self._resume_next(done, pace.turn(share))
+            # Where nobody else could use it, the rest of the round is one turn: to process a message again isn't free.
+            resumed = self._resume_next(done, pace.turn(share) if self._several_wait else share)
             began = self._begin_some(max_messages, done, pace.turn(share))
             max_messages -= began
             if not resumed and not began:
@@ -121,6 +122,11 @@ class Schedule:
         suspended, self._suspended = self._suspended, {}
         for work in suspended.values():
             work.close()
+
+    @property
+    def _several_wait(self) -> bool:
+        """Whether others could be executed than the one message that is suspended."""
+        return len(self._suspended) > 1 or self._state.queue.any_for_others_than(self._state.begun)
 
     def _resume_next(self, done: list[Done], turn: Turn) -> bool:
         canister_id = next((key for key, work in self._suspended.items() if _is_ready(work)), None)

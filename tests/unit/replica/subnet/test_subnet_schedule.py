@@ -14,9 +14,12 @@ from canister_factory.replica.runtime.compiled import AT_ONCE_BYTES
 from canister_factory.replica.runtime.engine import Engine, Module
 from canister_factory.replica.runtime.execution import MAX_CYCLES, RejectCode
 from canister_factory.replica.store.checkpoint import Checkpoint
+from canister_factory.replica.subnet.messages import Message
+from canister_factory.replica.subnet.processing import Processing
 from canister_factory.replica.subnet.request_status import RequestState
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
+from canister_factory.replica.subnet.work import Work
 from support.anchored_subnet import everything
 from support.replica_bench import MANAGEMENT, OWNER, Bench, CallRejectedError, Clock, engine, management_argument
 from support.replica_puppet import puppet, with_custom_section
@@ -105,6 +108,33 @@ def test_each_of_the_busy_gets_the_same_number_of_slices(bench: Bench) -> None:
     alone = rounds_until_answered(bench, bench.submit(canisters[0], "work"))
     assert max(ends.values()) - min(ends.values()) <= 2
     assert 2 * alone < min(ends.values())
+
+
+def test_what_executes_alone_is_processed_once_a_round_and_with_others_in_each_turn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, other = worker(bench), worker(bench)
+    processed: list[object] = []
+    process = Processing.process
+
+    def noted(self: Processing, message: Message, work: Work | None = None) -> Work | None:
+        processed.append(message)
+        return process(self, message, work)
+
+    monkeypatch.setattr(Processing, "process", noted)
+
+    def in_a_round() -> int:
+        processed.clear()
+        bench.subnet.execute_round()
+        return len(processed)
+
+    bench.submit(busy, "endless")
+    bench.submit(busy, "endless")  # it can't begin before the first one ends
+    assert in_a_round() == 2
+    assert [in_a_round() for _ in range(3)] == [1, 1, 1]
+    bench.submit(other, "endless")
+    in_a_round()
+    assert in_a_round() == PACE.round_slices // TURN
 
 
 def test_a_flood_of_messages_to_one_canister_holds_up_no_other(bench: Bench) -> None:
