@@ -195,9 +195,8 @@ class Instance:
                 assert callback is not None, "a callback's execution needs env.callback"
                 live.begin_table(callback.fun, callback.env, is_64=self.module.instrumented.memory64)
             groups = Groups(self.engine.slices, live, self._guest)
-            ended = groups.execute()
-            while not ended:
-                ended = yield from self._later(live, groups)
+            while not (yield from self._next(live, groups)):
+                pass
             self._guest.require_paid()
             return memory_error(env.canister_id, env.wasm_memory_limit, live.memory_bytes())
         except (WasmTrapError, InstructionLimitReachedError, HostFunctionError) as failure:
@@ -205,10 +204,11 @@ class Instance:
         self._api.log.append("\n".join([error.message, *(f"  in {name}" for name in backtrace)]).encode())
         return error
 
-    def _later(self, live: WasmInstance, groups: Groups) -> Steps[bool]:
-        """The next group of slices, after others had their turn; whether it was the last."""
-        yield None
-        self._require(live)
+    def _next(self, live: WasmInstance, groups: Groups) -> Steps[bool]:
+        """The next group of slices, but for the first after others had their turn; whether it was the last."""
+        if groups.executed:
+            yield None
+            self._require(live)
         return groups.execute()
 
     def _finish(self, live: WasmInstance, keep: bool) -> None:

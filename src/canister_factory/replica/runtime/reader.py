@@ -29,24 +29,26 @@ class Reader(Instance):
         owner: whose state it is. Its module keeps everything in memories and globals: see `reader_of`.
         stable: a fork or a reader of the owner's.
         once: the next execution is the only one.
+        here: so many groups of an execution's slices are executed by whoever asks, before another thread goes on.
     """
 
-    def __init__(self, owner: Instance, stable: StableMemory, *, once: bool) -> None:
+    def __init__(self, owner: Instance, stable: StableMemory, *, once: bool, here: int = 1) -> None:
         view = owner.memory.view()
         super().__init__(owner.engine, owner.module, stable, memory_limit=owner.largest_memory_bytes, memory=view)
         self._globals = owner.global_values
         self._once = once
+        self._here = here
         self._groups: Groups | None = None  # what a thread executes
         self._executing: Future[bool] | None = None
         _READERS.add(self)
 
-    def renew(self, owner: Instance, stable: StableMemory, *, once: bool) -> None:
-        """Reads another state of the same canister; to be called after `park`."""
+    def renew(self, owner: Instance, stable: StableMemory, *, once: bool, here: int = 1) -> None:
+        """Reads another state of the same canister; to be called after `park`. The arguments are those of the class."""
         live, view = self._live, owner.memory.view()
         assert live is not None, "it wasn't parked"
         if live.memory_bytes() > view.committed:  # a Wasm memory can't shrink: another instance is made
             self._release()
-        self._once = once
+        self._once, self._here = once, here
         self._memory, self._globals = view, owner.global_values
         self._stable = self._api.stable = stable
         if self._live is not None:
@@ -64,10 +66,10 @@ class Reader(Instance):
         self._stable = self._api.stable = StableMemory()
         return True
 
-    def _later(self, live: WasmInstance, groups: Groups) -> Steps[bool]:
+    def _next(self, live: WasmInstance, groups: Groups) -> Steps[bool]:
         workers = self.engine.query_workers
-        if workers is None:
-            return (yield from super()._later(live, groups))
+        if workers is None or groups.executed < self._here:
+            return (yield from super()._next(live, groups))
         # Meanwhile this thread does nothing with this instance, but that its view keeps what is overwritten.
         self._groups, self._executing = groups, workers.submit(groups.execute_beside)
         try:
@@ -106,11 +108,11 @@ def _stop_all() -> None:
         reader._stop_executing()
 
 
-def reader_of(owner: Instance, stable: StableMemory, *, once: bool = False) -> Instance:
+def reader_of(owner: Instance, stable: StableMemory, *, once: bool = False, here: int = 1) -> Instance:
     """An instance for executions on the owner's committed state; arguments as `Reader` has them.
 
     Of modules whose instances can't be used twice it is a copy of the owner.
     """
     if owner.module.instrumented.needs_fresh_instance:  # each execution in another: what was written is lost
         return owner.fork(stable)
-    return Reader(owner, stable, once=once)
+    return Reader(owner, stable, once=once, here=here)

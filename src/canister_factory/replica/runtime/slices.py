@@ -68,6 +68,7 @@ class Groups:
     """Executes a call that has begun with its first slice, in groups of slices; without a clock each is a group.
 
     Attributes:
+        executed: how many groups were.
         stopping: a group ends with the slice that is being executed.
     """
 
@@ -77,10 +78,12 @@ class Groups:
         self._counting = counting
         self._length = slices.first
         self._begun = False
+        self.executed = 0
         self.stopping = False
 
     def execute(self, time_ns: int = _TOGETHER_NS, longest: int = _LONGEST) -> bool:
         """Executes slices for at least so long; whether the call has ended. It raises what `resume` raises."""
+        self.executed += 1
         slices, now_ns = self._slices, self._slices.now_ns
         began_ns = now_ns()
         while True:

@@ -36,8 +36,9 @@ from canister_factory.replica.subnet.state import SubnetState
 QUERY_INSTRUCTIONS = 5_000_000_000
 MAX_REPLY_BYTES = 3 << 20
 MAX_CALL_DEPTH = 6
-SHORT_SLICES = 4  # a query of so many slices is executed at once, where the canister's own instance is free
+SHORT_SLICES = 4  # a query of so many slices is executed at once
 SHORT_INSTRUCTIONS = 2_000_000  # what takes less surely ends within these
+LONG_INSTRUCTIONS = 100_000_000  # what takes more surely doesn't
 MAX_LONG_METHODS = 1_000  # so many are remembered
 _OTHERS_FIRST: Final[Future[None]] = Future()  # it is done: who is given it lets others have their turn
 _OTHERS_FIRST.set_result(None)
@@ -121,22 +122,29 @@ class Queries:
                 outcome: Outcome = end.value
                 return outcome
             steps.close()  # the instance is wanted for the next message, so this goes on elsewhere, from the beginning
-            if len(self._long) >= MAX_LONG_METHODS:
-                self._long.clear()
-            self._long.add(what)
+            self._remember(what)
+        here = SHORT_SLICES
         if what in self._long:
+            here = 0
             yield _OTHERS_FIRST
             canister = self._state.existing(canister.id)  # it may have been deleted meanwhile
-        reader = self._readers.open(canister, once=True)
+        reader = self._readers.open(canister, once=True, here=here)
         try:
             outcome = yield from reader.execution(entry, env, instruction_limit=instruction_limit, commit=False)
             if outcome.instructions < SHORT_INSTRUCTIONS:
                 self._long.discard(what)
+            elif outcome.instructions > LONG_INSTRUCTIONS:
+                self._remember(what)
             return outcome
         except ExecutionAbandonedError:
             raise _abandoned() from None
         finally:
             self._readers.close(reader)
+
+    def _remember(self, what: tuple[bytes, Entry, str]) -> None:
+        if len(self._long) >= MAX_LONG_METHODS:
+            self._long.clear()
+        self._long.add(what)
 
     def _evaluate(self, request: Request, evaluation: _Evaluation, depth: int) -> Steps[Response]:
         canister = self._state.existing(request.callee)

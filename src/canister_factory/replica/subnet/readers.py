@@ -25,17 +25,20 @@ class Readers:
     def __repr__(self) -> str:
         return f"<Readers open={len(self._open)} parked={len(self._parked)}>"
 
-    def open(self, canister: CanisterState, *, once: bool) -> Instance:
-        """A reader; it is for one execution, or for some that see what those before committed. `close` it."""
+    def open(self, canister: CanisterState, *, once: bool, here: int = 1) -> Instance:
+        """A reader; it is for one execution, or for some that see what those before committed. `close` it.
+
+        `here`: as `runtime.reader.Reader` has it.
+        """
         _, owner = canister.running_module
         stable = canister.stable.reader()
         position = next((at for at, (whose, _) in enumerate(self._parked) if whose is owner), None)
         reader: Instance
         if position is None:
-            reader = reader_of(owner, stable, once=once)
+            reader = reader_of(owner, stable, once=once, here=here)
         else:
             _, parked = self._parked.pop(position)
-            parked.renew(owner, stable, once=once)
+            parked.renew(owner, stable, once=once, here=here)
             reader = parked
         self._open[reader] = owner
         return reader

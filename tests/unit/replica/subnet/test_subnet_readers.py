@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from canister_factory.replica.runtime.engine import Engine
 from canister_factory.replica.runtime.instance import Instance
+from canister_factory.replica.runtime.slices import Groups
+from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.subnet.canister import CanisterState
+from canister_factory.replica.subnet.queries import SHORT_SLICES
 from canister_factory.replica.subnet.readers import MAX_PARKED, Readers
+from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import Bench
 from support.runtime_harness import assembled
+from support.slicing import SHORT_TURNS
 
 # `turns` goes round so often as the argument says.
 WAT = """(module
@@ -20,8 +28,9 @@ WAT = """(module
     (loop $next
       (i32.store (i32.const 0) (i32.sub (i32.load (i32.const 0)) (i32.const 1)))
       (br_if $next (i32.load (i32.const 0))))
-    (call $reply)))"""
-LONG, SHORT = (1_000_000).to_bytes(4, "little"), (1).to_bytes(4, "little")
+    (call $reply))
+  (func (export "canister_update endless") (loop $again (br $again))))"""
+SHORT, SOME, LONG, LONGEST = (turns.to_bytes(4, "little") for turns in (1, 150_000, 1_000_000, 15_000_000))
 
 
 @pytest.fixture
@@ -51,6 +60,36 @@ def test_a_method_that_took_long_begins_where_it_can_go_on_until_it_is_short_aga
     for argument in (SHORT, LONG, LONG, SHORT, SHORT):
         bench.query(canister, "turns", argument)
     assert used == ["Instance", "Instance", "Reader", "Reader", "Reader", "Instance"]
+
+
+def test_a_busy_canisters_queries_go_to_a_thread_when_they_take_long_and_then_from_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Engine(query_workers=Workers("test"))
+    bench = Bench(lambda clock: Subnet(engine, clock_ns=clock, pace=SHORT_TURNS))
+    canister = bench.puppet(assembled(WAT))
+    bench.submit(canister, "endless")
+    bench.subnet.execute_round()
+    here: list[bool] = []
+    execute = Groups.execute
+
+    def noted(self: Groups, *args: int) -> bool:
+        here.append(threading.current_thread() is threading.main_thread())
+        return execute(self, *args)
+
+    monkeypatch.setattr(Groups, "execute", noted)
+    groups: list[list[bool]] = []
+    for argument in (SOME, LONGEST, LONGEST):
+        here.clear()
+        bench.query(canister, "turns", argument)
+        groups.append(here.copy())
+    engine.end()
+    some, first, second = groups
+    assert 1 < len(some) <= SHORT_SLICES
+    assert all(some)
+    assert first.count(True) == SHORT_SLICES
+    assert second
+    assert not any(second)
 
 
 def canisters(bench: Bench, count: int) -> list[CanisterState]:
