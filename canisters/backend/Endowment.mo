@@ -68,7 +68,9 @@ module {
     let ?canisterId = creation.canisterId else return;
     if (creation.payment != #Owed) return;
     if (not context.loads.isKnown) return arm<system>(context);
-    if (Loads.isBefore(context.loads, creation.ownedSince)) await* look(context, creation, canisterId);
+    if (Loads.isBefore(context.loads, creation.ownedSince) and not (await* look(context, creation, canisterId))) {
+      return arm<system>(context);
+    };
     if (creation.payment != #Owed) return;
     let amount = creation.rest;
     if (amount == 0) {
@@ -104,22 +106,26 @@ module {
     } finally if (creation.payment == #Sent) unknown(context, creation, canisterId, "the answer could not be taken");
   };
 
-  /// What the canister lacks, as it is now; where the backend can't see it, it is left to the admins.
-  func look(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) : async* () {
+  /// What the canister lacks, as it is now; where the backend may not see it, it is left to the admins. False when nobody
+  /// answered: then it's looked at later.
+  func look(context : Creation.Context, creation : Creation.Creation, canisterId : Principal) : async* Bool {
     let told = await* CanisterOperations.status(context.calls, canisterId);
-    if (creation.payment != #Owed) return;
+    if (creation.payment != #Owed) return true;
     switch told {
-      case (?{ has; burnedPerDay }) {
+      case (#Shown { has; burnedPerDay }) {
         creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
         correct(context, creation);
         Creation.hold(context, creation, creation.rest);
       };
-      case null {
+      case (#Hidden) {
         Creation.hold(context, creation, 0);
         settled(context, creation, #Doubted);
         Alerts.depositDoubted(context.alerts, canisterId, creation.owner, creation.rest, context.now());
       };
+      case (#Gone) {}; // the deposit finds that, too
+      case (#Unknown) return false;
     };
+    true;
   };
 
   /// At an admin's word, who knows that the canister hasn't got the rest: it is owed again.

@@ -63,8 +63,7 @@ module {
     #add_admitted : Any; #remove_admitted : Any; #list_admitted : Any; #list_waiting_requests : Any;
     #approve_creation : Any; #decline_creation : Any; #get_backend_ids : Any; #get_inventory : Any;
     #undo_personal_canister : Any; #begin_move_back : Any; #request_erasure : Any; #cancel_erasure : Any;
-    #get_erasure_receipt : Any; #pay_rest : Any;
-    #get_erasure_receipt : Any; #look_at_canisters : Any;
+    #get_erasure_receipt : Any; #pay_rest : Any; #look_at_canisters : Any;
     // ---- Personal canister ----
     #begin_import : Any; #put_memory_chunk : Any; #put_memory_chunks : Any; #put_items : Any; #commit_memory : Any;
     #commit_memories : Any; #remove_items : Any; #get_import_status : Any; #list_import_entries : Any;
