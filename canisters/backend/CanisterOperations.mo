@@ -124,16 +124,23 @@ module {
     } catch error #Rejected { reason = Error.message(error); refunded = cycles } finally calls.underWay -= 1;
   };
 
-  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles. `Hidden`: its
-  /// owner doesn't let the backend see it. `Gone`: there is no such canister any more. `Unknown`: nobody answered.
-  public type Shown = { #Shown : { has : Nat; burnedPerDay : Nat }; #Hidden; #Gone; #Unknown };
+  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles; and the
+  /// seconds of idling that it is frozen below.
+  public type Means = { has : Nat; burnedPerDay : Nat; freezingThreshold : Nat };
+  /// `Hidden`: its owner doesn't let the backend see it. `Gone`: there is no such canister any more. `Unknown`: nobody
+  /// answered.
+  public type Shown = { #Shown : Means; #Hidden; #Gone; #Unknown };
 
   /// Asks for a canister's status.
   public func status(calls : Calls, canisterId : Principal) : async* Shown {
     calls.underWay += 1;
     try {
       let told = await (with timeout = patience) management().canister_status({ canister_id = canisterId });
-      #Shown { has = told.cycles + told.reserved_cycles; burnedPerDay = told.idle_cycles_burned_per_day };
+      #Shown {
+        has = told.cycles + told.reserved_cycles;
+        burnedPerDay = told.idle_cycles_burned_per_day;
+        freezingThreshold = told.settings.freezing_threshold;
+      };
     } catch error switch (Error.code(error)) {
       case (#destination_invalid) #Gone;
       case (#canister_error or #canister_reject) #Hidden;

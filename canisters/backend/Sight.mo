@@ -30,10 +30,10 @@ module {
     let isWarnedOf = Expiry.mark(known, context.now()) != null
     and Expiry.unwarned(context.alerts.warned, canisterId, known, context.now()) == null;
     switch (await* CanisterOperations.status(context.calls, canisterId)) {
-      case (#Shown { has; burnedPerDay }) {
+      case (#Shown { has; burnedPerDay; freezingThreshold }) {
         let at = context.now();
         Registry.setSeen(context.registry, canisterId, ?{ at; cycles = has; burned_per_day = burnedPerDay });
-        let until = Funding.paidUntil(has, burnedPerDay, context.hosting.settings.freezing_threshold, at);
+        let until = Funding.paidUntil(has, burnedPerDay, freezingThreshold, at);
         let moves = switch until { case (?date) not isWarnedOf or date >= Expiry.laterThan(known); case null true };
         if moves Creation.setPaidUntil(context, canisterId, until);
       };

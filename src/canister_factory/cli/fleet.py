@@ -75,12 +75,15 @@ def _by_date(canisters: Iterable[FleetCanister], days: int | None) -> list[Fleet
 async def _registered(backend: CheckedBackend, *, balances: bool) -> tuple[list[PersonalCanisterRecord], int]:
     """Canisters that are their owners', and how many are deleted; with `balances` as the backend sees them now."""
     from canister_factory.cli.fleet_canister import looked_at
+    from canister_factory.cli.progress import step
     from canister_factory.contract.creation_models import CreationStatus, OwnerPageRequest
 
     listed = follow(lambda after, count: backend.list_registry(OwnerPageRequest(after=after, limit=count)))
     entries = [entry async for entry in listed if entry.status == CreationStatus.Completed]
     if balances:
-        asked = await looked_at(backend, [entry for entry in entries if entry.is_living])
+        asked = [entry for entry in entries if entry.is_living]
+        step(f"the backend looks at {len(asked):,} canisters")
+        asked = await looked_at(backend, asked)
         entries = [*asked, *(entry for entry in entries if not entry.is_living)]
     living = [entry for entry in entries if entry.is_living]
     return living, len(entries) - len(living)

@@ -42,8 +42,8 @@ _IF_INTERRUPTED = "the request may have been made. 'status' shows it, and it is 
     "--show-status-to-backend",
     "show_status",
     is_flag=True,
-    help="Let the backend see the cycles, memory and settings of the canister also when it is yours, to tell you "
-    "when cycles run out. You can change that at any time.",
+    help="Let the backend see the cycles, memory and settings of the canister also when it is yours, to tell its staff "
+    "the balance, and you when cycles run out. You can change that at any time.",
 )
 @plan_options
 @backend_command(Role.OWNER)

@@ -85,6 +85,17 @@ def test_what_a_canister_used_up_moves_its_date_long_before_a_warning_is_due() -
     assert world.status()["paid_until"] == moved
 
 
+def test_the_date_goes_by_the_freezing_threshold_that_the_owner_chose() -> None:
+    world = World()
+    canister = hand_on(world)
+    a_day_later(world)
+    until = entry(world, canister)["paid_until"]
+    longer = {"canister_id": canister, "settings": {"freezing_threshold": 190 * DAY}}
+    world.manage("update_settings", longer, sender=OWNER)
+    a_day_later(world)
+    assert entry(world, canister)["paid_until"] == pytest.approx(until - 100 * DAY_NS, abs=DAY_NS)
+
+
 def test_without_consent_nothing_is_seen_and_what_was_seen_is_forgotten_when_the_owner_takes_it_back() -> None:
     world = World()
     hidden = hand_on(world, person("hidden"), consent=False)
