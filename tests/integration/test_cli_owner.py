@@ -45,7 +45,7 @@ def test_an_owner_looks_copies_checks_and_restores(requested: Cli, tmp_path: Pat
     assert "isn't by the network" in check(copy, "--root-key", MAINNET_ROOT_KEY.hex())["error"]["message"]
 
     ran = requested.ok("owner", "owner", "restore", copy, "--new", "--yes", backend=False)
-    assert "gets the settings that the backup names, which nothing certifies: frozen below 90 days" in ran.err
+    assert "gets the settings that the backup names, which nothing certifies: freezing threshold 90 days;" in ran.err
     restored = ran.json
     assert restored["manifest_hash"] == taken["manifest_hash"]
     assert restored["settings"]["freezing_threshold"] == str(90 * 86_400)

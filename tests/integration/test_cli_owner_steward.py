@@ -99,6 +99,7 @@ def test_the_canister_goes_to_another_key_and_in_the_end_away(owning: tuple[Cli,
 
     offered = cli.ok("owner", "owner", "move-to", key, "--yes")
     assert offered.json["accepted"] is False
+    assert f"Make {key} a controller of {canister}, and offer it the capsule." in " ".join(offered.err.split())
     assert "Internet Identity gives you another principal on each web site" in offered.err
     assert cli.ok("owner", "owner", "status", "--days", "0").json["owner"] == str(cli.id("owner"))
     moved = cli.ok("owner", "owner", "move-to", key, "--new-identity", pem, "--remove-old", "--yes").json

@@ -99,6 +99,10 @@ async def test_a_damaged_file_is_named_and_nothing_is_restored_from_it(moved: Ow
     record.unlink()
     damages = [damage for _, damage in directory.damages(taken.state) if damage]
     assert {damage.file for damage in damages} == {str(file.relative_to(moved.path)) for file in (chunk, record)}
+    assert {damage.problem for damage in damages} == {
+        "is damaged: its SHA-256 isn't its name",
+        "is missing; make another backup into this directory",
+    }
     with pytest.raises(BackupError, match="damaged"):
         directory.chunk(bytes.fromhex(chunk.name))
     again = await moved.back_up()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.cli.errors import CommandError
-from canister_factory.cli.options import BACKEND_VARIABLE, naming_the_variable
+from canister_factory.cli.options import BACKEND_VARIABLE
+from canister_factory.cli.parameters import naming_the_variable
 from canister_factory.contract.clients import BackendClient
 from canister_factory.contract.errors import ContractMismatchError
 from canister_factory.factory.deployment import is_backend

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from canister_factory.cli import output, settings
+from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import FAILED, CommandError
 from canister_factory.cli.identity import signing_identity_option
 from canister_factory.cli.options import F, network_options, output_options
@@ -105,7 +105,7 @@ def require_whole(target: ContentFiles[Any], name: str, damages: Sequence[Damage
     """
     if damages:
         raise CommandError(
-            f"the state {name} in {target.path} is damaged, nothing was sent: {damages[0].file}: {damages[0].problem}; "
+            f"the state {name} in {target.path} is damaged, nothing was sent: {damages[0].file} {damages[0].problem}; "
             f"'{check}' names all of it"
         )
 
@@ -120,7 +120,7 @@ def show_checked(
     else:
         if damages:
             output.table("", [list(damage) for damage in damages[:_SHOWN]], ["file", "problem"])
-        verdict = "is whole" if not damages else f"is damaged: {len(damages):,} files"
+        verdict = "is whole" if not damages else f"is damaged: {quantities.files(len(damages))}"
         output.sentence(" ".join((f"The state {name} in {target.path} {verdict}.", *found)))
     if damages:
         click.get_current_context().exit(FAILED)

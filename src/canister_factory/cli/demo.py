@@ -53,7 +53,7 @@ def demo(directory: Path | None, hidden: bool, exclude: tuple[str, ...], prices:
     )
     origin = "the bundled files" if directory is None else str(directory)
     size = quantities.size(sum(file.size for file in selection.files))
-    step(f"{_files(len(selection.files))}, {size}, from {origin}")
+    step(f"{quantities.files(len(selection.files))}, {size}, from {origin}")
     with interrupts.held(), DemoNetwork(keep=keep, prices=prices) as network:
         result = interrupts.run(lambda: network.watched(tell(network, selection.files, started)))
         if settings.current().json:
@@ -69,10 +69,6 @@ def _report_unreadable(names: list[str]) -> None:
     """Says what is missing, and ends the command with exit code 1."""
     left_out = f"{names[0]} can't be read and was left out"
     if len(names) > 1:
-        left_out = f"{_files(len(names))} can't be read and were left out"
+        left_out = f"{quantities.files(len(names))} can't be read and were left out"
     output.note(f"not everything was copied: {left_out}")
     click.get_current_context().exit(FAILED)
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"

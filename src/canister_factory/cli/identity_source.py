@@ -17,11 +17,13 @@ import click
 
 from canister_factory import interrupts
 from canister_factory.cli.errors import CommandError, InputError
+from canister_factory.cli.parameters import naming_the_variable
 
 if TYPE_CHECKING:
     from canister_factory.ic.identity import Identity
 
 STANDARD_INPUT = Path("-")
+PASSWORD_FILE_VARIABLE = "CANISTER_FACTORY_IDENTITY_PASSWORD_FILE"  # noqa: S105 (a variable's name)
 _LEAST_PASSWORD = 8
 """Characters of a new password; icp-cli asks for as many."""
 
@@ -47,8 +49,9 @@ class IdentitySource:
         Raises:
             IdentityError: it can't be used; the message quotes nothing of it.
         """
+        from canister_factory.ic.errors import IdentityError
         from canister_factory.ic.identity import Identity
-        from canister_factory.ic.key_file import read_key_input
+        from canister_factory.ic.key_file import read_key_input, shell_name
 
         warn = warn or _warn_once
         if self.name is not None:
@@ -59,11 +62,17 @@ class IdentitySource:
             return Identity.from_pem(
                 read_key_input(sys.stdin.fileno()), password=self._ask_password, source="the identity on standard input"
             )
-        return Identity.from_pem_file(self.file, password=self._ask_password, warn=warn)
+        try:
+            return Identity.from_pem_file(self.file, password=self._ask_password, warn=warn)
+        except IdentityError as error:
+            if not self.file.exists():
+                error.add_note(f"'identity new {shell_name(self.file)}' makes a key there")
+            raise
 
     def _ask_password(self, what: str) -> bytes:
         if self.password_file is not None:
-            return password_of(self.password_file)
+            with naming_the_variable("password_file", PASSWORD_FILE_VARIABLE):
+                return password_of(self.password_file)
         return hidden_line(f"Password of {what}", f"{what} is encrypted", "give --identity-password-file").encode()
 
 

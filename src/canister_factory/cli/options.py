@@ -6,8 +6,7 @@ Owns their names and meaning. Does not own: what a network or an identity is (`i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,9 +17,9 @@ from click.core import ParameterSource
 from canister_factory import interrupts
 from canister_factory.candid.hexadecimal import from_hex
 from canister_factory.cli import settings
-from canister_factory.cli.identity_source import IdentitySource
+from canister_factory.cli.identity_source import PASSWORD_FILE_VARIABLE, IdentitySource
 from canister_factory.cli.parameter_types import IDENTITY_FILE, PRINCIPAL, SECRET_FILE
-from canister_factory.cli.parameters import CommonOption
+from canister_factory.cli.parameters import CommonOption, naming_the_variable
 
 if TYPE_CHECKING:
     from canister_factory.ic.agent import Agent
@@ -36,7 +35,6 @@ T = TypeVar("T")
 NETWORK_VARIABLE = "CANISTER_FACTORY_NETWORK"
 IDENTITY_VARIABLE = "CANISTER_FACTORY_IDENTITY"
 IDENTITY_NAME_VARIABLE = "CANISTER_FACTORY_IDENTITY_NAME"
-PASSWORD_FILE_VARIABLE = "CANISTER_FACTORY_IDENTITY_PASSWORD_FILE"  # noqa: S105 (a variable's name)
 BACKEND_VARIABLE = "CANISTER_FACTORY_BACKEND"
 
 _FILE_FROM = ("identity_file", IDENTITY_VARIABLE)
@@ -235,18 +233,6 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
     except ValueError:
         raise click.BadParameter("must be hexadecimal digits", param_hint="--root-key") from None
     return Network.resolve(name, root_key=root_key, fetch_root_key=fetch_root_key)
-
-
-@contextmanager
-def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
-    """Adds where a value came from to an error about it, when it was the environment: nobody typed it just now."""
-    try:
-        yield
-    except Exception as error:
-        context = click.get_current_context(silent=True)
-        if context is not None and context.get_parameter_source(parameter) == ParameterSource.ENVIRONMENT:
-            error.add_note(f"The value comes from the environment variable {variable}")
-        raise
 
 
 # --- Running --------------------------------------------------------------------------------------------------------

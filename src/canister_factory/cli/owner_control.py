@@ -167,7 +167,10 @@ def move_to(person: Principal, new_file: Path | None, remove_old: bool, yes: boo
             await giving.check(person)
         output.note(_INTERNET_IDENTITY)
         taken = f", and take both from {found.caller}" if remove_old else ""
-        announced(f"Make {person} controller of {found.canister_id} and owner of its capsule{taken}", yes)
+        deed = f"Make {person} a controller of {found.canister_id}, and offer it the capsule"
+        if new is not None:
+            deed = f"Make {person} controller of {found.canister_id} and owner of its capsule{taken}"
+        announced(deed, yes)
         interrupts.if_interrupted("the same command goes on; no key has lost anything that another hasn't")
         controllers: Sequence[Principal] = () if gone else await giving.offer(person)
         return found, controllers if new is None else await _accepted(found, new, remove_old)

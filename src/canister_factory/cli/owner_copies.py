@@ -215,13 +215,14 @@ def restore(
 
 def _settings_told(state: State) -> str:
     """What a restored canister is set to."""
+    from canister_factory.cli.owner_status import setting_rows
     from canister_factory.factory.handoff import changed_settings
 
     kept = state.settings
     if kept is None:
         return "The backup has no settings of the canister: those of the new one stay ('owner status' shows them)."
-    days = (kept.freezing_threshold or 0) / 86_400
-    told = "; ".join([f"frozen below {days:,.0f} days of idling", *changed_settings(kept)])
+    others = [each for each in changed_settings(kept) if "_visibility " not in each]
+    told = "; ".join([*(f"{name} {value}" for name, value in setting_rows(kept)), *others])
     return f"The canister gets the settings that the backup names, which nothing certifies: {told}."
 
 
@@ -273,14 +274,16 @@ def download(directory: Path, ask: Ask[Own]) -> None:
             return await Download(own.client, directory, FactoryConfig(), on_bytes=advance).run()
 
     got = ask(work)
-    there = f"; {len(got.present):,} were there already" if got.present else ""
+    are = "was" if len(got.present) == 1 else "were"
+    there = f"; {quantities.files(len(got.present))} {are} there already" if got.present else ""
     elsewhere = (
         f" The bytes of {len(got.elsewhere):,} memories are elsewhere: {', '.join(list(got.elsewhere)[:3])}."
         if got.elsewhere
         else ""
     )
+    written = f"{quantities.files(len(got.written))}, {quantities.size(got.bytes)}"
     done(
-        f"Wrote {len(got.written):,} files, {quantities.size(got.bytes)}, into {directory}{there}.{elsewhere}",
+        f"Wrote {written}, into {directory}{there}.{elsewhere}",
         directory=str(directory),
         written=[str(path) for path in got.written],
         present=[str(path) for path in got.present],

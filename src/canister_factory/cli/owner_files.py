@@ -78,7 +78,9 @@ def add(files: tuple[Path, ...], again: bool, hidden: bool, exclude: tuple[str, 
         if not missing:
             return adding.done
         total = sum(file.size for file in missing)
-        output.note(f"{_counted(len(missing))}, {quantities.size(total)}, to {own.canister_id}{_there(adding.done)}")
+        output.note(
+            f"{quantities.files(len(missing))}, {quantities.size(total)}, to {own.canister_id}{_there(adding.done)}"
+        )
         interrupts.if_interrupted("the same command goes on; what is stored stays")
         with bytes_bar("storing", total) as advance:
             return await _run(adding, missing, advance)
@@ -95,13 +97,17 @@ async def _run(adding: Adding, missing: list[File], advance: Advance) -> Added:
         names = ", ".join(output.printable(name) for name, _ in stored[:_NAMED])
         more = f" and {len(stored) - _NAMED:,} more" if len(stored) > _NAMED else ""
         which = f" ({names}{more})" if stored else ""
-        error.add_note(f"{len(stored):,} of {_counted(len(missing))} are stored{which}; the same command goes on")
+        error.add_note(
+            f"{len(stored):,} of {quantities.files(len(missing))} are stored{which}; the same command goes on"
+        )
         raise
 
 
 def _report(added: Added, selection: Selection) -> None:
     stored = (
-        f"Stored {_counted(len(added.stored))}, {quantities.size(added.bytes)}" if added.stored else "Nothing is new"
+        f"Stored {quantities.files(len(added.stored))}, {quantities.size(added.bytes)}"
+        if added.stored
+        else "Nothing is new"
     )
     done(
         f"{stored}{_there(added)}.",
@@ -117,11 +123,7 @@ def _report(added: Added, selection: Selection) -> None:
 
 def _there(added: Added) -> str:
     count = len(added.present)
-    return f"; {_counted(count)} {'is' if count == 1 else 'are'} there already" if count else ""
-
-
-def _counted(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+    return f"; {quantities.files(count)} {'is' if count == 1 else 'are'} there already" if count else ""
 
 
 # ---- ls ----

@@ -20,7 +20,7 @@ from canister_factory.cli.errors import RUNNING_OUT, CommandError
 from canister_factory.cli.own_canister import Ask, Found, found_canister_command
 
 if TYPE_CHECKING:
-    from canister_factory.ic.management_types import Audience
+    from canister_factory.ic.management_types import Audience, CanisterSettings, EffectiveSettings
     from canister_factory.owner.life import Life
 
 _ERASE_BELOW: Final = "\x1b[J"
@@ -213,7 +213,14 @@ def _rows(life: Life) -> list[tuple[str, object]]:
         ("controllers", ", ".join(output.ident(controller) for controller in kept.controllers) or "nobody"),
         ("module hash", f"{output.ident(life.module_hash.hex())}{release}" if life.module_hash else "none"),
         ("API version", life.api_version or "it can't say"),
-        ("freezing threshold", quantities.duration(kept.freezing_threshold)),
+        *setting_rows(kept),
+    ]
+
+
+def setting_rows(kept: EffectiveSettings | CanisterSettings) -> list[tuple[str, str]]:
+    """What a canister is set to, as its owner reads it, by name."""
+    return [
+        ("freezing threshold", quantities.duration(kept.freezing_threshold or 0)),
         ("memory limit", _limit(kept.wasm_memory_limit)),
         ("who sees status", _audience(kept.status_visibility)),
         ("who sees logs", _audience(kept.log_visibility)),

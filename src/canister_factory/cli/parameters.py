@@ -5,12 +5,15 @@ Owns this behaviour. Does not own: which options there are (`options`), and what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 import click
 from click.core import ParameterSource
+
+_COMES_FROM = "The value comes from the environment variable"
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -18,6 +21,25 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     near = [names[name] for name in get_close_matches(given.lower(), names)]
     return f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+
+
+@contextmanager
+def naming_the_variable(parameter: str, variable: str) -> Iterator[None]:
+    """Adds where a value came from to an error about it, when it was the environment: nobody typed it just now. What is
+    within names its own first.
+    """
+    try:
+        yield
+    except Exception as error:
+        context = click.get_current_context(silent=True)
+        is_named = any(note.startswith(_COMES_FROM) for note in getattr(error, "__notes__", ()))
+        if (
+            context is not None
+            and not is_named
+            and context.get_parameter_source(parameter) == ParameterSource.ENVIRONMENT
+        ):
+            error.add_note(f"{_COMES_FROM} {variable}")
+        raise
 
 
 class Choice(click.Choice[str]):

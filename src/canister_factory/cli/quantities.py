@@ -28,8 +28,14 @@ def duration(seconds: float) -> str:
     """A span of time for a person: in the largest unit that it has two of."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:,.3g} {unit}"
+            count = seconds / length
+            return f"{count:,.0f} {unit}" if count >= 1_000 else f"{count:.3g} {unit}"
     return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+
+
+def files(count: int) -> str:
+    """How many files there are."""
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def cycles(amount: int) -> str:

@@ -25,7 +25,7 @@ from canister_factory.contract.manifest_models import (
 )
 from canister_factory.factory.manifest import Entry, ItemKey, content_checksum, key_of, manifest_hash, record_checksum
 from canister_factory.ic.management_types import CanisterSettings
-from canister_factory.owner.content_files import ContentFiles, Damage, SavedState, parsed
+from canister_factory.owner.content_files import ContentFiles, Damage, SavedState, parsed, without_name
 from canister_factory.owner.disk import writing
 from canister_factory.owner.errors import BackupError
 from canister_factory.owner.proof import Proof
@@ -142,8 +142,8 @@ class BackupDirectory(ContentFiles[About]):
         try:
             found = key_of(self.record(entry.record_checksum))
         except BackupError as error:
-            return 0, Damage(name, str(error))
-        wrong = None if found == entry.key else Damage(name, f"it is of {found.kind.name} {found.id}")
+            return 0, Damage(name, without_name(error, file))
+        wrong = None if found == entry.key else Damage(name, f"is of {found.kind.name} {found.id}")
         return file.stat().st_size, wrong
 
 

@@ -190,13 +190,13 @@ class ContentFiles(Generic[A]):
 
     def checked_chunk(self, sha256: bytes, expected: int) -> tuple[int, Damage | None]:
         """Reads a chunk: its bytes, and what is wrong if anything is; `expected`: how many it has to have."""
+        file = self.chunk_file(sha256)
+        name = str(file.relative_to(self.path))
         try:
             size = len(self.chunk(sha256))
-            wrong = None if size == expected else f"it has {size} bytes, not {expected}"
         except BackupError as error:
-            size, wrong = 0, str(error)
-        name = str(self.chunk_file(sha256).relative_to(self.path))
-        return size, None if wrong is None else Damage(name, wrong)
+            return 0, Damage(name, without_name(error, file))
+        return size, None if size == expected else Damage(name, f"has {size} bytes, not {expected}")
 
     # ---- Files ----
 
@@ -226,6 +226,11 @@ class ContentFiles(Generic[A]):
             opened.flush()
             os.fsync(opened.fileno())
         part.replace(file)
+
+
+def without_name(error: BackupError, file: Path) -> str:
+    """What is wrong with a file, beside whose name it stands."""
+    return str(error).removeprefix(f"{file} ")
 
 
 def parsed(model: type[M], text: str, file: Path) -> M:

@@ -145,6 +145,21 @@ def test_an_identity_by_name_calls_like_any_other(tmp_path: Path, monkeypatch: p
     assert "from the environment variable CANISTER_FACTORY_IDENTITY_NAME" in " ".join(told.stderr.split())
 
 
+def test_of_key_and_password_the_variable_of_the_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret(ME, encrypted(ser.PrivateFormat.PKCS8).decode())
+    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY", ME)
+    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY_PASSWORD_FILE", "open")
+    secret("open", PASSWORD, mode=0o644)
+    told = refusal("admin", "stats", "--backend", BACKEND, "--network", "ic")
+    assert told.endswith(
+        "chmod 600 open. The value comes from the environment variable CANISTER_FACTORY_IDENTITY_PASSWORD_FILE"
+    )
+    monkeypatch.setenv("CANISTER_FACTORY_IDENTITY", "gone.pem")
+    gone = refusal("admin", "stats", "--backend", BACKEND, "--network", "ic")
+    assert "'identity new gone.pem' makes a key there" in gone
+    assert gone.endswith("The value comes from the environment variable CANISTER_FACTORY_IDENTITY")
+
+
 # --- Seed phrases, and keys that are written encrypted --------------------------------------------------------------
 
 

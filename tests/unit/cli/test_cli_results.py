@@ -141,5 +141,7 @@ def test_times_and_spans_are_shown_in_words() -> None:
     assert duration(15 * 10**7) == "0.15 s"
     assert duration(1_500_000_000) == "1.5 s"
     assert duration(7 * 86_400 * 10**9) == "7 days"
+    assert duration(1_389 * 86_400 * 10**9) == "1,389 days"
+    assert duration(999 * 86_400 * 10**9) == "999 days"
     assert duration(90 * 10**9) == "90 s"
     assert duration(30 * 60 * 10**9) == "30 min"
