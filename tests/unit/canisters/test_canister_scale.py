@@ -12,6 +12,7 @@ from canister_factory.replica.subnet.environment import UPDATE_INSTRUCTIONS
 from canister_factory.replica.subnet.queries import QUERY_INSTRUCTIONS
 from support.backend_world import OWNER, STRANGER, World, person
 from support.contents_gauge import different_chunks
+from support.erasing_gauge import MovedCapsule
 from support.personal_world import by_principal, gallery_entries, inline, new_memory, sha256
 from support.scale_gauge import Cost, Gauge
 from support.scale_world import (
@@ -170,6 +171,13 @@ def test_a_proof_after_many_nonces_have_expired_pays_for_a_part_of_them_and_may_
     assert world.ok("verify_nonce", newest, sender=STRANGER) == STRANGER
     for number in range(10):  # their ten expired ones don't count any more
         assert world.call("prove_nonce", f"new {number}", sender=callers[-1]) == Case("Ok")
+
+
+def test_what_a_moved_capsule_leaves_behind_is_erased_in_short_messages() -> None:
+    took = MovedCapsule(700, len(NOTE)).erase()
+    assert took.messages == 3, "the look at the canister, 667 memories, the rest"
+    assert took.seconds == took.messages, "one a second: others are served in between"
+    assert took.longest < UPDATE_INSTRUCTIONS // 100
 
 
 # --- galleries and deleted memories ----------------------------------------------------------------------------------
