@@ -114,7 +114,8 @@ class Owned:
             try:
                 return await self.upgrading(module, **options).run()
             except UpgradeError as error:
-                return error
+                if not error.retry_helps:
+                    return error
             except IcError:
                 continue
         raise AssertionError("the upgrade doesn't come to an end")
