@@ -19,11 +19,6 @@ def worker(world: World, ends: Ends) -> Worker:
     return Worker(world.orchestrator(), finished=lambda owner, result: ends.append((owner, result)))
 
 
-async def budget(world: World, cycles_per_day: int) -> None:
-    settings = (await world.as_admin.get_reserve_status()).settings
-    await world.as_admin.set_reserve_settings(settings.model_copy(update={"cycles_per_day": cycles_per_day}))
-
-
 async def test_a_worker_is_told_of_a_request_when_an_admin_has_approved_it(world: World) -> None:
     await world.as_admin.set_admission(Admission.Approval)
     await world.as_owner.create_personal_canister()
@@ -56,7 +51,7 @@ async def test_what_is_stopped_on_its_way_stays_open_and_goes_on_when_it_may(wor
 
 async def test_a_creation_waits_for_room_in_the_budget_that_an_admin_has_lowered(world: World) -> None:
     await world.as_owner.create_personal_canister()
-    await budget(world, 1)
+    await world.set_budget(1)
     ends: Ends = []
     assert await worker(world, ends).run_once() == 0
     assert (ends, (await world.creation()).status) == ([], CreationStatus.Exporting)
@@ -65,12 +60,12 @@ async def test_a_creation_waits_for_room_in_the_budget_that_an_admin_has_lowered
     assert refused.value.method == "provision_canister"
     [request] = (await world.as_operator.list_open_requests(OwnerPageRequest())).items
     assert request.worker is None, "the lease is given back"
-    await budget(world, 10**14)
+    await world.set_budget(10**14)
     assert await worker(world, ends).run_once() == 1
 
 
 async def test_an_owner_is_told_when_there_is_room_again_and_not_how_much_there_is(world: World) -> None:
-    await budget(world, (await world.need()).total)
+    await world.set_budget((await world.need()).total)
     outcome = await world.create()
     assert outcome.creation.status == CreationStatus.Completed
     agent = world.agent()

@@ -94,6 +94,11 @@ class World:
             agent or self.operator, self.backend_id, FactoryConfig(**config), emit=emit or self.events.append
         )
 
+    async def set_budget(self, cycles_per_day: int) -> None:
+        """What creations may use in a day."""
+        settings = (await self.as_admin.get_reserve_status()).settings
+        await self.as_admin.set_reserve_settings(settings.model_copy(update={"cycles_per_day": cycles_per_day}))
+
     async def create(self, **options: Any) -> Outcome:
         """The owner asks for a canister, and an orchestrator with these options makes it."""
         await self.as_owner.create_personal_canister(None)
