@@ -124,9 +124,9 @@ module {
     } catch error #Rejected { reason = Error.message(error); refunded = cycles } finally calls.underWay -= 1;
   };
 
-  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles; and the
-  /// seconds of idling that it is frozen below.
-  public type Means = { has : Nat; burnedPerDay : Nat; freezingThreshold : Nat };
+  /// What a canister has (its balance, and what is reserved for its storage) and burns idle in a day, in cycles; the seconds
+  /// of idling that it is frozen below; whether it has no module, and so nothing any more.
+  public type Means = { has : Nat; burnedPerDay : Nat; freezingThreshold : Nat; isEmpty : Bool };
   /// `Hidden`: its owner doesn't let the backend see it. `Gone`: there is no such canister any more. `Unknown`: nobody
   /// answered.
   public type Shown = { #Shown : Means; #Hidden; #Gone; #Unknown };
@@ -140,6 +140,7 @@ module {
         has = told.cycles + told.reserved_cycles;
         burnedPerDay = told.idle_cycles_burned_per_day;
         freezingThreshold = told.settings.freezing_threshold;
+        isEmpty = told.module_hash == null;
       };
     } catch error switch (Error.code(error)) {
       case (#destination_invalid) #Gone;

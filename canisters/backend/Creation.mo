@@ -355,7 +355,7 @@ module {
     if (creation.canisterId == ?canisterId and creation.status == #Completed) creation.paidUntil := until;
   };
 
-  /// The network has no such canister any more: it isn't counted as living, and nobody is warned of it.
+  /// The network has no such canister any more, or nothing in it: it isn't counted as living, and nobody is warned of it.
   public func deleted(context : Context, canisterId : Principal) {
     setPaidUntil(context, canisterId, null);
     Registry.setDeleted(context.registry, canisterId, context.now());

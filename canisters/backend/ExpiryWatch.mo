@@ -49,7 +49,7 @@ module {
 
   func watch(
     context : Creation.Context,
-    { canister_id; created_by; status; found_deleted_at } : Types.PersonalCanisterRecord,
+    { canister_id; created_by; status } : Types.PersonalCanisterRecord,
     turns : Nat,
     look : Look,
   ) : async* () {
@@ -59,7 +59,7 @@ module {
         look.asked += 1;
         await* Sight.look(context, canister_id);
       };
-    } else if (status == #Completed and found_deleted_at == null and Expiry.isTurn(canister_id, context.now(), turns)) {
+    } else if (status == #Completed and Expiry.isTurn(canister_id, context.now(), turns)) {
       // Nobody waits for it: who pays after a warning has another date the next time, also after the last one.
       ignore Sight.lookApart(context, canister_id);
     };

@@ -35,10 +35,10 @@ module {
     func refused(error : Types.CreationError) : Standing = #Refused(Creation.located(creation, error));
     let info = switch (await* CanisterOperations.info(context.calls, canisterId)) {
       case (#Info some) some;
-      case (#Gone) { Creation.deleted(context, canisterId); return #Gone };
+      case (#Gone) return gone(context, canisterId);
       case (#Rejected reason) return #Refused(Attestation.unverified(creation, Attestation.notTold reason));
     };
-    if (info.module_hash == null) return #Gone;
+    if (info.module_hash == null) return gone(context, canisterId);
     if (info.controllers.indexOf(creation.owner) == null) {
       return refused(Errors.make(#HandoffFailed, Verification.notHandedOver(info.controllers, creation.owner), true));
     };
@@ -61,6 +61,11 @@ module {
         case null #Refused(otherCapsule creation);
       };
     };
+  };
+
+  func gone(context : Creation.Context, canisterId : Principal) : Standing {
+    Creation.deleted(context, canisterId);
+    #Gone;
   };
 
   func otherCapsule(creation : Creation.Creation) : Types.CreationError {

@@ -54,12 +54,12 @@ module {
     change(state, canisterId, func entry = { entry with paid_until });
   };
 
-  /// What was seen of it last; null: its owner doesn't let the backend see it.
+  /// It is there, and what was seen of it; null: its owner doesn't let the backend see it.
   public func setSeen(state : State, canisterId : Principal, seen : ?Types.CanisterSeen) {
-    change(state, canisterId, func entry = { entry with seen });
+    change(state, canisterId, func entry = { entry with seen; found_deleted_at = null });
   };
 
-  /// The network has no such canister any more, which is known from now on.
+  /// The network has no such canister any more, or nothing in it, which is known from now on.
   public func setDeleted(state : State, canisterId : Principal, now : Nat64) {
     change(
       state,

@@ -30,16 +30,29 @@ module {
     let isWarnedOf = Expiry.mark(known, context.now()) != null
     and Expiry.unwarned(context.alerts.warned, canisterId, known, context.now()) == null;
     switch (await* CanisterOperations.status(context.calls, canisterId)) {
-      case (#Shown { has; burnedPerDay; freezingThreshold }) {
+      case (#Shown { has; burnedPerDay; freezingThreshold; isEmpty }) {
+        if isEmpty return Creation.deleted(context, canisterId);
         let at = context.now();
         Registry.setSeen(context.registry, canisterId, ?{ at; cycles = has; burned_per_day = burnedPerDay });
         let until = Funding.paidUntil(has, burnedPerDay, freezingThreshold, at);
         let moves = switch until { case (?date) not isWarnedOf or date >= Expiry.laterThan(known); case null true };
         if moves Creation.setPaidUntil(context, canisterId, until);
       };
-      case (#Hidden) Registry.setSeen(context.registry, canisterId, null);
+      case (#Hidden) {
+        let isDoubtful = switch known { case (?until) until < context.now(); case null true };
+        if isDoubtful await* lookForModule(context, canisterId) else Registry.setSeen(context.registry, canisterId, null);
+      };
       case (#Gone) Creation.deleted(context, canisterId);
       case (#Unknown) {};
+    };
+  };
+
+  /// Whether there is anything in it yet, which every canister is told: when the cycles are used up the network takes it all.
+  func lookForModule(context : Creation.Context, canisterId : Principal) : async* () {
+    switch (await* CanisterOperations.info(context.calls, canisterId)) {
+      case (#Info { module_hash = ?_ }) Registry.setSeen(context.registry, canisterId, null);
+      case (#Info _ or #Gone) Creation.deleted(context, canisterId);
+      case (#Rejected _) {};
     };
   };
 
@@ -51,7 +64,7 @@ module {
   /// Whether the canister is looked at now because the staff want so; then it counts.
   public func mayLook(context : Creation.Context, canisterId : Principal) : Bool {
     let ?entry = Registry.get(context.registry, canisterId) else return false;
-    if (entry.status != #Completed or entry.found_deleted_at != null) return false;
+    if (entry.status != #Completed) return false;
     let now = context.now();
     switch (entry.seen) { case (?{ at }) if (now < at + freshNs) return false; case null {} };
     let { asked } = context;

@@ -150,7 +150,7 @@ module {
     paid_until : ?Nat64;
     /// Null where its owner doesn't let the backend see it.
     seen : ?CanisterSeen;
-    /// When the backend learned that it is deleted.
+    /// When the backend learned that it is deleted, or has no module any more.
     found_deleted_at : ?Nat64;
   };
   /// What the network told of a canister: cycles (the balance, and what is reserved for its storage).

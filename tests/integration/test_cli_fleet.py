@@ -108,7 +108,7 @@ def test_a_deleted_canister_is_not_listed_once_the_backend_knows(completed: Cli)
     completed.ok("owner", "owner", "delete", "--burn-cycles", "--without-backup", "--yes")
     assert completed.ok("operator", "fleet", "--balances").lines == []
     assert completed.run("operator", "fleet", "--days", "100000").code == 0
-    assert "1 that were deleted aren't listed" in completed.said("operator", "fleet")
+    assert "1 that were deleted, or whose cycles were used up, aren't listed" in completed.said("operator", "fleet")
     entry = completed.ok("admin", "admin", "registry", canister).json
     assert entry["found_deleted_at"] is not None
     assert entry["paid_until"] is None

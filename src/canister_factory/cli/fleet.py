@@ -43,7 +43,7 @@ def fleet(days: int | None, balances: bool, limit: int | None, ask: Ask) -> None
 
     The date is what the backend reckons from what it paid, or from the balance that it saw last, where the canister's
     owner lets it: cycles, and since when. It supposes that the canister burns what it burns idle. A canister without a
-    date comes last; deleted ones aren't listed. With --json each line is an object.
+    date comes last; deleted or empty ones aren't listed. With --json each line is an object.
     """
 
     async def show(backend: CheckedBackend) -> int:
@@ -57,7 +57,10 @@ def fleet(days: int | None, balances: bool, limit: int | None, ask: Ask) -> None
             if len(canisters) > len(shown):
                 output.note(f"{len(canisters) - len(shown):,} more")
             if deleted:
-                output.note(f"{deleted:,} that were deleted aren't listed: 'canister-factory admin registry' has them")
+                output.note(
+                    f"{deleted:,} that were deleted, or whose cycles were used up, aren't listed: "
+                    "'canister-factory admin registry' has them"
+                )
         return len(canisters)
 
     count = ask(show)

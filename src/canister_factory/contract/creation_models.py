@@ -257,7 +257,7 @@ class CanisterSeen(CandidModel):
 
 class PersonalCanisterRecord(CandidModel):
     """A personal canister in the registry. `seen`: `None` where its owner doesn't let the backend see it.
-    `found_deleted_at`: when the backend learned that it is deleted.
+    `found_deleted_at`: when the backend learned that it is deleted, or has no module since its cycles are used up.
     """
 
     canister_id: Principal

@@ -114,6 +114,7 @@ def test_a_canister_without_a_module_holds_nothing_and_the_copy_is_taken_back() 
     canister = world.completed()
     world.manage("uninstall_code", {"canister_id": canister}, sender=OWNER)
     assert "deleted" in world.err("request_erasure", None, sender=OWNER)["message"]
+    assert world.ok("get_registry_entry", canister, sender=ADMIN)["found_deleted_at"] == world.now_ns
     assert world.ok("undo_personal_canister", None, sender=OWNER)["status"] == Case("Undone")
     assert world.add_memory(1).tag == "Ok"
 

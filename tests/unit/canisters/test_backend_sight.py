@@ -9,7 +9,18 @@ import pytest
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
 from canister_factory.contract.creation_models import MOST_LOOKED_AT
-from support.backend_world import ADMIN, OPERATOR, OWNER, STRANGER, TRILLION, World, person
+from support.backend_world import (
+    ADMIN,
+    OPERATOR,
+    OWNER,
+    STRANGER,
+    TRILLION,
+    World,
+    encode_args,
+    interface,
+    person,
+    wasm,
+)
 
 DAY = 86_400
 DAY_NS = DAY * 10**9
@@ -136,6 +147,31 @@ def test_a_canister_that_was_deleted_after_a_warning_is_not_warned_of_again() ->
     world.advance(60 * DAY)
     a_day_later(world)
     assert warnings(world) == 1
+
+
+@pytest.mark.parametrize("consent", [True, False], ids=["shown", "hidden"])
+def test_a_canister_whose_cycles_are_used_up_is_known_to_be_empty_until_something_is_in_it_again(consent: bool) -> None:
+    world = World()
+    canister = hand_on(world, consent=consent)
+    world.now_ns = entry(world, canister)["paid_until"] + DAY_NS
+    world.state(canister).balance = 1
+    a_day_later(world)
+    assert world.state(canister).module is None, "the network has taken all"
+    a_day_later(world)
+    found = entry(world, canister)
+    assert found["found_deleted_at"] is not None
+    assert (found["paid_until"], found["seen"]) == (None, None)
+    warned = warnings(world)
+    a_day_later(world)
+    assert entry(world, canister) == found
+    assert warnings(world) == warned
+    world.manage("provisional_top_up_canister", {"canister_id": canister, "amount": 10 * TRILLION}, sender=OWNER)
+    arg = encode_args(interface("personal").init_args, [{"owner": OWNER, "backend": world.backend}])
+    world.install(canister, wasm("personal"), arg, OWNER)
+    a_day_later(world)
+    again = entry(world, canister)
+    assert again["found_deleted_at"] is None
+    assert (again["seen"] is not None) == (again["paid_until"] is not None) == consent
 
 
 def test_an_owner_who_asks_about_the_old_side_of_a_deleted_canister_has_the_registry_know_it() -> None:
