@@ -85,7 +85,7 @@ async def _registered(backend: CheckedBackend, *, balances: bool) -> tuple[list[
     entries = [entry async for entry in listed if entry.status == CreationStatus.Completed]
     if balances:
         asked = [entry for entry in entries if entry.is_living]
-        step(f"the backend looks at {len(asked):,} canisters")
+        step(f"the backend looks at {len(asked):,} {'canister' if len(asked) == 1 else 'canisters'}")
         asked = await looked_at(backend, asked)
         entries = [*asked, *(entry for entry in entries if not entry.is_living)]
     living = [entry for entry in entries if entry.is_living]
@@ -121,7 +121,9 @@ def _days(count: int) -> str:
 
 def _since(span_ns: int) -> str:
     """How long ago something was seen: in hours, after two days in days."""
-    return f"{max(0, span_ns) // _HOUR_NS} h" if span_ns < 2 * _DAY_NS else _days(span_ns // _DAY_NS)
+    if span_ns < _HOUR_NS:
+        return "<1 h"
+    return f"{span_ns // _HOUR_NS} h" if span_ns < 2 * _DAY_NS else _days(span_ns // _DAY_NS)
 
 
 async def _each(canisters: Iterable[FleetCanister]) -> AsyncIterator[FleetCanister]:

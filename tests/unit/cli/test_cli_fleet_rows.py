@@ -26,5 +26,7 @@ def test_a_canister_of_some_years_has_one_line_of_80_columns() -> None:
     )
     row = {name: str(cell(one)) for name, cell in _columns(57 * YEAR_NS + 47 * HOUR_NS).items()}
     assert (row["age"], row["cycles"], row["seen"]) == ("6.3 y", "9.123 T", "47 h")
+    later = [_columns(57 * YEAR_NS + hours * HOUR_NS)["seen"](one) for hours in (0, 1, 48, 24_000)]
+    assert later == ["<1 h", "1 h", "2 d", "2.7 y"]
     widths = [max(len(name), len(cell)) for name, cell in row.items()]
     assert sum(widths) + 2 * (len(widths) - 1) <= 80
