@@ -135,8 +135,10 @@ class MoveBack:
             IcError: a call failed for good, or its outcome isn't known; the same call goes on.
         """
         counts: dict[str, int] = {}
-        for _ in range(_PASSES):
+        for number in range(_PASSES):
             held, there, found = await self.look()
+            if found and number == 0 and (creation := await self._undone()) is not None:
+                return MovedBack(creation, left=found.left)
             await self._backend.begin_move_back()
             if not found:
                 try:
@@ -152,6 +154,20 @@ class MoveBack:
             f"after {_PASSES} passes {self._backend.canister_id} still differs from {self._personal.canister_id}; what "
             "was written stays, and the same command goes on"
         )
+
+    async def _undone(self) -> DetailedCreationStatus | None:
+        """Refuses where something else is in the way of undoing than what is to be written: that would be written, and
+        the capsule opened on the backend, for nothing. The creation, where an earlier call has come to the end.
+
+        Raises:
+            CreationRefused: something else is.
+        """
+        try:
+            return await self._backend.undo_personal_canister()
+        except CreationRefused as refused:
+            if refused.error.kind not in (CreationErrorKind.Written, CreationErrorKind.TooEarly):
+                raise
+            return None
 
     async def _write(self, held: CertifiedSide, there: Side, found: Difference) -> None:
         """First what shuts somebody out, last what opens something."""
