@@ -141,3 +141,37 @@ def test_nothing_is_paid_before_the_network_has_told_what_was_loaded() -> None:
     methods["canister_info"] = usual
     later(world)
     assert (got(world, canister), notices(world)) == (CREATION_BASE, [])
+
+
+def test_a_canister_that_was_deleted_meanwhile_leaves_nothing_to_decide() -> None:
+    world = World()
+    canister = owed(world)
+    load = snapshot(world)
+    for method in ("stop_canister", "delete_canister"):
+        world.manage(method, {"canister_id": canister}, sender=OWNER)
+    load()
+    switch(world, True)
+    later(world)
+    assert (notices(world), world.reserve()["in_flight"]) == ([], 0)
+    assert world.ok("get_registry_entry", canister, sender=ADMIN)["found_deleted_at"] is not None
+
+
+def test_where_nobody_answers_the_backend_looks_again() -> None:
+    world = World()
+    canister = owed(world)
+    show_status(world, canister)
+    snapshot(world)()
+    methods = world.subnet._management._methods
+    usual = methods["canister_status"]
+
+    def silent(_request: Any, _argument: Any) -> Any:
+        raise CanisterError(RejectCode.SYS_TRANSIENT, "a test's")
+
+    methods["canister_status"] = silent
+    switch(world, True)
+    later(world)
+    assert (got(world, canister), notices(world)) == (FIRST_PART, [])
+    assert world.reserve()["in_flight"] > 0
+    methods["canister_status"] = usual
+    later(world)
+    assert got(world, canister) > FIRST_PART
