@@ -78,20 +78,6 @@ def test_where_the_backend_sees_what_the_canister_has_it_pays_what_lacks(is_paid
     assert abs(world.status()["paid_until"] - world.now_ns - 365 * 86_400 * 10**9) < 86_400 * 10**9
 
 
-def test_a_canister_that_was_deleted_is_owed_nothing_and_nobody_has_to_decide() -> None:
-    world = World()
-    canister = owed(world)
-    load = snapshot(world)
-    load()
-    for step in ("stop_canister", "delete_canister"):
-        world.manage(step, {"canister_id": canister}, sender=OWNER)
-    switch(world, True)
-    later(world)
-    assert (notices(world), world.reserve()["in_flight"]) == ([], 0)
-    assert world.ok("get_registry_entry", canister, sender=ADMIN)["found_deleted_at"] is not None
-    assert "Nothing of it waits" in world.err("pay_rest", OWNER, sender=ADMIN)["message"]
-
-
 def test_a_creation_that_was_open_in_that_state_is_completed_again_and_not_paid_again() -> None:
     world = World()
     hide_statuses(world)
@@ -154,6 +140,7 @@ def test_a_canister_that_was_deleted_meanwhile_leaves_nothing_to_decide() -> Non
     later(world)
     assert (notices(world), world.reserve()["in_flight"]) == ([], 0)
     assert world.ok("get_registry_entry", canister, sender=ADMIN)["found_deleted_at"] is not None
+    assert "Nothing of it waits" in world.err("pay_rest", OWNER, sender=ADMIN)["message"]
 
 
 def test_where_nobody_answers_the_backend_looks_again() -> None:
