@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from itertools import zip_longest
 from typing import Final
 
 from canister_factory.ic.cbor import head
@@ -250,26 +251,21 @@ class RequestsTree(Compact):
 
     def _compute(self) -> bytes:
         digests, sets = self._digests, self._sets
-        levels: dict[int, set[int]] = {}  # nodes above changed sets, by their level
-        for node in self._changed:
-            statuses = sets[node]
-            digests[node] = _folded(statuses) if statuses else None
-            above, level = node >> 1, node.bit_length() - 1
-            if level in levels:
-                levels[level].add(above)
-            else:
-                levels[level] = {above}
+        changed = sorted(self._changed, key=_place)
         self._changed.clear()
-        nodes: set[int] = set()
-        for level in range(max(levels, default=0), 0, -1):
-            nodes = {node >> 1 for node in nodes}
-            nodes |= levels.get(level, nodes)
-            for node in nodes:
-                left, right = digests[2 * node], digests[2 * node + 1]
-                if left is None or right is None:
-                    digests[node] = left or right
-                else:
-                    digests[node] = sha256(FORK + left + right).digest()
+        # From each set upwards, to where the way from the next one comes in: that goes on with what both have become.
+        for node, following in zip_longest(changed, changed[1:], fillvalue=0):
+            statuses = sets[node]
+            digest = digests[node] = _folded(statuses) if statuses else None
+            last = _below_meeting(node, following) if following else 1
+            while node != last:
+                beside = digests[node ^ 1]
+                if digest is None:
+                    digest = beside
+                elif beside is not None:
+                    digest = sha256(FORK + beside + digest if node & 1 else FORK + digest + beside).digest()
+                node >>= 1
+                digests[node] = digest
         return digests[1] or EMPTY.digest()
 
     # --- what is shown -----------------------------------------------------------------------------------------------
@@ -349,6 +345,18 @@ _REPLIED: Final = b"\x83\x02\x46status\x82\x03\x47replied"
 
 def _request_id(content: bytes) -> bytes:
     return content[REQUEST_ID]
+
+
+def _place(node: int) -> int:
+    """Where a node is from left to right, if none of those compared is above another."""
+    return node << _KEY_BITS + 1 - node.bit_length()
+
+
+def _below_meeting(node: int, other: int) -> int:
+    """The last one on the way up from a node that isn't on the way from the other one."""
+    levels = node.bit_length() - other.bit_length()
+    node, other = node >> max(levels, 0), other >> max(-levels, 0)
+    return node >> (node ^ other).bit_length() - 1
 
 
 def _split(statuses: _Set) -> int:
