@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, cast
 import httptools
 
 from canister_factory.replica.node.listening import BACKLOG
+from canister_factory.replica.runtime.parts import Parts
 
 __all__ = ["MAX_BODY_BYTES", "MAX_CONNECTIONS", "Answer", "HttpServer", "Respond", "Serve", "internal_error"]
 
@@ -35,7 +36,6 @@ _TAKEN_AT_ONCE: Final = 32  # connections: before they are counted
 _MAX_HEAD_BYTES: Final = 64 * 1024  # and with it what frames a body, its trailer too, beyond the body's own length
 _MAX_TARGET_BYTES: Final = 2048  # paths are remembered, and none of ours is as long
 _MAX_WAITING: Final = 16  # requests that a client sends on one connection before it has the answers
-_LARGE_PART_BYTES: Final = 16 * 1024  # a part of a body that is kept apart, so that nothing copies it but the whole
 _WORTH_A_WRITE: Final = 64 * 1024  # a body as long as this isn't copied behind its head
 _CLOSE_TIMEOUT_S: Final = 2.0
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -211,7 +211,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._url = b""
         self._content_type = b""
-        self._body: list[bytes | bytearray] = []  # large parts as they came, small ones together
+        self._body = Parts()
         self._body_bytes = self._received_bytes = 0  # of the latter as much as is known to be this request's
 
     def on_url(self, part: bytes) -> None:
@@ -226,15 +226,10 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         self._body_bytes += len(part)
-        body = self._body
-        if self._body_bytes > MAX_BODY_BYTES:
-            body.clear()  # the rest is read for a client that listens only when it has sent all
-        elif len(part) >= _LARGE_PART_BYTES:
-            body.append(part)
-        elif body and isinstance(body[-1], bytearray):
-            body[-1] += part
+        if self._body_bytes <= MAX_BODY_BYTES:
+            self._body.add(part)
         else:
-            body.append(bytearray(part))
+            self._body = Parts()  # the rest is read for a client that listens only when it has sent all
 
     def on_message_complete(self) -> None:
         if self._closing:
@@ -249,7 +244,7 @@ class _Connection(asyncio.Protocol):
             parser.get_method().decode(),
             "" if refusal is not None else _path(self._url),
             self._content_type,
-            b"".join(self._body),
+            self._body.whole(),
             parser.should_keep_alive(),
             refusal,
         )

@@ -30,6 +30,7 @@ from canister_factory.replica.runtime.host_interface import (
     host_function,
     mode_of,
 )
+from canister_factory.replica.runtime.parts import Parts
 
 MAX_PRINCIPAL_BYTES: Final = 29
 MAX_METHOD_NAME_BYTES: Final = 20_000
@@ -62,9 +63,9 @@ class MessageApi:
         self._available = 0
         self.timer = 0
         self._may_reply = False
-        self._reply = bytearray()
+        self._reply = Parts()
         self._call: OutgoingCall | None = None
-        self._call_data = bytearray()
+        self._call_data = Parts()
 
     def begin(self, entry: Entry, env: Env) -> None:
         """Starts over for one execution; its effects gather in `outcome`."""
@@ -76,7 +77,7 @@ class MessageApi:
         self._available = env.cycles_available
         self.timer = env.global_timer_ns
         self._may_reply = env.may_reply
-        self._reply = bytearray()
+        self._reply = Parts()
         self._call = None
 
     def bind(self, function: HostFunction) -> Callable[..., int | None]:
@@ -156,12 +157,12 @@ class MessageApi:
     @host_function("I I", "", _ANSWERS)
     def msg_reply_data_append(self, source: int, size: int) -> None:
         self._require_unanswered("msg_reply_data_append")
-        total, limit = len(self._reply) + size, self.env.max_response_bytes
+        total, limit = self._reply.size + size, self.env.max_response_bytes
         if total > limit:
             raise contract_violation(
                 f"ic0.msg_reply_data_append: a reply of {total} bytes is over the limit of {limit}"
             )
-        self._reply += self.memory.read(source, size)
+        self._reply.add(self.memory.read(source, size))
 
     def _respond(self, response: Response) -> None:
         self.outcome.response = response
@@ -171,7 +172,7 @@ class MessageApi:
     @host_function("", "", _ANSWERS)
     def msg_reply(self) -> None:
         self._require_unanswered("msg_reply")
-        self._respond(Response(bytes(self._reply)))
+        self._respond(Response(self._reply.whole()))
 
     @host_function("I I", "", _ANSWERS)
     def msg_reject(self, source: int, size: int) -> None:
@@ -277,7 +278,7 @@ class MessageApi:
             Callback(reply_function, reply_env),
             Callback(reject_function, reject_env),
         )
-        self._call_data = bytearray()
+        self._call_data = Parts()
 
     def _discard_call(self) -> None:
         if self._call is not None:
@@ -299,10 +300,10 @@ class MessageApi:
     @host_function("I I", "", _CALLS)
     def call_data_append(self, source: int, size: int) -> None:
         self._call_in_progress("call_data_append")
-        total = len(self._call_data) + size
+        total = self._call_data.size + size
         if total > MAX_CALL_BYTES:
             raise contract_violation(f"ic0.call_data_append: an argument of {total} bytes, at most {MAX_CALL_BYTES}")
-        self._call_data += self.memory.read(source, size)
+        self._call_data.add(self.memory.read(source, size))
 
     @host_function("i32", "", _CALLS)
     def call_with_best_effort_response(self, timeout_seconds: int) -> None:
@@ -334,7 +335,7 @@ class MessageApi:
     @host_function("", "i32", _CALLS)
     def call_perform(self) -> int:
         call = self._call_in_progress("call_perform")
-        call.arg = bytes(self._call_data)
+        call.arg = self._call_data.whole()
         if self.env.in_replicated_execution:
             call.fee = self.call_cost(len(call.method.encode()) + len(call.arg))
         if len(self.outcome.calls) >= self.env.max_outgoing_calls or call.fee > self._liquid():

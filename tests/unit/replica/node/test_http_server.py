@@ -91,15 +91,6 @@ async def test_a_body_of_large_and_small_parts_is_put_together_in_their_order(si
     assert [body for _, _, body in site.asked] == [b"".join(chunks)]
 
 
-def test_small_parts_of_a_body_take_no_object_each() -> None:
-    connection = http_server._Connection(lambda *_: None, lambda _: None, lambda _: None)
-    for _ in range(1000):
-        connection.on_body(b"ab")
-    connection.on_body(bytes(100_000))
-    connection.on_body(b"c")
-    assert [len(part) for part in connection._body] == [2000, 100_000, 1]
-
-
 async def test_requests_sent_at_once_are_answered_in_their_order(site: Site) -> None:
     site.holding = True
     task = asyncio.create_task(site.ask(post(b"1") + post(b"22") + post(b"333"), until=b"/x 3"))
