@@ -96,6 +96,8 @@ mixin (context : Creation.Context, roles : Roles.State) {
   };
 
   public shared ({ caller }) func pay_rest(owner : Principal) : async Types.CreationResult {
+    switch (Roles.requireAdmin(roles, caller)) { case null {}; case (?problem) return #Err problem };
+    await* Endowment.lookAgain(context, owner);
     let answer = byAdmin(caller, "pay_rest", func() = owner.toText(), func() = Endowment.release(context, owner));
     switch (answer, Creations.get(context.creations, owner)) {
       case (#Ok, ?creation) await* Endowment.pay<system>(context, creation);

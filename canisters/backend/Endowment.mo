@@ -112,9 +112,8 @@ module {
     let told = await* CanisterOperations.status(context.calls, canisterId);
     if (creation.payment != #Owed) return true;
     switch told {
-      case (#Shown { has; burnedPerDay }) {
-        creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
-        correct(context, creation);
+      case (#Shown told) {
+        see(context, creation, canisterId, told);
         Creation.hold(context, creation, creation.rest);
       };
       case (#Hidden) {
@@ -126,6 +125,27 @@ module {
       case (#Unknown) return false;
     };
     true;
+  };
+
+  func see(
+    context : Creation.Context,
+    creation : Creation.Creation,
+    canisterId : Principal,
+    { has; burnedPerDay } : { has : Nat; burnedPerDay : Nat },
+  ) {
+    creation.seen := ?{ canisterId; at = context.now(); balance = has; burnedPerDay };
+    correct(context, creation);
+  };
+
+  /// Before an admin's word about what is in doubt: the owner may let the backend see the canister by now.
+  public func lookAgain(context : Creation.Context, owner : Principal) : async* () {
+    let ?creation = Creations.get(context.creations, owner) else return;
+    let ?canisterId = creation.canisterId else return;
+    if (creation.payment != #Doubted) return;
+    switch (await* CanisterOperations.status(context.calls, canisterId)) {
+      case (#Shown told) if (creation.payment == #Doubted) see(context, creation, canisterId, told);
+      case _ {};
+    };
   };
 
   /// At an admin's word, who knows that the canister hasn't got the rest: it is owed again.

@@ -206,6 +206,8 @@ def test_the_owners_commands_say_what_to_do_and_do_it(requested: Cli, tmp_path: 
         assert f"{canister} answers the backend {former}, and this is {new}." in error
         assert f"'owner backend {new}'" in error
 
+    paid = requested.run("admin", "admin", "pay-rest", requested.id("owner"), "--yes")
+    assert "Nothing of it waits for an admin's word" in paid.error, "it was paid before the backup"
     checks = {each["name"]: each for each in requested.ok("owner", "verify", requested.id("owner")).json["checks"]}
     assert f"which has the id {new} now: 'owner backend' tells the canister" in checks["what it says"]["found"]
     asked = requested.run("owner", "owner", "backend", new, backend=False).error

@@ -245,7 +245,8 @@ def pay_rest(owner: Principal, yes: bool, ask: Ask) -> None:
 
     A backend that was restored from a backup doesn't know whether it has paid them after the backup. Where it can't see
     that itself, it doesn't pay, and 'admin notifications' has a DepositUnknown. Ask OWNER what the canister has ('owner
-    status'); if the rest is missing, this pays it from the reserve, as soon as that has enough.
+    status'); if the rest is missing, this pays it from the reserve, as soon as that has enough. Where OWNER lets the
+    backend see the canister by now, it pays what is missing.
 
     \b
     Example:
