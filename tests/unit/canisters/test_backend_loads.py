@@ -78,20 +78,6 @@ def test_where_the_backend_sees_what_the_canister_has_it_pays_what_lacks(is_paid
     assert abs(world.status()["paid_until"] - world.now_ns - 365 * 86_400 * 10**9) < 86_400 * 10**9
 
 
-def test_a_canister_that_was_deleted_is_owed_nothing_and_nobody_has_to_decide() -> None:
-    world = World()
-    canister = owed(world)
-    load = snapshot(world)
-    load()
-    for step in ("stop_canister", "delete_canister"):
-        world.manage(step, {"canister_id": canister}, sender=OWNER)
-    switch(world, True)
-    later(world)
-    assert (notices(world), world.reserve()["in_flight"]) == ([], 0)
-    assert world.ok("get_registry_entry", canister, sender=ADMIN)["found_deleted_at"] is not None
-    assert "Nothing of it waits" in world.err("pay_rest", OWNER, sender=ADMIN)["message"]
-
-
 @pytest.mark.parametrize("is_paid", [True, False])
 def test_an_admins_word_pays_no_more_than_what_the_backend_sees_to_be_lacking(is_paid: bool) -> None:
     """The owner lets it see that only after it was asked for the first time, as when it has another id."""
