@@ -7,6 +7,7 @@ help text, and keys (`ic.identity`).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class IdentitySource:
         """
         from canister_factory.ic.errors import IdentityError
         from canister_factory.ic.identity import Identity
-        from canister_factory.ic.key_file import read_key_input, shell_name
+        from canister_factory.ic.key_file import read_key_input, shell_name, shown_name
 
         warn = warn or _warn_once
         if self.name is not None:
@@ -65,7 +66,8 @@ class IdentitySource:
         try:
             return Identity.from_pem_file(self.file, password=self._ask_password, warn=warn)
         except IdentityError as error:
-            if not self.file.exists():
+            # What was typed may be the key itself: a path that can't even be asked about is quoted by its OSError.
+            if not os.path.exists(self.file) and shown_name(self.file) == str(self.file):
                 error.add_note(f"'identity new {shell_name(self.file)}' makes a key there")
             raise
 
