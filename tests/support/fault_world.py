@@ -38,6 +38,8 @@ from support.virtual_time import VirtualTimeLoop
 T = TypeVar("T")
 WORKER = FactoryConfig().worker
 ENDED = (CreationStatus.Completed, CreationStatus.Failed)
+START_S = 5.0
+"""Until a new backend has learnt from the network what it begins with."""
 REST_S = 20.0
 """Between two looks of a worker for open requests."""
 PATIENCE_S = 1_200.0
@@ -121,6 +123,9 @@ class FaultWorld(MainnetWorld):
         await register_release(backend)
         await fund(self.admin, backend.canister_id, FUNDS)
         self.backend_id = backend.canister_id
+        # Each scenario begins where this ends: with a backend that has asked the network what it asks when it starts.
+        # One that hasn't pays the second part of a creation's cycles a minute later.
+        await asyncio.sleep(START_S)
         self._requests: dict[str, list[str]] = {}
         self._ways: list[BrokenWay] = []
 
