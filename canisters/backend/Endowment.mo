@@ -67,6 +67,7 @@ module {
   public func pay<system>(context : Creation.Context, creation : Creation.Creation) : async* () {
     let ?canisterId = creation.canisterId else return;
     if (creation.payment != #Owed) return;
+    if (not context.loads.isKnown) await* learnLoads(context);
     if (not context.loads.isKnown) return arm<system>(context);
     if (Loads.isBefore(context.loads, creation.ownedSince) and not (await* look(context, creation, canisterId))) {
       return arm<system>(context);
