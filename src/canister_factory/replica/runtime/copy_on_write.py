@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 
-from canister_factory.replica.runtime.file_copies import copy, pieces, read, write
+from canister_factory.replica.runtime.file_copies import copy, data_in, pieces, read, write
 from canister_factory.replica.runtime.linux_pages import (
     MADV_POPULATE_WRITE,
     PAGE_IS_FILE,
@@ -134,7 +134,7 @@ class CopyOnWriteMemory(MemoryTransaction):
             unchanged.append((at, min(start, before)))
             at = end
         unchanged.append((at, before))
-        for start, end in pieces(unchanged, _PIECE):
+        for start, end in pieces(data_in(self._file, unchanged), _PIECE):
             copy(self._file, file, start, end)
             yield
         for start, end in pieces(dirty, _PIECE):
@@ -178,7 +178,8 @@ class CopyOnWriteMemory(MemoryTransaction):
         own = os.memfd_create("canister memory", os.MFD_CLOEXEC)
         try:
             os.ftruncate(own, self.committed)
-            copy(self._file, own, 0, self.committed)
+            for start, end in data_in(self._file, [(0, self.committed)]):
+                copy(self._file, own, start, end)
         except BaseException:
             os.close(own)
             raise

@@ -17,27 +17,36 @@ def pieces(runs: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
             yield at, min(at + size, end)
 
 
-def _data_in(file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where a file has data between two offsets, as far as its file system tells: [(start, end)]."""
-    while start < end:
-        try:
-            first = os.lseek(file, start, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # nothing but a hole
-            raise
-        if first >= end:
-            return
-        start = min(os.lseek(file, first, os.SEEK_HOLE), end)
-        yield first, start
+def data_in(file: int, runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where a file has data in runs that rise, as far as its file system tells: [(start, end)].
+
+    It is asked once for each stretch of data, however many runs there are in it: it looks for the end of a stretch page
+    by page, as far as that is.
+    """
+    found: list[tuple[int, int]] = []
+    first = last = 0
+    for start, end in runs:
+        while start < end:
+            if start >= last:
+                try:
+                    first = os.lseek(file, start, os.SEEK_DATA)
+                except OSError as error:
+                    if error.errno == errno.ENXIO:
+                        return found  # nothing but a hole
+                    raise
+                last = os.lseek(file, first, os.SEEK_HOLE)
+            if first >= end:
+                break
+            found.append((max(start, first), min(end, last)))
+            start = min(end, last)
+    return found
 
 
 def copy(source: int, target: int, start: int, end: int) -> None:
-    """Copies what stands between two offsets of a file to the same place of another; holes are left out."""
-    for first, last in _data_in(source, start, end):
-        os.lseek(target, first, os.SEEK_SET)
-        while first < last:
-            first += os.sendfile(target, source, first, last - first)
+    """Copies what stands between two offsets of a file to the same place of another."""
+    os.lseek(target, start, os.SEEK_SET)
+    while start < end:
+        start += os.sendfile(target, source, start, end - start)
 
 
 def read(file: int, offset: int, size: int) -> bytes:
