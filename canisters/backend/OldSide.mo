@@ -80,7 +80,7 @@ module {
         case null #Ok(creation, canisterId);
         case (?erasure) if (erasure.begun != null) #Err(erased creation) else #Err(Creation.refused(
           creation,
-          "The contents here are to be erased; cancel that first (cancel_erasure).",
+          "The contents here are to be erased; cancel that first (owner erase --cancel).",
         ));
       };
     };
