@@ -212,8 +212,11 @@ class Play:
         before = self.status(owner) if self.running else ""
         if self.running and before not in OPEN:
             self.end_leases(owner)  # also where the backend ended it by itself
+        creation = self.world.creation(owner) if self.running else None
+        has_canister = creation is not None and creation["canister_id"] is not None
         answer = self.world.ask("create_personal_canister", None, sender=owner)
-        if answer.tag == "Ok":  # the creation may be another operator's from now on
+        if answer.tag == "Ok" and has_canister and any(map(self.is_operator, (OPERATOR, MALLORY))):
+            # The creation, which was the former operator's, is the other one's from now on.
             for lease in self.leases:
                 lease.over = lease.over or (lease.owner == owner and not self.is_operator(lease.operator))
         if answer.tag == "Ok" and before == "Completed":
