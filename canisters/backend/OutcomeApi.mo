@@ -39,14 +39,14 @@ mixin (context : Creation.Context, authorities : Attestation.Authorities) {
     lease : Types.LeaseRef,
     canisterId : Principal,
   ) : async* Types.Result<Types.VerificationReport> {
+    // Sent before anything else is asked, so that it is answered before anybody can hand the canister over, after which the
+    // backend sees no status; a timer may come too late for that. The verification's answer doesn't wait for it.
+    ignore async { await* look(lease.owner, canisterId) };
     let info = await* CanisterOperations.info(context.calls, canisterId);
     let (attested, moduleHash) = switch (attestedBy(caller, lease, canisterId, info)) {
       case (#Ok some) some;
       case (#Err problem) return #Err problem;
     };
-    // Under way before the manifest is asked for, so that it is answered before anybody can hand the canister over, after
-    // which the backend sees no status; a timer may come too late for that. The verification's answer doesn't wait for it.
-    ignore async { await* look(lease.owner, canisterId) };
     let answer = await* CanisterOperations.manifest(context.calls, canisterId);
 
     // Another worker may have taken over while the canisters answered, and the lock may have ended.

@@ -32,8 +32,8 @@ from support.hostile import (
     hostile_value,
 )
 
-# `upgrade` would make a backend of the hostile canister.
-COMMANDS = commands_on_a_backend(without=frozenset({"upgrade"}))
+# `upgrade` would make a backend of the hostile canister; to `owner backend` it is an argument.
+COMMANDS = commands_on_a_backend(without=frozenset({"upgrade", "backend"}))
 SILENT = {"alerts", "backend", "doctor"}
 """Groups that ask for more first, call none of its methods, or tell each refusal in a row of a table."""
 BACKEND = "rwlgt-iiaaa-aaaaa-aaaaa-cai"

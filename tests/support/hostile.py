@@ -159,7 +159,7 @@ def _argument(parameter: click.Parameter) -> str:
         return str(Principal.management_canister() if parameter.name == "backend" else SOMEBODY)
     if isinstance(parameter.type, click.Choice):
         return str(parameter.type.choices[0])
-    return "00" * 32 if parameter.name == "module_hash" else "1"
+    return {"module_hash": "00" * 32, "event": "AfterDeath", "files": __file__}.get(parameter.name or "", "1")
 
 
 def _walk(command: click.Command, path: list[str]) -> Iterator[tuple[list[str], click.Command]]:

@@ -52,6 +52,7 @@ INTERNAL = {
     "canister_factory.replica.node.round_failed.RoundFailedError",
     "canister_factory.replica.node.outcall_error.OutcallError",
     "canister_factory.replica.node.private_files.SharedDirectoryError",
+    "canister_factory.ic.cbor._UnusualError",
     "canister_factory.ic.transport.AnswerTooLargeError",
     "canister_factory.replica.runtime.execution.CanisterError",
     "canister_factory.replica.runtime.execution.ExecutionAbandonedError",
