@@ -138,6 +138,14 @@ def hostile_server(status: int, post_body: bytes, get_body: bytes, content_type:
         server.server_close()
 
 
+NEEDED = {
+    "admin requests decline": ["--reason", "because"],
+    "owner delete": ["--burn-cycles", "--without-backup"],
+    "owner share": ["--private"],
+}
+"""Options without which a command asks nobody."""
+
+
 def commands_on_a_backend(without: frozenset[str]) -> list[list[str]]:
     """A command line for every command that has `--backend`, but for the names in `without`."""
     found = []
@@ -150,7 +158,7 @@ def commands_on_a_backend(without: frozenset[str]) -> list[list[str]]:
                 line.append(_argument(parameter))
             elif parameter.name in ("yes", "once"):
                 line.append(parameter.opts[0])
-        found.append(line)
+        found.append(line + NEEDED.get(" ".join(path), []))
     return found
 
 
