@@ -22,6 +22,7 @@ from canister_factory.cli.options import (
     network_options,
     output_options,
     run_with_agent,
+    with_options,
 )
 from canister_factory.cli.parameter_types import PRINCIPAL
 from canister_factory.cli.roles import Role
@@ -84,18 +85,15 @@ def canister_or_backend(what: str, explained: str, *more: Callable[[Any], Any]) 
             return command(*args, canister=canister, backend=backend, **rest)
 
         with_either.role = Role.OWNER  # type: ignore[attr-defined]  # executors have no role of a backend, either
-        options: list[Callable[[Any], Any]] = [
+        return with_options(
+            with_either,
             click.option("--canister", type=PRINCIPAL, help=explained),
             *more,
             partial(backend_option, required=False),
             network_options,
             signing_identity_option,
             output_options,
-        ]
-        decorating: Any = with_either
-        for option in reversed(options):
-            decorating = option(decorating)
-        return decorating
+        )
 
     return decorated
 

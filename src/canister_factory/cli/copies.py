@@ -15,7 +15,7 @@ import click
 from canister_factory.cli import output, quantities, settings
 from canister_factory.cli.errors import FAILED, CommandError
 from canister_factory.cli.identity import signing_identity_option
-from canister_factory.cli.options import F, network_options, output_options
+from canister_factory.cli.options import F, network_options, output_options, with_options
 from canister_factory.cli.parameter_types import PRINCIPAL
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def restore_options(which: str, confirmed: str) -> Callable[[F], F]:
                 raise click.UsageError("give --canister ID, or --new")
             return command(*args, canister=canister, **rest)
 
-        options: list[Callable[[Any], Any]] = [
+        decorating = with_options(
+            with_one,
             directory_argument,
             click.option("--canister", type=PRINCIPAL, help=which),
             click.option(
@@ -63,10 +64,7 @@ def restore_options(which: str, confirmed: str) -> Callable[[F], F]:
             network_options,
             signing_identity_option,
             output_options,
-        ]
-        decorating: Any = with_one
-        for option in reversed(options):
-            decorating = option(decorating)
+        )
         return cast(F, decorating)
 
     return decorated

@@ -235,6 +235,13 @@ def resolve_network(name: str, root_key_hex: str | None = None, fetch_root_key: 
     return Network.resolve(name, root_key=root_key, fetch_root_key=fetch_root_key)
 
 
+def with_options(command: Any, *options: Callable[[Any], Any]) -> Any:
+    """The command with these options, which its help lists in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 # --- Running --------------------------------------------------------------------------------------------------------
 
 

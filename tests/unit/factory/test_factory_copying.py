@@ -17,9 +17,15 @@ from support.backend_script import Clock, run_on
 from support.copy_script import CapsuleToCopy
 
 
-def run_with(events: list[Any], **config: Any) -> Any:
+def run_with(events: list[Any], clock: Clock | None = None, **config: Any) -> Any:
     agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
-    return run_on(agent, Clock(), emit=events.append, **config)
+    return run_on(agent, clock or Clock(), emit=events.append, **config)
+
+
+async def let_all_wait() -> None:
+    """Everything goes on as far as it comes by itself."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def passes(events: list[Any]) -> list[tuple[int, int, bool]]:
@@ -47,8 +53,7 @@ async def copied_new(capsule: Any, run: Any, ahead: ReadAhead | Exception) -> Co
     else:
         reading.set_result(ahead)
     copied = asyncio.create_task(copying.copy_new(reading))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await let_all_wait()
     assert (capsule.sent, capsule.arrived, copied.done()) == ([], {}, False)
     copying.target_is_ready()
     return await copied
@@ -145,12 +150,16 @@ async def test_a_small_capsule_is_read_ahead_and_sent_as_it_was_read() -> None:
     assert capsule.arrived == capsule.held
 
 
+async def larger_ahead(capsule: Any, events: list[Any]) -> tuple[Any, ReadAhead]:
+    """A run, and what it reads ahead of a capsule with one memory more than fits a message."""
+    capsule.write()
+    run = run_with(events, max_message_chunks=1)
+    return run, await read_ahead(capsule, run)
+
+
 async def test_of_a_larger_capsule_the_entries_are_read_ahead_and_nobody_is_asked_for_them_again() -> None:
     capsule, events = CapsuleToCopy(writes=1), list[Any]()
-    capsule.write()
-    both: Any = capsule
-    run = run_with(events, max_message_chunks=1)
-    ahead = await read_ahead(both, run)
+    run, ahead = await larger_ahead(capsule, events)
     assert ahead == ReadAhead(Listing(2, capsule.held), None)
     asked = list[str]()
     for name in ("listing", "entries", "pending", "latest"):
@@ -162,10 +171,7 @@ async def test_of_a_larger_capsule_the_entries_are_read_ahead_and_nobody_is_aske
 
 async def test_what_was_written_after_it_was_read_ahead_is_the_next_pass() -> None:
     capsule, events = CapsuleToCopy(writes=1), list[Any]()
-    capsule.write()
-    both: Any = capsule
-    run = run_with(events, max_message_chunks=1)
-    ahead = await read_ahead(both, run)
+    run, ahead = await larger_ahead(capsule, events)
     capsule.write()
     copied = await copied_new(capsule, run, ahead)
     assert passes(events) == [(1, 8, False), (2, 4, False)]
@@ -181,13 +187,11 @@ async def test_a_write_while_it_was_read_ahead_is_no_failure_of_the_copy() -> No
 async def test_a_copy_takes_no_longer_than_since_its_target_is_ready() -> None:
     capsule, clock = CapsuleToCopy(writes=1), Clock()
     capsule.write()
-    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
-    run: Any = run_on(agent, clock, max_message_chunks=1)
+    run = run_with([], clock, max_message_chunks=1)
     both: Any = capsule
     copying = Copying(run, both, both, lambda transferred: None)
     copied = asyncio.create_task(copying.copy_new(asyncio.ensure_future(read_ahead(both, run))))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await let_all_wait()
     clock.now += 6
     capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
     copying.target_is_ready()
@@ -199,8 +203,7 @@ async def test_progress_is_told_after_each_message_and_at_the_end_of_a_pass() ->
     for _ in range(3):
         capsule.write()
     capsule.on_chunks = lambda: setattr(clock, "now", clock.now + 2)
-    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
-    run = run_on(agent, clock, emit=events.append, max_message_chunks=1, start_window=1, max_window=1)
+    run = run_with(events, clock, max_message_chunks=1, start_window=1, max_window=1)
     both: Any = capsule
     copied = await Copying(run, both, both, lambda transferred: reports.append(transferred.bytes_done)).copy(lock=False)
     assert [event.bytes_done for event in events if isinstance(event, Transferred)] == [4, 8, 12, 12]
