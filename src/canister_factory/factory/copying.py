@@ -9,9 +9,10 @@ Owns how many passes there are, and which one is the last. Does not own: one pas
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from canister_factory.contract.import_models import ImportBatch
 from canister_factory.factory.bundle import bundle, fits
@@ -76,7 +77,7 @@ class Copying:
     def __repr__(self) -> str:
         return f"Copying({self._source} to {self._target}, {self._bytes_moved} bytes moved)"
 
-    async def copy_new(self, reading: Awaitable[ReadAhead]) -> Copied:
+    def copy_new(self, reading: Awaitable[ReadAhead]) -> Coroutine[Any, Any, Copied]:
         """As `copy`, without a lock, to a target that has nothing yet, or is still being made: what is put waits until
         `target_is_ready`, and what was read ahead isn't asked for again.
 
@@ -86,7 +87,10 @@ class Copying:
             CreationRefused: the backend refused a step.
             IcError: a call failed for good, or more often than it may be repeated.
         """
-        self._target.is_ready.clear()
+        self._target.is_ready.clear()  # now, not when the copy has its first turn
+        return self._copy_new(reading)
+
+    async def _copy_new(self, reading: Awaitable[ReadAhead]) -> Copied:
         try:
             ahead = await reading
         except ExportError:  # the copy meets the same again, or it was a write

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from canister_factory.candid.values import Case
@@ -165,6 +167,22 @@ async def test_a_batch_that_an_earlier_call_has_ended_is_a_success(personal: Per
         return
     with pytest.raises(CapsuleRefused, match="another one is active"):
         await personal.target().batch(batch(finalize=True))
+
+
+async def test_what_is_put_waits_for_a_canister_that_is_still_being_made(personal: PersonalScript) -> None:
+    personal.answers["import_batch"] = lambda batch: ImportOutcome(session=9, final=None)
+    personal.answers["put_items"] = personal.answers["put_memory_chunks"] = lambda session, given: None
+    target = personal.target()
+    await target.batch(batch(finalize=False))
+    personal.calls.clear()
+    target.is_ready.clear()
+    waiting = asyncio.gather(target.put([]), target.put_chunks([chunk(0)]), target.batch(batch(finalize=False)))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert personal.calls == []
+    target.is_ready.set()
+    await waiting
+    assert {method for method, _ in personal.calls} == {"put_items", "put_memory_chunks", "import_batch"}
 
 
 async def test_what_comes_first_begins_a_session_and_what_follows_is_stored_in_it(personal: PersonalScript) -> None:
