@@ -20,10 +20,18 @@ TRACE = "canister_factory.ic.trace"
 
 
 def logged(records: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """The sums of the requests from the claim to the completion."""
+    """The sums of the requests from the claim to the completion, with those that are sent beside these two."""
     asked = [record for record in records if "attempt" in record]
     methods = [record.get("method") for record in asked]
-    asked = asked[methods.index("claim_creation") : len(methods) - methods[::-1].index("complete_creation")]
+    start, end = methods.index("claim_creation"), len(methods) - methods[::-1].index("complete_creation")
+    before = start
+    while before and methods[before - 1] in ("list_releases", None):  # None: a certified read, as of the nodes' keys
+        before -= 1
+    if "list_releases" in methods[before:start]:
+        start = methods.index("list_releases", before)
+    while end < len(asked) and asked[end]["kind"] == "read_state":  # the handoff is read back
+        end += 1
+    asked = asked[start:end]
     requests = [record for record in asked if record["complete"]]
     return {
         "requests": len(requests),
