@@ -58,7 +58,10 @@ async def read_ahead(source: LeasedSource, run: Run) -> ReadAhead:
     """
     listing = await source.listing()
     todo = difference(listing.entries, {}, {})
-    return ReadAhead(listing, await bundle(source, todo, {}, run.window.size) if fits(todo, run.config) else None)
+    if fits(todo, run.config):
+        return ReadAhead(listing, await bundle(source, todo, {}, run.window.size))
+    run.agent.transport.expect_many()
+    return ReadAhead(listing, None)
 
 
 class Copying:

@@ -6,6 +6,7 @@ Owns getting bytes to a network and back. Does not own: what the bytes mean, and
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import random
@@ -45,7 +46,7 @@ TIMEOUT = httpx.Timeout(connect=_CONNECT_S, read=_READ_S, write=60, pool=_POOL_S
 """Seconds. Boundary nodes hold a synchronous call for about 10 s before they answer 202."""
 
 FEW = 40
-"""Requests that go by httpx also on this computer: a command has no more, and loading aiohttp takes it 0.1 s."""
+"""Requests that go by httpx also on this computer: a command has no more, and loading aiohttp takes 0.1 s."""
 
 _HTML = re.compile(r"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
@@ -174,6 +175,7 @@ class Transport:
         self._attempts = 0
         self._client: httpx.AsyncClient | None = None
         self._many: LoopbackHttp | None = None
+        self._loading: asyncio.Future[object] | None = None  # what is needed for that
 
     def __repr__(self) -> str:
         state = "idle" if self._client is None and self._many is None else "open"
@@ -273,7 +275,9 @@ class Transport:
 
     async def _attempt(self, method: str, path: str, body: bytes | None) -> tuple[Response, float | None]:
         self._attempts += 1
-        client = (self._open_many() if self._attempts > FEW else None) or self._open()
+        if self._attempts > FEW:
+            self.expect_many()
+        client = self._open_many() or self._open()
         with map_exceptions(self.url, self._hint):
             try:
                 answer = await _exchange(client, self.url, method, path, body)
@@ -284,10 +288,18 @@ class Transport:
         retry_after_s = _retry_after_s(answer.headers.get("retry-after"), self.clock_ns())
         return Response(answer.status, answer.body), retry_after_s
 
-    def _open_many(self) -> LoopbackHttp | None:
-        """The client for many requests to this computer; `None` on another one."""
+    def expect_many(self) -> None:
+        """Says that many requests follow, or large ones. To this computer they go by another client, once it is loaded:
+        in a thread, since all else would wait for it.
+        """
         is_local = self._direct and self._http is None and self.url.startswith("http://")
-        if self._many is None and is_local:
+        if self._loading is None and is_local:
+            module = "canister_factory.ic.loopback_http"
+            self._loading = asyncio.get_running_loop().run_in_executor(None, importlib.import_module, module)
+
+    def _open_many(self) -> LoopbackHttp | None:
+        """The client for many requests to this computer; `None` where it isn't loaded."""
+        if self._many is None and self._loading is not None and self._loading.done():
             from canister_factory.ic.loopback_http import LoopbackHttp
 
             self._many = LoopbackHttp(

@@ -18,7 +18,8 @@ from support.copy_script import CapsuleToCopy
 
 
 def run_with(events: list[Any], clock: Clock | None = None, **config: Any) -> Any:
-    agent = SimpleNamespace(transport=SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0)))
+    transport = SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0), expect_many=lambda: None)
+    agent = SimpleNamespace(transport=transport)
     return run_on(agent, clock or Clock(), emit=events.append, **config)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from canister_factory.ic import transport as transport_module
 from canister_factory.ic.loopback_http import LoopbackHttp
 from canister_factory.ic.transport import FEW, Answer, AnswerTooLargeError, Transport
 
@@ -178,6 +182,43 @@ async def test_closing_ends_the_requests_on_their_way() -> None:
         await http.aclose()
         with pytest.raises(httpx.TransportError):
             await task
+
+
+async def test_it_is_loaded_in_a_thread_and_used_when_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 0.1 s, in which a copy would stand still."""
+    loaded, asked = threading.Event(), list[str]()
+
+    def load(name: str) -> object:
+        asked.append(threading.current_thread().name)
+        assert loaded.wait(30)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(transport_module, "importlib", SimpleNamespace(import_module=load))
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(SIZED + b"hello")
+
+    async with serving(script) as (url, peers), Transport(url, direct=True) as transport:
+        transport.expect_many()
+        transport.expect_many()
+        await transport.post("/x", b"1")
+        await transport.post("/x", b"1")
+        assert len(peers) == 1, "nobody waits for it"
+        loaded.set()
+        assert transport._loading is not None
+        await transport._loading
+        await transport.post("/x", b"1")
+        assert len(peers) == 2
+    assert asked != [threading.main_thread().name]
+    assert len(asked) == 1
+
+
+async def test_what_may_go_by_a_proxy_never_goes_by_it() -> None:
+    transport = Transport("http://127.0.0.1:1")
+    transport.expect_many()
+    assert transport._loading is None
 
 
 async def test_a_transport_goes_over_to_it_where_there_are_many_requests_to_this_computer() -> None:
