@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -29,7 +28,7 @@ from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.store.directory import StateDirectory, explained
 from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.images import StoredMemory
-from canister_factory.replica.store.journal import Journal
+from canister_factory.replica.store.journal import Journal, checksum_of
 from canister_factory.replica.store.snapshot_writer import SnapshotWriter
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, state_parts
 from canister_factory.replica.subnet.canister import CanisterState
@@ -46,6 +45,8 @@ ROUND_BYTES: Final = 1 << 16
 """More than the record of a round takes."""
 ROOM_AGAIN_BYTES: Final = 4 << 20
 """How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
+_LARGE_BYTES: Final = 1 << 18
+"""A record that is worth being written in parts, and while it is executed."""
 _AT_MOST_BEHIND: Final = 0.5
 """How much more than a start may execute again may be noted while a snapshot is written; then all else waits for it."""
 _SUBMITTED, _ROUND = 0, 1
@@ -218,9 +219,14 @@ class Checkpoint:
             CheckpointError: there is no room; nothing was noted.
         """
         parts = state_parts(request)
-        record = b"".join((_SUBMITTED_HEAD, head(2, sum(map(len, parts))), *parts))
-        self._make_room(len(record) + ROUND_BYTES)
-        self._append(record)
+        content_bytes = sum(map(len, parts))
+        record = _SUBMITTED_HEAD, head(2, content_bytes), *parts
+        self._make_room(content_bytes + ROUND_BYTES)
+        if content_bytes < _LARGE_BYTES:
+            self._append(b"".join(record))
+        else:
+            self._append(*record)
+            self._open_journal.write_ahead()
 
     def make_room(self) -> None:
         """Makes sure that a round that is executed now can be noted.
@@ -246,10 +252,10 @@ class Checkpoint:
         what = [executed.time_ns, executed.with_tasks, executed.done]
         self._append(cbor2.dumps([_ROUND, *what, *_fingerprint(state)]))
 
-    def _append(self, record: bytes) -> None:
-        checksum = zlib.crc32(record)
-        self._open_journal.append(record, checksum)
-        self._writer.note(record, checksum)
+    def _append(self, *record: bytes) -> None:
+        checksum = checksum_of(record)
+        self._open_journal.append(*record, checksum=checksum)
+        self._writer.note(*record, checksum=checksum)
 
     def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.

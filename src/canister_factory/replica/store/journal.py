@@ -14,9 +14,10 @@ sequence number, a checksum of the content, a checksum of the header that is sal
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -177,6 +178,7 @@ class Journal(JournalReader):
         super().__init__(files, path, salt, writable=True)
         self._unwritten: list[bytes] = []
         self._unwritten_bytes = 0
+        self._ahead = self._ahead_bytes = 0  # so many of these, with so many bytes, are in the file already
         try:
             scan = self.scan()
             if scan.damage is not None:
@@ -237,12 +239,23 @@ class Journal(JournalReader):
         self._files.sync(self._file)  # a record that says so must not be there before
         self._reserved += size
 
-    def append(self, record: bytes, checksum: int | None = None) -> None:
-        """Adds a record, in memory until `flush`. `checksum`: its CRC-32, if that is known."""
-        assert record, "a record without content is a mark"
+    def append(self, *record: bytes, checksum: int | None = None) -> None:
+        """Adds a record, in memory until `flush`, in parts that are written as they are. `checksum`: its CRC-32."""
+        length = sum(map(len, record))
+        assert length, "a record without content is a mark"
         self._sequence += 1
-        self._unwritten += (self._packed(self._sequence, record, checksum), record)
-        self._unwritten_bytes += _RECORD.size + len(record)
+        self._unwritten += (self._header_of(self._sequence, length, checksum_of(record, checksum)), *record)
+        self._unwritten_bytes += _RECORD.size + length
+
+    def write_ahead(self) -> None:
+        """Has what was appended on its way to the disk while it is executed, so that less is left for `flush`.
+
+        What fails here `flush` does again, or tells.
+        """
+        with suppress(OSError):
+            self._wipe()
+            self._write_out()
+            self._files.begin_writing(self._file, self._end, self._unwritten_bytes)
 
     def flush(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Makes durable what was appended. `meanwhile` is done while the disk is at work, if it has any.
@@ -258,6 +271,7 @@ class Journal(JournalReader):
             self._write_out()
         except OSError:
             self._torn_bytes = self._unwritten_bytes
+            self._ahead = self._ahead_bytes = 0
             with suppress(OSError):  # else before anything is written again
                 self._wipe()
             raise
@@ -274,16 +288,17 @@ class Journal(JournalReader):
 
     def _write_out(self) -> None:
         """Writes what was appended: much that is small together, records of megabytes without copying them."""
-        offset = self._end
-        for large, parts in groupby(self._unwritten, lambda part: len(part) >= _WORTH_A_WRITE):
+        offset = self._end + self._ahead_bytes
+        for large, parts in groupby(self._unwritten[self._ahead :], lambda part: len(part) >= _WORTH_A_WRITE):
             for piece in parts if large else (b"".join(parts),):
                 self._files.write(self._file, piece, offset)
                 offset += len(piece)
+        self._ahead, self._ahead_bytes = len(self._unwritten), self._unwritten_bytes
 
     def _written(self) -> None:
         self._end += self._unwritten_bytes
         self._unwritten.clear()
-        self._unwritten_bytes = 0
+        self._unwritten_bytes = self._ahead = self._ahead_bytes = 0
 
     # --- while it isn't valid yet ---
 
@@ -317,7 +332,7 @@ class Journal(JournalReader):
 
     def _mark(self) -> None:
         """Says that all of it is durable, for whoever finds it damaged."""
-        mark = self._packed(self._sequence + 1, b"")
+        mark = self._header_of(self._sequence + 1, 0, 0)
         try:
             self._files.write(self._file, mark, self._end)
         except OSError:  # the next one will say it, and stands in its place
@@ -332,10 +347,16 @@ class Journal(JournalReader):
             self._files.write(self._file, ZEROES[: self._torn_bytes - at], self._end + at)
         self._torn_bytes = 0
 
-    def _packed(self, sequence: int, content: bytes, checksum: int | None = None) -> bytes:
-        checksum = zlib.crc32(content) if checksum is None else checksum
-        header = _RECORD.pack(_RECORD_MAGIC, len(content), sequence, self._durable, self._reserved, checksum, 0)
+    def _header_of(self, sequence: int, length: int, checksum: int) -> bytes:
+        header = _RECORD.pack(_RECORD_MAGIC, length, sequence, self._durable, self._reserved, checksum, 0)
         return header[:-4] + zlib.crc32(header[:-4], self._salt_checksum).to_bytes(4, "little")
+
+
+def checksum_of(record: Iterable[bytes], known: int | None = None) -> int:
+    """The CRC-32 of a record in parts, where it isn't known."""
+    if known is not None:
+        return known
+    return functools.reduce(lambda checksum, part: zlib.crc32(part, checksum), record, 0)
 
 
 def _start(salt: bytes) -> bytes:

@@ -56,10 +56,10 @@ class SnapshotWriter:
         self._unpublished = self._saving
         self._submit(self._directory.write_files)
 
-    def note(self, record: bytes, checksum: int) -> None:
-        """A record was appended to the valid journal; `checksum`: its CRC-32."""
+    def note(self, *record: bytes, checksum: int) -> None:
+        """A record was appended to the valid journal, in these parts; `checksum`: its CRC-32."""
         if self._unpublished is not None:
-            self._unpublished.journal.append(record, checksum)
+            self._unpublished.journal.append(*record, checksum=checksum)
 
     def write_notes(self) -> None:
         """To be called when the valid journal was flushed.

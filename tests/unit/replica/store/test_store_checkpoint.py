@@ -343,6 +343,26 @@ JournalsOfSlicesRepeatThemselves.TestCase.settings = JournalsRepeatThemselves.Te
 test_a_restart_in_the_middle_of_messages_changes_nothing = JournalsOfSlicesRepeatThemselves.TestCase
 
 
+@pytest.mark.parametrize(("size", "is_there"), [(1_000, False), (600_000, True)])
+def test_a_large_message_is_written_before_it_is_executed(
+    bench: Bench, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, size: int, is_there: bool
+) -> None:
+    """The disk is at work meanwhile. Nobody was told anything of it yet, so that a process may end with or without."""
+    canister = bench.puppet()
+    content = b"content!" * (size // 8)
+    request = bench.submit(canister, "remember", content)
+    found = any(content in file.read_bytes() for file in tmp_path.glob("journal-*"))
+    assert found == is_there
+    later = _kill_and_restart(bench, tmp_path, tmp_path_factory.mktemp("later") / "copy")
+    later.run()
+    assert (request in later.subnet.request_statuses) == is_there
+    bench.run()
+    bench.subnet.persist()
+    last = _kill_and_restart(bench, tmp_path, tmp_path_factory.mktemp("last") / "copy")
+    assert encode_state(last.subnet.state) == encode_state(bench.subnet.state)
+    assert last.subnet.request_statuses[request].is_final
+
+
 async def test_a_replica_that_has_ended_leaves_no_thread_that_waits_for_a_disk(tmp_path: Path) -> None:
     others = threading.enumerate()
     async with ReplicaServer(tmp_path / "state") as server:

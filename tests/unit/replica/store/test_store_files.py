@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -124,3 +125,18 @@ def test_where_nothing_is_forced_to_disk_there_is_no_thread(files: Files, tmp_pa
     files.close(file)
     assert done == ["MainThread"]
     assert [thread for thread in threading.enumerate() if thread not in others] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the hint")
+@pytest.mark.parametrize("power", [True, False])
+def test_the_disk_is_told_to_begin_where_something_has_to_be_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power: bool
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda file, offset, size, advice: told.append((offset, size)))
+    files = Files(power=power)
+    file = files.create(tmp_path / "file")
+    files.write(file, b"content", 0)
+    files.begin_writing(file, 2, 3)
+    files.close(file)
+    assert told == ([(2, 3)] if power else [])

@@ -283,3 +283,83 @@ def test_whichever_of_its_writes_fails_a_flush_can_be_tried_again(path: Path, nu
     journal.flush()
     journal.close()
     assert read(path) == [b"before", *MIXED]
+
+
+# --- written ahead ---------------------------------------------------------------------------------------------------
+
+
+def test_a_record_in_parts_is_one(path: Path) -> None:
+    journal = Journal.create(Files(power=False), path, SALT)
+    journal.append(b"a", b"bc", b"", b"d")
+    journal.append(b"e")
+    journal.flush()
+    journal.close()
+    assert read(path) == [b"abcd", b"e"]
+
+
+def test_what_is_written_ahead_is_not_written_again(path: Path) -> None:
+    files = WatchedFiles()
+    journal = Journal.create(files, path, SALT)
+    files.written.clear()
+    journal.append(MIXED[0])
+    journal.append(MIXED[1])
+    journal.write_ahead()
+    assert read(path) == MIXED[:2], "a process that ends here has been sent them"
+    journal.append(MIXED[2])
+    journal.append(MIXED[4])
+    journal.write_ahead()
+    journal.append(MIXED[3])
+    journal.flush()
+    journal.append(MIXED[5])
+    journal.flush()
+    journal.close()
+    assert read(path) == [MIXED[number] for number in (0, 1, 2, 4, 3, 5)]
+    marks, headers = 2, 6
+    assert sum(map(len, files.written)) == sum(map(len, MIXED)) + (marks + headers) * HEADER_BYTES
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_disk_that_refuses_what_is_written_ahead_may_take_it_later(path: Path, number: int) -> None:
+    files = FaultyFiles(power=False)
+    journal = Journal.create(files, path, SALT)
+    for record in MIXED[:2]:
+        journal.make_room(len(record))
+        journal.append(record)
+    files.at, files.share, files.fault = files.done + number, 0.5, failing(errno.ENOSPC)
+    journal.write_ahead()
+    files.at = -1
+    journal.append(MIXED[2])
+    journal.flush()
+    journal.close()
+    assert read(path) == MIXED[:3]
+
+
+def test_a_flush_that_fails_takes_back_what_was_written_ahead(path: Path) -> None:
+    files = FaultyFiles(power=False)
+    journal = Journal.create(files, path, SALT)
+    journal.append(MIXED[1])
+    journal.write_ahead()
+    journal.append(MIXED[2])
+    files.at, files.fault = files.done, failing(errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        journal.flush()
+    files.at = -1
+    assert read(path) == []
+    journal.flush()
+    journal.close()
+    assert read(path) == MIXED[1:3]
+
+
+def test_the_disk_begins_with_what_is_written_ahead(path: Path) -> None:
+    begun: list[tuple[int, int]] = []
+
+    class Told(Files):
+        def begin_writing(self, file: int, offset: int, size: int) -> None:
+            begun.append((offset, size))
+
+    journal = Journal.create(Told(power=False), path, SALT)
+    journal.append(MIXED[4])
+    journal.write_ahead()
+    journal.close()
+    (offset, size), content = begun[0], path.read_bytes()
+    assert content[offset : offset + size].endswith(MIXED[4])
