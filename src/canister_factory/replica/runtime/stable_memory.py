@@ -18,6 +18,7 @@ WASM_PAGE_BYTES: Final = 65536
 MAX_WASM_PAGES: Final = 500 * 1024**3 // WASM_PAGE_BYTES
 _BLOCK: Final = 4096
 _ZEROES: Final = bytes(_BLOCK)
+_MANY_BLOCKS: Final = 32  # so many are put in their places one after the other, fewer are joined first
 
 
 class _SharedBlocks:
@@ -149,8 +150,16 @@ class StableMemory:
         self._check(offset, size)
         first, start = divmod(offset, _BLOCK)
         blocks = self._blocks.between(first, -(-(offset + size) // _BLOCK))
-        content = b"".join([block or _ZEROES for block in blocks])
-        target[:] = memoryview(content)[start : start + size]
+        if len(blocks) < _MANY_BLOCKS:
+            content = b"".join([block or _ZEROES for block in blocks])
+            target[:] = memoryview(content)[start : start + size]
+            return
+        at = _BLOCK - start
+        target[:at] = (blocks[0] or _ZEROES)[start:]
+        for block in blocks[1:-1]:
+            target[at : at + _BLOCK] = block or _ZEROES
+            at += _BLOCK
+        target[at:] = (blocks[-1] or _ZEROES)[: size - at]
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Overwrites what stands at `offset`.
@@ -161,13 +170,21 @@ class StableMemory:
         self._check(offset, len(data))
         if not len(data):
             return
-        end = offset + len(data)
         first, start = divmod(offset, _BLOCK)
-        last, rest = divmod(end, _BLOCK)
-        before = (self._blocks.get(first) or _ZEROES)[:start] if start else b""
-        after = (self._blocks.get(last) or _ZEROES)[rest:] if rest else b""
-        content = b"".join((before, data, after))
-        self._replace({first + at // _BLOCK: content[at : at + _BLOCK] for at in range(0, len(content), _BLOCK)})
+        last, rest = divmod(offset + len(data), _BLOCK)
+        view, new = memoryview(data), {}
+        at = 0
+        if start:
+            at = min(_BLOCK - start, len(view))
+            former = self._blocks.get(first) or _ZEROES
+            new[first] = b"".join((former[:start], view[:at], former[start + at :]))
+            first += 1
+        for number in range(first, last):
+            new[number] = view[at : at + _BLOCK].tobytes()
+            at += _BLOCK
+        if at < len(view):
+            new[last] = view[at:].tobytes() + (self._blocks.get(last) or _ZEROES)[rest:]
+        self._replace(new)
 
     def _replace(self, new: dict[int, bytes]) -> None:
         blocks, journal = self._blocks, self._journal
