@@ -37,6 +37,23 @@ _RawCallback = ctypes.CFUNCTYPE(
 _TrapPointer = ctypes.POINTER(_ffi.wasm_trap_t)
 _ErrorPointer = ctypes.POINTER(_ffi.wasmtime_error_t)
 _NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+_keeping_python = ctypes.PyDLL(_ffi.dll._name)
+
+
+def _short(name: str) -> Any:
+    """A C function that returns at once. It keeps Python, which another thread would have for much longer."""
+    function, known = getattr(_keeping_python, name), getattr(_ffi.dll, name)
+    function.argtypes, function.restype = known.argtypes, known.restype
+    return function
+
+
+_memory_data = _short("wasmtime_memory_data")
+_memory_data_size = _short("wasmtime_memory_data_size")
+_global_get = _short("wasmtime_global_get")
+_global_set = _short("wasmtime_global_set")
+_set_fuel = _short("wasmtime_context_set_fuel")
+_get_fuel = _short("wasmtime_context_get_fuel")
+_yield_interval = _short("wasmtime_context_fuel_async_yield_interval")
 
 _TRAP_REASONS = {
     wasmtime.TrapCode.STACK_OVERFLOW: "stack overflow",
@@ -219,11 +236,11 @@ class WasmInstance:
 
     def memory_base(self) -> int:
         """Address of the linear memory's first byte; it doesn't change while the instance lives."""
-        return ctypes.cast(_ffi.wasmtime_memory_data(self._context, self._memory_ref), ctypes.c_void_p).value or 0
+        return ctypes.cast(_memory_data(self._context, self._memory_ref), ctypes.c_void_p).value or 0
 
     def memory_bytes(self) -> int:
         """The linear memory's present length in bytes."""
-        length: int = _ffi.wasmtime_memory_data_size(self._context, self._memory_ref)
+        length: int = _memory_data_size(self._context, self._memory_ref)
         return length
 
     def grow_memory(self, wasm_pages: int) -> None:
@@ -241,15 +258,15 @@ class WasmInstance:
 
     def read_globals(self) -> None:
         """Notes the present values of the globals, for `write_globals`."""
-        get, context = _ffi.wasmtime_global_get, self._context
+        context = self._context
         for variable, value, _ in self._globals:
-            get(context, variable, value)
+            _global_get(context, variable, value)
 
     def write_globals(self) -> None:
         """Sets the globals to the values last noted."""
-        put, context = _ffi.wasmtime_global_set, self._context
+        context = self._context
         for variable, value, _ in self._globals:
-            put(context, variable, value)
+            _global_set(context, variable, value)
 
     @property
     def noted_globals(self) -> tuple[int, ...]:
@@ -267,25 +284,25 @@ class WasmInstance:
         variable = self._instance.exports(self._store)[name]
         assert isinstance(variable, wasmtime.Global)
         value = _ffi.wasmtime_val_t()
-        _ffi.wasmtime_global_get(self._context, ctypes.byref(variable._global), ctypes.byref(value))
+        _global_get(self._context, ctypes.byref(variable._global), ctypes.byref(value))
         return int.from_bytes(bytes(value.of)[:16], "little")
 
     # --- fuel ---
 
     def set_fuel(self, fuel: int) -> None:
         """What a call may use from here on; a new slice begins with it."""
-        _ffi.wasmtime_context_set_fuel(self._context, fuel)
+        _set_fuel(self._context, fuel)
 
     def slice_after(self, instructions: int) -> None:
         """The next slice, and those that follow, end after so many instructions, at least one."""
         if instructions != self._interval:
             self._interval = instructions
-            error = _ffi.wasmtime_context_fuel_async_yield_interval(self._context, instructions)
+            error = _yield_interval(self._context, instructions)
             assert not error, "the engine doesn't count fuel"
 
     def fuel(self) -> int:
         """What is left; right within host functions too."""
-        _ffi.wasmtime_context_get_fuel(self._context, self._fuel_ref)
+        _get_fuel(self._context, self._fuel_ref)
         return self._fuel.value
 
     # --- calls ---
