@@ -192,6 +192,7 @@ module {
     if (context.payer.timer != null) return;
     let payAll = func() : async () {
       await* learnLoads(context);
+      if (not context.loads.isKnown) return; // nor would each of them learn more
       for (creation in Creations.owed(context.creations)) await* pay<system>(context, creation);
       if (not context.creations.owed.isEmpty()) return;
       switch (context.payer.timer) { case (?timer) Timer.cancelTimer(timer); case null {} };

@@ -137,17 +137,20 @@ def test_nothing_is_paid_before_the_network_has_told_what_was_loaded() -> None:
     canister = owed(world)
     methods = world.subnet._management._methods
     usual = methods["canister_info"]
+    asked: list[int] = []
 
     def silent(request: Any, argument: Any) -> Any:
         if Principal(argument["canister_id"].bytes) == world.backend:
+            asked.append(world.now_ns)
             raise CanisterError(RejectCode.SYS_TRANSIENT, "a test's")
         return usual(request, argument)
 
     methods["canister_info"] = silent
     world.upgrade_backend()
     switch(world, True)
+    asked.clear()
     later(world)
-    assert got(world, canister) == FIRST_PART
+    assert (got(world, canister), len(asked)) == (FIRST_PART, 1), "once a minute, whatever is owed"
     methods["canister_info"] = usual
     later(world)
     assert (got(world, canister), notices(world)) == (CREATION_BASE, [])
