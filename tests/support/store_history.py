@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from canister_factory.candid.principal import Principal
 from canister_factory.candid.values import Case
@@ -18,6 +19,7 @@ from canister_factory.replica.subnet.durability import CheckpointError
 from canister_factory.replica.subnet.listeners import NOBODY, Listeners
 from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
+from support.faulty_files import Died
 from support.late_workers import LateWorkers
 from support.replica_bench import MANAGEMENT, Bench, engine, management_argument
 from support.replica_puppet import puppet, with_custom_section
@@ -87,11 +89,20 @@ class History:
         self.possible: set[bytes] = set()
         self.refused = 0
         self.first = self.second = b""
+        self._noted: Any = None
 
     def open(self) -> None:
         """Starts the subnet, the first time or again."""
         self.bench = Bench(opener(self.directory, files=self._files, workers=self._workers, messages=3))
         self.promised, self.possible = contents(self.bench.subnet), set()
+        checkpoint: Any = self.bench.subnet._checkpoint
+        note_submitted = checkpoint.note_submitted
+
+        def note(request: Any) -> None:
+            self._noted = request
+            note_submitted(request)
+
+        checkpoint.note_submitted = note
 
     def call(self, callee: bytes, method: str, arg: bytes = b"") -> bytes | None:
         """A call that is durable when it is answered; None: it was refused, since there was no room."""
@@ -105,6 +116,10 @@ class History:
                 raise
             self.refused += 1
             return None
+        except Died:  # what was to be queued may be in the journal, where it is written ahead
+            subnet.enqueue(self._noted)
+            self.possible.add(contents(subnet))
+            raise
         self.possible.add(contents(subnet))
         try:
             while subnet.execute_round():

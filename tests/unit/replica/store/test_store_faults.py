@@ -10,16 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from canister_factory.replica.store import checkpoint
 from canister_factory.replica.subnet.broken import SubnetBrokenError
 from canister_factory.replica.subnet.durability import CheckpointError
 from support.faulty_files import Died, FaultyFiles, PowerFiles, dying, failing
 from support.store_history import History
 
 
-@pytest.fixture(scope="module", params=["at once", "beside"])
-def beside(request: pytest.FixtureRequest) -> bool:
-    """How snapshots are written: while nothing else happens, or while the next calls are executed."""
-    return bool(request.param == "beside")
+@pytest.fixture(scope="module", params=["at once", "beside", "beside, calls ahead"])
+def beside(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """How snapshots are written: while nothing else happens, or while the next calls are executed; these are written
+    when they are, or ahead, as large ones.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "beside, calls ahead":
+            patch.setattr(checkpoint, "_LARGE_BYTES", 1)
+        yield request.param != "at once"
 
 
 def lived(directory: Path, files: FaultyFiles, beside: bool) -> History:
