@@ -235,7 +235,15 @@ class Network:
         self.subnet = FakeSubnet(changes.listeners)
         self.view = CertifiedView(KEYS, self.subnet, changes, self.clock)
         self.signatures = SignatureChecks(CertificateVerifier(KEYS.root.public_key), beside=beside, clock_s=lambda: 0.0)
-        self.rounds = Rounds(self.subnet, self.view, changes, self.clock, arrivals or self.signatures.settled)
+        self.written_ahead = False
+        self.rounds = Rounds(
+            self.subnet,
+            self.view,
+            changes,
+            self.clock,
+            arrivals or self.signatures.settled,
+            lambda: self.written_ahead,
+        )
         self.api = HttpApi(
             self.subnet,
             self.rounds,

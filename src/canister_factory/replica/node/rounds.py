@@ -31,8 +31,7 @@ __all__ = ["ExecutableSubnet", "Outcome", "RoundFailedError", "Rounds"]
 
 logger = logging.getLogger(__name__)
 _MAX_TIMER_S: Final = 3600.0
-# Timers and heartbeats are executed in a round so long after the last that did so: a canister whose timer is always due
-# runs five times a second. Mainnet makes some two rounds a second.
+# So long after timers and heartbeats were executed they are again: five times a second at most; mainnet has two rounds.
 TASKS_INTERVAL_NS: Final = 200_000_000
 # A round lets requests in after so long, or so many slices; an execution lets others go first after a turn.
 PACE: Final = Pace(
@@ -84,6 +83,7 @@ class Rounds:
         changes: what the subnet tells of.
         clock_ns: nanoseconds since 1970.
         arrivals: waits for the calls that have arrived and are being checked: they are part of the next round.
+        written_ahead: whether a restart may find calls that aren't durable yet.
 
     Attributes:
         failure: why nothing is executed any more, for people; None while all is well.
@@ -98,9 +98,11 @@ class Rounds:
         changes: Changes,
         clock_ns: Callable[[], int],
         arrivals: Callable[[], Awaitable[object]] | None = None,
+        written_ahead: Callable[[], bool] = lambda: False,
     ) -> None:
         self._subnet = subnet
         self._arrivals = arrivals
+        self._written_ahead = written_ahead
         self._view = view
         self._changes = changes
         self._clock_ns = clock_ns
@@ -159,7 +161,7 @@ class Rounds:
             raise RoundFailedError(self.obstacle or "") from error
         except Exception as error:
             self._undurable.add(message.request_id)
-            raise self._broken_by(error, "taking a call") from error
+            raise self._broken_by(error, "taking a call", message.request_id) from error
         self._undurable.add(message.request_id)
         self._view.held = True
         self._wake.set()
@@ -360,23 +362,24 @@ class Rounds:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
 
-    def _broken_by(self, error: Exception, what: str) -> RoundFailedError:
-        """Ends all work; the error that says so."""
-        reference = secrets.token_hex(4)
+    def _broken_by(self, error: Exception, what: str, call: bytes | None = None) -> RoundFailedError:
+        """Ends all work; the error that says so, of a call if it is about one."""
         if not isinstance(error, SubnetBrokenError):  # that one was told before
+            reference = secrets.token_hex(4)
             logger.error("%s broke off by an internal error (reference %s)", what, reference, exc_info=error)
             self._fail(f"An internal error broke the subnet; look for {reference} in the replica's log")
         elif self.failure is None:
             self._fail("An internal error broke the subnet; look at the replica's log")
-        return RoundFailedError((self.failure or "") + _AFTERWARDS)
+        reason = f"{self.failure or ''}{_AFTERWARDS}"
+        return RoundFailedError(reason, surely_not_executed=call in {None, *self._undurable})
 
     def _fail(self, reason: str) -> None:
         self.failure = reason
         self._view.held = True
+        self._undurable = set() if self._written_ahead() else self._undurable  # a restart may find any of them
         logger.error("nothing is executed any more: %s", reason)
-        for request_id in list(self._waiting):
-            error = RoundFailedError(reason + _AFTERWARDS, surely_not_executed=request_id in self._undurable)
-            self._tell(request_id, error)
+        for call in list(self._waiting):
+            self._tell(call, RoundFailedError(reason + _AFTERWARDS, surely_not_executed=call in self._undurable))
 
     def _tell(self, request_id: bytes, outcome: Outcome) -> None:
         for waiter in self._waiting.pop(request_id, ()):

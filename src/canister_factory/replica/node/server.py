@@ -115,7 +115,14 @@ class ReplicaServer:
         )
         view = self._view = CertifiedView(keys, self.subnet, changes, clock_ns)
         self._signatures = SignatureChecks(CertificateVerifier(keys.root.public_key), beside=self._beside)
-        self._rounds = Rounds(self.subnet, view, changes, clock_ns, self._signatures.settled)
+        self._rounds = Rounds(
+            self.subnet,
+            view,
+            changes,
+            clock_ns,
+            self._signatures.settled,
+            lambda: checkpoint is not None and checkpoint.written_ahead,
+        )
         self._api = HttpApi(self.subnet, self._rounds, keys, clock_ns, signatures=self._signatures)
         self._http: HttpServer | None = None
         self.url = ""

@@ -208,6 +208,11 @@ class Checkpoint:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     @property
+    def written_ahead(self) -> bool:
+        """Whether a start may find what was noted since the last `commit`."""
+        return self._journal is not None and self._journal.written_ahead
+
+    @property
     def _open_journal(self) -> Journal:
         assert self._journal is not None, "the state wasn't loaded"
         return self._journal

@@ -212,6 +212,11 @@ class Journal(JournalReader):
         """The records' length, of those appended too."""
         return self._end - _START.size + self._unwritten_bytes
 
+    @property
+    def written_ahead(self) -> bool:
+        """Whether the file may have records that weren't flushed."""
+        return self._ahead > 0
+
     def make_room(self, content_bytes: int) -> None:
         """Makes sure that a record of this length, and a mark, can be appended without finding the disk full.
 

@@ -126,6 +126,17 @@ async def test_a_call_of_an_earlier_round_is_not_said_to_be_refused() -> None:
         assert (await waiting)[0] == 500
 
 
+@pytest.mark.parametrize("method", ["defect", "append"])
+async def test_a_call_that_a_restart_may_find_is_not_said_to_be_refused(method: str) -> None:
+    """It was written before it was executed; the one that comes afterwards wasn't."""
+    async with Network() as network:
+        network.written_ahead = True
+        network.subnet.disk_failure = disk_full(durable=False)
+        answer = await network.post(url(4, "call"), Caller(), request_type="call", method_name=method)
+        assert answer[0] == 500
+        refusal(await network.post(url(4, "call"), Caller(), request_type="call", method_name="append"))
+
+
 @pytest.mark.parametrize("durable", [True, None])
 async def test_a_call_is_refused_only_when_it_is_surely_not_durable(durable: bool | None) -> None:
     async with Network() as network:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,6 +30,7 @@ from canister_factory.replica.subnet.schedule import Pace
 from canister_factory.replica.subnet.subnet import Subnet
 from support.replica_bench import OWNER, SECOND_NS, Bench, engine
 from support.replica_cycles_machine import CyclesAreConserved
+from support.replica_http_support import Caller, decoded, envelope, id_of, url
 from support.replica_puppet import call_argument, puppet, with_custom_section
 from support.slicing import InSlices
 from support.store_history import opener
@@ -374,3 +377,30 @@ async def test_a_replica_that_has_ended_leaves_no_thread_that_waits_for_a_disk(t
     for name in ("disk", "snapshots"):
         its_own[name].join(10)
         assert not its_own[name].is_alive()
+
+
+@pytest.mark.parametrize(("size", "may_be_found"), [(1_000, False), (600_000, True)])
+async def test_who_is_told_that_a_call_is_surely_not_executed_finds_it_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, may_be_found: bool
+) -> None:
+    """The replica breaks when it has noted the call; a large one is in the file by then."""
+
+    def defect(_: object) -> None:
+        raise OverflowError("a defect")
+
+    caller, now_ns = Caller(), time.time_ns()
+    content: dict[str, Any] = {"request_type": "call", "method_name": "remember", "arg": b"x" * size}
+    async with ReplicaServer(tmp_path / "state", clock_ns=lambda: now_ns) as server:
+        async with Agent(Identity.generate(), Network.resolve(server.url, root_key=server.root_key)) as agent:
+            management = ManagementCanister(agent)
+            canister = await management.provisional_create_canister_with_cycles(10**14)
+            await management.install_code(canister, puppet(), b"")
+        content |= {"canister_id": canister.bytes, "ingress_expiry": now_ns + 60 * SECOND_NS}
+        monkeypatch.setattr(server.subnet, "enqueue", defect)
+        answer = await server.answer("POST", url(4, "call", canister.bytes), envelope(caller, **content))
+        assert answer[0] == (500 if may_be_found else 200), answer
+        if not may_be_found:
+            assert decoded(answer)["status"] == "non_replicated_rejection"
+        shutil.copytree(tmp_path / "state", tmp_path / "later")
+    async with ReplicaServer(tmp_path / "later", clock_ns=lambda: now_ns) as server:
+        assert (id_of(caller, **content) in server.subnet.request_statuses) == may_be_found

@@ -303,13 +303,16 @@ def test_what_is_written_ahead_is_not_written_again(path: Path) -> None:
     files.written.clear()
     journal.append(MIXED[0])
     journal.append(MIXED[1])
+    assert not journal.written_ahead
     journal.write_ahead()
-    assert read(path) == MIXED[:2], "a process that ends here has been sent them"
+    assert journal.written_ahead
+    assert read(path) == MIXED[:2], "a start may find them"
     journal.append(MIXED[2])
     journal.append(MIXED[4])
     journal.write_ahead()
     journal.append(MIXED[3])
     journal.flush()
+    assert not journal.written_ahead
     journal.append(MIXED[5])
     journal.flush()
     journal.close()
