@@ -169,6 +169,9 @@ class Journal(JournalReader):
         path: an existing journal.
         salt: of this journal.
 
+    Attributes:
+        written_ahead: the file may have records that weren't flushed.
+
     Raises:
         OSError: it can't be read, or not be written.
         DamagedError: it is another file, or something durable can't be read.
@@ -179,6 +182,7 @@ class Journal(JournalReader):
         self._unwritten: list[bytes] = []
         self._unwritten_bytes = 0
         self._ahead = self._ahead_bytes = 0  # so many of these, with so many bytes, are in the file already
+        self.written_ahead = False
         try:
             scan = self.scan()
             if scan.damage is not None:
@@ -211,11 +215,6 @@ class Journal(JournalReader):
     def size_bytes(self) -> int:
         """The records' length, of those appended too."""
         return self._end - _START.size + self._unwritten_bytes
-
-    @property
-    def written_ahead(self) -> bool:
-        """Whether the file may have records that weren't flushed."""
-        return self._ahead > 0
 
     def make_room(self, content_bytes: int) -> None:
         """Makes sure that a record of this length, and a mark, can be appended without finding the disk full.
@@ -257,6 +256,7 @@ class Journal(JournalReader):
 
         What fails here `flush` does again, or tells.
         """
+        self.written_ahead = True
         with suppress(OSError):
             self._wipe()
             self._write_out()
@@ -304,6 +304,7 @@ class Journal(JournalReader):
         self._end += self._unwritten_bytes
         self._unwritten.clear()
         self._unwritten_bytes = self._ahead = self._ahead_bytes = 0
+        self.written_ahead = False
 
     # --- while it isn't valid yet ---
 

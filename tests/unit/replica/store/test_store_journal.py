@@ -330,9 +330,11 @@ def test_a_disk_that_refuses_what_is_written_ahead_may_take_it_later(path: Path,
         journal.append(record)
     files.at, files.share, files.fault = files.done + number, 0.5, failing(errno.ENOSPC)
     journal.write_ahead()
+    assert journal.written_ahead, "a part of it may be there"
     files.at = -1
     journal.append(MIXED[2])
     journal.flush()
+    assert not journal.written_ahead
     journal.close()
     assert read(path) == MIXED[:3]
 
