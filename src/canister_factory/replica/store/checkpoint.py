@@ -28,7 +28,7 @@ from canister_factory.replica.runtime.workers import Workers
 from canister_factory.replica.store.directory import StateDirectory, explained
 from canister_factory.replica.store.files import Files, SyncFailedError
 from canister_factory.replica.store.images import StoredMemory
-from canister_factory.replica.store.journal import Journal, checksum_of
+from canister_factory.replica.store.journal import LARGE_BYTES, Journal, checksum_of
 from canister_factory.replica.store.snapshot_writer import SnapshotWriter
 from canister_factory.replica.store.state_codec import FORM, StateFormatError, decode_state, state_parts
 from canister_factory.replica.subnet.canister import CanisterState
@@ -45,8 +45,6 @@ ROUND_BYTES: Final = 1 << 16
 """More than the record of a round takes."""
 ROOM_AGAIN_BYTES: Final = 4 << 20
 """How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
-_LARGE_BYTES: Final = 1 << 18
-"""A record that is worth being written in parts, and while it is executed."""
 _AT_MOST_BEHIND: Final = 0.5
 """How much more than a start may execute again may be noted while a snapshot is written; then all else waits for it."""
 _SUBMITTED, _ROUND = 0, 1
@@ -227,7 +225,7 @@ class Checkpoint:
         content_bytes = sum(map(len, parts))
         record = _SUBMITTED_HEAD, head(2, content_bytes), *parts
         self._make_room(content_bytes + ROUND_BYTES)
-        if content_bytes < _LARGE_BYTES:
+        if content_bytes < LARGE_BYTES:
             self._append(b"".join(record))
         else:
             self._append(*record)

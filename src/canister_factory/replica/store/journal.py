@@ -29,7 +29,8 @@ from canister_factory.replica.store.files import ZEROES, DamagedError, Files, Sy
 SALT_BYTES: Final = 16
 FIRST_BYTES: Final = 1 << 17
 _MOST_RESERVED_BYTES: Final = 1 << 20
-_LARGE_BYTES: Final = 1 << 18
+LARGE_BYTES: Final = 1 << 18
+"""A record that is worth being written in parts, and while it is executed; more room is made ahead of such."""
 _MOST_RESERVED_FOR_LARGE_BYTES: Final = 1 << 24  # a flush for every eighth message of 2 MB, instead of every second one
 _MAGIC: Final = b"CFjournal2\n\0"
 _START: Final = struct.Struct(f"<12s{SALT_BYTES}sQI")  # magic, salt, length at first, CRC-32 of these
@@ -226,7 +227,7 @@ class Journal(JournalReader):
         if missing <= 0:
             return
         try:
-            most = _MOST_RESERVED_FOR_LARGE_BYTES if content_bytes >= _LARGE_BYTES else _MOST_RESERVED_BYTES
+            most = _MOST_RESERVED_FOR_LARGE_BYTES if content_bytes >= LARGE_BYTES else _MOST_RESERVED_BYTES
             self._lengthen(missing + min(self._reserved, most))
         except OSError:
             self._lengthen(missing)
@@ -248,7 +249,8 @@ class Journal(JournalReader):
         length = sum(map(len, record))
         assert length, "a record without content is a mark"
         self._sequence += 1
-        self._unwritten += (self._header_of(self._sequence, length, checksum_of(record, checksum)), *record)
+        checksum = checksum_of(record) if checksum is None else checksum
+        self._unwritten += (self._header_of(self._sequence, length, checksum), *record)
         self._unwritten_bytes += _RECORD.size + length
 
     def write_ahead(self) -> None:
@@ -358,10 +360,8 @@ class Journal(JournalReader):
         return header[:-4] + zlib.crc32(header[:-4], self._salt_checksum).to_bytes(4, "little")
 
 
-def checksum_of(record: Iterable[bytes], known: int | None = None) -> int:
-    """The CRC-32 of a record in parts, where it isn't known."""
-    if known is not None:
-        return known
+def checksum_of(record: Iterable[bytes]) -> int:
+    """The CRC-32 of a record in parts."""
     return functools.reduce(lambda checksum, part: zlib.crc32(part, checksum), record, 0)
 
 

@@ -24,7 +24,7 @@ def beside(request: pytest.FixtureRequest) -> Iterator[bool]:
     """
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "beside, calls ahead":
-            patch.setattr(checkpoint, "_LARGE_BYTES", 1)
+            patch.setattr(checkpoint, "LARGE_BYTES", 1)
         yield request.param != "at once"
 
 
