@@ -18,7 +18,12 @@ from support.copy_script import CapsuleToCopy
 
 
 def run_with(events: list[Any], clock: Clock | None = None, **config: Any) -> Any:
-    transport = SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0), expect_many=lambda: None)
+    transport = SimpleNamespace(throttled=0, pacer=SimpleNamespace(waiting=0), many_expected=0)
+
+    def expect_many() -> None:
+        transport.many_expected += 1
+
+    transport.expect_many = expect_many
     agent = SimpleNamespace(transport=transport)
     return run_on(agent, clock or Clock(), emit=events.append, **config)
 
@@ -149,6 +154,7 @@ async def test_a_small_capsule_is_read_ahead_and_sent_as_it_was_read() -> None:
     copied = await copied_new(capsule, run, await read_ahead(both, run))
     assert (copied.listing.revision, passes(events)) == (1, [(1, 4, False)])
     assert capsule.arrived == capsule.held
+    assert run.agent.transport.many_expected == 0
 
 
 async def larger_ahead(capsule: Any, events: list[Any]) -> tuple[Any, ReadAhead]:
@@ -162,6 +168,7 @@ async def test_of_a_larger_capsule_the_entries_are_read_ahead_and_nobody_is_aske
     capsule, events = CapsuleToCopy(writes=1), list[Any]()
     run, ahead = await larger_ahead(capsule, events)
     assert ahead == ReadAhead(Listing(2, capsule.held), None)
+    assert run.agent.transport.many_expected == 1, "while the target is being made"
     asked = list[str]()
     for name in ("listing", "entries", "pending", "latest"):
         setattr(capsule, name, lambda name=name: asked.append(name))
