@@ -110,6 +110,7 @@ class FakeSubnet:
         self.rounds: list[int] = []
         self.tasks: list[bool] = []  # of each round, whether what is due was to be executed
         self.persisted = 0
+        self.rests = 0  # how often it was told that nothing had happened for a while
         self.wakeups_ns: list[int] = []  # one for each round to come
         self.more_rounds = 0
         self.disk_failure: CheckpointError | None = None
@@ -210,7 +211,8 @@ class FakeSubnet:
     def next_wakeup_ns(self) -> int | None:
         return self.wakeups_ns.pop(0) if self.wakeups_ns else None
 
-    def persist(self, meanwhile: Callable[[], None] | None = None) -> None:
+    def persist(self, meanwhile: Callable[[], None] | None = None, *, at_rest: bool = False) -> None:
+        self.rests += at_rest
         if self.disk_failure is not None and not self.fails_late:
             raise self.disk_failure
         if meanwhile is not None:

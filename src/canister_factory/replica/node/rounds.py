@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, Final, Protocol
 
+from canister_factory.replica.node.alarm import Alarm
 from canister_factory.replica.node.certification import CertifiedState
 from canister_factory.replica.node.certified_view import CertifiedView
 from canister_factory.replica.node.changes import Changes
@@ -30,7 +31,6 @@ from canister_factory.replica.subnet.schedule import Pace
 __all__ = ["ExecutableSubnet", "Outcome", "RoundFailedError", "Rounds"]
 
 logger = logging.getLogger(__name__)
-_MAX_TIMER_S: Final = 3600.0
 # So long after timers and heartbeats were executed they are again: five times a second at most; mainnet has two rounds.
 TASKS_INTERVAL_NS: Final = 200_000_000
 # A round lets requests in after so long, or so many slices; an execution lets others go first after a turn.
@@ -53,7 +53,7 @@ class ExecutableSubnet(Protocol):
     @property
     def awaited(self) -> list[Future[Any]]: ...
 
-    def persist(self, meanwhile: Callable[[], None] | None = None) -> None: ...
+    def persist(self, meanwhile: Callable[[], None] | None = None, *, at_rest: bool = False) -> None: ...
 
     def next_wakeup_ns(self) -> int | None: ...
 
@@ -107,7 +107,7 @@ class Rounds:
         self._changes = changes
         self._clock_ns = clock_ns
         self._wake = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._wake.set)
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self.failure: str | None = None
@@ -137,8 +137,7 @@ class Rounds:
         self._wake.set()
         if self._task is not None:
             await self._task
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         for request_id in list(self._waiting):
             self._tell(request_id, None)
 
@@ -302,8 +301,9 @@ class Rounds:
     def _round(self, with_tasks: bool, pace: Pace | None) -> bool:
         more = self._execute(with_tasks, pace) if self._unwritten_more is None else self._unwritten_more
         failure = None
+        at_rest = self._alarm.take_rest()
         try:
-            self._subnet.persist(self._view.prepare if self._changes.finished else None)
+            self._subnet.persist(self._view.prepare if self._changes.finished else None, at_rest=at_rest)
         except CheckpointError as error:
             if not error.durable:
                 raise
@@ -327,9 +327,11 @@ class Rounds:
             self.outcalls.begin()
         if not more:
             self._expect()
+            if not at_rest:
+                self._alarm.expect_rest()
             if self._due_ns is not None:
                 wakeup_ns = max(self._due_ns, self._tasks_ns + TASKS_INTERVAL_NS)
-                self._wake_in(max(0.0, (wakeup_ns - self._clock_ns()) / 1e9))
+                self._alarm.wake_in(max(0.0, (wakeup_ns - self._clock_ns()) / 1e9))
         return more
 
     def _expect(self) -> None:
@@ -355,12 +357,7 @@ class Rounds:
         if self.obstacle is None:
             logger.error("nothing is executed for now: %s", reason)
         self.obstacle = reason + _BY_ITSELF
-        self._wake_in(_RETRY_S)
-
-    def _wake_in(self, delay_s: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(min(delay_s, _MAX_TIMER_S), self._wake.set)
+        self._alarm.wake_in(_RETRY_S)
 
     def _broken_by(self, error: Exception, what: str, call: bytes | None = None) -> RoundFailedError:
         """Ends all work; the error that says so, of a call if it is about one."""

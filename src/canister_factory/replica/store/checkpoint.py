@@ -47,6 +47,8 @@ ROOM_AGAIN_BYTES: Final = 4 << 20
 """How much room ends a shortage: enough for the largest message, so that small ones don't take turns with refusals."""
 _AT_MOST_BEHIND: Final = 0.5
 """How much more than a start may execute again may be noted while a snapshot is written; then all else waits for it."""
+_DUE_AT_REST: Final = 0.1
+"""So much of what a start may execute again is worth a snapshot where that disturbs nobody: 0.2 s of work."""
 _SUBMITTED, _ROUND = 0, 1
 _SUBMITTED_HEAD: Final = head(4, 2) + head(0, _SUBMITTED)  # and a byte string: CBOR
 
@@ -260,10 +262,10 @@ class Checkpoint:
         self._open_journal.append(*record, checksum=checksum)
         self._writer.note(*record, checksum=checksum)
 
-    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
+    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None, *, at_rest: bool = False) -> None:
         """Makes everything noted so far durable; to be called before anything of it is answered.
 
-        `meanwhile`: as `Journal.flush`.
+        `meanwhile`: as `Journal.flush`. `at_rest`: a snapshot is taken that would be due later.
 
         Raises:
             CheckpointError: the disk refuses; nothing may be answered.
@@ -277,14 +279,14 @@ class Checkpoint:
             raise
         due = self._replay_share(state)
         try:
-            self._save_if_due(state, due)
+            self._save_if_due(state, due, at_rest=at_rest)
         except CheckpointError as error:
             error.durable = True  # the journal has it
             if not error.passing:
                 raise
             if self._due_at == 1.0:
                 logger.warning("the snapshot is put off, nothing is lost: %s", error)
-            self._due_at = due + 0.1
+            self._due_at = max(1.0, due) + 0.1
 
     def _replay_share(self, state: SubnetState) -> float:
         """How much a start would have to execute again, as a share of what it may."""
@@ -313,12 +315,13 @@ class Checkpoint:
             self._begin(state)
             self._go_on(state, to_end=True)
 
-    def _save_if_due(self, state: SubnetState, due: float) -> None:
+    def _save_if_due(self, state: SubnetState, due: float, *, at_rest: bool) -> None:
         with self._saving():
             self._writer.write_notes()
             # What a start has to execute again is bounded, however slow the disk is.
             self._go_on(state, to_end=due > self._due_at + _AT_MOST_BEHIND)
-            if not self._writer.busy and self._replay_share(state) > self._due_at:
+            due_at = _DUE_AT_REST if at_rest and self._due_at == 1.0 else self._due_at  # where one failed, later
+            if not self._writer.busy and self._replay_share(state) > due_at:
                 self._begin(state)
                 self._go_on(state)
 

@@ -161,8 +161,10 @@ class Files:
         if self.power:
             getattr(os, "fdatasync", os.fsync)(file)
 
-    def begin_writing(self, file: int, offset: int, size: int) -> None:
-        """Has the disk begin with a part of a file, so that `sync` has less to wait for. Only a hint, and Linux's."""
+    def expect_no_reads(self, file: int, offset: int, size: int) -> None:
+        """Says that a part of a file won't be read soon. What isn't on the disk yet is on its way there, so that `sync`
+        has less to wait for; the system doesn't keep what is there in memory. Only a hint, and Linux's.
+        """
         if self.power and sys.platform == "linux":
             os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
 

@@ -262,7 +262,7 @@ class Journal(JournalReader):
         with suppress(OSError):
             self._wipe()
             self._write_out()
-            self._files.begin_writing(self._file, self._end, self._unwritten_bytes)
+            self._files.expect_no_reads(self._file, self._end, self._unwritten_bytes)
 
     def flush(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Makes durable what was appended. `meanwhile` is done while the disk is at work, if it has any.
@@ -289,6 +289,8 @@ class Journal(JournalReader):
                 self._files.sync_beside(self._file, meanwhile)
         except OSError as error:
             raise SyncFailedError(error.errno, error.strerror) from error
+        if self._unwritten_bytes >= LARGE_BYTES:  # where these bytes were the next ones go: new memory costs more
+            self._files.expect_no_reads(self._file, self._end, self._unwritten_bytes)
         self._written()
         self._durable = self._sequence
         self._mark()

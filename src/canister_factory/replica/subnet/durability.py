@@ -62,8 +62,10 @@ class Durability(Protocol):
 
     def note_round(self, executed: Round, state: SubnetState) -> None: ...
 
-    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None) -> None:
-        """`meanwhile` may be done before this returns, while the disk is at work. It must not raise."""
+    def commit(self, state: SubnetState, meanwhile: Callable[[], None] | None = None, *, at_rest: bool = False) -> None:
+        """`meanwhile` may be done before this returns, while the disk is at work. It must not raise. `at_rest`: nothing
+        has happened for a while, so it is a good time for what has to be done some time.
+        """
 
     @property
     def awaited(self) -> list[Future[None]]:

@@ -306,10 +306,10 @@ class Subnet:
             self._broken = True
             raise
 
-    def persist(self, meanwhile: Callable[[], None] | None = None) -> None:
+    def persist(self, meanwhile: Callable[[], None] | None = None, *, at_rest: bool = False) -> None:
         """Makes durable what was executed; to be called before any of it is answered. Does nothing without checkpoint.
 
-        `meanwhile`: as `Durability.commit`.
+        `meanwhile`, `at_rest`: as `Durability.commit`.
 
         Raises:
             CheckpointError: the disk refuses; it tells what may be answered. Where it is `passing`, this may be
@@ -317,7 +317,7 @@ class Subnet:
         """
         if self._checkpoint is not None and not self._broken:
             try:
-                self._checkpoint.commit(self.state, meanwhile)
+                self._checkpoint.commit(self.state, meanwhile, at_rest=at_rest)
             except CheckpointError as error:
                 self._broken = not error.passing  # it isn't known what the disk has
                 raise

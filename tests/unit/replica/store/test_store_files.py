@@ -137,6 +137,6 @@ def test_the_disk_is_told_to_begin_where_something_has_to_be_durable(
     files = Files(power=power)
     file = files.create(tmp_path / "file")
     files.write(file, b"content", 0)
-    files.begin_writing(file, 2, 3)
+    files.expect_no_reads(file, 2, 3)
     files.close(file)
     assert told == ([(2, 3)] if power else [])

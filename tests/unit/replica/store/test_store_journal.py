@@ -355,16 +355,22 @@ def test_a_flush_that_fails_takes_back_what_was_written_ahead(path: Path) -> Non
     assert read(path) == MIXED[1:3]
 
 
-def test_the_disk_begins_with_what_is_written_ahead(path: Path) -> None:
-    begun: list[tuple[int, int]] = []
+def test_the_disk_begins_with_what_is_written_ahead_and_what_is_large_is_not_kept_in_memory(path: Path) -> None:
+    told: list[tuple[int, int]] = []
 
     class Told(Files):
-        def begin_writing(self, file: int, offset: int, size: int) -> None:
-            begun.append((offset, size))
+        def expect_no_reads(self, file: int, offset: int, size: int) -> None:
+            told.append((offset, size))
 
     journal = Journal.create(Told(power=False), path, SALT)
-    journal.append(MIXED[4])
+    journal.append(MIXED[1])
+    journal.flush()
+    assert told == []
+    large = MIXED[4] * 2
+    journal.append(large)
     journal.write_ahead()
+    (offset, size), content = told[0], path.read_bytes()
+    assert content[offset : offset + size].endswith(large)
+    journal.flush()
+    assert told == [(offset, size)] * 2, "when it has begun, and when it is there"
     journal.close()
-    (offset, size), content = begun[0], path.read_bytes()
-    assert content[offset : offset + size].endswith(MIXED[4])
