@@ -27,7 +27,6 @@ from canister_factory.replica.subnet.state import SubnetState
 
 # From the range that IANA leaves to whoever comes first; they mean something in our files only.
 _RECORD_TAG, _ENUM_TAG, _TUPLE_TAG, _DEQUE_TAG = 41_300, 41_301, 41_302, 41_303
-_ATOMS: Final = frozenset((bytes, str, int, bool, float, type(None)))
 
 
 class StateFormatError(CanisterFactoryError):
@@ -89,14 +88,26 @@ def _keys(record: type[Any]) -> tuple[tuple[bytes, str], ...]:
     return tuple((head(3, len(name.encode())) + name.encode(), name) for name in _FIELDS[record])
 
 
+def _members(enum: type[Enum]) -> dict[Enum, bytes]:
+    """What each member of an enumeration is: its tag, an array of the class's name and the value."""
+    name = enum.__name__.encode()
+    start = head(6, _ENUM_TAG) + head(4, 2) + head(3, len(name)) + name
+    return {member: start + cbor2.dumps(member.value) for member in enum}
+
+
 _SHORT_HEADS: Final = tuple(head(2, length) for length in range(256))
 _NONE: Final = b"\xf6"
-_TUPLE_HEAD: Final = head(6, _TUPLE_TAG)
+_STARTS: Final[dict[type, bytes]] = {list: b"", tuple: head(6, _TUPLE_TAG), deque: head(6, _DEQUE_TAG)}
 _OPENINGS: Final = {record: (_opening(record), _keys(record)) for record in _FIELDS}
+_MEMBERS: Final = {enum: _members(enum) for enum in _ENUMS.values()}
 
 
 def encode_state(value: Any) -> bytes:
-    """A value of the state's classes, with all that it holds."""
+    """A value of the state's classes, with all that it holds.
+
+    Raises:
+        TypeError: it holds something else.
+    """
     return b"".join(state_parts(value))
 
 
@@ -108,24 +119,15 @@ def state_parts(value: Any) -> list[bytes]:
 
 
 def _write(value: Any, parts: list[bytes]) -> None:
-    """What `cbor2` writes of `_plain`; for records, of which there is one for each message, in a third of the time."""
+    """Adds what `cbor2` would write, in a fraction of its time: all waits while a large state is encoded."""
     kind = type(value)
     if kind is bytes:
         size = len(value)
         parts += (_SHORT_HEADS[size] if size < 256 else head(2, size), value)
-        return
-    if kind is int and 0 <= value < 1 << 64:
+    elif kind is int and 0 <= value < 1 << 64:
         parts.append(head(0, value))
-        return
-    if kind is str:
-        text = value.encode()
-        parts += (head(3, len(text)), text)
     elif value is None:
         parts.append(_NONE)
-    elif kind is tuple:
-        parts += (_TUPLE_HEAD, head(4, len(value)))
-        for item in value:
-            _write(item, parts)
     elif (opening := _OPENINGS.get(kind)) is not None:
         parts.append(opening[0])
         for key, name in opening[1]:
@@ -135,8 +137,24 @@ def _write(value: Any, parts: list[bytes]) -> None:
             else:
                 parts.append(key)
                 _write(item, parts)
+    elif kind is dict:
+        parts.append(head(5, len(value)))
+        for key, item in value.items():
+            _write(key, parts)
+            _write(item, parts)
+    elif kind is str:
+        text = value.encode()
+        parts += (head(3, len(text)), text)
+    elif (start := _STARTS.get(kind)) is not None:
+        parts += (start, head(4, len(value)))
+        for item in value:
+            _write(item, parts)
+    elif (members := _MEMBERS.get(kind)) is not None:
+        parts.append(members[value])
+    elif kind in (bool, int, float):
+        parts.append(cbor2.dumps(value))
     else:
-        parts.append(cbor2.dumps(_plain(value)))
+        raise TypeError(f"{kind.__name__} isn't one of the state's classes")
 
 
 def decode_state(data: bytes) -> Any:
@@ -149,23 +167,6 @@ def decode_state(data: bytes) -> Any:
         return cbor2.loads(data, tag_hook=_revive)
     except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
         raise StateFormatError(f"the state can't be read: {type(error).__name__} {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    kind = type(value)
-    if kind in _ATOMS:
-        return value
-    names = _FIELDS.get(kind)
-    if names is not None:
-        return cbor2.CBORTag(_RECORD_TAG, [kind.__name__, {name: _plain(getattr(value, name)) for name in names}])
-    if isinstance(value, Enum):
-        return cbor2.CBORTag(_ENUM_TAG, [kind.__name__, value.value])
-    if kind is dict:
-        return {key: _plain(item) for key, item in value.items()}
-    items = [_plain(item) for item in value]
-    if kind is tuple:
-        return cbor2.CBORTag(_TUPLE_TAG, items)
-    return cbor2.CBORTag(_DEQUE_TAG, items) if kind is deque else items
 
 
 def _revive(decoder: cbor2.CBORDecoder, tag: cbor2.CBORTag) -> Any:
