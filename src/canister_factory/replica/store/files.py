@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -166,7 +166,8 @@ class Files:
         has less to wait for; the system doesn't keep what is there in memory. Only a hint, and Linux's.
         """
         if self.power and sys.platform == "linux":
-            os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
+            with suppress(OSError):
+                os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
 
     def sync_beside(self, file: int, meanwhile: Callable[[], None]) -> None:
         """The same in a thread, while `meanwhile` is done here; that must not use files, or raise."""

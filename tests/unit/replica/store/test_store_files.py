@@ -140,3 +140,15 @@ def test_the_disk_is_told_to_begin_where_something_has_to_be_durable(
     files.expect_no_reads(file, 2, 3)
     files.close(file)
     assert told == ([(2, 3)] if power else [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the hint")
+def test_a_file_system_without_the_hint_is_no_failure() -> None:
+    read, write = os.pipe()  # the system refuses it for what can't be rewound
+    try:
+        with pytest.raises(OSError, match="Illegal seek"):
+            os.posix_fadvise(read, 0, 1, os.POSIX_FADV_DONTNEED)
+        Files().expect_no_reads(read, 0, 1)
+    finally:
+        os.close(read)
+        os.close(write)
