@@ -7,8 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
+from canister_factory.cli import main
 from canister_factory.cli.worker_metrics import Metrics
 from canister_factory.cli.worker_standing import Standing
 from canister_factory.ic.network import Network
@@ -75,6 +77,16 @@ def test_systemd_takes_the_service(tmp_path: Path) -> None:
     here.write_text(unit.replace("/opt/canister-factory/bin/canister-factory", shutil.which("true") or ""))
     verified = run("systemd-analyze", "verify", str(here))
     assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_the_service_has_a_name_of_its_own_on_each_machine_and_the_same_after_a_restart() -> None:
+    """The backend lets only the same operator under the same name go on with a lease that hasn't ended."""
+    (line,) = re.findall(r"^ExecStart=\S+/canister-factory (.*)$", (OPS / SERVICE).read_text(), re.MULTILINE)
+    name, *arguments = line.split()
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    found = command.make_context(name, arguments, resilient_parsing=True).params
+    assert found["worker"] == "%H"  # the host's name: systemd.unit(5), "Specifiers"
 
 
 def test_the_service_is_kept_apart_from_the_rest_of_its_machine() -> None:
