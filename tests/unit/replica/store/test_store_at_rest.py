@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import shutil
 from pathlib import Path
 
 import pytest
@@ -87,12 +86,11 @@ async def test_a_replica_that_had_much_to_do_has_it_in_a_snapshot_soon_after(tmp
             management = ManagementCanister(agent)
             canister = await management.provisional_create_canister_with_cycles(10**14)
             (former,) = directory.glob("journal-*")
-            for number in range(15):
+            for number in range(14):  # the last of them makes a tenth of 128 MiB
                 await management.upload_chunk(canister, bytes([number]) * 1_000_000)
         async with asyncio.timeout(30):
             while former.exists():  # noqa: ASYNC110 - a file can't tell
                 await asyncio.sleep(0)
-        shutil.copytree(directory, tmp_path / "killed")
-        found = Inspector(tmp_path / "killed", Files()).inspect()
+        found = Inspector(directory, Files()).inspect()
         assert found.journal is not None
         assert found.journal.records == 0, "a start has nothing to execute again"
