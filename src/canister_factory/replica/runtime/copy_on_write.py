@@ -6,6 +6,7 @@ promises (`memory`).
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import errno
 import functools
@@ -118,29 +119,36 @@ class CopyOnWriteMemory(MemoryTransaction):
     def preparing(self, length: int) -> Iterator[None]:
         """Makes a file of the next image, so that the commit is nothing but mapping that.
 
-        It is copied whole, which is worth it where a good part of it is new.
+        It is copied whole, which is worth it where a good part of it is new, and has to be where it is another's.
         """
-        if length < _LARGE_COMMIT:
+        if length < _LARGE_COMMIT and not self._saved:
             return  # nor can what is new in it be so much: looking for it costs more than most messages
         before = self.committed
         dirty = self._dirty(0, before) + self._dirty(before, length, only_private=False)
-        if sum(end - start for start, end in dirty) < max(_LARGE_COMMIT, length // 8):
+        is_large = sum(end - start for start, end in dirty) >= max(_LARGE_COMMIT, length // 8)
+        is_change = bool(dirty) or length != before
+        if not (is_change if self._saved else is_large):
             return
         file = os.memfd_create("canister memory", os.MFD_CLOEXEC)
-        self._prepared = file, dirty
-        os.ftruncate(file, length)
-        unchanged, at = [], 0
-        for start, end in dirty:
-            unchanged.append((at, min(start, before)))
-            at = end
-        unchanged.append((at, before))
-        for start, end in pieces(data_in(self._file, unchanged), _PIECE):
-            copy(self._file, file, start, end)
-            yield
-        for start, end in pieces(dirty, _PIECE):
-            self._save(start, end, file)
-            self._drop(start, end)  # for a rollback the former image is right, and for a commit the file
-            yield
+        prepared = self._prepared = file, dirty
+        try:
+            os.ftruncate(file, length)
+            unchanged, at = [], 0
+            for start, end in dirty:
+                unchanged.append((at, min(start, before)))
+                at = end
+            unchanged.append((at, before))
+            for start, end in pieces(data_in(self._file, unchanged), _PIECE):
+                copy(self._file, file, start, end)
+                yield
+            for start, end in pieces(dirty, _PIECE):
+                self._save(start, end, file)
+                self._drop(start, end)  # for a rollback the former image is right, and for a commit the file
+                yield
+        except BaseException:
+            if self._prepared is prepared:
+                self._forget_prepared()
+            raise
 
     def _take_prepared(self, length: int, file: int, dirty: list[tuple[int, int]]) -> None:
         self._prepared = None
@@ -171,38 +179,21 @@ class CopyOnWriteMemory(MemoryTransaction):
         """Whether the image is in a file that it was saved in."""
         return self._saved
 
-    def _own(self) -> bool:
-        """Copies an image that is in another's file; whether it was. Mappings are still of that file."""
-        if not self._saved:
-            return False
-        own = os.memfd_create("canister memory", os.MFD_CLOEXEC)
-        try:
-            os.ftruncate(own, self.committed)
-            for start, end in data_in(self._file, [(0, self.committed)]):
-                copy(self._file, own, start, end)
-        except BaseException:
-            os.close(own)
-            raise
-        os.close(self._file)
-        self._file, self._saved = own, False
-        return True
-
     def commit(self, length: int) -> None:
+        if self._saved and self._prepared is None:
+            collections.deque(self.preparing(length), maxlen=0)
         if self._prepared is not None:
             self._take_prepared(length, *self._prepared)
             return
         before = self.committed
         dirty, grown = self._dirty(0, before), self._dirty(before, length, only_private=False)
-        moved = bool(dirty or length != before) and self._own()
         if length != before:
             self._resize(length)
         for start, end in dirty + grown:
             self._keep(start, end)
             self._preserve(start, end)
             self._save(start, end)
-        if moved:
-            self._map(0, length)
-        elif not self._remapped(dirty + grown):
+        if not self._remapped(dirty + grown):
             for start, end in dirty:
                 self._drop(start, end)
             self._map(before, length)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory
+from canister_factory.replica.runtime import copy_on_write
+from canister_factory.replica.runtime.copy_on_write import CopyOnWriteMemory, copy_on_write_works
 from canister_factory.replica.runtime.execution import Entry, Outcome, Steps, finish
+from canister_factory.replica.runtime.memory import CHUNK
 from canister_factory.replica.runtime.reader import reader_of
 from support.runtime_harness import BILLION, STRATEGIES, Canister, Strategy, applied, env, taken
+
+only_copied_on_write = pytest.mark.skipif(not copy_on_write_works(), reason="this kernel can't list written pages")
 
 TOUCHED = 20_000_000
 WAT = f"""(module
@@ -24,6 +31,10 @@ WAT = f"""(module
       (local.set $at (i32.add (local.get $at) (local.get $every)))
       (br_if $next (i32.lt_u (local.get $at) (i32.const {TOUCHED})))))
   (func (export "canister_update all") (call $touch (i32.const 4096) (i32.const 1)))
+  (func (export "canister_update one")
+    (i32.store (i32.const 5000000) (i32.add (i32.const 7) (i32.load (i32.const 5000000)))))
+  (func (export "canister_update none"))
+  (func (export "canister_update grow") (drop (memory.grow (i32.const 1))))
   (func (export "canister_update half")
     (call $touch (i32.const 8192) (i32.const 2))
     (drop (memory.grow (i32.const 400)))
@@ -93,6 +104,87 @@ def test_a_reader_of_a_saved_image_is_told_before_the_next_snapshot_writes_there
         with image.open("r+b") as file:  # in its place: a reader has the file open
             file.write(after_all(before))
         assert applied(reader.export_state().memory) == before
+
+
+def test_a_saved_image_is_copied_in_pieces_by_the_first_that_writes(canister: Canister, tmp_path: Path) -> None:
+    """However little that is: hundreds of megabytes take long enough for others to notice."""
+    finish(steps(canister, "all"))
+    before = content(canister)
+    after = bytearray(before)
+    after[5_000_000:5_000_004] = b"\7\0\0\0"
+    image = tmp_path / "image"
+    image.write_bytes(before)
+    memory = canister.instance.memory
+    memory.use_file(os.open(image, os.O_RDONLY), len(before))
+    copies = isinstance(memory, CopyOnWriteMemory)
+    finish(steps(canister, "none"))
+    assert memory.is_saved == copies, "nothing was written"
+    pieces = len(list(steps(canister, "one")))
+    assert pieces >= len(before) // (4 << 20) * copies
+    assert content(canister) == after
+    assert taken(memory).extents == ((5_000_000 // 4096 * 4096, bytes(after[4_997_120:5_001_216])),)
+
+    image.write_bytes(after)
+    memory.use_file(os.open(image, os.O_RDONLY), len(after))
+    for number in range(pieces):
+        working = steps(canister, "one")
+        for _ in range(number):
+            next(working)
+            assert content(canister) == after
+        working.close()
+        assert (content(canister), memory.is_saved) == (after, True)
+    pieces = len(list(steps(canister, "grow")))
+    assert pieces >= len(after) // (4 << 20) * copies
+    assert content(canister) == after + bytes(65_536)
+    assert image.read_bytes() == after
+
+
+@only_copied_on_write
+def test_a_commit_for_which_there_was_no_room_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(b"content!" * 32_768)
+    area = mmap.mmap(-1, 4 * CHUNK)
+    memory = CopyOnWriteMemory()
+    with closing(memory):
+        memory.use_file(os.open(image, os.O_RDONLY), len(area))
+        memory.attach(ctypes.addressof(ctypes.c_char.from_buffer(area)))
+        area[0] = ord("C")
+        with monkeypatch.context() as patched:
+            patched.setattr(copy_on_write, "copy", lambda *_: os.close(-1))
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                memory.commit(len(area))
+        assert memory.is_saved
+        memory.commit(len(area))
+        assert not memory.is_saved
+        assert memory.read(0, len(area)) == b"C" + image.read_bytes()[1:]
+
+
+@only_copied_on_write
+def test_where_that_finds_no_room_nothing_has_happened_and_the_next_one_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Canister(WAT, CopyOnWriteMemory) as canister:
+        finish(steps(canister, "all"))
+        before = content(canister)
+        image = tmp_path / "image"
+        image.write_bytes(before)
+        canister.instance.memory.use_file(os.open(image, os.O_RDONLY), len(before))
+        copied: list[int] = []
+
+        def until_full(source: int, target: int, start: int, end: int) -> None:
+            copied.append(start)
+            if len(copied) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(copy_on_write, "copy", until_full)
+            with pytest.raises(OSError, match="No space left"):
+                finish(steps(canister, "one"))
+        assert (content(canister), canister.instance.memory.is_saved) == (before, True)
+        finish(steps(canister, "one"))
+        assert content(canister)[5_000_000] == 7
 
 
 def test_it_may_come_with_growth(canister: Canister) -> None:
