@@ -86,7 +86,11 @@ def test_the_service_has_a_name_of_its_own_on_each_machine_and_the_same_after_a_
     command = main.get_command(click.Context(main), name)
     assert command is not None
     found = command.make_context(name, arguments, resilient_parsing=True).params
-    assert found["worker"] == "%H"  # the host's name: systemd.unit(5), "Specifiers"
+    # The host's name, and an id that each boot has anew: systemd.unit(5), "Specifiers".
+    assert found["worker"] == "%H-%b"
+    leases = (OPS.parent / "canisters" / "backend" / "Leases.mo").read_text()
+    (most,) = re.findall(r"let workerChars = (\d+);", leases)
+    assert len("h" * 64 + "-" + "b" * 32) <= int(most)  # HOST_NAME_MAX, and 128 bits as hexadecimal digits
 
 
 def test_the_service_is_kept_apart_from_the_rest_of_its_machine() -> None:
