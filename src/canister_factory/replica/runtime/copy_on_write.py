@@ -6,7 +6,6 @@ promises (`memory`).
 
 from __future__ import annotations
 
-import collections
 import ctypes
 import errno
 import functools
@@ -181,7 +180,8 @@ class CopyOnWriteMemory(MemoryTransaction):
 
     def commit(self, length: int) -> None:
         if self._saved and self._prepared is None:
-            collections.deque(self.preparing(length), maxlen=0)
+            for _ in self.preparing(length):
+                pass
         if self._prepared is not None:
             self._take_prepared(length, *self._prepared)
             return

@@ -78,21 +78,27 @@ FORM: Final = _form()
 """Changes with each stored field's name or type."""
 
 
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return head(3, len(encoded)) + encoded
+
+
+def _start(tag: int, kind: type[Any]) -> bytes:
+    return head(6, tag) + head(4, 2) + _text(kind.__name__)
+
+
 def _opening(record: type[Any]) -> bytes:
     """What each value of a data class begins with: its tag, an array of its name and a map of its fields."""
-    name = record.__name__.encode()
-    return head(6, _RECORD_TAG) + head(4, 2) + head(3, len(name)) + name + head(5, len(_FIELDS[record]))
+    return _start(_RECORD_TAG, record) + head(5, len(_FIELDS[record]))
 
 
 def _keys(record: type[Any]) -> tuple[tuple[bytes, str], ...]:
-    return tuple((head(3, len(name.encode())) + name.encode(), name) for name in _FIELDS[record])
+    return tuple((_text(name), name) for name in _FIELDS[record])
 
 
 def _members(enum: type[Enum]) -> dict[Enum, bytes]:
     """What each member of an enumeration is: its tag, an array of the class's name and the value."""
-    name = enum.__name__.encode()
-    start = head(6, _ENUM_TAG) + head(4, 2) + head(3, len(name)) + name
-    return {member: start + cbor2.dumps(member.value) for member in enum}
+    return {member: _start(_ENUM_TAG, enum) + cbor2.dumps(member.value) for member in enum}
 
 
 _SHORT_HEADS: Final = tuple(head(2, length) for length in range(256))
@@ -143,8 +149,7 @@ def _write(value: Any, parts: list[bytes]) -> None:
             _write(key, parts)
             _write(item, parts)
     elif kind is str:
-        text = value.encode()
-        parts += (head(3, len(text)), text)
+        parts.append(_text(value))
     elif (start := _STARTS.get(kind)) is not None:
         parts += (start, head(4, len(value)))
         for item in value:
